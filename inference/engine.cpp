@@ -1,0 +1,228 @@
+#include "inference/engine.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <new>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "inference/command_queue.hpp"
+#include "inference/scheduler.hpp"
+#include "inference/token_budget.hpp"
+
+namespace solard {
+namespace {
+
+// Event vectors kept for reuse; a reader that lags longer gets new ones.
+constexpr std::size_t max_spare_events = 8;
+
+Error describe(const std::exception_ptr& exception) {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const ErrorException& e) {
+        return e.error;
+    } catch (const std::bad_alloc&) {
+        return {
+            errc::runtime_failure,
+            "not enough memory for the model and its KV cache: lower --kv-cache-memory or serve a smaller "
+            "model"};
+    } catch (const std::exception& e) {
+        return {errc::runtime_failure, std::string("the inference backend failed: ") + e.what()};
+    } catch (...) {
+        return {errc::runtime_failure, "the inference backend failed without saying why"};
+    }
+}
+
+void require_one_full_sequence(const BackendCapacity& capacity) {
+    if (std::int64_t{capacity.num_blocks} * kv_block_size >= capacity.max_model_len) return;
+    throw ErrorException({errc::bad_configuration,
+                          "the KV cache holds " + std::to_string(capacity.num_blocks * kv_block_size) +
+                              " tokens, one sequence may have " + std::to_string(capacity.max_model_len) +
+                              ": raise --kv-cache-memory or lower --max-model-len"});
+}
+
+}  // namespace
+
+struct Engine::Impl {
+    Impl(BackendFactory factory, const Tokenizer& tok, EngineOptions opts, EngineCallbacks cbs)
+        : make_backend(std::move(factory)),
+          tokenizer(tok),
+          options(std::move(opts)),
+          callbacks(std::move(cbs)),
+          queue(options.command_queue_capacity) {}
+
+    void run();
+    void start();
+    std::int32_t token_budget(const BackendCapacity& capacity);
+    bool drain_commands();
+    void step();
+    void report(Sequence& sequence);
+    void publish();
+    void fail(const Error& error);
+    void expose_backend(std::unique_ptr<Backend> made);
+
+    BackendFactory make_backend;
+    const Tokenizer& tokenizer;
+    const EngineOptions options;
+    const EngineCallbacks callbacks;
+    CommandQueue queue;
+
+    // Other threads read the backend's progress counter: they must not meet its destruction.
+    mutable std::mutex backend_mutex;
+    std::unique_ptr<Backend> backend;
+
+    // Engine thread only.
+    std::unique_ptr<Scheduler> scheduler;
+    std::vector<Command> commands;
+    StepResults results;
+    StepEvents events;
+    std::vector<StepEvents> spare_events;
+
+    std::jthread thread;
+};
+
+void Engine::Impl::run() {
+    try {
+        start();
+        while (drain_commands()) {
+            if (scheduler->has_work()) step();
+        }
+        queue.close(commands);
+    } catch (...) {
+        fail(describe(std::current_exception()));
+    }
+    expose_backend(nullptr);
+}
+
+void Engine::Impl::start() {
+    expose_backend(make_backend());
+    const BackendCapacity capacity = backend->capacity();
+    require_one_full_sequence(capacity);
+    const std::int32_t budget = token_budget(capacity);
+    scheduler = std::make_unique<Scheduler>(
+        SchedulerOptions{.max_num_seqs = std::min(options.max_num_seqs, capacity.max_seqs_per_step),
+                         .max_num_batched_tokens = budget,
+                         .num_blocks = capacity.num_blocks,
+                         .max_model_len = capacity.max_model_len});
+    callbacks.ready({capacity, backend->description(), budget});
+}
+
+std::int32_t Engine::Impl::token_budget(const BackendCapacity& capacity) {
+    if (options.max_num_batched_tokens > 0) {
+        return std::min(options.max_num_batched_tokens, capacity.max_tokens_per_step);
+    }
+    return choose_token_budget(std::min(capacity.max_tokens_per_step, capacity.max_model_len),
+                               [this](std::int32_t num_tokens) { return time_chunk(*backend, num_tokens); });
+}
+
+// Blocks only when there is nothing to do. False once the engine is told to stop.
+bool Engine::Impl::drain_commands() {
+    const bool idle = !scheduler->has_work();
+    if (idle) scheduler->check_integrity();
+    queue.take(commands, idle);
+    for (Command& command : commands) {
+        if (auto* request = std::get_if<Request>(&command)) {
+            scheduler->add(std::move(*request));
+        } else if (const auto* cancel = std::get_if<CancelCommand>(&command)) {
+            scheduler->cancel(cancel->id);
+        } else if (auto* used = std::get_if<StepEvents>(&command)) {
+            if (spare_events.size() < max_spare_events) spare_events.push_back(std::move(*used));
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+void Engine::Impl::step() {
+    const ForwardBatch& batch = scheduler->schedule(Clock::now());
+    if (batch.num_tokens() > 0) {
+        backend->submit(batch);
+        backend->collect(results);
+    }
+    for (Sequence* sequence : scheduler->complete(results)) report(*sequence);
+    publish();
+}
+
+// Writes the event of a sequence that got a token or ended; the stop rules for its token are applied here.
+void Engine::Impl::report(Sequence& sequence) {
+    StepEvent event{.id = sequence.request.id, .text_begin = static_cast<std::uint32_t>(events.text.size())};
+    if (sequence.finish == FinishReason::none) {
+        const TokenId token = sequence.token_ids.back();
+        const auto& eos = options.eos_token_ids;
+        const bool is_eos = std::ranges::find(eos, token) != eos.end();
+        event.num_tokens = 1;
+        event.finish = sequence.apply_stop_rules(tokenizer.bytes_of(token), is_eos, events.text);
+        if (event.finish != FinishReason::none) scheduler->finish(sequence, event.finish);
+    } else {
+        event.finish = sequence.finish;
+        event.error = sequence.error;
+    }
+    event.text_size = static_cast<std::uint32_t>(events.text.size()) - event.text_begin;
+    events.events.push_back(event);
+}
+
+void Engine::Impl::publish() {
+    if (scheduler) events.snapshot = scheduler->snapshot();
+    callbacks.publish(std::move(events));
+    events = StepEvents();
+    if (spare_events.empty()) return;
+    events = std::move(spare_events.back());
+    spare_events.pop_back();
+    events.clear();
+}
+
+// Every request that was accepted gets its one last event, also those still in the queue.
+void Engine::Impl::fail(const Error& error) {
+    const auto fail_request = [this](RequestId id) {
+        events.events.push_back({.id = id, .finish = FinishReason::error, .error = errc::engine_unavailable});
+    };
+    if (scheduler) {
+        scheduler->abort(errc::engine_unavailable);
+        for (Sequence* sequence : scheduler->complete({})) report(*sequence);
+    }
+    queue.close(commands);
+    for (const Command& command : commands) {
+        if (const auto* request = std::get_if<Request>(&command)) fail_request(request->id);
+    }
+    if (!events.events.empty()) publish();
+    callbacks.failed(error);
+}
+
+// Under the lock, so that progress() sees a whole backend or none; made and destroyed outside of it.
+void Engine::Impl::expose_backend(std::unique_ptr<Backend> made) {
+    const std::lock_guard lock(backend_mutex);
+    backend.swap(made);
+}
+
+Engine::Engine(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
+               EngineCallbacks callbacks)
+    : impl_(std::make_unique<Impl>(std::move(make_backend), tokenizer, std::move(options),
+                                   std::move(callbacks))) {
+    impl_->thread = std::jthread([impl = impl_.get()] { impl->run(); });
+}
+
+Engine::~Engine() {
+    impl_->queue.push(StopCommand{});
+}
+
+bool Engine::submit(Request request) {
+    return impl_->queue.submit(std::move(request));
+}
+
+void Engine::cancel(RequestId id) {
+    impl_->queue.push(CancelCommand{id});
+}
+
+void Engine::recycle(StepEvents events) {
+    impl_->queue.push(std::move(events));
+}
+
+std::uint64_t Engine::progress() const {
+    const std::lock_guard lock(impl_->backend_mutex);
+    return impl_->backend ? impl_->backend->progress().load(std::memory_order_relaxed) : 0;
+}
+
+}  // namespace solard

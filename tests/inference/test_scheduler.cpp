@@ -1,0 +1,555 @@
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "inference/scheduler.hpp"
+#include "tests/support/count_allocations.hpp"
+#include "tests/support/fake_backend.hpp"
+
+namespace solard {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What the world saw of one request.
+struct Outcome {
+    std::vector<TokenId> tokens;
+    FinishReason finish = FinishReason::none;
+    errc error = errc::server_error;
+};
+
+struct Limits {
+    std::int32_t max_num_seqs = 8;
+    std::int32_t max_num_batched_tokens = 64;
+    std::int32_t num_blocks = 64;
+    std::int32_t max_model_len = 512;
+};
+
+// A scheduler on a fake backend, a step at a time; every step is followed by check_integrity().
+class Rig {
+  public:
+    explicit Rig(const Limits& limits = {}, FakeOptions options = {}, TokenId end_token = -1)
+        : scheduler({.max_num_seqs = limits.max_num_seqs,
+                     .max_num_batched_tokens = limits.max_num_batched_tokens,
+                     .num_blocks = limits.num_blocks,
+                     .max_model_len = limits.max_model_len}),
+          backend_(with_capacity(std::move(options), limits)),
+          end_token_(end_token) {}
+
+    void add(RequestId id, std::int32_t prompt_tokens, std::int32_t max_tokens) {
+        Request request;
+        request.id = id;
+        request.prompt = prompt_of(id, prompt_tokens);
+        request.max_tokens = max_tokens;
+        scheduler.add(std::move(request));
+    }
+
+    static std::vector<TokenId> prompt_of(RequestId id, std::int32_t prompt_tokens) {
+        std::mt19937_64 random(id);
+        std::vector<TokenId> prompt(static_cast<std::size_t>(prompt_tokens));
+        for (TokenId& token : prompt) token = 3 + static_cast<TokenId>(random() % 997);
+        return prompt;
+    }
+
+    // One whole step; `in_flight` runs between submit and collect.
+    void step(const std::function<void()>& in_flight = {}) {
+        batch = scheduler.schedule(now);
+        if (batch.num_tokens() > 0) backend_.submit(batch);
+        if (in_flight) in_flight();
+        scheduler.check_integrity();
+        if (batch.num_tokens() > 0) backend_.collect(results_);
+        for (Sequence* sequence : scheduler.complete(results_)) report(*sequence);
+        scheduler.check_integrity();
+    }
+
+    void run() {
+        for (int steps = 0; scheduler.has_work(); ++steps) {
+            if (steps > 100'000) throw std::runtime_error("the scheduler does not come to an end");
+            step();
+        }
+    }
+
+    Scheduler scheduler;
+    ForwardBatch batch;  // of the last step
+    Clock::time_point now;
+    std::map<RequestId, Outcome> outcomes;
+
+  private:
+    static FakeOptions with_capacity(FakeOptions options, const Limits& limits) {
+        options.capacity = {.num_blocks = limits.num_blocks,
+                            .max_tokens_per_step = limits.max_num_batched_tokens,
+                            .max_seqs_per_step = limits.max_num_seqs,
+                            .max_model_len = limits.max_model_len};
+        return options;
+    }
+
+    void report(Sequence& sequence) {
+        Outcome& outcome = outcomes[sequence.request.id];
+        if (outcome.finish != FinishReason::none) throw std::runtime_error("reported after its end");
+        outcome.finish = sequence.finish;
+        outcome.error = sequence.error;
+        if (sequence.finish != FinishReason::none) return;
+        const TokenId token = sequence.token_ids.back();
+        outcome.tokens.push_back(token);
+        std::string text;
+        outcome.finish = sequence.apply_stop_rules("", token == end_token_, text);
+        if (outcome.finish != FinishReason::none) scheduler.finish(sequence, outcome.finish);
+    }
+
+    FakeBackend backend_;
+    StepResults results_;
+    TokenId end_token_;
+};
+
+std::vector<std::int32_t> chunk_sizes(const ForwardBatch& batch) {
+    std::vector<std::int32_t> sizes;
+    for (std::size_t i = 0; i + 1 < batch.cu_seqlens_q.size(); ++i) {
+        sizes.push_back(batch.cu_seqlens_q[i + 1] - batch.cu_seqlens_q[i]);
+    }
+    return sizes;
+}
+
+using Sizes = std::vector<std::int32_t>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(scheduler)
+
+BOOST_AUTO_TEST_CASE(a_long_prompt_rides_in_chunks_with_running_decodes) {
+    Rig rig({.max_num_batched_tokens = 32});
+    rig.add(1, 5, 20);
+    rig.step();
+    rig.add(2, 100, 2);
+    for (const Sizes& expected :
+         {Sizes{1, 31}, Sizes{1, 31}, Sizes{1, 31}, Sizes{1, 7}, Sizes{1, 1}, Sizes{1}}) {
+        rig.step();
+        BOOST_TEST(chunk_sizes(rig.batch) == expected, boost::test_tools::per_element());
+    }
+    rig.run();
+    BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 5), 20));
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 100), 2));
+}
+
+BOOST_AUTO_TEST_CASE(sequences_join_and_leave_at_every_step) {
+    Rig rig;
+    for (RequestId id = 1; id <= 12; ++id) {
+        rig.add(id, 4, 3);
+        rig.step();
+        BOOST_TEST(rig.batch.num_seqs() == static_cast<std::int32_t>(std::min<RequestId>(id, 3)));
+    }
+    rig.run();
+    for (RequestId id = 1; id <= 12; ++id) {
+        BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(id, 4), 3));
+        BOOST_TEST((rig.outcomes[id].finish == FinishReason::length));
+    }
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
+}
+
+BOOST_AUTO_TEST_CASE(no_more_than_max_num_seqs_run_and_the_rest_wait_in_order) {
+    Rig rig({.max_num_seqs = 2});
+    for (RequestId id = 1; id <= 4; ++id) rig.add(id, 4, static_cast<std::int32_t>(id));
+    rig.step();
+    BOOST_TEST(rig.outcomes.size() == 2U);
+    BOOST_TEST(rig.scheduler.snapshot().num_running == 1);
+    BOOST_TEST(rig.scheduler.snapshot().num_waiting == 2);
+    rig.step();
+    BOOST_TEST(rig.outcomes.contains(3));
+    BOOST_TEST(!rig.outcomes.contains(4));
+}
+
+BOOST_AUTO_TEST_CASE(a_budget_below_max_num_seqs_still_feeds_every_running_sequence) {
+    Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 3});
+    for (RequestId id = 1; id <= 5; ++id) rig.add(id, 1, 10);
+    for (int i = 0; i < 10; ++i) {
+        rig.step();
+        BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{1, 1, 1}), boost::test_tools::per_element());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_exhausted_pool_preempts_the_last_arrived_and_never_the_oldest) {
+    // Each needs 4 blocks in the end; 6 are there. Both start with one each.
+    Rig rig({.num_blocks = 6, .max_model_len = 64});
+    rig.add(1, 8, 56);
+    rig.add(2, 8, 56);
+    std::size_t last = 0;
+    while (rig.scheduler.snapshot().num_preemptions == 0) {
+        rig.step();
+        BOOST_TEST(rig.outcomes[1].tokens.size() == last + 1);  // the oldest advances in every step
+        last = rig.outcomes[1].tokens.size();
+    }
+    BOOST_TEST(rig.scheduler.snapshot().num_running == 1);
+    BOOST_TEST(rig.scheduler.snapshot().num_waiting == 1);
+    rig.add(3, 8, 2);
+    while (rig.outcomes[2].finish == FinishReason::none) rig.step();
+    rig.run();
+    for (RequestId id = 1; id <= 2; ++id) {
+        BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(id, 8), 56));
+    }
+    BOOST_TEST(rig.outcomes[3].tokens == fake_reference(Rig::prompt_of(3, 8), 2));
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 6);
+}
+
+BOOST_AUTO_TEST_CASE(sixty_four_requests_in_a_pool_for_eight_all_finish) {
+    Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 128, .num_blocks = 32, .max_model_len = 64});
+    for (RequestId id = 1; id <= 64; ++id) rig.add(id, 20, 40);
+    while (rig.scheduler.has_work()) {
+        const std::uint64_t before = rig.scheduler.snapshot().generated_tokens;
+        rig.step();
+        BOOST_TEST((rig.scheduler.snapshot().generated_tokens > before || rig.batch.num_tokens() > 64));
+    }
+    for (RequestId id = 1; id <= 64; ++id) {
+        BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(id, 20), 40));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_sequence_keeps_its_blocks_until_the_step_in_flight_is_collected) {
+    Rig rig;
+    rig.add(1, 40, 10);
+    rig.step();
+    rig.step([&] {
+        rig.scheduler.cancel(1);
+        BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 61);
+    });
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
+    BOOST_TEST(rig.outcomes[1].tokens.size() == 1U);  // what was in flight is dropped
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::cancelled));
+    BOOST_TEST(!rig.scheduler.has_work());
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_neighbour_in_flight_leaves_the_others_alone) {
+    Rig rig;
+    for (RequestId id = 1; id <= 3; ++id) rig.add(id, 10, 5);
+    rig.step();
+    rig.step([&] { rig.scheduler.cancel(2); });
+    rig.run();
+    BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 10), 5));
+    BOOST_TEST(rig.outcomes[3].tokens == fake_reference(Rig::prompt_of(3, 10), 5));
+}
+
+BOOST_AUTO_TEST_CASE(cancelling_what_waits_or_is_unknown_or_has_ended) {
+    Rig rig({.max_num_seqs = 1});
+    rig.add(1, 4, 2);
+    rig.add(2, 4, 2);
+    rig.step();
+    rig.scheduler.cancel(2);
+    rig.scheduler.cancel(77);
+    rig.run();
+    rig.scheduler.cancel(1);
+    BOOST_TEST(!rig.scheduler.has_work());
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::length));
+    BOOST_TEST((rig.outcomes[2].finish == FinishReason::cancelled));
+    BOOST_TEST(rig.outcomes.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(deadlines_end_what_waits_and_what_runs) {
+    Rig rig({.max_num_seqs = 1});
+    Request request;
+    request.max_tokens = 100;
+    request.prompt = {5, 6, 7};
+    request.id = 1;
+    request.queue_deadline = rig.now + milliseconds(5);
+    request.request_deadline = rig.now + milliseconds(10);
+    rig.scheduler.add(request);
+    request.id = 2;
+    rig.scheduler.add(request);
+    request.id = 3;
+    request.queue_deadline = Clock::time_point::max();
+    rig.scheduler.add(request);
+
+    rig.step();
+    rig.now += milliseconds(4);
+    rig.step();
+    BOOST_TEST(!rig.outcomes.contains(2));
+    rig.now += milliseconds(1);
+    rig.step();
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::none));  // it left the queue in time
+    BOOST_TEST((rig.outcomes[2].error == errc::queue_timeout));
+    BOOST_TEST((rig.outcomes[2].finish == FinishReason::error));
+    rig.now += milliseconds(5);
+    rig.step();
+    for (const RequestId id : {1, 3}) {
+        BOOST_TEST((rig.outcomes[id].finish == FinishReason::error));
+        BOOST_TEST((rig.outcomes[id].error == errc::server_overloaded));
+    }
+    BOOST_TEST(rig.outcomes[1].tokens.size() == 3U);
+    BOOST_TEST(!rig.scheduler.has_work());
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_can_never_fit_ends_at_once) {
+    Rig rig({.num_blocks = 4, .max_model_len = 512});
+    rig.add(1, 60, 6);
+    rig.add(2, 60, 5);  // 64 tokens have KV: the last one generated never does
+    rig.run();
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::error));
+    BOOST_TEST((rig.outcomes[1].error == errc::context_length_exceeded));
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 60), 5));
+    rig.add(3, 10, std::numeric_limits<std::int32_t>::max());
+    rig.add(4, 0, 5);
+    rig.add(5, 10, 0);
+    rig.run();
+    BOOST_TEST((rig.outcomes[3].error == errc::context_length_exceeded));
+    BOOST_TEST((rig.outcomes[4].error == errc::invalid_value));
+    BOOST_TEST((rig.outcomes[5].error == errc::invalid_value));
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_request_only) {
+    FakeOptions options;
+    options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
+        if (context.front() == Rig::prompt_of(2, 6).front() && context.size() == 9) {
+            return SampledToken{.token = -1, .finite = false};
+        }
+        return std::nullopt;
+    };
+    Rig rig({}, options);
+    for (RequestId id = 1; id <= 3; ++id) rig.add(id, 6, 10);
+    rig.run();
+    BOOST_TEST((rig.outcomes[2].finish == FinishReason::error));
+    BOOST_TEST((rig.outcomes[2].error == errc::numerical_error));
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 6), 3));
+    BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 6), 10));
+    BOOST_TEST(rig.outcomes[3].tokens == fake_reference(Rig::prompt_of(3, 6), 10));
+}
+
+BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
+    Scheduler scheduler(
+        {.max_num_seqs = 4, .max_num_batched_tokens = 16, .num_blocks = 64, .max_model_len = 512});
+    for (RequestId id = 1; id <= 4; ++id) {
+        Request request;
+        request.id = id;
+        request.prompt = Rig::prompt_of(id, 20);
+        request.max_tokens = 200;
+        request.stop = {"ab"};
+        scheduler.add(std::move(request));
+    }
+    StepResults results;
+    results.rows.reserve(4);
+    std::string text;
+    text.reserve(4096);
+    std::uint64_t before = 0;
+    for (int step = 0; step < 150; ++step) {
+        if (step == 20) before = num_allocations();  // admission and the prompts are behind
+        const ForwardBatch& batch = scheduler.schedule(Clock::time_point{});
+        results.rows.assign(batch.logits_rows.size(), {.token = 5});
+        for (Sequence* sequence : scheduler.complete(results)) sequence->apply_stop_rules("ac", false, text);
+    }
+    BOOST_TEST(scheduler.snapshot().generated_tokens > 4 * 130U);
+    BOOST_TEST(num_allocations() == before);
+}
+
+BOOST_AUTO_TEST_CASE(abort_ends_everything_also_in_flight) {
+    Rig rig({.max_num_seqs = 1});
+    rig.add(1, 4, 5);
+    rig.add(2, 4, 5);
+    rig.scheduler.schedule(rig.now);
+    rig.scheduler.abort(errc::engine_unavailable);
+    const auto ended = rig.scheduler.complete({});
+    BOOST_TEST(ended.size() == 2U);
+    for (const Sequence* sequence : ended) {
+        BOOST_TEST((sequence->finish == FinishReason::error));
+        BOOST_TEST((sequence->error == errc::engine_unavailable));
+    }
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+// ---- Random simulation: arrivals, cancels at every phase, deadlines, poisoned rows, small pools, any
+// budget.
+
+namespace {
+
+constexpr TokenId end_token = 5;
+constexpr TokenId poison = 7;  // no row after it is finite
+
+struct Expected {
+    std::vector<TokenId> tokens;
+    FinishReason finish = FinishReason::length;
+};
+
+struct Planned {
+    Request request;
+    Expected expected;
+    std::optional<Clock::time_point> cancelled_at;
+};
+
+class Simulation {
+  public:
+    explicit Simulation(std::uint64_t seed)
+        : random_(seed), limits_(draw_limits()), rig_(limits_, fake(), end_token) {}
+
+    // A number that any difference in what happened would change.
+    std::uint64_t run() {
+        const int num_requests = between(1, 30);
+        for (int step = 0; num_submitted_ < num_requests || rig_.scheduler.has_work(); ++step) {
+            if (step > 100'000) throw std::runtime_error("no end");
+            const int arrivals = chance(0.3) ? between(0, 5) : 0;
+            for (int i = 0; i < arrivals && num_submitted_ < num_requests; ++i) submit();
+            cancel_one(0.05);
+            rig_.step([this] { cancel_one(0.05); });
+            check_step();
+            cancel_one(0.02);
+            rig_.now += milliseconds(1);
+        }
+        check_end();
+        return history_;
+    }
+
+  private:
+    int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+    bool chance(double p) { return std::bernoulli_distribution(p)(random_); }
+
+    Limits draw_limits() {
+        Limits limits;
+        limits.num_blocks = between(4, chance(0.5) ? 8 : 40);
+        limits.max_num_batched_tokens = between(1, chance(0.5) ? 8 : 80);
+        limits.max_num_seqs = between(1, 10);
+        limits.max_model_len = std::min(limits.num_blocks * kv_block_size, 160);
+        return limits;
+    }
+
+    static FakeOptions fake() {
+        FakeOptions options;
+        options.vocab_size = 300;
+        options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
+            if (context.back() != poison) return std::nullopt;
+            return SampledToken{.token = -1, .finite = false};
+        };
+        return options;
+    }
+
+    void submit() {
+        Planned planned;
+        Request& request = planned.request;
+        request.id = static_cast<RequestId>(++num_submitted_);
+        const int longest = limits_.max_model_len - 1;
+        const int edges[] = {1, kv_block_size - 1, kv_block_size, kv_block_size + 1, longest};
+        const int length = chance(0.4) ? edges[between(0, 4)] : between(1, longest);
+        for (int i = 0; i < length; ++i) request.prompt.push_back(between(8, 299));
+        request.max_tokens = between(1, limits_.max_model_len - length);
+        request.sampling = {.seed = random_(), .choice = static_cast<std::uint32_t>(between(0, 3))};
+        if (chance(0.1)) request.queue_deadline = rig_.now + milliseconds(between(0, 60));
+        if (chance(0.1)) request.request_deadline = rig_.now + milliseconds(between(0, 120));
+        planned.expected = expect(request);
+        rig_.scheduler.add(request);
+        planned_.emplace(request.id, std::move(planned));
+    }
+
+    static Expected expect(const Request& request) {
+        Expected expected;
+        std::vector<TokenId> context = request.prompt;
+        for (std::int32_t i = 0; i < request.max_tokens; ++i) {
+            const SampledToken next = fake_next_token(context, {.params = request.sampling}, fake());
+            if (!next.finite) {
+                expected.finish = FinishReason::error;
+                break;
+            }
+            context.push_back(next.token);
+            expected.tokens.push_back(next.token);
+            if (next.token == end_token) {
+                expected.finish = FinishReason::stop;
+                break;
+            }
+        }
+        return expected;
+    }
+
+    void cancel_one(double probability) {
+        if (planned_.empty() || !chance(probability)) return;
+        const auto id = static_cast<RequestId>(between(1, num_submitted_));
+        rig_.scheduler.cancel(id);
+        if (rig_.outcomes[id].finish == FinishReason::none) planned_.at(id).cancelled_at = rig_.now;
+    }
+
+    void check_step() {
+        require(rig_.batch.num_tokens() > 0 || rig_.scheduler.snapshot().num_running == 0, 0,
+                "sequences run and none advanced");
+        for (auto& [id, outcome] : rig_.outcomes) check_request(id, outcome);
+    }
+
+    void check_request(RequestId id, const Outcome& outcome) {
+        const Planned& planned = planned_.at(id);
+        const auto& expected = planned.expected.tokens;
+        require(outcome.tokens.size() <= expected.size() &&
+                    std::equal(outcome.tokens.begin(), outcome.tokens.end(), expected.begin()),
+                id, "tokens differ from the serial reference");
+        if (outcome.finish == FinishReason::none) {
+            // A cancel is obeyed by the end of the step after it.
+            require(!planned.cancelled_at || rig_.now - *planned.cancelled_at < milliseconds(1), id,
+                    "lives on after its cancel");
+            return;
+        }
+        history_ = (history_ ^ (id * 31 + outcome.tokens.size())) * 0x100000001B3;
+        if (outcome.finish == FinishReason::cancelled) {
+            require(planned.cancelled_at.has_value(), id, "was cancelled by nobody");
+        } else if (outcome.finish == FinishReason::error && outcome.error == errc::queue_timeout) {
+            require(rig_.now >= planned.request.queue_deadline && outcome.tokens.empty(), id,
+                    "queue_timeout");
+        } else if (outcome.finish == FinishReason::error && outcome.error == errc::server_overloaded) {
+            require(rig_.now >= planned.request.request_deadline, id, "ended before its deadline");
+        } else {
+            require(outcome.finish == planned.expected.finish && outcome.tokens.size() == expected.size(), id,
+                    "ended for a wrong reason or too early");
+        }
+    }
+
+    void check_end() {
+        const EngineSnapshot snapshot = rig_.scheduler.snapshot();
+        require(snapshot.num_free_blocks == snapshot.num_blocks, 0, "blocks leaked");
+        std::uint64_t tokens = 0;
+        for (const auto& [id, planned] : planned_) {
+            require(rig_.outcomes[id].finish != FinishReason::none, id, "never ended");
+            tokens += rig_.outcomes[id].tokens.size();
+        }
+        require(tokens == snapshot.generated_tokens, 0, "generated_tokens is wrong");
+        history_ += snapshot.steps + (snapshot.num_preemptions << 32);
+    }
+
+    static void require(bool condition, RequestId id, const char* what) {
+        if (!condition) throw std::runtime_error("request " + std::to_string(id) + ": " + what);
+    }
+
+    std::mt19937_64 random_;
+    Limits limits_;
+    Rig rig_;
+    std::map<RequestId, Planned> planned_;
+    int num_submitted_ = 0;
+    std::uint64_t history_ = 0;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(scheduler_simulation)
+
+// Runs seeds 1 to 300, or what `-- FIRST COUNT` says.
+BOOST_AUTO_TEST_CASE(random_seeds) {
+    const auto& suite = boost::unit_test::framework::master_test_suite();
+    const std::uint64_t first = suite.argc > 2 ? std::stoull(suite.argv[1]) : 1;
+    const std::uint64_t count = suite.argc > 2 ? std::stoull(suite.argv[2]) : 300;
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+        try {
+            Simulation(seed).run();
+        } catch (const std::exception& e) {
+            BOOST_ERROR(e.what() << "; replay: test_engine --run_test=scheduler_simulation/random_seeds -- "
+                                 << seed << " 1");
+        }
+    }
+    BOOST_TEST_CHECK(true);
+}
+
+BOOST_AUTO_TEST_CASE(a_seed_replays_exactly) {
+    for (const std::uint64_t seed : {3, 14, 159})
+        BOOST_TEST(Simulation(seed).run() == Simulation(seed).run());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard

@@ -1,0 +1,168 @@
+#include "tests/support/fake_backend.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace solard {
+namespace {
+
+void require(bool condition, const char* what) {
+    if (!condition) throw std::logic_error(std::string("ForwardBatch: ") + what);
+}
+
+// splitmix64's finalizer (Steele, Lea, Flood, OOPSLA 2014) over a running state.
+std::uint64_t mix(std::uint64_t state, std::uint64_t value) {
+    std::uint64_t z = state + 0x9E3779B97F4A7C15U + value;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+    return z ^ (z >> 31);
+}
+
+void check_shapes(const ForwardBatch& batch, const BackendCapacity& capacity) {
+    const auto tokens = batch.token_ids.size();
+    const auto seqs = batch.context_lens.size();
+    require(tokens > 0 && std::cmp_less_equal(tokens, capacity.max_tokens_per_step),
+            "too many tokens or none");
+    require(seqs > 0 && std::cmp_less_equal(seqs, capacity.max_seqs_per_step), "too many sequences or none");
+    require(batch.positions.size() == tokens && batch.slot_mapping.size() == tokens, "size of positions");
+    require(batch.cu_seqlens_q.size() == seqs + 1 && batch.cu_seqlens_q.front() == 0 &&
+                batch.cu_seqlens_q.back() == batch.num_tokens(),
+            "cu_seqlens_q");
+    require(batch.block_tables.size() == seqs * static_cast<std::size_t>(batch.block_table_stride),
+            "size of block_tables");
+    require(batch.logits_rows.size() == batch.sampling.size(), "logits_rows and sampling differ in size");
+}
+
+}  // namespace
+
+void FakeControl::close_gate() {
+    const std::lock_guard lock(mutex_);
+    gate_closed_ = true;
+    passes_ = 0;
+}
+
+void FakeControl::open_gate() {
+    const std::lock_guard lock(mutex_);
+    gate_closed_ = false;
+    changed_.notify_all();
+}
+
+void FakeControl::pass_one() {
+    std::unique_lock lock(mutex_);
+    ++passes_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return passes_ == 0; });
+}
+
+void FakeControl::wait_until_held() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return held_; });
+}
+
+void FakeControl::fail_at_step(std::uint64_t step) {
+    const std::lock_guard lock(mutex_);
+    fail_at_ = step;
+}
+
+std::uint64_t FakeControl::steps() const {
+    const std::lock_guard lock(mutex_);
+    return steps_;
+}
+
+std::int32_t FakeControl::max_tokens_of_a_step() const {
+    const std::lock_guard lock(mutex_);
+    return max_tokens_;
+}
+
+void FakeControl::run_step(std::int32_t num_tokens) {
+    std::unique_lock lock(mutex_);
+    held_ = gate_closed_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !gate_closed_ || passes_ > 0; });
+    held_ = false;
+    if (passes_ > 0) --passes_;
+    changed_.notify_all();
+    max_tokens_ = std::max(max_tokens_, num_tokens);
+    if (++steps_ == fail_at_) throw std::runtime_error("the fake device was lost");
+}
+
+FakeBackend::FakeBackend(FakeOptions options, std::shared_ptr<FakeControl> control)
+    : options_(std::move(options)),
+      control_(control ? std::move(control) : std::make_shared<FakeControl>()),
+      kv_(static_cast<std::size_t>(options_.capacity.num_blocks * kv_block_size), -1) {}
+
+void FakeBackend::submit(const ForwardBatch& batch) {
+    require(in_flight_ == nullptr, "submitted while a step is in flight");
+    check_shapes(batch, options_.capacity);
+    in_flight_ = &batch;
+}
+
+// All reading and writing happens here, as late as on a device that runs between submit and collect.
+void FakeBackend::collect(StepResults& results) {
+    require(in_flight_ != nullptr, "nothing in flight");
+    const ForwardBatch& batch = *std::exchange(in_flight_, nullptr);
+    control_->run_step(batch.num_tokens());
+    progress_.fetch_add(1, std::memory_order_relaxed);
+    store_tokens(batch);
+
+    results.rows.clear();
+    std::size_t sequence = 0;
+    for (std::size_t row = 0; row < batch.logits_rows.size(); ++row) {
+        while (batch.logits_rows[row] >= batch.cu_seqlens_q.at(sequence + 1)) ++sequence;
+        require(batch.logits_rows[row] == batch.cu_seqlens_q[sequence + 1] - 1,
+                "a row is not the last token");
+        read_context(batch, sequence);
+        require(std::cmp_equal(batch.sampling[row].position, context_.size()), "position of a sampling row");
+        results.rows.push_back(fake_next_token(context_, batch.sampling[row], options_));
+    }
+}
+
+void FakeBackend::store_tokens(const ForwardBatch& batch) {
+    for (std::size_t s = 0; s < batch.context_lens.size(); ++s) {
+        const std::int32_t begin = batch.cu_seqlens_q[s];
+        const std::int32_t end = batch.cu_seqlens_q[s + 1];
+        require(begin < end, "a sequence without tokens");
+        for (std::int32_t i = begin; i < end; ++i) {
+            const auto token = static_cast<std::size_t>(i);
+            require(batch.positions[token] == batch.context_lens[s] - (end - i), "positions");
+            kv_.at(static_cast<std::size_t>(batch.slot_mapping[token])) = batch.token_ids[token];
+        }
+    }
+}
+
+void FakeBackend::read_context(const ForwardBatch& batch, std::size_t sequence) {
+    context_.clear();
+    const std::size_t table = sequence * static_cast<std::size_t>(batch.block_table_stride);
+    for (std::int32_t position = 0; position < batch.context_lens[sequence]; ++position) {
+        require(position / kv_block_size < batch.block_table_stride, "a block table is too short");
+        const std::int32_t block =
+            batch.block_tables[table + static_cast<std::size_t>(position / kv_block_size)];
+        require(block >= 0, "a block table is too short");
+        context_.push_back(kv_.at(static_cast<std::size_t>(block) * kv_block_size +
+                                  static_cast<std::size_t>(position % kv_block_size)));
+    }
+}
+
+SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow& row,
+                             const FakeOptions& options) {
+    if (options.script) {
+        if (const auto scripted = options.script(context)) return *scripted;
+    }
+    std::uint64_t hash = mix(row.params.seed, row.params.choice);
+    for (const TokenId token : context) hash = mix(hash, static_cast<std::uint64_t>(token));
+    const auto range = static_cast<std::uint64_t>(options.vocab_size - options.first_token);
+    return {.token = options.first_token + static_cast<TokenId>(hash % range)};
+}
+
+std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,
+                                    const FakeOptions& options, const SamplingParams& sampling) {
+    const auto num_prompt_tokens = static_cast<std::ptrdiff_t>(prompt.size());
+    std::vector<TokenId> context = std::move(prompt);
+    for (std::int32_t i = 0; i < count; ++i) {
+        context.push_back(fake_next_token(context, {.params = sampling}, options).token);
+    }
+    return {context.begin() + num_prompt_tokens, context.end()};
+}
+
+}  // namespace solard

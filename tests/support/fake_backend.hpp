@@ -1,0 +1,88 @@
+// A backend whose next token is a keyed hash of the whole visible context, read through the block tables: a
+// wrong, missing or foreign block, a doubled token or a stale one changes everything that follows.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inference/backend.hpp"
+
+namespace solard {
+
+// Shared by a test and the backend it handed to an engine thread; every member may be called from any thread.
+class FakeControl {
+  public:
+    // Holds every step inside the backend, from the next one that arrives.
+    void close_gate();
+    void open_gate();
+    // Lets one step pass: the one that is held, or else the next to arrive. Returns once it passed the gate.
+    void pass_one();
+    // Returns once a step is held.
+    void wait_until_held();
+
+    // Throws std::runtime_error from collect() of that step; steps count from 1.
+    void fail_at_step(std::uint64_t step);
+
+    std::uint64_t steps() const;
+    // The most tokens that one step computed.
+    std::int32_t max_tokens_of_a_step() const;
+
+  private:
+    friend class FakeBackend;
+    void run_step(std::int32_t num_tokens);
+
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    bool gate_closed_ = false;
+    bool held_ = false;
+    std::uint64_t passes_ = 0;
+    std::uint64_t steps_ = 0;
+    std::uint64_t fail_at_ = 0;
+    std::int32_t max_tokens_ = 0;
+};
+
+struct FakeOptions {
+    BackendCapacity capacity{
+        .num_blocks = 64, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 512};
+    TokenId first_token = 3;  // tokens are drawn from [first_token, vocab_size): no control tokens
+    TokenId vocab_size = 1000;
+    // Asked for every row; what it returns is taken in place of the hash.
+    std::function<std::optional<SampledToken>(std::span<const TokenId> context)> script = {};
+};
+
+// Throws std::logic_error, naming the array, for a batch that breaks the contract of ForwardBatch.
+class FakeBackend final : public Backend {
+  public:
+    explicit FakeBackend(FakeOptions options, std::shared_ptr<FakeControl> control = {});
+
+    BackendCapacity capacity() const override { return options_.capacity; }
+    std::string description() const override { return "fake"; }
+    void submit(const ForwardBatch& batch) override;
+    void collect(StepResults& results) override;
+
+  private:
+    void store_tokens(const ForwardBatch& batch);
+    void read_context(const ForwardBatch& batch, std::size_t sequence);
+
+    FakeOptions options_;
+    std::shared_ptr<FakeControl> control_;
+    const ForwardBatch* in_flight_ = nullptr;
+    std::vector<TokenId> kv_;  // [num_blocks * kv_block_size], the token whose "KV" a slot holds
+    std::vector<TokenId> context_;
+};
+
+// The token that follows `context`.
+SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow& row,
+                             const FakeOptions& options);
+// The serial expectation: the first `count` tokens that follow `prompt`.
+std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,
+                                    const FakeOptions& options = {}, const SamplingParams& sampling = {});
+
+}  // namespace solard
