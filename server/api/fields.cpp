@@ -1,0 +1,194 @@
+#include "server/api/fields.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include "server/api/json.hpp"
+
+namespace solard {
+namespace {
+
+namespace json = boost::json;
+
+// Values that leave the answer as it would be without the field.
+struct NeutralNumber {
+    std::string_view name;
+    double value;
+};
+constexpr std::array neutral_numbers{
+    NeutralNumber{"n", 1},
+    NeutralNumber{"best_of", 1},
+    NeutralNumber{"repetition_penalty", 1},
+    NeutralNumber{"length_penalty", 1},
+    NeutralNumber{"top_k", -1},
+};
+
+bool is_neutral(std::string_view name, const json::value& value) {
+    if (value.is_null()) return true;
+    if (value.is_bool()) return !value.get_bool();
+    if (value.is_array()) return value.get_array().empty();
+    if (const auto* object = value.if_object()) {
+        const auto* type = object->if_contains("type");
+        return object->empty() || (name == "response_format" && object->size() == 1 && type != nullptr &&
+                                   type->is_string() && type->get_string() == "text");
+    }
+    if (value.is_string()) {
+        const std::string_view text = value.get_string();
+        return text.empty() || (name == "tool_choice" && (text == "none" || text == "auto"));
+    }
+    const auto number = value.to_number<double>();
+    const auto it = std::ranges::find(neutral_numbers, name, &NeutralNumber::name);
+    return (it != neutral_numbers.end() && number == it->value) ||
+           (number == 0 && name != "n" && name != "best_of" && name != "repetition_penalty");
+}
+
+constexpr std::array<std::string_view, 42> not_served{
+    "audio",
+    "bad_words",
+    "best_of",
+    "chat_template",
+    "chat_template_kwargs",
+    "continue_final_message",
+    "documents",
+    "echo",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "ignore_eos",
+    "length_penalty",
+    "logit_bias",
+    "logprobs",
+    "min_p",
+    "min_tokens",
+    "modalities",
+    "n",
+    "nvext",
+    "prediction",
+    "presence_penalty",
+    "priority",
+    "prompt_logprobs",
+    "reasoning_effort",
+    "repetition_penalty",
+    "response_format",
+    "return_token_ids",
+    "stop_token_ids",
+    "structured_outputs",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "truncate_prompt_tokens",
+    "use_beam_search",
+    "verbosity",
+    "web_search_options",
+};
+
+std::string shown(double value) {
+    std::string text;
+    append_json_number(text, value);
+    return text;
+}
+
+}  // namespace
+
+std::span<const std::string_view> chat_fields_not_served() {
+    return not_served;
+}
+
+const json::value* FieldReader::find(std::string_view name) {
+    if (error_) return nullptr;
+    const auto* value = object_.if_contains(name);
+    return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+void FieldReader::fail(std::string_view name, std::string_view expectation) {
+    const std::string path = prefix_ + std::string(name);
+    error_ = Error{errc::invalid_value, path + " must be " + std::string(expectation) + ".", path};
+}
+
+std::optional<std::string> FieldReader::string(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_string()) return fail(name, "a string"), std::nullopt;
+    return std::string(value->get_string());
+}
+
+std::optional<bool> FieldReader::boolean(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_bool()) return fail(name, "true or false"), std::nullopt;
+    return value->get_bool();
+}
+
+std::optional<std::int64_t> FieldReader::integer(std::string_view name, std::int64_t min, std::int64_t max) {
+    const auto* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    const bool fits = value->is_int64() && value->get_int64() >= min && value->get_int64() <= max;
+    if (!fits) {
+        fail(name, "a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+        return std::nullopt;
+    }
+    return value->get_int64();
+}
+
+std::optional<double> FieldReader::number(std::string_view name, double min, double max, Bound lower) {
+    const auto* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    const double number = value->is_number() ? value->to_number<double>() : max + 1;
+    if (number > max || number < min || (lower == Bound::open && number <= min)) {
+        fail(name, "a number " + std::string(lower == Bound::open ? "above " : "from ") + shown(min) +
+                       (lower == Bound::open ? ", at most " : " to ") + shown(max));
+        return std::nullopt;
+    }
+    return number;
+}
+
+std::optional<std::uint64_t> FieldReader::seed(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (value->is_int64()) return static_cast<std::uint64_t>(value->get_int64());
+    if (value->is_uint64()) return value->get_uint64();
+    fail(name, "a 64-bit whole number");
+    return std::nullopt;
+}
+
+std::vector<std::string> FieldReader::stop(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return {};
+    std::vector<std::string> stops;
+    const auto take = [&](const json::value& item) {
+        const bool fits =
+            item.is_string() && !item.get_string().empty() && item.get_string().size() <= max_stop_bytes;
+        if (fits) stops.emplace_back(item.get_string());
+        return fits;
+    };
+    const bool valid = value->is_array() ? value->get_array().size() <= max_stop_strings &&
+                                               std::ranges::all_of(value->get_array(), take)
+                                         : take(*value);
+    if (!valid) fail(name, "a string of 1 to 256 bytes or a list of up to 16 of them");
+    return valid ? stops : std::vector<std::string>{};
+}
+
+const json::object* FieldReader::object(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return nullptr;
+    if (!value->is_object()) fail(name, "an object");
+    return value->if_object();
+}
+
+void FieldReader::refuse_unless_neutral(std::span<const std::string_view> names) {
+    for (const auto name : names) {
+        const auto* value = find(name);
+        if (value == nullptr || is_neutral(name, *value)) continue;
+        const std::string path = prefix_ + std::string(name);
+        error_ = Error{errc::unsupported_parameter, path + " is not supported by this server.", path};
+    }
+}
+
+}  // namespace solard

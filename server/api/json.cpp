@@ -1,0 +1,81 @@
+#include "server/api/json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/parse.hpp>
+#include <charconv>
+#include <cmath>
+
+#include "inference/json_file.hpp"
+
+namespace solard {
+namespace {
+
+namespace json = boost::json;
+
+// Boost.JSON takes 1e400 as infinity without an error.
+bool all_finite(const json::value& value) {
+    if (const auto* number = value.if_double()) return std::isfinite(*number);
+    if (const auto* array = value.if_array()) return std::ranges::all_of(*array, all_finite);
+    if (const auto* object = value.if_object())
+        return std::ranges::all_of(*object, [](const auto& member) { return all_finite(member.value()); });
+    return true;
+}
+
+}  // namespace
+
+result<json::value> parse_json(std::string_view text) {
+    json::error_code ec;
+    json::value value = json::parse(text, ec);
+    if (ec) return Error{errc::invalid_json, "The body is not valid JSON: " + ec.message() + "."};
+    if (!all_finite(value)) return Error{errc::invalid_json, "The body holds a number out of range."};
+    if (const auto key = find_duplicate_key(text)) {
+        return Error{errc::invalid_json, "The body names a key twice in one object.", *key};
+    }
+    return value;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    out += '"';
+    for (const char c : text) {
+        switch (c) {
+            case '"':
+                out += "\\\"";
+                break;
+            case '\\':
+                out += "\\\\";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            default:
+                if (static_cast<unsigned char>(c) < 0x20) {
+                    out += "\\u00";
+                    out += hex[static_cast<unsigned char>(c) >> 4];
+                    out += hex[static_cast<unsigned char>(c) & 15];
+                } else {
+                    out += c;
+                }
+        }
+    }
+    out += '"';
+}
+
+void append_json_number(std::string& out, std::int64_t value) {
+    std::array<char, 24> text{};
+    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+}
+
+void append_json_number(std::string& out, double value) {
+    std::array<char, 32> text{};
+    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+}
+
+}  // namespace solard

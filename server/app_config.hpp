@@ -1,0 +1,72 @@
+// What an operator can set: one option table feeds flags, environment, file, --help and --check-config.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <iosfwd>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inference/error.hpp"
+
+namespace solard {
+
+// Effective values; every member is one row of the option table in app_config.cpp, where the defaults stand.
+struct AppConfig {
+    std::string model;
+    std::vector<std::string> served_model_name;
+    std::string chat_template;
+    std::string dtype;
+
+    std::string host;
+    std::int64_t port = 0;
+    std::string unix_socket;
+    bool allow_anonymous = false;
+
+    std::string device;
+    std::int64_t threads = 0;          // 0: one per core
+    std::int64_t kv_cache_memory = 0;  // bytes
+    std::int64_t max_model_len = 0;    // tokens; 0: the model's own
+    std::int64_t max_num_seqs = 0;
+    std::int64_t max_num_batched_tokens = 0;  // 0: timed at start
+    std::int64_t max_queued_requests = 0;
+    std::int64_t max_queued_tokens = 0;
+    std::chrono::milliseconds queue_timeout{};
+    std::chrono::milliseconds request_timeout{};
+
+    std::int64_t max_connections = 0;
+    std::int64_t max_body_size = 0;    // bytes
+    std::int64_t max_header_size = 0;  // bytes
+    std::chrono::milliseconds header_timeout{};
+    std::chrono::milliseconds body_timeout{};
+    std::chrono::milliseconds idle_timeout{};
+    std::chrono::milliseconds write_timeout{};
+    std::chrono::milliseconds keep_alive_interval{};
+    std::chrono::milliseconds drain_timeout{};
+    std::string log_level;
+
+    std::string config;
+    bool check_config = false;
+    bool list_devices = false;
+    bool version = false;
+    bool help = false;
+
+    // Where each value came from, by option name: "default", "file", "environment" or "command line".
+    std::map<std::string, std::string, std::less<>> sources;
+};
+
+// Flags win over SOLARD_* of the environment, which win over the file named by --config, which wins over
+// defaults. `environment` holds "NAME=value" strings. Errors: bad_command_line or bad_configuration; one line
+// that names the option, and for a file its path and line.
+result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
+                                   const std::vector<std::string>& environment);
+
+// The text of --help.
+void print_help(std::ostream& out);
+// Every effective value with its source, as --check-config prints it; the output is a valid configuration
+// file.
+void print_config(std::ostream& out, const AppConfig& config);
+
+}  // namespace solard

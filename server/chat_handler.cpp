@@ -1,0 +1,161 @@
+// POST /v1/chat/completions: from the body to the last byte of the answer.
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <random>
+
+#include "server/api/chat_completions.hpp"
+#include "server/api/error.hpp"
+#include "server/app.hpp"
+#include "server/handlers.hpp"
+#include "server/http_exchange.hpp"
+#include "server/sse_writer.hpp"
+
+namespace solard {
+namespace {
+
+namespace asio = boost::asio;
+using namespace asio::experimental::awaitable_operators;
+
+std::uint64_t random_bits() {
+    static std::random_device device;
+    return (std::uint64_t{device()} << 32) | device();
+}
+
+ChatIdentity make_identity(const App& app) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    ChatIdentity identity;
+    identity.id = "chatcmpl-";
+    for (int word = 0; word < 2; ++word) {
+        auto bits = random_bits();
+        for (int i = 0; i < 12; ++i, bits >>= 4) identity.id += hex[bits & 15];
+    }
+    identity.model = app.model.names.front();
+    identity.created =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
+    return identity;
+}
+
+// What fits into the context and the KV pool beside the prompt; or why the request does not.
+result<std::int32_t> token_budget(const App& app, std::size_t prompt_tokens,
+                                  std::optional<std::int32_t> asked) {
+    const auto context = std::int64_t{app.model.context_length};
+    const auto prompt = static_cast<std::int64_t>(prompt_tokens);
+    const std::string maximum =
+        "This model's maximum context length is " + std::to_string(context) + " tokens";
+    if (prompt >= context)
+        return Error{errc::context_length_exceeded,
+                     maximum + ", but the prompt has " + std::to_string(prompt) +
+                         " tokens; shorten it to at most " + std::to_string(context - 1) + ".",
+                     "messages"};
+    if (asked && prompt + *asked > context)
+        return Error{errc::context_length_exceeded,
+                     maximum + ", but the request asks for " + std::to_string(prompt + *asked) + " (" +
+                         std::to_string(prompt) + " in the prompt, " + std::to_string(*asked) +
+                         " in max_tokens); max_tokens can be at most " + std::to_string(context - prompt) +
+                         ".",
+                     "max_tokens"};
+    const auto pool = app.engine.capacity_tokens();
+    const auto room = pool > prompt ? std::min(context, pool) - prompt : context - prompt;
+    return asked.value_or(static_cast<std::int32_t>(room));
+}
+
+Request make_request(const App& app, const ChatRequest& chat, std::vector<TokenId> prompt,
+                     std::int32_t max_tokens) {
+    Request request;
+    request.prompt = std::move(prompt);
+    request.max_tokens = max_tokens;
+    request.sampling.temperature =
+        static_cast<float>(chat.temperature.value_or(app.model.config.default_temperature.value_or(1.0)));
+    request.sampling.top_p =
+        static_cast<float>(chat.top_p.value_or(app.model.config.default_top_p.value_or(1.0)));
+    request.sampling.seed = chat.seed ? *chat.seed : random_bits();
+    request.stop = chat.stop;
+    const auto now = Clock::now();
+    request.queue_deadline = now + app.config.queue_timeout;
+    request.request_deadline = now + app.config.request_timeout;
+    return request;
+}
+
+asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, ResponseLog& log,
+                                    const ChatRequest& chat, const ChatIdentity& identity,
+                                    std::size_t prompt_tokens) {
+    LogReader reader(log, exchange.executor());
+    SseWriter sse(exchange);
+    ChatChunkWriter chunks(identity);
+    for (;;) {
+        const bool news = co_await reader.wait(app.config.keep_alive_interval);
+        if (!news) {
+            co_await sse.idle();
+            continue;
+        }
+        for (const auto& delta : reader.read()) {
+            if (!delta.text.empty()) chunks.text(sse.buffer(), delta.text);
+            if (delta.finish != FinishReason::none) chunks.finish(sse.buffer(), delta.finish);
+        }
+        if (log.failure()) co_return co_await sse.fail(*log.failure());
+        if (log.terminal()) break;
+        co_await sse.flush();
+    }
+    if (chat.include_usage) chunks.usage(sse.buffer(), {prompt_tokens, log.num_tokens(0)});
+    co_await sse.done();
+}
+
+asio::awaitable<void> whole_answer(HttpExchange& exchange, ResponseLog& log, const ChatIdentity& identity,
+                                   std::size_t prompt_tokens) {
+    LogReader reader(log, exchange.executor());
+    co_await reader.wait_terminal();
+    HttpResponse response;
+    if (log.failure()) {
+        response = error_response(*log.failure());
+    } else {
+        response.body =
+            chat_completion_json(identity, log.text(0), log.finish(0), {prompt_tokens, log.num_tokens(0)});
+    }
+    co_await exchange.respond(std::move(response));
+}
+
+// Everything that can refuse the request before a status line is sent.
+struct Admitted {
+    ChatRequest chat;
+    std::size_t prompt_tokens;
+    Generation generation;
+};
+
+asio::awaitable<result<Admitted>> admit(App& app, HttpExchange& exchange) {
+    auto chat = parse_chat_request(exchange.request().body);
+    if (!chat) co_return chat.error();
+    if (!app.model.answers_to(chat->model))
+        co_return Error{errc::model_not_found, "The model '" + chat->model + "' is not served here.",
+                        "model"};
+    auto prompt_text = render_solar_prompt(chat->messages);
+    auto prompt = co_await app.encode(std::move(prompt_text));
+    const std::size_t prompt_tokens = prompt.size();
+    const auto max_tokens = token_budget(app, prompt_tokens, chat->max_tokens);
+    if (!max_tokens) co_return max_tokens.error();
+    auto request = make_request(app, *chat, std::move(prompt), *max_tokens);
+    auto generation = app.engine.submit(std::move(request));
+    if (!generation) co_return generation.error();
+    Admitted admitted{*std::move(chat), prompt_tokens, *std::move(generation)};
+    co_return admitted;
+}
+
+}  // namespace
+
+asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) {
+    auto admitted = co_await admit(app, exchange);
+    if (!admitted) {
+        auto response = error_response(admitted.error());
+        co_return co_await exchange.respond(std::move(response));
+    }
+    const auto identity = make_identity(app);
+    auto& log = admitted->generation.log();
+    auto answer = admitted->chat.stream
+                      ? stream_answer(app, exchange, log, admitted->chat, identity, admitted->prompt_tokens)
+                      : whole_answer(exchange, log, identity, admitted->prompt_tokens);
+    // A read stays pending beside the answer: only it sees a client leave while there is nothing to write.
+    // Leaving ends this coroutine, and `admitted` cancels the generation.
+    auto gone = exchange.client_gone();
+    co_await (std::move(answer) || std::move(gone));
+}
+
+}  // namespace solard

@@ -1,0 +1,137 @@
+#include "server/engine_client.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "server/api/error.hpp"
+
+namespace solard {
+
+std::string_view name_of(ServiceState state) {
+    switch (state) {
+        case ServiceState::starting:
+            return "starting";
+        case ServiceState::ready:
+            return "ready";
+        case ServiceState::draining:
+            return "draining";
+        case ServiceState::failed:
+            return "failed";
+    }
+    return "";
+}
+
+Generation::Generation(Generation&& other) noexcept
+    : client_(std::exchange(other.client_, nullptr)), id_(other.id_), log_(std::move(other.log_)) {}
+
+Generation::~Generation() {
+    if (client_ != nullptr) client_->release(id_);
+}
+
+void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
+                         AdmissionLimits limits, std::function<void()> on_ready,
+                         std::function<void(Error)> on_failed) {
+    limits_ = limits;
+    EngineCallbacks callbacks;
+    callbacks.ready = [this, on_ready = std::move(on_ready)](EngineInfo info) {
+        boost::asio::post(io_, [this, on_ready, info = std::move(info)]() mutable {
+            info_ = std::move(info);
+            snapshot_.num_blocks = snapshot_.num_free_blocks = info_->capacity.num_blocks;
+            if (state_ == ServiceState::starting) state_ = ServiceState::ready;
+            on_ready();
+        });
+    };
+    callbacks.publish = [this](StepEvents events) {
+        boost::asio::post(io_, [this, events = std::move(events)]() mutable { deliver(std::move(events)); });
+    };
+    callbacks.failed = [this, on_failed = std::move(on_failed)](Error error) {
+        boost::asio::post(io_, [this, on_failed, error = std::move(error)] {
+            state_ = ServiceState::failed;
+            fail_all({errc::engine_unavailable, "The engine stopped; the server is restarting."});
+            on_failed(error);
+        });
+    };
+    engine_ = std::make_unique<Engine>(std::move(make_backend), tokenizer, std::move(options),
+                                       std::move(callbacks));
+}
+
+std::int64_t EngineClient::capacity_tokens() const {
+    return info_ ? std::int64_t{info_->capacity.num_blocks} * kv_block_size : 0;
+}
+
+result<void> EngineClient::admit(const Request& request) const {
+    if (state_ == ServiceState::starting) return Error{errc::server_starting, "The model is still loading."};
+    if (state_ == ServiceState::draining) return Error{errc::server_draining, "The server is shutting down."};
+    if (state_ == ServiceState::failed) return Error{errc::engine_unavailable, "The engine stopped."};
+    const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+    if (prompt_tokens + request.max_tokens > capacity_tokens())
+        return Error{errc::invalid_value,
+                     "prompt and max_tokens need more than the KV cache holds (" +
+                         std::to_string(capacity_tokens()) + " tokens)",
+                     "max_tokens"};
+    const auto in_flight = static_cast<std::int64_t>(in_flight_.size());
+    if (in_flight >= limits_.max_num_seqs + limits_.max_queued_requests)
+        return Error{errc::server_overloaded, "The waiting queue is full; try again later."};
+    // A single request always passes: it would otherwise never be served.
+    if (queued_tokens_ > 0 && queued_tokens_ + prompt_tokens > limits_.max_queued_tokens)
+        return Error{errc::server_overloaded, "Too many prompt tokens are waiting; try again later."};
+    return {};
+}
+
+result<Generation> EngineClient::submit(Request request) {
+    if (auto ok = admit(request); !ok) return ok.error();
+    const RequestId id = request.id = next_id_++;
+    const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+    if (!engine_->submit(std::move(request)))
+        return Error{errc::server_overloaded, "The engine's queue is full; try again later."};
+    auto log = std::make_shared<ResponseLog>(1);
+    in_flight_.emplace(id, InFlight{log, prompt_tokens});
+    queued_tokens_ += prompt_tokens;
+    ++num_generations_;
+    return Generation(*this, id, std::move(log));
+}
+
+void EngineClient::release(RequestId id) {
+    --num_generations_;
+    const auto it = in_flight_.find(id);
+    if (it == in_flight_.end()) return;
+    // The entry stays until the engine's last event, so that admission counts what really runs.
+    it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
+    if (engine_) engine_->cancel(id);
+}
+
+void EngineClient::deliver(StepEvents events) {
+    snapshot_ = events.snapshot;
+    for (const auto& event : events.events) {
+        const auto it = in_flight_.find(event.id);
+        if (it == in_flight_.end()) continue;
+        auto& entry = it->second;
+        queued_tokens_ -= std::exchange(entry.queued_tokens, 0);
+        if (event.finish == FinishReason::error) {
+            entry.log->fail({event.error, std::string(message_of(event.error))});
+        } else if (event.finish == FinishReason::cancelled) {
+            entry.log->fail({errc::request_cancelled, std::string(message_of(errc::request_cancelled))});
+        } else {
+            entry.log->append(0, events.text_of(event), event.num_tokens, event.finish);
+        }
+        if (event.finish != FinishReason::none) forget(it);
+    }
+    if (engine_) engine_->recycle(std::move(events));
+}
+
+void EngineClient::forget(std::unordered_map<RequestId, InFlight>::iterator it) {
+    queued_tokens_ -= it->second.queued_tokens;
+    in_flight_.erase(it);
+}
+
+void EngineClient::drain() {
+    if (state_ != ServiceState::failed) state_ = ServiceState::draining;
+}
+
+void EngineClient::fail_all(const Error& error) {
+    for (auto& [id, entry] : in_flight_) {
+        entry.log->fail(error);
+        if (engine_) engine_->cancel(id);
+    }
+}
+
+}  // namespace solard

@@ -1,0 +1,97 @@
+// The I/O thread's side of the engine: admission, the logs of what is in flight, fan-out of step events.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "inference/engine.hpp"
+#include "server/response_log.hpp"
+
+namespace solard {
+
+enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
+std::string_view name_of(ServiceState state);
+
+struct AdmissionLimits {
+    std::int64_t max_num_seqs = 0;         // requests that run together
+    std::int64_t max_queued_requests = 0;  // beyond those
+    std::int64_t max_queued_tokens = 0;    // prompt tokens of requests that produced nothing yet
+};
+
+class EngineClient;
+
+// One accepted request. Whoever holds it keeps it running: the destructor cancels what is not finished.
+class Generation {
+  public:
+    Generation(EngineClient& client, RequestId id, std::shared_ptr<ResponseLog> log)
+        : client_(&client), id_(id), log_(std::move(log)) {}
+    Generation(Generation&& other) noexcept;
+    Generation& operator=(Generation&&) = delete;
+    ~Generation();
+
+    ResponseLog& log() const { return *log_; }
+
+  private:
+    EngineClient* client_;
+    RequestId id_;
+    std::shared_ptr<ResponseLog> log_;
+};
+
+// I/O thread only. Outlives every Generation.
+class EngineClient {
+  public:
+    explicit EngineClient(boost::asio::io_context& io) : io_(io) {}
+    ~EngineClient() { stop(); }
+    EngineClient(const EngineClient&) = delete;
+    EngineClient& operator=(const EngineClient&) = delete;
+
+    // Starts the engine thread. `on_ready` and `on_failed` run on the I/O thread.
+    void start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
+               AdmissionLimits limits, std::function<void()> on_ready, std::function<void(Error)> on_failed);
+    // Joins the engine thread. No event is delivered afterwards.
+    void stop() { engine_.reset(); }
+
+    ServiceState state() const { return state_; }
+    // New requests are refused from now on; those in flight go on.
+    void drain();
+    // Ends everything in flight with `error`.
+    void fail_all(const Error& error);
+
+    // Synchronous admission. Gives the request its id. Errors: server_starting, server_draining,
+    // engine_unavailable, server_overloaded, invalid_value (a request that can never fit).
+    result<Generation> submit(Request request);
+
+    const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
+    const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
+    // Answers somebody still waits for.
+    std::size_t num_in_flight() const { return num_generations_; }
+    std::int64_t capacity_tokens() const;  // of the KV pool; 0 while starting
+
+  private:
+    friend class Generation;
+    struct InFlight {
+        std::shared_ptr<ResponseLog> log;
+        std::int64_t queued_tokens;  // prompt tokens while nothing came yet
+    };
+    result<void> admit(const Request& request) const;
+    void release(RequestId id);
+    void deliver(StepEvents events);
+    void forget(std::unordered_map<RequestId, InFlight>::iterator it);
+
+    boost::asio::io_context& io_;
+    std::unique_ptr<Engine> engine_;
+    ServiceState state_ = ServiceState::starting;
+    AdmissionLimits limits_;
+    std::optional<EngineInfo> info_;
+    EngineSnapshot snapshot_;
+    std::unordered_map<RequestId, InFlight> in_flight_;
+    std::size_t num_generations_ = 0;
+    std::int64_t queued_tokens_ = 0;
+    RequestId next_id_ = 1;
+};
+
+}  // namespace solard

@@ -1,0 +1,20 @@
+// The handlers that the route table names. Each runs as a coroutine on the I/O thread and answers exactly
+// once; Error-shaped answers go through error_response().
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+namespace solard {
+
+class App;
+class HttpExchange;
+
+boost::asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_models(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_model(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_health(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_live(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_metadata(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_static_file(App& app, HttpExchange& exchange);
+
+}  // namespace solard

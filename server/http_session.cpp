@@ -1,0 +1,322 @@
+// The one translation unit that instantiates Beast's HTTP reading and writing.
+#include "server/http_session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <optional>
+#include <random>
+
+#include "server/app.hpp"
+#include "server/http_exchange.hpp"
+#include "server/log.hpp"
+#include "server/routes.hpp"
+
+namespace solard {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::use_awaitable;
+using beast::error_code;
+
+constexpr std::string_view page_policy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'";
+
+std::string make_request_id() {
+    static std::random_device device;
+    std::array<char, 32> text{};
+    const std::uint64_t bits = (std::uint64_t{device()} << 32) | device();
+    std::snprintf(text.data(), text.size(), "req_%016llx", static_cast<unsigned long long>(bits));
+    return text.data();
+}
+
+// Percent-decoding of a path (RFC 3986, section 2.1); nothing for a broken escape or a NUL.
+std::optional<std::string> decode_path(std::string_view target) {
+    target = target.substr(0, target.find('?'));
+    std::string path;
+    const auto hex = [](char c) {
+        if (c >= '0' && c <= '9') return c - '0';
+        const int lower = c | 0x20;
+        return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    };
+    for (std::size_t i = 0; i < target.size(); ++i) {
+        if (target[i] != '%') {
+            path += target[i];
+            continue;
+        }
+        const int high = i + 2 < target.size() ? hex(target[i + 1]) : -1;
+        const int low = i + 2 < target.size() ? hex(target[i + 2]) : -1;
+        if (high < 0 || low < 0 || high + low == 0) return std::nullopt;
+        path += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return path;
+}
+
+HttpRequest plain_request(http::request<http::string_body>&& message) {
+    HttpRequest request;
+    request.method = std::string(message.method_string());
+    request.path = decode_path(std::string_view(message.target())).value_or("");
+    std::string_view type = message[http::field::content_type];
+    type = type.substr(0, type.find(';'));
+    while (type.ends_with(' ')) type.remove_suffix(1);
+    request.content_type = type;
+    std::ranges::transform(request.content_type, request.content_type.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.if_none_match = std::string(message[http::field::if_none_match]);
+    request.accepts_gzip = http::token_list(message[http::field::accept_encoding]).exists("gzip");
+    request.body = std::move(message.body());
+    return request;
+}
+
+class SessionExchange final : public HttpExchange {
+  public:
+    SessionExchange(App& app, Stream& stream, beast::flat_buffer& buffer,
+                    http::request<http::string_body> message)
+        : HttpExchange({}, make_request_id()),
+          app_(app),
+          stream_(stream),
+          buffer_(buffer),
+          version_(message.version()),
+          head_(message.method() == http::verb::head) {
+        keep_alive_ = message.keep_alive();
+        request_ = plain_request(std::move(message));
+    }
+
+    asio::any_io_executor executor() override { return stream_.get_executor(); }
+    bool keep_alive() const { return keep_alive_ && app_.engine.state() != ServiceState::draining; }
+    unsigned status() const { return status_; }
+
+    asio::awaitable<void> respond(HttpResponse response) override {
+        http::response<http::string_body> message(http::int_to_status(response.status), version_);
+        fill_header(message, response.content_type);
+        for (const auto& [name, value] : response.fields) message.set(name, value);
+        message.content_length(response.body.size());
+        if (!head_) message.body() = std::move(response.body);
+        header_sent_ = true;
+        status_ = response.status;
+        stream_.expires_after(app_.config.write_timeout);
+        co_await http::async_write(stream_, message, use_awaitable);
+        stream_.expires_never();
+    }
+
+    asio::awaitable<void> begin_stream(std::string_view content_type, std::string_view first) override {
+        http::response<http::empty_body> message(http::status::ok, version_);
+        fill_header(message, content_type);
+        message.set(http::field::cache_control, "no-cache");
+        message.set("X-Accel-Buffering", "no");  // proxies of the nginx family would hold tokens back
+        chunked_ = version_ == 11;
+        if (chunked_) {
+            message.chunked(true);
+        } else {
+            keep_alive_ = false;  // HTTP/1.0: the end of the connection is the end of the body
+            message.keep_alive(false);
+        }
+        header_sent_ = true;
+        status_ = 200;
+        http::response_serializer<http::empty_body> serializer(message);
+        stream_.expires_after(app_.config.write_timeout);
+        co_await http::async_write_header(stream_, serializer, use_awaitable);
+        co_await write(first);
+    }
+
+    asio::awaitable<void> write(std::string_view piece) override {
+        const asio::const_buffer data(piece.data(), piece.size());
+        stream_.expires_after(app_.config.write_timeout);
+        if (chunked_) {
+            const auto chunk = http::make_chunk(data);
+            co_await asio::async_write(stream_, chunk, use_awaitable);
+        } else {
+            co_await asio::async_write(stream_, data, use_awaitable);
+        }
+        stream_.expires_never();
+    }
+
+    asio::awaitable<void> end_stream() override {
+        if (!chunked_) co_return;
+        stream_.expires_after(app_.config.write_timeout);
+        const auto last = http::make_chunk_last();
+        co_await asio::async_write(stream_, last, use_awaitable);
+        stream_.expires_never();
+    }
+
+    asio::awaitable<void> client_gone() override {
+        for (;;) {
+            const std::size_t room = buffer_.max_size() - buffer_.size();
+            if (room == 0) {
+                // A client that pipelines more than the buffer holds waits; its death shows at the next
+                // write.
+                asio::steady_timer never(stream_.get_executor(), asio::steady_timer::time_point::max());
+                co_await never.async_wait(use_awaitable);
+            }
+            error_code ec;
+            const auto space = buffer_.prepare(std::min<std::size_t>(room, 1024));
+            const std::size_t size =
+                co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
+            buffer_.commit(size);
+            if (ec == asio::error::operation_aborted) co_return;  // the answer was complete first
+            if (ec) {
+                keep_alive_ = false;
+                co_return;
+            }
+        }
+    }
+
+  private:
+    template <class Message>
+    void fill_header(Message& message, std::string_view content_type) {
+        message.set(http::field::content_type, content_type);
+        message.set("x-request-id", id_);
+        message.set("X-Content-Type-Options", "nosniff");
+        if (content_type.starts_with("text/html")) {
+            message.set("Content-Security-Policy", page_policy);
+            message.set("Referrer-Policy", "no-referrer");
+            message.set("Cross-Origin-Opener-Policy", "same-origin");
+        }
+        keep_alive_ = keep_alive();
+        message.keep_alive(keep_alive_);
+    }
+
+    App& app_;
+    Stream& stream_;
+    beast::flat_buffer& buffer_;
+    unsigned version_;
+    bool head_;
+    bool chunked_ = false;
+};
+
+using Parser = http::request_parser<http::string_body>;
+
+// What can be said about a request that could not be read; nothing if the client is simply gone.
+std::optional<Error> read_problem(error_code ec) {
+    if (ec == http::error::header_limit)
+        return Error{errc::headers_too_large, "The header block is larger than the server takes."};
+    if (ec == http::error::body_limit)
+        return Error{errc::payload_too_large, "The body is larger than the server takes."};
+    if (ec == http::error::end_of_stream || ec == http::error::partial_message) return std::nullopt;
+    if (ec.category() == make_error_code(http::error::bad_version).category())
+        return Error{errc::invalid_value, "The request is not valid HTTP/1.1: " + ec.message() + "."};
+    return std::nullopt;
+}
+
+class Session {
+  public:
+    Session(App& app, Stream stream)
+        : app_(app),
+          stream_(std::move(stream)),
+          // One block: a header, and what was pipelined behind it while an answer was streaming.
+          buffer_(static_cast<std::size_t>(app.config.max_header_size) + 4096) {}
+
+    asio::awaitable<void> run() {
+        // No co_await in a condition: g++ 12 destroys its temporary wrongly there.
+        for (bool more = true; more; stream_.set_idle(true)) more = co_await serve_one();
+        stream_.shutdown_send();
+        stream_.close();
+    }
+
+  private:
+    // True when the connection can carry another request.
+    asio::awaitable<bool> serve_one() {
+        Parser parser;
+        parser.header_limit(static_cast<std::uint32_t>(app_.config.max_header_size));
+        parser.body_limit(static_cast<std::uint64_t>(app_.config.max_body_size));
+        error_code ec;
+        co_await read_request(parser, ec);
+        if (ec) {
+            if (auto problem = read_problem(ec)) co_await refuse(*std::move(problem));
+            co_return false;
+        }
+        const auto begin = std::chrono::steady_clock::now();
+        SessionExchange exchange(app_, stream_, buffer_, parser.release());
+        co_await dispatch(app_, exchange);
+        log_access(exchange, std::chrono::steady_clock::now() - begin);
+        co_return exchange.keep_alive();
+    }
+
+    asio::awaitable<void> read_request(Parser& parser, error_code& ec) {
+        if (buffer_.size() == 0) {
+            stream_.expires_after(app_.config.idle_timeout);
+            const auto space = buffer_.prepare(4096);
+            const std::size_t size =
+                co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
+            buffer_.commit(size);
+            if (ec) co_return;
+        }
+        stream_.set_idle(false);
+        stream_.expires_after(app_.config.header_timeout);
+        co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
+        if (ec) co_return;
+        const auto& header = parser.get();
+        // Two framings in one message are how a request is smuggled past a proxy (RFC 9112, section 6.1).
+        if (header.count(http::field::transfer_encoding) + header.count(http::field::content_length) > 1)
+            ec = http::error::bad_transfer_encoding;
+        if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
+            ec = http::error::body_limit;
+        if (ec) co_return;
+        stream_.expires_after(app_.config.body_timeout);
+        if (!parser.is_done() && beast::iequals(header[http::field::expect], "100-continue")) {
+            constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+            co_await asio::async_write(stream_, asio::buffer(go_on), asio::redirect_error(use_awaitable, ec));
+            if (ec) co_return;
+        }
+        co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
+        stream_.expires_never();
+    }
+
+    // The last answer of a connection whose request could not be read to its end.
+    asio::awaitable<void> refuse(Error error) {
+        http::request<http::string_body> unread;
+        unread.version(11);
+        unread.keep_alive(false);
+        SessionExchange exchange(app_, stream_, buffer_, std::move(unread));
+        auto response = error_response(error);
+        co_await exchange.respond(std::move(response));
+        log_access(exchange, {});
+        co_await discard_input();
+    }
+
+    // Closing with unread input would reset the connection and could take the answer with it.
+    asio::awaitable<void> discard_input() {
+        stream_.shutdown_send();
+        stream_.expires_after(std::chrono::seconds(2));
+        std::array<char, 4096> sink{};
+        error_code ec;
+        while (!ec) {
+            co_await stream_.async_read_some(asio::buffer(sink), asio::redirect_error(use_awaitable, ec));
+        }
+    }
+
+    static void log_access(const SessionExchange& exchange, std::chrono::steady_clock::duration took) {
+        if (!log_enabled(LogLevel::info)) return;
+        const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+        const auto& request = exchange.request();
+        log(LogLevel::info, exchange.id() + " " + request.method + " " + request.path.substr(0, 200) + " " +
+                                std::to_string(exchange.status()) + " " + std::to_string(millis) + " ms");
+    }
+
+    App& app_;
+    Stream stream_;
+    beast::flat_buffer buffer_;
+};
+
+}  // namespace
+
+asio::awaitable<void> run_http_session(App* app, Stream stream) {
+    Session session(*app, std::move(stream));
+    try {
+        co_await session.run();
+    } catch (const boost::system::system_error& gone) {
+        log(LogLevel::debug, std::string("connection ended: ") + gone.what());
+    }
+}
+
+}  // namespace solard

@@ -1,0 +1,15 @@
+// One client connection: requests one after another, each with its limits and deadlines.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "server/stream.hpp"
+
+namespace solard {
+
+class App;
+
+// Runs until the client leaves, a deadline passes or the server drains. Never throws for what a client does.
+boost::asio::awaitable<void> run_http_session(App* app, Stream stream);
+
+}  // namespace solard

@@ -1,0 +1,116 @@
+// Answers that need no model: models, health, metadata.
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "server/api/error.hpp"
+#include "server/api/models.hpp"
+#include "server/app.hpp"
+#include "server/handlers.hpp"
+#include "server/http_exchange.hpp"
+#include "server/version.hpp"
+
+namespace solard {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view model_route = "/v1/models/";
+
+HttpResponse json_response(std::string body, unsigned status = 200) {
+    HttpResponse response;
+    response.status = status;
+    response.body = std::move(body);
+    return response;
+}
+
+// {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
+std::string health_json(const App& app) {
+    const auto state = app.engine.state();
+    json::object body{{"status", state == ServiceState::starting ? "loading" : name_of(state)}};
+    if (state == ServiceState::starting) body["progress"] = app.load_percent.load();
+    return json::serialize(body);
+}
+
+// What the page and operators want to know: model, device, limits, defaults, sizes, the engine's last
+// counters.
+std::string metadata_json(const App& app) {
+    const auto& config = app.config;
+    const auto& model = app.model;
+    const auto& info = app.engine.info();
+    const auto& now = app.engine.snapshot();
+    json::array examples(model.examples.begin(), model.examples.end());
+    json::object body{
+        {"version", version_text},
+        {"state", name_of(app.engine.state())},
+        {"model",
+         {{"id", model.names.front()},
+          {"context_length", model.context_length},
+          {"num_parameters", model.config.num_parameters()}}},
+        {"device", info ? json::value(info->backend) : json::value(nullptr)},
+        {"limits",
+         {{"max_tokens", model.context_length - 1},
+          {"temperature", {0, 2}},
+          {"top_p", {0, 1}},
+          {"stop", {{"count", 16}, {"bytes", 256}}},
+          {"body_bytes", config.max_body_size}}},
+        {"defaults",
+         {{"temperature", model.config.default_temperature.value_or(1.0)},
+          {"top_p", model.config.default_top_p.value_or(1.0)}}},
+        {"kv_cache", {{"capacity_tokens", app.engine.capacity_tokens()}, {"block_size", kv_block_size}}},
+        {"max_num_seqs", config.max_num_seqs},
+        {"max_num_batched_tokens", info ? info->max_num_batched_tokens : 0},
+        {"max_queued_requests", config.max_queued_requests},
+        {"engine",
+         {{"steps", now.steps},
+          {"num_running", now.num_running},
+          {"num_waiting", now.num_waiting},
+          {"num_blocks", now.num_blocks},
+          {"free_blocks", now.num_free_blocks},
+          {"preemptions", now.num_preemptions},
+          {"generated_tokens", now.generated_tokens},
+          {"in_flight", app.engine.num_in_flight()}}},
+        {"examples", std::move(examples)},
+    };
+    return json::serialize(body);
+}
+
+}  // namespace
+
+asio::awaitable<void> handle_models(App& app, HttpExchange& exchange) {
+    auto response = json_response(models_json(app.model));
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_model(App& app, HttpExchange& exchange) {
+    const std::string name = exchange.request().path.substr(model_route.size());
+    HttpResponse response;
+    if (!name.empty() && app.model.answers_to(name)) {
+        response = json_response(model_json(app.model, name));
+    } else {
+        response =
+            error_response({errc::model_not_found, "The model '" + name + "' is not served here.", "model"});
+    }
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_health(App& app, HttpExchange& exchange) {
+    const auto state = app.engine.state();
+    HttpResponse response = json_response(health_json(app), state == ServiceState::ready ? 200 : 503);
+    if (state != ServiceState::ready) response.fields.emplace_back("Retry-After", "1");
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_live(App&, HttpExchange& exchange) {
+    auto response = json_response(R"({"status":"live"})");
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_metadata(App& app, HttpExchange& exchange) {
+    auto response = json_response(metadata_json(app));
+    co_await exchange.respond(std::move(response));
+}
+
+}  // namespace solard

@@ -1,0 +1,146 @@
+#include "server/listener.hpp"
+
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <exception>
+
+#include "server/app.hpp"
+#include "server/http_session.hpp"
+#include "server/log.hpp"
+
+namespace solard {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+// Out of descriptors: without a pause the loop would spin on the same error.
+constexpr std::chrono::milliseconds accept_pause{100};
+
+void log_session_end(const std::exception_ptr& problem) {
+    if (!problem) return;
+    try {
+        std::rethrow_exception(problem);
+    } catch (const std::exception& e) {
+        log(LogLevel::error, std::string("a session failed: ") + e.what());
+    }
+}
+
+template <class Acceptor, class Endpoint>
+error_code open(Acceptor& acceptor, const Endpoint& endpoint) {
+    error_code ec;
+    acceptor.open(endpoint.protocol(), ec);
+    if (!ec) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
+    if (!ec) acceptor.bind(endpoint, ec);
+    if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+    return ec;
+}
+
+}  // namespace
+
+result<void> check_exposure(const AppConfig& config) {
+    if (!config.unix_socket.empty() || config.allow_anonymous) return {};
+    error_code ec;
+    const auto address = asio::ip::make_address(config.host, ec);
+    if ((!ec && address.is_loopback()) || config.host == "localhost") return {};
+    return Error{errc::bad_configuration, "option 'host': " + config.host +
+                                              " is reachable from other machines and no API key is set; add "
+                                              "--allow-anonymous to serve everyone"};
+}
+
+result<Listener> Listener::bind(asio::io_context& io, const AppConfig& config) {
+    error_code ec;
+    if (!config.unix_socket.empty()) {
+        Unix::acceptor acceptor(io);
+        ec = open(acceptor, Unix::endpoint(config.unix_socket));
+        if (ec)
+            return Error{errc::runtime_failure,
+                         "cannot listen on " + config.unix_socket + ": " + ec.message()};
+        return Listener(io, std::move(acceptor));
+    }
+    const auto port = static_cast<std::uint16_t>(config.port);
+    const auto address = config.host == "localhost" ? asio::ip::make_address("127.0.0.1")
+                                                    : asio::ip::make_address(config.host, ec);
+    if (ec)
+        return Error{errc::bad_configuration,
+                     "option 'host': expected an IP address, got '" + config.host + "'"};
+    Tcp::acceptor acceptor(io);
+    ec = open(acceptor, Tcp::endpoint(address, port));
+    if (ec)
+        return Error{errc::runtime_failure, "cannot listen on " + config.host + ":" +
+                                                std::to_string(config.port) + ": " + ec.message() +
+                                                "; choose another --port"};
+    return Listener(io, std::move(acceptor));
+}
+
+std::string Listener::url() const {
+    if (const auto* unix_acceptor = std::get_if<Unix::acceptor>(&acceptor_))
+        return "unix:" + unix_acceptor->local_endpoint().path();
+    const auto endpoint = std::get<Tcp::acceptor>(acceptor_).local_endpoint();
+    const std::string host = endpoint.address().to_string();
+    return "http://" + (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
+           std::to_string(endpoint.port());
+}
+
+void Listener::start(App& app) {
+    app_ = &app;
+    asio::co_spawn(*io_, accept_loop(), log_session_end);
+}
+
+void Listener::drain(std::function<void()> on_empty) {
+    error_code ignored;
+    if (auto* local = std::get_if<Unix::acceptor>(&acceptor_); local != nullptr && local->is_open())
+        unlink(local->local_endpoint().path().c_str());
+    std::visit([&](auto& acceptor) { acceptor.close(ignored); }, acceptor_);
+    on_empty_ = std::move(on_empty);
+    for (const auto& [id, close] : closers_) close(true);
+    if (closers_.empty()) std::exchange(on_empty_, nullptr)();
+}
+
+void Listener::close_sessions() {
+    for (const auto& [id, close] : closers_) close(false);
+}
+
+asio::awaitable<void> Listener::accept_loop() {
+    asio::steady_timer pause(*io_);
+    for (;;) {
+        error_code ec;
+        Stream::Socket socket(*io_);
+        if (auto* tcp = std::get_if<Tcp::acceptor>(&acceptor_)) {
+            co_await tcp->async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
+            error_code ignored;
+            if (!ec) socket.set_option(Tcp::no_delay(true), ignored);
+        } else {
+            auto& local = std::get<Unix::acceptor>(acceptor_);
+            co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
+        }
+        if (ec == asio::error::operation_aborted || ec == asio::error::bad_descriptor) co_return;
+        if (ec) {
+            log(LogLevel::warning, "accept failed: " + ec.message());
+            pause.expires_after(accept_pause);
+            co_await pause.async_wait(asio::use_awaitable);
+        } else if (closers_.size() < static_cast<std::size_t>(app_->config.max_connections)) {
+            start_session(std::move(socket));
+        }
+    }
+}
+
+void Listener::start_session(Stream::Socket socket) {
+    Stream stream(std::move(socket));
+    const auto id = next_session_++;
+    closers_.emplace(id, stream.make_closer());
+    asio::co_spawn(*io_, run_http_session(app_, std::move(stream)),
+                   [this, id](const std::exception_ptr& problem) {
+                       log_session_end(problem);
+                       closers_.erase(id);
+                       if (closers_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
+                   });
+}
+
+}  // namespace solard

@@ -1,0 +1,61 @@
+// Accepts connections, starts a session for each, and closes them when the server drains.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+
+#include "inference/error.hpp"
+#include "server/app_config.hpp"
+#include "server/stream.hpp"
+
+namespace solard {
+
+class App;
+
+// I/O thread only. Outlives the sessions it started.
+class Listener {
+  public:
+    // Binds at once, so that a port in use is known before a model is loaded. Errors: runtime_failure.
+    static result<Listener> bind(boost::asio::io_context& io, const AppConfig& config);
+
+    // Accepts until stop(). `app` outlives every session.
+    void start(App& app);
+    // No new connections from now on; idle ones are closed, the others end with their answer. `on_empty` runs
+    // once no session is left, which may be at once.
+    void drain(std::function<void()> on_empty);
+    // Ends every session where it stands.
+    void close_sessions();
+
+    // "http://127.0.0.1:8000" or "unix:/run/solard.sock".
+    std::string url() const;
+
+  private:
+    using Tcp = boost::asio::ip::tcp;
+    using Unix = boost::asio::local::stream_protocol;
+    using Acceptor = std::variant<Tcp::acceptor, Unix::acceptor>;
+
+    Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
+    boost::asio::awaitable<void> accept_loop();
+    void start_session(Stream::Socket socket);
+
+    boost::asio::io_context* io_;
+    Acceptor acceptor_;
+    App* app_ = nullptr;
+    std::uint64_t next_session_ = 0;
+    std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>>
+        closers_;  // one for each session
+    std::function<void()> on_empty_;
+};
+
+// Loopback addresses need no key; others are refused without --allow-anonymous (architecture.md 8).
+// Errors: bad_configuration naming --host.
+result<void> check_exposure(const AppConfig& config);
+
+}  // namespace solard

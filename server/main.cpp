@@ -1,0 +1,155 @@
+// The only file that knows server, inference and their backends at once: configuration -> engine -> listener.
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "inference/chat_template.hpp"
+#include "inference/cpu/cpu_backend.hpp"
+#include "inference/weights.hpp"
+#include "server/app.hpp"
+#include "server/app_config.hpp"
+#include "server/devices.hpp"
+#include "server/listener.hpp"
+#include "server/log.hpp"
+#include "server/service.hpp"
+#include "server/version.hpp"
+
+namespace solard {
+namespace {
+
+// A model folder whose every file was checked, before a socket is opened or a weight is read.
+struct Model {
+    ModelConfig config;
+    WeightSource weights;
+    ModelTensors tensors;
+    Tokenizer tokenizer;
+};
+
+result<Model> open_model(const AppConfig& config) {
+    auto model_config = load_model_config(config.model);
+    if (!model_config) return model_config.error();
+    auto weights = WeightSource::open(config.model);
+    if (!weights) return weights.error();
+    auto tensors = resolve_tensors(*weights, *model_config);
+    if (!tensors) return tensors.error();
+    auto tokenizer = Tokenizer::load(config.model, model_config->vocab_size);
+    if (!tokenizer) return tokenizer.error();
+    const auto override_name =
+        config.chat_template.empty() ? std::nullopt : std::optional(config.chat_template);
+    if (auto known = check_chat_template(config.model, override_name); !known) return known.error();
+    return Model{*std::move(model_config), *std::move(weights), *std::move(tensors), *std::move(tokenizer)};
+}
+
+DType compute_type(const AppConfig& config, DType on_disk) {
+    if (config.dtype == "bf16") return DType::bf16;
+    if (config.dtype == "fp16") return DType::fp16;
+    return on_disk == DType::fp16 ? DType::fp16 : DType::bf16;
+}
+
+int num_threads(const AppConfig& config) {
+    if (config.threads != 0) return static_cast<int>(config.threads);
+    return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+// A line that moves on a terminal, a line every ten per cent elsewhere.
+class LoadProgress {
+  public:
+    explicit LoadProgress(std::atomic<int>& percent) : percent_(percent) {}
+    void operator()(std::uint64_t done, std::uint64_t total) {
+        const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
+        percent_ = percent;
+        if (percent == shown_ || (!terminal_ && percent / 10 == shown_ / 10)) return;
+        shown_ = percent;
+        if (terminal_) {
+            std::fprintf(stderr, "\rloading weights %3d %%%s", percent, percent == 100 ? "\n" : "");
+        } else {
+            std::fprintf(stderr, "loading weights %d %%\n", percent);
+        }
+    }
+
+  private:
+    std::atomic<int>& percent_;
+    bool terminal_ = isatty(STDERR_FILENO) != 0;
+    int shown_ = -1;
+};
+
+void print_banner(const App& app, const std::string& url) {
+    const auto& info = *app.engine.info();
+    const auto& model = app.model;
+    std::ostringstream text;
+    text << "solard " << version_text << " is ready\n"
+         << "  model    " << model.names.front() << ", "
+         << static_cast<double>(model.config.num_parameters()) / 1e6 << " M parameters, context "
+         << model.context_length << " tokens\n"
+         << "  device   " << info.backend << ", " << info.max_num_batched_tokens << " tokens a step\n"
+         << "  KV cache " << app.engine.capacity_tokens() << " tokens\n"
+         << "  page     " << url << "/\n"
+         << "  API      " << url << "/v1\n";
+    std::cout << text.str() << std::flush;
+}
+
+int fail(const Error& error) {
+    std::cerr << "solard: " << error.message << '\n';
+    return exit_code(error.code);
+}
+
+int serve(const AppConfig& config) {
+    if (auto allowed = check_exposure(config); !allowed) return fail(allowed.error());
+    const auto device = choose_device(config.device, find_nvidia());
+    if (!device) return fail(device.error());
+    auto model = open_model(config);
+    if (!model) return fail(model.error());
+
+    boost::asio::io_context io{1};
+    auto listener = Listener::bind(io, config);
+    if (!listener) return fail(listener.error());
+    App app(io, config, describe_model(config, model->config), std::move(model->tokenizer));
+    Service service(io, app, *std::move(listener), [&](const std::string& url) { print_banner(app, url); });
+
+    CpuBackendOptions options;
+    options.compute_type = compute_type(config, model->tensors.dtype);
+    options.num_threads = num_threads(config);
+    options.kv_cache_bytes = static_cast<std::size_t>(config.kv_cache_memory);
+    options.max_model_len = app.model.context_length;
+    options.max_seqs_per_step = static_cast<std::int32_t>(config.max_num_seqs);
+    if (config.max_num_batched_tokens != 0)
+        options.max_tokens_per_step = static_cast<std::int32_t>(config.max_num_batched_tokens);
+    LoadProgress progress(app.load_percent);
+    options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
+        if (service.stopping()) throw ErrorException({errc::server_draining, "the load was given up"});
+        progress(done, total);
+    };
+    return service.run(
+        [&] { return std::make_unique<CpuBackend>(model->weights, model->tensors, model->config, options); });
+}
+
+int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+    const auto config = parse_app_config(arguments, environment);
+    if (!config) return fail(config.error());
+    set_log_level(config->log_level);
+    if (config->help) return print_help(std::cout), 0;
+    if (config->version) return std::cout << "solard " << version_text << '\n', 0;
+    if (config->list_devices) {
+        std::cout << list_devices(find_nvidia(), std::thread::hardware_concurrency());
+        return 0;
+    }
+    if (config->check_config) return print_config(std::cout, *config), 0;
+    return serve(*config);
+}
+
+}  // namespace
+}  // namespace solard
+
+int main(int argc, char** argv) {
+    std::vector<std::string> environment;
+    for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+    try {
+        return solard::run({argv + 1, argv + argc}, environment);
+    } catch (const std::exception& e) {
+        std::cerr << "solard: " << e.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,94 @@
+// The append-only event log of one response. Every form of output is a reader: a cursor into the log.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inference/error.hpp"
+#include "inference/request.hpp"
+
+namespace solard {
+
+class LogReader;
+
+// I/O thread only. Exactly one terminal: after the last output's finish, or by fail().
+class ResponseLog {
+  public:
+    explicit ResponseLog(std::uint32_t num_outputs) : outputs_(num_outputs) {}
+    ResponseLog(const ResponseLog&) = delete;
+    ResponseLog& operator=(const ResponseLog&) = delete;
+
+    // Ignored once the log is terminal.
+    void append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens, FinishReason finish);
+    void fail(Error error);
+
+    bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
+    const std::optional<Error>& failure() const { return failure_; }
+    std::string_view text(std::uint32_t output) const { return outputs_[output].text; }
+    FinishReason finish(std::uint32_t output) const { return outputs_[output].finish; }
+    std::uint32_t num_tokens(std::uint32_t output) const { return outputs_[output].num_tokens; }
+
+  private:
+    friend class LogReader;
+    struct Entry {
+        std::uint32_t output;
+        std::uint32_t text_end;  // into Output::text
+        std::uint32_t num_tokens;
+        FinishReason finish;
+    };
+    struct Output {
+        std::string text;
+        std::uint32_t num_tokens = 0;
+        FinishReason finish = FinishReason::none;
+    };
+    void wake_readers();
+
+    std::vector<Entry> entries_;
+    std::vector<Output> outputs_;
+    std::size_t num_finished_ = 0;
+    std::optional<Error> failure_;
+    std::vector<LogReader*> readers_;
+};
+
+// What is new for one output since the last read: unread entries merge into one.
+struct LogDelta {
+    std::uint32_t output = 0;
+    std::string_view text = {};  // valid until the log grows
+    std::uint32_t num_tokens = 0;
+    FinishReason finish = FinishReason::none;
+};
+
+// A cursor. A reader that lags costs its place in the log and nothing else. The log outlives it.
+class LogReader {
+  public:
+    LogReader(ResponseLog& log, boost::asio::any_io_executor executor);
+    ~LogReader();
+    LogReader(const LogReader&) = delete;
+    LogReader& operator=(const LogReader&) = delete;
+
+    // Unread entries, or a failure that was not seen yet.
+    bool ready() const;
+    // Suspends until ready(), at most `limit`; false when the time passed first.
+    boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
+    // Suspends until the log is terminal.
+    boost::asio::awaitable<void> wait_terminal();
+    // Moves to the end; one delta per output that has news, in order of output. Valid until the next call.
+    const std::vector<LogDelta>& read();
+
+  private:
+    friend class ResponseLog;
+    ResponseLog& log_;
+    boost::asio::steady_timer wake_;
+    std::size_t next_entry_ = 0;
+    bool saw_failure_ = false;
+    std::vector<std::uint32_t> text_read_;  // [num_outputs]
+    std::vector<LogDelta> deltas_;
+};
+
+}  // namespace solard

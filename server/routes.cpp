@@ -1,0 +1,122 @@
+#include "server/routes.hpp"
+
+#include <array>
+#include <boost/system/system_error.hpp>
+#include <exception>
+#include <string>
+
+#include "server/api/error.hpp"
+#include "server/app.hpp"
+#include "server/handlers.hpp"
+#include "server/http_exchange.hpp"
+#include "server/log.hpp"
+
+namespace solard {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::array table{
+    Route{"POST", "/v1/chat/completions", &handle_chat_completions},
+    Route{"GET", "/v1/models", &handle_models},
+    Route{"GET", "/v1/models/*", &handle_model},
+    Route{"GET", "/v1/metadata", &handle_metadata},
+    Route{"GET", "/v1/health/live", &handle_live},
+    Route{"GET", "/v1/health/ready", &handle_health},
+    Route{"GET", "/health", &handle_health},
+    Route{"GET", "/", &handle_static_file},
+    Route{"GET", "/assets/*", &handle_static_file},
+};
+
+bool matches(std::string_view pattern, std::string_view path) {
+    if (!pattern.ends_with('*')) return pattern == path;
+    return path.starts_with(pattern.substr(0, pattern.size() - 1));
+}
+
+// HEAD is GET without a body; the exchange leaves the body out.
+bool takes(const Route& route, std::string_view method) {
+    return route.method == method || (route.method == "GET" && method == "HEAD");
+}
+
+struct Match {
+    const Route* route = nullptr;
+    std::string allowed;  // verbs the path takes, if the request's is not among them
+};
+
+Match find_route(const HttpRequest& request) {
+    Match match;
+    for (const auto& route : table) {
+        if (!matches(route.path, request.path)) continue;
+        if (takes(route, request.method)) return {&route, {}};
+        if (!match.allowed.empty()) match.allowed += ", ";
+        match.allowed += route.method == "GET" ? "GET, HEAD" : std::string(route.method);
+    }
+    return match;
+}
+
+HttpResponse no_route_response(const HttpRequest& request, const std::string& allowed) {
+    if (allowed.empty())
+        return error_response(
+            {errc::not_found, "There is no route " + request.method + " " + request.path + "."});
+    auto response = error_response(
+        {errc::method_not_allowed, request.path + " takes " + allowed + ", not " + request.method + "."});
+    response.fields.emplace_back("Allow", allowed);
+    return response;
+}
+
+asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
+    const auto& request = exchange.request();
+    const auto match = find_route(request);
+    if (match.route == nullptr) {
+        auto response = no_route_response(request, match.allowed);
+        co_return co_await exchange.respond(std::move(response));
+    }
+    // A page of another origin can post a form or plain text without asking first, but not JSON.
+    if (request.method == "POST" && request.content_type != "application/json") {
+        auto response =
+            error_response({errc::unsupported_media_type,
+                            "The body must be application/json, not '" + request.content_type + "'."});
+        co_return co_await exchange.respond(std::move(response));
+    }
+    co_await match.route->handler(app, exchange);
+}
+
+}  // namespace
+
+std::span<const Route> routes() {
+    return table;
+}
+
+HttpResponse error_response(const Error& error) {
+    const auto& info = error_info(error.code);
+    HttpResponse response;
+    response.status = info.status;
+    response.body = error_body(error);
+    if (info.retry_after) {
+        response.fields.emplace_back("Retry-After", "1");
+        response.fields.emplace_back("retry-after-ms", "1000");
+    }
+    if (info.status < 500 && info.status != 429) response.fields.emplace_back("x-should-retry", "false");
+    return response;
+}
+
+asio::awaitable<void> dispatch(App& app, HttpExchange& exchange) {
+    std::string problem;
+    try {
+        co_await route_request(app, exchange);
+        co_return;
+    } catch (const boost::system::system_error&) {
+        throw;  // the client is gone
+    } catch (const std::exception& e) {
+        problem = e.what();
+    }
+    log(LogLevel::error, exchange.id() + " " + exchange.request().path + ": " + problem);
+    if (exchange.header_sent()) {
+        exchange.abandon();
+        co_return;
+    }
+    auto response = error_response({errc::server_error, std::string(message_of(errc::server_error))});
+    co_await exchange.respond(std::move(response));
+}
+
+}  // namespace solard

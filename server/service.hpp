@@ -1,0 +1,44 @@
+// One server from start to end: listener, engine, signals, drain.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+
+#include "server/app.hpp"
+#include "server/listener.hpp"
+
+namespace solard {
+
+// Exit code of the process for a start-up or engine failure (architecture.md 8).
+int exit_code(errc code);
+
+class Service {
+  public:
+    // `on_ready` runs on the I/O thread once the model answers. The listener is already bound.
+    Service(boost::asio::io_context& io, App& app, Listener listener,
+            std::function<void(const std::string& url)> on_ready);
+
+    // Serves until SIGTERM or SIGINT, or until the engine fails; gives the exit code. `make_backend` runs on
+    // the engine thread; it may poll stopping() to give up a long load.
+    int run(BackendFactory make_backend);
+    const std::atomic<bool>& stopping() const { return stopping_; }
+
+  private:
+    void await_signal();
+    void begin_drain(std::chrono::milliseconds limit);
+    void finish();
+
+    boost::asio::io_context& io_;
+    App& app_;
+    Listener listener_;
+    std::function<void(const std::string&)> on_ready_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer drain_timer_;
+    std::atomic<bool> stopping_{false};
+    int exit_code_ = 0;
+};
+
+}  // namespace solard

@@ -1,0 +1,33 @@
+// A server-sent event stream over one exchange: LF framing, one write per wake-up, idle bytes in silence.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <string>
+#include <string_view>
+
+#include "server/http_exchange.hpp"
+
+namespace solard {
+
+// The header is held until the first event or the first idle bytes, so that whatever goes wrong before keeps
+// its HTTP status (architecture.md 6).
+class SseWriter {
+  public:
+    explicit SseWriter(HttpExchange& exchange) : exchange_(exchange) {}
+
+    // Events are appended here and leave with the next flush().
+    std::string& buffer() { return buffer_; }
+    boost::asio::awaitable<void> flush();
+    // Two bare line feeds: the only idle bytes that every client survives (clients.md 5.9).
+    boost::asio::awaitable<void> idle();
+    // The error object as the last event, without [DONE]; an error answer if nothing was sent yet.
+    boost::asio::awaitable<void> fail(Error error);
+    // [DONE] and the end of the body, after what is still buffered.
+    boost::asio::awaitable<void> done();
+
+  private:
+    HttpExchange& exchange_;
+    std::string buffer_;
+};
+
+}  // namespace solard
