@@ -1,0 +1,29 @@
+// Bundles a TypeScript source of web/src with the build's own esbuild and imports the result.
+// SOLARD_WEB_BUILD names the folder in which the build put the page's packages (default: build/release/web).
+import { mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+export const webBuild = process.env.SOLARD_WEB_BUILD ?? join(root, "build/release/web");
+const esbuild = createRequire(join(webBuild, "package.json"))("esbuild");
+
+const folder = mkdtempSync(join(tmpdir(), "solard-web-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+let loads = 0;
+
+/** A fresh instance of the module, with its own state. */
+export async function load(name) {
+    const outfile = join(folder, `${name}-${loads++}.mjs`);
+    await esbuild.build({
+        entryPoints: [join(root, "web/src", name)],
+        outfile,
+        bundle: true,
+        format: "esm",
+        nodePaths: [join(webBuild, "node_modules")],
+        logLevel: "warning",
+    });
+    return import(pathToFileURL(outfile));
+}

@@ -1,0 +1,26 @@
+// Stands in for the page in a build without it (-DSOLARD_WEB=OFF).
+
+#include "server/static_files.hpp"
+
+namespace solard {
+namespace {
+
+constexpr std::string_view page = R"(<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>solard</title>
+<h1>solard</h1>
+<p>This server was built without its page (<code>-DSOLARD_WEB=OFF</code>). The API is served under <code>/v1</code>:
+<a href="/v1/models">/v1/models</a>, <a href="/v1/metadata">/v1/metadata</a>, <code>POST /v1/chat/completions</code>.</p>
+</html>
+)";
+
+constexpr StaticFile files[] = {{"/", "text/html; charset=utf-8", R"(W/"notice-1")", page, {}}};
+
+}  // namespace
+
+std::span<const StaticFile> static_files() {
+    return files;
+}
+
+}  // namespace solard

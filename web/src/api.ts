@@ -1,0 +1,169 @@
+/** The server's HTTP API as this page uses it. Every answer is taken as unknown until its fields were looked at. */
+
+import { SseReader } from "./sse";
+
+export type ServerState = "connecting" | "starting" | "ready" | "draining" | "failed" | "unreachable";
+
+export interface Health {
+    state: ServerState;
+    /** Per cent of the model that is loaded, while it is. */
+    progress: number | undefined;
+}
+
+export interface ServerFacts {
+    model: string;
+    device: string;
+    version: string;
+    contextLength: number | undefined;
+    parameters: number | undefined;
+    maxTokens: number | undefined;
+    temperature: readonly [number, number] | undefined;
+    examples: string[];
+}
+
+export interface Message {
+    role: "system" | "user" | "assistant";
+    content: string;
+}
+
+export interface ChatRequest {
+    model: string;
+    messages: Message[];
+    temperature: number;
+    max_tokens: number;
+}
+
+/** What one event of a streamed answer says. */
+export interface ChatDelta {
+    text: string;
+    finishReason: string | undefined;
+    completionTokens: number | undefined;
+}
+
+/** An error the server named, or a stream that broke. `status` is 0 inside a stream and without a connection. */
+export class ApiError extends Error {
+    constructor(
+        message: string,
+        readonly status = 0,
+        readonly code = "",
+    ) {
+        super(message);
+    }
+}
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null;
+const object = (value: unknown): Json => (isObject(value) ? value : {});
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const number = (value: unknown): number | undefined =>
+    typeof value === "number" && Number.isFinite(value) ? value : undefined;
+
+function range(value: unknown): readonly [number, number] | undefined {
+    const [low, high] = list(value).map(number);
+    return low !== undefined && high !== undefined && low < high ? [low, high] : undefined;
+}
+
+export function parseFacts(metadata: unknown, models: unknown): ServerFacts {
+    const body = object(metadata);
+    const model = object(body.model);
+    const limits = object(body.limits);
+    return {
+        model: text(model.id) || text(object(list(object(models).data)[0]).id),
+        device: text(body.device),
+        version: text(body.version),
+        contextLength: number(model.context_length),
+        parameters: number(model.num_parameters),
+        maxTokens: number(limits.max_tokens),
+        temperature: range(limits.temperature),
+        examples: list(body.examples).map(text).filter(Boolean),
+    };
+}
+
+/** The delta in one event's data; undefined for `[DONE]`. Throws ApiError for an error object or broken JSON. */
+export function parseDelta(data: string): ChatDelta | undefined {
+    if (data === "[DONE]") return undefined;
+    let body: Json;
+    try {
+        body = object(JSON.parse(data));
+    } catch {
+        throw new ApiError("The server sent an event that is not JSON.");
+    }
+    if (body.error) throw errorOf(body, 0);
+    const choice = object(list(body.choices)[0]);
+    return {
+        text: text(object(choice.delta).content),
+        finishReason: text(choice.finish_reason) || undefined,
+        completionTokens: number(object(body.usage).completion_tokens),
+    };
+}
+
+function errorOf(body: unknown, status: number): ApiError {
+    const error = object(object(body).error);
+    const fallback = status ? `The server answered with status ${status}.` : "The server reported an error.";
+    return new ApiError(text(error.message) || fallback, status, text(error.code));
+}
+
+/** fetch whose failures are ApiErrors; an abort stays an abort. */
+async function request(path: string, init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+        response = await fetch(path, init);
+    } catch (failure) {
+        init.signal?.throwIfAborted();
+        throw new ApiError(`The server cannot be reached (${text(object(failure).message) || "no connection"}).`);
+    }
+    if (response.ok) return response;
+    throw errorOf(await response.json().catch(() => undefined), response.status);
+}
+
+const getJson = async (path: string): Promise<unknown> => (await request(path, { cache: "no-store" })).json();
+
+export async function fetchFacts(): Promise<ServerFacts> {
+    const [metadata, models] = await Promise.all([getJson("/v1/metadata"), getJson("/v1/models")]);
+    return parseFacts(metadata, models);
+}
+
+/** Never throws: no answer is a state too. */
+export async function fetchHealth(): Promise<Health> {
+    try {
+        const response = await fetch("/v1/health/ready", { cache: "no-store" });
+        const body = object(await response.json().catch(() => undefined));
+        const status = text(body.status);
+        const state = response.ok ? "ready" : status === "draining" || status === "failed" ? status : "starting";
+        return { state, progress: number(body.progress) };
+    } catch {
+        return { state: "unreachable", progress: undefined };
+    }
+}
+
+/** Streams one answer. Aborting the signal closes the socket, which makes the server drop the work. */
+export async function* streamChat(chat: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatDelta> {
+    const response = await request("/v1/chat/completions", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
+        body: JSON.stringify({ ...chat, stream: true, stream_options: { include_usage: true } }),
+        signal,
+    });
+    if (!response.body) throw new ApiError("The server sent no body.");
+    const reader = response.body.getReader();
+    const events = new SseReader();
+    try {
+        for (;;) {
+            const { done, value } = await reader.read();
+            if (done) throw new ApiError("The connection closed before the answer was complete.");
+            for (const data of events.push(value)) {
+                const delta = parseDelta(data);
+                if (!delta) return;
+                yield delta;
+            }
+        }
+    } catch (failure) {
+        signal.throwIfAborted();
+        if (failure instanceof ApiError) throw failure;
+        throw new ApiError("The connection to the server broke.");
+    } finally {
+        reader.cancel().catch(() => undefined);
+    }
+}

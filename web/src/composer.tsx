@@ -1,0 +1,60 @@
+import { useEffect, useRef } from "preact/hooks";
+import { draft, running, send, stop } from "./chat";
+
+// On a touch keyboard Enter is the only way to a new line.
+const touch = matchMedia("(pointer: coarse)");
+
+export function Composer() {
+    const box = useRef<HTMLTextAreaElement>(null);
+
+    useEffect(() => {
+        const stopOnEscape = (event: KeyboardEvent): void => {
+            if (event.key === "Escape" && !event.isComposing) stop();
+        };
+        document.addEventListener("keydown", stopOnEscape);
+        return () => document.removeEventListener("keydown", stopOnEscape);
+    }, []);
+
+    const submit = (): void => void send(draft.value);
+
+    return (
+        <form
+            class="composer"
+            onSubmit={(event) => {
+                event.preventDefault();
+                submit();
+                box.current?.focus();
+            }}
+        >
+            {/* The hidden copy gives the box the height of its text without a style attribute. */}
+            <div class="grow">
+                <div class="mirror" aria-hidden="true">
+                    {draft.value + "\n"}
+                </div>
+                <textarea
+                    ref={box}
+                    rows={1}
+                    aria-label="Message"
+                    placeholder="Ask something"
+                    autofocus
+                    value={draft.value}
+                    onInput={(event) => (draft.value = event.currentTarget.value)}
+                    onKeyDown={(event) => {
+                        if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch.matches) return;
+                        event.preventDefault();
+                        submit();
+                    }}
+                />
+            </div>
+            {running.value ? (
+                <button key="stop" type="button" class="action stop" onClick={stop}>
+                    Stop
+                </button>
+            ) : (
+                <button key="send" type="submit" class="action" disabled={draft.value.trim() === ""}>
+                    Send
+                </button>
+            )}
+        </form>
+    );
+}

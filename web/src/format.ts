@@ -1,0 +1,23 @@
+/** Figures as people read them. */
+
+export function duration(milliseconds: number): string {
+    return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : seconds(milliseconds);
+}
+
+export const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
+
+export function rate(tokensPerSecond: number): string {
+    return `${tokensPerSecond.toFixed(tokensPerSecond < 100 ? 1 : 0)} tok/s`;
+}
+
+/** 10731524096 → "10.7B", 3870000 → "3.9M". */
+export function magnitude(count: number): string {
+    for (const [unit, size] of [["B", 1e9], ["M", 1e6], ["K", 1e3]] as const) {
+        if (count >= size) return (count / size).toFixed(1) + unit;
+    }
+    return String(count);
+}
+
+export function count(amount: number, noun: string): string {
+    return `${amount.toLocaleString("en")} ${noun}${amount === 1 ? "" : "s"}`;
+}

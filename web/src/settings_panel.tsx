@@ -1,0 +1,74 @@
+import { signal } from "@preact/signals";
+import { ranges, settings } from "./chat";
+import { clamp, DEFAULTS } from "./settings";
+
+// Beside the chat where there is room; behind the button where there is not.
+export const settingsOpen = signal(matchMedia("(min-width: 60rem)").matches);
+
+interface NumberSettingProps {
+    name: "temperature" | "maxTokens";
+    label: string;
+    hint: string;
+    step: number;
+}
+
+/** A slider for the feel and a box for the exact value; both show the same setting. */
+function NumberSetting({ name, label, hint, step }: NumberSettingProps) {
+    const [low, high] = ranges.value[name];
+    const value = clamp(settings.value[name], [low, high]);
+    const set = (input: HTMLInputElement): void => {
+        const wanted = input.valueAsNumber;
+        // A box that is empty for a moment, while it is being typed in, changes nothing.
+        if (Number.isFinite(wanted)) {
+            const kept = name === "maxTokens" ? Math.round(wanted) : wanted;
+            settings.value = { ...settings.value, [name]: clamp(kept, [low, high]) };
+        }
+    };
+    const common = { min: low, max: high, step, value };
+    return (
+        <div class="setting" role="group" aria-labelledby={`${name}-label`}>
+            <label id={`${name}-label`} for={name}>
+                {label}
+            </label>
+            <input
+                id={name}
+                type="number"
+                {...common}
+                onChange={(event) => {
+                    set(event.currentTarget);
+                    event.currentTarget.value = String(settings.value[name]);
+                }}
+            />
+            <input type="range" aria-label={label} {...common} onInput={(event) => set(event.currentTarget)} />
+            <p class="hint">{hint}</p>
+        </div>
+    );
+}
+
+export function SettingsPanel() {
+    const { system } = settings.value;
+    return (
+        <aside id="settings" class="settings" aria-label="Settings" hidden={!settingsOpen.value}>
+            <details class="setting" open={system !== ""}>
+                <summary>System prompt</summary>
+                <textarea
+                    aria-label="System prompt"
+                    rows={5}
+                    placeholder="How the model should behave, in your words"
+                    value={system}
+                    onInput={(event) => (settings.value = { ...settings.value, system: event.currentTarget.value })}
+                />
+            </details>
+            <NumberSetting
+                name="temperature"
+                label="Temperature"
+                step={0.05}
+                hint="0 always takes the most likely token; higher values vary more."
+            />
+            <NumberSetting name="maxTokens" label="Max tokens" step={1} hint="The longest answer to generate." />
+            <button type="button" class="quiet" onClick={() => (settings.value = DEFAULTS)}>
+                Reset to defaults
+            </button>
+        </aside>
+    );
+}
