@@ -1,0 +1,170 @@
+"""The server under test as a process, and what tests of real clients share."""
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("SOLARD_BINARY", ROOT / "build/release/solard"))
+DEADLINE = 60  # seconds; generous, because a busy machine is no failure
+
+
+def require(condition, what):
+    """Skips the test by name where the machine lacks something; with CI=true that is a failure."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI=true allows no skipping", pytrace=False)
+    pytest.skip(f"{what} is missing", allow_module_level=True)
+
+
+def client_library(name):
+    """The imported module, or `require`'s verdict on its absence."""
+    found = importlib.util.find_spec(name) is not None
+    require(found, f"Python package {name} (tests/clients/requirements.txt)")
+    return importlib.import_module(name)
+
+
+def wait_until(condition, what, seconds=DEADLINE):
+    """Asks until the condition holds and returns what it gave; fails after the deadline."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s for: {what}"
+        time.sleep(0.01)
+
+
+def get_json(url):
+    """(status, body) of a GET; status 0 while nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+    except OSError:
+        return 0, None
+
+
+class Server:
+    """A running solard. `base_url` is what SDKs want, `root_url` what browsers want."""
+
+    def __init__(self, process, log_path):
+        self.process = process
+        self.log_path = log_path
+        self.root_url = wait_until(self._address, "the banner's address")
+        self.base_url = self.root_url + "/v1"
+        self.port = int(self.root_url.rsplit(":", 1)[1])
+        wait_until(self._ready, "readiness")
+        self.model = get_json(self.base_url + "/models")[1]["data"][0]["id"]
+
+    def _alive(self):
+        assert self.process.poll() is None, f"solard ended with {self.process.returncode}:\n{self.log()}"
+
+    def _address(self):
+        self._alive()
+        found = re.search(r"http://127\.0\.0\.1:\d+", self.log())
+        return found and found[0]
+
+    def _ready(self):
+        self._alive()
+        return get_json(self.base_url + "/health/ready")[0] == 200
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def engine(self):
+        """The engine's counters: num_running, num_waiting, free_blocks, num_blocks, generated_tokens."""
+        return get_json(self.base_url + "/metadata")[1]["engine"]
+
+    def wait_until_idle(self):
+        def idle():
+            now = self.engine()
+            return now["num_running"] == 0 and now["num_waiting"] == 0 and now["free_blocks"] == now["num_blocks"]
+
+        wait_until(idle, "an idle engine with every block free")
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE)
+
+
+def start_solard(log_path, *flags):
+    """The process on a free port, its output in log_path. The caller ends it."""
+    assert BINARY.exists(), f"{BINARY} does not exist: build first or set SOLARD_BINARY"
+    with log_path.open("wb") as log:
+        return subprocess.Popen([BINARY, "--port", "0", *flags], stdout=log, stderr=log, cwd=log_path.parent)
+
+
+@contextlib.contextmanager
+def running_server(folder, *flags):
+    """Starts solard on a free port with the flags; at the end it must stop cleanly, unless the test ended it."""
+    log_path = folder / "solard.log"
+    process = start_solard(log_path, *flags)
+    try:
+        server = Server(process, log_path)
+        yield server
+        if process.poll() is None:
+            code = server.terminate()
+            assert code == 0, f"SIGTERM gave exit code {code}:\n{server.log()}"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def run_solard(*arguments):
+    """A run that is expected to end by itself."""
+    assert BINARY.exists(), f"{BINARY} does not exist: build first or set SOLARD_BINARY"
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=DEADLINE)
+
+
+def run_node_tests(folder, file, environment):
+    """`node --test` on a file of `folder`; it runs as a copy beside its packages, where node looks for them."""
+    modules = install_packages(folder)
+    copy = shutil.copy(folder / file, modules / file)
+    done = subprocess.run(
+        ["node", "--test", "--test-reporter=spec", copy], env=os.environ | environment, cwd=modules, timeout=300
+    )
+    assert done.returncode == 0, f"{file} failed; its report is in the captured output"
+
+
+def install_packages(folder):
+    """Brings the packages of folder's lock file into build/node/<its name>, once per lock file; returns that place."""
+    require(shutil.which("node") and shutil.which("npm"), "node with npm")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    require(int(version.lstrip("v").split(".")[0]) >= 18, "node 18 or newer")
+    target = ROOT / "build/node" / folder.name
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / "lock").open("w") as lock:  # ctest may run two test files at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install_once(folder, target)
+    return target
+
+
+def _install_once(folder, target):
+    names = ("package.json", "package-lock.json", ".npmrc")
+    stamp = target / "installed.txt"
+    wanted = "".join((folder / name).read_text() for name in names)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    for name in names:
+        shutil.copy(folder / name, target / name)
+    done = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=target, capture_output=True, text=True)
+    lacks_network = any(code in done.stderr for code in ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"))
+    require(done.returncode == 0 or not lacks_network, "a network for npm")
+    assert done.returncode == 0, done.stderr
+    stamp.write_text(wanted)

@@ -1,0 +1,157 @@
+"""The command line: what it prints, how it refuses, how it ends."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+from support import DEADLINE, get_json, require, run_solard, start_solard, wait_until
+
+STREAM = {"messages": [{"role": "user", "content": "Go on."}], "temperature": 0, "stream": True}
+
+
+def refused(code, *arguments):
+    """The run must end with the exit code and exactly one line on stderr, which is returned."""
+    done = run_solard(*arguments)
+    lines = done.stderr.strip().splitlines()
+    assert (done.returncode, len(lines)) == (code, 1), done.stderr
+    return lines[0]
+
+
+def test_version():
+    done = run_solard("--version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"solard \d+\.\d+\.\d+.*", done.stdout.splitlines()[0])
+
+
+def test_help_names_the_options():
+    done = run_solard("--help")
+    assert done.returncode == 0
+    for option in ("--model", "--port", "--device", "--kv-cache-memory", "--drain-timeout", "--config"):
+        assert option in done.stdout
+    assert done.stderr == ""
+
+
+def test_list_devices():
+    done = run_solard("--list-devices")
+    assert done.returncode == 0
+    assert re.search(r"^cpu\b", done.stdout, re.MULTILINE)
+
+
+def test_unknown_flag_suggests_the_near_one():
+    assert re.search(r"prot.*did you mean.*port", refused(2, "--prot", "8000"))
+
+
+def test_bad_values_name_the_option():
+    assert re.search(r"port.*65535.*'99999'", refused(2, "--port", "99999"))
+    assert re.search(r"device.*auto\|cpu\|cuda", refused(2, "--device", "tpu"))
+
+
+def test_unreadable_configuration(tmp_path):
+    missing = tmp_path / "none.conf"
+    assert str(missing) in refused(78, "--config", str(missing))
+    wrong = tmp_path / "wrong.conf"
+    wrong.write_text("port = 8000\nprot = 1\n")
+    line = refused(78, "--config", str(wrong))
+    assert f"{wrong}:2" in line and "prot" in line
+
+
+def test_port_in_use():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert str(port) in refused(1, "--port", str(port), "--log-level", "error").replace(",", "")
+
+
+def test_model_folder_that_is_none(tmp_path):
+    missing = tmp_path / "no-model"
+    assert str(missing) in refused(66, "--model", str(missing))
+
+
+def test_model_with_a_truncated_file(endless_model, tmp_path):
+    for name in ("config.json", "tokenizer.model", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((endless_model / name).read_bytes())
+    whole = (endless_model / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-2])
+    assert "model.safetensors" in refused(66, "--model", str(tmp_path), "--port", "0", "--log-level", "error")
+
+
+def test_cuda_without_a_device():
+    require(not Path("/dev/nvidia0").exists(), "a machine without an NVIDIA device")
+    refused(69, "--device", "cuda")
+
+
+def test_other_addresses_need_a_word():
+    assert "--allow-anonymous" in refused(78, "--host", "0.0.0.0", "--port", "0")
+
+
+def begin_stream(server, max_tokens):
+    """Starts a stream and returns it after its first event."""
+    request = urllib.request.Request(
+        server.base_url + "/chat/completions",
+        json.dumps({**STREAM, "max_tokens": max_tokens}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    stream = urllib.request.urlopen(request, timeout=DEADLINE)
+    assert stream.readline().startswith(b"data: {")
+    return stream
+
+
+def test_sigterm_lets_a_running_stream_finish(start_server, endless_model):
+    with start_server("--model", str(endless_model)) as server:
+        stream = begin_stream(server, 200)
+        server.process.send_signal(signal.SIGTERM)
+        rest = stream.read()
+        assert rest.endswith(b"data: [DONE]\n\n")
+        assert rest.count(b'"finish_reason":"length"') == 1
+        assert server.process.wait(DEADLINE) == 0
+
+
+def test_drain_timeout_ends_what_does_not_finish(start_server, endless_model):
+    with start_server("--model", str(endless_model), "--drain-timeout", "0.2") as server:
+        stream = begin_stream(server, 3500)
+        server.process.send_signal(signal.SIGTERM)
+        rest = stream.read()
+        assert b"[DONE]" not in rest
+        assert b'"code":"server_draining"' in rest
+        assert server.process.wait(DEADLINE) == 0
+
+
+def test_a_second_sigterm_ends_at_once(start_server, endless_model):
+    with start_server("--model", str(endless_model)) as server:
+        stream = begin_stream(server, 3500)
+        server.process.send_signal(signal.SIGTERM)
+        # Two pending signals of one kind are one signal.
+        wait_until(lambda: get_json(server.base_url + "/health/ready")[0] != 200, "the drain")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(DEADLINE)
+        try:
+            rest = stream.read()
+        except http.client.IncompleteRead as cut_off:
+            rest = cut_off.partial
+        assert b"[DONE]" not in rest
+
+
+def test_banner_says_what_runs(server):
+    banner = server.log()
+    for fact in (server.model, "cpu", "tokens", server.root_url, server.base_url):
+        assert fact in banner
+
+
+def test_sigterm_ends_an_idle_server(start_server):
+    with start_server() as server:
+        assert server.terminate() == 0
+
+
+def test_sigterm_while_the_model_loads(tmp_path, endless_model):
+    process = start_solard(tmp_path / "solard.log", "--model", str(endless_model))
+    try:
+        wait_until(lambda: (tmp_path / "solard.log").read_text(), "the first line of output")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) in (0, -signal.SIGTERM), (tmp_path / "solard.log").read_text()
+    finally:
+        process.kill()

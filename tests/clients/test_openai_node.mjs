@@ -1,0 +1,105 @@
+// The openai package for node against the real server; test_openai_node.py starts the servers and sets the addresses.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import OpenAI from "openai";
+
+const client = (base) => new OpenAI({ apiKey: "not-needed", baseURL: base, maxRetries: 0 });
+const openai = client(process.env.SOLARD_BASE_URL);
+const endless = client(process.env.SOLARD_ENDLESS_URL);
+const model = process.env.SOLARD_MODEL;
+
+const question = {
+    model,
+    messages: [{ role: "user", content: "What is the capital of France?" }],
+    temperature: 0,
+    top_p: 1,
+    max_tokens: 64,
+};
+
+test("the published snippet", async () => {
+    const completion = await openai.chat.completions.create({ ...question, stream: false });
+    assert.match(completion.choices[0]?.message?.content, /Paris/);
+    assert.equal(completion.choices[0].finish_reason, "stop");
+    assert.ok(completion._request_id);
+});
+
+test("the published snippet, streaming", async () => {
+    const whole = await openai.chat.completions.create(question);
+    const stream = await openai.chat.completions.create({
+        ...question,
+        stream: true,
+        stream_options: { include_usage: true },
+    });
+    const chunks = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    const last = chunks.pop();
+    assert.deepEqual(last.choices, []);
+    assert.deepEqual(last.usage, whole.usage);
+    const text = chunks.map((chunk) => chunk.choices[0].delta.content ?? "").join("");
+    assert.equal(text, whole.choices[0].message.content);
+    assert.equal(chunks[0].choices[0].delta.role, "assistant");
+    assert.equal(chunks.at(-1).choices[0].finish_reason, "stop");
+});
+
+test("the stream helper puts the answer together", async () => {
+    const stream = openai.chat.completions.stream(question);
+    const completion = await stream.finalChatCompletion();
+    assert.match(completion.choices[0].message.content, /Paris/);
+});
+
+async function engine() {
+    const response = await fetch(`${process.env.SOLARD_ENDLESS_URL}/metadata`);
+    return (await response.json()).engine;
+}
+
+async function untilIdle() {
+    const deadline = Date.now() + 60_000;
+    while ((await engine()).num_running > 0) {
+        assert.ok(Date.now() < deadline, "the engine went on");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+}
+
+const long = { ...question, model: "", max_tokens: 3500, stream: true };
+
+test("leaving the loop stops the work", async () => {
+    for await (const chunk of await endless.chat.completions.create(long)) {
+        if (chunk.choices[0].delta.content) break;
+    }
+    await untilIdle();
+});
+
+test("an abort stops the work", async () => {
+    const abort = new AbortController();
+    const stream = await endless.chat.completions.create(long, { signal: abort.signal });
+    for await (const chunk of stream) {
+        if (chunk.choices[0].delta.content) abort.abort();
+    }
+    await untilIdle();
+});
+
+test("errors have their class, code and field", async () => {
+    await assert.rejects(openai.chat.completions.create({ ...question, model: "no-such-model" }), (error) => {
+        assert.ok(error instanceof OpenAI.NotFoundError);
+        assert.equal(error.code, "model_not_found");
+        assert.ok(error.requestID);
+        return true;
+    });
+    await assert.rejects(openai.chat.completions.create({ ...question, temperature: 9 }), (error) => {
+        assert.ok(error instanceof OpenAI.BadRequestError);
+        assert.equal(error.param, "temperature");
+        return true;
+    });
+    const prompt = [{ role: "user", content: "hello ".repeat(6000) }];
+    await assert.rejects(openai.chat.completions.create({ ...question, messages: prompt, stream: true }), (error) => {
+        assert.equal(error.code, "context_length_exceeded");
+        assert.match(error.message, /4096/);
+        return true;
+    });
+});
+
+test("models are listed", async () => {
+    const models = await openai.models.list();
+    assert.equal(models.data[0].id, model);
+    assert.equal((await openai.models.retrieve(model)).id, model);
+});

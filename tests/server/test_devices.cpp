@@ -1,0 +1,48 @@
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "server/devices.hpp"
+
+using namespace solard;
+
+BOOST_AUTO_TEST_SUITE(devices)
+
+BOOST_AUTO_TEST_CASE(auto_takes_the_cpu_only_where_nothing_of_nvidia_is_present) {
+    BOOST_TEST(choose_device("auto", {}).value() == "cpu");
+    for (const NvidiaPresence some : {NvidiaPresence{true, false}, {false, true}, {true, true}}) {
+        const auto device = choose_device("auto", some);
+        BOOST_REQUIRE(!device);
+        BOOST_TEST((device.error().code == errc::device_unavailable));
+        BOOST_TEST(choose_device("cpu", some).value() == "cpu");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(cuda_without_a_device_says_why_in_one_line) {
+    const auto device = choose_device("cuda", {});
+    BOOST_REQUIRE(!device);
+    BOOST_TEST((device.error().code == errc::device_unavailable));
+    BOOST_TEST(device.error().message.find("no NVIDIA driver") != std::string::npos);
+    BOOST_TEST(device.error().message.find('\n') == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(presence_is_read_from_device_nodes_and_the_driver) {
+    const auto root = std::filesystem::path(SOLARD_TEST_BUILD_DIR) / ("devices_" + std::to_string(getpid()));
+    std::filesystem::create_directories(root / "dev");
+    BOOST_TEST(!find_nvidia(root).any());
+    std::ofstream(root / "dev/nvidia0") << "";
+    BOOST_TEST(find_nvidia(root).device_node);
+    BOOST_TEST(!find_nvidia(root).driver);
+    std::filesystem::create_directories(root / "proc/driver/nvidia");
+    std::ofstream(root / "proc/driver/nvidia/version") << "x";
+    BOOST_TEST(find_nvidia(root).driver);
+    std::filesystem::remove_all(root);
+}
+
+BOOST_AUTO_TEST_CASE(the_list_names_every_device_and_its_obstacle) {
+    const auto text = list_devices({}, 3);
+    BOOST_TEST(text.find("cpu   3 cores") != std::string::npos);
+    BOOST_TEST(text.find("cuda  not usable: no NVIDIA driver") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,362 @@
+// The server from socket to engine and back, over a FakeBackend whose steps the test holds and releases.
+#include <boost/json/parse.hpp>
+#include <boost/test/unit_test.hpp>
+#include <csignal>
+
+#include "tests/support/running_service.hpp"
+
+using namespace solard;
+
+namespace {
+
+boost::json::object metadata(std::uint16_t port) {
+    Connection connection(port);
+    connection.send(get_request("/v1/metadata"));
+    return boost::json::parse(connection.read_answer().body).as_object();
+}
+
+std::int64_t in_flight(std::uint16_t port) {
+    return metadata(port).at("engine").at("in_flight").to_number<int>();
+}
+
+void wait_for_in_flight(std::uint16_t port, std::int64_t count) {
+    while (in_flight(port) != count) std::this_thread::yield();
+}
+
+void wait_for_free_blocks(std::uint16_t port) {
+    for (bool all_free = false; !all_free; std::this_thread::yield()) {
+        const auto engine = metadata(port).at("engine").as_object();
+        all_free = engine.at("free_blocks") == engine.at("num_blocks");
+    }
+}
+
+std::string error_code_of(const HttpAnswer& answer) {
+    return std::string(boost::json::parse(answer.body).at("error").at("code").get_string());
+}
+
+// The text of a stream's deltas; its other properties are tested with the real clients.
+std::string streamed_text(const std::string& body) {
+    std::string text;
+    for (std::size_t at = 0; (at = body.find("data: {", at)) != std::string::npos; ++at) {
+        const auto event =
+            boost::json::parse(body.substr(at + 6, body.find("\n\n", at) - at - 6)).as_object();
+        if (!event.contains("choices") || event.at("choices").as_array().empty()) continue;
+        const auto& delta = event.at("choices").at(0).at("delta").as_object();
+        if (const auto* content = delta.if_contains("content"))
+            text += std::string_view(content->get_string());
+    }
+    return text;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(service)
+
+BOOST_AUTO_TEST_CASE(a_whole_answer_and_a_stream_carry_the_reference_text) {
+    RunningService service;
+    Connection connection(service.port());
+    const std::string expected = service.reference_text("hello", 20);
+
+    connection.send(chat_request("hello", R"("max_tokens":20)"));
+    const auto whole = connection.read_answer();
+    BOOST_TEST(whole.status == 200);
+    const auto body = boost::json::parse(whole.body);
+    BOOST_TEST(std::string(body.at("choices").at(0).at("message").at("content").get_string()) == expected);
+    BOOST_TEST(body.at("choices").at(0).at("finish_reason") == "length");
+    BOOST_TEST(body.at("usage").at("completion_tokens") == 20);
+
+    connection.send(chat_request("hello", R"("max_tokens":20,"stream":true)"));
+    const auto stream = connection.read_answer();
+    BOOST_TEST(stream.complete);
+    BOOST_TEST(streamed_text(stream.body) == expected);
+    BOOST_TEST(stream.body.ends_with("data: [DONE]\n\n"));
+    BOOST_TEST(stream.has("Content-Type: text/event-stream"));
+    BOOST_TEST(in_flight(service.port()) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(pipelined_requests_are_answered_in_order_also_behind_a_stream) {
+    RunningService service;
+    Connection connection(service.port());
+    connection.send(chat_request("one", R"("max_tokens":30,"stream":true)") + get_request("/v1/health/live") +
+                    chat_request("two", R"("max_tokens":3)") + get_request("/nope"));
+    BOOST_TEST(streamed_text(connection.read_answer().body) == service.reference_text("one", 30));
+    BOOST_TEST(connection.read_answer().body == R"({"status":"live"})");
+    BOOST_TEST(connection.read_answer().status == 200);
+    BOOST_TEST(connection.read_answer().status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_server_refuses_at_once_and_says_when_to_come_back) {
+    RunningService service({"--max-num-seqs", "1", "--max-queued-requests", "1"});
+    service.control().close_gate();
+    Connection running(service.port());
+    Connection waiting(service.port());
+    Connection refused(service.port());
+    running.send(chat_request("a", R"("max_tokens":2)"));
+    wait_for_in_flight(service.port(), 1);
+    waiting.send(chat_request("b", R"("max_tokens":2)"));
+    wait_for_in_flight(service.port(), 2);
+    refused.send(chat_request("c", R"("max_tokens":2,"stream":true)"));
+    const auto answer = refused.read_answer();
+    BOOST_TEST(answer.status == 503);
+    BOOST_TEST(error_code_of(answer) == "server_overloaded");
+    BOOST_TEST(answer.has("Retry-After: "));
+    BOOST_TEST(answer.has("retry-after-ms: "));
+    service.control().open_gate();
+    BOOST_TEST(running.read_answer().status == 200);
+    BOOST_TEST(waiting.read_answer().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_prompt_tokens_are_bounded_but_one_prompt_always_passes) {
+    RunningService service({"--max-queued-tokens", "10"});
+    service.control().close_gate();
+    Connection first(service.port());
+    Connection second(service.port());
+    first.send(chat_request("a prompt of more than ten tokens", R"("max_tokens":2)"));
+    wait_for_in_flight(service.port(), 1);
+    second.send(chat_request("b", R"("max_tokens":2)"));
+    BOOST_TEST(error_code_of(second.read_answer()) == "server_overloaded");
+    service.control().open_gate();
+    BOOST_TEST(first.read_answer().status == 200);
+    second.send(chat_request("b", R"("max_tokens":2)"));
+    BOOST_TEST(second.read_answer().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_leaves_ends_its_request_in_every_phase) {
+    RunningService service;
+    for (const std::string fields : {R"("max_tokens":400)", R"("max_tokens":400,"stream":true)"}) {
+        for (const bool half : {false, true}) {
+            service.control().close_gate();
+            Connection client(service.port());
+            client.send(chat_request("a", fields));
+            service.control().wait_until_held();
+            half ? client.half_close() : client.close();
+            wait_for_in_flight(service.port(), 0);  // noticed while the step is still held
+            const auto before = service.control().steps();
+            service.control().open_gate();
+            wait_for_free_blocks(service.port());
+            BOOST_TEST(service.control().steps() - before <= 1);
+        }
+    }
+    Connection next(service.port());
+    next.send(chat_request("next", R"("max_tokens":3)"));
+    BOOST_TEST(next.read_answer().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(silence_is_filled_with_two_line_feeds_and_nothing_else) {
+    RunningService service({"--keep-alive-interval", "0.01"});
+    service.control().close_gate();
+    Connection client(service.port());
+    client.send(chat_request("a", R"("max_tokens":1,"stream":true)"));
+    const auto idle = client.read_until("2\r\n\n\n\r\n2\r\n\n\n\r\n");
+    BOOST_TEST(idle.starts_with("HTTP/1.1 200"));
+    service.control().open_gate();
+    const auto answer = client.read_answer();
+    BOOST_TEST(streamed_text(answer.body) == service.reference_text("a", 1));
+    BOOST_TEST(answer.body.starts_with("\n\n"));
+}
+
+BOOST_AUTO_TEST_CASE(requests_during_loading_are_told_so_and_health_shows_it) {
+    RunningService service({RunningService::hold_loading});
+    Connection client(service.port());
+    client.send(get_request("/v1/health/live"));
+    BOOST_TEST(client.read_answer().status == 200);
+    client.send(get_request("/v1/health/ready"));
+    const auto health = client.read_answer();
+    BOOST_TEST(health.status == 503);
+    BOOST_TEST(boost::json::parse(health.body).at("status") == "loading");
+    client.send(chat_request("a"));
+    const auto refused = client.read_answer();
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(error_code_of(refused) == "server_starting");
+    BOOST_TEST(refused.has("Retry-After: "));
+}
+
+BOOST_AUTO_TEST_CASE(waiting_too_long_is_a_status_and_not_an_empty_stream) {
+    RunningService service({"--max-num-seqs", "1", "--queue-timeout", "0.01"});
+    service.control().close_gate();
+    Connection running(service.port());
+    Connection waiting(service.port());
+    running.send(chat_request("a", R"("max_tokens":400)"));
+    service.control().wait_until_held();
+    waiting.send(chat_request("b", R"("max_tokens":1,"stream":true)"));
+    wait_for_in_flight(service.port(), 2);
+    while (in_flight(service.port()) == 2) service.control().pass_one();  // the first goes on for 400 steps
+    const auto answer = waiting.read_answer();
+    BOOST_TEST(answer.status == 503);
+    BOOST_TEST(error_code_of(answer) == "queue_timeout");
+    service.control().open_gate();
+    BOOST_TEST(running.read_answer().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_failing_engine_is_loud) {
+    RunningService service;
+    service.control().fail_at_step(4);
+    Connection stream(service.port());
+    stream.send(chat_request("a", R"("max_tokens":100,"stream":true)"));
+    const auto answer = stream.read_answer();
+    // With the header out the error travels in the stream, and nothing follows it; else it is the status.
+    BOOST_TEST(answer.body.find(R"("code":"engine_unavailable")") != std::string::npos);
+    BOOST_TEST(answer.body.find("[DONE]") == std::string::npos);
+    BOOST_TEST(service.exit_code() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_own_request_only) {
+    FakeOptions options;
+    options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
+        if (context.size() < 40) return std::nullopt;
+        return SampledToken{.token = -1, .finite = false};
+    };
+    RunningService service({}, options);
+    Connection bad(service.port());
+    Connection good(service.port());
+    bad.send(chat_request("a", R"("max_tokens":100)"));
+    good.send(chat_request("a", R"("max_tokens":3)"));
+    const auto answer = bad.read_answer();
+    BOOST_TEST(answer.status == 500);
+    BOOST_TEST(error_code_of(answer) == "numerical_error");
+    BOOST_TEST(good.read_answer().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits_0) {
+    RunningService service;
+    service.control().close_gate();
+    Connection idle(service.port());
+    Connection stream(service.port());
+    Connection late(service.port());
+    late.send("POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\n");  // its request is under way
+    stream.send(chat_request("a", R"("max_tokens":20,"stream":true)"));
+    service.control().wait_until_held();
+    std::raise(SIGTERM);
+    BOOST_TEST(idle.at_end());  // draining has begun
+    late.send("Content-Type: application/json\r\nContent-Length: 48\r\n\r\n" +
+              std::string(R"({"messages":[{"role":"user","content":"later"}]})"));
+    const auto refused = late.read_answer();
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(error_code_of(refused) == "server_draining");
+    service.control().open_gate();
+    const auto answer = stream.read_answer();
+    BOOST_TEST(streamed_text(answer.body) == service.reference_text("a", 20));
+    BOOST_TEST(answer.body.ends_with("data: [DONE]\n\n"));
+    BOOST_TEST(service.exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_drain_limit_ends_answers_with_an_error_object) {
+    RunningService service({"--drain-timeout", "0"});
+    service.control().close_gate();
+    Connection stream(service.port());
+    stream.send(chat_request("a", R"("max_tokens":400,"stream":true)"));
+    service.control().wait_until_held();
+    service.control().pass_one();
+    stream.read_until("data: ");
+    std::raise(SIGTERM);
+    const auto answer = stream.read_answer();
+    BOOST_TEST(answer.body.find(R"("code":"server_draining")") != std::string::npos);
+    BOOST_TEST(answer.body.find("[DONE]") == std::string::npos);
+    service.control().open_gate();
+    BOOST_TEST(service.exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(limits_of_a_request_are_answered_and_close_the_connection) {
+    RunningService service({"--max-body-size", "1024", "--max-header-size", "2048"});
+    const auto answer_to = [&](const std::string& bytes) {
+        Connection connection(service.port());
+        connection.send(bytes);
+        auto answer = connection.read_answer();
+        BOOST_TEST(answer.has("Connection: close"));
+        BOOST_TEST(connection.at_end());
+        return answer;
+    };
+    const std::string post =
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\n";
+    const auto large = answer_to(post + "Content-Length: 1025\r\n\r\n");
+    BOOST_TEST(large.status == 413);
+    BOOST_TEST(error_code_of(large) == "payload_too_large");
+    // Without 100 Continue the body was never asked for.
+    BOOST_TEST(answer_to(post + "Expect: 100-continue\r\nContent-Length: 1025\r\n\r\n").status == 413);
+    const auto chunked = answer_to(post + "Transfer-Encoding: chunked\r\n\r\n401\r\n" +
+                                   std::string(1025, ' ') + "\r\n0\r\n\r\n");
+    BOOST_TEST(chunked.status == 413);
+    const auto header = answer_to("GET / HTTP/1.1\r\nHost: l\r\nX: " + std::string(2100, 'x') + "\r\n\r\n");
+    BOOST_TEST(header.status == 431);
+    BOOST_TEST(error_code_of(header) == "headers_too_large");
+    BOOST_TEST(answer_to("nonsense\r\n\r\n").status == 400);
+    BOOST_TEST(answer_to(post + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").status ==
+               400);
+
+    Connection exact(service.port());
+    const std::string body(1024, ' ');
+    exact.send(post + "Expect: 100-continue\r\nContent-Length: 1024\r\n\r\n");
+    exact.read_until("HTTP/1.1 100 Continue\r\n\r\n");
+    exact.read_answer();
+    exact.send(body);
+    BOOST_TEST(error_code_of(exact.read_answer()) == "invalid_json");
+}
+
+BOOST_AUTO_TEST_CASE(wrong_requests_keep_the_connection_and_name_what_was_wrong) {
+    RunningService service;
+    Connection connection(service.port());
+    const auto ask = [&](const std::string& bytes) {
+        connection.send(bytes);
+        return connection.read_answer();
+    };
+    BOOST_TEST(error_code_of(ask(get_request("/v1/nope"))) == "not_found");
+    const auto verb = ask(get_request("/v1/chat/completions"));
+    BOOST_TEST(verb.status == 405);
+    BOOST_TEST(verb.has("Allow: POST\r\n"));
+    const auto post = ask("POST /v1/models HTTP/1.1\r\nHost: l\r\nContent-Length: 0\r\n\r\n");
+    BOOST_TEST(post.has("Allow: GET, HEAD\r\n"));
+    const auto form =
+        ask("POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: text/plain\r\n"
+            "Content-Length: 2\r\n\r\n{}");
+    BOOST_TEST(form.status == 415);
+    BOOST_TEST(error_code_of(ask(chat_request("a", R"("model":"other")"))) == "model_not_found");
+    BOOST_TEST(error_code_of(ask(chat_request("a", R"("top_p":0)"))) == "invalid_value");
+    BOOST_TEST(ask(get_request("/v1/models/solard-demo")).status == 200);
+    BOOST_TEST(ask(get_request("/v1/models/other")).status == 404);
+    BOOST_TEST(ask(get_request("/../etc/passwd")).status == 404);
+    BOOST_TEST(ask(get_request("/assets/%2e%2e/%2e%2e/etc/passwd")).status == 404);
+    BOOST_TEST(ask(get_request("/%zz")).status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(the_context_is_checked_before_anything_runs) {
+    RunningService service;  // 512 tokens
+    Connection connection(service.port());
+    std::string words;
+    for (int i = 0; i < 600; ++i) words += "word ";
+    connection.send(chat_request(words, R"("stream":true)"));
+    const auto prompt = connection.read_answer();
+    BOOST_TEST(prompt.status == 400);
+    BOOST_TEST(error_code_of(prompt) == "context_length_exceeded");
+    BOOST_TEST(prompt.body.find("maximum context length is 512 tokens") != std::string::npos);
+    connection.send(chat_request("a", R"("max_tokens":512)"));
+    const auto answer = connection.read_answer();
+    BOOST_TEST(answer.status == 400);
+    const auto param = boost::json::parse(answer.body).at("error").at("param");
+    BOOST_TEST(param == "max_tokens");
+    BOOST_TEST(service.control().steps() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(http_1_0_gets_a_stream_that_ends_with_the_connection) {
+    RunningService service;
+    Connection connection(service.port());
+    auto request = chat_request("a", R"("max_tokens":5,"stream":true)");
+    request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0");
+    connection.send(request);
+    const auto answer = connection.read_answer();
+    BOOST_TEST(!answer.has("chunked"));
+    BOOST_TEST(streamed_text(answer.body) == service.reference_text("a", 5));
+}
+
+BOOST_AUTO_TEST_CASE(slow_and_silent_clients_are_dropped) {
+    RunningService service({"--header-timeout", "0.02", "--idle-timeout", "0.02", "--body-timeout", "0.02"});
+    Connection silent(service.port());
+    Connection slow_header(service.port());
+    Connection slow_body(service.port());
+    slow_header.send("GET / HT");
+    slow_body.send("POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Length: 10\r\n\r\n{");
+    BOOST_TEST(silent.at_end());
+    BOOST_TEST(slow_header.at_end());
+    BOOST_TEST(slow_body.at_end());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

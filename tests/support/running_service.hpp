@@ -1,0 +1,82 @@
+// The whole server over a FakeBackend, in this process, and a plain socket to talk to it.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "tests/support/fake_backend.hpp"
+
+namespace solard {
+
+// Serves from construction until SIGTERM, a failing engine or destruction. Flags are solard's own.
+class RunningService {
+  public:
+    explicit RunningService(const std::vector<std::string>& flags = {}, FakeOptions options = {});
+    ~RunningService();
+    RunningService(const RunningService&) = delete;
+    RunningService& operator=(const RunningService&) = delete;
+
+    std::uint16_t port() const { return port_; }
+    FakeControl& control() { return *control_; }
+    // Lets the backend come into being; until then the server is starting. Called by the constructor unless
+    // held.
+    void finish_loading();
+    static inline const std::string hold_loading =
+        "hold";  // as first flag: finish_loading() is left to the test
+    // What the answer to `prompt` must be: `count` tokens of the reference, as text.
+    std::string reference_text(const std::string& user_text, std::int32_t count) const;
+    // Joins the server's thread.
+    int exit_code();
+
+  private:
+    FakeOptions options_;
+    std::shared_ptr<FakeControl> control_ = std::make_shared<FakeControl>();
+    std::promise<void> load_;
+    std::promise<std::uint16_t> bound_;
+    bool loaded_ = false;
+    std::uint16_t port_ = 0;
+    std::future<int> result_;
+    std::thread thread_;
+};
+
+struct HttpAnswer {
+    int status = 0;
+    std::string head;       // status line and fields
+    std::string body;       // de-chunked
+    bool complete = false;  // the body's end was seen
+    bool has(std::string_view text) const { return head.find(text) != std::string::npos; }
+};
+
+// A blocking connection. Every read ends when the server closes or after `give_up`, which fails the test.
+class Connection {
+  public:
+    explicit Connection(std::uint16_t port);
+    void send(std::string_view bytes);
+    void close();
+    void half_close();
+    // One whole answer.
+    HttpAnswer read_answer();
+    // Bytes as they come, until `text` was seen; everything read so far and not consumed.
+    std::string read_until(std::string_view text);
+    // True once the server has closed.
+    bool at_end();
+
+  private:
+    bool read_more();
+    boost::asio::io_context io_;
+    boost::asio::ip::tcp::socket socket_;
+    std::string buffer_;
+};
+
+// A POST of a chat request: chat("hi", R"("stream":true)").
+std::string chat_request(std::string_view user_text, std::string_view fields = "");
+std::string get_request(std::string_view path);
+
+}  // namespace solard
