@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/program_options.hpp>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <optional>
 #include <ostream>
@@ -177,42 +178,68 @@ bool is_choice(std::string_view choices, std::string_view value) {
     return false;
 }
 
-// Checks `text` against the option's type and range and stores it. The error is the part after "option 'x':
-// ".
-std::optional<std::string> store(AppConfig& config, const Option& option, std::string_view text) {
-    const auto in_range = [&](std::optional<double> value) {
-        return value && *value >= option.min && *value <= option.max;
-    };
-    const auto expected = [&](std::string_view what) {
-        return "expected " + std::string(what) + " from " + shown(option.min) + " to " + shown(option.max) +
-               ", got '" + std::string(text) + "'";
-    };
-    if (const auto* member = std::get_if<std::string AppConfig::*>(&option.member)) {
-        if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
-            return "expected one of " + std::string(option.choices) + ", got '" + std::string(text) + "'";
-        config.*(*member) = text;
-    } else if (const auto* list = std::get_if<std::vector<std::string> AppConfig::*>(&option.member)) {
-        if (!text.empty()) (config.*(*list)).emplace_back(text);
-    } else if (const auto* flag = std::get_if<bool AppConfig::*>(&option.member)) {
-        if (!text.empty() && text != "true" && text != "false")
-            return "expected true or false, got '" + std::string(text) + "'";
-        config.*(*flag) = text == "true";
-    } else if (const auto* integer = std::get_if<std::int64_t AppConfig::*>(&option.member)) {
-        const auto value = parse_number(text);
-        if (!in_range(value) || *value != static_cast<double>(static_cast<std::int64_t>(*value)))
-            return expected("a whole number");
-        config.*(*integer) = static_cast<std::int64_t>(*value);
-    } else if (const auto* bytes = std::get_if<Bytes>(&option.member)) {
-        const auto value = parse_bytes(text);
-        if (!in_range(value)) return expected("a size (such as 512MiB)");
-        config.*(bytes->member) = static_cast<std::int64_t>(*value);
-    } else {
-        const auto value = parse_number(text);
-        if (!in_range(value)) return expected("seconds");
-        config.*std::get<milliseconds AppConfig::*>(option.member) =
-            milliseconds(std::llround(*value * 1000));
-    }
+// `value` if it lies in the option's range; not-a-number fails every comparison.
+std::optional<double> in_range(const Option& option, std::optional<double> value) {
+    if (value && *value >= option.min && *value <= option.max) return value;
     return std::nullopt;
+}
+
+std::string expected(std::string_view what, std::string_view text) {
+    return "expected " + std::string(what) + ", got '" + std::string(text) + "'";
+}
+
+std::string expected_range(std::string_view what, const Option& option, std::string_view text) {
+    return expected(std::string(what) + " from " + shown(option.min) + " to " + shown(option.max), text);
+}
+
+using Problem = std::optional<std::string>;  // the part of a message after "option 'x': "
+
+// One overload for each type of option: checks `text` and stores it.
+Problem store(std::string AppConfig::* member, AppConfig& config, const Option& option,
+              std::string_view text) {
+    if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
+        return expected("one of " + std::string(option.choices), text);
+    config.*member = text;
+    return std::nullopt;
+}
+
+Problem store(std::vector<std::string> AppConfig::* member, AppConfig& config, const Option&,
+              std::string_view text) {
+    if (!text.empty()) (config.*member).emplace_back(text);
+    return std::nullopt;
+}
+
+Problem store(bool AppConfig::* member, AppConfig& config, const Option&, std::string_view text) {
+    if (!text.empty() && text != "true" && text != "false") return expected("true or false", text);
+    config.*member = text == "true";
+    return std::nullopt;
+}
+
+Problem store(std::int64_t AppConfig::* member, AppConfig& config, const Option& option,
+              std::string_view text) {
+    const auto value = in_range(option, parse_number(text));
+    if (!value || std::trunc(*value) != *value) return expected_range("a whole number", option, text);
+    config.*member = static_cast<std::int64_t>(*value);
+    return std::nullopt;
+}
+
+Problem store(Bytes bytes, AppConfig& config, const Option& option, std::string_view text) {
+    const auto value = in_range(option, parse_bytes(text));
+    if (!value) return expected_range("a size (such as 512MiB)", option, text);
+    config.*bytes.member = static_cast<std::int64_t>(*value);
+    return std::nullopt;
+}
+
+Problem store(milliseconds AppConfig::* member, AppConfig& config, const Option& option,
+              std::string_view text) {
+    const auto value = in_range(option, parse_number(text));
+    if (!value) return expected_range("seconds", option, text);
+    config.*member = milliseconds(std::llround(*value * 1000));
+    return std::nullopt;
+}
+
+Problem store(AppConfig& config, const Option& option, std::string_view text) {
+    return std::visit([&](auto member) { return store(member, config, option, text); }, option.member);
 }
 
 struct Setting {
@@ -319,18 +346,32 @@ result<std::vector<Setting>> read_file(const std::string& path) {
     return settings;
 }
 
-std::string value_text(const AppConfig& config, const Option& option, std::size_t index) {
-    if (const auto* text = std::get_if<std::string AppConfig::*>(&option.member)) return config.*(*text);
-    if (const auto* list = std::get_if<std::vector<std::string> AppConfig::*>(&option.member))
-        return (config.*(*list))[index];
-    if (const auto* flag = std::get_if<bool AppConfig::*>(&option.member))
-        return config.*(*flag) ? "true" : "false";
-    if (const auto* integer = std::get_if<std::int64_t AppConfig::*>(&option.member))
-        return std::to_string(config.*(*integer));
-    if (const auto* bytes = std::get_if<Bytes>(&option.member))
-        return std::to_string(config.*(bytes->member));
-    const auto duration = config.*std::get<milliseconds AppConfig::*>(option.member);
-    return shown(static_cast<double>(duration.count()) / 1000);
+std::string text_of(const std::string& value) {
+    return value;
+}
+std::string text_of(bool value) {
+    return value ? "true" : "false";
+}
+std::string text_of(std::int64_t value) {
+    return std::to_string(value);
+}
+std::string text_of(milliseconds value) {
+    return shown(static_cast<double>(value.count()) / 1000);
+}
+
+// Every value of the option: one, but for a list.
+std::vector<std::string> values_of(const AppConfig& config, const Option& option) {
+    return std::visit(
+        [&](auto member) -> std::vector<std::string> {
+            if constexpr (std::is_same_v<decltype(member), Bytes>) {
+                return {text_of(config.*member.member)};
+            } else if constexpr (std::is_same_v<decltype(member), std::vector<std::string> AppConfig::*>) {
+                return config.*member;
+            } else {
+                return {text_of(config.*member)};
+            }
+        },
+        option.member);
 }
 
 }  // namespace
@@ -378,11 +419,9 @@ void print_help(std::ostream& out) {
 void print_config(std::ostream& out, const AppConfig& config) {
     for (const auto& option : option_table()) {
         if (option.command_line_only) continue;
-        const auto* list = std::get_if<std::vector<std::string> AppConfig::*>(&option.member);
-        const std::size_t count = list != nullptr ? (config.*(*list)).size() : 1;
-        for (std::size_t i = 0; i < count; ++i)
-            out << option.name << " = " << value_text(config, option, i) << "  # "
-                << config.sources.find(option.name)->second << '\n';
+        for (const auto& value : values_of(config, option))
+            out << option.name << " = " << value << "  # " << config.sources.find(option.name)->second
+                << '\n';
     }
 }
 

@@ -30,8 +30,8 @@ void ResponseLog::wake_readers() {
     for (auto* reader : readers_) reader->wake_.cancel();
 }
 
-LogReader::LogReader(ResponseLog& log, asio::any_io_executor executor)
-    : log_(log), wake_(std::move(executor)), text_read_(log.outputs_.size()) {
+LogReader::LogReader(ResponseLog& log, const asio::any_io_executor& executor)
+    : log_(log), wake_(executor), text_read_(log.outputs_.size()) {
     log_.readers_.push_back(this);
     deltas_.reserve(log.outputs_.size());
 }

@@ -67,7 +67,7 @@ struct LogDelta {
 // A cursor. A reader that lags costs its place in the log and nothing else. The log outlives it.
 class LogReader {
   public:
-    LogReader(ResponseLog& log, boost::asio::any_io_executor executor);
+    LogReader(ResponseLog& log, const boost::asio::any_io_executor& executor);
     ~LogReader();
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;

@@ -106,12 +106,12 @@ result<ChatRequest> parse_chat_request(std::string_view body) {
         FieldReader stream_fields(*options, "stream_options.");
         request.include_usage = stream_fields.boolean("include_usage").value_or(false);
         stream_fields.refuse_unless_neutral({"continuous_usage_stats"});
-        if (stream_fields.error()) return *stream_fields.error();
+        if (const auto& problem = stream_fields.error()) return *problem;
         if (!request.stream)
             return Error{errc::invalid_value, "stream_options needs stream to be true.", "stream_options"};
     }
     fields.refuse_unless_neutral(chat_fields_not_served());
-    if (fields.error()) return *fields.error();
+    if (const auto& problem = fields.error()) return *problem;
     return request;
 }
 

@@ -69,13 +69,14 @@ export function end(answer: Answer, phase: "complete" | "stopped" | "failed", no
 export function figures(answer: Answer, now: number): Figures {
     const { firstAt, lastAt, startedAt } = answer;
     const tokens = answer.completionTokens ?? answer.pieces;
-    // The first token belongs to the TTFT; the rate is that of the ones after it.
+    // The first token belongs to the TTFT; the rate is that of the ones after it. Over less than a tenth of a second it
+    // would tell of the network's packets and not of the model.
     const span = firstAt !== undefined && lastAt !== undefined ? lastAt - firstAt : 0;
     return {
         elapsed: (answer.endedAt ?? now) - startedAt,
         ttft: firstAt === undefined ? undefined : firstAt - startedAt,
         tokens,
-        tokensPerSecond: tokens > 1 && span > 0 ? ((tokens - 1) * 1000) / span : undefined,
+        tokensPerSecond: tokens > 1 && span >= 100 ? ((tokens - 1) * 1000) / span : undefined,
         estimated: answer.completionTokens === undefined,
     };
 }

@@ -1,0 +1,87 @@
+# Shared by run.sh and test.sh (sourced, from the repository's root): installs what is missing by name, configures.
+
+# step WHAT HINT COMMAND...: runs the command; when it fails, says which one and what to do, and ends.
+step() {
+    local what=$1 hint=$2
+    shift 2
+    if ! "$@"; then
+        echo "solard: $what failed: $*" >&2
+        echo "solard: $hint" >&2
+        exit 1
+    fi
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "solard: not root, and sudo is missing" >&2
+        return 1
+    fi
+}
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# The first Boost, 1.81 or newer, that the distribution names: Debian 12 has 1.81 beside its default, which is too old;
+# Ubuntu 24.04 and Debian 13 have 1.83.
+boost_release() {
+    local release
+    for release in 1.81 1.83 1.88 1.90; do
+        if installed "libboost-json$release-dev"; then
+            echo "$release"
+            return
+        fi
+    done
+    for release in 1.81 1.83 1.88 1.90; do
+        if apt-cache show "libboost-json$release-dev" >/dev/null 2>&1; then
+            echo "$release"
+            return
+        fi
+    done
+    return 1
+}
+
+# install_packages PACKAGE...: Debian packages, only those that are missing.
+install_packages() {
+    local missing=() package
+    for package in "$@"; do
+        installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    echo "solard: installing ${missing[*]}"
+    step "installing packages" "Check the network and the package sources, or install them by hand: apt-get install ${missing[*]}" \
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# prepare_packages [BOOST_PART...]: everything the build needs, and the named parts of Boost beside json.
+prepare_packages() {
+    if ! command -v apt-get >/dev/null; then
+        echo "solard: no apt-get here; the packages of README.md, 'Packages', must be installed by other means" >&2
+        return
+    fi
+    local release part packages=(g++ cmake ninja-build pkg-config libsentencepiece-dev zlib1g-dev)
+    release=$(boost_release) || {
+        step "reading the package lists" "Check the network and the package sources." as_root apt-get update -q
+        release=$(boost_release) || {
+            echo "solard: this distribution has no Boost 1.81 or newer; Debian 12 and Ubuntu 24.04 are known to work" >&2
+            exit 1
+        }
+    }
+    packages+=("libboost$release-dev")
+    for part in json "$@"; do
+        packages+=("libboost-$part$release-dev")
+    done
+    # A node of another origin brings its own npm and conflicts with the distribution's.
+    command -v npm >/dev/null || packages+=(nodejs npm)
+    install_packages "${packages[@]}"
+}
+
+# configure FOLDER OPTIONS...: once; later changes of CMakeLists.txt are noticed by the build itself.
+configure() {
+    local folder=$1
+    shift
+    step "configuring the build" "The lines above name what is missing; rm -r $folder starts afresh." \
+        cmake -S . -B "$folder" -G Ninja -C config/build/release.cmake "$@"
+}

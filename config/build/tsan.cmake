@@ -1,0 +1,6 @@
+# cmake -C config/build/tsan.cmake: ThreadSanitizer.
+set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g" CACHE STRING "")
+# g++ 12 warns about a fence inside Asio that ThreadSanitizer does not model.
+set(CMAKE_CXX_FLAGS "-fsanitize=thread -Wno-tsan" CACHE STRING "")
+set(SOLARD_WEB OFF CACHE BOOL "")

@@ -1,0 +1,245 @@
+#include "inference/cpu/cpu_backend.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "inference/cpu/attention.hpp"
+#include "inference/cpu/cpu_weights.hpp"
+#include "inference/cpu/kernels.hpp"
+#include "inference/cpu/ops.hpp"
+#include "inference/cpu/packed_matrix.hpp"
+#include "inference/cpu/thread_pool.hpp"
+#include "inference/sampler.hpp"
+
+namespace solard {
+namespace {
+
+std::size_t count_of(std::int32_t value) {
+    return static_cast<std::size_t>(value);
+}
+
+AttentionShape attention_shape(const ModelConfig& config, DType type) {
+    return {.num_layers = count_of(config.num_layers),
+            .num_heads = count_of(config.num_heads),
+            .num_kv_heads = count_of(config.num_kv_heads),
+            .head_dim = count_of(config.head_dim),
+            .type = type};
+}
+
+// Blocks that fit the budget; at least one sequence of full length must.
+std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& options) {
+    const std::size_t blocks = options.kv_cache_bytes / shape.block_bytes();
+    const std::size_t needed = (count_of(options.max_model_len) + kv_block_size - 1) / kv_block_size;
+    if (blocks >= needed) return blocks;
+    throw ErrorException(
+        {errc::bad_configuration, "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +
+                                      std::to_string(blocks * kv_block_size) +
+                                      " tokens, fewer than --max-model-len " +
+                                      std::to_string(options.max_model_len) + "; it needs at least " +
+                                      std::to_string(needed * shape.block_bytes()) + " bytes"});
+}
+
+}  // namespace
+
+struct CpuBackend::Impl {
+    Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
+         const CpuBackendOptions& requested);
+
+    void check(const ForwardBatch& batch) const;
+    void embed(const ForwardBatch& batch);
+    void attend(const ForwardBatch& batch, std::size_t layer);
+    void rotate_and_store(const ForwardBatch& batch, std::size_t layer);
+    void feed_forward(const CpuLayer& layer);
+    void compute_logits(const ForwardBatch& batch);
+    void sample(const ForwardBatch& batch);
+
+    ModelConfig config;
+    CpuBackendOptions options;
+    AttentionShape shape;
+    std::size_t hidden;
+    std::size_t intermediate;
+    std::size_t vocab;
+
+    const Kernels& kernels;
+    std::size_t num_blocks;
+    ThreadPool pool;
+    CpuWeights weights;
+    KvCache cache;
+    RopeTable rope;
+    Attention attention;
+    std::vector<Sampler> samplers;  // one per thread
+
+    // Activations of one step; a projection's output rows are filled up to whole panels.
+    std::size_t num_tokens = 0;
+    std::vector<float> residual;   // [tokens, hidden]
+    std::vector<float> normed;     // [tokens, hidden]
+    std::vector<float> qkv;        // [tokens, (heads + 2 kv_heads) * head_dim]
+    std::vector<float> attended;   // [tokens, heads * head_dim]
+    std::vector<float> gate_up;    // [tokens, 2 * intermediate]
+    std::vector<float> activated;  // [tokens, intermediate]
+    std::vector<float> projected;  // [tokens, hidden]
+    std::vector<float> logits;     // [rows, vocab]
+    std::vector<SampledToken> sampled;
+};
+
+CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
+                       const CpuBackendOptions& requested)
+    : config(model),
+      options(requested),
+      shape(attention_shape(model, requested.compute_type)),
+      hidden(count_of(model.hidden_size)),
+      intermediate(count_of(model.intermediate_size)),
+      vocab(count_of(model.vocab_size)),
+      kernels(choose_kernels(requested.compute_type, requested.force_portable)),
+      num_blocks(num_kv_blocks(shape, requested)),
+      pool(requested.num_threads),
+      weights(load_cpu_weights(source, tensors, requested.compute_type, pool, requested.on_load_progress)),
+      cache(shape, num_blocks),
+      rope(model.rope_theta, shape.head_dim, count_of(requested.max_model_len)),
+      attention(shape, kernels.gemm, count_of(requested.max_tokens_per_step),
+                count_of(requested.max_model_len), requested.num_threads),
+      samplers(count_of(requested.num_threads), Sampler(model.vocab_size)) {
+    const std::size_t tokens = count_of(requested.max_tokens_per_step);
+    const CpuLayer& layer = weights.layers.front();
+    residual.resize(tokens * hidden);
+    normed.resize(tokens * hidden);
+    qkv.resize(tokens * layer.qkv.padded_out());
+    attended.resize(tokens * layer.o.in_features);
+    gate_up.resize(tokens * layer.gate_up.padded_out());
+    activated.resize(tokens * intermediate);
+    projected.resize(tokens * layer.o.padded_out());
+    logits.resize(count_of(requested.max_seqs_per_step) * weights.lm_head.padded_out());
+    sampled.reserve(count_of(requested.max_seqs_per_step));
+}
+
+// What would otherwise be written or read out of bounds; the scheduler promises all of it.
+void CpuBackend::Impl::check(const ForwardBatch& batch) const {
+    const bool fits = batch.num_tokens() <= options.max_tokens_per_step &&
+                      batch.num_seqs() <= options.max_seqs_per_step &&
+                      batch.num_rows() <= options.max_seqs_per_step;
+    const auto is_token = [&](TokenId token) { return token >= 0 && token < config.vocab_size; };
+    const auto is_slot = [&](std::int32_t slot) {
+        return slot >= 0 && count_of(slot) < num_blocks * count_of(kv_block_size);
+    };
+    const auto is_length = [&](std::int32_t length) {
+        return length >= 1 && length <= options.max_model_len;
+    };
+    if (!fits || !std::ranges::all_of(batch.token_ids, is_token) ||
+        !std::ranges::all_of(batch.slot_mapping, is_slot) ||
+        !std::ranges::all_of(batch.context_lens, is_length)) {
+        throw std::logic_error("batch outside the backend's capacity");
+    }
+}
+
+void CpuBackend::Impl::embed(const ForwardBatch& batch) {
+    num_tokens = batch.token_ids.size();
+    pool.parallel_for(num_tokens, [&](std::size_t token, int) {
+        unpack_row(weights.embedding, options.compute_type, count_of(batch.token_ids[token]),
+                   residual.data() + token * hidden);
+    });
+}
+
+void CpuBackend::Impl::rotate_and_store(const ForwardBatch& batch, std::size_t layer) {
+    const std::size_t stride = weights.layers[layer].qkv.padded_out();
+    pool.parallel_for(num_tokens, [&](std::size_t token, int) {
+        const std::size_t position = count_of(batch.positions[token]);
+        float* const q = qkv.data() + token * stride;
+        float* const k = q + shape.num_heads * shape.head_dim;
+        const float* const v = k + shape.num_kv_heads * shape.head_dim;
+        for (std::size_t head = 0; head < shape.num_heads + shape.num_kv_heads; ++head) {
+            rope.rotate(q + head * shape.head_dim, position);
+        }
+        for (std::size_t head = 0; head < shape.num_kv_heads; ++head) {
+            cache.store(layer, count_of(batch.slot_mapping[token]), head, k + head * shape.head_dim,
+                        v + head * shape.head_dim);
+        }
+    });
+}
+
+void CpuBackend::Impl::attend(const ForwardBatch& batch, std::size_t index) {
+    const CpuLayer& layer = weights.layers[index];
+    rms_norm(pool, options.compute_type, residual.data(), layer.input_norm, config.rms_norm_eps, num_tokens,
+             normed.data());
+    gemm(pool, kernels, layer.qkv, normed.data(), num_tokens, qkv.data());
+    rotate_and_store(batch, index);
+    attention.run(pool, cache, index, batch, qkv.data(), layer.qkv.padded_out(), attended.data());
+    gemm(pool, kernels, layer.o, attended.data(), num_tokens, projected.data());
+    add_residual(pool, residual.data(), projected.data(), layer.o.padded_out(), hidden, num_tokens);
+}
+
+void CpuBackend::Impl::feed_forward(const CpuLayer& layer) {
+    rms_norm(pool, options.compute_type, residual.data(), layer.post_norm, config.rms_norm_eps, num_tokens,
+             normed.data());
+    gemm(pool, kernels, layer.gate_up, normed.data(), num_tokens, gate_up.data());
+    swiglu(pool, options.compute_type, gate_up.data(), layer.gate_up.padded_out(), intermediate, num_tokens,
+           activated.data());
+    gemm(pool, kernels, layer.down, activated.data(), num_tokens, projected.data());
+    add_residual(pool, residual.data(), projected.data(), layer.down.padded_out(), hidden, num_tokens);
+}
+
+void CpuBackend::Impl::compute_logits(const ForwardBatch& batch) {
+    const std::size_t rows = batch.logits_rows.size();
+    for (std::size_t row = 0; row < rows; ++row) {
+        rms_norm_row(options.compute_type, residual.data() + count_of(batch.logits_rows[row]) * hidden,
+                     weights.final_norm, config.rms_norm_eps, normed.data() + row * hidden);
+    }
+    gemm(pool, kernels, weights.lm_head, normed.data(), rows, logits.data());
+    const std::size_t stride = weights.lm_head.padded_out();
+    for (std::size_t row = 1; row < rows && stride != vocab; ++row) {
+        std::memmove(logits.data() + row * vocab, logits.data() + row * stride, vocab * sizeof(float));
+    }
+}
+
+void CpuBackend::Impl::sample(const ForwardBatch& batch) {
+    sampled.resize(batch.sampling.size());
+    pool.parallel_for(sampled.size(), [&](std::size_t row, int worker) {
+        const std::span<const float> row_logits(logits.data() + row * vocab, vocab);
+        sampled[row] = samplers[count_of(worker)].sample(row_logits, batch.sampling[row]);
+    });
+}
+
+CpuBackend::CpuBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
+                       const CpuBackendOptions& options)
+    : impl_(std::make_unique<Impl>(source, tensors, config, options)) {}
+
+CpuBackend::~CpuBackend() = default;
+
+BackendCapacity CpuBackend::capacity() const {
+    return {.num_blocks = static_cast<std::int32_t>(impl_->num_blocks),
+            .max_tokens_per_step = impl_->options.max_tokens_per_step,
+            .max_seqs_per_step = impl_->options.max_seqs_per_step,
+            .max_model_len = impl_->options.max_model_len};
+}
+
+std::string CpuBackend::description() const {
+    const int threads = impl_->options.num_threads;
+    return std::string("cpu (") + impl_->kernels.name + ", " + std::to_string(threads) +
+           (threads == 1 ? " thread, " : " threads, ") + std::string(name_of(impl_->options.compute_type)) +
+           ")";
+}
+
+// There is nothing to overlap with on a CPU: the step is finished when submit() returns.
+void CpuBackend::submit(const ForwardBatch& batch) {
+    Impl& impl = *impl_;
+    impl.check(batch);
+    impl.embed(batch);
+    impl.attention.plan(batch);
+    for (std::size_t layer = 0; layer < impl.weights.layers.size(); ++layer) {
+        impl.attend(batch, layer);
+        impl.feed_forward(impl.weights.layers[layer]);
+        progress_.fetch_add(1, std::memory_order_relaxed);
+    }
+    impl.compute_logits(batch);
+    impl.sample(batch);
+}
+
+void CpuBackend::collect(StepResults& results) {
+    results.rows.assign(impl_->sampled.begin(), impl_->sampled.end());
+}
+
+std::span<const float> CpuBackend::logits() const {
+    return {impl_->logits.data(), impl_->sampled.size() * impl_->vocab};
+}
+
+}  // namespace solard

@@ -1,0 +1,47 @@
+// The forward pass on the CPU, in the file's 16-bit type with fp32 accumulation in a fixed order.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "inference/backend.hpp"
+#include "inference/weights.hpp"
+
+namespace solard {
+
+struct CpuBackendOptions {
+    DType compute_type = DType::bf16;  // bf16 or fp16: of weights, activations at GEMM inputs, and KV
+    int num_threads = 1;               // the calling thread included
+    std::size_t kv_cache_bytes = std::size_t{1} << 30;
+    std::int32_t max_model_len = 4096;
+    std::int32_t max_tokens_per_step = 512;
+    std::int32_t max_seqs_per_step = 64;
+    bool force_portable = false;  // tests: the path of CPUs without AVX2
+    // Called on the loading thread as bytes of weights arrive.
+    std::function<void(std::uint64_t done, std::uint64_t total)> on_load_progress = {};
+};
+
+class CpuBackend final : public Backend {
+  public:
+    // Reads and packs all weights; `source` is not needed afterwards. Throws ErrorException (bad_model) if a
+    // file cannot be read, std::bad_alloc if memory is short.
+    CpuBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
+               const CpuBackendOptions& options);
+    ~CpuBackend() override;
+
+    BackendCapacity capacity() const override;
+    std::string description() const override;
+    void submit(const ForwardBatch& batch) override;
+    void collect(StepResults& results) override;
+
+    // Logits of the last step, [num_rows, vocab]; valid until the next submit().
+    std::span<const float> logits() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace solard

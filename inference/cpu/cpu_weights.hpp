@@ -1,0 +1,43 @@
+// A Llama model's weights, packed for the CPU kernels.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "inference/cpu/arena.hpp"
+#include "inference/cpu/packed_matrix.hpp"
+#include "inference/cpu/thread_pool.hpp"
+#include "inference/weights.hpp"
+
+namespace solard {
+
+// Projections that read the same input are one matrix.
+struct CpuLayer {
+    std::span<const float> input_norm;
+    PackedMatrix qkv;  // [(heads + 2 kv_heads) * head_dim, hidden]
+    PackedMatrix o;
+    std::span<const float> post_norm;
+    PackedMatrix gate_up;  // [2 * intermediate, hidden]
+    PackedMatrix down;
+};
+
+struct CpuWeights {
+    std::unique_ptr<Arena> arena;  // behind everything below
+    PackedMatrix embedding;
+    std::vector<CpuLayer> layers;
+    std::span<const float> final_norm;
+    PackedMatrix lm_head;  // the embedding's own memory when tied
+};
+
+// Called on the loading thread with bytes of tensors read so far and in all.
+using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+// Reads every tensor once, in parallel, straight into its packed place. Throws ErrorException (bad_model) if
+// a file cannot be read, std::bad_alloc if memory is short.
+CpuWeights load_cpu_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
+                            ThreadPool& pool, const LoadProgress& on_progress);
+
+}  // namespace solard

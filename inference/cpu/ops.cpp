@@ -1,0 +1,154 @@
+#include "inference/cpu/ops.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numbers>
+
+#include "inference/cpu/half.hpp"
+
+namespace solard {
+
+float exp_approx(float x) {
+    // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits: e^x = 2^n e^r, |r| <= ln(2) / 2.
+    const float shifted = x * std::numbers::log2e_v<float> + 12582912.0F;
+    const float n = shifted - 12582912.0F;
+    constexpr float ln2_high = 22713.0F / 32768;  // few bits, so that n * ln2_high is exact
+    constexpr auto ln2_low = static_cast<float>(std::numbers::ln2 - double{ln2_high});
+    const float r = (x - n * ln2_high) - n * ln2_low;
+    float series = 1.0F / 5040;
+    series = series * r + 1.0F / 720;
+    series = series * r + 1.0F / 120;
+    series = series * r + 1.0F / 24;
+    series = series * r + 1.0F / 6;
+    series = series * r + 0.5F;
+    series = series * r + 1.0F;
+    series = series * r + 1.0F;
+    const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) + 127;
+    // Selected last: earlier, the compiler makes a branch of it and no longer vectorises.
+    float result = series * std::bit_cast<float>(exponent << 23);
+    result = x < -87.0F ? 0.0F : result;
+    return x > 88.0F ? std::numeric_limits<float>::infinity() : result;
+}
+
+namespace {
+
+// Below this many elements, handing rows to another thread costs more than doing them.
+constexpr std::size_t elements_per_item = 16384;
+// Partial sums of a reduction: element i always goes to lane i mod 16, whatever the vector width.
+constexpr std::size_t num_lanes = 16;
+
+template <class RowBody>
+void for_rows(ThreadPool& pool, std::size_t rows, std::size_t width, const RowBody& body) {
+    const std::size_t rows_per_item = 1 + elements_per_item / (width + 1);
+    pool.parallel_for((rows + rows_per_item - 1) / rows_per_item, [&](std::size_t item, int) {
+        const std::size_t end = std::min(rows, (item + 1) * rows_per_item);
+        for (std::size_t row = item * rows_per_item; row < end; ++row) body(row);
+    });
+}
+
+// Folds x into lanes with `add`, then the lanes with `merge`.
+template <class Add, class Merge>
+float reduce(const float* x, std::size_t count, float initial, const Add& add, const Merge& merge) {
+    float lanes[num_lanes];
+    std::fill_n(lanes, num_lanes, initial);
+    std::size_t i = 0;
+    for (; i + num_lanes <= count; i += num_lanes) {
+        for (std::size_t lane = 0; lane < num_lanes; ++lane) lanes[lane] = add(lanes[lane], x[i + lane]);
+    }
+    for (; i < count; ++i) lanes[i % num_lanes] = add(lanes[i % num_lanes], x[i]);
+    for (std::size_t lane = 1; lane < num_lanes; ++lane) lanes[0] = merge(lanes[0], lanes[lane]);
+    return lanes[0];
+}
+
+constexpr auto sum = [](float left, float right) { return left + right; };
+constexpr auto larger = [](float left, float right) { return right > left ? right : left; };
+constexpr auto sum_of_squares = [](float total, float value) { return total + value * value; };
+
+template <DType type>
+void rms_norm_row_as(const float* x, std::span<const float> weight, float epsilon, float* out) {
+    const std::size_t width = weight.size();
+    const float squares = reduce(x, width, 0, sum_of_squares, sum);
+    const float factor = 1.0F / std::sqrt(squares / static_cast<float>(width) + epsilon);
+    for (std::size_t j = 0; j < width; ++j) out[j] = rounded_to<type>(x[j] * factor * weight[j]);
+}
+
+template <DType type>
+void swiglu_row(const float* gate, const float* up, std::size_t width, float* out) {
+    for (std::size_t j = 0; j < width; ++j) {
+        out[j] = rounded_to<type>(gate[j] / (1.0F + exp_approx(-gate[j])) * up[j]);
+    }
+}
+
+}  // namespace
+
+float softmax_numerators(float* x, std::size_t count) {
+    const float largest = reduce(x, count, x[0], larger, larger);
+    for (std::size_t i = 0; i < count; ++i) x[i] = exp_approx(x[i] - largest);
+    return reduce(x, count, 0, sum, sum);
+}
+
+void rms_norm_row(DType type, const float* x, std::span<const float> weight, float epsilon, float* out) {
+    if (type == DType::bf16) {
+        rms_norm_row_as<DType::bf16>(x, weight, epsilon, out);
+    } else {
+        rms_norm_row_as<DType::fp16>(x, weight, epsilon, out);
+    }
+}
+
+void rms_norm(ThreadPool& pool, DType type, const float* x, std::span<const float> weight, float epsilon,
+              std::size_t rows, float* out) {
+    const std::size_t width = weight.size();
+    for_rows(pool, rows, width, [&](std::size_t row) {
+        rms_norm_row(type, x + row * width, weight, epsilon, out + row * width);
+    });
+}
+
+void add_residual(ThreadPool& pool, float* x, const float* addend, std::size_t addend_stride,
+                  std::size_t width, std::size_t rows) {
+    for_rows(pool, rows, width, [&](std::size_t row) {
+        float* const to = x + row * width;
+        const float* const from = addend + row * addend_stride;
+        for (std::size_t j = 0; j < width; ++j) to[j] += from[j];
+    });
+}
+
+void swiglu(ThreadPool& pool, DType type, const float* gate_up, std::size_t gate_up_stride, std::size_t width,
+            std::size_t rows, float* out) {
+    for_rows(pool, rows, width, [&](std::size_t row) {
+        const float* const gate = gate_up + row * gate_up_stride;
+        if (type == DType::bf16) {
+            swiglu_row<DType::bf16>(gate, gate + width, width, out + row * width);
+        } else {
+            swiglu_row<DType::fp16>(gate, gate + width, width, out + row * width);
+        }
+    });
+}
+
+RopeTable::RopeTable(double theta, std::size_t head_dim, std::size_t max_positions)
+    : half_dim_(head_dim / 2), cos_(max_positions * half_dim_), sin_(max_positions * half_dim_) {
+    for (std::size_t plane = 0; plane < half_dim_; ++plane) {
+        const double frequency =
+            std::pow(theta, -static_cast<double>(plane) / static_cast<double>(half_dim_));
+        for (std::size_t position = 0; position < max_positions; ++position) {
+            const double angle = static_cast<double>(position) * frequency;
+            cos_[position * half_dim_ + plane] = static_cast<float>(std::cos(angle));
+            sin_[position * half_dim_ + plane] = static_cast<float>(std::sin(angle));
+        }
+    }
+}
+
+void RopeTable::rotate(float* head, std::size_t position) const {
+    const float* const cosine = cos_.data() + position * half_dim_;
+    const float* const sine = sin_.data() + position * half_dim_;
+    for (std::size_t plane = 0; plane < half_dim_; ++plane) {
+        const float first = head[plane];
+        const float second = head[half_dim_ + plane];
+        head[plane] = first * cosine[plane] - second * sine[plane];
+        head[half_dim_ + plane] = second * cosine[plane] + first * sine[plane];
+    }
+}
+
+}  // namespace solard

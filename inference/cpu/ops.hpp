@@ -1,0 +1,51 @@
+// The element-wise parts of a Llama layer. Every row is computed alone and in a fixed order.
+//
+// "Rounded" values are floats that the compute type represents exactly: what a 16-bit forward pass would
+// store.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "inference/cpu/thread_pool.hpp"
+#include "inference/model_config.hpp"
+
+namespace solard {
+
+// e^x within 2 units in the last place; 0 below -87, infinity above 88; NaN stays NaN.
+float exp_approx(float x);
+
+// x[i] becomes e^(x[i] - largest), [count >= 1]; returns their sum, whose order depends on indices only.
+float softmax_numerators(float* x, std::size_t count);
+
+// out = rounded(x / sqrt(mean(x^2) + epsilon) * weight), all [width].
+void rms_norm_row(DType type, const float* x, std::span<const float> weight, float epsilon, float* out);
+
+// rms_norm_row over `rows` rows of x, [rows, weight.size()].
+void rms_norm(ThreadPool& pool, DType type, const float* x, std::span<const float> weight, float epsilon,
+              std::size_t rows, float* out);
+
+// x[i, j] += addend[i, j] for j < width. `addend` has row stride `addend_stride`.
+void add_residual(ThreadPool& pool, float* x, const float* addend, std::size_t addend_stride,
+                  std::size_t width, std::size_t rows);
+
+// out[i, j] = rounded(silu(gate_up[i, j]) * gate_up[i, width + j]) for j < width; `out` is [rows, width].
+void swiglu(ThreadPool& pool, DType type, const float* gate_up, std::size_t gate_up_stride, std::size_t width,
+            std::size_t rows, float* out);
+
+// Rotary embedding, Llama's form: the vector's halves are the two coordinates of head_dim / 2 planes, and
+// plane i turns by position * theta^(-2i / head_dim).
+class RopeTable {
+  public:
+    RopeTable(double theta, std::size_t head_dim, std::size_t max_positions);
+    // In place; `head` is [head_dim], 0 <= position < max_positions.
+    void rotate(float* head, std::size_t position) const;
+
+  private:
+    std::size_t half_dim_;
+    std::vector<float> cos_;  // [max_positions, half_dim]
+    std::vector<float> sin_;
+};
+
+}  // namespace solard

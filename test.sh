@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds and runs every test: ./test.sh [--long] [options of ctest]. --long adds the slow ones.
+# What the machine lacks is reported as skipped, by name; with CI=true the clients and the browser may not be skipped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. config/build/prepare.sh
+
+selection=(--label-exclude long)
+if [ "${1:-}" = --long ]; then
+    shift
+    selection=()
+fi
+
+prepare_packages program-options test
+if command -v apt-get >/dev/null; then
+    packages=(curl)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+    # Ubuntu's package of that name only points to a snap.
+    command -v chromium >/dev/null || { . /etc/os-release; [ "$ID" = debian ] && packages+=(chromium); }
+    install_packages "${packages[@]}"
+fi
+
+# The same file installs once: its stamp is its own copy.
+if ! cmp -s tests/clients/requirements.txt build/venv/requirements.txt; then
+    mkdir -p build
+    step "making build/venv" "Install python3-venv." python3 -m venv --clear build/venv
+    step "installing the test clients" "Check the network." \
+        build/venv/bin/pip install -q --disable-pip-version-check -r tests/clients/requirements.txt
+    cp tests/clients/requirements.txt build/venv/requirements.txt
+fi
+configure build/release -DSOLARD_TESTS=ON >build/configure.log || { cat build/configure.log; exit 1; }
+step "building" "The lines above show the error." ninja -C build/release
+exec ctest --test-dir build/release --output-on-failure "${selection[@]}" "$@"

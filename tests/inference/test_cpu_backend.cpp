@@ -1,0 +1,266 @@
+// What the engine relies on: a sequence's logits depend on its own tokens and on nothing else, to the bit.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "inference/cpu/cpu_backend.hpp"
+#include "tests/support/batch_builder.hpp"
+#include "tests/support/cpu_variants.hpp"
+#include "tests/support/hashed_model.hpp"
+
+using namespace solard;
+
+namespace {
+
+constexpr std::size_t prompt_length = 45;
+
+struct Model {
+    Model(const ModelConfig& config, DType dtype) : loaded(write_hashed_model(folder, config, dtype)) {}
+    ModelFolder folder;
+    LoadedModel loaded;
+};
+
+CpuBackendOptions small_options(DType type) {
+    CpuBackendOptions options;
+    options.compute_type = type;
+    options.kv_cache_bytes = std::size_t{1} << 20;
+    options.max_model_len = 128;
+    options.max_tokens_per_step = 160;
+    options.max_seqs_per_step = 160;
+    return options;
+}
+
+CpuBackend make_backend(const Model& model, const CpuBackendOptions& options) {
+    return {model.loaded.source, model.loaded.tensors, model.loaded.config, options};
+}
+
+TestSequence random_sequence(std::size_t length, unsigned seed, std::vector<std::int32_t> blocks) {
+    std::mt19937 generator(seed);
+    TestSequence sequence{{}, std::move(blocks)};
+    for (std::size_t i = 0; i < length; ++i) {
+        sequence.tokens.push_back(static_cast<TokenId>(generator() % 300));
+    }
+    return sequence;
+}
+
+ForwardBatch empty_batch() {
+    ForwardBatch batch;
+    batch.block_table_stride = 8;
+    return batch;
+}
+
+std::vector<float> run(CpuBackend& backend, const ForwardBatch& batch) {
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    BOOST_REQUIRE_EQUAL(results.rows.size(), batch.logits_rows.size());
+    const auto logits = backend.logits();
+    return {logits.begin(), logits.end()};
+}
+
+// Logits of every position, the sequence fed `chunk` tokens at a time.
+std::vector<float> run_in_chunks(CpuBackend& backend, const TestSequence& sequence, std::size_t chunk) {
+    std::vector<float> all;
+    for (std::size_t begin = 0; begin < sequence.tokens.size(); begin += chunk) {
+        ForwardBatch batch = empty_batch();
+        add_chunk(batch, sequence, begin, std::min(begin + chunk, sequence.tokens.size()), begin);
+        const auto logits = run(backend, batch);
+        all.insert(all.end(), logits.begin(), logits.end());
+    }
+    return all;
+}
+
+constexpr TokenId poison_token = 300;
+
+// The small model, with one token whose embedding is NaN; random_sequence() never draws it.
+const std::filesystem::path& write_poisonable_model(const ModelFolder& folder) {
+    const ModelConfig config = small_gqa_config();
+    const Model healthy(config, DType::fp16);
+    std::vector<TensorData> tensors = llama_tensors(config, DType::fp16);
+    for (TensorData& tensor : tensors) {
+        healthy.loaded.source.read(*healthy.loaded.source.find(tensor.name), 0, tensor.bytes).value();
+    }
+    const std::size_t row_bytes = static_cast<std::size_t>(config.hidden_size) * 2;
+    std::memset(tensors.front().bytes.data() + poison_token * row_bytes, 0xFF, row_bytes);
+    folder.write_text("config.json", config_json(config));
+    folder.write_safetensors("model.safetensors", tensors);
+    return folder.path();
+}
+
+struct PoisonableModel {
+    ModelFolder folder;
+    LoadedModel loaded{write_poisonable_model(folder)};
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(cpu_backend)
+
+BOOST_AUTO_TEST_CASE(any_chunking_of_a_prompt_gives_the_same_bits) {
+    for (const ModelConfig& config : {small_gqa_config(), small_mha_config()}) {
+        const Model model(config, DType::bf16);
+        const TestSequence sequence = random_sequence(prompt_length, 1, {2, 0, 1});
+        for (const CpuVariant variant : cpu_variants) {
+            CpuBackendOptions options = small_options(variant.type);
+            options.force_portable = variant.portable;
+            CpuBackend backend = make_backend(model, options);
+            const auto whole = run_in_chunks(backend, sequence, prompt_length);
+            for (const std::size_t chunk : {16UL, 7UL, 1UL}) {
+                BOOST_TEST(same_bits(run_in_chunks(backend, sequence, chunk), whole));
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_thread_count_changes_no_bit) {
+    const Model model(small_gqa_config(), DType::bf16);
+    const TestSequence sequence = random_sequence(prompt_length, 2, {0, 1, 2});
+    for (const CpuVariant variant : cpu_variants) {
+        CpuBackendOptions options = small_options(variant.type);
+        options.force_portable = variant.portable;
+        CpuBackend one = make_backend(model, options);
+        options.num_threads = 2;
+        CpuBackend two = make_backend(model, options);
+        BOOST_TEST(same_bits(run_in_chunks(one, sequence, 16), run_in_chunks(two, sequence, 16)));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(batch_mates_and_the_place_of_blocks_change_no_bit) {
+    const Model model(small_gqa_config(), DType::fp16);
+    // Decoding, in the middle of a prompt, and beginning one; blocks interleaved and out of order.
+    const TestSequence shuffled[] = {random_sequence(34, 3, {7, 2, 9}), random_sequence(60, 4, {1, 11, 0, 5}),
+                                     random_sequence(17, 5, {8, 3})};
+    const std::size_t begin[] = {33, 20, 0};
+    for (const bool portable : {false, true}) {
+        CpuBackendOptions options = small_options(DType::fp16);
+        options.force_portable = portable;
+        CpuBackend backend = make_backend(model, options);
+
+        std::vector<float> expected;
+        for (const TestSequence& sequence : shuffled) {
+            TestSequence alone = sequence;
+            for (std::size_t i = 0; i < alone.blocks.size(); ++i)
+                alone.blocks[i] = static_cast<std::int32_t>(i);
+            const auto logits = run_in_chunks(backend, alone, alone.tokens.size());
+            expected.insert(expected.end(), logits.end() - 301, logits.end());
+        }
+
+        ForwardBatch together = empty_batch();
+        for (std::size_t i = 0; i < 3; ++i) {
+            if (begin[i] > 0) {
+                ForwardBatch earlier = empty_batch();
+                add_chunk(earlier, shuffled[i], 0, begin[i], begin[i]);
+                run(backend, earlier);
+            }
+            const std::size_t end = shuffled[i].tokens.size();
+            add_chunk(together, shuffled[i], begin[i], end, end - 1);
+        }
+        BOOST_TEST(same_bits(run(backend, together), expected));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_block_held_before_does_not_matter) {
+    const PoisonableModel model;
+    const TestSequence clean = random_sequence(20, 6, {4, 3});
+    const TestSequence poison{std::vector<TokenId>(32, poison_token), clean.blocks};
+    for (const CpuVariant variant : cpu_variants) {
+        CpuBackendOptions options = small_options(variant.type);
+        options.force_portable = variant.portable;
+        CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config, options);
+        const auto expected = run_in_chunks(backend, clean, 20);
+        BOOST_TEST(std::isnan(run_in_chunks(backend, poison, 32).back()));
+        BOOST_TEST(same_bits(run_in_chunks(backend, clean, 7), expected));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_is_reported_and_spoils_no_other) {
+    const PoisonableModel model;
+    const TestSequence clean = random_sequence(20, 7, {1, 2});
+    const TestSequence poison{std::vector<TokenId>(5, poison_token), {3}};
+    CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config,
+                       small_options(DType::bf16));
+    const auto expected = run_in_chunks(backend, clean, 20);
+
+    ForwardBatch batch = empty_batch();
+    add_chunk(batch, poison, 0, 5, 4);
+    add_chunk(batch, clean, 0, 20, 0);
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    BOOST_TEST(!results.rows[0].finite);
+    for (std::size_t row = 1; row <= 20; ++row) BOOST_TEST(results.rows[row].finite);
+    BOOST_TEST(same_bits(backend.logits().subspan(301), expected));
+}
+
+BOOST_AUTO_TEST_CASE(a_greedy_row_takes_the_largest_logit) {
+    const Model model(small_gqa_config(), DType::bf16);
+    CpuBackend backend = make_backend(model, small_options(DType::bf16));
+    ForwardBatch batch = empty_batch();
+    add_chunk(batch, random_sequence(9, 8, {0}), 0, 9, 0);
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    const auto logits = backend.logits();
+    for (std::size_t row = 0; row < 9; ++row) {
+        const auto values = logits.subspan(row * 301, 301);
+        const auto best = std::ranges::max_element(values) - values.begin();
+        BOOST_TEST(results.rows[row].token == best);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_kv_cache_too_small_for_one_sequence_is_refused_with_both_options) {
+    const Model model(small_gqa_config(), DType::bf16);
+    CpuBackendOptions options = small_options(DType::bf16);
+    const std::size_t block_bytes = std::size_t{2} * 3 * 2 * 32 * 16 * 2;  // head_dim 24 fills two panels
+    options.kv_cache_bytes = 8 * block_bytes;
+    BOOST_TEST(make_backend(model, options).capacity().num_blocks == 8);
+    options.kv_cache_bytes -= 1;
+    BOOST_CHECK_EXCEPTION(make_backend(model, options), ErrorException, [](const ErrorException& failure) {
+        const std::string& message = failure.error.message;
+        return failure.error.code == errc::bad_configuration &&
+               message.find("--kv-cache-memory") != std::string::npos &&
+               message.find("--max-model-len") != std::string::npos;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_throws_instead_of_writing_elsewhere) {
+    const Model model(small_gqa_config(), DType::bf16);
+    CpuBackendOptions options = small_options(DType::bf16);
+    options.max_tokens_per_step = 40;
+    options.max_seqs_per_step = 2;
+    CpuBackend backend = make_backend(model, options);
+    const auto throws_after = [&](auto&& spoil) {
+        ForwardBatch batch = empty_batch();
+        add_chunk(batch, random_sequence(20, 1, {0, 1}), 0, 20, 19);
+        spoil(batch);
+        BOOST_CHECK_THROW(backend.submit(batch), std::logic_error);
+    };
+    throws_after([](ForwardBatch& batch) { add_chunk(batch, random_sequence(21, 2, {2, 3}), 0, 21, 20); });
+    throws_after([](ForwardBatch& batch) { batch.logits_rows = {0, 1, 2}; });
+    throws_after([](ForwardBatch& batch) { batch.token_ids[3] = 301; });
+    throws_after([](ForwardBatch& batch) { batch.token_ids[3] = -1; });
+    throws_after([](ForwardBatch& batch) { batch.slot_mapping[3] = 16 * 1000; });
+    throws_after([](ForwardBatch& batch) { batch.context_lens[0] = 129; });
+}
+
+BOOST_AUTO_TEST_CASE(loading_reports_every_byte_and_running_ticks_progress_per_layer) {
+    const Model model(small_mha_config(), DType::bf16);
+    CpuBackendOptions options = small_options(DType::bf16);
+    options.num_threads = 2;
+    std::uint64_t last = 0;
+    options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
+        BOOST_TEST(done > last);
+        BOOST_TEST(total == model.loaded.source.total_bytes());
+        last = done;
+    };
+    CpuBackend backend = make_backend(model, options);
+    BOOST_TEST(last == model.loaded.source.total_bytes());
+    BOOST_TEST(backend.progress().load() == 0);
+    run_in_chunks(backend, random_sequence(3, 1, {0}), 3);
+    BOOST_TEST(backend.progress().load() >= 2);
+    BOOST_TEST(backend.description().find("2 threads, bf16") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,40 @@
+// ForwardBatch by hand: sequences with their tokens and blocks, cut into steps as a test likes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "inference/backend.hpp"
+
+namespace solard {
+
+struct TestSequence {
+    std::vector<TokenId> tokens;
+    std::vector<std::int32_t> blocks;  // enough for all tokens, in any order
+};
+
+// Appends tokens [begin, end) of the sequence. Logits are wanted for tokens [first_logits, end).
+// `batch.block_table_stride` is set before and holds the longest table.
+inline void add_chunk(ForwardBatch& batch, const TestSequence& sequence, std::size_t begin, std::size_t end,
+                      std::size_t first_logits) {
+    if (batch.cu_seqlens_q.empty()) batch.cu_seqlens_q.push_back(0);
+    for (std::size_t i = begin; i < end; ++i) {
+        const auto position = static_cast<std::int32_t>(i);
+        if (i >= first_logits) {
+            batch.logits_rows.push_back(batch.num_tokens());
+            batch.sampling.push_back({.params = {.temperature = 0}, .position = position + 1});
+        }
+        batch.token_ids.push_back(sequence.tokens[i]);
+        batch.positions.push_back(position);
+        batch.slot_mapping.push_back(sequence.blocks[i / kv_block_size] * kv_block_size +
+                                     position % kv_block_size);
+    }
+    batch.cu_seqlens_q.push_back(batch.num_tokens());
+    batch.context_lens.push_back(static_cast<std::int32_t>(end));
+    std::vector<std::int32_t> table = sequence.blocks;
+    table.resize(static_cast<std::size_t>(batch.block_table_stride), -1);
+    batch.block_tables.insert(batch.block_tables.end(), table.begin(), table.end());
+}
+
+}  // namespace solard
