@@ -176,8 +176,8 @@ HttpAnswer Connection::read_answer() {
 }
 
 std::string chat_request(std::string_view user_text, std::string_view fields) {
-    std::string body =
-        R"({"messages":[{"role":"user","content":")" + std::string(user_text) + R"("}],"temperature":0,"seed":0)";
+    std::string body = R"({"messages":[{"role":"user","content":")" + std::string(user_text) +
+                       R"("}],"temperature":0,"seed":0)";
     if (!fields.empty()) body.append(",").append(fields);
     body += '}';
     return "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
