@@ -54,13 +54,14 @@ int num_threads(const AppConfig& config) {
     return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-// A line that moves on a terminal, a line every ten per cent elsewhere.
+// A line that moves on a terminal, a line every ten per cent elsewhere; nothing for a load of under a second.
 class LoadProgress {
   public:
     explicit LoadProgress(std::atomic<int>& percent) : percent_(percent) {}
     void operator()(std::uint64_t done, std::uint64_t total) {
         const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
         percent_ = percent;
+        if (Clock::now() - begin_ < std::chrono::seconds(1)) return;
         if (percent == shown_ || (!terminal_ && percent / 10 == shown_ / 10)) return;
         shown_ = percent;
         if (terminal_) {
@@ -72,6 +73,7 @@ class LoadProgress {
 
   private:
     std::atomic<int>& percent_;
+    Clock::time_point begin_ = Clock::now();
     bool terminal_ = isatty(STDERR_FILENO) != 0;
     int shown_ = -1;
 };
