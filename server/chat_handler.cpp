@@ -92,7 +92,7 @@ asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, Resp
             if (!delta.text.empty()) chunks.text(sse.buffer(), delta.text);
             if (delta.finish != FinishReason::none) chunks.finish(sse.buffer(), delta.finish);
         }
-        if (log.failure()) co_return co_await sse.fail(*log.failure());
+        if (auto failure = log.failure()) co_return co_await sse.fail(*std::move(failure));
         if (log.terminal()) break;
         co_await sse.flush();
     }
@@ -105,8 +105,8 @@ asio::awaitable<void> whole_answer(HttpExchange& exchange, ResponseLog& log, con
     LogReader reader(log, exchange.executor());
     co_await reader.wait_terminal();
     HttpResponse response;
-    if (log.failure()) {
-        response = error_response(*log.failure());
+    if (const auto& failure = log.failure()) {
+        response = error_response(*failure);
     } else {
         response.body =
             chat_completion_json(identity, log.text(0), log.finish(0), {prompt_tokens, log.num_tokens(0)});

@@ -28,7 +28,7 @@ Generation::~Generation() {
 }
 
 void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
-                         AdmissionLimits limits, std::function<void()> on_ready,
+                         AdmissionLimits limits, std::function<void(const EngineInfo&)> on_ready,
                          std::function<void(Error)> on_failed) {
     limits_ = limits;
     EngineCallbacks callbacks;
@@ -37,7 +37,7 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
             info_ = std::move(info);
             snapshot_.num_blocks = snapshot_.num_free_blocks = info_->capacity.num_blocks;
             if (state_ == ServiceState::starting) state_ = ServiceState::ready;
-            on_ready();
+            on_ready(*info_);
         });
     };
     callbacks.publish = [this](StepEvents events) {

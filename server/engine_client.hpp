@@ -51,7 +51,8 @@ class EngineClient {
 
     // Starts the engine thread. `on_ready` and `on_failed` run on the I/O thread.
     void start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
-               AdmissionLimits limits, std::function<void()> on_ready, std::function<void(Error)> on_failed);
+               AdmissionLimits limits, std::function<void(const EngineInfo&)> on_ready,
+               std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
 

@@ -78,8 +78,7 @@ class LoadProgress {
     int shown_ = -1;
 };
 
-void print_banner(const App& app, const std::string& url) {
-    const auto& info = *app.engine.info();
+void print_banner(const App& app, const EngineInfo& info, const std::string& url) {
     const auto& model = app.model;
     std::ostringstream text;
     text << "solard " << version_text << " is ready\n"
@@ -109,7 +108,8 @@ int serve(const AppConfig& config) {
     auto listener = Listener::bind(io, config);
     if (!listener) return fail(listener.error());
     App app(io, config, describe_model(config, model->config), std::move(model->tokenizer));
-    Service service(io, app, *std::move(listener), [&](const std::string& url) { print_banner(app, url); });
+    Service service(io, app, *std::move(listener),
+                    [&](const EngineInfo& info, const std::string& url) { print_banner(app, info, url); });
 
     CpuBackendOptions options;
     options.compute_type = compute_type(config, model->tensors.dtype);

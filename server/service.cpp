@@ -27,8 +27,7 @@ int exit_code(errc code) {
     }
 }
 
-Service::Service(boost::asio::io_context& io, App& app, Listener listener,
-                 std::function<void(const std::string&)> on_ready)
+Service::Service(boost::asio::io_context& io, App& app, Listener listener, OnReady on_ready)
     : io_(io),
       app_(app),
       listener_(std::move(listener)),
@@ -48,7 +47,9 @@ int Service::run(BackendFactory make_backend) {
     await_signal();
     app_.engine.start(
         std::move(make_backend), app_.tokenizer, std::move(options), limits,
-        [this] { on_ready_(listener_.url()); },
+        [this, url = listener_.url()](const EngineInfo& info) {
+            if (!stopping_) on_ready_(info, url);
+        },
         [this](const Error& error) {
             if (stopping_) return;
             log(LogLevel::error, error.message);

@@ -17,9 +17,10 @@ int exit_code(errc code);
 
 class Service {
   public:
+    using OnReady = std::function<void(const EngineInfo& info, const std::string& url)>;
+
     // `on_ready` runs on the I/O thread once the model answers. The listener is already bound.
-    Service(boost::asio::io_context& io, App& app, Listener listener,
-            std::function<void(const std::string& url)> on_ready);
+    Service(boost::asio::io_context& io, App& app, Listener listener, OnReady on_ready);
 
     // Serves until SIGTERM or SIGINT, or until the engine fails; gives the exit code. `make_backend` runs on
     // the engine thread; it may poll stopping() to give up a long load.
@@ -34,7 +35,7 @@ class Service {
     boost::asio::io_context& io_;
     App& app_;
     Listener listener_;
-    std::function<void(const std::string&)> on_ready_;
+    OnReady on_ready_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer drain_timer_;
     std::atomic<bool> stopping_{false};

@@ -48,7 +48,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         auto listener = Listener::bind(io, config).value();
         const std::string url = listener.url();
         App app(io, config, describe_model(config, model_config), demo_tokenizer());
-        Service service(io, app, std::move(listener), [](const std::string&) {});
+        Service service(io, app, std::move(listener), [](const EngineInfo&, const std::string&) {});
         bound_.set_value(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
         return service.run([this] {
             load_.get_future().wait();
