@@ -56,7 +56,7 @@ struct BackendCapacity {
     std::int32_t max_model_len = 0;  // tokens of one sequence
 };
 
-// Called by the engine thread only, which also creates and destroys it. All memory is taken in the
+// Called by the engine thread only, which also creates and destroys it. All memory is reserved in the
 // constructor; submit() and collect() allocate nothing. A thrown exception means that the backend is unusable
 // from then on.
 class Backend {

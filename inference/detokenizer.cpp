@@ -62,4 +62,12 @@ void Detokenizer::flush(std::string& out) {
     held_size_ = 0;
 }
 
+std::string valid_utf8(std::string_view bytes) {
+    std::string text;
+    Detokenizer characters;
+    characters.append(bytes, text);
+    characters.flush(text);
+    return text;
+}
+
 }  // namespace solard

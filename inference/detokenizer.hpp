@@ -20,4 +20,7 @@ class Detokenizer {
     unsigned held_size_ = 0;
 };
 
+// `bytes` with everything that is not UTF-8 replaced by U+FFFD.
+std::string valid_utf8(std::string_view bytes);
+
 }  // namespace solard

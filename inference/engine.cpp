@@ -174,7 +174,7 @@ void Engine::Impl::publish() {
     events.clear();
 }
 
-// Every request that was accepted gets its one last event, also those still in the queue.
+// Every request that the scheduler or the queue holds gets its one last event.
 void Engine::Impl::fail(const Error& error) {
     const auto fail_request = [this](RequestId id) {
         events.events.push_back({.id = id, .finish = FinishReason::error, .error = errc::engine_unavailable});

@@ -1,6 +1,7 @@
 #include "inference/tokenizer.hpp"
 
 #include <sentencepiece_processor.h>
+#include <algorithm>
 
 #include <charconv>
 #include <cmath>
@@ -162,6 +163,7 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
     for (int id = 0; id < num_pieces; ++id) {
         auto bytes = bytes_of_piece(processor, id, file);
         if (!bytes) return bytes.error();
+        tokenizer.longest_piece_bytes_ = std::max(tokenizer.longest_piece_bytes_, bytes->size());
         tokenizer.bytes_.push_back(std::move(*bytes));
     }
     return tokenizer;

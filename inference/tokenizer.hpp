@@ -34,6 +34,10 @@ class Tokenizer {
     // this object.
     std::string_view bytes_of(TokenId token) const;
 
+    // No token stands for more bytes of text than this, but for the unknown token of a vocabulary without
+    // bytes.
+    std::size_t longest_piece_bytes() const { return longest_piece_bytes_; }
+
     std::int32_t vocab_size() const { return static_cast<std::int32_t>(bytes_.size()); }
 
   private:
@@ -41,6 +45,7 @@ class Tokenizer {
     std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
     TokenId bos_ = 1;
     std::vector<std::string> bytes_;  // [vocab]
+    std::size_t longest_piece_bytes_ = 1;
 };
 
 }  // namespace solard

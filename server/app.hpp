@@ -2,13 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <utility>
 
 #include "inference/tokenizer.hpp"
 #include "server/app_config.hpp"
@@ -17,28 +13,30 @@
 
 namespace solard {
 
-// I/O thread only. Members are destroyed in reverse: the engine first, then the helpers, then the tokenizer.
+// I/O thread only. Session coroutines live in `io` and use everything above it, hence the order of members.
 class App {
   public:
-    App(boost::asio::io_context& io, AppConfig app_config, ServedModel served, Tokenizer model_tokenizer)
+    App(AppConfig app_config, ServedModel served, Tokenizer model_tokenizer)
         : config(std::move(app_config)),
           model(std::move(served)),
           tokenizer(std::move(model_tokenizer)),
           engine(io) {}
-
-    // Prompt ids of `text`; a long text is encoded on the helper thread, so that the loop stays free.
-    boost::asio::awaitable<std::vector<TokenId>> encode(std::string text);
+    // Engine and helpers end first: both post to `io`.
+    ~App() {
+        engine.stop();
+        helpers.join();
+    }
+    App(const App&) = delete;
+    App& operator=(const App&) = delete;
 
     const AppConfig config;
     const ServedModel model;
     const Tokenizer tokenizer;
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads
-
-  private:
-    boost::asio::thread_pool helpers_{1};
-
-  public:
+    // For work that would hold the loop up; takes values and returns values.
+    boost::asio::thread_pool helpers{1};
     EngineClient engine;
+    boost::asio::io_context io{1};
 };
 
 }  // namespace solard

@@ -40,7 +40,7 @@ struct Option {
 constexpr double one_gib = 1024.0 * 1024 * 1024;
 constexpr double one_day = 86400;
 
-// The one table. Limits follow architecture.md section 8.
+// The one table.
 const auto& option_table() {
     using A = AppConfig;
     static const std::array options{
@@ -81,7 +81,7 @@ const auto& option_table() {
         Option{"Limits", "body-timeout", &A::body_timeout, "30", "seconds for a request body", 0.001,
                one_day},
         Option{"Limits", "idle-timeout", &A::idle_timeout, "75", "seconds between requests", 0.001, one_day},
-        Option{"Limits", "write-timeout", &A::write_timeout, "30", "seconds a write may stall", 0.001,
+        Option{"Limits", "write-timeout", &A::write_timeout, "30", "seconds a write may take", 0.001,
                one_day},
         Option{"Limits", "keep-alive-interval", &A::keep_alive_interval, "15",
                "seconds of silence on a stream before idle bytes", 0.001, one_day},
@@ -326,6 +326,13 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
+// A comment begins with '#' at the beginning of a line or after a blank: a path may hold one.
+std::string_view without_comment(std::string_view line) {
+    for (std::size_t i = 0; i < line.size(); ++i)
+        if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) return line.substr(0, i);
+    return line;
+}
+
 result<std::vector<Setting>> read_file(const std::string& path) {
     std::ifstream file(path);
     if (!file) return Error{errc::bad_configuration, path + ": cannot be read"};
@@ -333,7 +340,7 @@ result<std::vector<Setting>> read_file(const std::string& path) {
     std::string line;
     for (int number = 1; std::getline(file, line); ++number) {
         const std::string where = path + ":" + std::to_string(number);
-        const auto text = trimmed(std::string_view(line).substr(0, line.find('#')));
+        const auto text = trimmed(without_comment(line));
         if (text.empty()) continue;
         const auto equals = text.find('=');
         if (equals == std::string_view::npos)

@@ -1,12 +1,16 @@
 // POST /v1/chat/completions: from the body to the last byte of the answer.
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <random>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
 
+#include "inference/detokenizer.hpp"
 #include "server/api/chat_completions.hpp"
 #include "server/api/error.hpp"
 #include "server/app.hpp"
 #include "server/handlers.hpp"
 #include "server/http_exchange.hpp"
+#include "server/random_bits.hpp"
 #include "server/sse_writer.hpp"
 
 namespace solard {
@@ -15,10 +19,10 @@ namespace {
 namespace asio = boost::asio;
 using namespace asio::experimental::awaitable_operators;
 
-std::uint64_t random_bits() {
-    static std::random_device device;
-    return (std::uint64_t{device()} << 32) | device();
-}
+// What is larger goes to the helper thread: about a millisecond of the loop.
+constexpr std::size_t parse_inline_bytes = 64 << 10;
+constexpr std::size_t encode_inline_bytes = 8 << 10;
+constexpr std::size_t max_model_name_shown = 200;  // bytes
 
 ChatIdentity make_identity(const App& app) {
     constexpr std::string_view hex = "0123456789abcdef";
@@ -121,14 +125,48 @@ struct Admitted {
     Generation generation;
 };
 
-asio::awaitable<result<Admitted>> admit(App& app, HttpExchange& exchange) {
-    auto chat = parse_chat_request(exchange.request().body);
+asio::awaitable<result<ChatRequest>> parse_body(std::string body) {
+    co_return parse_chat_request(body);
+}
+
+asio::awaitable<std::vector<TokenId>> encode_text(const Tokenizer* tokenizer, std::string text) {
+    co_return tokenizer->encode_prompt(text);
+}
+
+template <class T>
+asio::awaitable<T> run_inline_or_on_helper(App& app, bool small, asio::awaitable<T> work) {
+    if (small) co_return co_await std::move(work);
+    co_return co_await asio::co_spawn(app.helpers, std::move(work), asio::use_awaitable);
+}
+
+// A text too long for the context whatever its pieces are is refused without being encoded.
+result<void> check_text_size(const App& app, std::size_t num_bytes) {
+    const auto most =
+        static_cast<std::size_t>(app.model.context_length) * app.tokenizer.longest_piece_bytes();
+    if (num_bytes <= most) return {};
+    return Error{errc::context_length_exceeded,
+                 "This model's maximum context length is " + std::to_string(app.model.context_length) +
+                     " tokens, but the prompt has " + std::to_string(num_bytes) + " bytes and at least " +
+                     std::to_string(num_bytes / app.tokenizer.longest_piece_bytes()) + " tokens.",
+                 "messages"};
+}
+
+asio::awaitable<result<Admitted>> admit(App& app, const std::string& body) {
+    // First, so that a full or starting server spends nothing on a request.
+    if (auto open = app.engine.check_open(); !open) co_return open.error();
+    auto parsing = parse_body(body);
+    auto chat = co_await run_inline_or_on_helper(app, body.size() <= parse_inline_bytes, std::move(parsing));
     if (!chat) co_return chat.error();
     if (!app.model.answers_to(chat->model))
-        co_return Error{errc::model_not_found, "The model '" + chat->model + "' is not served here.",
-                        "model"};
-    auto prompt_text = render_solar_prompt(chat->messages);
-    auto prompt = co_await app.encode(std::move(prompt_text));
+        co_return Error{
+            errc::model_not_found,
+            "The model '" + valid_utf8(chat->model.substr(0, max_model_name_shown)) + "' is not served here.",
+            "model"};
+    auto text = render_solar_prompt(chat->messages);
+    if (auto fits = check_text_size(app, text.size()); !fits) co_return fits.error();
+    const bool short_text = text.size() <= encode_inline_bytes;
+    auto encoding = encode_text(&app.tokenizer, std::move(text));
+    auto prompt = co_await run_inline_or_on_helper(app, short_text, std::move(encoding));
     const std::size_t prompt_tokens = prompt.size();
     const auto max_tokens = token_budget(app, prompt_tokens, chat->max_tokens);
     if (!max_tokens) co_return max_tokens.error();
@@ -139,10 +177,21 @@ asio::awaitable<result<Admitted>> admit(App& app, HttpExchange& exchange) {
     co_return admitted;
 }
 
+// `||` waits for the other side when one throws: the exception travels as a value instead.
+asio::awaitable<std::exception_ptr> catch_all(asio::awaitable<void> work) {
+    std::exception_ptr problem;
+    try {
+        co_await std::move(work);
+    } catch (...) {
+        problem = std::current_exception();
+    }
+    co_return problem;
+}
+
 }  // namespace
 
 asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) {
-    auto admitted = co_await admit(app, exchange);
+    auto admitted = co_await admit(app, exchange.request().body);
     if (!admitted) {
         auto response = error_response(admitted.error());
         co_return co_await exchange.respond(std::move(response));
@@ -154,8 +203,11 @@ asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) 
                       : whole_answer(exchange, log, identity, admitted->prompt_tokens);
     // A read stays pending beside the answer: only it sees a client leave while there is nothing to write.
     // Leaving ends this coroutine, and `admitted` cancels the generation.
+    auto answered = catch_all(std::move(answer));
     auto gone = exchange.client_gone();
-    co_await (std::move(answer) || std::move(gone));
+    const auto first = co_await (std::move(answered) || std::move(gone));
+    const auto* problem = std::get_if<std::exception_ptr>(&first);
+    if (problem != nullptr && *problem) std::rethrow_exception(*problem);
 }
 
 }  // namespace solard

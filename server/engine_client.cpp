@@ -58,19 +58,26 @@ std::int64_t EngineClient::capacity_tokens() const {
     return info_ ? std::int64_t{info_->capacity.num_blocks} * kv_block_size : 0;
 }
 
+result<void> EngineClient::check_open() const {
+    if (state_ == ServiceState::starting)
+        return Error{errc::server_starting, std::string(message_of(errc::server_starting))};
+    if (state_ == ServiceState::draining)
+        return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
+    if (state_ == ServiceState::failed)
+        return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
+    if (static_cast<std::int64_t>(in_flight_.size()) >= limits_.max_num_seqs + limits_.max_queued_requests)
+        return Error{errc::server_overloaded, "The waiting queue is full; try again later."};
+    return {};
+}
+
 result<void> EngineClient::admit(const Request& request) const {
-    if (state_ == ServiceState::starting) return Error{errc::server_starting, "The model is still loading."};
-    if (state_ == ServiceState::draining) return Error{errc::server_draining, "The server is shutting down."};
-    if (state_ == ServiceState::failed) return Error{errc::engine_unavailable, "The engine stopped."};
+    if (auto open = check_open(); !open) return open.error();
     const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
     if (prompt_tokens + request.max_tokens > capacity_tokens())
         return Error{errc::invalid_value,
                      "prompt and max_tokens need more than the KV cache holds (" +
                          std::to_string(capacity_tokens()) + " tokens)",
                      "max_tokens"};
-    const auto in_flight = static_cast<std::int64_t>(in_flight_.size());
-    if (in_flight >= limits_.max_num_seqs + limits_.max_queued_requests)
-        return Error{errc::server_overloaded, "The waiting queue is full; try again later."};
     // A single request always passes: it would otherwise never be served.
     if (queued_tokens_ > 0 && queued_tokens_ + prompt_tokens > limits_.max_queued_tokens)
         return Error{errc::server_overloaded, "Too many prompt tokens are waiting; try again later."};

@@ -62,6 +62,9 @@ class EngineClient {
     // Ends everything in flight with `error`.
     void fail_all(const Error& error);
 
+    // What can be said of any request: is the engine ready, and is there room in the queue? Errors as
+    // submit().
+    result<void> check_open() const;
     // Synchronous admission. Gives the request its id. Errors: server_starting, server_draining,
     // engine_unavailable, server_overloaded, invalid_value (a request that can never fit).
     result<Generation> submit(Request request);

@@ -7,14 +7,17 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_cat.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
-#include <random>
+#include <sstream>
 
+#include "inference/detokenizer.hpp"
 #include "server/app.hpp"
 #include "server/http_exchange.hpp"
 #include "server/log.hpp"
+#include "server/random_bits.hpp"
 #include "server/routes.hpp"
 
 namespace solard {
@@ -32,10 +35,8 @@ constexpr std::string_view page_policy =
     "require-trusted-types-for 'script'";
 
 std::string make_request_id() {
-    static std::random_device device;
     std::array<char, 32> text{};
-    const std::uint64_t bits = (std::uint64_t{device()} << 32) | device();
-    std::snprintf(text.data(), text.size(), "req_%016llx", static_cast<unsigned long long>(bits));
+    std::snprintf(text.data(), text.size(), "req_%016llx", static_cast<unsigned long long>(random_bits()));
     return text.data();
 }
 
@@ -59,7 +60,7 @@ std::optional<std::string> decode_path(std::string_view target) {
         path += static_cast<char>(high * 16 + low);
         i += 2;
     }
-    return path;
+    return valid_utf8(path);  // error messages show it
 }
 
 HttpRequest plain_request(http::request<http::string_body>&& message) {
@@ -100,7 +101,7 @@ class SessionExchange final : public HttpExchange {
         http::response<http::string_body> message(http::int_to_status(response.status), version_);
         fill_header(message, response.content_type);
         for (const auto& [name, value] : response.fields) message.set(name, value);
-        message.content_length(response.body.size());
+        if (response.status != 304) message.content_length(response.body.size());
         if (!head_) message.body() = std::move(response.body);
         header_sent_ = true;
         status_ = response.status;
@@ -123,10 +124,19 @@ class SessionExchange final : public HttpExchange {
         }
         header_sent_ = true;
         status_ = 200;
-        http::response_serializer<http::empty_body> serializer(message);
+        std::ostringstream head;
+        head << message.base();
+        const std::string header = head.str();
+        const asio::const_buffer body(first.data(), first.size());
         stream_.expires_after(app_.config.write_timeout);
-        co_await http::async_write_header(stream_, serializer, use_awaitable);
-        co_await write(first);
+        if (chunked_) {
+            const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
+            co_await asio::async_write(stream_, bytes, use_awaitable);
+        } else {
+            const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), body};
+            co_await asio::async_write(stream_, bytes, use_awaitable);
+        }
+        stream_.expires_never();
     }
 
     asio::awaitable<void> write(std::string_view piece) override {
@@ -163,11 +173,9 @@ class SessionExchange final : public HttpExchange {
             const std::size_t size =
                 co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
             buffer_.commit(size);
-            if (ec == asio::error::operation_aborted) co_return;  // the answer was complete first
-            if (ec) {
-                keep_alive_ = false;
-                co_return;
-            }
+            // Aborted on an open stream: the answer was complete first.
+            if (ec && (ec != asio::error::operation_aborted || !stream_.is_open())) keep_alive_ = false;
+            if (ec) co_return;
         }
     }
 
@@ -300,7 +308,8 @@ class Session {
         const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
         const auto& request = exchange.request();
         log(LogLevel::info, exchange.id() + " " + request.method + " " + request.path.substr(0, 200) + " " +
-                                std::to_string(exchange.status()) + " " + std::to_string(millis) + " ms");
+                                (exchange.header_sent() ? std::to_string(exchange.status()) : "client gone") +
+                                " " + std::to_string(millis) + " ms");
     }
 
     App& app_;

@@ -1,6 +1,10 @@
 #include "server/listener.hpp"
 
+#include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -20,6 +24,19 @@ using boost::system::error_code;
 
 namespace {
 
+using Unix = asio::local::stream_protocol;
+
+// Milliseconds that sent data may stay unacknowledged: finds a peer that vanished without a word (RFC 5482).
+using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+
+// The rest of the descriptors is for files, the engine and the accept queue itself.
+std::size_t connection_cap(const AppConfig& config) {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    return std::min(static_cast<std::size_t>(config.max_connections),
+                    static_cast<std::size_t>(files.rlim_cur) / 5 * 4);
+}
+
 // Out of descriptors: without a pause the loop would spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
 
@@ -30,6 +47,15 @@ void log_session_end(const std::exception_ptr& problem) {
     } catch (const std::exception& e) {
         log(LogLevel::error, std::string("a session failed: ") + e.what());
     }
+}
+
+// A process that was killed leaves its socket file behind. Nobody answers there, so it can go; a living
+// server's stays.
+void remove_stale_socket(asio::io_context& io, const std::string& path) {
+    error_code ec;
+    Unix::socket probe(io);
+    probe.connect(Unix::endpoint(path), ec);
+    if (ec == asio::error::connection_refused) unlink(path.c_str());
 }
 
 template <class Acceptor, class Endpoint>
@@ -48,7 +74,11 @@ result<void> check_exposure(const AppConfig& config) {
     if (!config.unix_socket.empty() || config.allow_anonymous) return {};
     error_code ec;
     const auto address = asio::ip::make_address(config.host, ec);
-    if ((!ec && address.is_loopback()) || config.host == "localhost") return {};
+    if (config.host == "localhost") return {};
+    if (ec)
+        return Error{errc::bad_configuration,
+                     "option 'host': expected an IP address, got '" + config.host + "'"};
+    if (address.is_loopback()) return {};
     return Error{errc::bad_configuration, "option 'host': " + config.host +
                                               " is reachable from other machines and no API key is set; add "
                                               "--allow-anonymous to serve everyone"};
@@ -58,6 +88,7 @@ result<Listener> Listener::bind(asio::io_context& io, const AppConfig& config) {
     error_code ec;
     if (!config.unix_socket.empty()) {
         Unix::acceptor acceptor(io);
+        remove_stale_socket(io, config.unix_socket);
         ec = open(acceptor, Unix::endpoint(config.unix_socket));
         if (ec)
             return Error{errc::runtime_failure,
@@ -109,6 +140,7 @@ void Listener::close_sessions() {
 
 asio::awaitable<void> Listener::accept_loop() {
     asio::steady_timer pause(*io_);
+    const std::size_t cap = connection_cap(app_->config);
     for (;;) {
         error_code ec;
         Stream::Socket socket(*io_);
@@ -116,16 +148,18 @@ asio::awaitable<void> Listener::accept_loop() {
             co_await tcp->async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
             error_code ignored;
             if (!ec) socket.set_option(Tcp::no_delay(true), ignored);
+            if (!ec) socket.set_option(UserTimeout(30'000), ignored);
         } else {
             auto& local = std::get<Unix::acceptor>(acceptor_);
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
         }
-        if (ec == asio::error::operation_aborted || ec == asio::error::bad_descriptor) co_return;
+        const bool draining = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
+        if (draining) co_return;  // also with a connection in hand: it was accepted too late
         if (ec) {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
             co_await pause.async_wait(asio::use_awaitable);
-        } else if (closers_.size() < static_cast<std::size_t>(app_->config.max_connections)) {
+        } else if (closers_.size() < cap) {
             start_session(std::move(socket));
         }
     }

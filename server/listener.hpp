@@ -25,7 +25,7 @@ class Listener {
     // Binds at once, so that a port in use is known before a model is loaded. Errors: runtime_failure.
     static result<Listener> bind(boost::asio::io_context& io, const AppConfig& config);
 
-    // Accepts until stop(). `app` outlives every session.
+    // Accepts until drain(). `app` outlives every session.
     void start(App& app);
     // No new connections from now on; idle ones are closed, the others end with their answer. `on_empty` runs
     // once no session is left, which may be at once.
@@ -54,7 +54,7 @@ class Listener {
     std::function<void()> on_empty_;
 };
 
-// Loopback addresses need no key; others are refused without --allow-anonymous (architecture.md 8).
+// Loopback addresses need no key; others are refused without --allow-anonymous.
 // Errors: bad_configuration naming --host.
 result<void> check_exposure(const AppConfig& config);
 

@@ -104,11 +104,10 @@ int serve(const AppConfig& config) {
     auto model = open_model(config);
     if (!model) return fail(model.error());
 
-    boost::asio::io_context io{1};
-    auto listener = Listener::bind(io, config);
+    App app(config, describe_model(config, model->config), std::move(model->tokenizer));
+    auto listener = Listener::bind(app.io, config);
     if (!listener) return fail(listener.error());
-    App app(io, config, describe_model(config, model->config), std::move(model->tokenizer));
-    Service service(io, app, *std::move(listener),
+    Service service(app, *std::move(listener),
                     [&](const EngineInfo& info, const std::string& url) { print_banner(app, info, url); });
 
     CpuBackendOptions options;

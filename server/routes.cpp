@@ -73,9 +73,8 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
     }
     // A page of another origin can post a form or plain text without asking first, but not JSON.
     if (request.method == "POST" && request.content_type != "application/json") {
-        auto response =
-            error_response({errc::unsupported_media_type,
-                            "The body must be application/json, not '" + request.content_type + "'."});
+        auto response = error_response(
+            {errc::unsupported_media_type, std::string(message_of(errc::unsupported_media_type))});
         co_return co_await exchange.respond(std::move(response));
     }
     co_await match.route->handler(app, exchange);

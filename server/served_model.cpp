@@ -11,7 +11,7 @@
 namespace solard {
 namespace {
 
-// SOLAR-10.7B's own sizes (architecture.md 7).
+// SOLAR-10.7B's own sizes.
 bool has_solar_shape(const ModelConfig& c) {
     return c.num_layers == 48 && c.hidden_size == 4096 && c.intermediate_size == 14336 && c.num_heads == 32 &&
            c.num_kv_heads == 8 && c.vocab_size == 32000;

@@ -21,7 +21,7 @@ struct ServedModel {
     bool answers_to(std::string_view name) const;
 };
 
-// Names by --served-model-name, else by the folder (architecture.md 8); examples from the folder's
+// Names by --served-model-name, else by the folder; examples from the folder's
 // families.json.
 ServedModel describe_model(const AppConfig& config, ModelConfig model_config);
 

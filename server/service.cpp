@@ -27,13 +27,12 @@ int exit_code(errc code) {
     }
 }
 
-Service::Service(boost::asio::io_context& io, App& app, Listener listener, OnReady on_ready)
-    : io_(io),
-      app_(app),
+Service::Service(App& app, Listener listener, OnReady on_ready)
+    : app_(app),
       listener_(std::move(listener)),
       on_ready_(std::move(on_ready)),
-      signals_(io, SIGTERM, SIGINT),
-      drain_timer_(io) {}
+      signals_(app.io, SIGTERM, SIGINT),
+      drain_timer_(app.io) {}
 
 int Service::run(BackendFactory make_backend) {
     EngineOptions options;
@@ -51,13 +50,18 @@ int Service::run(BackendFactory make_backend) {
             if (!stopping_) on_ready_(info, url);
         },
         [this](const Error& error) {
-            if (stopping_) return;
+            if (error.code == errc::server_draining) return;  // the load that stopping() gave up
             log(LogLevel::error, error.message);
             exit_code_ = exit_code(error.code);
             begin_drain(farewell);
         });
-    io_.run();
-    app_.engine.stop();
+    // The engine's callbacks name this object and `make_backend`'s captures: it ends here, also on an
+    // exception.
+    struct StopEngine {
+        EngineClient& engine;
+        ~StopEngine() { engine.stop(); }
+    } stop_engine{app_.engine};
+    app_.io.run();
     return exit_code_;
 }
 
@@ -78,7 +82,7 @@ void Service::await_signal() {
 }
 
 void Service::begin_drain(std::chrono::milliseconds limit) {
-    stopping_ = true;
+    const bool draining_already = stopping_.exchange(true);
     app_.engine.drain();
     drain_timer_.expires_after(limit);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
@@ -89,7 +93,7 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
             if (!late) listener_.close_sessions();
         });
     });
-    listener_.drain([this] { finish(); });
+    if (!draining_already) listener_.drain([this] { finish(); });
 }
 
 // The last session is gone: with signals and timers cancelled, io_context::run() returns.

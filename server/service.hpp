@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
@@ -12,7 +11,7 @@
 
 namespace solard {
 
-// Exit code of the process for a start-up or engine failure (architecture.md 8).
+// Exit code of the process for a start-up or engine failure.
 int exit_code(errc code);
 
 class Service {
@@ -20,7 +19,7 @@ class Service {
     using OnReady = std::function<void(const EngineInfo& info, const std::string& url)>;
 
     // `on_ready` runs on the I/O thread once the model answers. The listener is already bound.
-    Service(boost::asio::io_context& io, App& app, Listener listener, OnReady on_ready);
+    Service(App& app, Listener listener, OnReady on_ready);
 
     // Serves until SIGTERM or SIGINT, or until the engine fails; gives the exit code. `make_backend` runs on
     // the engine thread; it may poll stopping() to give up a long load.
@@ -32,7 +31,6 @@ class Service {
     void begin_drain(std::chrono::milliseconds limit);
     void finish();
 
-    boost::asio::io_context& io_;
     App& app_;
     Listener listener_;
     OnReady on_ready_;

@@ -10,7 +10,7 @@
 namespace solard {
 
 // The header is held until the first event or the first idle bytes, so that whatever goes wrong before keeps
-// its HTTP status (architecture.md 6).
+// its HTTP status.
 class SseWriter {
   public:
     explicit SseWriter(HttpExchange& exchange) : exchange_(exchange) {}
@@ -18,7 +18,7 @@ class SseWriter {
     // Events are appended here and leave with the next flush().
     std::string& buffer() { return buffer_; }
     boost::asio::awaitable<void> flush();
-    // Two bare line feeds: the only idle bytes that every client survives (clients.md 5.9).
+    // Two bare line feeds: the only idle bytes that every client survives.
     boost::asio::awaitable<void> idle();
     // The error object as the last event, without [DONE]; an error answer if nothing was sent yet.
     boost::asio::awaitable<void> fail(Error error);

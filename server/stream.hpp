@@ -31,7 +31,8 @@ class Stream {
 
     // Closes the stream, failing what is pending, unless called again within `limit`.
     void expires_after(std::chrono::steady_clock::duration limit);
-    void expires_never() { state_->deadline.cancel(); }
+    void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
+    bool is_open() const { return state_->socket.is_open(); }
 
     // Ends the sending direction; the peer reads end of file.
     void shutdown_send();

@@ -43,6 +43,13 @@ boost_release() {
     return 1
 }
 
+# Lists of an image or of last year name packages that are gone. Once a run.
+update_package_lists() {
+    [ -z "${package_lists_updated:-}" ] || return 0
+    step "reading the package lists" "Check the network and the package sources." as_root apt-get update -q
+    package_lists_updated=1
+}
+
 # install_packages PACKAGE...: Debian packages, only those that are missing.
 install_packages() {
     local missing=() package
@@ -51,6 +58,7 @@ install_packages() {
     done
     [ ${#missing[@]} -eq 0 ] && return
     echo "solard: installing ${missing[*]}"
+    update_package_lists
     step "installing packages" "Check the network and the package sources, or install them by hand: apt-get install ${missing[*]}" \
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
@@ -63,7 +71,7 @@ prepare_packages() {
     fi
     local release part packages=(g++ cmake ninja-build pkg-config libsentencepiece-dev zlib1g-dev)
     release=$(boost_release) || {
-        step "reading the package lists" "Check the network and the package sources." as_root apt-get update -q
+        update_package_lists
         release=$(boost_release) || {
             echo "solard: this distribution has no Boost 1.81 or newer; Debian 12 and Ubuntu 24.04 are known to work" >&2
             exit 1

@@ -12,7 +12,7 @@ namespace json = boost::json;
 
 constexpr std::size_t max_messages = 1024;
 
-// A text, or a list of text parts as vllm bench and guidellm send it (clients.md 5.7).
+// A text, or a list of text parts as vllm bench and guidellm send it.
 result<std::string> parse_content(const json::value& value, const std::string& path) {
     if (value.is_string()) return std::string(value.get_string());
     if (!value.is_array())
@@ -50,9 +50,9 @@ result<ChatMessage> parse_message(const json::value& value, const std::string& p
     if (role == nullptr) return Error{errc::invalid_value, path + ".role is missing.", path + ".role"};
     if (content == nullptr)
         return Error{errc::invalid_value, path + ".content is missing.", path + ".content"};
-    if (const auto* calls = object->if_contains("tool_calls"); calls != nullptr && !calls->is_null())
-        return Error{errc::unsupported_parameter, path + ".tool_calls is not supported.",
-                     path + ".tool_calls"};
+    FieldReader fields(*object, path + ".");
+    fields.refuse_unless_neutral({"tool_calls", "function_call", "audio"});
+    if (const auto& problem = fields.error()) return *problem;
     auto parsed_role = parse_role(*role, path + ".role");
     if (!parsed_role) return parsed_role.error();
     auto text = parse_content(*content, path + ".content");

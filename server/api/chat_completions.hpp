@@ -53,8 +53,8 @@ std::string chat_completion_json(const ChatIdentity& identity, std::string_view 
 class ChatChunkWriter {
   public:
     explicit ChatChunkWriter(const ChatIdentity& identity);
-    // The first one carries the role as well, so that a role alone never counts as a first token
-    // (clients.md 5.7).
+    // The first one carries the role as well, so that a role alone never counts as a first token: load
+    // clients count chunks.
     void text(std::string& out, std::string_view text);
     void finish(std::string& out, FinishReason reason);
     void usage(std::string& out, Usage usage) const;

@@ -24,7 +24,7 @@ inline std::string_view message_of(errc code) {
 }
 
 // {"error":{"object":"error","message","type","param","code"}}. `object` is there for ChatNVIDIA, which
-// raises an error inside a stream only when it reads it (clients.md 5.2).
+// raises an error inside a stream only when it reads it.
 std::string error_body(const Error& error);
 
 }  // namespace solard

@@ -44,7 +44,8 @@ bool is_neutral(std::string_view name, const json::value& value) {
            (number == 0 && name != "n" && name != "best_of" && name != "repetition_penalty");
 }
 
-constexpr std::array<std::string_view, 42> not_served{
+constexpr auto not_served = std::to_array<std::string_view>({
+    "allowed_token_ids",
     "audio",
     "bad_words",
     "best_of",
@@ -57,16 +58,18 @@ constexpr std::array<std::string_view, 42> not_served{
     "function_call",
     "functions",
     "guided_choice",
+    "guided_decoding_backend",
     "guided_grammar",
     "guided_json",
     "guided_regex",
     "ignore_eos",
+    "include_stop_str_in_output",
     "length_penalty",
     "logit_bias",
+    "logits_processors",
     "logprobs",
     "min_p",
     "min_tokens",
-    "modalities",
     "n",
     "nvext",
     "prediction",
@@ -87,7 +90,7 @@ constexpr std::array<std::string_view, 42> not_served{
     "use_beam_search",
     "verbosity",
     "web_search_options",
-};
+});
 
 std::string shown(double value) {
     std::string text;

@@ -55,7 +55,7 @@ class FieldReader {
     std::optional<Error> error_;
 };
 
-// Fields of /v1/chat/completions that change the meaning of an answer and are not served: peers.md section 2.
+// Fields of /v1/chat/completions that change the meaning of an answer and are not served here.
 std::span<const std::string_view> chat_fields_not_served();
 
 }  // namespace solard

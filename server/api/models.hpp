@@ -8,8 +8,7 @@ namespace solard {
 
 struct ServedModel;
 
-// The main name first with root == id, so that ChatNVIDIA takes it; others carry root = the main name
-// (clients.md 5.2).
+// The main name first with root == id, so that ChatNVIDIA takes it; others carry root = the main name.
 std::string models_json(const ServedModel& model);
 // `name` is one of the served names.
 std::string model_json(const ServedModel& model, std::string_view name);

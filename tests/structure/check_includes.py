@@ -1,4 +1,4 @@
-"""Holds the direction of includes (architecture: sections 1 and 2) and who may instantiate Beast.
+"""Holds the direction of includes and who may instantiate Beast.
 
 usage: check_includes.py ROOT
 """

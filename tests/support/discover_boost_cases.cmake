@@ -34,7 +34,7 @@ foreach(i RANGE ${last})
       string(SUBSTRING "${path}" 1 -1 path)
       string(APPEND text
         "add_test([==[${PREFIX}.${path}]==] [==[${EXECUTABLE}]==] [==[--run_test=${path}]==])\n"
-        "set_tests_properties([==[${PREFIX}.${path}]==] PROPERTIES LABELS [==[${PREFIX}]==])\n")
+        "set_tests_properties([==[${PREFIX}.${path}]==] PROPERTIES LABELS [==[${PREFIX}]==] TIMEOUT 300)\n")
     endif()
   endif()
 endforeach()

@@ -44,11 +44,10 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         ModelConfig model_config;
         model_config.max_position_embeddings = options_.capacity.max_model_len;
         model_config.eos_token_ids = {2};
-        asio::io_context io{1};
-        auto listener = Listener::bind(io, config).value();
+        App app(config, describe_model(config, model_config), demo_tokenizer());
+        auto listener = Listener::bind(app.io, config).value();
         const std::string url = listener.url();
-        App app(io, config, describe_model(config, model_config), demo_tokenizer());
-        Service service(io, app, std::move(listener), [](const EngineInfo&, const std::string&) {});
+        Service service(app, std::move(listener), [](const EngineInfo&, const std::string&) {});
         bound_.set_value(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
         return service.run([this] {
             load_.get_future().wait();
