@@ -12,6 +12,7 @@ import sys
 import torch
 
 from . import evaluate
+from .pinned import require_pinned_versions
 
 MARGIN = 1.0
 CANDIDATES = {
@@ -48,6 +49,7 @@ def golden(tokenizer, model, prompt):
 
 
 def main(folder, output):
+    require_pinned_versions()
     torch.set_num_threads(2)
     tokenizer, model = evaluate.load(folder, torch.float32)
     entries = []

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from . import families
 from . import model as llama
+from .pinned import require_pinned_versions
 
 DATA_SEED = 21  # training samples
 POLISH_SEED = 24  # training samples of the second stage
@@ -120,6 +121,7 @@ def learning_rate(step, steps, polish):
 
 
 def main():
+    require_pinned_versions()
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--steps", type=int, required=True)

@@ -1,6 +1,6 @@
 """Golden logits by Hugging Face transformers, for tests/inference/test_golden_parity.cpp.
 
-    python tests/golden/make_golden.py [name ...]        (needs torch, transformers, safetensors, sentencepiece)
+    python tests/golden/make_golden.py [name ...]        (needs tests/demo_model/requirements.txt)
 
 Names: demo, small_gqa, small_mha, solar_layer; all when none is given. After every change of config/demo-model:
 
@@ -25,6 +25,8 @@ import torch
 import transformers
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from demo_model.pinned import require_pinned_versions  # noqa: E402
 DEMO = HERE.parent.parent / "config" / "demo-model"
 
 DEMO_QUESTIONS = [
@@ -225,6 +227,7 @@ def make_demo():
 
 
 def main():
+    require_pinned_versions()
     torch.manual_seed(0)  # nothing here draws; should a library do, it draws the same
     for name in sys.argv[1:] or ["demo", *HASHED_MODELS]:
         make_demo() if name == "demo" else make_hashed(name)
