@@ -23,14 +23,18 @@ if command -v apt-get >/dev/null; then
     install_packages "${packages[@]}"
 fi
 
-# The same file installs once: its stamp is its own copy.
+# The same file installs once: its stamp is its own copy. Without a network the clients are skipped, but not in CI.
 if ! cmp -s tests/clients/requirements.txt build/venv/requirements.txt; then
     mkdir -p build
     step "making build/venv" "Install python3-venv." python3 -m venv --clear build/venv
-    step "installing the test clients" "Check the network." \
-        build/venv/bin/pip install -q --disable-pip-version-check -r tests/clients/requirements.txt
-    cp tests/clients/requirements.txt build/venv/requirements.txt
+    if build/venv/bin/pip install -q --disable-pip-version-check -r tests/clients/requirements.txt; then
+        cp tests/clients/requirements.txt build/venv/requirements.txt
+    else
+        echo "solard: pip could not install the test clients; is there a network? Their tests will be skipped." >&2
+        [ "${CI:-}" != true ] || exit 1
+    fi
 fi
+
 configure build/release -DSOLARD_TESTS=ON
 step "building" "The lines above show the error." ninja -C build/release
 exec ctest --test-dir build/release --output-on-failure "${selection[@]}" "$@"
