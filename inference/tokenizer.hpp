@@ -34,6 +34,7 @@ class Tokenizer {
     // this object.
     std::string_view bytes_of(TokenId token) const;
 
+    TokenId bos() const { return bos_; }
     // No token stands for more bytes of text than this, but for the unknown token of a vocabulary without
     // bytes.
     std::size_t longest_piece_bytes() const { return longest_piece_bytes_; }

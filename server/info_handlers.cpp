@@ -2,6 +2,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <cmath>
 
 #include "server/api/error.hpp"
 #include "server/api/models.hpp"
@@ -24,6 +25,12 @@ HttpResponse json_response(std::string body, unsigned status = 200) {
     response.status = status;
     response.body = std::move(body);
     return response;
+}
+
+// Boost.JSON writes 1.0 as 1E0.
+json::value plain_number(double value) {
+    if (value == std::trunc(value)) return static_cast<std::int64_t>(value);
+    return value;
 }
 
 // {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
@@ -57,8 +64,8 @@ std::string metadata_json(const App& app) {
           {"stop", {{"count", 16}, {"bytes", 256}}},
           {"body_bytes", config.max_body_size}}},
         {"defaults",
-         {{"temperature", model.config.default_temperature.value_or(1.0)},
-          {"top_p", model.config.default_top_p.value_or(1.0)}}},
+         {{"temperature", plain_number(model.config.default_temperature.value_or(1.0))},
+          {"top_p", plain_number(model.config.default_top_p.value_or(1.0))}}},
         {"kv_cache", {{"capacity_tokens", app.engine.capacity_tokens()}, {"block_size", kv_block_size}}},
         {"max_num_seqs", config.max_num_seqs},
         {"max_num_batched_tokens", info ? info->max_num_batched_tokens : 0},

@@ -37,6 +37,9 @@ result<Model> open_model(const AppConfig& config) {
     if (!tensors) return tensors.error();
     auto tokenizer = Tokenizer::load(config.model, model_config->vocab_size);
     if (!tokenizer) return tokenizer.error();
+    if (tokenizer->bos() != model_config->bos_token_id)
+        return Error{errc::bad_model, config.model + "/config.json: key \"bos_token_id\": expected " +
+                                          std::to_string(tokenizer->bos()) + ", as tokenizer.model has it"};
     const auto override_name =
         config.chat_template.empty() ? std::nullopt : std::optional(config.chat_template);
     if (auto known = check_chat_template(config.model, override_name); !known) return known.error();

@@ -4,6 +4,7 @@
 #include <boost/system/system_error.hpp>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "server/api/error.hpp"
 #include "server/app.hpp"
@@ -15,6 +16,14 @@ namespace solard {
 namespace {
 
 namespace asio = boost::asio;
+
+using Handler = asio::awaitable<void> (*)(App& app, HttpExchange& exchange);
+
+struct Route {
+    std::string_view method;
+    std::string_view path;  // ends in '*' when the rest is a parameter
+    Handler handler;
+};
 
 constexpr std::array table{
     Route{"POST", "/v1/chat/completions", &handle_chat_completions},
@@ -81,10 +90,6 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
 }
 
 }  // namespace
-
-std::span<const Route> routes() {
-    return table;
-}
 
 HttpResponse error_response(const Error& error) {
     const auto& info = error_info(error.code);

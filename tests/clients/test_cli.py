@@ -8,6 +8,8 @@ import socket
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from support import DEADLINE, get_json, require, run_solard, start_solard, wait_until
 
 STREAM = {"messages": [{"role": "user", "content": "Go on."}], "temperature": 0, "stream": True}
@@ -72,12 +74,33 @@ def test_model_folder_that_is_none(tmp_path):
     assert str(missing) in refused(66, "--model", str(missing))
 
 
+def copy_of(folder, target):
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    return target
+
+
 def test_model_with_a_truncated_file(endless_model, tmp_path):
-    for name in ("config.json", "tokenizer.model", "tokenizer_config.json"):
-        (tmp_path / name).write_bytes((endless_model / name).read_bytes())
-    whole = (endless_model / "model.safetensors").read_bytes()
-    (tmp_path / "model.safetensors").write_bytes(whole[:-2])
+    weights = copy_of(endless_model, tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-2])
     assert "model.safetensors" in refused(66, "--model", str(tmp_path), "--port", "0", "--log-level", "error")
+
+
+@pytest.mark.parametrize(
+    "file, before, after, named",
+    [
+        ("config.json", "LlamaForCausalLM", "GPT2LMHeadModel", "GPT2LMHeadModel"),
+        ("config.json", '"bos_token_id": 1', '"bos_token_id": 0', "bos_token_id"),
+        ("tokenizer_config.json", "### User", "### Human", "--chat-template"),
+    ],
+)
+def test_model_that_is_not_what_it_should_be(endless_model, tmp_path, file, before, after, named):
+    target = copy_of(endless_model, tmp_path) / file
+    text = target.read_text()
+    assert before in text
+    target.write_text(text.replace(before, after))
+    line = refused(66, "--model", str(tmp_path), "--port", "0")
+    assert file in line and named in line
 
 
 def test_cuda_without_a_device():
