@@ -15,7 +15,7 @@ prepare_packages program-options test
 if command -v apt-get >/dev/null; then
     packages=(curl)
     for tool in clang-format-19 clang-19 clang-tidy-19; do
-        ! apt-cache show $tool >/dev/null 2>&1 || packages+=($tool)
+        ! available "$tool" || packages+=("$tool")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     # Ubuntu's package of that name only points to a snap.

@@ -24,6 +24,9 @@ as_root() {
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
+# `apt-cache show` also succeeds for names that others merely mention.
+available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+
 # The first Boost, 1.81 or newer, that the distribution names: Debian 12 has 1.81 beside its default, which is too old;
 # Ubuntu 24.04 and Debian 13 have 1.83.
 boost_release() {
@@ -35,7 +38,7 @@ boost_release() {
         fi
     done
     for release in 1.81 1.83 1.88 1.90; do
-        if apt-cache show "libboost-json$release-dev" >/dev/null 2>&1; then
+        if available "libboost-json$release-dev"; then
             echo "$release"
             return
         fi
