@@ -1,8 +1,6 @@
 // POST /v1/chat/completions: from the body to the last byte of the answer.
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <exception>
 
 #include "inference/detokenizer.hpp"
 #include "server/api/chat_completions.hpp"
@@ -11,13 +9,13 @@
 #include "server/handlers.hpp"
 #include "server/http_exchange.hpp"
 #include "server/random_bits.hpp"
+#include "server/run_until.hpp"
 #include "server/sse_writer.hpp"
 
 namespace solard {
 namespace {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
 
 // What is larger goes to the helper thread: about a millisecond of the loop.
 constexpr std::size_t parse_inline_bytes = 64 << 10;
@@ -177,17 +175,6 @@ asio::awaitable<result<Admitted>> admit(App& app, const std::string& body) {
     co_return admitted;
 }
 
-// `||` waits for the other side when one throws: the exception travels as a value instead.
-asio::awaitable<std::exception_ptr> catch_all(asio::awaitable<void> work) {
-    std::exception_ptr problem;
-    try {
-        co_await std::move(work);
-    } catch (...) {
-        problem = std::current_exception();
-    }
-    co_return problem;
-}
-
 }  // namespace
 
 asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) {
@@ -203,11 +190,8 @@ asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) 
                       : whole_answer(exchange, log, identity, admitted->prompt_tokens);
     // A read stays pending beside the answer: only it sees a client leave while there is nothing to write.
     // Leaving ends this coroutine, and `admitted` cancels the generation.
-    auto answered = catch_all(std::move(answer));
     auto gone = exchange.client_gone();
-    const auto first = co_await (std::move(answered) || std::move(gone));
-    const auto* problem = std::get_if<std::exception_ptr>(&first);
-    if (problem != nullptr && *problem) std::rethrow_exception(*problem);
+    co_await run_until(std::move(answer), std::move(gone));
 }
 
 }  // namespace solard

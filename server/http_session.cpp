@@ -94,7 +94,10 @@ class SessionExchange final : public HttpExchange {
     }
 
     asio::any_io_executor executor() override { return stream_.get_executor(); }
-    bool keep_alive() const { return keep_alive_ && app_.engine.state() != ServiceState::draining; }
+    bool keep_alive() const {
+        const auto state = app_.engine.state();
+        return keep_alive_ && (state == ServiceState::starting || state == ServiceState::ready);
+    }
     unsigned status() const { return status_; }
 
     asio::awaitable<void> respond(HttpResponse response) override {

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -26,8 +25,11 @@ namespace {
 
 using Unix = asio::local::stream_protocol;
 
-// Milliseconds that sent data may stay unacknowledged: finds a peer that vanished without a word (RFC 5482).
-using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+// Finds a peer that vanished without a word: how long sent data may stay unacknowledged (RFC 5482).
+void set_user_timeout(int socket) {
+    constexpr unsigned milliseconds = 30'000;
+    setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
+}
 
 // The rest of the descriptors is for files, the engine and the accept queue itself.
 std::size_t connection_cap(const AppConfig& config) {
@@ -148,7 +150,7 @@ asio::awaitable<void> Listener::accept_loop() {
             co_await tcp->async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
             error_code ignored;
             if (!ec) socket.set_option(Tcp::no_delay(true), ignored);
-            if (!ec) socket.set_option(UserTimeout(30'000), ignored);
+            if (!ec) set_user_timeout(socket.native_handle());
         } else {
             auto& local = std::get<Unix::acceptor>(acceptor_);
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
