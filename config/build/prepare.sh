@@ -24,8 +24,9 @@ as_root() {
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# `apt-cache show` also succeeds for names that others merely mention.
-available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+# `apt-cache show` also succeeds for names that others merely mention. No pipe into `grep -q`: it leaves at its match, and
+# under pipefail the writer's SIGPIPE would at times count as "not available".
+available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]; }
 
 # The first Boost, 1.81 or newer, that the distribution names: Debian 12 has 1.81 beside its default, which is too old;
 # Ubuntu 24.04 and Debian 13 have 1.83.
