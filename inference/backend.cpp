@@ -11,6 +11,7 @@ void ForwardBatch::clear() {
     block_tables.clear();
     logits_rows.clear();
     sampling.clear();
+    block_copies.clear();
 }
 
 }  // namespace solard

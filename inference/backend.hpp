@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,20 @@ namespace solard {
 
 inline constexpr std::int32_t kv_block_size = 16;  // tokens of one KV block
 
-// One logits row to sample from.
+// One logits row to sample from. The spans point into the sequence and stay valid until collect() returned.
 struct SamplingRow {
     SamplingParams params;
     std::int32_t position = 0;  // of the token being chosen: index in its sequence, prompt included
+    std::span<const TokenId> context = {};       // [position]: prompt, answer so far, drafts before this row
+    std::int32_t num_prompt_tokens = 0;          // of `context`, from its front
+    std::span<const LogitBias> logit_bias = {};  // each token once
+    std::span<const TokenId> banned = {};        // tokens that must not be chosen
+};
+
+// KV of a whole block, all layers.
+struct BlockCopy {
+    std::int32_t source = 0;
+    std::int32_t destination = 0;
 };
 
 // One step's work, flat: `num_seqs` sequences, each with a run of new tokens (a prefill chunk or one decode
@@ -30,8 +41,12 @@ struct ForwardBatch {
     std::vector<std::int32_t>
         context_lens;  // [num_seqs], tokens visible to the last new token, itself included
     std::vector<std::int32_t> block_tables;  // [num_seqs, block_table_stride], block ids; unused tail is -1
-    std::vector<std::int32_t> logits_rows;   // [num_rows], indices into token_ids whose logits are wanted
-    std::vector<SamplingRow> sampling;       // [num_rows]
+    // [num_rows], indices into token_ids whose logits are wanted: ascending; one may be named several times
+    // (choices that share a prompt), and a sequence may have several (drafts to verify).
+    std::vector<std::int32_t> logits_rows;
+    std::vector<SamplingRow> sampling;  // [num_rows]
+    // Done before the step writes anything; in any order, for no destination is also a source or named twice.
+    std::vector<BlockCopy> block_copies;
     std::int32_t block_table_stride = 0;
 
     std::int32_t num_tokens() const { return static_cast<std::int32_t>(token_ids.size()); }
@@ -40,20 +55,29 @@ struct ForwardBatch {
     void clear();
 };
 
+struct TokenLogprob {
+    TokenId token = -1;
+    float logprob = 0;  // of the model's own distribution: no bias, penalty, temperature or cut applied
+};
+
 struct SampledToken {
     TokenId token = -1;
     bool finite = true;  // false: the row held NaN or Inf and `token` means nothing
+    float logprob = 0;   // as TokenLogprob; only where params.num_logprobs >= 0
 };
 
 struct StepResults {
     std::vector<SampledToken> rows;  // [num_rows], in the order of ForwardBatch::logits_rows
+    // [num_rows, max_top_logprobs], likeliest first, the first num_logprobs of each row; empty if no row
+    // asks.
+    std::vector<TokenLogprob> top_logprobs;
 };
 
 struct BackendCapacity {
     std::int32_t num_blocks = 0;           // KV blocks of kv_block_size tokens
     std::int32_t max_tokens_per_step = 0;  // rows of activations taken at start-up
-    std::int32_t max_seqs_per_step = 0;
-    std::int32_t max_model_len = 0;  // tokens of one sequence
+    std::int32_t max_seqs_per_step = 0;    // sequences, and logits rows
+    std::int32_t max_model_len = 0;        // tokens of one sequence
 };
 
 // Called by the engine thread only, which also creates and destroys it. All memory is reserved in the

@@ -201,7 +201,10 @@ void Scheduler::append_to_batch(const Sequence& sequence) {
     batch_.block_tables.resize(row_end, -1);
     if (!sequence.samples()) return;
     batch_.logits_rows.push_back(batch_.num_tokens() - 1);
-    batch_.sampling.push_back({.params = sequence.request.sampling, .position = end});
+    batch_.sampling.push_back({.params = sequence.request.sampling,
+                               .position = end,
+                               .context = sequence.token_ids,
+                               .num_prompt_tokens = sequence.num_prompt_tokens});
 }
 
 std::span<Sequence* const> Scheduler::complete(const StepResults& results) {

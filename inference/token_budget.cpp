@@ -24,7 +24,8 @@ ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t conte
     batch.block_tables.resize(static_cast<std::size_t>(batch.block_table_stride));
     std::iota(batch.block_tables.begin(), batch.block_tables.end(), 0);
     batch.logits_rows = {num_tokens - 1};
-    batch.sampling = {{.params = {}, .position = context}};
+    batch.sampling.resize(1);
+    batch.sampling.front().position = context;
     return batch;
 }
 
