@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "inference/command_queue.hpp"
-#include "inference/scheduler.hpp"
+#include "inference/engine_core.hpp"
 #include "inference/token_budget.hpp"
 
 namespace solard {
@@ -57,8 +57,6 @@ struct Engine::Impl {
     void start();
     std::int32_t token_budget(const BackendCapacity& capacity);
     bool drain_commands();
-    void step();
-    void report(Sequence& sequence);
     void publish();
     void fail(const Error& error);
     void expose_backend(std::unique_ptr<Backend> made);
@@ -69,14 +67,15 @@ struct Engine::Impl {
     const EngineCallbacks callbacks;
     CommandQueue queue;
 
+    std::atomic<bool> busy{false};
+    std::atomic<std::uint64_t> num_steps{0};
     // Other threads read the backend's progress counter: they must not meet its destruction.
     mutable std::mutex backend_mutex;
     std::unique_ptr<Backend> backend;
 
     // Engine thread only.
-    std::unique_ptr<Scheduler> scheduler;
+    std::unique_ptr<EngineCore> core;
     std::vector<Command> commands;
-    StepResults results;
     StepEvents events;
     std::vector<StepEvents> spare_events;
 
@@ -87,7 +86,9 @@ void Engine::Impl::run() {
     try {
         start();
         while (drain_commands()) {
-            if (scheduler->has_work()) step();
+            if (!core->has_work()) continue;
+            core->step(events);
+            publish();
         }
         queue.close(commands);
     } catch (...) {
@@ -101,11 +102,16 @@ void Engine::Impl::start() {
     const BackendCapacity capacity = backend->capacity();
     require_one_full_sequence(capacity);
     const std::int32_t budget = token_budget(capacity);
-    scheduler = std::make_unique<Scheduler>(
+    core = std::make_unique<EngineCore>(
+        *backend, tokenizer,
         SchedulerOptions{.max_num_seqs = std::min(options.max_num_seqs, capacity.max_seqs_per_step),
                          .max_num_batched_tokens = budget,
                          .num_blocks = capacity.num_blocks,
-                         .max_model_len = capacity.max_model_len});
+                         .max_model_len = capacity.max_model_len,
+                         .eos_token_ids = options.eos_token_ids,
+                         .prefix_cache = options.prefix_cache,
+                         .hash_key = options.hash_key,
+                         .speculation_tokens = options.speculation_tokens});
     callbacks.ready({capacity, backend->description(), budget});
 }
 
@@ -119,14 +125,16 @@ std::int32_t Engine::Impl::token_budget(const BackendCapacity& capacity) {
 
 // Blocks only when there is nothing to do. False once the engine is told to stop.
 bool Engine::Impl::drain_commands() {
-    const bool idle = !scheduler->has_work();
-    if (idle) scheduler->check_integrity();
+    const bool idle = !core->has_work();
+    if (idle) core->check_integrity();
+    busy = !idle;
     queue.take(commands, idle);
+    busy = true;
     for (Command& command : commands) {
         if (auto* request = std::get_if<Request>(&command)) {
-            scheduler->add(std::move(*request));
+            core->submit(std::move(*request));
         } else if (const auto* cancel = std::get_if<CancelCommand>(&command)) {
-            scheduler->cancel(cancel->id);
+            core->cancel(cancel->id);
         } else if (auto* used = std::get_if<StepEvents>(&command)) {
             if (spare_events.size() < max_spare_events) spare_events.push_back(std::move(*used));
         } else {
@@ -136,36 +144,8 @@ bool Engine::Impl::drain_commands() {
     return true;
 }
 
-void Engine::Impl::step() {
-    const ForwardBatch& batch = scheduler->schedule(Clock::now());
-    if (batch.num_tokens() > 0) {
-        backend->submit(batch);
-        backend->collect(results);
-    }
-    for (Sequence* sequence : scheduler->complete(results)) report(*sequence);
-    publish();
-}
-
-// Writes the event of a sequence that got a token or ended; the stop rules for its token are applied here.
-void Engine::Impl::report(Sequence& sequence) {
-    StepEvent event{.id = sequence.request.id, .text_begin = static_cast<std::uint32_t>(events.text.size())};
-    if (sequence.finish == FinishReason::none) {
-        const TokenId token = sequence.token_ids.back();
-        const auto& eos = options.eos_token_ids;
-        const bool is_eos = std::ranges::find(eos, token) != eos.end();
-        event.num_tokens = 1;
-        event.finish = sequence.apply_stop_rules(tokenizer.bytes_of(token), is_eos, events.text);
-        if (event.finish != FinishReason::none) scheduler->finish(sequence, event.finish);
-    } else {
-        event.finish = sequence.finish;
-        event.error = sequence.error;
-    }
-    event.text_size = static_cast<std::uint32_t>(events.text.size()) - event.text_begin;
-    events.events.push_back(event);
-}
-
 void Engine::Impl::publish() {
-    if (scheduler) events.snapshot = scheduler->snapshot();
+    num_steps.fetch_add(1, std::memory_order_relaxed);
     callbacks.publish(std::move(events));
     events = StepEvents();
     if (spare_events.empty()) return;
@@ -176,22 +156,22 @@ void Engine::Impl::publish() {
 
 // Every request that the scheduler or the queue holds gets its one last event.
 void Engine::Impl::fail(const Error& error) {
-    const auto fail_request = [this](RequestId id) {
-        events.events.push_back({.id = id, .finish = FinishReason::error, .error = errc::engine_unavailable});
-    };
-    if (scheduler) {
-        scheduler->abort(errc::engine_unavailable);
-        for (Sequence* sequence : scheduler->complete({})) report(*sequence);
-    }
+    if (core) core->abort(errc::engine_unavailable, events);
     queue.close(commands);
     for (const Command& command : commands) {
-        if (const auto* request = std::get_if<Request>(&command)) fail_request(request->id);
+        const auto* request = std::get_if<Request>(&command);
+        for (std::uint32_t choice = 0; request != nullptr && choice < request->num_choices; ++choice) {
+            events.events.push_back({.id = request->id,
+                                     .choice = choice,
+                                     .finish = FinishReason::error,
+                                     .error = errc::engine_unavailable});
+        }
     }
     if (!events.events.empty()) publish();
     callbacks.failed(error);
 }
 
-// Under the lock, so that progress() sees a whole backend or none; made and destroyed outside of it.
+// Under the lock, so that activity() sees a whole backend or none; made and destroyed outside of it.
 void Engine::Impl::expose_backend(std::unique_ptr<Backend> made) {
     const std::lock_guard lock(backend_mutex);
     backend.swap(made);
@@ -220,9 +200,11 @@ void Engine::recycle(StepEvents events) {
     impl_->queue.push(std::move(events));
 }
 
-std::uint64_t Engine::progress() const {
+EngineActivity Engine::activity() const {
     const std::lock_guard lock(impl_->backend_mutex);
-    return impl_->backend ? impl_->backend->progress().load(std::memory_order_relaxed) : 0;
+    const std::uint64_t layers =
+        impl_->backend ? impl_->backend->progress().load(std::memory_order_relaxed) : 0;
+    return {.progress = impl_->num_steps.load(std::memory_order_relaxed) + layers, .busy = impl_->busy};
 }
 
 }  // namespace solard

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "inference/backend.hpp"
+#include "inference/block_hash.hpp"
 #include "inference/request.hpp"
 #include "inference/tokenizer.hpp"
 
@@ -16,7 +17,16 @@ struct EngineOptions {
     std::int32_t max_num_seqs = 64;           // sequences of one step
     std::int32_t max_num_batched_tokens = 0;  // tokens of one step; 0 = timed at start for <= 250 ms a step
     std::size_t command_queue_capacity = 4096;
-    std::vector<TokenId> eos_token_ids;
+    std::vector<TokenId> eos_token_ids = {};
+    bool prefix_cache = true;
+    HashKey hash_key = {};                // random, of the process
+    std::int32_t speculation_tokens = 0;  // as SchedulerOptions
+};
+
+// What a watchdog wants to know: while `busy`, `progress` must grow.
+struct EngineActivity {
+    std::uint64_t progress = 0;  // steps, and layers within a step
+    bool busy = false;           // has work; false while it loads and when idle
 };
 
 struct EngineInfo {
@@ -49,8 +59,8 @@ class Engine {
     void cancel(RequestId id);
     // Hands an event vector back for reuse.
     void recycle(StepEvents events);
-    // Backend::progress(), from any thread; 0 while there is no backend.
-    std::uint64_t progress() const;
+    // From any thread.
+    EngineActivity activity() const;
 
   private:
     struct Impl;

@@ -2,66 +2,63 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <string>
 #include <utility>
+
+#include "inference/batch_builder.hpp"
+#include "inference/prompt_lookup.hpp"
 
 namespace solard {
 namespace {
 
-void require(bool condition, const Sequence& sequence, const char* what) {
-    if (condition) return;
-    throw std::logic_error("request " + std::to_string(sequence.request.id) + ": " + what);
-}
-
-// Moves what `why_ended` names an error for out of `queue` and into `on_end`; keeps the order of the rest.
-template <class Queue, class WhyEnded, class OnEnd>
-void extract(Queue& queue, WhyEnded why_ended, OnEnd on_end) {
-    auto kept = queue.begin();
-    for (auto& sequence : queue) {
-        if (const auto error = why_ended(*sequence)) {
-            on_end(std::move(sequence), *error);
-        } else {
-            std::swap(*kept++, sequence);
-        }
-    }
-    queue.erase(kept, queue.end());
-}
+constexpr std::int32_t most_drafts = 8;  // of one sequence in one step
 
 }  // namespace
 
-Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), pool_(options.num_blocks) {
+Scheduler::Scheduler(const SchedulerOptions& options)
+    : options_(options),
+      max_running_(std::min(options.max_num_seqs, options.max_num_batched_tokens)),
+      pool_(options.num_blocks),
+      shares_(max_running_, options.num_blocks) {
     if (options.max_num_seqs < 1 || options.max_num_batched_tokens < 1 || options.num_blocks < 1) {
         throw std::invalid_argument("the scheduler needs a sequence, a token and a block at least");
     }
-    const auto tokens = static_cast<std::size_t>(options_.max_num_batched_tokens);
-    const auto seqs = static_cast<std::size_t>(options_.max_num_seqs);
-    batch_.token_ids.reserve(tokens);
-    batch_.positions.reserve(tokens);
-    batch_.slot_mapping.reserve(tokens);
-    batch_.cu_seqlens_q.reserve(seqs + 1);
-    batch_.context_lens.reserve(seqs);
-    batch_.block_tables.reserve(seqs * static_cast<std::size_t>(blocks_for(options_.max_model_len)));
-    batch_.logits_rows.reserve(seqs);
-    batch_.sampling.reserve(seqs);
-    scheduled_.reserve(seqs);
-    returned_.reserve(seqs);
+    const auto seqs = static_cast<std::size_t>(max_running_);
+    reserve_batch(batch_, options.max_num_batched_tokens, max_running_, options.max_model_len);
+    for (auto* list : {&scheduled_, &victims_}) list->reserve(seqs);
+    advanced_.reserve(seqs);
     running_.reserve(seqs);
-    quarantine_.reserve(static_cast<std::size_t>(options_.num_blocks));
+    copy_sources_.reserve(seqs);
+    quarantine_.reserve(static_cast<std::size_t>(options.num_blocks));
 }
 
 void Scheduler::add(Request request) {
     const auto refusal = why_refused(request);
-    if (refusal) request.max_tokens = 0;  // reserve nothing for it
-    auto sequence = std::make_unique<Sequence>(std::move(request), arrivals_++);
+    if (refusal) {  // reserve nothing for it
+        request.max_tokens = 0;
+        if (request.num_choices > max_choices) request.num_choices = 1;
+    }
+    std::vector<SequencePtr> forks;
+    for (std::uint32_t choice = 1; choice < request.num_choices; ++choice) {
+        Request other = request;
+        other.sampling.choice = choice;
+        forks.push_back(std::make_unique<Sequence>(std::move(other), arrivals_, options_.eos_token_ids));
+    }
+    request.sampling.choice = 0;
+    auto sequence = std::make_unique<Sequence>(std::move(request), arrivals_++, options_.eos_token_ids);
+    sequence->forks = std::move(forks);
     if (refusal) {
         end(std::move(sequence), FinishReason::error, *refusal);
     } else {
-        waiting_.push_back(std::move(sequence));
+        shares_.push(std::move(sequence));
     }
 }
 
 std::optional<errc> Scheduler::why_refused(const Request& request) const {
-    if (request.prompt.empty() || request.max_tokens < 1) return errc::invalid_value;
+    const auto most_choices = std::min(static_cast<std::uint32_t>(max_running_), max_choices);
+    if (request.prompt.empty() || request.max_tokens < 1 || request.num_choices < 1 ||
+        request.num_choices > most_choices) {
+        return errc::invalid_value;
+    }
     const auto num_tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
     const std::int64_t pool_tokens = std::int64_t{pool_.num_blocks()} * kv_block_size;
     if (num_tokens > options_.max_model_len || num_tokens - 1 > pool_tokens) {
@@ -71,249 +68,263 @@ std::optional<errc> Scheduler::why_refused(const Request& request) const {
 }
 
 void Scheduler::cancel(RequestId id) {
-    if (auto sequence = take(id)) end(std::move(sequence), FinishReason::cancelled);
+    const auto is_wanted = [id](const Sequence& sequence) { return sequence.request.id == id; };
+    shares_.extract(is_wanted, expired_);
+    for (std::size_t i = running_.size(); i-- > 0;) {
+        if (is_wanted(*running_[i])) expired_.push_back(take_running(*running_[i]));
+    }
+    for (SequencePtr& sequence : expired_) end(std::move(sequence), FinishReason::cancelled);
+    expired_.clear();
 }
 
 void Scheduler::abort(errc error) {
-    for (auto& sequence : running_) end(std::move(sequence), FinishReason::error, error);
-    for (auto& sequence : waiting_) end(std::move(sequence), FinishReason::error, error);
-    running_.clear();
-    waiting_.clear();
+    std::erase(running_, nullptr);  // a step may have failed while it was being scheduled
+    while (!running_.empty()) end(take_running(*running_.back()), FinishReason::error, error);
+    shares_.extract([](const Sequence&) { return true; }, expired_);
+    for (SequencePtr& sequence : expired_) end(std::move(sequence), FinishReason::error, error);
+    expired_.clear();
 }
 
 const ForwardBatch& Scheduler::schedule(Clock::time_point now) {
     if (!scheduled_.empty()) throw std::logic_error("schedule() before complete() of the step in flight");
     reported_.clear();
     expire(now);
-    tokens_left_ = options_.max_num_batched_tokens;
-    schedule_running([](const Sequence& sequence) { return sequence.num_uncomputed_tokens() == 1; });
-    schedule_running([](const Sequence& sequence) { return sequence.num_uncomputed_tokens() > 1; });
+    begin_step();
+    schedule_decodes();
     admit();
-    fill_batch();
+    schedule_prefills();
+    schedule_drafts();
+    for (const auto& sequence : running_) {
+        if (sequence->num_scheduled_tokens > 0) scheduled_.push_back(sequence.get());
+    }
+    fill_batch(batch_, scheduled_);
     return batch_;
 }
 
 void Scheduler::expire(Clock::time_point now) {
-    const auto overdue = [now](const Sequence& sequence) -> std::optional<errc> {
-        if (now < sequence.request.request_deadline) return std::nullopt;
-        return errc::server_overloaded;
-    };
-    const auto overdue_in_queue = [&](const Sequence& sequence) -> std::optional<errc> {
+    const auto overdue = [now](const Sequence& sequence) { return now >= sequence.request.request_deadline; };
+    const auto overdue_in_queue = [now](const Sequence& sequence) {
         // A preempted sequence has left the queue once already.
-        if (sequence.num_preemptions == 0 && now >= sequence.request.queue_deadline)
-            return errc::queue_timeout;
-        return overdue(sequence);
+        return sequence.num_preemptions == 0 && now >= sequence.request.queue_deadline;
     };
-    const auto on_end = [this](SequencePtr sequence, errc error) {
-        end(std::move(sequence), FinishReason::error, error);
-    };
-    extract(running_, overdue, on_end);
-    extract(waiting_, overdue_in_queue, on_end);
-}
-
-template <class Predicate>
-void Scheduler::schedule_running(Predicate is_wanted) {
-    std::size_t next = 0;
-    while (next < running_.size()) {  // which preemption shortens from its end
-        Sequence& sequence = *running_[next++];
-        if (is_wanted(sequence)) schedule_tokens(sequence);
+    shares_.extract(overdue_in_queue, expired_);
+    for (SequencePtr& sequence : expired_) {
+        end(std::move(sequence), FinishReason::error, errc::queue_timeout);
     }
-}
-
-// Schedules as many of the sequence's uncomputed tokens as budget and blocks allow. Only for the first of
-// them is a younger sequence preempted; the youngest itself waits in place, keeping what it has computed.
-void Scheduler::schedule_tokens(Sequence& sequence) {
-    const std::int32_t wanted = std::min(sequence.num_uncomputed_tokens(), tokens_left_);
-    const auto room = [&] {
-        const auto held = static_cast<std::int32_t>(sequence.block_table.size());
-        return (held + pool_.num_free()) * kv_block_size - sequence.num_computed_tokens;
-    };
-    while (wanted > 0 && room() == 0 && running_.back().get() != &sequence) preempt_last();
-
-    sequence.num_scheduled_tokens = std::min(wanted, room());
-    tokens_left_ -= sequence.num_scheduled_tokens;
-    const auto blocks =
-        static_cast<std::size_t>(blocks_for(sequence.num_computed_tokens + sequence.num_scheduled_tokens));
-    while (sequence.block_table.size() < blocks) {
-        const auto block = pool_.allocate();
-        if (!block) throw std::logic_error("fewer KV blocks are free than the pool counts");
-        sequence.block_table.push_back(*block);
+    expired_.clear();
+    shares_.extract(overdue, expired_);
+    for (std::size_t i = running_.size(); i-- > 0;) {
+        if (overdue(*running_[i])) expired_.push_back(take_running(*running_[i]));
     }
-}
-
-void Scheduler::preempt_last() {
-    SequencePtr victim = std::move(running_.back());
-    running_.pop_back();
-    tokens_left_ += std::exchange(victim->num_scheduled_tokens, 0);
-    release_blocks(*victim);
-    victim->num_computed_tokens = 0;
-    ++victim->num_preemptions;
-    ++counters_.num_preemptions;
-    waiting_.push_front(std::move(victim));
-}
-
-// A sequence starts when all it knows fits beside what the running ones need next, or it would soon be
-// preempted.
-void Scheduler::admit() {
-    std::int32_t free_blocks = pool_.num_free();
-    for (const auto& sequence : running_) free_blocks -= blocks_ahead(*sequence);
-    while (!waiting_.empty() && tokens_left_ > 0 && std::cmp_less(running_.size(), options_.max_num_seqs) &&
-           blocks_for(waiting_.front()->num_tokens()) <= free_blocks) {
-        free_blocks -= blocks_ahead(*waiting_.front());
-        running_.push_back(std::move(waiting_.front()));
-        waiting_.pop_front();
-        schedule_tokens(*running_.back());
+    for (SequencePtr& sequence : expired_) {
+        end(std::move(sequence), FinishReason::error, errc::server_overloaded);
     }
+    expired_.clear();
 }
 
-// Blocks that the sequence will still ask for until it has computed all it knows and one block more.
-std::int32_t Scheduler::blocks_ahead(const Sequence& sequence) const {
-    const std::int32_t tokens = std::min(sequence.num_tokens() + kv_block_size, sequence.max_kv_tokens());
-    return blocks_for(tokens) - static_cast<std::int32_t>(sequence.block_table.size());
-}
-
-void Scheduler::fill_batch() {
-    batch_.clear();
-    batch_.cu_seqlens_q.push_back(0);
-    std::size_t stride = 0;
+void Scheduler::begin_step() {
+    shares_.drop_idle();
+    tokens_left_ = options_.max_num_batched_tokens;
+    for (const auto& principal : shares_.principals()) principal->num_prefill_tokens = 0;
     for (const auto& sequence : running_) {
-        if (sequence->num_scheduled_tokens == 0) continue;
-        scheduled_.push_back(sequence.get());
-        stride = std::max(stride, sequence->block_table.size());
+        if (sequence->prefilling) {
+            sequence->principal->num_prefill_tokens += sequence->num_uncomputed_tokens();
+        }
     }
-    batch_.block_table_stride = static_cast<std::int32_t>(stride);
-    for (const Sequence* sequence : scheduled_) append_to_batch(*sequence);
+    for (const auto& principal : shares_.principals()) {
+        if (principal->num_prefill_tokens == 0) principal->deficit = 0;
+    }
 }
 
-void Scheduler::append_to_batch(const Sequence& sequence) {
-    const std::int32_t end = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
-    for (std::int32_t position = sequence.num_computed_tokens; position < end; ++position) {
-        const BlockId block = sequence.block_table[static_cast<std::size_t>(position / kv_block_size)];
-        batch_.token_ids.push_back(sequence.token_ids[static_cast<std::size_t>(position)]);
-        batch_.positions.push_back(position);
-        batch_.slot_mapping.push_back(block * kv_block_size + position % kv_block_size);
+void Scheduler::schedule_decodes() {
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+        if (!running_[i] || running_[i]->prefilling) continue;
+        Sequence& sequence = *running_[i];
+        sequence.principal->deficit -= schedule_tokens(sequence, 1);
     }
-    batch_.cu_seqlens_q.push_back(batch_.num_tokens());
-    batch_.context_lens.push_back(end);
-    const auto row_end = batch_.context_lens.size() * static_cast<std::size_t>(batch_.block_table_stride);
-    batch_.block_tables.insert(batch_.block_tables.end(), sequence.block_table.begin(),
-                               sequence.block_table.end());
-    batch_.block_tables.resize(row_end, -1);
-    if (!sequence.samples()) return;
-    batch_.logits_rows.push_back(batch_.num_tokens() - 1);
-    batch_.sampling.push_back({.params = sequence.request.sampling,
-                               .position = end,
-                               .context = sequence.token_ids,
-                               .num_prompt_tokens = sequence.num_prompt_tokens});
+    std::erase(running_, nullptr);
 }
 
-std::span<Sequence* const> Scheduler::complete(const StepResults& results) {
-    returned_.clear();
+void Scheduler::schedule_prefills() {
+    while (tokens_left_ > 0) {
+        PrincipalShare* const principal = shares_.prefill_turn();
+        if (principal == nullptr) break;
+        serve_prefills(*principal);
+        if (principal->deficit <= 0 || principal->num_prefill_tokens == 0) shares_.end_prefill_turn();
+    }
+    std::erase(running_, nullptr);
+}
+
+void Scheduler::serve_prefills(PrincipalShare& principal) {
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+        Sequence* const sequence = running_[i].get();
+        if (sequence == nullptr || sequence->principal != &principal || !sequence->prefilling) continue;
+        if (principal.deficit <= 0 || tokens_left_ == 0) return;
+        const auto most = static_cast<std::int32_t>(std::min<std::int64_t>(principal.deficit, tokens_left_));
+        const std::int32_t granted = schedule_tokens(*sequence, most);
+        principal.deficit -= granted;
+        principal.num_prefill_tokens -= granted;
+    }
+    principal.num_prefill_tokens = 0;  // whoever still wants tokens finds no block: it waits in place
+}
+
+// Schedules as many of the sequence's next tokens as `most`, budget and blocks allow. Only for the first of
+// them is another sequence preempted; who may not do that waits in place, keeping what it has computed.
+std::int32_t Scheduler::schedule_tokens(Sequence& sequence, std::int32_t most) {
+    const std::int32_t wanted = std::min({sequence.num_unscheduled_tokens(), tokens_left_, most});
+    if (wanted <= 0) return 0;
+    while (room_for(sequence) == 0) {
+        Sequence* const victim = victim_for(sequence);
+        if (victim == nullptr) return 0;
+        preempt(*victim);
+    }
+    const std::int32_t granted = std::min(wanted, room_for(sequence));
+    sequence.num_scheduled_tokens += granted;
+    tokens_left_ -= granted;
+    grow_table(sequence, sequence.num_computed_tokens + sequence.num_scheduled_tokens);
+    return granted;
+}
+
+// Drafts ride where they are nearly free: in a step that only decodes and has few rows.
+void Scheduler::schedule_drafts() {
+    const auto decodes = [](const SequencePtr& sequence) {
+        return !sequence->prefilling && sequence->num_scheduled_tokens == 1;
+    };
+    const auto num_rows = static_cast<std::int32_t>(running_.size());
+    if (num_rows >= options_.speculation_tokens || !std::ranges::all_of(running_, decodes)) return;
+    std::int32_t left = std::min({options_.speculation_tokens, max_running_}) - num_rows;
+    for (const auto& sequence : running_) {
+        append_draft(*sequence, std::min({left, tokens_left_, sequence->draft_limit}));
+        left -= sequence->num_draft_tokens;
+    }
+}
+
+void Scheduler::append_draft(Sequence& sequence, std::int32_t most) {
+    // The token that follows the last draft must still be wanted.
+    const std::int32_t generated = sequence.num_tokens() - sequence.num_prompt_tokens;
+    most = std::min({most, sequence.request.max_tokens - generated - 1, room_for(sequence)});
+    if (most <= 0) return;
+    const auto draft = find_draft(sequence.token_ids, static_cast<std::size_t>(most));
+    for (const TokenId token : draft) sequence.token_ids.push_back(token);  // within what is reserved
+    sequence.num_draft_tokens = static_cast<std::int32_t>(draft.size());
+    sequence.num_scheduled_tokens += sequence.num_draft_tokens;
+    tokens_left_ -= sequence.num_draft_tokens;
+    counters_.draft_tokens += draft.size();
+    grow_table(sequence, sequence.num_computed_tokens + sequence.num_scheduled_tokens);
+}
+
+std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& results) {
+    advanced_.clear();
     if (!scheduled_.empty()) ++counters_.steps;
-    std::size_t row = 0;
     for (Sequence* sequence : scheduled_) {
         const bool samples = sequence->samples();
-        sequence->num_computed_tokens += std::exchange(sequence->num_scheduled_tokens, 0);
-        const std::size_t result_row = samples ? row++ : row;
-        if (!samples || sequence->finish != FinishReason::none) continue;
-        const SampledToken sampled = results.rows.at(result_row);
-        if (sampled.finite) {
-            sequence->token_ids.push_back(sampled.token);
-            ++counters_.generated_tokens;
-            returned_.push_back(sequence);
-        } else {
-            end(take(sequence->request.id), FinishReason::error, errc::numerical_error);
+        const std::int32_t computed = std::exchange(sequence->num_scheduled_tokens, 0);
+        sequence->copied_from = -1;
+        if (sequence->finish != FinishReason::none) continue;  // ended while the step was in flight
+        if (!samples) {
+            sequence->num_computed_tokens += computed;
+        } else if (!accept_results(*sequence, results)) {
+            end(take_running(*sequence), FinishReason::error, errc::numerical_error);
         }
     }
     scheduled_.clear();
+    copy_sources_.clear();
     for (const BlockId block : quarantine_) pool_.release(block);
     quarantine_.clear();
     for (auto& sequence : ended_) {
-        returned_.push_back(sequence.get());
+        advanced_.push_back({.sequence = sequence.get()});
         reported_.push_back(std::move(sequence));
     }
     ended_.clear();
-    return returned_;
+    return advanced_;
+}
+
+// False if the logits were not finite. Nothing of such a row reaches the prefix cache: a NaN anywhere in a
+// prompt shows in the logits of its end, so blocks are offered only once a row after them was seen finite.
+bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
+    const std::int32_t first_row = sequence.first_row;
+    if (!results.rows.at(static_cast<std::size_t>(first_row)).finite) return false;
+    const std::int32_t num_tokens = keep_confirmed_drafts(sequence, results);
+    sequence.prefilling = false;
+    sequence.num_computed_tokens = sequence.num_tokens() - 1;
+    trim_table(sequence, sequence.num_computed_tokens);
+    register_blocks(sequence);
+    advanced_.push_back({.sequence = &sequence, .num_tokens = num_tokens, .first_row = first_row});
+    start_forks(sequence, results);
+    return true;
+}
+
+// A draft stands where the token drawn from the row before it is the same: then that row's successor saw
+// exactly what it would have seen without speculation. Gives the number of new tokens.
+std::int32_t Scheduler::keep_confirmed_drafts(Sequence& sequence, const StepResults& results) {
+    const auto known = static_cast<std::size_t>(sequence.num_tokens());
+    const std::int32_t num_drafts = std::exchange(sequence.num_draft_tokens, 0);
+    std::int32_t confirmed = 0;
+    for (;; ++confirmed) {
+        const SampledToken& drawn = results.rows.at(static_cast<std::size_t>(sequence.first_row + confirmed));
+        const std::size_t place = known + static_cast<std::size_t>(confirmed);
+        if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
+        sequence.token_ids.resize(place);
+        if (!drawn.finite) break;  // the next step meets it again, in a row of its own
+        sequence.token_ids.push_back(drawn.token);
+        break;
+    }
+    counters_.accepted_draft_tokens += static_cast<std::uint64_t>(confirmed);
+    if (num_drafts > 0) {
+        sequence.draft_limit = confirmed == num_drafts ? std::min(2 * sequence.draft_limit, most_drafts)
+                                                       : std::max(confirmed, 1);
+    }
+    return static_cast<std::int32_t>(sequence.token_ids.size() - known);
+}
+
+// The prompt is computed: the other choices refer to its blocks and draw their own first tokens.
+void Scheduler::start_forks(Sequence& leader, const StepResults& results) {
+    std::int32_t row = leader.first_row;
+    auto forks = std::exchange(leader.forks, {});
+    for (SequencePtr& fork : forks) {
+        fork->token_ids.push_back(results.rows.at(static_cast<std::size_t>(++row)).token);
+        fork->principal = leader.principal;
+        fork->block_table.assign(leader.block_table.begin(), leader.block_table.end());
+        for (const BlockId block : fork->block_table) pool_.retain(block);
+        leader.principal->num_blocks += static_cast<std::int32_t>(fork->block_table.size());
+        fork->block_hashes.assign(leader.block_hashes.begin(), leader.block_hashes.end());
+        fork->num_registered_blocks = leader.num_registered_blocks;
+        fork->num_computed_tokens = leader.num_computed_tokens;
+        fork->num_cached_tokens = leader.num_cached_tokens;
+        fork->num_preemptions = leader.num_preemptions;
+        advanced_.push_back({.sequence = fork.get(), .num_tokens = 1, .first_row = row});
+        insert_running(std::move(fork));
+    }
 }
 
 void Scheduler::finish(Sequence& sequence, FinishReason reason) {
-    SequencePtr owned = take(sequence.request.id);
+    SequencePtr owned = take_running(sequence);
     if (!owned) return;
     owned->finish = reason;
-    release_blocks(*owned);
     reported_.push_back(std::move(owned));
 }
 
-Scheduler::SequencePtr Scheduler::take(RequestId id) {
-    const auto take_from = [id](auto& queue) -> SequencePtr {
-        const auto found =
-            std::find_if(queue.begin(), queue.end(), [id](const auto& s) { return s->request.id == id; });
-        if (found == queue.end()) return nullptr;
-        SequencePtr sequence = std::move(*found);
-        queue.erase(found);
-        return sequence;
-    };
-    if (auto sequence = take_from(running_)) return sequence;
-    return take_from(waiting_);
+// Takes the sequence out of those that run, with everything it held.
+SequencePtr Scheduler::take_running(const Sequence& sequence) {
+    const auto found = std::ranges::find(running_, &sequence, &SequencePtr::get);
+    if (found == running_.end()) return nullptr;
+    SequencePtr taken = std::move(*found);
+    running_.erase(found);
+    leave(*taken);
+    return taken;
+}
+
+void Scheduler::insert_running(SequencePtr sequence) {
+    const auto earlier = [](const SequencePtr& a, const SequencePtr& b) { return arrived_before(*a, *b); };
+    running_.insert(std::ranges::upper_bound(running_, sequence, earlier), std::move(sequence));
 }
 
 void Scheduler::end(SequencePtr sequence, FinishReason reason, errc error) {
+    auto forks = std::exchange(sequence->forks, {});
     sequence->finish = reason;
     sequence->error = error;
-    release_blocks(*sequence);
     ended_.push_back(std::move(sequence));
-}
-
-void Scheduler::release_blocks(Sequence& sequence) {
-    const bool in_flight = !scheduled_.empty();
-    for (const BlockId block : sequence.block_table) {
-        if (in_flight) {
-            quarantine_.push_back(block);
-        } else {
-            pool_.release(block);
-        }
-    }
-    sequence.block_table.clear();
-}
-
-EngineSnapshot Scheduler::snapshot() const {
-    EngineSnapshot snapshot = counters_;
-    snapshot.num_running = static_cast<std::int32_t>(running_.size());
-    snapshot.num_waiting = static_cast<std::int32_t>(waiting_.size());
-    snapshot.num_blocks = pool_.num_blocks();
-    snapshot.num_free_blocks = pool_.num_free();
-    return snapshot;
-}
-
-void Scheduler::check_integrity() const {
-    pool_.check_integrity();
-    std::vector<std::int32_t> references(static_cast<std::size_t>(pool_.num_blocks()));
-    for (const BlockId block : quarantine_) ++references.at(static_cast<std::size_t>(block));
-
-    const Sequence* previous = nullptr;
-    const auto check = [&](const Sequence& sequence) {
-        require(!previous || previous->arrival < sequence.arrival, sequence, "out of order");
-        require(sequence.finish == FinishReason::none, sequence, "has ended and was not removed");
-        require(sequence.num_uncomputed_tokens() > 0, sequence, "has nothing left to compute");
-        const std::int32_t known = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
-        require(static_cast<std::int32_t>(sequence.block_table.size()) == blocks_for(known), sequence,
-                "holds a wrong number of blocks");
-        for (const BlockId block : sequence.block_table) ++references.at(static_cast<std::size_t>(block));
-        previous = &sequence;
-    };
-    for (const auto& sequence : running_) check(*sequence);
-    for (const auto& sequence : waiting_) {
-        check(*sequence);
-        require(sequence->block_table.empty(), *sequence, "holds blocks while it waits");
-    }
-    for (BlockId block = 0; block < pool_.num_blocks(); ++block) {
-        if (references[static_cast<std::size_t>(block)] != pool_.num_references(block)) {
-            throw std::logic_error("KV block " + std::to_string(block) + " has a wrong reference count");
-        }
-    }
-    if (std::cmp_greater(running_.size(), std::min(options_.max_num_seqs, options_.max_num_batched_tokens))) {
-        throw std::logic_error("more sequences run than one step can serve");
-    }
+    for (SequencePtr& fork : forks) end(std::move(fork), reason, error);
 }
 
 }  // namespace solard

@@ -2,96 +2,155 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "inference/backend.hpp"
 #include "inference/block_pool.hpp"
+#include "inference/fair_share.hpp"
 #include "inference/request.hpp"
 #include "inference/sequence.hpp"
 
 namespace solard {
 
 struct SchedulerOptions {
-    std::int32_t max_num_seqs = 1;            // running at once
+    std::int32_t max_num_seqs = 1;            // running at once; also logits rows of one step
     std::int32_t max_num_batched_tokens = 1;  // of one step
     std::int32_t num_blocks = 1;
     std::int32_t max_model_len = 1;
+    std::vector<TokenId> eos_token_ids = {};
+    bool prefix_cache = true;
+    HashKey hash_key = {};  // secret of the process
+    // A step that only decodes is filled up with drafts to so many tokens; 0 = no speculation.
+    std::int32_t speculation_tokens = 0;
 };
 
 // Pure: no clock, no thread, no device. A step is schedule(), the forward pass, complete(), finish() for each
 // sequence that ended by its text; add() and cancel() may be called at any point between them.
 //
-// Policy. First come, first served. A running sequence that decodes gets its token in every step; what is
-// left of the budget goes to prompts, oldest first, so that a long prompt delays nobody by more than one
-// step. At most max_num_batched_tokens sequences run, so the budget always covers them. Where blocks run out,
-// the sequence that arrived last gives up its own and is computed again later (preemption by recompute); the
-// oldest never does, hence every step advances at least one sequence.
+// Policy of a step, in this order:
+// - A sequence that decodes gets its token. At most max_num_batched_tokens sequences run, so the budget
+// covers
+//   them all.
+// - Principals take turns to admit a waiting request, each with at most one prompt under way unless budget is
+//   left over. The first whose request finds no room keeps its turn, and nobody else is admitted from free
+//   memory until it was: so every wait is bounded. But who stays within its fair share with the request may
+//   make room for it by preemption: the youngest sequence of the principal furthest above its share.
+// - What is left of the budget goes to prompts: between principals by deficit round robin, within one oldest
+//   first. A long prompt rides in chunks and delays nobody by more than one step.
+// - What is left then may verify drafts.
+// Where a running sequence finds no block, one gives up its own and is computed again later (preemption by
+// recompute): of the principal furthest above its share the last arrived; where nobody is above, the last
+// arrived. Nobody takes from one that precedes it in that order; a sequence preempted four times yields only
+// to older ones; the oldest takes from anybody and gives to nobody, hence every step advances at least one
+// sequence.
 //
-// A request that can never fit ends with context_length_exceeded (one that asks for nothing: invalid_value),
-// one that waits beyond its queue deadline with queue_timeout, one that is not finished by its request
-// deadline with server_overloaded.
+// A request that can never fit ends with context_length_exceeded (one that asks for nothing, or for more
+// choices than can run together: invalid_value), one that waits beyond its queue deadline with queue_timeout,
+// one that is not finished by its request deadline with server_overloaded.
 class Scheduler {
   public:
     explicit Scheduler(const SchedulerOptions& options);
 
     void add(Request request);
-    // Drops the request's sequence, also from a step in flight; unknown ids are ignored.
+    // Drops the request's sequences, also from a step in flight; unknown ids are ignored.
     void cancel(RequestId id);
     // Ends everything with `error`, also what a step in flight computes; complete({}) reports it.
     void abort(errc error);
 
     // The next step's work; empty when nothing runs. Valid until the next call.
     const ForwardBatch& schedule(Clock::time_point now);
-    // Books the step that schedule() returned: appends the sampled tokens and frees what the step held.
-    // Returns every sequence with something to report, each once: those that got a token (finish == none),
-    // and those that ended since the last call (any other finish). Valid until the next schedule().
-    std::span<Sequence* const> complete(const StepResults& results);
+
+    // A sequence with something to report: `num_tokens` new ones at the end of its token_ids, the first of
+    // which came from results row `first_row`, the others from those after it; or none, and its end (finish
+    // != none).
+    struct Advance {
+        Sequence* sequence = nullptr;
+        std::int32_t num_tokens = 0;
+        std::int32_t first_row = 0;
+    };
+    // Books the step that schedule() returned and frees what it held. Returns everything to report, each
+    // sequence once; valid until the next schedule().
+    std::span<const Advance> complete(const StepResults& results);
     // Ends a sequence that complete() returned, so that its blocks are free for the next step.
     void finish(Sequence& sequence, FinishReason reason);
 
     // Is there anything to compute or to report?
-    bool has_work() const { return !running_.empty() || !waiting_.empty() || !ended_.empty(); }
+    bool has_work() const { return !running_.empty() || shares_.num_waiting() > 0 || !ended_.empty(); }
     EngineSnapshot snapshot() const;
+    // Appends where each sequence stands if that changed since the last call.
+    void append_progress(std::vector<ProgressEvent>& out);
     // Throws std::logic_error that says what is wrong.
     void check_integrity() const;
 
   private:
-    using SequencePtr = std::unique_ptr<Sequence>;
+    // What a waiting sequence needs to run.
+    struct Need {
+        std::int32_t slots = 0;
+        std::int32_t blocks = 0;         // that are free now
+        std::int32_t cached_blocks = 0;  // of its table, found in the prefix cache
+    };
 
     std::optional<errc> why_refused(const Request& request) const;
     void expire(Clock::time_point now);
-    void admit();
-    template <class Predicate>
-    void schedule_running(Predicate is_wanted);
-    void schedule_tokens(Sequence& sequence);
-    void preempt_last();
-    void fill_batch();
-    void append_to_batch(const Sequence& sequence);
+    void begin_step();
+    void schedule_decodes();
+    void schedule_prefills();
+    void serve_prefills(PrincipalShare& principal);
+    std::int32_t schedule_tokens(Sequence& sequence, std::int32_t most);
+    void schedule_drafts();
+    void append_draft(Sequence& sequence, std::int32_t most);
+    bool accept_results(Sequence& sequence, const StepResults& results);
+    std::int32_t keep_confirmed_drafts(Sequence& sequence, const StepResults& results);
+    void start_forks(Sequence& leader, const StepResults& results);
 
-    SequencePtr take(RequestId id);
-    void end(SequencePtr sequence, FinishReason reason, errc error = errc::server_error);
-    void release_blocks(Sequence& sequence);
+    // scheduler_room.cpp: who gets slots and blocks.
+    void admit();
+    bool admit_first(PrincipalShare& principal, bool only_by_preemption);
+    Need need_of(Sequence& sequence);
+    bool make_room(const Sequence& newcomer, std::int32_t slots, std::int32_t blocks);
+    void start(PrincipalShare& principal, const Need& need);
+    Sequence* victim_for(const Sequence& needy) const;
+    Sequence* victim_above_share(const Sequence& newcomer) const;
+    void preempt(Sequence& victim);
+    std::int32_t free_slots() const;
+    std::int32_t spare_blocks() const;
     std::int32_t blocks_ahead(const Sequence& sequence) const;
+    std::int32_t room_for(const Sequence& sequence) const;
+    bool writes_shared_block(const Sequence& sequence) const;
+    void grow_table(Sequence& sequence, std::int32_t num_tokens);
+    void trim_table(Sequence& sequence, std::int32_t num_tokens);
+    void name_blocks(Sequence& sequence, std::int32_t num_blocks);
+    void register_blocks(Sequence& sequence);
+    void release(BlockId block);
+    void leave(Sequence& sequence);
+
+    SequencePtr take_running(const Sequence& sequence);
+    void insert_running(SequencePtr sequence);
+    void end(SequencePtr sequence, FinishReason reason, errc error = errc::server_error);
 
     SchedulerOptions options_;
+    std::int32_t max_running_;  // slots
     BlockPool pool_;
-    std::deque<SequencePtr> waiting_;   // by arrival, all of it after running_
-    std::vector<SequencePtr> running_;  // by arrival
-    std::vector<SequencePtr> ended_;    // not yet returned by complete()
+    FairShare shares_;
+    std::vector<SequencePtr>
+        running_;                     // by arrival; preemption leaves a null while a step is being scheduled
+    std::vector<SequencePtr> ended_;  // not yet returned by complete()
     std::vector<SequencePtr> reported_;
 
     ForwardBatch batch_;
     std::vector<Sequence*> scheduled_;  // of the step in flight, in batch order
-    std::vector<Sequence*> returned_;   // by complete()
-    std::vector<BlockId> quarantine_;   // released while the step in flight may still touch them
-    std::int32_t tokens_left_ = 0;      // of this step's budget
+    std::vector<Advance> advanced_;     // returned by complete()
+    std::vector<SequencePtr> expired_;
+    std::vector<Sequence*> victims_;
+    std::vector<PrincipalShare*> round_;
+    std::vector<BlockId> quarantine_;    // released while a step may still touch them
+    std::vector<BlockId> copy_sources_;  // of this step
+    std::int32_t tokens_left_ = 0;       // of this step's budget
 
     std::uint64_t arrivals_ = 0;
-    EngineSnapshot counters_;  // steps, preemptions, tokens
+    EngineSnapshot counters_;  // what only grows
 };
 
 }  // namespace solard

@@ -40,9 +40,9 @@ class Rig {
         : scheduler({.max_num_seqs = limits.max_num_seqs,
                      .max_num_batched_tokens = limits.max_num_batched_tokens,
                      .num_blocks = limits.num_blocks,
-                     .max_model_len = limits.max_model_len}),
-          backend_(with_capacity(std::move(options), limits)),
-          end_token_(end_token) {}
+                     .max_model_len = limits.max_model_len,
+                     .eos_token_ids = {end_token}}),
+          backend_(with_capacity(std::move(options), limits)) {}
 
     void add(RequestId id, std::int32_t prompt_tokens, std::int32_t max_tokens) {
         Request request;
@@ -66,7 +66,7 @@ class Rig {
         if (in_flight) in_flight();
         scheduler.check_integrity();
         if (batch.num_tokens() > 0) backend_.collect(results_);
-        for (Sequence* sequence : scheduler.complete(results_)) report(*sequence);
+        for (const Scheduler::Advance& advance : scheduler.complete(results_)) report(advance);
         scheduler.check_integrity();
     }
 
@@ -81,6 +81,7 @@ class Rig {
     ForwardBatch batch;  // of the last step
     Clock::time_point now;
     std::map<RequestId, Outcome> outcomes;
+    std::size_t num_tokens = 0;  // of all outcomes
 
   private:
     static FakeOptions with_capacity(FakeOptions options, const Limits& limits) {
@@ -91,22 +92,26 @@ class Rig {
         return options;
     }
 
-    void report(Sequence& sequence) {
+    void report(const Scheduler::Advance& advance) {
+        Sequence& sequence = *advance.sequence;
         Outcome& outcome = outcomes[sequence.request.id];
         if (outcome.finish != FinishReason::none) throw std::runtime_error("reported after its end");
         outcome.finish = sequence.finish;
         outcome.error = sequence.error;
-        if (sequence.finish != FinishReason::none) return;
-        const TokenId token = sequence.token_ids.back();
-        outcome.tokens.push_back(token);
-        std::string text;
-        outcome.finish = sequence.apply_stop_rules("", token == end_token_, text);
-        if (outcome.finish != FinishReason::none) scheduler.finish(sequence, outcome.finish);
+        for (std::int32_t i = 0; i < advance.num_tokens && outcome.finish == FinishReason::none; ++i) {
+            ++num_tokens;
+            outcome.tokens.push_back(
+                sequence.token_ids.at(static_cast<std::size_t>(sequence.num_accepted_tokens)));
+            std::string text;
+            outcome.finish = sequence.accept_token("", text);
+        }
+        if (sequence.finish == FinishReason::none && outcome.finish != FinishReason::none) {
+            scheduler.finish(sequence, outcome.finish);
+        }
     }
 
     FakeBackend backend_;
     StepResults results_;
-    TokenId end_token_;
 };
 
 std::vector<std::int32_t> chunk_sizes(const ForwardBatch& batch) {
@@ -201,9 +206,9 @@ BOOST_AUTO_TEST_CASE(sixty_four_requests_in_a_pool_for_eight_all_finish) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 128, .num_blocks = 32, .max_model_len = 64});
     for (RequestId id = 1; id <= 64; ++id) rig.add(id, 20, 40);
     while (rig.scheduler.has_work()) {
-        const std::uint64_t before = rig.scheduler.snapshot().generated_tokens;
+        const std::size_t before = rig.num_tokens;
         rig.step();
-        BOOST_TEST((rig.scheduler.snapshot().generated_tokens > before || rig.batch.num_tokens() > 64));
+        BOOST_TEST((rig.num_tokens > before || rig.batch.num_tokens() > 64));
     }
     for (RequestId id = 1; id <= 64; ++id) {
         BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(id, 20), 40));
@@ -335,13 +340,17 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
     std::string text;
     text.reserve(4096);
     std::uint64_t before = 0;
+    int num_tokens = 0;
     for (int step = 0; step < 150; ++step) {
         if (step == 20) before = num_allocations();  // admission and the prompts are behind
         const ForwardBatch& batch = scheduler.schedule(Clock::time_point{});
         results.rows.assign(batch.logits_rows.size(), {.token = 5});
-        for (Sequence* sequence : scheduler.complete(results)) sequence->apply_stop_rules("ac", false, text);
+        for (const Scheduler::Advance& advance : scheduler.complete(results)) {
+            advance.sequence->accept_token("ac", text);
+            ++num_tokens;
+        }
     }
-    BOOST_TEST(scheduler.snapshot().generated_tokens > 4 * 130U);
+    BOOST_TEST(num_tokens > 4 * 130);
     BOOST_TEST(num_allocations() == before);
 }
 
@@ -353,201 +362,11 @@ BOOST_AUTO_TEST_CASE(abort_ends_everything_also_in_flight) {
     rig.scheduler.abort(errc::engine_unavailable);
     const auto ended = rig.scheduler.complete({});
     BOOST_TEST(ended.size() == 2U);
-    for (const Sequence* sequence : ended) {
-        BOOST_TEST((sequence->finish == FinishReason::error));
-        BOOST_TEST((sequence->error == errc::engine_unavailable));
+    for (const Scheduler::Advance& advance : ended) {
+        BOOST_TEST((advance.sequence->finish == FinishReason::error));
+        BOOST_TEST((advance.sequence->error == errc::engine_unavailable));
     }
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-// ---- Random simulation: arrivals, cancels at every phase, deadlines, poisoned rows, small pools, any
-// budget.
-
-namespace {
-
-constexpr TokenId end_token = 5;
-constexpr TokenId poison = 7;  // no row after it is finite
-
-struct Expected {
-    std::vector<TokenId> tokens;
-    FinishReason finish = FinishReason::length;
-};
-
-struct Planned {
-    Request request;
-    Expected expected;
-    std::optional<Clock::time_point> cancelled_at;
-};
-
-class Simulation {
-  public:
-    explicit Simulation(std::uint64_t seed)
-        : random_(seed), limits_(draw_limits()), rig_(limits_, fake(), end_token) {}
-
-    // A number that any difference in what happened would change.
-    std::uint64_t run() {
-        const int num_requests = between(1, 30);
-        for (int step = 0; num_submitted_ < num_requests || rig_.scheduler.has_work(); ++step) {
-            if (step > 100'000) throw std::runtime_error("no end");
-            const int arrivals = chance(0.3) ? between(0, 5) : 0;
-            for (int i = 0; i < arrivals && num_submitted_ < num_requests; ++i) submit();
-            cancel_one(0.05);
-            rig_.step([this] { cancel_one(0.05); });
-            check_step();
-            cancel_one(0.02);
-            rig_.now += milliseconds(1);
-        }
-        check_end();
-        return history_;
-    }
-
-  private:
-    int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
-    bool chance(double p) { return std::bernoulli_distribution(p)(random_); }
-
-    Limits draw_limits() {
-        Limits limits;
-        limits.num_blocks = between(4, chance(0.5) ? 8 : 40);
-        limits.max_num_batched_tokens = between(1, chance(0.5) ? 8 : 80);
-        limits.max_num_seqs = between(1, 10);
-        limits.max_model_len = std::min(limits.num_blocks * kv_block_size, 160);
-        return limits;
-    }
-
-    static FakeOptions fake() {
-        FakeOptions options;
-        options.vocab_size = 300;
-        options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
-            if (context.back() != poison) return std::nullopt;
-            return SampledToken{.token = -1, .finite = false};
-        };
-        return options;
-    }
-
-    void submit() {
-        Planned planned;
-        Request& request = planned.request;
-        request.id = static_cast<RequestId>(++num_submitted_);
-        const int longest = limits_.max_model_len - 1;
-        const int edges[] = {1, kv_block_size - 1, kv_block_size, kv_block_size + 1, longest};
-        const int length = chance(0.4) ? edges[between(0, 4)] : between(1, longest);
-        for (int i = 0; i < length; ++i) request.prompt.push_back(between(8, 299));
-        request.max_tokens = between(1, limits_.max_model_len - length);
-        request.sampling = {.seed = random_(), .choice = static_cast<std::uint32_t>(between(0, 3))};
-        if (chance(0.1)) request.queue_deadline = rig_.now + milliseconds(between(0, 60));
-        if (chance(0.1)) request.request_deadline = rig_.now + milliseconds(between(0, 120));
-        planned.expected = expect(request);
-        rig_.scheduler.add(request);
-        planned_.emplace(request.id, std::move(planned));
-    }
-
-    static Expected expect(const Request& request) {
-        Expected expected;
-        std::vector<TokenId> context = request.prompt;
-        for (std::int32_t i = 0; i < request.max_tokens; ++i) {
-            const SampledToken next = fake_next_token(context, {.params = request.sampling}, fake());
-            if (!next.finite) {
-                expected.finish = FinishReason::error;
-                break;
-            }
-            context.push_back(next.token);
-            expected.tokens.push_back(next.token);
-            if (next.token == end_token) {
-                expected.finish = FinishReason::stop;
-                break;
-            }
-        }
-        return expected;
-    }
-
-    void cancel_one(double probability) {
-        if (planned_.empty() || !chance(probability)) return;
-        const auto id = static_cast<RequestId>(between(1, num_submitted_));
-        rig_.scheduler.cancel(id);
-        if (rig_.outcomes[id].finish == FinishReason::none) planned_.at(id).cancelled_at = rig_.now;
-    }
-
-    void check_step() {
-        require(rig_.batch.num_tokens() > 0 || rig_.scheduler.snapshot().num_running == 0, 0,
-                "sequences run and none advanced");
-        for (auto& [id, outcome] : rig_.outcomes) check_request(id, outcome);
-    }
-
-    void check_request(RequestId id, const Outcome& outcome) {
-        const Planned& planned = planned_.at(id);
-        const auto& expected = planned.expected.tokens;
-        require(outcome.tokens.size() <= expected.size() &&
-                    std::equal(outcome.tokens.begin(), outcome.tokens.end(), expected.begin()),
-                id, "tokens differ from the serial reference");
-        if (outcome.finish == FinishReason::none) {
-            // A cancel is obeyed by the end of the step after it.
-            require(!planned.cancelled_at || rig_.now - *planned.cancelled_at < milliseconds(1), id,
-                    "lives on after its cancel");
-            return;
-        }
-        history_ = (history_ ^ (id * 31 + outcome.tokens.size())) * 0x100000001B3;
-        if (outcome.finish == FinishReason::cancelled) {
-            require(planned.cancelled_at.has_value(), id, "was cancelled by nobody");
-        } else if (outcome.finish == FinishReason::error && outcome.error == errc::queue_timeout) {
-            require(rig_.now >= planned.request.queue_deadline && outcome.tokens.empty(), id,
-                    "queue_timeout");
-        } else if (outcome.finish == FinishReason::error && outcome.error == errc::server_overloaded) {
-            require(rig_.now >= planned.request.request_deadline, id, "ended before its deadline");
-        } else {
-            require(outcome.finish == planned.expected.finish && outcome.tokens.size() == expected.size(), id,
-                    "ended for a wrong reason or too early");
-        }
-    }
-
-    void check_end() {
-        const EngineSnapshot snapshot = rig_.scheduler.snapshot();
-        require(snapshot.num_free_blocks == snapshot.num_blocks, 0, "blocks leaked");
-        std::uint64_t tokens = 0;
-        for (const auto& [id, planned] : planned_) {
-            require(rig_.outcomes[id].finish != FinishReason::none, id, "never ended");
-            tokens += rig_.outcomes[id].tokens.size();
-        }
-        require(tokens == snapshot.generated_tokens, 0, "generated_tokens is wrong");
-        history_ += snapshot.steps + (snapshot.num_preemptions << 32);
-    }
-
-    static void require(bool condition, RequestId id, const char* what) {
-        if (!condition) throw std::runtime_error("request " + std::to_string(id) + ": " + what);
-    }
-
-    std::mt19937_64 random_;
-    Limits limits_;
-    Rig rig_;
-    std::map<RequestId, Planned> planned_;
-    int num_submitted_ = 0;
-    std::uint64_t history_ = 0;
-};
-
-}  // namespace
-
-BOOST_AUTO_TEST_SUITE(scheduler_simulation)
-
-// Runs seeds 1 to 300, or what `-- FIRST COUNT` says.
-BOOST_AUTO_TEST_CASE(random_seeds) {
-    const auto& suite = boost::unit_test::framework::master_test_suite();
-    const std::uint64_t first = suite.argc > 2 ? std::stoull(suite.argv[1]) : 1;
-    const std::uint64_t count = suite.argc > 2 ? std::stoull(suite.argv[2]) : 300;
-    for (std::uint64_t seed = first; seed < first + count; ++seed) {
-        try {
-            Simulation(seed).run();
-        } catch (const std::exception& e) {
-            BOOST_ERROR(e.what() << "; replay: test_engine --run_test=scheduler_simulation/random_seeds -- "
-                                 << seed << " 1");
-        }
-    }
-    BOOST_TEST_CHECK(true);
-}
-
-BOOST_AUTO_TEST_CASE(a_seed_replays_exactly) {
-    for (const std::uint64_t seed : {3, 14, 159})
-        BOOST_TEST(Simulation(seed).run() == Simulation(seed).run());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

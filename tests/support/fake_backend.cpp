@@ -32,6 +32,17 @@ void check_shapes(const ForwardBatch& batch, const BackendCapacity& capacity) {
     require(batch.block_tables.size() == seqs * static_cast<std::size_t>(batch.block_table_stride),
             "size of block_tables");
     require(batch.logits_rows.size() == batch.sampling.size(), "logits_rows and sampling differ in size");
+    require(std::cmp_less_equal(batch.logits_rows.size(), capacity.max_seqs_per_step), "too many rows");
+    require(std::ranges::is_sorted(batch.logits_rows), "logits_rows");
+}
+
+void check_copies(std::span<const BlockCopy> copies) {
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+        for (std::size_t j = 0; j < copies.size(); ++j) {
+            require(copies[i].destination != copies[j].source, "a destination of a copy is a source");
+            require(i == j || copies[i].destination != copies[j].destination, "two copies to one block");
+        }
+    }
 }
 
 }  // namespace
@@ -104,17 +115,28 @@ void FakeBackend::collect(StepResults& results) {
     const ForwardBatch& batch = *std::exchange(in_flight_, nullptr);
     control_->run_step(batch.num_tokens());
     progress_.fetch_add(1, std::memory_order_relaxed);
+    copy_blocks(batch);
     store_tokens(batch);
 
     results.rows.clear();
     std::size_t sequence = 0;
     for (std::size_t row = 0; row < batch.logits_rows.size(); ++row) {
         while (batch.logits_rows[row] >= batch.cu_seqlens_q.at(sequence + 1)) ++sequence;
-        require(batch.logits_rows[row] == batch.cu_seqlens_q[sequence + 1] - 1,
-                "a row is not the last token");
-        read_context(batch, sequence);
-        require(std::cmp_equal(batch.sampling[row].position, context_.size()), "position of a sampling row");
-        results.rows.push_back(fake_next_token(context_, batch.sampling[row], options_));
+        const std::int32_t after = batch.cu_seqlens_q[sequence + 1] - 1 - batch.logits_rows[row];
+        read_context(batch, sequence, batch.context_lens[sequence] - after);
+        const SamplingRow& sampling = batch.sampling[row];
+        require(std::cmp_equal(sampling.position, context_.size()), "position of a sampling row");
+        require(sampling.context.empty() || std::ranges::equal(sampling.context, context_),
+                "the context of a sampling row is not what the blocks hold");
+        results.rows.push_back(fake_next_token(context_, sampling, options_));
+    }
+}
+
+void FakeBackend::copy_blocks(const ForwardBatch& batch) {
+    check_copies(batch.block_copies);
+    for (const BlockCopy& copy : batch.block_copies) {
+        const auto source = kv_.begin() + std::ptrdiff_t{copy.source} * kv_block_size;
+        std::copy_n(source, kv_block_size, kv_.begin() + std::ptrdiff_t{copy.destination} * kv_block_size);
     }
 }
 
@@ -131,10 +153,10 @@ void FakeBackend::store_tokens(const ForwardBatch& batch) {
     }
 }
 
-void FakeBackend::read_context(const ForwardBatch& batch, std::size_t sequence) {
+void FakeBackend::read_context(const ForwardBatch& batch, std::size_t sequence, std::int32_t length) {
     context_.clear();
     const std::size_t table = sequence * static_cast<std::size_t>(batch.block_table_stride);
-    for (std::int32_t position = 0; position < batch.context_lens[sequence]; ++position) {
+    for (std::int32_t position = 0; position < length; ++position) {
         require(position / kv_block_size < batch.block_table_stride, "a block table is too short");
         const std::int32_t block =
             batch.block_tables[table + static_cast<std::size_t>(position / kv_block_size)];

@@ -69,7 +69,8 @@ class FakeBackend final : public Backend {
 
   private:
     void store_tokens(const ForwardBatch& batch);
-    void read_context(const ForwardBatch& batch, std::size_t sequence);
+    void copy_blocks(const ForwardBatch& batch);
+    void read_context(const ForwardBatch& batch, std::size_t sequence, std::int32_t length);
 
     FakeOptions options_;
     std::shared_ptr<FakeControl> control_;

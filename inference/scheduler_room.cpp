@@ -1,0 +1,300 @@
+// Who gets slots and KV blocks: admission, preemption, block tables, the prefix cache.
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "inference/scheduler.hpp"
+
+namespace solard {
+namespace {
+
+// A sequence that was preempted so often yields only to older ones.
+constexpr std::int32_t most_preemptions = 4;
+
+bool may_yield(const Sequence& sequence, const Sequence& needy) {
+    return sequence.num_preemptions < most_preemptions || arrived_before(needy, sequence);
+}
+
+}  // namespace
+
+void Scheduler::admit() {
+    const auto principals = shares_.principals();
+    const std::size_t count = principals.size();
+    std::int64_t prefill_tokens = 0;
+    for (const auto& principal : principals) prefill_tokens += principal->num_prefill_tokens;
+
+    std::size_t begin = shares_.admission_turn();
+    bool turn_is_kept = false;  // by one that found no room
+    for (std::size_t passed = 0; passed < count && shares_.num_waiting() > 0;) {
+        const std::size_t index = (begin + passed) % count;
+        PrincipalShare& principal = *principals[index];
+        const bool wants = !principal.waiting.empty() && tokens_left_ > 0 &&
+                           (principal.num_prefill_tokens == 0 || prefill_tokens < tokens_left_);
+        const std::int32_t before = principal.num_prefill_tokens;
+        if (!wants) {
+            ++passed;
+        } else if (!admit_first(principal, turn_is_kept)) {
+            if (!turn_is_kept) shares_.set_admission_turn(index);
+            turn_is_kept = true;
+            ++passed;
+        } else {
+            prefill_tokens += principal.num_prefill_tokens - before;
+            if (turn_is_kept) continue;
+            begin = index + 1;
+            passed = 0;
+            shares_.set_admission_turn(begin);
+        }
+    }
+}
+
+// The first waiting request of the principal starts, if there is room or its fair share entitles it to some.
+// `only_by_preemption`: free memory is kept for somebody else.
+bool Scheduler::admit_first(PrincipalShare& principal, bool only_by_preemption) {
+    Sequence& first = *principal.waiting.front();
+    const std::int32_t whole = blocks_for(first.num_tokens()) + first.num_slots() - 1;
+    const bool is_entitled = shares_.excess(principal, first.num_slots(), whole) <= 0;
+    if (only_by_preemption && !is_entitled) return false;
+    const Need need = need_of(first);
+    const std::int32_t slots = only_by_preemption ? 0 : free_slots();
+    const std::int32_t blocks = only_by_preemption ? 0 : spare_blocks();
+    // Alone, a sequence gets whatever it may still need by and by.
+    const bool fits = (need.slots <= slots && need.blocks <= blocks) ||
+                      (running_.empty() && blocks_for(first.num_tokens()) <= pool_.num_free());
+    if (!fits && !(is_entitled && make_room(first, need.slots - slots, need.blocks - blocks))) return false;
+    start(principal, need);
+    return true;
+}
+
+Scheduler::Need Scheduler::need_of(Sequence& sequence) {
+    Need need{.slots = sequence.num_slots(), .blocks = blocks_for(sequence.num_tokens())};
+    need.blocks += need.slots - 1;  // each other choice copies or adds a block
+    if (!options_.prefix_cache) return need;
+    // The last known token is always computed: its logits are wanted.
+    const std::int32_t most = (sequence.num_tokens() - 1) / kv_block_size;
+    name_blocks(sequence, most);
+    for (; need.cached_blocks < most; ++need.cached_blocks) {
+        const auto block = pool_.find(sequence.block_hashes[static_cast<std::size_t>(need.cached_blocks)]);
+        if (!block) break;
+        if (pool_.num_references(*block) > 0) --need.blocks;
+    }
+    return need;
+}
+
+void Scheduler::start(PrincipalShare& principal, const Need& need) {
+    SequencePtr sequence = shares_.pop(principal);
+    for (std::int32_t i = 0; i < need.cached_blocks; ++i) {
+        const BlockId block = pool_.find(sequence->block_hashes[static_cast<std::size_t>(i)]).value();
+        pool_.retain(block);
+        sequence->block_table.push_back(block);
+    }
+    sequence->num_registered_blocks = need.cached_blocks;
+    sequence->num_computed_tokens = need.cached_blocks * kv_block_size;
+    sequence->prefilling = true;
+    if (sequence->num_preemptions == 0) {
+        sequence->num_cached_tokens = sequence->num_computed_tokens;
+        if (options_.prefix_cache) {
+            counters_.prefix_cache_queries += static_cast<std::uint64_t>(sequence->num_prompt_tokens);
+            counters_.prefix_cache_hits += static_cast<std::uint64_t>(sequence->num_cached_tokens);
+        }
+    }
+    principal.num_slots += sequence->num_slots();
+    principal.num_blocks += need.cached_blocks;
+    principal.num_prefill_tokens += sequence->num_uncomputed_tokens();
+    insert_running(std::move(sequence));
+}
+
+// Preempts until so much more is free; does nothing and gives false if that cannot be reached.
+bool Scheduler::make_room(const Sequence& newcomer, std::int32_t slots, std::int32_t blocks) {
+    victims_.clear();
+    while (slots > 0 || blocks > 0) {
+        Sequence* const victim = victim_above_share(newcomer);
+        if (victim == nullptr) break;
+        victims_.push_back(victim);
+        slots -= victim->num_slots();
+        blocks -= blocks_ahead(*victim);
+        for (const BlockId block : victim->block_table) blocks -= pool_.num_references(block) == 1 ? 1 : 0;
+        // As if it had left already, so that the next one comes from whoever is furthest above then.
+        victim->principal->num_slots -= victim->num_slots();
+        victim->principal->num_blocks -= static_cast<std::int32_t>(victim->block_table.size());
+    }
+    for (Sequence* victim : victims_) {
+        victim->principal->num_slots += victim->num_slots();
+        victim->principal->num_blocks += static_cast<std::int32_t>(victim->block_table.size());
+    }
+    if (slots > 0 || blocks > 0) return false;
+    for (Sequence* victim : victims_) preempt(*victim);
+    std::erase(running_, nullptr);
+    return true;
+}
+
+// The youngest sequence of the principal furthest above its fair share; nullptr if nobody is above.
+Sequence* Scheduler::victim_above_share(const Sequence& newcomer) const {
+    Sequence* victim = nullptr;
+    std::int64_t furthest = 0;
+    for (std::size_t i = 1; i < running_.size(); ++i) {  // never the oldest
+        Sequence& candidate = *running_[i];
+        const std::int64_t excess = shares_.excess(*candidate.principal);
+        if (excess <= 0 || excess < furthest || !may_yield(candidate, newcomer)) continue;
+        if (std::ranges::find(victims_, &candidate) != victims_.end()) continue;
+        furthest = excess;
+        victim = &candidate;
+    }
+    return victim;
+}
+
+// Who gives up its blocks for a running sequence that needs one. The order is total: by how far the principal
+// is above its share, then by arrival.
+Sequence* Scheduler::victim_for(const Sequence& needy) const {
+    const auto rank = [this](const Sequence& sequence) {
+        const std::int64_t excess = std::max<std::int64_t>(shares_.excess(*sequence.principal), 0);
+        return std::tuple(excess, sequence.arrival, sequence.choice());
+    };
+    const auto oldest = std::ranges::find_if(running_, [](const auto& s) { return s != nullptr; });
+    const bool takes_from_anybody = oldest->get() == &needy;
+    const auto needy_rank = rank(needy);
+    Sequence* victim = nullptr;
+    for (auto it = oldest + 1; it < running_.end(); ++it) {
+        Sequence* const candidate = it->get();
+        if (candidate == nullptr || candidate == &needy || !may_yield(*candidate, needy)) continue;
+        if (!takes_from_anybody && rank(*candidate) < needy_rank) continue;
+        if (victim == nullptr || rank(*victim) < rank(*candidate)) victim = candidate;
+    }
+    return victim;
+}
+
+// Back among the waiting, to be computed again. Leaves a null among the running.
+void Scheduler::preempt(Sequence& victim) {
+    const auto found = std::ranges::find(running_, &victim, &SequencePtr::get);
+    SequencePtr preempted = std::move(*found);
+    tokens_left_ += victim.num_scheduled_tokens;
+    PrincipalShare& principal = *victim.principal;
+    principal.deficit += victim.num_scheduled_tokens;
+    if (victim.prefilling) {
+        principal.num_prefill_tokens =
+            std::max(principal.num_prefill_tokens - victim.num_unscheduled_tokens(), 0);
+    }
+    leave(victim);
+    victim.num_scheduled_tokens = 0;
+    victim.num_computed_tokens = 0;
+    victim.num_registered_blocks = 0;
+    victim.prefilling = false;
+    ++victim.num_preemptions;
+    ++counters_.num_preemptions;
+    shares_.push(std::move(preempted));
+}
+
+std::int32_t Scheduler::free_slots() const {
+    std::int32_t slots = max_running_;
+    for (const auto& principal : shares_.principals()) slots -= principal->num_slots;
+    return slots;
+}
+
+// Free blocks that no running sequence will need next.
+std::int32_t Scheduler::spare_blocks() const {
+    std::int32_t spare = pool_.num_free();
+    for (const auto& sequence : running_) spare -= blocks_ahead(*sequence);
+    return spare;
+}
+
+// Blocks that the sequence and its other choices will still ask for until all they know is computed, and one
+// block more. Who is admitted into less would soon be preempted.
+std::int32_t Scheduler::blocks_ahead(const Sequence& sequence) const {
+    const std::int32_t tokens = std::min(sequence.num_tokens() + kv_block_size, sequence.max_kv_tokens());
+    const std::int32_t each = blocks_for(tokens);
+    const std::int32_t shared = sequence.num_tokens() / kv_block_size;
+    return each - static_cast<std::int32_t>(sequence.block_table.size()) +
+           (sequence.num_slots() - 1) * std::max(each - shared, 0);
+}
+
+// Tokens for which blocks are held or free.
+std::int32_t Scheduler::room_for(const Sequence& sequence) const {
+    const auto held = static_cast<std::int32_t>(sequence.block_table.size());
+    std::int32_t free = pool_.num_free();
+    if (writes_shared_block(sequence) && --free < 0) return 0;
+    return (held + free) * kv_block_size - sequence.num_computed_tokens - sequence.num_scheduled_tokens;
+}
+
+// Would the next token go into a block that others refer to as well?
+bool Scheduler::writes_shared_block(const Sequence& sequence) const {
+    const std::int32_t next = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
+    if (next % kv_block_size == 0 || sequence.num_scheduled_tokens > 0) return false;
+    const BlockId block = sequence.block_table[static_cast<std::size_t>(next / kv_block_size)];
+    return pool_.num_references(block) > 1;
+}
+
+// Allocates up to `num_tokens` tokens, and first a copy of a shared block that the step writes to.
+void Scheduler::grow_table(Sequence& sequence, std::int32_t num_tokens) {
+    const auto allocate = [this] {
+        const auto block = pool_.allocate();
+        if (!block) throw std::logic_error("fewer KV blocks are free than the pool counts");
+        return *block;
+    };
+    const std::int32_t next = sequence.num_computed_tokens;
+    if (sequence.copied_from < 0 && next % kv_block_size != 0) {
+        BlockId& written = sequence.block_table[static_cast<std::size_t>(next / kv_block_size)];
+        if (pool_.num_references(written) > 1) {
+            sequence.copied_from = std::exchange(written, allocate());
+            pool_.release(sequence.copied_from);
+            copy_sources_.push_back(sequence.copied_from);
+        }
+    }
+    while (std::cmp_less(sequence.block_table.size(), blocks_for(num_tokens))) {
+        sequence.block_table.push_back(allocate());
+        ++sequence.principal->num_blocks;
+    }
+}
+
+// Gives back the blocks beyond `num_tokens` tokens: those of drafts that were wrong.
+void Scheduler::trim_table(Sequence& sequence, std::int32_t num_tokens) {
+    while (std::cmp_greater(sequence.block_table.size(), blocks_for(num_tokens))) {
+        release(sequence.block_table.back());
+        sequence.block_table.pop_back();
+        --sequence.principal->num_blocks;
+    }
+}
+
+// Hashes of the first `num_blocks` whole blocks of what is known.
+void Scheduler::name_blocks(Sequence& sequence, std::int32_t num_blocks) {
+    auto& hashes = sequence.block_hashes;
+    while (std::cmp_less(hashes.size(), num_blocks)) {
+        const BlockHash parent =
+            hashes.empty() ? root_hash(options_.hash_key, sequence.request.cache_salt) : hashes.back();
+        const auto tokens =
+            std::span(sequence.token_ids).subspan(hashes.size() * kv_block_size, kv_block_size);
+        hashes.push_back(chained_hash(options_.hash_key, parent, tokens));
+    }
+}
+
+void Scheduler::register_blocks(Sequence& sequence) {
+    if (!options_.prefix_cache) return;
+    const std::int32_t whole = sequence.num_computed_tokens / kv_block_size;
+    name_blocks(sequence, whole);
+    for (std::int32_t& i = sequence.num_registered_blocks; i < whole; ++i) {
+        const auto index = static_cast<std::size_t>(i);
+        pool_.register_content(sequence.block_table[index], sequence.block_hashes[index]);
+    }
+}
+
+// A block that the step in flight may still touch, or that this step copies from, is free only once the step
+// was collected: a destination of a copy must not be a source as well.
+void Scheduler::release(BlockId block) {
+    if (!scheduled_.empty() || std::ranges::find(copy_sources_, block) != copy_sources_.end()) {
+        quarantine_.push_back(block);
+    } else {
+        pool_.release(block);
+    }
+}
+
+// The sequence holds nothing any more. From the end, so that the beginnings of prompts are cached longest.
+void Scheduler::leave(Sequence& sequence) {
+    PrincipalShare& principal = *sequence.principal;
+    principal.num_slots -= sequence.num_slots();
+    principal.num_blocks -= static_cast<std::int32_t>(sequence.block_table.size());
+    for (auto block = sequence.block_table.rbegin(); block != sequence.block_table.rend(); ++block) {
+        release(*block);
+    }
+    sequence.block_table.clear();
+    sequence.copied_from = -1;
+}
+
+}  // namespace solard

@@ -1,0 +1,74 @@
+#include "tests/simulation/reference.hpp"
+
+#include <algorithm>
+
+#include "inference/detokenizer.hpp"
+
+namespace solard {
+namespace {
+
+// The first place at which some stop string is complete; of several that end there, the longest.
+struct Match {
+    std::size_t begin = std::string::npos;
+    std::size_t end = std::string::npos;
+    std::int32_t index = -1;
+};
+
+Match first_match(const std::string& text, const std::vector<std::string>& stops) {
+    Match best;
+    for (std::size_t i = 0; i < stops.size(); ++i) {
+        const std::size_t begin = text.find(stops[i]);
+        if (begin == std::string::npos) continue;
+        const std::size_t end = begin + stops[i].size();
+        if (end < best.end || (end == best.end && begin < best.begin)) {
+            best = {begin, end, static_cast<std::int32_t>(i)};
+        }
+    }
+    return best;
+}
+
+bool contains(const std::vector<TokenId>& tokens, TokenId token) {
+    return std::ranges::find(tokens, token) != tokens.end();
+}
+
+}  // namespace
+
+Expected expected_output(const Request& request, std::uint32_t choice, const FakeOptions& model,
+                         const Tokenizer& tokenizer, const std::vector<TokenId>& eos_token_ids) {
+    Expected expected;
+    SamplingRow row{.params = request.sampling};
+    row.params.choice = choice;
+    std::vector<TokenId> context = request.prompt;
+    Detokenizer detokenizer;
+    std::string watched;  // the text in which stop strings count
+    for (std::int32_t count = 1; count <= request.max_tokens; ++count) {
+        const SampledToken next = fake_next_token(context, row, model);
+        if (!next.finite) {
+            expected.finish = FinishReason::error;
+            break;
+        }
+        context.push_back(next.token);
+        expected.tokens.push_back(next.token);
+        const bool is_eos = !request.ignore_eos && contains(eos_token_ids, next.token);
+        const bool is_stop_token = contains(request.stop_token_ids, next.token);
+        if (count > request.min_tokens && (is_eos || is_stop_token)) {
+            if (!is_eos) expected.matched_stop_token = next.token;
+            expected.finish = FinishReason::stop;
+            break;
+        }
+        std::string& text = count < request.min_tokens ? expected.text : watched;
+        detokenizer.append(tokenizer.bytes_of(next.token), text);
+        if (const Match match = first_match(watched, request.stop); match.index >= 0) {
+            watched.resize(match.begin);
+            expected.matched_stop = match.index;
+            expected.finish = FinishReason::stop;
+            break;
+        }
+    }
+    // An error tells nothing of what was held back.
+    if (expected.finish != FinishReason::error && expected.matched_stop < 0) detokenizer.flush(watched);
+    expected.text += watched;
+    return expected;
+}
+
+}  // namespace solard

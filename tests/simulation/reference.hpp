@@ -1,0 +1,26 @@
+// What a request must give, computed alone and in the plainest way: the oracle of the simulation.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "inference/request.hpp"
+#include "inference/tokenizer.hpp"
+#include "tests/support/fake_backend.hpp"
+
+namespace solard {
+
+struct Expected {
+    std::vector<TokenId> tokens;
+    std::string text;
+    FinishReason finish = FinishReason::length;
+    std::int32_t matched_stop = -1;
+    TokenId matched_stop_token = -1;
+};
+
+// `choice` of the request on an otherwise idle engine: no batches, no blocks, no cache, no drafts.
+Expected expected_output(const Request& request, std::uint32_t choice, const FakeOptions& model,
+                         const Tokenizer& tokenizer, const std::vector<TokenId>& eos_token_ids);
+
+}  // namespace solard

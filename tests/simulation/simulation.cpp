@@ -1,0 +1,454 @@
+#include "tests/simulation/simulation.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "inference/engine_core.hpp"
+#include "tests/simulation/reference.hpp"
+
+namespace solard {
+namespace {
+
+using std::chrono::milliseconds;
+using Phase = ProgressEvent::Phase;
+
+constexpr TokenId end_token = 2;
+constexpr TokenId poison = 7;  // no row after it is finite
+constexpr TokenId parrot = 9;  // a prompt that begins with it is answered by repetition, mostly
+constexpr TokenId first_word = 20;
+constexpr TokenId vocab_size = 2048;
+
+const Tokenizer& tokenizer() {
+    static const Tokenizer loaded =
+        Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", vocab_size).value();
+    return loaded;
+}
+
+// Forwards to a FakeBackend; shows the batch to the simulation while the step is in flight.
+class WatchedBackend final : public Backend {
+  public:
+    WatchedBackend(FakeOptions options, std::shared_ptr<FakeControl> control)
+        : fake_(std::move(options), std::move(control)) {}
+
+    BackendCapacity capacity() const override { return fake_.capacity(); }
+    std::string description() const override { return fake_.description(); }
+    void submit(const ForwardBatch& batch) override {
+        fake_.submit(batch);
+        batch_ = &batch;
+    }
+    void collect(StepResults& results) override {
+        in_flight(*batch_);
+        fake_.collect(results);
+    }
+
+    std::function<void(const ForwardBatch&)> in_flight;
+
+  private:
+    FakeBackend fake_;
+    const ForwardBatch* batch_ = nullptr;
+};
+
+struct Machine {
+    SchedulerOptions options;
+    int num_principals = 1;
+    int num_salts = 1;
+    std::optional<std::uint64_t> fails_at_step;
+};
+
+// One choice of one request, as the outside sees it.
+struct Choice {
+    Expected expected;
+    std::vector<TokenId> tokens = {};
+    std::string text = {};
+    FinishReason finish = FinishReason::none;
+    errc error = errc::server_error;
+};
+
+struct Tracked {
+    Request request;
+    std::vector<Choice> choices;
+    std::optional<std::uint64_t> cancelled_in;  // step
+    bool was_admitted = false;
+    std::size_t own_started = 0;      // of its principal, while it waited
+    std::size_t others_admitted = 0;  // of other principals, while it waited
+
+    bool ended() const {
+        return std::ranges::all_of(choices, [](const Choice& c) { return c.finish != FinishReason::none; });
+    }
+};
+
+class Simulation {
+  public:
+    explicit Simulation(std::uint64_t seed)
+        : random_(seed),
+          machine_(draw_machine()),
+          model_(draw_model()),
+          control_(std::make_shared<FakeControl>()),
+          backend_(model_, control_),
+          core_(backend_, tokenizer(), machine_.options, [this] { return now_; }) {
+        backend_.in_flight = [this](const ForwardBatch& batch) { check_batch(batch); };
+        if (machine_.fails_at_step) control_->fail_at_step(*machine_.fails_at_step);
+        for (int i = 0; i < 3; ++i) stems_.push_back(draw_tokens(machine_.options.max_model_len));
+    }
+
+    SimulationResult run() {
+        const int num_requests = between(1, 30);
+        bool failed = false;
+        while (!failed && (std::cmp_less(tracked_.size(), num_requests) || core_.has_work())) {
+            require(++step_ < 50'000, 0, "the engine does not come to an end");
+            const int arrivals = chance(0.3) ? between(0, 5) : 0;
+            for (int i = 0; i < arrivals && std::cmp_less(tracked_.size(), num_requests); ++i) submit();
+            cancel_one(0.05);
+            failed = core_.has_work() && !step();
+            cancel_one(0.02);
+            now_ += milliseconds(1);
+        }
+        check_end();
+        return result_;
+    }
+
+  private:
+    int between(int low, int high) {
+        // Not std::uniform_int_distribution: libraries differ in it, a seed must not.
+        return low + static_cast<int>(random_() % static_cast<std::uint64_t>(high - low + 1));
+    }
+    bool chance(double p) { return static_cast<double>(random_() >> 11) * 0x1p-53 < p; }
+
+    Machine draw_machine() {
+        Machine machine;
+        SchedulerOptions& options = machine.options;
+        options.num_blocks = chance(0.05) ? between(1024, 4096) : between(4, chance(0.5) ? 8 : 40);
+        options.max_num_batched_tokens = between(1, chance(0.5) ? 8 : 200);
+        options.max_num_seqs = between(1, 10);
+        options.max_model_len = std::min(options.num_blocks * kv_block_size, 160);
+        options.eos_token_ids = {end_token};
+        options.prefix_cache = chance(0.75);
+        options.hash_key = {random_(), random_()};
+        if (chance(0.5)) options.speculation_tokens = between(1, 16);
+        machine.num_principals = between(1, 5);
+        machine.num_salts = between(1, 2);
+        if (chance(0.05)) machine.fails_at_step = static_cast<std::uint64_t>(between(1, 100));
+        return machine;
+    }
+
+    FakeOptions draw_model() {
+        FakeOptions model;
+        model.first_token = first_word;
+        model.vocab_size = vocab_size;
+        model.capacity = {.num_blocks = machine_.options.num_blocks,
+                          .max_tokens_per_step = machine_.options.max_num_batched_tokens,
+                          .max_seqs_per_step = machine_.options.max_num_seqs,
+                          .max_model_len = machine_.options.max_model_len};
+        model.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
+            if (context.back() == poison) return SampledToken{.token = -1, .finite = false};
+            std::uint64_t hash = 0xcbf29ce484222325;
+            for (const TokenId token : context) {
+                hash = (hash ^ static_cast<std::uint64_t>(token)) * 0x100000001b3;
+            }
+            hash ^= hash >> 29;
+            if (hash % 40 == 0) return SampledToken{.token = end_token};
+            if (hash % 300 == 1) return SampledToken{.token = poison};
+            if (context.front() == parrot && context.size() > 5 && hash % 8 != 0) {
+                return SampledToken{.token = context[context.size() - 5]};
+            }
+            return std::nullopt;
+        };
+        return model;
+    }
+
+    std::vector<TokenId> draw_tokens(int count) {
+        std::vector<TokenId> tokens;
+        for (int i = 0; i < count; ++i) tokens.push_back(between(first_word, vocab_size - 1));
+        return tokens;
+    }
+
+    // Often the beginning of a text that others begin with, too.
+    std::vector<TokenId> draw_prompt() {
+        const int longest = machine_.options.max_model_len - 1;
+        const int edges[] = {1, kv_block_size - 1, kv_block_size, kv_block_size + 1, longest};
+        const int length = std::min(chance(0.4) ? edges[between(0, 4)] : between(1, longest), longest);
+        std::vector<TokenId> prompt = draw_tokens(length);
+        if (chance(0.6)) {
+            const auto& stem = stems_[static_cast<std::size_t>(between(0, 2))];
+            std::copy_n(stem.begin(), between(0, length), prompt.begin());
+        }
+        if (chance(0.3)) prompt.front() = parrot;
+        return prompt;
+    }
+
+    void submit() {
+        Request request;
+        request.id = next_id_++;
+        request.prompt = draw_prompt();
+        const int room = machine_.options.max_model_len - static_cast<int>(request.prompt.size());
+        request.max_tokens = between(1, room);
+        const std::int32_t slots =
+            std::min(machine_.options.max_num_seqs, machine_.options.max_num_batched_tokens);
+        if (chance(0.2)) request.num_choices = static_cast<std::uint32_t>(between(1, std::min(slots, 8)));
+        request.sampling = {.seed = random_(), .choice = 0};
+        if (chance(0.2)) request.min_tokens = between(0, request.max_tokens);
+        request.ignore_eos = chance(0.2);
+        if (chance(0.2)) request.stop_token_ids = draw_tokens(40);
+        for (int i = chance(0.3) ? between(1, 3) : 0; i > 0; --i) request.stop.push_back(draw_stop());
+        request.principal = {.id = static_cast<std::uint64_t>(between(1, machine_.num_principals))};
+        request.principal.weight = 1 + static_cast<std::int32_t>(request.principal.id % 3);
+        if (chance(0.2)) request.priority = between(-1, 1);
+        request.cache_salt = static_cast<std::uint64_t>(between(1, machine_.num_salts));
+        if (chance(0.1)) request.queue_deadline = now_ + milliseconds(between(0, 60));
+        if (chance(0.1)) request.request_deadline = now_ + milliseconds(between(0, 120));
+        track(request);
+        core_.submit(std::move(request));
+    }
+
+    // One or two letters: text is made of 2,000 pieces, so that such a string does occur.
+    std::string draw_stop() {
+        std::string stop;
+        for (int i = between(1, 2); i > 0; --i) stop += static_cast<char>(between('a', 'z'));
+        return stop;
+    }
+
+    void track(const Request& request) {
+        Tracked tracked;
+        tracked.request = request;
+        for (std::uint32_t choice = 0; choice < request.num_choices; ++choice) {
+            tracked.choices.push_back({.expected = expected_output(request, choice, model_, tokenizer(),
+                                                                   machine_.options.eos_token_ids)});
+        }
+        result_.requests += 1;
+        result_.forks += request.num_choices - 1;
+        tracked_.emplace(request.id, std::move(tracked));
+    }
+
+    // Must `a`, which came first, be admitted before `b`?
+    static bool is_before(const Request& a, const Request& b) {
+        return a.principal.id == b.principal.id && a.priority <= b.priority;
+    }
+
+    void cancel_one(double probability) {
+        if (tracked_.empty() || !chance(probability)) return;
+        const auto id = static_cast<RequestId>(between(1, static_cast<int>(tracked_.size())));
+        core_.cancel(id);
+        Tracked& tracked = tracked_.at(id);
+        if (!tracked.ended() && !tracked.cancelled_in) tracked.cancelled_in = step_;
+    }
+
+    // While the step is in flight.
+    void check_batch(const ForwardBatch& batch) {
+        require(batch.num_tokens() <= machine_.options.max_num_batched_tokens, 0, "a step beyond its budget");
+        core_.check_integrity();
+        cancel_one(0.05);
+        core_.check_integrity();
+    }
+
+    // False once the backend failed, which ends everything.
+    bool step() {
+        StepEvents events;
+        try {
+            core_.step(events);
+        } catch (const std::runtime_error& e) {
+            if (!machine_.fails_at_step || control_->steps() != *machine_.fails_at_step) throw;
+            core_.abort(errc::engine_unavailable, events);
+            record(events);
+            return false;
+        }
+        record(events);
+        core_.check_integrity();
+        for (const auto& [id, tracked] : tracked_) {
+            require(!tracked.cancelled_in || tracked.ended() || *tracked.cancelled_in == step_, id,
+                    "lives on a step after its cancel");
+        }
+        return true;
+    }
+
+    void record(const StepEvents& events) {
+        // While a prompt of its principal is under way, a request waits for its own kind.
+        std::set<std::uint64_t> prefilling;
+        for (const auto& [sequence, phase] : phases_) {
+            const Tracked& tracked = tracked_.at(sequence.first);
+            if (phase == Phase::prefill && !tracked.ended()) prefilling.insert(tracked.request.principal.id);
+        }
+        std::set<RequestId> started;
+        for (const ProgressEvent& progress : events.progress) {
+            auto& phase = phases_[{progress.id, progress.choice}];
+            const bool waited = phase == Phase::queued || phase == Phase::preempted;
+            const bool runs = progress.phase == Phase::prefill || progress.phase == Phase::decoding;
+            // Also one that was admitted and preempted in the same step has had its turn.
+            const bool had_turn = phase == Phase::queued && progress.phase == Phase::preempted;
+            phase = progress.phase;
+            if ((waited && runs) || had_turn) started.insert(progress.id);
+            mix(progress.id * 4 + static_cast<std::uint64_t>(progress.phase));
+            mix(static_cast<std::uint64_t>(progress.done));
+        }
+        for (const StepEvent& event : events.events) {
+            // One that starts and ends in the same step publishes no progress; how far it came is not known.
+            const auto phase = phases_.find({event.id, event.choice});
+            const bool waited = phase == phases_.end()
+                                    ? event.choice == 0
+                                    : phase->second == Phase::queued || phase->second == Phase::preempted;
+            const bool has_run = event.num_tokens > 0 || event.finish != FinishReason::none;
+            if (has_run && waited) started.insert(event.id);
+            record_event(events, event, tracked_.at(event.id));
+        }
+        const EngineSnapshot& snapshot = events.snapshot;
+        note_starts(started, prefilling, snapshot.num_preemptions > result_.preemptions);
+        require(snapshot.generated_tokens == num_tokens_, 0, "generated_tokens is not what was published");
+        require(snapshot.num_free_blocks <= snapshot.num_blocks, 0, "more blocks are free than exist");
+        result_.steps = snapshot.steps;
+        result_.preemptions = snapshot.num_preemptions;
+        result_.accepted_drafts = snapshot.accepted_draft_tokens;
+    }
+
+    // `started`: sequences that began to run in this step, for the first time or again after a preemption.
+    void note_starts(const std::set<RequestId>& started, const std::set<std::uint64_t>& prefilling,
+                     bool preempted) {
+        std::vector<RequestId> admitted;
+        for (const RequestId id : started) {
+            Tracked& tracked = tracked_.at(id);
+            const bool ran = !tracked.ended() || !tracked.choices.front().tokens.empty();
+            if (ran && !std::exchange(tracked.was_admitted, true)) admitted.push_back(id);
+        }
+        for (auto& [id, waiting] : tracked_) {
+            if (waiting.was_admitted || waiting.ended()) continue;
+            const std::uint64_t principal = waiting.request.principal.id;
+            // Who preempts for its fair share comes out of turn.
+            const bool is_its_turn = !prefilling.contains(principal) && !preempted;
+            for (const RequestId other : admitted) {
+                const Request& request = tracked_.at(other).request;
+                require(id > other || !is_before(waiting.request, request), other,
+                        "overtook an older request of its principal");
+                if (is_its_turn && request.principal.id != principal) ++waiting.others_admitted;
+            }
+            for (const RequestId other : started) {
+                if (tracked_.at(other).request.principal.id == principal) ++waiting.own_started;
+            }
+        }
+        for (const RequestId id : admitted) {
+            const Tracked& request = tracked_.at(id);
+            const auto turns =
+                (request.own_started + 1) * static_cast<std::size_t>(machine_.num_principals - 1);
+            require(request.others_admitted <= 2 * turns, id, "waited for too many others");
+        }
+    }
+
+    void record_event(const StepEvents& events, const StepEvent& event, Tracked& tracked) {
+        const RequestId id = event.id;
+        Choice& choice = tracked.choices.at(event.choice);
+        require(choice.finish == FinishReason::none, id, "an event after the last one");
+        const Expected& expected = choice.expected;
+        const auto tokens = events.tokens_of(event);
+        choice.tokens.insert(choice.tokens.end(), tokens.begin(), tokens.end());
+        choice.text += events.text_of(event);
+        choice.finish = event.finish;
+        choice.error = event.error;
+        num_tokens_ += event.num_tokens;
+        require(choice.tokens.size() <= expected.tokens.size() &&
+                    std::equal(choice.tokens.begin(), choice.tokens.end(), expected.tokens.begin()),
+                id, "tokens differ from the serial reference");
+        require(expected.text.starts_with(choice.text), id, "text differs from the serial reference");
+        if (event.num_cached_tokens >= 0) check_cached(tracked, event.num_cached_tokens);
+        mix(id * 31 + choice.tokens.size());
+        mix(static_cast<std::uint64_t>(event.finish));
+        if (event.finish != FinishReason::none) check_finish(tracked, choice, event);
+    }
+
+    // Cached is only what an earlier request of the same salt said, in whole blocks.
+    void check_cached(const Tracked& tracked, std::int32_t cached) {
+        const auto& prompt = tracked.request.prompt;
+        std::size_t longest = 0;
+        for (const auto& [id, other] : tracked_) {
+            if (&other == &tracked || other.request.cache_salt != tracked.request.cache_salt) continue;
+            for (const Choice& choice : other.choices) {
+                std::vector<TokenId> text = other.request.prompt;
+                text.insert(text.end(), choice.tokens.begin(), choice.tokens.end());
+                const auto [end, unused] = std::ranges::mismatch(prompt, text);
+                longest = std::max(longest, static_cast<std::size_t>(end - prompt.begin()));
+            }
+        }
+        require(cached % kv_block_size == 0 && std::cmp_less_equal(cached, longest) &&
+                    std::cmp_less(cached, prompt.size()),
+                tracked.request.id, "more of the prompt was cached than anybody of its salt had said");
+        result_.cached_tokens += static_cast<std::uint64_t>(cached);
+    }
+
+    void check_finish(const Tracked& tracked, const Choice& choice, const StepEvent& event) {
+        const RequestId id = event.id;
+        const Request& request = tracked.request;
+        if (event.finish == FinishReason::cancelled) {
+            require(tracked.cancelled_in.has_value(), id, "was cancelled by nobody");
+        } else if (event.finish == FinishReason::error && event.error == errc::queue_timeout) {
+            require(now_ >= request.queue_deadline && choice.tokens.empty(), id, "queue_timeout too early");
+        } else if (event.finish == FinishReason::error && event.error == errc::server_overloaded) {
+            require(now_ >= request.request_deadline, id, "ended before its deadline");
+        } else if (event.finish == FinishReason::error && event.error == errc::engine_unavailable) {
+            require(machine_.fails_at_step.has_value(), id, "the engine failed by itself");
+        } else {
+            const Expected& expected = choice.expected;
+            require(event.finish == expected.finish, id, "ended for a wrong reason");
+            require(choice.tokens.size() == expected.tokens.size(), id, "ended too early");
+            require(event.finish != FinishReason::error || event.error == errc::numerical_error, id,
+                    "a wrong error");
+            require(event.finish == FinishReason::error || choice.text == expected.text, id,
+                    "text is missing at the end");
+            require(event.matched_stop == expected.matched_stop &&
+                        event.matched_stop_token == expected.matched_stop_token,
+                    id, "the stop that matched");
+        }
+        // A deadline is obeyed by the step that finds it passed.
+        require(now_ - request.request_deadline <= milliseconds(1), id, "outlived its deadline");
+    }
+
+    void check_end() {
+        for (const auto& [id, tracked] : tracked_) require(tracked.ended(), id, "never ended");
+        core_.check_integrity();
+        StepEvents events;
+        core_.abort(errc::engine_unavailable, events);
+        require(events.events.empty(), 0, "something was left");
+        require(events.snapshot.num_free_blocks == events.snapshot.num_blocks, 0, "blocks leaked");
+        require(events.snapshot.num_running == 0 && events.snapshot.num_waiting == 0, 0,
+                "the gauges are off");
+        mix(result_.steps + (result_.preemptions << 32));
+        result_.history = history_;
+    }
+
+    void mix(std::uint64_t value) { history_ = (history_ ^ value) * 0x100000001B3; }
+
+    void require(bool condition, RequestId id, const char* promise) const {
+        if (condition) return;
+        throw SimulationFailure("step " + std::to_string(step_) + ", request " + std::to_string(id) + ": " +
+                                promise);
+    }
+
+    std::mt19937_64 random_;
+    Machine machine_;
+    FakeOptions model_;
+    std::shared_ptr<FakeControl> control_;
+    WatchedBackend backend_;
+    Clock::time_point now_;
+    EngineCore core_;
+    std::vector<std::vector<TokenId>> stems_;
+    std::map<RequestId, Tracked> tracked_;
+    std::map<std::pair<RequestId, std::uint32_t>, Phase> phases_;  // as published last
+    RequestId next_id_ = 1;
+    std::uint64_t step_ = 0;
+    std::uint64_t num_tokens_ = 0;
+    std::uint64_t history_ = 0xcbf29ce484222325;
+    SimulationResult result_;
+};
+
+}  // namespace
+
+SimulationResult simulate(std::uint64_t seed) {
+    return Simulation(seed).run();
+}
+
+}  // namespace solard

@@ -1,0 +1,52 @@
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "tests/simulation/simulation.hpp"
+
+namespace solard {
+
+BOOST_AUTO_TEST_SUITE(simulation)
+
+// Seeds 1 to 1,000, or what `-- FIRST COUNT` says.
+BOOST_AUTO_TEST_CASE(every_seed_keeps_every_promise) {
+    const auto& suite = boost::unit_test::framework::master_test_suite();
+    const std::uint64_t first = suite.argc > 2 ? std::stoull(suite.argv[1]) : 1;
+    const std::uint64_t count = suite.argc > 2 ? std::stoull(suite.argv[2]) : 1000;
+    SimulationResult sum;
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+        try {
+            const SimulationResult result = simulate(seed);
+            sum.steps += result.steps;
+            sum.requests += result.requests;
+            sum.preemptions += result.preemptions;
+            sum.cached_tokens += result.cached_tokens;
+            sum.accepted_drafts += result.accepted_drafts;
+            sum.forks += result.forks;
+        } catch (const std::exception& e) {
+            BOOST_ERROR(e.what() << "; replay: test_simulation --run_test=simulation/every_seed* -- " << seed
+                                 << " 1");
+        }
+    }
+    std::cout << count << " seeds: " << sum.steps << " steps, " << sum.requests << " requests, " << sum.forks
+              << " forks, " << sum.preemptions << " preemptions, " << sum.cached_tokens << " cached tokens, "
+              << sum.accepted_drafts << " accepted drafts\n";
+    if (count < 1000) return;
+    // The promises are only worth something where they were put to the test.
+    BOOST_TEST(sum.preemptions > count);
+    BOOST_TEST(sum.cached_tokens > 4 * count);
+    BOOST_TEST(sum.accepted_drafts > count);
+    BOOST_TEST(sum.forks > count);
+}
+
+BOOST_AUTO_TEST_CASE(a_seed_replays_exactly) {
+    for (const std::uint64_t seed : {3, 14, 159}) {
+        BOOST_TEST(simulate(seed).history == simulate(seed).history);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard
