@@ -165,7 +165,8 @@ void Scheduler::serve_prefills(PrincipalShare& principal) {
         principal.deficit -= granted;
         principal.num_prefill_tokens -= granted;
     }
-    principal.num_prefill_tokens = 0;  // whoever still wants tokens finds no block: it waits in place
+    // Whoever still wants tokens and may have them finds no block: it waits in place.
+    if (principal.deficit > 0 && tokens_left_ > 0) principal.num_prefill_tokens = 0;
 }
 
 // Schedules as many of the sequence's next tokens as `most`, budget and blocks allow. Only for the first of

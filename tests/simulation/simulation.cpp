@@ -21,6 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using Phase = ProgressEvent::Phase;
+using SequenceKey = std::pair<RequestId, std::uint32_t>;  // and choice
 
 constexpr TokenId end_token = 2;
 constexpr TokenId poison = 7;  // no row after it is finite
@@ -194,7 +195,7 @@ class Simulation {
         request.max_tokens = between(1, room);
         const std::int32_t slots =
             std::min(machine_.options.max_num_seqs, machine_.options.max_num_batched_tokens);
-        if (chance(0.2)) request.num_choices = static_cast<std::uint32_t>(between(1, std::min(slots, 8)));
+        if (chance(0.25)) request.num_choices = static_cast<std::uint32_t>(between(1, std::min(slots, 8)));
         request.sampling = {.seed = random_(), .choice = 0};
         if (chance(0.2)) request.min_tokens = between(0, request.max_tokens);
         request.ignore_eos = chance(0.2);
@@ -277,6 +278,7 @@ class Simulation {
             const Tracked& tracked = tracked_.at(sequence.first);
             if (phase == Phase::prefill && !tracked.ended()) prefilling.insert(tracked.request.principal.id);
         }
+        const auto oldest = oldest_running();
         std::set<RequestId> started;
         for (const ProgressEvent& progress : events.progress) {
             auto& phase = phases_[{progress.id, progress.choice}];
@@ -300,12 +302,24 @@ class Simulation {
             record_event(events, event, tracked_.at(event.id));
         }
         const EngineSnapshot& snapshot = events.snapshot;
+        const bool was_preempted = oldest && phases_.at(*oldest) == Phase::preempted;
+        require(!was_preempted || (!started.empty() && *started.begin() <= oldest->first),
+                oldest ? oldest->first : 0, "was preempted though it was the oldest");
         note_starts(started, prefilling, snapshot.num_preemptions > result_.preemptions);
         require(snapshot.generated_tokens == num_tokens_, 0, "generated_tokens is not what was published");
         require(snapshot.num_free_blocks <= snapshot.num_blocks, 0, "more blocks are free than exist");
         result_.steps = snapshot.steps;
         result_.preemptions = snapshot.num_preemptions;
         result_.accepted_drafts = snapshot.accepted_draft_tokens;
+    }
+
+    std::optional<SequenceKey> oldest_running() const {
+        for (const auto& [key, phase] : phases_) {  // by arrival
+            const bool runs = phase == Phase::prefill || phase == Phase::decoding;
+            if (runs && tracked_.at(key.first).choices.at(key.second).finish == FinishReason::none)
+                return key;
+        }
+        return std::nullopt;
     }
 
     // `started`: sequences that began to run in this step, for the first time or again after a preemption.
@@ -437,7 +451,7 @@ class Simulation {
     EngineCore core_;
     std::vector<std::vector<TokenId>> stems_;
     std::map<RequestId, Tracked> tracked_;
-    std::map<std::pair<RequestId, std::uint32_t>, Phase> phases_;  // as published last
+    std::map<SequenceKey, Phase> phases_;  // as published last
     RequestId next_id_ = 1;
     std::uint64_t step_ = 0;
     std::uint64_t num_tokens_ = 0;

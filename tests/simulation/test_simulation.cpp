@@ -10,11 +10,11 @@ namespace solard {
 
 BOOST_AUTO_TEST_SUITE(simulation)
 
-// Seeds 1 to 1,000, or what `-- FIRST COUNT` says.
+// Seeds 1 to 10,000, or what `-- FIRST COUNT` says.
 BOOST_AUTO_TEST_CASE(every_seed_keeps_every_promise) {
     const auto& suite = boost::unit_test::framework::master_test_suite();
     const std::uint64_t first = suite.argc > 2 ? std::stoull(suite.argv[1]) : 1;
-    const std::uint64_t count = suite.argc > 2 ? std::stoull(suite.argv[2]) : 1000;
+    const std::uint64_t count = suite.argc > 2 ? std::stoull(suite.argv[2]) : 10'000;
     SimulationResult sum;
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         try {

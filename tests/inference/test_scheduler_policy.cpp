@@ -1,0 +1,532 @@
+// What the scheduler promises beyond right tokens: fair shares, shared prompts, cached prefixes, drafts,
+// progress.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/scheduler_rig.hpp"
+
+namespace solard {
+namespace {
+
+using Phase = ProgressEvent::Phase;
+
+// Follows what append_progress() tells.
+class ProgressView {
+  public:
+    explicit ProgressView(Rig& rig) : rig_(rig) {}
+
+    void step() {
+        rig_.step();
+        events.clear();
+        rig_.scheduler.append_progress(events);
+        for (const ProgressEvent& event : events) latest[event.id] = event;
+    }
+    // Steps until the request left the queue, this one included.
+    int steps_to_start(RequestId id) {
+        for (int steps = 1;; ++steps) {
+            if (steps > 10'000) throw std::runtime_error("it never starts");
+            step();
+            const auto found = latest.find(id);
+            const bool waits = found != latest.end() && found->second.phase == Phase::queued;
+            if (!waits || rig_.outcomes.contains(id)) return steps;
+        }
+    }
+    int num_running(RequestId first, RequestId last) const {
+        int count = 0;
+        for (const auto& [id, event] : latest) {
+            const bool runs = event.phase == Phase::prefill || event.phase == Phase::decoding;
+            const auto outcome = rig_.outcomes.find(id);
+            const bool ended = outcome != rig_.outcomes.end() && outcome->second.finish != FinishReason::none;
+            count += id >= first && id <= last && runs && !ended ? 1 : 0;
+        }
+        return count;
+    }
+
+    std::vector<ProgressEvent> events;  // of the last step
+    std::map<RequestId, ProgressEvent> latest;
+
+  private:
+    Rig& rig_;
+};
+
+// Repeats the token five back, but for a few places: what drafts can guess.
+FakeOptions repeating_model() {
+    FakeOptions options;
+    options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
+        if (context.size() < 6 || context.size() % 11 == 0) return std::nullopt;
+        return SampledToken{.token = context[context.size() - 5]};
+    };
+    return options;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(fair_share)
+
+// O8: who floods does not delay who asks now and then.
+BOOST_AUTO_TEST_CASE(a_flood_of_one_principal_does_not_delay_another) {
+    const Limits limits{.max_num_seqs = 16, .max_num_batched_tokens = 128, .num_blocks = 400};
+    Rig idle(limits);
+    idle.add(1, 100, 20, 2);
+    const int solo = ProgressView(idle).steps_to_start(1);
+
+    Rig rig(limits);
+    ProgressView view(rig);
+    for (RequestId id = 1; id <= 500; ++id) rig.add(id, 100, 50, 1);
+    for (int i = 0; i < 20; ++i) view.step();
+    for (RequestId id = 1001; id <= 1050; ++id) {
+        rig.add(id, 100, 20, 2);
+        BOOST_TEST(view.steps_to_start(id) <= 2 * solo + 1);
+        for (int i = 0; i < 30; ++i) view.step();  // "a second"
+        BOOST_TEST((rig.outcomes[id].finish == FinishReason::length));
+    }
+    rig.run();
+    for (RequestId id = 1; id <= 500; ++id) {
+        BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(id, 100), 50));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(who_is_below_its_share_takes_a_slot_from_the_youngest_of_who_is_furthest_above) {
+    Rig rig({.max_num_seqs = 4});
+    for (RequestId id = 1; id <= 3; ++id) rig.add(id, 10, 100, 1);
+    rig.add(4, 10, 100, 2);
+    rig.step();
+    rig.add(5, 10, 100, 3);
+    rig.step();
+    BOOST_TEST(rig.outcomes.contains(5));
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 1U);
+    rig.step();
+    BOOST_TEST(rig.outcomes[3].tokens.size() == 1U);  // the youngest of principal 1 gave way
+    BOOST_TEST(rig.outcomes[2].tokens.size() == 3U);
+    BOOST_TEST(rig.outcomes[4].tokens.size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(who_is_below_its_share_takes_blocks) {
+    Rig rig({.max_num_seqs = 8, .num_blocks = 16});
+    for (RequestId id = 1; id <= 4; ++id) rig.add(id, 50, 10, 1);
+    rig.step();
+    rig.step();
+    rig.step();
+    rig.step();
+    const auto before = rig.scheduler.snapshot().num_preemptions;
+    rig.add(5, 50, 10, 2);
+    rig.step();
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions > before);
+    BOOST_TEST(rig.outcomes.contains(5));
+    rig.run();
+    for (RequestId id = 1; id <= 5; ++id) {
+        BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(id, 50), 10));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(without_a_newcomer_nobody_is_preempted_for_fairness) {
+    Rig rig({.max_num_seqs = 4, .num_blocks = 512});
+    for (RequestId id = 1; id <= 20; ++id) rig.add(id, 10, 30, 1);
+    rig.run();
+    for (RequestId id = 101; id <= 120; ++id) rig.add(id, 10, 30, 1 + id % 2);
+    rig.run();
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(weights_decide_the_shares) {
+    Rig rig({.max_num_seqs = 16, .max_num_batched_tokens = 256, .num_blocks = 512});
+    ProgressView view(rig);
+    for (RequestId id = 1; id <= 60; ++id) {
+        Request request = Rig::request(id, 10, 100, 1);
+        rig.scheduler.add(request);
+        request = Rig::request(100 + id, 10, 100, 2);
+        request.principal.weight = 3;
+        rig.scheduler.add(request);
+    }
+    for (int i = 0; i < 50; ++i) view.step();
+    BOOST_TEST(view.num_running(1, 60) == 4);
+    BOOST_TEST(view.num_running(101, 160) == 12);
+}
+
+BOOST_AUTO_TEST_CASE(prompt_tokens_are_dealt_out_by_weight) {
+    Rig rig({.max_num_seqs = 4, .max_num_batched_tokens = 256, .num_blocks = 512, .max_model_len = 4096});
+    rig.add(1, 3000, 1, 1);
+    Request heavy = Rig::request(2, 3000, 1, 2);
+    heavy.principal.weight = 3;
+    rig.scheduler.add(heavy);
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{64, 192}), boost::test_tools::per_element());
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{64, 192}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(alone_a_prompt_takes_the_whole_budget) {
+    Rig rig({.max_num_batched_tokens = 500, .max_model_len = 1024});
+    rig.add(1, 600, 1);
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{500}), boost::test_tools::per_element());
+    rig.add(2, 100, 1);
+    rig.add(3, 300, 1);
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{100, 100, 300}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_short_prompt_of_another_principal_does_not_wait_for_a_long_one) {
+    Rig rig({.max_num_seqs = 4, .max_num_batched_tokens = 128, .num_blocks = 512, .max_model_len = 4096});
+    rig.add(1, 3000, 1, 1);
+    rig.step();
+    rig.add(2, 60, 1, 2);
+    rig.step();
+    BOOST_TEST(rig.outcomes.contains(2));
+}
+
+BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_of_one_principal_and_nobody_elses) {
+    Rig rig({.max_num_seqs = 1});
+    ProgressView view(rig);
+    rig.add(1, 10, 3, 1);
+    view.step();
+    for (RequestId id = 2; id <= 4; ++id) {
+        Request request = Rig::request(id, 10, 3, 1);
+        request.priority = id == 4 ? -1 : 0;
+        rig.scheduler.add(request);
+    }
+    Request other = Rig::request(5, 10, 3, 2);
+    other.priority = 7;
+    rig.scheduler.add(other);
+    view.step();
+    BOOST_TEST(view.latest[4].done == 0);
+    BOOST_TEST(view.latest[5].done == 1);  // principals take turns
+
+    BOOST_TEST(view.latest[2].done == 2);
+    BOOST_TEST(view.latest[3].done == 3);
+    std::vector<RequestId> order;
+    while (rig.scheduler.has_work()) {
+        rig.step();
+        for (const auto& [id, outcome] : rig.outcomes) {
+            if (std::ranges::find(order, id) == order.end()) order.push_back(id);
+        }
+    }
+    BOOST_TEST(order == (std::vector<RequestId>{1, 4, 5, 2, 3}), boost::test_tools::per_element());
+}
+
+// K3: no livelock by newcomers that each are entitled to the same slot.
+BOOST_AUTO_TEST_CASE(a_sequence_preempted_four_times_yields_only_to_older_ones) {
+    Rig rig({.max_num_seqs = 2});
+    rig.add(1, 10, 400, 1);
+    rig.add(2, 10, 40, 1);
+    rig.step();
+    for (RequestId newcomer = 11; newcomer <= 14; ++newcomer) {
+        rig.add(newcomer, 10, 2, newcomer);
+        rig.step();
+        BOOST_TEST(rig.outcomes.contains(newcomer));
+        while (rig.outcomes[newcomer].finish == FinishReason::none) rig.step();
+        rig.step();  // request 2 comes back
+    }
+    rig.add(15, 10, 2, 15);
+    while (rig.outcomes[2].finish == FinishReason::none) {
+        rig.step();
+        BOOST_TEST(rig.outcomes[15].tokens.empty());
+    }
+    BOOST_TEST(rig.outcomes[2].num_preemptions == 4);
+    rig.run();
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 10), 40));
+}
+
+BOOST_AUTO_TEST_CASE(a_large_request_is_not_starved_by_small_ones) {
+    Rig rig({.max_num_seqs = 8, .num_blocks = 32});
+    RequestId next = 100;
+    for (int i = 0; i < 8; ++i) rig.add(next++, 20, 30, 1);
+    rig.step();
+    rig.add(1, 400, 20, 2);  // 27 of 32 blocks: never within its share
+    int steps = 0;
+    while (!rig.outcomes.contains(1)) {
+        rig.add(next++, 20, 30, 1);
+        rig.step();
+        BOOST_REQUIRE(++steps < 100);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(prefix_cache)
+
+// K7, as a pair: the same salt hits, another does not.
+BOOST_AUTO_TEST_CASE(a_prompt_is_found_under_its_own_salt_only) {
+    Rig rig({.max_num_batched_tokens = 128});
+    for (RequestId id = 1; id <= 3; ++id) {
+        Request request = Rig::request(id, 1, 3);
+        request.prompt = Rig::prompt_of(7, 100);
+        request.cache_salt = id == 3 ? 2 : 1;
+        rig.scheduler.add(request);
+        rig.run();
+        BOOST_TEST(rig.outcomes[id].tokens == fake_reference(Rig::prompt_of(7, 100), 3));
+    }
+    BOOST_TEST(rig.outcomes[1].num_cached_tokens == 0);
+    BOOST_TEST(rig.outcomes[2].num_cached_tokens == 96);
+    BOOST_TEST(rig.outcomes[3].num_cached_tokens == 0);
+    BOOST_TEST(rig.scheduler.snapshot().prefix_cache_queries == 300U);
+    BOOST_TEST(rig.scheduler.snapshot().prefix_cache_hits == 96U);
+}
+
+BOOST_AUTO_TEST_CASE(the_last_token_is_always_computed) {
+    Rig rig({.max_num_batched_tokens = 128});
+    for (RequestId id = 1; id <= 2; ++id) {
+        Request request = Rig::request(id, 1, 3);
+        request.prompt = Rig::prompt_of(7, 96);
+        rig.scheduler.add(request);
+        rig.run();
+    }
+    BOOST_TEST(rig.outcomes[2].num_cached_tokens == 80);
+    BOOST_TEST(rig.outcomes[2].tokens == rig.outcomes[1].tokens);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_is_found_by_the_next_turn_of_its_conversation) {
+    Rig rig({.max_num_batched_tokens = 128});
+    rig.add(1, 50, 40);
+    rig.run();
+    Request next = Rig::request(2, 50, 3);
+    next.prompt = Rig::prompt_of(1, 50);
+    next.prompt.insert(next.prompt.end(), rig.outcomes[1].tokens.begin(), rig.outcomes[1].tokens.end());
+    next.prompt.push_back(17);
+    rig.scheduler.add(next);
+    rig.run();
+    BOOST_TEST(rig.outcomes[2].num_cached_tokens == 80);  // 89 tokens have KV: 5 whole blocks
+}
+
+BOOST_AUTO_TEST_CASE(running_sequences_share_what_is_cached) {
+    Rig rig({.max_num_batched_tokens = 512, .num_blocks = 32});
+    Request request = Rig::request(1, 1, 200);
+    request.prompt = Rig::prompt_of(7, 160);
+    rig.scheduler.add(request);
+    rig.step();
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 22);
+    for (request.id = 2; request.id <= 5; ++request.id) {
+        request.sampling.seed = request.id;
+        rig.scheduler.add(request);
+    }
+    rig.step();
+    // Nine of ten blocks are shared; each has its own tenth, and the first an eleventh.
+    BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 32 - 9 - 5 - 1);
+}
+
+BOOST_AUTO_TEST_CASE(it_can_be_switched_off) {
+    Rig rig({.max_num_batched_tokens = 128, .prefix_cache = false});
+    for (RequestId id = 1; id <= 2; ++id) {
+        Request request = Rig::request(id, 1, 3);
+        request.prompt = Rig::prompt_of(7, 100);
+        rig.scheduler.add(request);
+        rig.run();
+        BOOST_TEST(rig.outcomes[id].num_cached_tokens == 0);
+    }
+    BOOST_TEST(rig.scheduler.snapshot().num_cached_blocks == 0);
+    BOOST_TEST(rig.scheduler.snapshot().prefix_cache_queries == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_of_a_row_that_is_not_finite_is_cached) {
+    bool is_broken = true;
+    FakeOptions options;
+    options.script = [&](std::span<const TokenId>) -> std::optional<SampledToken> {
+        if (!is_broken) return std::nullopt;
+        return SampledToken{.token = -1, .finite = false};
+    };
+    Rig rig({.max_num_batched_tokens = 32}, options);  // the prompt is computed in four chunks
+    for (RequestId id = 1; id <= 2; ++id) {
+        Request request = Rig::request(id, 1, 3);
+        request.prompt = Rig::prompt_of(7, 100);
+        rig.scheduler.add(request);
+        rig.run();
+        is_broken = false;
+    }
+    BOOST_TEST((rig.outcomes[1].error == errc::numerical_error));
+    BOOST_TEST(rig.outcomes[2].num_cached_tokens == 0);
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(7, 100), 3));
+}
+
+BOOST_AUTO_TEST_CASE(a_preempted_sequence_finds_what_it_had_computed) {
+    Rig rig({.max_num_seqs = 2, .max_num_batched_tokens = 128});
+    rig.add(1, 10, 300, 1);
+    rig.add(2, 100, 20, 1);
+    rig.step();
+    rig.add(3, 10, 2, 2);
+    rig.step();
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 1U);
+    rig.step();
+    BOOST_TEST((rig.outcomes[3].finish == FinishReason::length));
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{1, 101 - 96}), boost::test_tools::per_element());
+    rig.run();
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 100), 20));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(choices)
+
+BOOST_AUTO_TEST_CASE(they_share_the_prompt_and_copy_the_block_they_write_to) {
+    for (const std::int32_t prompt_tokens : {40, 48}) {
+        Rig rig({.max_num_batched_tokens = 128});
+        Request request = Rig::request(1, prompt_tokens, 30);
+        request.num_choices = 4;
+        request.sampling.seed = 5;
+        rig.scheduler.add(request);
+        rig.step();
+        BOOST_TEST(rig.scheduler.snapshot().num_running == 4);
+        BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64 - 3);
+        BOOST_TEST(rig.num_tokens == 4U);
+        rig.step();
+        BOOST_TEST(rig.batch.block_copies.size() == (prompt_tokens % 16 == 0 ? 0U : 3U));
+        BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64 - 3 - (prompt_tokens % 16 == 0 ? 4 : 3));
+        rig.run();
+        BOOST_TEST(rig.outcomes[1].tokens == fake_reference(request.prompt, 30, {}, {.seed = 5}));
+        for (std::uint32_t choice = 1; choice < 4; ++choice) {
+            const auto expected = fake_reference(request.prompt, 30, {}, {.seed = 5, .choice = choice});
+            BOOST_TEST((rig.other_choices[{1, choice}].tokens == expected));
+        }
+        BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_for_one_choice_serves_them_all_by_and_by) {
+    Rig rig({.num_blocks = 4, .max_model_len = 64});
+    Request request = Rig::request(1, 40, 24);
+    request.num_choices = 5;
+    rig.scheduler.add(request);
+    rig.run();
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions > 0U);
+    for (std::uint32_t choice = 1; choice < 5; ++choice) {
+        const auto expected = fake_reference(request.prompt, 24, {}, {.choice = choice});
+        BOOST_TEST((rig.other_choices[{1, choice}].tokens == expected));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(each_choice_gets_its_own_end) {
+    Rig rig({.max_num_batched_tokens = 16});
+    Request request = Rig::request(1, 40, 24);
+    request.num_choices = 3;
+    rig.scheduler.add(request);
+    rig.step();  // in the middle of the prompt
+    rig.scheduler.cancel(1);
+    rig.run();
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::cancelled));
+    BOOST_TEST(rig.other_choices.size() == 2U);
+    for (const auto& [key, outcome] : rig.other_choices) {
+        BOOST_TEST((outcome.finish == FinishReason::cancelled));
+    }
+}
+
+// The rows of the cancelled request's other choices are still among the results.
+BOOST_AUTO_TEST_CASE(choices_cancelled_in_flight_do_not_shift_the_rows_of_others) {
+    Rig rig;
+    Request request = Rig::request(1, 10, 5);
+    request.num_choices = 3;
+    rig.scheduler.add(request);
+    rig.add(2, 10, 5);
+    rig.step([&] { rig.scheduler.cancel(1); });
+    rig.run();
+    BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 10), 5));
+}
+
+BOOST_AUTO_TEST_CASE(more_than_can_run_together_are_refused) {
+    Rig rig({.max_num_seqs = 3});
+    for (const std::uint32_t num_choices : {0U, 4U, max_choices + 1, 0xffffffffU}) {
+        Request request = Rig::request(num_choices + 1ULL, 10, 5);
+        request.num_choices = num_choices;
+        rig.scheduler.add(request);
+        rig.run();
+        BOOST_TEST((rig.outcomes[request.id].error == errc::invalid_value));
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(speculation)
+
+BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_nothing) {
+    std::map<int, int> steps;
+    std::map<int, std::vector<TokenId>> tokens;
+    for (const int speculation_tokens : {0, 16}) {
+        Rig rig({.speculation_tokens = speculation_tokens}, repeating_model());
+        for (RequestId id = 1; id <= 2; ++id) rig.add(id, 20, 120);
+        rig.run();
+        steps[speculation_tokens] = rig.num_steps;
+        tokens[speculation_tokens] = rig.outcomes[2].tokens;
+        BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 20), 120, repeating_model()));
+        const EngineSnapshot snapshot = rig.scheduler.snapshot();
+        BOOST_TEST((snapshot.accepted_draft_tokens > 0) == (speculation_tokens > 0));
+        BOOST_TEST(snapshot.accepted_draft_tokens <= snapshot.draft_tokens);
+        BOOST_TEST(snapshot.num_free_blocks == snapshot.num_blocks);
+    }
+    BOOST_TEST(tokens[0] == tokens[16]);
+    BOOST_TEST(steps[16] * 5 < steps[0] * 3);
+}
+
+BOOST_AUTO_TEST_CASE(load_switches_them_off) {
+    Rig rig({.max_num_seqs = 8, .speculation_tokens = 4}, repeating_model());
+    for (RequestId id = 1; id <= 4; ++id) rig.add(id, 20, 60);
+    rig.run();
+    BOOST_TEST(rig.scheduler.snapshot().draft_tokens == 0U);
+    for (RequestId id = 11; id <= 13; ++id) rig.add(id, 20, 60);
+    rig.run();
+    BOOST_TEST(rig.scheduler.snapshot().draft_tokens > 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_step_with_drafts_keeps_within_budget_and_rows) {
+    Rig rig({.max_num_seqs = 3, .max_num_batched_tokens = 5, .speculation_tokens = 100}, repeating_model());
+    rig.add(1, 20, 120);
+    while (rig.scheduler.has_work()) {
+        rig.step();
+        BOOST_TEST(rig.batch.num_tokens() <= 5);
+        BOOST_TEST(rig.batch.num_rows() <= 3);
+    }
+    BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 20), 120, repeating_model()));
+    BOOST_TEST(rig.scheduler.snapshot().accepted_draft_tokens > 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(progress)
+
+BOOST_AUTO_TEST_CASE(every_station_is_told_once) {
+    Rig rig({.max_num_seqs = 1, .max_num_batched_tokens = 32});
+    ProgressView view(rig);
+    rig.add(1, 70, 3);
+    rig.add(2, 10, 3);
+    rig.add(3, 10, 3);
+    view.step();
+    BOOST_TEST(view.events.size() == 3U);
+    BOOST_TEST((view.latest[1].phase == Phase::prefill));
+    BOOST_TEST(view.latest[1].done == 32);
+    BOOST_TEST(view.latest[1].total == 70);
+    BOOST_TEST((view.latest[3].phase == Phase::queued));
+    BOOST_TEST(view.latest[2].done == 0);
+    BOOST_TEST(view.latest[3].done == 1);
+    view.step();
+    BOOST_TEST(view.events.size() == 1U);
+    BOOST_TEST(view.latest[1].done == 64);
+    view.step();
+    BOOST_TEST((view.latest[1].phase == Phase::decoding));
+    view.step();
+    BOOST_TEST(view.events.empty());
+    rig.scheduler.cancel(1);
+    view.step();
+    BOOST_TEST((view.latest[2].phase == Phase::decoding));
+    BOOST_TEST(view.latest[3].done == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_preempted_sequence_says_so_and_where_it_stands) {
+    Rig rig({.max_num_seqs = 2});
+    ProgressView view(rig);
+    rig.add(1, 10, 50, 1);
+    rig.add(2, 10, 50, 1);
+    view.step();
+    rig.add(3, 10, 50, 2);
+    view.step();
+    BOOST_TEST((view.latest[2].phase == Phase::preempted));
+    BOOST_TEST(view.latest[2].done == 0);
+    rig.scheduler.cancel(3);
+    view.step();
+    BOOST_TEST((view.latest[2].phase == Phase::decoding));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard

@@ -1,0 +1,97 @@
+"""Writes copies of engine sources with bugs that a test switches on one at a time: plant_bugs.py SOURCE_DIR OUTPUT_DIR.
+
+Each bug names a piece of text that stands exactly once in its file. In the copy that text becomes a choice between itself
+and its broken form, made at run time by solard::planted(number). So the mutants follow the sources: a piece that is no
+longer there stops the build. Also written: planted_bugs.hpp, with the names."""
+import pathlib
+import sys
+
+# name, file, "statement" or "expression", the right text, the broken text
+BUGS = [
+    ("skipped_free", "scheduler_room.cpp", "statement",
+     "release(*block);", "if (block != sequence.block_table.rbegin()) release(*block);"),
+    ("doubled_token_on_resume", "scheduler_room.cpp", "statement",
+     "sequence->prefilling = true;",
+     "sequence->prefilling = true; if (sequence->num_preemptions > 0) "
+     "sequence->token_ids.push_back(sequence->token_ids.back());"),
+    ("dropped_cancel", "scheduler.cpp", "expression",
+     "is_wanted(*running_[i])", "false"),
+    ("slot_off_by_one", "batch_builder.cpp", "expression",
+     "position % kv_block_size", "(position + 1) % kv_block_size"),
+    ("unchained_prefix_hash", "scheduler_room.cpp", "expression",
+     "hashes.empty()", "true"),
+    ("salt_ignored", "scheduler_room.cpp", "expression",
+     "sequence.request.cache_salt", "std::uint64_t{0}"),
+    ("turn_never_passes", "scheduler_room.cpp", "statement",
+     "begin = index + 1;", "begin = index;"),
+    ("newest_first", "fair_share.cpp", "expression",
+     "std::ranges::upper_bound(waiting, sequence, served_before)", "waiting.begin()"),
+    ("copy_on_write_skipped", "scheduler_room.cpp", "expression",
+     "pool_.num_references(written) > 1", "false"),
+    ("copy_backwards", "batch_builder.cpp", "statement",
+     "batch.block_copies.push_back({sequence.copied_from, sequence.block_table[copied]});",
+     "batch.block_copies.push_back({sequence.block_table[copied], sequence.copied_from});"),
+    ("every_draft_believed", "scheduler.cpp", "expression",
+     "sequence.token_ids[place] == drawn.token", "true"),
+    ("rejected_draft_keeps_its_block", "scheduler.cpp", "statement",
+     "trim_table(sequence, sequence.num_computed_tokens);", ";"),
+    ("draft_computed_for_the_wrong_place", "batch_builder.cpp", "expression",
+     "sequence.num_tokens() + draft", "sequence.num_tokens()"),
+    ("preempts_the_oldest", "scheduler_room.cpp", "expression",
+     "oldest + 1", "oldest"),
+    ("budget_not_counted", "scheduler.cpp", "statement",
+     "tokens_left_ -= granted;", ";"),
+    ("deadline_ignored", "scheduler.cpp", "expression",
+     "now >= sequence.request.request_deadline", "false"),
+    ("queue_deadline_of_the_preempted", "scheduler.cpp", "expression",
+     "sequence.num_preemptions == 0", "true"),
+    ("forks_draw_alike", "batch_builder.cpp", "expression",
+     "append_row(batch, *fork, first_row, sequence.num_tokens())",
+     "append_row(batch, sequence, first_row, sequence.num_tokens())"),
+    ("fork_without_reference", "scheduler.cpp", "statement",
+     "for (const BlockId block : fork->block_table) pool_.retain(block);", ";"),
+    ("fork_reads_the_wrong_row", "scheduler.cpp", "expression",
+     "static_cast<std::size_t>(++row)", "static_cast<std::size_t>(row)"),
+    ("min_tokens_off_by_one", "sequence.cpp", "expression",
+     "num_generated_tokens() > request.min_tokens", "num_generated_tokens() >= request.min_tokens"),
+    ("token_after_the_stop", "engine_core.cpp", "expression",
+     "i < advance.num_tokens && event.finish == FinishReason::none", "i < advance.num_tokens"),
+    ("whole_prompt_taken_from_the_cache", "scheduler_room.cpp", "expression",
+     "(sequence.num_tokens() - 1) / kv_block_size", "sequence.num_tokens() / kv_block_size"),
+    ("evicted_content_stays_findable", "block_pool.cpp", "expression",
+     "at(block).registered", "false"),
+    ("slots_not_counted", "scheduler_room.cpp", "expression",
+     "need.slots <= slots", "true"),
+    ("end_without_event", "scheduler.cpp", "statement",
+     "for (SequencePtr& fork : forks) end(std::move(fork), reason, error);", ";"),
+]
+
+
+def main() -> None:
+    source, output = map(pathlib.Path, sys.argv[1:])
+    texts: dict[str, str] = {}
+    for number, (name, file, kind, right, broken) in enumerate(BUGS, start=1):
+        text = texts.setdefault(file, (source / "inference" / file).read_text())
+        if text.count(right) != 1:
+            sys.exit(f"{file}: the text of bug '{name}' stands there {text.count(right)} times: {right}")
+        if kind == "expression":
+            choice = f"(solard::planted({number}) ? {broken} : {right})"
+        else:
+            choice = f"if (solard::planted({number})) {{ {broken} }} else {{ {right} }}"
+        texts[file] = text.replace(right, choice)
+    output.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (output / file).write_text('#include "planted_bugs.hpp"\n' + text)
+    names = ", ".join(f'"{bug[0]}"' for bug in BUGS)
+    (output / "planted_bugs.hpp").write_text(f"""#pragma once
+#include <array>
+#include <string_view>
+namespace solard {{
+inline constexpr auto planted_bug_names = std::to_array<std::string_view>({{{names}}});
+inline int planted_bug = 0;  // counts from 1; 0 = none
+inline bool planted(int number) {{ return planted_bug == number; }}
+}}  // namespace solard
+""")
+
+
+main()
