@@ -271,18 +271,35 @@ BOOST_AUTO_TEST_CASE(penalties_distinguish_prompt_and_answer) {
     BOOST_TEST(greedy({.presence_penalty = 2}, 99) == 0);  // more than there is
 }
 
-BOOST_AUTO_TEST_CASE(a_penalty_beyond_the_floats_is_the_widest_float) {
+BOOST_AUTO_TEST_CASE(a_penalty_beyond_the_floats_gives_the_widest_float) {
     const std::vector<float> logits{-3e38F, 3e38F, 3.1e38F, -3e38F};
     const std::vector<TokenId> context{0, 1, 2, 3};
-    for (const float temperature : {0.0F, 1.0F}) {
-        for (const float penalty : {1e-6F, 2.0F}) {
-            const SamplingRow row{
-                .params = {.temperature = temperature, .top_p = 0.9F, .repetition_penalty = penalty},
-                .context = context};
-            const SampledToken sampled = Sampler(4).sample(logits, row);
-            BOOST_TEST(sampled.finite);
-            BOOST_TEST(sampled.token == (penalty < 1 ? 1 : 2));
-        }
+    for (const SamplingParams& params : {SamplingParams{}, {.top_p = 0.9F}, {.top_k = 3}, {.min_p = 0.5F}}) {
+        SamplingRow row{.params = params, .context = context};
+        row.params.repetition_penalty = 1e-6F;
+        const auto counts = draw_many(logits, row, 200);
+        BOOST_TEST(counts[1] > 50);  // both at the limit
+        BOOST_TEST(counts[1] + counts[2] == 200);
+        row.params.repetition_penalty = 2;
+        BOOST_TEST(draw_many(logits, row, 200)[2] == 200);
+    }
+}
+
+// e^-0.6931472 is just below one half, and the float next to it just above.
+BOOST_AUTO_TEST_CASE(min_p_is_exact_to_the_float) {
+    const float below = -0.6931472F;
+    for (const int top_k : {0, 2}) {
+        const SamplingRow row{.params = {.min_p = 0.5F, .top_k = top_k}};
+        BOOST_TEST(draw_many({0, below, -9}, row, 200)[0] == 200);
+        BOOST_TEST(draw_many({0, std::nextafter(below, 0.0F), -9}, row, 200)[1] > 0);
+    }
+}
+
+// At this position, tokens 12856 and 15400 get the same word and it is the largest of all: found by search.
+BOOST_AUTO_TEST_CASE(of_equal_scores_the_smaller_id_wins) {
+    const std::vector<float> flat(16'000, 0.0F);
+    for (const SamplingParams& params : {SamplingParams{}, {.top_p = 0.99F}, {.top_k = 15'900}}) {
+        BOOST_TEST(Sampler(16'000).sample(flat, {.params = params, .position = 137'592}).token == 12'856);
     }
 }
 
