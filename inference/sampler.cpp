@@ -24,12 +24,13 @@ bool has_penalties(const SamplingParams& params) {
 }
 
 float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingParams& params) {
-    constexpr float widest = std::numeric_limits<float>::max();
     const float r = params.repetition_penalty;
-    logit = std::clamp(logit > 0 ? logit / r : logit * r, -widest, widest);
-    if (count_in_answer == 0) return logit;
-    const float occurrences = static_cast<float>(count_in_answer) * params.frequency_penalty;
-    return std::clamp(logit - (occurrences + params.presence_penalty), -widest, widest);
+    logit = logit > 0 ? logit / r : logit * r;
+    if (count_in_answer > 0) {
+        logit -= static_cast<float>(count_in_answer) * params.frequency_penalty + params.presence_penalty;
+    }
+    constexpr float widest = std::numeric_limits<float>::max();
+    return std::clamp(logit, -widest, widest);
 }
 
 // Of all these tokens together, times a constant.
