@@ -65,7 +65,7 @@ void check_chi_square(const std::vector<int>& counts, const std::vector<double>&
 }
 
 void check_draws(const std::vector<float>& logits, const SamplingRow& row) {
-    check_chi_square(draw_many(logits, row, 50'000), plain::distribution(logits, row).over(logits.size()));
+    check_chi_square(draw_many(logits, row, 30'000), plain::distribution(logits, row).over(logits.size()));
 }
 
 // A row with everything it points to, of random parameters: each is left alone about half the time.
