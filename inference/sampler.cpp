@@ -2,102 +2,186 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
-#include <numeric>
 
-#include "inference/philox.hpp"
+#include "inference/exp_approx.hpp"
+#include "inference/gumbel.hpp"
 
 namespace solard {
 namespace {
 
-// The largest value gumbel_noise() can take: -log(-log(1 - 2^-33)), rounded up.
-constexpr double max_gumbel_noise = 22.9;
+constexpr float infinity = std::numeric_limits<float>::infinity();
+// In the counts: this token's logit has its penalties already.
+constexpr std::int32_t penalised = -1;
 
-double gumbel_noise(const SamplingRow& row, TokenId token) {
-    const std::uint64_t seed = row.params.seed;
-    const PhiloxCounter random = philox4x32_10(
-        {static_cast<std::uint32_t>(token), static_cast<std::uint32_t>(row.position), row.params.choice, 0},
-        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
-    const double uniform = (random[0] + 0.5) * 0x1p-32;  // in (0, 1)
-    return -std::log(-std::log(uniform));
+std::size_t index_of(TokenId token) {
+    return static_cast<std::size_t>(token);
 }
 
-bool all_finite(std::span<const float> logits) {
-    bool finite = true;
-    for (const float logit : logits) finite &= std::abs(logit) <= std::numeric_limits<float>::max();
-    return finite;
+bool has_penalties(const SamplingParams& params) {
+    return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
 }
 
-TokenId largest(std::span<const float> logits) {
-    return static_cast<TokenId>(std::ranges::max_element(logits) - logits.begin());
+float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingParams& params) {
+    const float r = params.repetition_penalty;
+    logit = logit > 0 ? logit / r : logit * r;
+    if (count_in_answer > 0) {
+        logit -= static_cast<float>(count_in_answer) * params.frequency_penalty + params.presence_penalty;
+    }
+    constexpr float widest = std::numeric_limits<float>::max();
+    return std::clamp(logit, -widest, widest);
 }
 
-// argmax over `kept` of logit / temperature + noise, the smallest id among equals. `best` is the token of the
-// largest logit. Noise is bounded, so a token that cannot win any more never asks for its own.
-TokenId draw(std::span<const float> logits, std::span<const TokenId> kept, const SamplingRow& row,
-             TokenId best) {
-    const float max_logit = logits[static_cast<std::size_t>(best)];
-    double best_score = gumbel_noise(row, best);
-    for (const TokenId token : kept) {
-        const double scaled =
-            static_cast<double>(logits[static_cast<std::size_t>(token)] - max_logit) / row.params.temperature;
-        if (scaled + max_gumbel_noise < best_score) continue;
-        const double score = scaled + gumbel_noise(row, token);
-        if (score > best_score || (score == best_score && token < best)) {
-            best_score = score;
-            best = token;
+// Of all these tokens together, times a constant.
+double probability_of(std::span<const TokenRank> ranks, float largest, float temperature) {
+    double sum = 0;
+    for (const TokenRank rank : ranks) sum += exp_approx((logit_of(rank) - largest) / temperature);
+    return sum;
+}
+
+// `candidates`, reordered and cut to the likeliest that reach `mass` together.
+std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float largest, float temperature) {
+    // Tokens before `first` are in, those from `last` on are out.
+    auto first = candidates.begin();
+    auto last = candidates.end();
+    double mass_before = 0;
+    while (last - first > 1) {
+        const auto middle = first + (last - first) / 2;
+        std::nth_element(first, middle, last, std::greater{});
+        const double mass_to_middle = mass_before + probability_of({first, middle}, largest, temperature);
+        if (mass_to_middle >= mass) {
+            last = middle;
+        } else {
+            first = middle;
+            mass_before = mass_to_middle;
         }
     }
-    return best;
+    return {candidates.begin(), last};
+}
+
+float round_up(double x) {
+    const auto nearest = static_cast<float>(x);
+    return nearest < x ? std::nextafter(nearest, infinity) : nearest;
 }
 
 }  // namespace
 
 Sampler::Sampler(std::int32_t vocab_size)
-    : probabilities_(static_cast<std::size_t>(vocab_size)),
+    : changed_(static_cast<std::size_t>(vocab_size)),
+      counts_(static_cast<std::size_t>(vocab_size)),
       candidates_(static_cast<std::size_t>(vocab_size)) {}
 
-SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& row) {
-    if (!all_finite(logits)) return {.token = -1, .finite = false};
-    const TokenId best = largest(logits);
-    if (row.params.temperature == 0) return {.token = best};
-    return {.token = draw(logits, nucleus(logits, row.params), row, best)};
+SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& row,
+                             std::span<TokenLogprob> top) {
+    const RowMaximum maximum = find_maximum(logits);
+    if (!maximum.finite) return {.token = -1, .finite = false};
+    SampledToken sampled{.token = choose(logits, row, maximum.token)};
+    if (row.params.num_logprobs >= 0) {
+        const auto wanted = static_cast<std::size_t>(row.params.num_logprobs);
+        top = top.first(std::min({wanted, top.size(), logits.size()}));
+        sampled.logprob = log_probabilities(logits, maximum.token, sampled.token, top);
+    }
+    return sampled;
 }
 
-std::span<const TokenId> Sampler::nucleus(std::span<const float> logits, const SamplingParams& params) {
-    std::iota(candidates_.begin(), candidates_.end(), 0);
-    if (params.top_p >= 1) return candidates_;
-
-    const float max_logit = *std::ranges::max_element(logits);
-    double sum = 0;
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        probabilities_[i] = std::exp((logits[i] - max_logit) / params.temperature);
-        sum += probabilities_[i];
+TokenId Sampler::choose(std::span<const float> logits, const SamplingRow& row, TokenId best) {
+    const SamplingParams& params = row.params;
+    if (has_penalties(params) || !row.logit_bias.empty() || !row.banned.empty()) {
+        change(logits, row, row.banned);
+        best = find_maximum(changed_).token;
+        if (changed_[index_of(best)] == -infinity) {
+            change(logits, row, {});
+            best = find_maximum(changed_).token;
+        }
+        logits = changed_;
     }
-    // All tokens below this share together hold less than 1 - top_p, so none of them can be in the nucleus.
-    const double negligible = (1.0 - params.top_p) * sum / static_cast<double>(logits.size());
-    const auto probability = [this](TokenId token) {
-        return probabilities_[static_cast<std::size_t>(token)];
-    };
-    const auto begin = candidates_.begin();
-    auto end =
-        std::remove_if(begin, candidates_.end(), [&](TokenId t) { return probability(t) < negligible; });
+    if (params.temperature == 0) return best;
+    const bool keeps_all = !has_top_k(params) && params.top_p >= 1 && params.min_p <= 0;
+    if (keeps_all) return draw_from_all(logits, row, best);
+    return draw_from(cut(logits, params, logits[index_of(best)]), logits, row, best);
+}
 
-    // By logit: two of them may round to one probability.
-    const auto less_likely = [&](TokenId a, TokenId b) {
-        const float logit_a = logits[static_cast<std::size_t>(a)];
-        const float logit_b = logits[static_cast<std::size_t>(b)];
-        return logit_a != logit_b ? logit_a < logit_b : a > b;
-    };
-    std::make_heap(begin, end, less_likely);
-    const auto all = end;
-    double kept = 0;
-    while (end != begin && kept < params.top_p * sum) {
-        std::pop_heap(begin, end, less_likely);  // the likeliest moves behind the heap
-        --end;
-        kept += probability(*end);
+void Sampler::change(std::span<const float> logits, const SamplingRow& row, std::span<const TokenId> banned) {
+    std::ranges::copy(logits, changed_.begin());
+    for (const auto& [token, bias] : row.logit_bias) {
+        if (in_vocabulary(token)) changed_[index_of(token)] += bias;
     }
-    return {end, all};
+    if (has_penalties(row.params)) penalise(row);
+    // Last, since nothing brings a banned token back.
+    for (const TokenId token : banned) {
+        if (in_vocabulary(token)) changed_[index_of(token)] = -infinity;
+    }
+}
+
+// Counts by walking the context and forgets by walking it again: with no counts kept between steps, there is
+// nothing that preemption or a rejected draft could leave wrong.
+void Sampler::penalise(const SamplingRow& row) {
+    const auto prompt_length = static_cast<std::size_t>(std::max(row.num_prompt_tokens, 0));
+    const auto answer = row.context.subspan(std::min(prompt_length, row.context.size()));
+    // Only the repetition penalty looks at the prompt, which may be long.
+    const auto seen = row.params.repetition_penalty == 1 ? answer : row.context;
+    for (const TokenId token : answer) {
+        if (in_vocabulary(token)) ++counts_[index_of(token)];
+    }
+    for (const TokenId token : seen) {
+        if (!in_vocabulary(token) || counts_[index_of(token)] == penalised) continue;
+        changed_[index_of(token)] =
+            apply_penalties(changed_[index_of(token)], counts_[index_of(token)], row.params);
+        counts_[index_of(token)] = penalised;
+    }
+    for (const TokenId token : seen) {
+        if (in_vocabulary(token)) counts_[index_of(token)] = 0;
+    }
+}
+
+// Every cut keeps a front of the same order, likeliest first, so they may be done in any order as long as
+// top_p's mass is that of all tokens top_k keeps.
+std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const SamplingParams& params,
+                                        float largest) {
+    const double temperature = params.temperature;
+    std::span<TokenRank> kept;
+    if (has_top_k(params)) kept = find_likeliest(logits, static_cast<std::size_t>(params.top_k), candidates_);
+
+    double bar = std::numeric_limits<float>::lowest();
+    if (params.min_p > 0) bar = largest + temperature * std::log(double{params.min_p});
+    double mass = 0;
+    if (params.top_p < 1) {
+        const double sum = has_top_k(params) ? probability_of(kept, largest, params.temperature)
+                                             : exp_sum(logits, largest, params.temperature);
+        mass = params.top_p * sum;
+        // All tokens below this share together hold less than 1 - top_p, so none of them can be in the
+        // nucleus; the margin is for rounding.
+        const double negligible = 0.99 * (1.0 - params.top_p) * sum / static_cast<double>(logits.size());
+        bar = std::max(bar, largest + temperature * std::log(negligible));
+    }
+
+    if (has_top_k(params)) {
+        const auto dropped =
+            std::ranges::remove_if(kept, [&](TokenRank rank) { return logit_of(rank) < bar; });
+        kept = kept.first(kept.size() - dropped.size());
+    } else {
+        kept = find_at_least(logits, round_up(bar), candidates_);
+    }
+    return params.top_p < 1 ? nucleus(kept, mass, largest, params.temperature) : kept;
+}
+
+float Sampler::log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,
+                                 std::span<TokenLogprob> top) {
+    const float largest = logits[index_of(best)];
+    const double log_sum = largest + std::log(exp_sum(logits, largest, 1));
+    const auto logprob_of = [&](TokenId token) {
+        const double logprob = logits[index_of(token)] - log_sum;
+        return static_cast<float>(std::max(logprob, double{std::numeric_limits<float>::lowest()}));
+    };
+    if (!top.empty()) {
+        const auto likeliest = find_likeliest(logits, top.size(), candidates_);
+        std::ranges::sort(likeliest, std::greater{});
+        std::ranges::transform(likeliest, top.begin(), [&](TokenRank rank) {
+            return TokenLogprob{token_of(rank), logprob_of(token_of(rank))};
+        });
+    }
+    return logprob_of(chosen);
 }
 
 }  // namespace solard

@@ -57,6 +57,16 @@ void KvCache::store(std::size_t layer, std::size_t slot, std::size_t head, const
     }
 }
 
+void KvCache::copy_block(std::size_t source, std::size_t destination) {
+    const std::size_t elements = shape_.num_kv_heads * shape_.head_block();
+    for (std::size_t layer = 0; layer < shape_.num_layers; ++layer) {
+        const std::size_t from = offset(layer, source, 0);
+        const std::size_t to = offset(layer, destination, 0);
+        std::ranges::copy(keys_.subspan(from, elements), keys_.begin() + static_cast<std::ptrdiff_t>(to));
+        std::ranges::copy(values_.subspan(from, elements), values_.begin() + static_cast<std::ptrdiff_t>(to));
+    }
+}
+
 struct Attention::Item {
     const KvCache* cache;
     std::size_t layer;

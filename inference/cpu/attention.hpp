@@ -43,6 +43,8 @@ class KvCache {
     const std::uint16_t* values(std::size_t layer, std::size_t block, std::size_t head) const;
     // Stores one token's key and value, [head_dim] each, rounded to the cache's type.
     void store(std::size_t layer, std::size_t slot, std::size_t head, const float* key, const float* value);
+    // All layers, keys and values; source != destination.
+    void copy_block(std::size_t source, std::size_t destination);
 
   private:
     std::size_t offset(std::size_t layer, std::size_t block, std::size_t head) const;

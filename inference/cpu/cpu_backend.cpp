@@ -47,6 +47,7 @@ struct CpuBackend::Impl {
          const CpuBackendOptions& requested);
 
     void check(const ForwardBatch& batch) const;
+    void copy_blocks(const ForwardBatch& batch);
     void embed(const ForwardBatch& batch);
     void attend(const ForwardBatch& batch, std::size_t layer);
     void rotate_and_store(const ForwardBatch& batch, std::size_t layer);
@@ -72,15 +73,16 @@ struct CpuBackend::Impl {
 
     // Activations of one step; a projection's output rows are filled up to whole panels.
     std::size_t num_tokens = 0;
-    std::vector<float> residual;   // [tokens, hidden]
-    std::vector<float> normed;     // [tokens, hidden]
-    std::vector<float> qkv;        // [tokens, (heads + 2 kv_heads) * head_dim]
-    std::vector<float> attended;   // [tokens, heads * head_dim]
-    std::vector<float> gate_up;    // [tokens, 2 * intermediate]
-    std::vector<float> activated;  // [tokens, intermediate]
-    std::vector<float> projected;  // [tokens, hidden]
-    std::vector<float> logits;     // [rows, vocab]
-    std::vector<SampledToken> sampled;
+    std::vector<float> residual;             // [tokens, hidden]
+    std::vector<float> normed;               // [max(tokens, rows), hidden]
+    std::vector<float> qkv;                  // [tokens, (heads + 2 kv_heads) * head_dim]
+    std::vector<float> attended;             // [tokens, heads * head_dim]
+    std::vector<float> gate_up;              // [tokens, 2 * intermediate]
+    std::vector<float> activated;            // [tokens, intermediate]
+    std::vector<float> projected;            // [tokens, hidden]
+    std::vector<float> logits;               // [rows, vocab]
+    std::vector<SampledToken> sampled;       // [rows]
+    std::vector<TokenLogprob> top_logprobs;  // [rows, max_top_logprobs], or empty
 };
 
 CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
@@ -101,23 +103,25 @@ CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, 
                 count_of(requested.max_model_len), requested.num_threads),
       samplers(count_of(requested.num_threads), Sampler(model.vocab_size)) {
     const std::size_t tokens = count_of(requested.max_tokens_per_step);
+    const std::size_t rows = count_of(requested.max_seqs_per_step);
     const CpuLayer& layer = weights.layers.front();
     residual.resize(tokens * hidden);
-    normed.resize(tokens * hidden);
+    normed.resize(std::max(tokens, rows) * hidden);
     qkv.resize(tokens * layer.qkv.padded_out());
     attended.resize(tokens * layer.o.in_features);
     gate_up.resize(tokens * layer.gate_up.padded_out());
     activated.resize(tokens * intermediate);
     projected.resize(tokens * layer.o.padded_out());
-    logits.resize(count_of(requested.max_seqs_per_step) * weights.lm_head.padded_out());
-    sampled.reserve(count_of(requested.max_seqs_per_step));
+    logits.resize(rows * weights.lm_head.padded_out());
+    sampled.reserve(rows);
+    top_logprobs.reserve(rows * max_top_logprobs);
 }
 
 // What would otherwise be written or read out of bounds; the scheduler promises all of it.
 void CpuBackend::Impl::check(const ForwardBatch& batch) const {
-    const bool fits = batch.num_tokens() <= options.max_tokens_per_step &&
-                      batch.num_seqs() <= options.max_seqs_per_step &&
-                      batch.num_rows() <= options.max_seqs_per_step;
+    const bool fits =
+        batch.num_tokens() <= options.max_tokens_per_step && batch.num_seqs() <= options.max_seqs_per_step &&
+        batch.num_rows() <= options.max_seqs_per_step && batch.sampling.size() == batch.logits_rows.size();
     const auto is_token = [&](TokenId token) { return token >= 0 && token < config.vocab_size; };
     const auto is_slot = [&](std::int32_t slot) {
         return slot >= 0 && count_of(slot) < num_blocks * count_of(kv_block_size);
@@ -125,11 +129,25 @@ void CpuBackend::Impl::check(const ForwardBatch& batch) const {
     const auto is_length = [&](std::int32_t length) {
         return length >= 1 && length <= options.max_model_len;
     };
+    const auto is_row = [&](std::int32_t row) { return row >= 0 && row < batch.num_tokens(); };
+    const auto is_block = [&](std::int32_t block) { return block >= 0 && count_of(block) < num_blocks; };
+    const auto is_copy = [&](const BlockCopy& copy) {
+        return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
+    };
     if (!fits || !std::ranges::all_of(batch.token_ids, is_token) ||
+        !std::ranges::all_of(batch.logits_rows, is_row) ||
+        !std::ranges::all_of(batch.block_copies, is_copy) ||
         !std::ranges::all_of(batch.slot_mapping, is_slot) ||
         !std::ranges::all_of(batch.context_lens, is_length)) {
         throw std::logic_error("batch outside the backend's capacity");
     }
+}
+
+void CpuBackend::Impl::copy_blocks(const ForwardBatch& batch) {
+    pool.parallel_for(batch.block_copies.size(), [&](std::size_t index, int) {
+        const BlockCopy& copy = batch.block_copies[index];
+        cache.copy_block(count_of(copy.source), count_of(copy.destination));
+    });
 }
 
 void CpuBackend::Impl::embed(const ForwardBatch& batch) {
@@ -192,10 +210,16 @@ void CpuBackend::Impl::compute_logits(const ForwardBatch& batch) {
 }
 
 void CpuBackend::Impl::sample(const ForwardBatch& batch) {
+    constexpr auto width = static_cast<std::size_t>(max_top_logprobs);
+    const bool wants_top = std::ranges::any_of(
+        batch.sampling, [](const SamplingRow& row) { return row.params.num_logprobs >= 0; });
     sampled.resize(batch.sampling.size());
+    top_logprobs.assign(wants_top ? sampled.size() * width : 0, {});
     pool.parallel_for(sampled.size(), [&](std::size_t row, int worker) {
         const std::span<const float> row_logits(logits.data() + row * vocab, vocab);
-        sampled[row] = samplers[count_of(worker)].sample(row_logits, batch.sampling[row]);
+        std::span<TokenLogprob> top;
+        if (wants_top) top = std::span(top_logprobs).subspan(row * width, width);
+        sampled[row] = samplers[count_of(worker)].sample(row_logits, batch.sampling[row], top);
     });
 }
 
@@ -223,6 +247,7 @@ std::string CpuBackend::description() const {
 void CpuBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
     impl.check(batch);
+    impl.copy_blocks(batch);
     impl.embed(batch);
     impl.attention.plan(batch);
     for (std::size_t layer = 0; layer < impl.weights.layers.size(); ++layer) {
@@ -235,7 +260,11 @@ void CpuBackend::submit(const ForwardBatch& batch) {
 }
 
 void CpuBackend::collect(StepResults& results) {
+    // Whole, so that a later and larger step allocates nothing.
+    results.rows.reserve(impl_->sampled.capacity());
+    results.top_logprobs.reserve(impl_->top_logprobs.capacity());
     results.rows.assign(impl_->sampled.begin(), impl_->sampled.end());
+    results.top_logprobs.assign(impl_->top_logprobs.begin(), impl_->top_logprobs.end());
 }
 
 std::span<const float> CpuBackend::logits() const {

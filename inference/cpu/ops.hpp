@@ -13,9 +13,6 @@
 
 namespace solard {
 
-// e^x within 2 units in the last place; 0 below -87, infinity above 88; NaN stays NaN.
-float exp_approx(float x);
-
 // x[i] becomes e^(x[i] - largest), [count >= 1]; returns their sum, whose order depends on indices only.
 float softmax_numerators(float* x, std::size_t count);
 

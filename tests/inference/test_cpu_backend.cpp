@@ -7,8 +7,10 @@
 
 #include "inference/cpu/cpu_backend.hpp"
 #include "tests/support/batch_builder.hpp"
+#include "tests/support/count_allocations.hpp"
 #include "tests/support/cpu_variants.hpp"
 #include "tests/support/hashed_model.hpp"
+#include "tests/support/plain_sampler.hpp"
 
 using namespace solard;
 
@@ -210,6 +212,122 @@ BOOST_AUTO_TEST_CASE(a_greedy_row_takes_the_largest_logit) {
     }
 }
 
+// Two sequences share 40 tokens and part: both write the last, half-filled block in the step that copies it.
+BOOST_AUTO_TEST_CASE(a_copied_block_is_the_original_before_the_step) {
+    const PoisonableModel model;
+    const TestSequence original = random_sequence(41, 9, {4, 7, 1});
+    TestSequence branch = original;
+    branch.tokens.back() = (original.tokens.back() + 1) % 300;
+    const TestSequence copied{branch.tokens, {4, 7, 6}};
+    const TestSequence poison{std::vector<TokenId>(16, poison_token), {6}};
+    for (const CpuVariant variant : cpu_variants) {
+        CpuBackendOptions options = small_options(variant.type);
+        options.force_portable = variant.portable;
+        options.num_threads = 2;
+        CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config, options);
+        std::vector<float> expected;
+        for (const TestSequence& sequence : {branch, original}) {
+            const auto logits = run_in_chunks(backend, sequence, 41);
+            expected.insert(expected.end(), logits.end() - 301, logits.end());
+        }
+        run_in_chunks(backend, poison, 16);
+        ForwardBatch prompt = empty_batch();
+        add_chunk(prompt, original, 0, 40, 40);
+        run(backend, prompt);
+
+        ForwardBatch step = empty_batch();
+        step.block_copies = {{1, 6}, {4, 0}};
+        add_chunk(step, copied, 40, 41, 40);
+        add_chunk(step, original, 40, 41, 40);
+        BOOST_TEST(same_bits(run(backend, step), expected));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(one_token_may_have_many_rows_more_than_there_is_room_for_tokens) {
+    const Model model(small_gqa_config(), DType::bf16);
+    CpuBackendOptions options = small_options(DType::bf16);
+    options.max_tokens_per_step = 3;
+    options.max_seqs_per_step = 50;
+    CpuBackend backend = make_backend(model, options);
+    ForwardBatch batch = empty_batch();
+    add_chunk(batch, random_sequence(3, 10, {0}), 0, 3, 2);
+    const auto expected = run(backend, batch);
+
+    batch.logits_rows.assign(50, 2);
+    batch.logits_rows[0] = 0;
+    SamplingRow row = batch.sampling[0];
+    batch.sampling.assign(50, row);
+    for (std::uint32_t choice = 0; choice < 4; ++choice) {
+        batch.sampling[10 + choice].params = {.temperature = 2, .seed = 5, .choice = choice};
+    }
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    BOOST_REQUIRE(results.rows.size() == 50);
+    for (std::size_t i = 1; i < 50; ++i) {
+        const auto logits = backend.logits().subspan(i * 301, 301);
+        BOOST_TEST(same_bits({logits.begin(), logits.end()}, expected));
+        row.params = batch.sampling[i].params;
+        BOOST_TEST(results.rows[i].token == plain::choose(expected, row));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(top_logprobs_have_a_place_for_every_row_if_any_row_asks) {
+    const Model model(small_gqa_config(), DType::bf16);
+    CpuBackendOptions options = small_options(DType::bf16);
+    options.num_threads = 2;
+    CpuBackend backend = make_backend(model, options);
+    ForwardBatch batch = empty_batch();
+    add_chunk(batch, random_sequence(9, 11, {0}), 0, 9, 5);
+    batch.sampling[1].params.num_logprobs = 20;
+    batch.sampling[3].params.num_logprobs = 2;
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    BOOST_REQUIRE(results.top_logprobs.size() == 4U * max_top_logprobs);
+    for (std::size_t i = 0; i < results.top_logprobs.size(); ++i) {
+        const std::size_t row = i / max_top_logprobs;
+        const std::size_t place = i % max_top_logprobs;
+        const auto logits = backend.logits().subspan(row * 301, 301);
+        const std::vector<float> values(logits.begin(), logits.end());
+        const TokenLogprob& found = results.top_logprobs[i];
+        if (static_cast<std::int32_t>(place) >= batch.sampling[row].params.num_logprobs) {
+            BOOST_TEST(found.token == -1);
+            continue;
+        }
+        BOOST_TEST(found.token == plain::ranked(values, {})[place]);
+        BOOST_TEST(found.logprob == plain::log_softmax(values)[static_cast<std::size_t>(found.token)],
+                   boost::test_tools::tolerance(1e-5));
+        if (place == 0) BOOST_TEST(results.rows[row].logprob == found.logprob);
+    }
+
+    for (SamplingRow& row : batch.sampling) row.params.num_logprobs = -1;
+    backend.submit(batch);
+    backend.collect(results);
+    BOOST_TEST(results.top_logprobs.empty());
+    BOOST_TEST(results.rows.size() == 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_step_allocates_nothing_even_if_it_is_the_largest_so_far) {
+    const Model model(small_gqa_config(), DType::bf16);
+    CpuBackend backend = make_backend(model, small_options(DType::bf16));
+    ForwardBatch small = empty_batch();
+    add_chunk(small, random_sequence(2, 12, {0}), 0, 2, 1);
+    ForwardBatch large = empty_batch();
+    add_chunk(large, random_sequence(60, 13, {1, 2, 3, 4}), 0, 60, 0);
+    large.block_copies = {{0, 5}};
+    for (SamplingRow& row : large.sampling) {
+        row.params = {.temperature = 1, .top_p = 0.9F, .num_logprobs = 20};
+    }
+    StepResults results;
+    backend.submit(small);
+    backend.collect(results);
+    const std::uint64_t before = num_allocations();
+    backend.submit(large);
+    backend.collect(results);
+    BOOST_TEST(num_allocations() == before);
+}
+
 BOOST_AUTO_TEST_CASE(a_kv_cache_too_small_for_one_sequence_is_refused_with_both_options) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackendOptions options = small_options(DType::bf16);
@@ -243,6 +361,13 @@ BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_throws_instead_of_writing_else
     throws_after([](ForwardBatch& batch) { batch.token_ids[3] = -1; });
     throws_after([](ForwardBatch& batch) { batch.slot_mapping[3] = 16 * 1000; });
     throws_after([](ForwardBatch& batch) { batch.context_lens[0] = 129; });
+    throws_after([](ForwardBatch& batch) { batch.logits_rows[0] = 20; });
+    throws_after([](ForwardBatch& batch) { batch.logits_rows[0] = -1; });
+    throws_after([](ForwardBatch& batch) { batch.sampling.clear(); });
+    const std::int32_t num_blocks = backend.capacity().num_blocks;
+    for (const BlockCopy copy : {BlockCopy{-1, 3}, {3, -1}, {num_blocks, 3}, {3, num_blocks}, {3, 3}}) {
+        throws_after([&](ForwardBatch& batch) { batch.block_copies = {{4, 5}, copy}; });
+    }
 }
 
 BOOST_AUTO_TEST_CASE(loading_reports_every_byte_and_running_ticks_progress_per_layer) {

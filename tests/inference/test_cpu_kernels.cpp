@@ -10,6 +10,7 @@
 #include "inference/cpu/ops.hpp"
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
+#include "inference/exp_approx.hpp"
 #include "tests/support/cpu_variants.hpp"
 
 using namespace solard;
