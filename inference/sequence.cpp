@@ -10,11 +10,11 @@ std::int32_t blocks_for(std::int32_t num_tokens) {
 }
 
 Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const TokenId> eos_token_ids)
-    : request(std::move(r)),
-      arrival(arrival_number),
-      token_ids(std::move(request.prompt)),
+    : token_ids(std::move(r.prompt)),
       num_prompt_tokens(static_cast<std::int32_t>(token_ids.size())),
       num_accepted_tokens(num_prompt_tokens),
+      arrival(arrival_number),
+      request(std::move(r)),
       stop_matcher_(std::move(request.stop)) {
     const auto blocks = static_cast<std::size_t>(blocks_for(max_kv_tokens()));
     token_ids.reserve(token_ids.size() + static_cast<std::size_t>(request.max_tokens));

@@ -26,34 +26,34 @@ struct Sequence {
     // `eos_token_ids` are the model's.
     Sequence(Request request, std::uint64_t arrival, std::span<const TokenId> eos_token_ids);
 
-    Request request;  // its prompt lives in token_ids, its stop strings in the stop matcher
-    std::uint64_t arrival;
+    // What every step touches stands first and together.
+
     // Prompt, what was generated and, while a step is in flight, the drafts it verifies.
     std::vector<TokenId> token_ids;
+    std::vector<BlockId> block_table;
+    std::vector<BlockHash> block_hashes;  // of the whole blocks that are known, from the front
     std::int32_t num_prompt_tokens;
     std::int32_t num_draft_tokens = 0;
-    std::int32_t num_accepted_tokens;  // prompt and generated tokens that went through the stop rules
-
-    std::vector<BlockId> block_table;
-    std::vector<BlockHash> block_hashes;     // of the whole blocks that are known, from the front
+    std::int32_t num_accepted_tokens;        // prompt and generated tokens that went through the stop rules
     std::int32_t num_registered_blocks = 0;  // of block_table, from the front: offered to the prefix cache
     std::int32_t num_computed_tokens = 0;    // of token_ids, from the front: their KV is in the blocks
     std::int32_t num_scheduled_tokens = 0;   // the next ones, computed by the step in flight
     std::int32_t first_row = 0;              // of the step in flight, if it samples
     std::int32_t num_cached_tokens = 0;      // of the prompt, when it first ran
-    BlockId copied_from = -1;                // the step copies this block, to which others also refer
     std::int32_t draft_limit = 4;            // drafts worth trying; follows how many were accepted
     std::int32_t num_preemptions = 0;
-    bool prefilling = false;              // runs, and has not chosen a token since it was admitted
-    PrincipalShare* principal = nullptr;  // who pays
-    // The other choices, until the prompt is computed; then each goes its own way.
-    std::vector<std::unique_ptr<Sequence>> forks;
-
+    BlockId copied_from = -1;  // the step copies this block, to which others also refer
+    bool prefilling = false;   // runs, and has not chosen a token since it was admitted
     FinishReason finish = FinishReason::none;
     errc error = errc::server_error;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
+    PrincipalShare* principal = nullptr;  // who pays
+    std::uint64_t arrival;
+    // The other choices, until the prompt is computed; then each goes its own way.
+    std::vector<std::unique_ptr<Sequence>> forks;
     ProgressEvent progress{.done = -1};  // what was published last
+    Request request;  // its prompt lives in token_ids, its stop strings in the stop matcher
 
     std::uint32_t choice() const { return request.sampling.choice; }
     std::int32_t num_tokens() const { return static_cast<std::int32_t>(token_ids.size()) - num_draft_tokens; }

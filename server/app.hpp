@@ -9,6 +9,7 @@
 #include "inference/tokenizer.hpp"
 #include "server/app_config.hpp"
 #include "server/engine_client.hpp"
+#include "server/random_bits.hpp"
 #include "server/served_model.hpp"
 
 namespace solard {
@@ -32,6 +33,8 @@ class App {
     const AppConfig config;
     const ServedModel model;
     const Tokenizer tokenizer;
+    // Without API keys everybody is one principal to the prefix cache.
+    const std::uint64_t anonymous_cache_salt = random_bits();
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads
     // For work that would hold the loop up; takes values and returns values.
     boost::asio::thread_pool helpers{1};

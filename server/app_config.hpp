@@ -31,10 +31,13 @@ struct AppConfig {
     std::int64_t max_model_len = 0;    // tokens; 0: the model's own
     std::int64_t max_num_seqs = 0;
     std::int64_t max_num_batched_tokens = 0;  // 0: timed at start
+    bool no_prefix_cache = false;
+    std::string speculation;
     std::int64_t max_queued_requests = 0;
     std::int64_t max_queued_tokens = 0;
     std::chrono::milliseconds queue_timeout{};
     std::chrono::milliseconds request_timeout{};
+    std::chrono::milliseconds engine_timeout{};
 
     std::int64_t max_connections = 0;
     std::int64_t max_body_size = 0;    // bytes

@@ -61,8 +61,8 @@ result<std::int32_t> token_budget(const App& app, std::size_t prompt_tokens,
     return asked.value_or(static_cast<std::int32_t>(room));
 }
 
-Request make_request(const App& app, const ChatRequest& chat, std::vector<TokenId> prompt,
-                     std::int32_t max_tokens) {
+Request make_request(const App& app, const ChatRequest& chat, std::uint64_t connection,
+                     std::vector<TokenId> prompt, std::int32_t max_tokens) {
     Request request;
     request.prompt = std::move(prompt);
     request.max_tokens = max_tokens;
@@ -72,6 +72,8 @@ Request make_request(const App& app, const ChatRequest& chat, std::vector<TokenI
         static_cast<float>(chat.top_p.value_or(app.model.config.default_top_p.value_or(1.0)));
     request.sampling.seed = chat.seed ? *chat.seed : random_bits();
     request.stop = chat.stop;
+    request.principal.id = connection;
+    request.cache_salt = app.anonymous_cache_salt;
     const auto now = Clock::now();
     request.queue_deadline = now + app.config.queue_timeout;
     request.request_deadline = now + app.config.request_timeout;
@@ -98,7 +100,8 @@ asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, Resp
         if (log.terminal()) break;
         co_await sse.flush();
     }
-    if (chat.include_usage) chunks.usage(sse.buffer(), {prompt_tokens, log.num_tokens(0)});
+    if (chat.include_usage)
+        chunks.usage(sse.buffer(), {prompt_tokens, log.num_tokens(0), log.cached_tokens()});
     co_await sse.done();
 }
 
@@ -110,8 +113,8 @@ asio::awaitable<void> whole_answer(HttpExchange& exchange, ResponseLog& log, con
     if (const auto& failure = log.failure()) {
         response = error_response(*failure);
     } else {
-        response.body =
-            chat_completion_json(identity, log.text(0), log.finish(0), {prompt_tokens, log.num_tokens(0)});
+        response.body = chat_completion_json(identity, log.text(0), log.finish(0),
+                                             {prompt_tokens, log.num_tokens(0), log.cached_tokens()});
     }
     co_await exchange.respond(std::move(response));
 }
@@ -149,7 +152,8 @@ result<void> check_text_size(const App& app, std::size_t num_bytes) {
                  "messages"};
 }
 
-asio::awaitable<result<Admitted>> admit(App& app, const std::string& body) {
+asio::awaitable<result<Admitted>> admit(App& app, const HttpRequest& http) {
+    const std::string& body = http.body;
     // First, so that a full or starting server spends nothing on a request.
     if (auto open = app.engine.check_open(); !open) co_return open.error();
     auto parsing = parse_body(body);
@@ -168,7 +172,7 @@ asio::awaitable<result<Admitted>> admit(App& app, const std::string& body) {
     const std::size_t prompt_tokens = prompt.size();
     const auto max_tokens = token_budget(app, prompt_tokens, chat->max_tokens);
     if (!max_tokens) co_return max_tokens.error();
-    auto request = make_request(app, *chat, std::move(prompt), *max_tokens);
+    auto request = make_request(app, *chat, http.connection, std::move(prompt), *max_tokens);
     auto generation = app.engine.submit(std::move(request));
     if (!generation) co_return generation.error();
     Admitted admitted{*std::move(chat), prompt_tokens, *std::move(generation)};
@@ -178,7 +182,7 @@ asio::awaitable<result<Admitted>> admit(App& app, const std::string& body) {
 }  // namespace
 
 asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) {
-    auto admitted = co_await admit(app, exchange.request().body);
+    auto admitted = co_await admit(app, exchange.request());
     if (!admitted) {
         auto response = error_response(admitted.error());
         co_return co_await exchange.respond(std::move(response));

@@ -45,8 +45,7 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
     };
     callbacks.failed = [this, on_failed = std::move(on_failed)](Error error) {
         boost::asio::post(io_, [this, on_failed, error = std::move(error)] {
-            state_ = ServiceState::failed;
-            fail_all({errc::engine_unavailable, "The engine stopped; the server is restarting."});
+            fail({errc::engine_unavailable, "The engine stopped; the server is restarting."});
             on_failed(error);
         });
     };
@@ -88,10 +87,11 @@ result<Generation> EngineClient::submit(Request request) {
     if (auto ok = admit(request); !ok) return ok.error();
     const RequestId id = request.id = next_id_++;
     const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+    const std::uint32_t num_choices = request.num_choices;
     if (!engine_->submit(std::move(request)))
         return Error{errc::server_overloaded, "The engine's queue is full; try again later."};
-    auto log = std::make_shared<ResponseLog>(1);
-    in_flight_.emplace(id, InFlight{log, prompt_tokens});
+    auto log = std::make_shared<ResponseLog>(num_choices);
+    in_flight_.emplace(id, InFlight{log, prompt_tokens, num_choices});
     queued_tokens_ += prompt_tokens;
     ++num_generations_;
     return Generation(*this, id, std::move(log));
@@ -111,18 +111,22 @@ void EngineClient::deliver(StepEvents events) {
     for (const auto& event : events.events) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
-        auto& entry = it->second;
-        queued_tokens_ -= std::exchange(entry.queued_tokens, 0);
-        if (event.finish == FinishReason::error) {
-            entry.log->fail({event.error, std::string(message_of(event.error))});
-        } else if (event.finish == FinishReason::cancelled) {
-            entry.log->fail({errc::request_cancelled, std::string(message_of(errc::request_cancelled))});
-        } else {
-            entry.log->append(0, events.text_of(event), event.num_tokens, event.finish);
-        }
-        if (event.finish != FinishReason::none) forget(it);
+        deliver_event(events, event, it->second);
+        if (event.finish != FinishReason::none && --it->second.choices_left == 0) forget(it);
     }
     if (engine_) engine_->recycle(std::move(events));
+}
+
+void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
+    queued_tokens_ -= std::exchange(entry.queued_tokens, 0);
+    if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
+        const errc code = event.finish == FinishReason::error ? event.error : errc::request_cancelled;
+        entry.log->fail({code, std::string(message_of(code))});
+        if (engine_) engine_->cancel(event.id);  // nobody waits for the other choices
+        return;
+    }
+    if (event.num_cached_tokens >= 0) entry.log->set_cached_tokens(event.num_cached_tokens);
+    entry.log->append(event.choice, events.text_of(event), event.num_tokens, event.finish);
 }
 
 void EngineClient::forget(std::unordered_map<RequestId, InFlight>::iterator it) {
@@ -132,6 +136,11 @@ void EngineClient::forget(std::unordered_map<RequestId, InFlight>::iterator it) 
 
 void EngineClient::drain() {
     if (state_ != ServiceState::failed) state_ = ServiceState::draining;
+}
+
+void EngineClient::fail(const Error& error) {
+    state_ = ServiceState::failed;
+    fail_all(error);
 }
 
 void EngineClient::fail_all(const Error& error) {

@@ -55,12 +55,16 @@ class EngineClient {
                std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
+    // For a watchdog; idle where there is no engine.
+    EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
     ServiceState state() const { return state_; }
     // New requests are refused from now on; those in flight go on.
     void drain();
     // Ends everything in flight with `error`.
     void fail_all(const Error& error);
+    // The engine is lost: as fail_all(), and nothing is accepted any more.
+    void fail(const Error& error);
 
     // What can be said of any request: is the engine ready, and is there room in the queue? Errors as
     // submit().
@@ -80,10 +84,12 @@ class EngineClient {
     struct InFlight {
         std::shared_ptr<ResponseLog> log;
         std::int64_t queued_tokens;  // prompt tokens while nothing came yet
+        std::uint32_t choices_left;  // whose last event has not come
     };
     result<void> admit(const Request& request) const;
     void release(RequestId id);
     void deliver(StepEvents events);
+    void deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry);
     void forget(std::unordered_map<RequestId, InFlight>::iterator it);
 
     boost::asio::io_context& io_;

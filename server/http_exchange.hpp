@@ -19,6 +19,7 @@ struct HttpRequest {
     std::string if_none_match;
     bool accepts_gzip = false;
     std::string body;
+    std::uint64_t connection = 0;  // which connection it came on; unique for the life of the process
 };
 
 using HttpFields = std::vector<std::pair<std::string_view, std::string>>;

@@ -81,7 +81,7 @@ HttpRequest plain_request(http::request<http::string_body>&& message) {
 
 class SessionExchange final : public HttpExchange {
   public:
-    SessionExchange(App& app, Stream& stream, beast::flat_buffer& buffer,
+    SessionExchange(App& app, Stream& stream, beast::flat_buffer& buffer, std::uint64_t connection,
                     http::request<http::string_body> message)
         : HttpExchange({}, make_request_id()),
           app_(app),
@@ -91,6 +91,7 @@ class SessionExchange final : public HttpExchange {
           head_(message.method() == http::verb::head) {
         keep_alive_ = message.keep_alive();
         request_ = plain_request(std::move(message));
+        request_.connection = connection;
     }
 
     asio::any_io_executor executor() override { return stream_.get_executor(); }
@@ -247,7 +248,7 @@ class Session {
             co_return false;
         }
         const auto begin = std::chrono::steady_clock::now();
-        SessionExchange exchange(app_, stream_, buffer_, parser.release());
+        SessionExchange exchange(app_, stream_, buffer_, connection_, parser.release());
         co_await dispatch(app_, exchange);
         log_access(exchange, std::chrono::steady_clock::now() - begin);
         co_return exchange.keep_alive();
@@ -288,7 +289,7 @@ class Session {
         http::request<http::string_body> unread;
         unread.version(11);
         unread.keep_alive(false);
-        SessionExchange exchange(app_, stream_, buffer_, std::move(unread));
+        SessionExchange exchange(app_, stream_, buffer_, connection_, std::move(unread));
         auto response = error_response(error);
         co_await exchange.respond(std::move(response));
         log_access(exchange, {});
@@ -315,9 +316,12 @@ class Session {
                                 " " + std::to_string(millis) + " ms");
     }
 
+    static inline std::uint64_t num_connections_ = 0;  // ever
+
     App& app_;
     Stream stream_;
     beast::flat_buffer buffer_;
+    const std::uint64_t connection_ = ++num_connections_;
 };
 
 }  // namespace

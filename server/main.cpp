@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <sstream>
 #include <thread>
@@ -126,8 +127,10 @@ int serve(const AppConfig& config) {
         if (service.stopping()) throw ErrorException({errc::server_draining, "the load was given up"});
         progress(done, total);
     };
-    return service.run(
+    const int code = service.run(
         [&] { return std::make_unique<CpuBackend>(model->weights, model->tensors, model->config, options); });
+    if (service.engine_hangs()) std::_Exit(code);  // nothing that its thread uses may be destroyed
+    return code;
 }
 
 int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {

@@ -28,6 +28,10 @@ class ResponseLog {
     void append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens, FinishReason finish);
     void fail(Error error);
 
+    // Of the prompt, found in the prefix cache; told with the first token.
+    void set_cached_tokens(std::int32_t count) { cached_tokens_ = count; }
+    std::int32_t cached_tokens() const { return cached_tokens_; }
+
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
     const std::optional<Error>& failure() const { return failure_; }
     std::string_view text(std::uint32_t output) const { return outputs_[output].text; }
@@ -52,6 +56,7 @@ class ResponseLog {
     std::vector<Entry> entries_;
     std::vector<Output> outputs_;
     std::size_t num_finished_ = 0;
+    std::int32_t cached_tokens_ = 0;
     std::optional<Error> failure_;
     std::vector<LogReader*> readers_;
 };

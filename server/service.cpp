@@ -1,14 +1,20 @@
 #include "server/service.hpp"
 
+#include <algorithm>
 #include <csignal>
 
 #include "server/log.hpp"
+#include "server/random_bits.hpp"
 
 namespace solard {
 namespace {
 
 // After the drain limit: long enough to write one error object to everyone who still reads.
 constexpr std::chrono::seconds farewell{2};
+
+// Up to so many tokens a step costs about the same: one panel of the CPU's GEMM, and far below where a GPU's
+// becomes compute-bound.
+constexpr std::int32_t speculation_tokens = 16;
 
 }  // namespace
 
@@ -32,13 +38,17 @@ Service::Service(App& app, Listener listener, OnReady on_ready)
       listener_(std::move(listener)),
       on_ready_(std::move(on_ready)),
       signals_(app.io, SIGTERM, SIGINT),
-      drain_timer_(app.io) {}
+      drain_timer_(app.io),
+      watchdog_(app.io) {}
 
 int Service::run(BackendFactory make_backend) {
     EngineOptions options;
     options.max_num_seqs = static_cast<std::int32_t>(app_.config.max_num_seqs);
     options.max_num_batched_tokens = static_cast<std::int32_t>(app_.config.max_num_batched_tokens);
     options.eos_token_ids = app_.model.config.eos_token_ids;
+    options.prefix_cache = !app_.config.no_prefix_cache;
+    options.hash_key = {random_bits(), random_bits()};
+    options.speculation_tokens = app_.config.speculation == "on" ? speculation_tokens : 0;
     const AdmissionLimits limits{.max_num_seqs = app_.config.max_num_seqs,
                                  .max_queued_requests = app_.config.max_queued_requests,
                                  .max_queued_tokens = app_.config.max_queued_tokens};
@@ -55,12 +65,15 @@ int Service::run(BackendFactory make_backend) {
             exit_code_ = exit_code(error.code);
             begin_drain(farewell);
         });
+    watch_engine({}, std::chrono::steady_clock::now());
     // The engine's callbacks name this object and `make_backend`'s captures: it ends here, also on an
-    // exception.
+    // exception; but not one that hangs.
     struct StopEngine {
-        EngineClient& engine;
-        ~StopEngine() { engine.stop(); }
-    } stop_engine{app_.engine};
+        Service& service;
+        ~StopEngine() {
+            if (!service.engine_hangs_) service.app_.engine.stop();
+        }
+    } stop_engine{*this};
     app_.io.run();
     return exit_code_;
 }
@@ -78,6 +91,24 @@ void Service::await_signal() {
             "draining: " + std::to_string(app_.engine.num_in_flight()) + " answers in flight");
         await_signal();  // first: a drain of nothing ends at once, and cancels it
         begin_drain(app_.config.drain_timeout);
+    });
+}
+
+// Liveness is the engine's, not the event loop's: a step that never ends must not look like a long one.
+void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since) {
+    const auto limit = app_.config.engine_timeout;
+    watchdog_.expires_after(std::min<std::chrono::milliseconds>(limit / 4, std::chrono::seconds(1)));
+    watchdog_.async_wait([this, last, since, limit](boost::system::error_code ec) {
+        if (ec) return;
+        const EngineActivity now = app_.engine.activity();
+        const auto time = std::chrono::steady_clock::now();
+        if (!now.busy || now.progress != last.progress) return watch_engine(now, time);
+        if (time - since < limit) return watch_engine(last, since);
+        engine_hangs_ = true;
+        exit_code_ = exit_code(errc::runtime_failure);
+        log(LogLevel::error, "the engine has made no progress for " + std::to_string(limit.count()) + " ms");
+        app_.engine.fail({errc::engine_unavailable, "The engine hangs; the server is restarting."});
+        begin_drain(farewell);
     });
 }
 
@@ -99,6 +130,7 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
 // The last session is gone: with signals and timers cancelled, io_context::run() returns.
 void Service::finish() {
     drain_timer_.cancel();
+    watchdog_.cancel();
     signals_.cancel();
 }
 

@@ -25,9 +25,12 @@ class Service {
     // the engine thread; it may poll stopping() to give up a long load.
     int run(BackendFactory make_backend);
     const std::atomic<bool>& stopping() const { return stopping_; }
+    // After run(): the engine was still inside a step that does not end. Its thread cannot be joined.
+    bool engine_hangs() const { return engine_hangs_; }
 
   private:
     void await_signal();
+    void watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since);
     void begin_drain(std::chrono::milliseconds limit);
     void finish();
 
@@ -36,7 +39,9 @@ class Service {
     OnReady on_ready_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer drain_timer_;
+    boost::asio::steady_timer watchdog_;
     std::atomic<bool> stopping_{false};
+    bool engine_hangs_ = false;
     int exit_code_ = 0;
 };
 

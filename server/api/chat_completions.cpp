@@ -137,7 +137,9 @@ void append_usage(std::string& out, Usage usage) {
     append_json_number(out, static_cast<std::int64_t>(usage.completion_tokens));
     out += R"(,"total_tokens":)";
     append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens + usage.completion_tokens));
-    out += '}';
+    out += R"(,"prompt_tokens_details":{"cached_tokens":)";
+    append_json_number(out, std::int64_t{usage.cached_tokens});
+    out += "}}";
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ struct ChatIdentity {
 struct Usage {
     std::size_t prompt_tokens = 0;
     std::size_t completion_tokens = 0;
+    std::int32_t cached_tokens = 0;  // of the prompt, not computed again
 };
 
 std::string_view name_of(FinishReason reason);  // "stop" or "length"

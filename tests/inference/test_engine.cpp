@@ -216,6 +216,23 @@ BOOST_AUTO_TEST_CASE(one_request_gives_the_serial_text_and_one_publish_a_step) {
     BOOST_TEST(engine->activity().progress == 40U);
 }
 
+BOOST_AUTO_TEST_CASE(activity_tells_a_held_step_from_idleness) {
+    control->close_gate();
+    start();
+    inbox.wait_until_ready();
+    submit(1, 2);
+    control->wait_until_held();
+    const EngineActivity held = engine->activity();
+    BOOST_TEST(held.busy);
+    control->pass_one();
+    control->wait_until_held();
+    BOOST_TEST(engine->activity().progress > held.progress);
+    control->open_gate();
+    inbox.wait_for_end(1);
+    int looks = 0;
+    while (engine->activity().busy) BOOST_REQUIRE(++looks < 100'000'000);
+}
+
 BOOST_AUTO_TEST_CASE(requests_join_and_leave_at_every_step) {
     control->close_gate();
     start();

@@ -205,6 +205,47 @@ BOOST_AUTO_TEST_CASE(a_failing_engine_is_loud) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
+// E4: the event loop lives, the engine does not.
+BOOST_AUTO_TEST_CASE(an_engine_that_hangs_fails_its_requests_and_the_process) {
+    RunningService service({"--engine-timeout", "0.2"});
+    service.control().close_gate();
+    Connection stream(service.port());
+    Connection whole(service.port());
+    stream.send(chat_request("a", R"("max_tokens":100,"stream":true)"));
+    whole.send(chat_request("b", R"("max_tokens":100)"));
+    const auto answer = whole.read_answer();
+    BOOST_TEST(answer.status == 503);
+    BOOST_TEST(error_code_of(answer) == "engine_unavailable");
+    BOOST_TEST(stream.read_answer().body.find(R"("code":"engine_unavailable")") != std::string::npos);
+    BOOST_TEST(service.wait_until_ended() == 1);  // while the step still hangs
+    service.control().open_gate();
+    BOOST_TEST(service.exit_code() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_repeated_prompt_comes_from_the_cache_and_says_so) {
+    std::string user;
+    for (int i = 0; i < 40; ++i) user += "word ";
+    RunningService service;
+    Connection connection(service.port());
+    const auto cached_tokens = [&](const std::string& fields) {
+        connection.send(chat_request(user, fields));
+        const auto usage = boost::json::parse(connection.read_answer().body).at("usage").as_object();
+        const auto cached = usage.at("prompt_tokens_details").at("cached_tokens").to_number<int>();
+        BOOST_TEST(cached < usage.at("prompt_tokens").to_number<int>());
+        return cached;
+    };
+    BOOST_TEST(cached_tokens(R"("max_tokens":3)") == 0);
+    BOOST_TEST(cached_tokens(R"("max_tokens":3)") >= 32);
+
+    RunningService without({"--no-prefix-cache"});
+    Connection other(without.port());
+    for (int i = 0; i < 2; ++i) {
+        other.send(chat_request(user, R"("max_tokens":3)"));
+        const auto usage = boost::json::parse(other.read_answer().body).at("usage").as_object();
+        BOOST_TEST(usage.at("prompt_tokens_details").at("cached_tokens") == 0);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_own_request_only) {
     FakeOptions options;
     options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {

@@ -49,10 +49,12 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         const std::string url = listener.url();
         Service service(app, std::move(listener), [](const EngineInfo&, const std::string&) {});
         bound_.set_value(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
-        return service.run([this] {
+        const int code = service.run([this] {
             load_.get_future().wait();
             return std::make_unique<FakeBackend>(options_, control_);
         });
+        ended_.set_value(code);
+        return code;
     });
     result_ = serve.get_future();
     thread_ = std::thread(std::move(serve));
@@ -76,6 +78,10 @@ RunningService::~RunningService() {
 
 void RunningService::finish_loading() {
     if (!std::exchange(loaded_, true)) load_.set_value();
+}
+
+int RunningService::wait_until_ended() {
+    return ended_.get_future().get();
 }
 
 int RunningService::exit_code() {

@@ -32,6 +32,8 @@ class RunningService {
         "hold";  // as first flag: finish_loading() is left to the test
     // What the answer to `prompt` must be: `count` tokens of the reference, as text.
     std::string reference_text(const std::string& user_text, std::int32_t count) const;
+    // Returns once the service has ended, though its engine may still hang; once.
+    int wait_until_ended();
     // Joins the server's thread.
     int exit_code();
 
@@ -40,6 +42,7 @@ class RunningService {
     std::shared_ptr<FakeControl> control_ = std::make_shared<FakeControl>();
     std::promise<void> load_;
     std::promise<std::uint16_t> bound_;
+    std::promise<int> ended_;
     bool loaded_ = false;
     std::uint16_t port_ = 0;
     std::future<int> result_;
