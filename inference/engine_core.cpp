@@ -60,7 +60,7 @@ void EngineCore::report_token(const Scheduler::Advance& advance, std::int32_t in
                               StepEvents& events) {
     Sequence& sequence = *advance.sequence;
     const TokenId token = sequence.token_ids[static_cast<std::size_t>(sequence.num_accepted_tokens)];
-    const auto row = static_cast<std::size_t>(advance.first_row + index);
+    const auto row = static_cast<std::size_t>(advance.first_row) + static_cast<std::size_t>(index);
     if (const std::int32_t alternatives = sequence.request.sampling.num_logprobs; alternatives >= 0) {
         events.logprobs.push_back({token, results_.rows.at(row).logprob});
         const auto first =

@@ -137,10 +137,10 @@ void Scheduler::begin_step() {
 }
 
 void Scheduler::schedule_decodes() {
-    for (std::size_t i = 0; i < running_.size(); ++i) {
-        if (!running_[i] || running_[i]->prefilling) continue;
-        Sequence& sequence = *running_[i];
-        sequence.principal->deficit -= schedule_tokens(sequence, 1);
+    for (const SequencePtr& sequence : running_) {  // which preemption turns to null, here and below
+        if (!sequence || sequence->prefilling) continue;
+        const std::int32_t granted = schedule_tokens(*sequence, 1);
+        sequence->principal->deficit -= granted;
     }
     std::erase(running_, nullptr);
 }
@@ -156,9 +156,8 @@ void Scheduler::schedule_prefills() {
 }
 
 void Scheduler::serve_prefills(PrincipalShare& principal) {
-    for (std::size_t i = 0; i < running_.size(); ++i) {
-        Sequence* const sequence = running_[i].get();
-        if (sequence == nullptr || sequence->principal != &principal || !sequence->prefilling) continue;
+    for (const SequencePtr& sequence : running_) {
+        if (!sequence || sequence->principal != &principal || !sequence->prefilling) continue;
         if (principal.deficit <= 0 || tokens_left_ == 0) return;
         const auto most = static_cast<std::int32_t>(std::min<std::int64_t>(principal.deficit, tokens_left_));
         const std::int32_t granted = schedule_tokens(*sequence, most);
@@ -262,8 +261,9 @@ std::int32_t Scheduler::keep_confirmed_drafts(Sequence& sequence, const StepResu
     const std::int32_t num_drafts = std::exchange(sequence.num_draft_tokens, 0);
     std::int32_t confirmed = 0;
     for (;; ++confirmed) {
-        const SampledToken& drawn = results.rows.at(static_cast<std::size_t>(sequence.first_row + confirmed));
-        const std::size_t place = known + static_cast<std::size_t>(confirmed);
+        const auto offset = static_cast<std::size_t>(confirmed);
+        const SampledToken& drawn = results.rows.at(static_cast<std::size_t>(sequence.first_row) + offset);
+        const std::size_t place = known + offset;
         if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
         sequence.token_ids.resize(place);
         if (!drawn.finite) break;  // the next step meets it again, in a row of its own

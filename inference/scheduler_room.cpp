@@ -1,5 +1,7 @@
 // Who gets slots and KV blocks: admission, preemption, block tables, the prefix cache.
 #include <algorithm>
+#include <ranges>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 
@@ -83,9 +85,10 @@ Scheduler::Need Scheduler::need_of(Sequence& sequence) {
 void Scheduler::start(PrincipalShare& principal, const Need& need) {
     SequencePtr sequence = shares_.pop(principal);
     for (std::int32_t i = 0; i < need.cached_blocks; ++i) {
-        const BlockId block = pool_.find(sequence->block_hashes[static_cast<std::size_t>(i)]).value();
-        pool_.retain(block);
-        sequence->block_table.push_back(block);
+        const auto block = pool_.find(sequence->block_hashes[static_cast<std::size_t>(i)]);
+        if (!block) throw std::logic_error("a cached block vanished before its use");
+        pool_.retain(*block);
+        sequence->block_table.push_back(*block);
     }
     sequence->num_registered_blocks = need.cached_blocks;
     sequence->num_computed_tokens = need.cached_blocks * kv_block_size;
@@ -290,9 +293,7 @@ void Scheduler::leave(Sequence& sequence) {
     PrincipalShare& principal = *sequence.principal;
     principal.num_slots -= sequence.num_slots();
     principal.num_blocks -= static_cast<std::int32_t>(sequence.block_table.size());
-    for (auto block = sequence.block_table.rbegin(); block != sequence.block_table.rend(); ++block) {
-        release(*block);
-    }
+    for (const BlockId block : std::views::reverse(sequence.block_table)) release(block);
     sequence.block_table.clear();
     sequence.copied_from = -1;
 }

@@ -42,7 +42,7 @@ FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
     if (num_generated_tokens() < request.min_tokens) {
         out += characters_;
     } else if (stop_matcher_.append(characters_, out)) {
-        matched_stop = static_cast<std::int32_t>(*stop_matcher_.matched());
+        if (const auto matched = stop_matcher_.matched()) matched_stop = static_cast<std::int32_t>(*matched);
         return FinishReason::stop;
     }
     if (num_generated_tokens() < request.max_tokens) return FinishReason::none;

@@ -9,7 +9,8 @@ import sys
 # name, file, "statement" or "expression", the right text, the broken text
 BUGS = [
     ("skipped_free", "scheduler_room.cpp", "statement",
-     "release(*block);", "if (block != sequence.block_table.rbegin()) release(*block);"),
+     "for (const BlockId block : std::views::reverse(sequence.block_table)) release(block);",
+     "for (const BlockId block : std::views::reverse(sequence.block_table) | std::views::drop(1)) release(block);"),
     ("doubled_token_on_resume", "scheduler_room.cpp", "statement",
      "sequence->prefilling = true;",
      "sequence->prefilling = true; if (sequence->num_preemptions > 0) "
