@@ -217,20 +217,25 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_request_only) {
 }
 
 BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
-    Scheduler scheduler(
-        {.max_num_seqs = 4, .max_num_batched_tokens = 16, .num_blocks = 64, .max_model_len = 512});
+    Scheduler scheduler({.max_num_seqs = 16,
+                         .max_num_batched_tokens = 64,
+                         .num_blocks = 512,
+                         .max_model_len = 4096,
+                         .speculation_tokens = 16});
     for (RequestId id = 1; id <= 4; ++id) {
         Request request;
         request.id = id;
         request.prompt = Rig::prompt_of(id, 20);
-        request.max_tokens = 200;
+        request.max_tokens = 2000;
         request.stop = {"ab"};
         scheduler.add(std::move(request));
     }
     StepResults results;
-    results.rows.reserve(4);
+    results.rows.reserve(16);
+    std::vector<ProgressEvent> progress;
+    progress.reserve(16);
     std::string text;
-    text.reserve(4096);
+    text.reserve(16384);
     std::uint64_t before = 0;
     int num_tokens = 0;
     for (int step = 0; step < 150; ++step) {
@@ -238,11 +243,15 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
         const ForwardBatch& batch = scheduler.schedule(Clock::time_point{});
         results.rows.assign(batch.logits_rows.size(), {.token = 5});
         for (const Scheduler::Advance& advance : scheduler.complete(results)) {
-            advance.sequence->accept_token("ac", text);
-            ++num_tokens;
+            for (std::int32_t i = 0; i < advance.num_tokens; ++i, ++num_tokens) {
+                advance.sequence->accept_token("ac", text);
+            }
         }
+        scheduler.append_progress(progress);
+        progress.clear();
     }
     BOOST_TEST(num_tokens > 4 * 130);
+    BOOST_TEST(scheduler.snapshot().accepted_draft_tokens > 0U);
     BOOST_TEST(num_allocations() == before);
 }
 
