@@ -44,6 +44,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         ModelConfig model_config;
         model_config.max_position_embeddings = options_.capacity.max_model_len;
         model_config.eos_token_ids = {2};
+        model_config.vocab_size = options_.vocab_size;
         App app(config, describe_model(config, model_config), demo_tokenizer());
         auto listener = Listener::bind(app.io, config).value();
         const std::string url = listener.url();
