@@ -183,11 +183,16 @@ ChatChunkWriter::ChatChunkWriter(const ChatContext& context) : context_(context)
     prefix_ += R"(,"choices":)";
 }
 
-// Logprobs whose text is held back do not wait for it.
 void ChatChunkWriter::append(std::string& out, const LogDelta& delta) {
     const bool ends = delta.finish != FinishReason::none;
+    // Logprobs whose text is held back do not wait for it.
+    if (delta.text.empty() && delta.logprobs.empty() && !ends) return;
+    // Choices begin in order, since openai's stream helper for Python numbers them as they come.
+    while (num_started_ < delta.output) text_chunk(out, {.output = num_started_});
+    const bool begins = delta.output == num_started_;
+    if (begins && (!delta.logprobs.empty() || delta.text.empty())) text_chunk(out, {.output = delta.output});
     LogDelta rest = delta;
-    if (!delta.text.empty() || (ends ? !started_.test(delta.output) : !delta.logprobs.empty())) {
+    if (!delta.text.empty() || !ends) {
         text_chunk(out, delta);
         rest.logprobs = {};
     }
@@ -199,8 +204,10 @@ void ChatChunkWriter::text_chunk(std::string& out, const LogDelta& delta) {
     out += R"([{"index":)";
     append_json_number(out, std::int64_t{delta.output});
     out += R"(,"delta":{)";
-    if (!started_.test(delta.output)) out += R"("role":"assistant",)";
-    started_.set(delta.output);
+    if (delta.output == num_started_) {
+        out += R"("role":"assistant",)";
+        ++num_started_;
+    }
     out += R"("content":)";
     append_json_string(out, delta.text);
     out += '}';

@@ -1,7 +1,6 @@
 // POST /v1/chat/completions without a socket: body to struct, struct to JSON.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -63,7 +62,9 @@ class ChatChunkWriter {
   public:
     explicit ChatChunkWriter(const ChatContext& context);
     // A chunk for the text that is new, if any, and one for the end. A choice's first chunk carries the role
-    // as well, so that a role alone never counts as a first token: load clients count chunks.
+    // as well, so that a role alone never counts as a first token: load clients count chunks. But the role
+    // comes alone, in the same write, before logprobs, for openai's stream helper for node takes those of a
+    // choice's first chunk twice.
     void append(std::string& out, const LogDelta& delta);
     void usage(std::string& out, Usage usage) const;
 
@@ -73,8 +74,8 @@ class ChatChunkWriter {
     void append_logprobs(std::string& out, std::span<const TokenLogprob> logprobs) const;
 
     ChatContext context_;
-    std::string prefix_;                // up to and including `"choices":`
-    std::bitset<max_choices> started_;  // by choice: its first chunk is written
+    std::string prefix_;             // up to and including `"choices":`
+    std::uint32_t num_started_ = 0;  // choices whose first chunk is written, from the front
 };
 
 }  // namespace solard

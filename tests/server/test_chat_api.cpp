@@ -432,20 +432,23 @@ BOOST_AUTO_TEST_CASE(an_empty_answer_still_has_a_role) {
 BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     Answer answer;
     answer.sampling.stop = {"one", "two"};
-    answer.add({.output = 2, .text = "x"});
+    answer.add({.output = 0, .num_tokens = 1});  // whose text is held back
+    answer.add({.output = 1, .text = "x"});
     answer.add({.output = 0, .text = "y"});
-    answer.add({.output = 2, .text = "z", .finish = FinishReason::stop, .stop = {.index = 1}});
+    answer.add({.output = 1, .text = "z", .finish = FinishReason::stop, .stop = {.index = 1}});
     answer.add({.output = 0, .finish = FinishReason::stop, .stop = {.token = 77}});
     const auto events = answer.events();
-    BOOST_REQUIRE(events.size() == 5);
+    BOOST_REQUIRE(events.size() == 6);
     const auto is = [&](std::size_t i, const char* expected) {
         BOOST_TEST(events[i].at("choices").at(0) == boost::json::parse(expected));
     };
-    is(0, R"({"index":2,"delta":{"role":"assistant","content":"x"},"logprobs":null,"finish_reason":null})");
-    is(1, R"({"index":0,"delta":{"role":"assistant","content":"y"},"logprobs":null,"finish_reason":null})");
-    is(2, R"({"index":2,"delta":{"content":"z"},"logprobs":null,"finish_reason":null})");
-    is(3, R"({"index":2,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":"two"})");
-    is(4, R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":77})");
+    // Choices begin in order.
+    is(0, R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})");
+    is(1, R"({"index":1,"delta":{"role":"assistant","content":"x"},"logprobs":null,"finish_reason":null})");
+    is(2, R"({"index":0,"delta":{"content":"y"},"logprobs":null,"finish_reason":null})");
+    is(3, R"({"index":1,"delta":{"content":"z"},"logprobs":null,"finish_reason":null})");
+    is(4, R"({"index":1,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":"two"})");
+    is(5, R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":77})");
 }
 
 BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_the_end) {
@@ -470,14 +473,16 @@ BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_t
         seen.push_back(line);
     }
     const std::vector<std::string> expected{
-        R"(0 {"role":"assistant","content":"a"} -1)",
+        R"(0 {"role":"assistant","content":""})",
+        R"(0 {"content":"a"} -1)",
         R"(0 {"content":""} -2)",
         R"(0 {"content":"b"} -3)",
         R"(0 {})",
-        R"(1 {"role":"assistant","content":"c"} -1)",
+        R"(1 {"role":"assistant","content":""})",
+        R"(1 {"content":"c"} -1)",
         R"(1 {} -4)",
-        R"(2 {"role":"assistant","content":""} -4)",
-        R"(2 {})",
+        R"(2 {"role":"assistant","content":""})",
+        R"(2 {} -4)",
     };
     BOOST_TEST(seen == expected, boost::test_tools::per_element());
 }
