@@ -7,12 +7,12 @@
 namespace solard {
 
 std::int32_t max_choices_together(const App& app) {
-    auto most = std::min<std::int64_t>(max_choices, app.config.max_num_seqs);
-    // A step has to hold a token of each.
-    if (const auto& info = app.engine.info()) {
-        most = std::min<std::int64_t>({most, info->capacity.max_seqs_per_step, info->max_num_batched_tokens});
-    }
-    return static_cast<std::int32_t>(most);
+    const std::int64_t seqs = app.config.max_num_seqs;
+    const auto& info = app.engine.info();
+    if (!info) return static_cast<std::int32_t>(std::min<std::int64_t>(max_choices, seqs));
+    // A step holds a token of each.
+    return static_cast<std::int32_t>(std::min<std::int64_t>(
+        {max_choices, seqs, info->capacity.max_seqs_per_step, info->max_num_batched_tokens}));
 }
 
 result<Request> build_request(const App& app, const SamplingFields& sampling, std::uint64_t connection,

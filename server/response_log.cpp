@@ -36,6 +36,7 @@ std::uint32_t ResponseLog::num_tokens() const {
 
 std::vector<LogDelta> ResponseLog::read_all() const {
     std::vector<LogDelta> all;
+    all.reserve(outputs_.size());
     for (const auto& output : outputs_) {
         all.push_back({.output = static_cast<std::uint32_t>(all.size()),
                        .text = output.text,
