@@ -76,6 +76,18 @@ std::string streamed_text(const std::string& body) {
     return streamed_choices(body, 1).front().text;
 }
 
+// The body of a stream whose first step was read before the others came, so that it takes several reads of
+// the log; the others are all in the log before any more is read from the socket.
+std::string body_read_in_pieces(RunningService& service, Connection& connection, const std::string& request) {
+    service.control().close_gate();
+    connection.send(request);
+    service.control().pass_one();
+    connection.read_until("data: ");
+    service.control().open_gate();
+    wait_for_free_blocks(service.port());
+    return connection.read_answer().body;
+}
+
 std::string text_of(const boost::json::value& choice) {
     return std::string(choice.at("message").at("content").get_string());
 }
@@ -129,9 +141,8 @@ BOOST_AUTO_TEST_CASE(several_choices_come_whole_and_streamed_each_with_its_own_t
     BOOST_REQUIRE(choices.size() == 4);
     const std::string fields =
         R"("max_tokens":20,"n":4,"stream":true,"stream_options":{"include_usage":true},"logprobs":true,"top_logprobs":2)";
-    connection.send(chat_request("hello", fields));
-    const auto stream = connection.read_answer();
-    const auto streamed = streamed_choices(stream.body, 4);
+    const auto stream = body_read_in_pieces(service, connection, chat_request("hello", fields));
+    const auto streamed = streamed_choices(stream, 4);
     for (std::uint32_t i = 0; i < 4; ++i) {
         const std::string expected = service.reference_text("hello", 20, i);
         BOOST_TEST(choices[i].at("index") == i);
@@ -149,18 +160,16 @@ BOOST_AUTO_TEST_CASE(several_choices_come_whole_and_streamed_each_with_its_own_t
     const auto single = boost::json::parse(connection.read_answer().body);
     BOOST_TEST(usage.at("completion_tokens") == 80);
     BOOST_TEST(usage.at("prompt_tokens") == single.at("usage").at("prompt_tokens"));
-    BOOST_TEST(stream.body.find(R"("completion_tokens":80,)") != std::string::npos);
-    BOOST_TEST(stream.body.ends_with("data: [DONE]\n\n"));
+    BOOST_TEST(stream.find(R"("completion_tokens":80,)") != std::string::npos);
+    BOOST_TEST(stream.ends_with("data: [DONE]\n\n"));
 }
 
 BOOST_AUTO_TEST_CASE(a_slow_reader_of_several_choices_gets_larger_chunks_and_all_of_each) {
     RunningService service;
     Connection slow(service.port(), 4096);
-    slow.send(
-        chat_request("slow", R"("max_tokens":200,"n":4,"stream":true,"logprobs":true,"top_logprobs":20)"));
-    slow.read_until("data: ");
-    wait_for_free_blocks(service.port());  // all of it is in the log, and more than sockets hold is unread
-    const auto streamed = streamed_choices(slow.read_answer().body, 4);
+    const auto request =
+        chat_request("slow", R"("max_tokens":200,"n":4,"stream":true,"logprobs":true,"top_logprobs":20)");
+    const auto streamed = streamed_choices(body_read_in_pieces(service, slow, request), 4);
     int num_texts = 0;
     for (std::uint32_t i = 0; i < 4; ++i) {
         BOOST_TEST(streamed[i].text == service.reference_text("slow", 200, i));
@@ -188,8 +197,9 @@ BOOST_AUTO_TEST_CASE(an_answer_says_which_stop_ended_it) {
         const std::vector<TokenId> counted(tokens.begin(), tokens.begin() + static_cast<int>(num_tokens));
         check_logprobs(choice.at("logprobs").at("content").as_array(), counted, 0);
 
-        connection.send(chat_request("stop", R"("max_tokens":20,"logprobs":true,"stream":true,)" + fields));
-        const auto streamed = streamed_choices(connection.read_answer().body, 1).front();
+        const auto request =
+            chat_request("stop", R"("max_tokens":20,"logprobs":true,"stream":true,)" + fields);
+        const auto streamed = streamed_choices(body_read_in_pieces(service, connection, request), 1).front();
         BOOST_TEST(streamed.text == text);
         BOOST_REQUIRE(streamed.ends.size() == 1);
         BOOST_TEST(streamed.ends[0] == boost::json::value({"stop", reason}));
