@@ -9,6 +9,7 @@
 #include "server/handlers.hpp"
 #include "server/http_exchange.hpp"
 #include "server/random_bits.hpp"
+#include "server/request_builder.hpp"
 #include "server/run_until.hpp"
 #include "server/sse_writer.hpp"
 
@@ -61,23 +62,8 @@ result<std::int32_t> token_budget(const App& app, std::size_t prompt_tokens,
     return asked.value_or(static_cast<std::int32_t>(room));
 }
 
-Request make_request(const App& app, const ChatRequest& chat, std::uint64_t connection,
-                     std::vector<TokenId> prompt, std::int32_t max_tokens) {
-    Request request;
-    request.prompt = std::move(prompt);
-    request.max_tokens = max_tokens;
-    request.sampling.temperature =
-        static_cast<float>(chat.temperature.value_or(app.model.config.default_temperature.value_or(1.0)));
-    request.sampling.top_p =
-        static_cast<float>(chat.top_p.value_or(app.model.config.default_top_p.value_or(1.0)));
-    request.sampling.seed = chat.seed ? *chat.seed : random_bits();
-    request.stop = chat.stop;
-    request.principal.id = connection;
-    request.cache_salt = app.anonymous_cache_salt;
-    const auto now = Clock::now();
-    request.queue_deadline = now + app.config.queue_timeout;
-    request.request_deadline = now + app.config.request_timeout;
-    return request;
+Usage usage_of(const ResponseLog& log, std::size_t prompt_tokens) {
+    return {prompt_tokens, log.num_tokens(), log.cached_tokens()};
 }
 
 asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, ResponseLog& log,
@@ -85,27 +71,24 @@ asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, Resp
                                     std::size_t prompt_tokens) {
     LogReader reader(log, exchange.executor());
     SseWriter sse(exchange);
-    ChatChunkWriter chunks(identity);
+    ChatChunkWriter chunks({identity, chat.sampling, app.tokenizer});
     for (;;) {
         const bool news = co_await reader.wait(app.config.keep_alive_interval);
         if (!news) {
             co_await sse.idle();
             continue;
         }
-        for (const auto& delta : reader.read()) {
-            if (!delta.text.empty()) chunks.text(sse.buffer(), delta.text);
-            if (delta.finish != FinishReason::none) chunks.finish(sse.buffer(), delta.finish);
-        }
+        for (const auto& delta : reader.read()) chunks.append(sse.buffer(), delta);
         if (auto failure = log.failure()) co_return co_await sse.fail(*std::move(failure));
         if (log.terminal()) break;
         co_await sse.flush();
     }
-    if (chat.include_usage)
-        chunks.usage(sse.buffer(), {prompt_tokens, log.num_tokens(0), log.cached_tokens()});
+    if (chat.include_usage) chunks.usage(sse.buffer(), usage_of(log, prompt_tokens));
     co_await sse.done();
 }
 
-asio::awaitable<void> whole_answer(HttpExchange& exchange, ResponseLog& log, const ChatIdentity& identity,
+asio::awaitable<void> whole_answer(const App& app, HttpExchange& exchange, ResponseLog& log,
+                                   const ChatRequest& chat, const ChatIdentity& identity,
                                    std::size_t prompt_tokens) {
     LogReader reader(log, exchange.executor());
     co_await reader.wait_terminal();
@@ -113,8 +96,8 @@ asio::awaitable<void> whole_answer(HttpExchange& exchange, ResponseLog& log, con
     if (const auto& failure = log.failure()) {
         response = error_response(*failure);
     } else {
-        response.body = chat_completion_json(identity, log.text(0), log.finish(0),
-                                             {prompt_tokens, log.num_tokens(0), log.cached_tokens()});
+        response.body = chat_completion_json({identity, chat.sampling, app.tokenizer}, log.read_all(),
+                                             usage_of(log, prompt_tokens));
     }
     co_await exchange.respond(std::move(response));
 }
@@ -172,8 +155,9 @@ asio::awaitable<result<Admitted>> admit(App& app, const HttpRequest& http) {
     const std::size_t prompt_tokens = prompt.size();
     const auto max_tokens = token_budget(app, prompt_tokens, chat->max_tokens);
     if (!max_tokens) co_return max_tokens.error();
-    auto request = make_request(app, *chat, http.connection, std::move(prompt), *max_tokens);
-    auto generation = app.engine.submit(std::move(request));
+    auto request = build_request(app, chat->sampling, http.connection, std::move(prompt), *max_tokens);
+    if (!request) co_return request.error();
+    auto generation = app.engine.submit(*std::move(request));
     if (!generation) co_return generation.error();
     Admitted admitted{*std::move(chat), prompt_tokens, *std::move(generation)};
     co_return admitted;
@@ -189,9 +173,8 @@ asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) 
     }
     const auto identity = make_identity(app);
     auto& log = admitted->generation.log();
-    auto answer = admitted->chat.stream
-                      ? stream_answer(app, exchange, log, admitted->chat, identity, admitted->prompt_tokens)
-                      : whole_answer(exchange, log, identity, admitted->prompt_tokens);
+    const auto write_answer = admitted->chat.stream ? stream_answer : whole_answer;
+    auto answer = write_answer(app, exchange, log, admitted->chat, identity, admitted->prompt_tokens);
     // A read stays pending beside the answer: only it sees a client leave while there is nothing to write.
     // Leaving ends this coroutine, and `admitted` cancels the generation.
     auto gone = exchange.client_gone();

@@ -126,7 +126,8 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
         return;
     }
     if (event.num_cached_tokens >= 0) entry.log->set_cached_tokens(event.num_cached_tokens);
-    entry.log->append(event.choice, events.text_of(event), event.num_tokens, event.finish);
+    entry.log->append(event.choice, events.text_of(event), event.num_tokens, event.finish,
+                      events.logprobs_of(event), {event.matched_stop, event.matched_stop_token});
 }
 
 void EngineClient::forget(std::unordered_map<RequestId, InFlight>::iterator it) {

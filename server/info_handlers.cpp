@@ -9,6 +9,7 @@
 #include "server/app.hpp"
 #include "server/handlers.hpp"
 #include "server/http_exchange.hpp"
+#include "server/request_builder.hpp"
 #include "server/version.hpp"
 
 namespace solard {
@@ -31,6 +32,25 @@ HttpResponse json_response(std::string body, unsigned status = 200) {
 json::value plain_number(double value) {
     if (value == std::trunc(value)) return static_cast<std::int64_t>(value);
     return value;
+}
+
+// What each field of a request may hold, for clients that show them.
+json::object limits_json(const App& app) {
+    json::object limits{
+        {"max_tokens", app.model.context_length - 1},
+        {"top_k", {0, app.model.config.vocab_size}},  // 0 = all, and so is what is larger
+        {"n", {1, max_choices_together(app)}},
+        {"top_logprobs", {0, max_top_logprobs}},
+        {"stop", {{"count", max_stop_strings}, {"bytes", max_stop_bytes}}},
+        {"stop_token_ids", {{"count", max_stop_token_ids}}},
+        {"logit_bias",
+         {{"count", max_logit_biases},
+          {"bias", {plain_number(-max_logit_bias), plain_number(max_logit_bias)}}}},
+        {"body_bytes", app.config.max_body_size},
+    };
+    for (const auto& range : sampling_ranges)
+        limits[range.name] = {plain_number(range.min), plain_number(range.max)};
+    return limits;
 }
 
 // {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
@@ -57,12 +77,7 @@ std::string metadata_json(const App& app) {
           {"context_length", model.context_length},
           {"num_parameters", model.config.num_parameters()}}},
         {"device", info ? json::value(info->backend) : json::value(nullptr)},
-        {"limits",
-         {{"max_tokens", model.context_length - 1},
-          {"temperature", {0, 2}},
-          {"top_p", {0, 1}},
-          {"stop", {{"count", 16}, {"bytes", 256}}},
-          {"body_bytes", config.max_body_size}}},
+        {"limits", limits_json(app)},
         {"defaults",
          {{"temperature", plain_number(model.config.default_temperature.value_or(1.0))},
           {"top_p", plain_number(model.config.default_top_p.value_or(1.0))}}},

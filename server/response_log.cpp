@@ -9,14 +9,16 @@ namespace solard {
 namespace asio = boost::asio;
 
 void ResponseLog::append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens,
-                         FinishReason finish) {
+                         FinishReason finish, std::span<const TokenLogprob> logprobs, StopMatch stop) {
     auto& target = outputs_[output];
     if (failure_ || target.finish != FinishReason::none) return;
     target.text += text;
+    target.logprobs.insert(target.logprobs.end(), logprobs.begin(), logprobs.end());
     target.num_tokens += num_tokens;
     target.finish = finish;
+    target.stop = stop;
     if (finish != FinishReason::none) ++num_finished_;
-    entries_.push_back({output, static_cast<std::uint32_t>(target.text.size()), num_tokens, finish});
+    entries_.push_back({output, num_tokens, finish});
     wake_readers();
 }
 
@@ -26,12 +28,32 @@ void ResponseLog::fail(Error error) {
     wake_readers();
 }
 
+std::uint32_t ResponseLog::num_tokens() const {
+    std::uint32_t sum = 0;
+    for (const auto& output : outputs_) sum += output.num_tokens;
+    return sum;
+}
+
+std::vector<LogDelta> ResponseLog::read_all() const {
+    std::vector<LogDelta> all;
+    all.reserve(outputs_.size());
+    for (const auto& output : outputs_) {
+        all.push_back({.output = static_cast<std::uint32_t>(all.size()),
+                       .text = output.text,
+                       .num_tokens = output.num_tokens,
+                       .finish = output.finish,
+                       .stop = output.stop,
+                       .logprobs = output.logprobs});
+    }
+    return all;
+}
+
 void ResponseLog::wake_readers() {
     for (auto* reader : readers_) reader->wake_.cancel();
 }
 
 LogReader::LogReader(ResponseLog& log, const asio::any_io_executor& executor)
-    : log_(log), wake_(executor), text_read_(log.outputs_.size()) {
+    : log_(log), wake_(executor), read_(log.outputs_.size()) {
     log_.readers_.push_back(this);
     deltas_.reserve(log.outputs_.size());
 }
@@ -67,12 +89,16 @@ const std::vector<LogDelta>& LogReader::read() {
             it = deltas_.insert(it, {.output = entry.output});
         it->num_tokens += entry.num_tokens;
         it->finish = entry.finish;
-        const std::string_view text = log_.outputs_[entry.output].text;
-        const auto begin = text_read_[entry.output];
-        it->text = text.substr(begin, entry.text_end - begin);
     }
-    for (const auto& delta : deltas_)
-        text_read_[delta.output] += static_cast<std::uint32_t>(delta.text.size());
+    // Always up to the end of the log, so its texts need no ends of entries.
+    for (auto& delta : deltas_) {
+        const auto& output = log_.outputs_[delta.output];
+        auto& place = read_[delta.output];
+        delta.text = std::string_view(output.text).substr(place.text);
+        delta.logprobs = std::span(output.logprobs).subspan(place.logprobs);
+        delta.stop = output.stop;
+        place = {output.text.size(), output.logprobs.size()};
+    }
     saw_failure_ = log_.failure_.has_value();
     return deltas_;
 }

@@ -12,6 +12,7 @@
 
 #include "inference/error.hpp"
 #include "inference/request.hpp"
+#include "server/api/log_delta.hpp"
 
 namespace solard {
 
@@ -25,7 +26,8 @@ class ResponseLog {
     ResponseLog& operator=(const ResponseLog&) = delete;
 
     // Ignored once the log is terminal.
-    void append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens, FinishReason finish);
+    void append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens, FinishReason finish,
+                std::span<const TokenLogprob> logprobs = {}, StopMatch stop = {});
     void fail(Error error);
 
     // Of the prompt, found in the prefix cache; told with the first token.
@@ -34,22 +36,23 @@ class ResponseLog {
 
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
     const std::optional<Error>& failure() const { return failure_; }
-    std::string_view text(std::uint32_t output) const { return outputs_[output].text; }
-    FinishReason finish(std::uint32_t output) const { return outputs_[output].finish; }
-    std::uint32_t num_tokens(std::uint32_t output) const { return outputs_[output].num_tokens; }
+    std::uint32_t num_tokens() const;  // of all outputs
+    // Everything of each output, in order.
+    std::vector<LogDelta> read_all() const;
 
   private:
     friend class LogReader;
     struct Entry {
         std::uint32_t output;
-        std::uint32_t text_end;  // into Output::text
         std::uint32_t num_tokens;
         FinishReason finish;
     };
     struct Output {
         std::string text;
+        std::vector<TokenLogprob> logprobs;  // as LogDelta's; empty and without memory unless asked for
         std::uint32_t num_tokens = 0;
         FinishReason finish = FinishReason::none;
+        StopMatch stop;
     };
     void wake_readers();
 
@@ -59,14 +62,6 @@ class ResponseLog {
     std::int32_t cached_tokens_ = 0;
     std::optional<Error> failure_;
     std::vector<LogReader*> readers_;
-};
-
-// What is new for one output since the last read: unread entries merge into one.
-struct LogDelta {
-    std::uint32_t output = 0;
-    std::string_view text = {};  // valid until the log grows
-    std::uint32_t num_tokens = 0;
-    FinishReason finish = FinishReason::none;
 };
 
 // A cursor. A reader that lags costs its place in the log and nothing else. The log outlives it.
@@ -92,7 +87,11 @@ class LogReader {
     boost::asio::steady_timer wake_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    std::vector<std::uint32_t> text_read_;  // [num_outputs]
+    struct Place {
+        std::size_t text = 0;  // into Output's
+        std::size_t logprobs = 0;
+    };
+    std::vector<Place> read_;  // [num_outputs], up to where
     std::vector<LogDelta> deltas_;
 };
 

@@ -12,9 +12,9 @@ namespace {
 // After the drain limit: long enough to write one error object to everyone who still reads.
 constexpr std::chrono::seconds farewell{2};
 
-// Up to so many tokens a step costs about the same: one panel of the CPU's GEMM, and far below where a GPU's
-// becomes compute-bound.
-constexpr std::int32_t speculation_tokens = 16;
+// Measured on the CPU backend (tests/bench/bench_speculation): most of what repetitive answers gain, and next
+// to nothing lost by others; from so many streams on there are no drafts.
+constexpr std::int32_t speculation_tokens = 8;
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include "server/api/fields.hpp"
 #include "server/api/json.hpp"
+#include "server/api/logprobs.hpp"
 
 namespace solard {
 namespace {
@@ -92,10 +93,8 @@ result<ChatRequest> parse_chat_request(std::string_view body) {
 
     FieldReader fields(*object);
     request.model = fields.string("model").value_or("");
-    request.temperature = fields.number("temperature", 0, 2);
-    request.top_p = fields.number("top_p", 0, 1, FieldReader::Bound::open);
-    request.seed = fields.seed("seed");
-    request.stop = fields.stop("stop");
+    request.sampling = parse_sampling_fields(fields);
+    request.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.stream = fields.boolean("stream").value_or(false);
     // The new name wins where a client sends both.
     const auto max_tokens = fields.integer("max_tokens", 1, max_token_count);
@@ -142,45 +141,95 @@ void append_usage(std::string& out, Usage usage) {
     out += "}}";
 }
 
+// The end of a choice, with the brace that closes it. `stop_reason` is vLLM's name for which stop it was.
+void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops) {
+    out.append(R"("finish_reason":")").append(name_of(delta.finish)).append(R"(","stop_reason":)");
+    if (delta.stop.index >= 0) {
+        append_json_string(out, stops[static_cast<std::size_t>(delta.stop.index)]);
+    } else if (delta.stop.token >= 0) {
+        append_json_number(out, std::int64_t{delta.stop.token});
+    } else {
+        out += "null";
+    }
+    out += '}';
+}
+
 }  // namespace
 
-std::string chat_completion_json(const ChatIdentity& identity, std::string_view text, FinishReason finish,
-                                 Usage usage) {
+std::string chat_completion_json(const ChatContext& context, std::span<const LogDelta> choices, Usage usage) {
     std::string out;
-    append_identity(out, identity, "chat.completion");
-    out += R"(,"choices":[{"index":0,"message":{"role":"assistant","content":)";
-    append_json_string(out, text);
-    out.append(R"(,"refusal":null},"logprobs":null,"finish_reason":")")
-        .append(name_of(finish))
-        .append(R"("}],"usage":)");
+    append_identity(out, context.identity, "chat.completion");
+    out += R"(,"choices":[)";
+    for (const LogDelta& choice : choices) {
+        if (choice.output > 0) out += ',';
+        out += R"({"index":)";
+        append_json_number(out, std::int64_t{choice.output});
+        out += R"(,"message":{"role":"assistant","content":)";
+        append_json_string(out, choice.text);
+        out += R"(,"refusal":null},"logprobs":)";
+        append_chat_logprobs(out, context.tokenizer, choice.logprobs, context.sampling.num_logprobs);
+        out += ',';
+        append_finish(out, choice, context.sampling.stop);
+    }
+    out += R"(],"usage":)";
     append_usage(out, usage);
     out += '}';
     return out;
 }
 
-ChatChunkWriter::ChatChunkWriter(const ChatIdentity& identity) {
+ChatChunkWriter::ChatChunkWriter(const ChatContext& context) : context_(context) {
     prefix_ = "data: ";
-    append_identity(prefix_, identity, "chat.completion.chunk");
+    append_identity(prefix_, context.identity, "chat.completion.chunk");
     prefix_ += R"(,"choices":)";
 }
 
-void ChatChunkWriter::text(std::string& out, std::string_view text) {
+void ChatChunkWriter::append(std::string& out, const LogDelta& delta) {
+    const bool ends = delta.finish != FinishReason::none;
+    // Logprobs whose text is held back do not wait for it.
+    if (delta.text.empty() && delta.logprobs.empty() && !ends) return;
+    // Choices begin in order, since openai's stream helper for Python numbers them as they come.
+    while (num_started_ < delta.output) text_chunk(out, {.output = num_started_});
+    const bool begins = delta.output == num_started_;
+    if (begins && (!delta.logprobs.empty() || delta.text.empty())) text_chunk(out, {.output = delta.output});
+    LogDelta rest = delta;
+    if (!delta.text.empty() || !ends) {
+        text_chunk(out, delta);
+        rest.logprobs = {};
+    }
+    if (ends) finish_chunk(out, rest);
+}
+
+void ChatChunkWriter::text_chunk(std::string& out, const LogDelta& delta) {
     out += prefix_;
-    out += R"([{"index":0,"delta":{)";
-    if (std::exchange(first_, false)) out += R"("role":"assistant",)";
+    out += R"([{"index":)";
+    append_json_number(out, std::int64_t{delta.output});
+    out += R"(,"delta":{)";
+    if (delta.output == num_started_) {
+        out += R"("role":"assistant",)";
+        ++num_started_;
+    }
     out += R"("content":)";
-    append_json_string(out, text);
-    out += R"(},"logprobs":null,"finish_reason":null}]})";
+    append_json_string(out, delta.text);
+    out += '}';
+    append_logprobs(out, delta.logprobs);
+    out += R"("finish_reason":null}]})";
     out += "\n\n";
 }
 
-void ChatChunkWriter::finish(std::string& out, FinishReason reason) {
-    if (first_) text(out, "");
+void ChatChunkWriter::finish_chunk(std::string& out, const LogDelta& delta) const {
     out += prefix_;
-    out.append(R"([{"index":0,"delta":{},"logprobs":null,"finish_reason":")")
-        .append(name_of(reason))
-        .append(R"("}]})");
-    out += "\n\n";
+    out += R"([{"index":)";
+    append_json_number(out, std::int64_t{delta.output});
+    out += R"(,"delta":{})";
+    append_logprobs(out, delta.logprobs);
+    append_finish(out, delta, context_.sampling.stop);
+    out += "]}\n\n";
+}
+
+void ChatChunkWriter::append_logprobs(std::string& out, std::span<const TokenLogprob> logprobs) const {
+    out += R"(,"logprobs":)";
+    append_chat_logprobs(out, context_.tokenizer, logprobs, context_.sampling.num_logprobs);
+    out += ',';
 }
 
 void ChatChunkWriter::usage(std::string& out, Usage usage) const {

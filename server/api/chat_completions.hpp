@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "inference/chat_template.hpp"
 #include "inference/error.hpp"
 #include "inference/request.hpp"
+#include "inference/tokenizer.hpp"
+#include "server/api/log_delta.hpp"
+#include "server/api/sampling_fields.hpp"
 
 namespace solard {
 
@@ -17,10 +21,7 @@ struct ChatRequest {
     std::string model;  // empty: the one that is served
     std::vector<ChatMessage> messages;
     std::optional<std::int32_t> max_tokens;
-    std::optional<double> temperature;  // [0, 2]
-    std::optional<double> top_p;        // (0, 1]
-    std::optional<std::uint64_t> seed;
-    std::vector<std::string> stop;
+    SamplingFields sampling;
     bool stream = false;
     bool include_usage = false;
 };
@@ -45,24 +46,36 @@ struct Usage {
 
 std::string_view name_of(FinishReason reason);  // "stop" or "length"
 
-// The body of a whole answer.
-std::string chat_completion_json(const ChatIdentity& identity, std::string_view text, FinishReason finish,
-                                 Usage usage);
+// What writing an answer needs; all of it outlives the writing.
+struct ChatContext {
+    const ChatIdentity& identity;
+    const SamplingFields& sampling;  // of the request
+    const Tokenizer& tokenizer;      // for logprobs
+};
+
+// The body of a whole answer; each of `choices` is finished.
+std::string chat_completion_json(const ChatContext& context, std::span<const LogDelta> choices, Usage usage);
 
 // Server-sent events of a streamed answer (OpenAI chat.completion.chunk), each "data: {...}\n\n", appended to
 // `out`.
 class ChatChunkWriter {
   public:
-    explicit ChatChunkWriter(const ChatIdentity& identity);
-    // The first one carries the role as well, so that a role alone never counts as a first token: load
-    // clients count chunks.
-    void text(std::string& out, std::string_view text);
-    void finish(std::string& out, FinishReason reason);
+    explicit ChatChunkWriter(const ChatContext& context);
+    // A chunk for the text that is new, if any, and one for the end. A choice's first chunk carries the role
+    // as well, so that a role alone never counts as a first token: load clients count chunks. But the role
+    // comes alone, in the same write, before logprobs, for openai's stream helper for node takes those of a
+    // choice's first chunk twice.
+    void append(std::string& out, const LogDelta& delta);
     void usage(std::string& out, Usage usage) const;
 
   private:
-    std::string prefix_;  // up to and including `"choices":`
-    bool first_ = true;
+    void text_chunk(std::string& out, const LogDelta& delta);
+    void finish_chunk(std::string& out, const LogDelta& delta) const;
+    void append_logprobs(std::string& out, std::span<const TokenLogprob> logprobs) const;
+
+    ChatContext context_;
+    std::string prefix_;             // up to and including `"choices":`
+    std::uint32_t num_started_ = 0;  // choices whose first chunk is written, from the front
 };
 
 }  // namespace solard

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
 #include "server/api/json.hpp"
@@ -18,11 +17,8 @@ struct NeutralNumber {
     double value;
 };
 constexpr std::array neutral_numbers{
-    NeutralNumber{"n", 1},
     NeutralNumber{"best_of", 1},
-    NeutralNumber{"repetition_penalty", 1},
     NeutralNumber{"length_penalty", 1},
-    NeutralNumber{"top_k", -1},
 };
 
 bool is_neutral(std::string_view name, const json::value& value) {
@@ -40,8 +36,7 @@ bool is_neutral(std::string_view name, const json::value& value) {
     }
     const auto number = value.to_number<double>();
     const auto it = std::ranges::find(neutral_numbers, name, &NeutralNumber::name);
-    return (it != neutral_numbers.end() && number == it->value) ||
-           (number == 0 && name != "n" && name != "best_of" && name != "repetition_penalty");
+    return (it != neutral_numbers.end() && number == it->value) || (number == 0 && name != "best_of");
 }
 
 constexpr auto not_served = std::to_array<std::string_view>({
@@ -54,7 +49,6 @@ constexpr auto not_served = std::to_array<std::string_view>({
     "continue_final_message",
     "documents",
     "echo",
-    "frequency_penalty",
     "function_call",
     "functions",
     "guided_choice",
@@ -62,30 +56,18 @@ constexpr auto not_served = std::to_array<std::string_view>({
     "guided_grammar",
     "guided_json",
     "guided_regex",
-    "ignore_eos",
     "include_stop_str_in_output",
     "length_penalty",
-    "logit_bias",
     "logits_processors",
-    "logprobs",
-    "min_p",
-    "min_tokens",
-    "n",
     "nvext",
     "prediction",
-    "presence_penalty",
-    "priority",
     "prompt_logprobs",
     "reasoning_effort",
-    "repetition_penalty",
     "response_format",
     "return_token_ids",
-    "stop_token_ids",
     "structured_outputs",
     "tool_choice",
     "tools",
-    "top_k",
-    "top_logprobs",
     "truncate_prompt_tokens",
     "use_beam_search",
     "verbosity",
@@ -111,6 +93,7 @@ const json::value* FieldReader::find(std::string_view name) {
 }
 
 void FieldReader::fail(std::string_view name, std::string_view expectation) {
+    if (error_) return;
     const std::string path = prefix_ + std::string(name);
     error_ = Error{errc::invalid_value, path + " must be " + std::string(expectation) + ".", path};
 }
@@ -183,6 +166,13 @@ const json::object* FieldReader::object(std::string_view name) {
     if (value == nullptr) return nullptr;
     if (!value->is_object()) fail(name, "an object");
     return value->if_object();
+}
+
+const json::array* FieldReader::array(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return nullptr;
+    if (!value->is_array()) fail(name, "a list");
+    return value->if_array();
 }
 
 void FieldReader::refuse_unless_neutral(std::span<const std::string_view> names) {

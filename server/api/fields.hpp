@@ -2,6 +2,7 @@
 // nothing.
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,7 @@ class FieldReader {
     // One string or a list of up to 16, each of 1 to 256 bytes.
     std::vector<std::string> stop(std::string_view name);
     const boost::json::object* object(std::string_view name);
+    const boost::json::array* array(std::string_view name);
 
     // A named field is refused as unsupported_parameter unless its value asks for nothing: null, false, an
     // empty list, object or string, or the neutral value of its kind (a penalty of 0, an n of 1 ...).
@@ -44,11 +46,12 @@ class FieldReader {
         refuse_unless_neutral(std::span(names.begin(), names.size()));
     }
 
+    // For rules of the caller's own: `name` must be what `expectation` says. The first problem stays.
+    void fail(std::string_view name, std::string_view expectation);
     const std::optional<Error>& error() const { return error_; }
 
   private:
     const boost::json::value* find(std::string_view name);
-    void fail(std::string_view name, std::string_view expectation);
 
     const boost::json::object& object_;
     std::string prefix_;  // of field names in messages

@@ -22,6 +22,12 @@ bool all_finite(const json::value& value) {
     return true;
 }
 
+template <class Number>
+void append_shortest(std::string& out, Number value) {
+    std::array<char, 32> text{};
+    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+}
+
 }  // namespace
 
 result<json::value> parse_json(std::string_view text) {
@@ -69,13 +75,15 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 void append_json_number(std::string& out, std::int64_t value) {
-    std::array<char, 24> text{};
-    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+    append_shortest(out, value);
 }
 
 void append_json_number(std::string& out, double value) {
-    std::array<char, 32> text{};
-    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+    append_shortest(out, value);
+}
+
+void append_json_number(std::string& out, float value) {
+    append_shortest(out, value);
 }
 
 }  // namespace solard

@@ -19,5 +19,6 @@ void append_json_string(std::string& out, std::string_view text);
 void append_json_number(std::string& out, std::int64_t value);
 // Shortest form that reads back as the same number; `value` is finite.
 void append_json_number(std::string& out, double value);
+void append_json_number(std::string& out, float value);
 
 }  // namespace solard

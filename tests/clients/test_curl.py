@@ -120,6 +120,31 @@ def test_unicode_arrives_whole(server):
     assert "\ufffd" not in whole
 
 
+def test_logprobs_have_openais_form(server):
+    body = post(server, {**CHAT, "max_tokens": 2, "logprobs": True, "top_logprobs": 1}).json()
+    (choice,) = body["choices"]
+    assert set(choice) == {"index", "message", "logprobs", "finish_reason", "stop_reason"}
+    assert choice["stop_reason"] is None
+    assert set(choice["logprobs"]) == {"content", "refusal"}
+    assert choice["logprobs"]["refusal"] is None
+    assert len(choice["logprobs"]["content"]) == 2
+    for token in choice["logprobs"]["content"]:
+        assert set(token) == {"token", "logprob", "bytes", "top_logprobs"}
+        (other,) = token["top_logprobs"]
+        assert other == {name: token[name] for name in ("token", "logprob", "bytes")}
+        assert bytes(token["bytes"]).decode() == token["token"]
+
+
+def test_the_extensions_of_load_clients_are_taken(server):
+    extensions = {"ignore_eos": True, "min_tokens": 5, "top_k": 1, "min_p": 0, "repetition_penalty": 1.0, "n": 1}
+    extensions |= {"logprobs": None, "best_of": 1, "stop_token_ids": [], "logit_bias": {}, "priority": 0}
+    assert post(server, {**CHAT, **extensions, "max_tokens": 20}).json()["usage"]["completion_tokens"] == 20
+    check_error(post(server, {**CHAT, "best_of": 2}), 400, "unsupported_parameter", param="best_of")
+    check_error(post(server, {**CHAT, "min_tokens": 65}), 400, "invalid_value", param="min_tokens")
+    check_error(post(server, {**CHAT, "stop_token_ids": [1 << 30]}), 400, "invalid_value", param="stop_token_ids")
+    check_error(post(server, '{"messages":[],"logit_bias":{"1":1,"1":2}}'), 400, "invalid_json", param="1")
+
+
 def test_unknown_route(server):
     message = check_error(curl(server, "/v1/nothing"), 404, "not_found")
     assert "/v1/nothing" in message
@@ -220,6 +245,7 @@ def test_metadata(server):
     assert facts["state"] == "ready"
     assert facts["device"].startswith("cpu")
     assert facts["limits"]["temperature"] == [0, 2]
+    assert facts["limits"]["n"] == [1, 8]
     assert facts["kv_cache"]["capacity_tokens"] >= 4096
     assert "What is the capital of France?" in facts["examples"] or len(facts["examples"]) >= 6
 

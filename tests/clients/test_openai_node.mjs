@@ -47,6 +47,22 @@ test("the stream helper puts the answer together", async () => {
     assert.match(completion.choices[0].message.content, /Paris/);
 });
 
+test("several choices and logprobs, whole and put together by the stream helper", async () => {
+    const request = { ...question, n: 2, temperature: 1, seed: 4, logprobs: true, top_logprobs: 2 };
+    const whole = await openai.chat.completions.create(request);
+    assert.deepEqual(
+        whole.choices.map((choice) => choice.index),
+        [0, 1],
+    );
+    const final = await openai.chat.completions.stream(request).finalChatCompletion();
+    for (const [i, choice] of whole.choices.entries()) {
+        assert.equal(final.choices[i].message.content, choice.message.content);
+        assert.deepEqual(final.choices[i].logprobs.content, choice.logprobs.content);
+        const bytes = choice.logprobs.content.flatMap((token) => token.bytes);
+        assert.equal(new TextDecoder().decode(Uint8Array.from(bytes)), choice.message.content);
+    }
+});
+
 async function engine() {
     const response = await fetch(`${process.env.SOLARD_ENDLESS_URL}/metadata`);
     return (await response.json()).engine;
@@ -83,6 +99,11 @@ test("errors have their class, code and field", async () => {
         assert.ok(error instanceof OpenAI.NotFoundError);
         assert.equal(error.code, "model_not_found");
         assert.ok(error.requestID);
+        return true;
+    });
+    await assert.rejects(openai.chat.completions.create({ ...question, logit_bias: { the: 1 } }), (error) => {
+        assert.ok(error instanceof OpenAI.BadRequestError);
+        assert.equal(error.param, "logit_bias");
         return true;
     });
     await assert.rejects(openai.chat.completions.create({ ...question, temperature: 9 }), (error) => {

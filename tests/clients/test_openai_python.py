@@ -1,5 +1,7 @@
 """The openai package against the real server: the published snippet, streaming, errors, seeds, stopping."""
 
+import math
+
 import pytest
 
 from support import client_library
@@ -107,6 +109,172 @@ def test_max_tokens_gives_finish_reason_length(client, server):
         assert answer.usage.completion_tokens == 3
 
 
+def ask(client, server, messages=FRANCE, **fields):
+    """A greedy answer unless the fields say otherwise; what the SDK does not know goes into extra_body."""
+    extra = ("top_k", "min_p", "repetition_penalty", "min_tokens", "ignore_eos", "stop_token_ids")
+    body = {name: fields.pop(name) for name in extra if name in fields}
+    request = {"model": server.model, "messages": messages, "temperature": 0, "max_tokens": 64, "extra_body": body}
+    return client.chat.completions.create(**request | fields)
+
+
+def texts(answer):
+    return [choice.message.content for choice in answer.choices]
+
+
+def first_token_id(client, server):
+    """The id of the greedy answer's first token: only one of these stops it."""
+    for begin in range(0, 1 << 20, 64):
+        ids = list(range(begin, begin + 64))
+        choice = ask(client, server, max_tokens=1, stop_token_ids=ids).choices[0]
+        if choice.finish_reason == "stop":
+            assert choice.message.content == ""
+            return choice.stop_reason
+    pytest.fail("no token stops the answer")
+
+
+def check_logprobs(content, text, num_alternatives):
+    assert b"".join(bytes(token.bytes) for token in content).decode() == text
+    for token in content:
+        assert token.logprob <= 0
+        top = token.top_logprobs
+        assert len(top) == num_alternatives
+        assert (top[0].token, top[0].logprob, top[0].bytes) == (token.token, token.logprob, token.bytes), "greedy"
+        assert [other.logprob for other in top] == sorted((other.logprob for other in top), reverse=True)
+        assert sum(math.exp(other.logprob) for other in top) <= 1.0001
+
+
+def test_logprobs_of_a_greedy_answer(client, server):
+    whole = ask(client, server, logprobs=True, top_logprobs=20)
+    choice = whole.choices[0]
+    assert "Paris" in choice.message.content
+    assert len(choice.logprobs.content) == whole.usage.completion_tokens
+    check_logprobs(choice.logprobs.content, choice.message.content, 20)
+
+    chunks = list(ask(client, server, logprobs=True, top_logprobs=20, stream=True))
+    streamed = [token for chunk in chunks if (found := chunk.choices[0].logprobs) for token in found.content]
+    assert streamed == choice.logprobs.content
+    assert text_of(chunks) == choice.message.content
+
+    alone = ask(client, server, logprobs=True).choices[0].logprobs.content
+    assert [token.logprob for token in alone] == [token.logprob for token in choice.logprobs.content]
+    assert all(token.top_logprobs == [] for token in alone)
+    assert ask(client, server).choices[0].logprobs is None
+
+
+def test_logprobs_of_held_back_text_are_there(client, server):
+    korean = [{"role": "user", "content": "Say hello in Korean."}]
+    whole = ask(client, server, korean, logprobs=True, top_logprobs=1)
+    text = whole.choices[0].message.content
+    assert not text.isascii()
+    check_logprobs(whole.choices[0].logprobs.content, text, 1)
+    stop = text[1:4]
+    stopped = ask(client, server, korean, logprobs=True, top_logprobs=1, stop=stop)
+    assert stopped.choices[0].message.content == text[:1]
+    assert stopped.choices[0].stop_reason == stop
+    content = stopped.choices[0].logprobs.content
+    assert len(content) == stopped.usage.completion_tokens
+    assert content == whole.choices[0].logprobs.content[: len(content)]
+    chunks = list(ask(client, server, korean, logprobs=True, top_logprobs=1, stop=stop, stream=True))
+    assert [token for c in chunks if c.choices[0].logprobs for token in c.choices[0].logprobs.content] == content
+    assert chunks[-1].choices[0].stop_reason == stop
+
+
+def test_logprobs_are_the_models_own(client, server):
+    """Neither temperature nor bias nor penalties change them."""
+    fields = {"logprobs": True, "top_logprobs": 3, "max_tokens": 1}
+    plain = ask(client, server, **fields).choices[0].logprobs.content[0]
+    bent = ask(
+        client, server, temperature=2, seed=3, repetition_penalty=1.5, logit_bias={"300": 100}, **fields
+    ).choices[0].logprobs.content[0]
+    assert bent.token != plain.token
+    assert bent.top_logprobs == plain.top_logprobs
+    assert bent.logprob < plain.logprob
+
+
+def test_several_choices(client, server):
+    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}  # beyond its end the model rambles
+    whole = ask(client, server, **fields)
+    assert [choice.index for choice in whole.choices] == [0, 1, 2]
+    assert len(set(texts(whole))) == 3
+    assert texts(ask(client, server, **fields)) == texts(whole)
+    single = ask(client, server, **fields | {"n": 1})
+    assert texts(single) == texts(whole)[:1], "the first choice does not depend on n"
+
+    *chunks, last = ask(client, server, **fields, stream=True, stream_options={"include_usage": True})
+    assert all(len(chunk.choices) == 1 for chunk in chunks)
+    for index in range(3):
+        mine = [chunk.choices[0] for chunk in chunks if chunk.choices[0].index == index]
+        assert "".join(choice.delta.content or "" for choice in mine) == texts(whole)[index]
+        assert [choice.delta.role for choice in mine if choice.delta.role] == ["assistant"]
+        assert [c.finish_reason for c in mine if c.finish_reason] == [whole.choices[index].finish_reason]
+    assert last.usage.completion_tokens == whole.usage.completion_tokens
+    assert whole.usage.completion_tokens == 3 * 64
+    assert whole.usage.prompt_tokens == single.usage.prompt_tokens == last.usage.prompt_tokens
+
+
+def test_the_stream_helper_puts_choices_and_logprobs_together(client, server):
+    fields = {"model": server.model, "messages": FRANCE, "temperature": 1, "seed": 1, "max_tokens": 64, "n": 3}
+    whole = client.chat.completions.create(**fields, logprobs=True, top_logprobs=2)
+    with client.chat.completions.stream(**fields, logprobs=True, top_logprobs=2) as stream:
+        final = stream.get_final_completion()
+    for ours, theirs in zip(whole.choices, final.choices, strict=True):
+        assert theirs.message.content == ours.message.content
+        assert theirs.logprobs.content == ours.logprobs.content
+
+
+def test_logit_bias_bans_and_forces(client, server):
+    token = first_token_id(client, server)
+    plain = ask(client, server, max_tokens=4, logprobs=True).choices[0]
+    first = plain.logprobs.content[0].token
+    banned = ask(client, server, max_tokens=4, logprobs=True, logit_bias={token: -100}).choices[0]
+    assert banned.logprobs.content[0].token != first
+    forced = ask(client, server, max_tokens=4, logit_bias={token: 100}).choices[0]
+    assert forced.message.content == first * 4
+
+
+def test_penalties_change_a_repetitive_answer(client, server):
+    fields = {"max_tokens": 60, "ignore_eos": True}
+    plain = texts(ask(client, server, **fields))
+    changes = ({"frequency_penalty": 2}, {"presence_penalty": 2}, {"repetition_penalty": 2})
+    answers = [texts(ask(client, server, **fields, **change)) for change in changes]
+    assert plain not in answers
+    assert [texts(ask(client, server, **fields, **change)) for change in changes] == answers
+    nothing = {"frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1}
+    assert texts(ask(client, server, **fields, **nothing)) == plain
+    # A reward repeats; the edges of the ranges are numbers like others.
+    rewarded = ask(client, server, **fields, frequency_penalty=-2, presence_penalty=-2, repetition_penalty=1e-300)
+    assert rewarded.usage.completion_tokens == 60
+
+
+def test_min_tokens_and_ignore_eos_lengthen(client, server):
+    plain = ask(client, server)
+    used = plain.usage.completion_tokens
+    assert plain.choices[0].finish_reason == "stop"
+    assert plain.choices[0].stop_reason is None
+    longer = ask(client, server, min_tokens=used + 5)
+    assert longer.usage.completion_tokens >= used + 5
+    endless = ask(client, server, ignore_eos=True)
+    assert endless.usage.completion_tokens == 64
+    assert endless.choices[0].finish_reason == "length"
+
+
+def test_a_stop_token_ends_the_answer_and_is_named(client, server):
+    token = first_token_id(client, server)
+    stopped = ask(client, server, stop_token_ids=[token], min_tokens=1)
+    assert stopped.choices[0].message.content != ""
+    *_, last = ask(client, server, stop_token_ids=[token], stream=True)
+    assert (last.choices[0].finish_reason, last.choices[0].stop_reason) == ("stop", token)
+
+
+def test_cuts_to_one_token_are_greedy(client, server):
+    greedy = texts(ask(client, server, STORY))
+    for cut in ({"top_k": 1}, {"min_p": 1}, {"top_p": 1e-300}):
+        assert texts(ask(client, server, STORY, temperature=2, seed=5, **cut)) == greedy
+    for everything in ({"top_k": -1}, {"top_k": 2**31 - 1}, {"min_p": 0}):
+        fields = {"temperature": 2, "seed": 5, "max_tokens": 20}
+        assert texts(ask(client, server, STORY, **fields, **everything)) == texts(ask(client, server, STORY, **fields))
+
+
 def test_unknown_model(client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="no-such-model", messages=FRANCE)
@@ -149,7 +317,12 @@ def test_prompt_and_max_tokens_over_the_context(client, server):
         ("max_tokens", 0, "invalid_value"),
         ("seed", 1.5, "invalid_value"),
         ("stop", ["x"] * 17, "invalid_value"),
-        ("logit_bias", {"1": 1}, "unsupported_parameter"),
+        ("logit_bias", {"1": 101}, "invalid_value"),
+        ("logit_bias", {"99999999": 1}, "invalid_value"),
+        ("n", 9, "invalid_value"),
+        ("top_logprobs", 2, "invalid_value"),
+        ("frequency_penalty", 2.5, "invalid_value"),
+        ("tool_choice", "required", "unsupported_parameter"),
         ("response_format", {"type": "json_object"}, "unsupported_parameter"),
     ],
 )

@@ -1,5 +1,6 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
 #include <limits>
 
@@ -7,6 +8,7 @@
 #include "server/api/error.hpp"
 #include "server/api/fields.hpp"
 #include "server/api/json.hpp"
+#include "server/api/logprobs.hpp"
 
 using namespace solard;
 
@@ -31,6 +33,65 @@ void refused(const std::string& text, errc code, std::string_view param) {
     BOOST_TEST(!request.error().message.empty());
 }
 
+void changes_nothing(const SamplingFields& sampling) {
+    const auto request = make_request(sampling, {.vocab_size = 1}, 1).value();
+    const SamplingParams params;
+    BOOST_TEST(request.sampling.temperature == params.temperature);
+    BOOST_TEST(request.sampling.top_p == params.top_p);
+    BOOST_TEST(request.sampling.min_p == params.min_p);
+    BOOST_TEST(request.sampling.top_k == params.top_k);
+    BOOST_TEST(request.sampling.repetition_penalty == params.repetition_penalty);
+    BOOST_TEST(request.sampling.frequency_penalty == params.frequency_penalty);
+    BOOST_TEST(request.sampling.presence_penalty == params.presence_penalty);
+    BOOST_TEST(request.sampling.num_logprobs == params.num_logprobs);
+    BOOST_TEST(!sampling.seed.has_value());
+    BOOST_TEST(request.num_choices == 1);
+    BOOST_TEST(request.logit_bias.empty());
+    BOOST_TEST(request.stop.empty());
+    BOOST_TEST(request.stop_token_ids.empty());
+    BOOST_TEST(request.min_tokens == 0);
+    BOOST_TEST(!request.ignore_eos);
+    BOOST_TEST(request.priority == 0);
+}
+
+const Tokenizer& demo_tokenizer() {
+    static const Tokenizer tokenizer =
+        Tokenizer::load(SOLARD_SOURCE_DIR "/config/demo-model", 1 << 20).value();
+    return tokenizer;
+}
+
+// The token that stands for one raw byte.
+TokenId byte_token(unsigned char byte) {
+    TokenId token = 0;
+    while (demo_tokenizer().bytes_of(token) != std::string(1, static_cast<char>(byte))) ++token;
+    return token;
+}
+
+// A stream's chunks for a request that the test describes.
+struct Answer {
+    ChatContext context() const { return {identity, sampling, demo_tokenizer()}; }
+    void add(const LogDelta& delta) {
+        if (!writer) writer.emplace(context());
+        writer->append(out, delta);
+    }
+    void add_usage(Usage usage) { writer->usage(out, usage); }
+    std::vector<boost::json::object> events() const {
+        std::vector<boost::json::object> events;
+        for (std::size_t begin = 0; begin < out.size();) {
+            const auto end = out.find("\n\n", begin);
+            BOOST_REQUIRE(out.substr(begin, 6) == "data: ");
+            events.push_back(boost::json::parse(out.substr(begin + 6, end - begin - 6)).as_object());
+            begin = end + 2;
+        }
+        return events;
+    }
+
+    ChatIdentity identity{"chatcmpl-1", "m", 5};
+    SamplingFields sampling;
+    std::optional<ChatChunkWriter> writer;
+    std::string out;
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(chat_api)
@@ -41,17 +102,37 @@ BOOST_AUTO_TEST_CASE(a_full_request_is_understood) {
             {"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
             {"role":"assistant","content":"x"}],
             "max_tokens":7,"temperature":0.5,"top_p":0.25,"seed":-1,"stop":["a","b"],"stream":true,
-            "stream_options":{"include_usage":true},"user":"me","metadata":{"a":"b"},"store":true})");
+            "stream_options":{"include_usage":true},"user":"me","metadata":{"a":"b"},"store":true,
+            "min_p":0.125,"top_k":4,"repetition_penalty":1.5,"frequency_penalty":-1,"presence_penalty":2,
+            "stop_token_ids":[5,6],"min_tokens":3,"ignore_eos":true,"logit_bias":{"7":-100,"0":0.5},"n":8,
+            "best_of":1,"logprobs":true,"top_logprobs":20,"priority":-3})");
     BOOST_TEST(request.model == "m");
     BOOST_REQUIRE(request.messages.size() == 4);
     BOOST_TEST((request.messages[1].role == Role::system));
     BOOST_TEST(request.messages[2].content == "ab");
     BOOST_TEST((request.messages[3].role == Role::assistant));
     BOOST_TEST(*request.max_tokens == 7);
-    BOOST_TEST(*request.temperature == 0.5);
-    BOOST_TEST(*request.top_p == 0.25);
-    BOOST_TEST(*request.seed == std::numeric_limits<std::uint64_t>::max());
-    BOOST_TEST((request.stop == std::vector<std::string>{"a", "b"}));
+    const auto& sampling = request.sampling;
+    BOOST_TEST(*sampling.temperature == 0.5);
+    BOOST_TEST(*sampling.top_p == 0.25);
+    BOOST_TEST(*sampling.seed == std::numeric_limits<std::uint64_t>::max());
+    BOOST_TEST((sampling.stop == std::vector<std::string>{"a", "b"}));
+    BOOST_TEST(sampling.min_p == 0.125);
+    BOOST_TEST(sampling.top_k == 4);
+    BOOST_TEST(sampling.repetition_penalty == 1.5);
+    BOOST_TEST(sampling.frequency_penalty == -1);
+    BOOST_TEST(sampling.presence_penalty == 2);
+    BOOST_TEST((sampling.stop_token_ids == std::vector<TokenId>{5, 6}));
+    BOOST_TEST(sampling.min_tokens == 3);
+    BOOST_TEST(sampling.ignore_eos);
+    BOOST_REQUIRE(sampling.logit_bias.size() == 2);
+    BOOST_TEST(sampling.logit_bias[0].token == 7);
+    BOOST_TEST(sampling.logit_bias[0].bias == -100);
+    BOOST_TEST(sampling.logit_bias[1].token == 0);
+    BOOST_TEST(sampling.logit_bias[1].bias == 0.5F);
+    BOOST_TEST(sampling.num_choices == 8);
+    BOOST_TEST(sampling.num_logprobs == 20);
+    BOOST_TEST(sampling.priority == -3);
     BOOST_TEST(request.stream);
     BOOST_TEST(request.include_usage);
 }
@@ -61,39 +142,26 @@ BOOST_AUTO_TEST_CASE(nulls_and_neutral_values_count_as_absent) {
         R"("model":null,"max_tokens":null,"temperature":null,"top_p":null,"seed":null,"stop":null,"stream":null,
            "stream_options":null,"n":1,"frequency_penalty":0,"presence_penalty":0.0,"logit_bias":{},"logprobs":false,
            "top_logprobs":null,"tools":[],"tool_choice":"none","response_format":{"type":"text"},"top_k":-1,"min_p":0,
-           "repetition_penalty":1.0,"ignore_eos":false,"min_tokens":0,"guided_json":null,"nvext":{})"));
+           "repetition_penalty":1.0,"ignore_eos":false,"min_tokens":0,"guided_json":null,"nvext":{},"best_of":null,
+           "stop_token_ids":[],"priority":0)"));
     BOOST_TEST(request.model.empty());
     BOOST_TEST(!request.max_tokens.has_value());
-    BOOST_TEST(!request.temperature.has_value());
-    BOOST_TEST(!request.seed.has_value());
-    BOOST_TEST(request.stop.empty());
     BOOST_TEST(!request.stream);
+    changes_nothing(request.sampling);
+    for (const char* field :
+         {"temperature", "top_p", "min_p", "top_k", "repetition_penalty", "frequency_penalty",
+          "presence_penalty", "seed", "stop", "stop_token_ids", "min_tokens", "ignore_eos", "logit_bias", "n",
+          "best_of", "logprobs", "top_logprobs", "priority"})
+        changes_nothing(parsed(body("\"" + std::string(field) + "\":null")).sampling);
+    changes_nothing(parsed(body(R"("top_logprobs":0)")).sampling);
 }
 
 BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_name) {
-    for (const char* field : {R"("n":2)",
-                              R"("n":0)",
-                              R"("frequency_penalty":0.5)",
-                              R"("presence_penalty":-1)",
-                              R"("logprobs":true)",
-                              R"("top_logprobs":3)",
-                              R"("logit_bias":{"5":1})",
-                              R"("tools":[{"type":"function"}])",
-                              R"("tool_choice":"required")",
-                              R"("response_format":{"type":"json_object"})",
-                              R"("guided_json":{"a":1})",
-                              R"("guided_choice":["a"])",
-                              R"("nvext":{"guided_json":{}})",
-                              R"("functions":[{}])",
-                              R"("top_k":5)",
-                              R"("min_p":0.1)",
-                              R"("repetition_penalty":0)",
-                              R"("repetition_penalty":1.1)",
-                              R"("ignore_eos":true)",
-                              R"("min_tokens":1)",
-                              R"("best_of":2)",
-                              R"("echo":true)",
-                              R"("chat_template":"x")"}) {
+    for (const char* field : {R"("tools":[{"type":"function"}])", R"("tool_choice":"required")",
+                              R"("response_format":{"type":"json_object"})", R"("guided_json":{"a":1})",
+                              R"("guided_choice":["a"])", R"("nvext":{"guided_json":{}})",
+                              R"("functions":[{}])", R"("best_of":2)", R"("best_of":0)",
+                              R"("length_penalty":2)", R"("echo":true)", R"("chat_template":"x")"}) {
         const std::string text(field);
         refused(body(text), errc::unsupported_parameter, text.substr(1, text.find('"', 1) - 1));
     }
@@ -102,21 +170,34 @@ BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_na
 }
 
 BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
-    for (const char* value : {"0", "2", "0.0", "2e0", "-0.0"})
-        parsed(body(std::string("\"temperature\":") + value));
-    for (const char* value : {"-0.001", "2.001", "1e308", "\"1\"", "true", "[]"})
-        refused(body(std::string("\"temperature\":") + value), errc::invalid_value, "temperature");
-    for (const char* value : {"1", "1e-9", "1.0"}) parsed(body(std::string("\"top_p\":") + value));
-    for (const char* value : {"0", "-0.0", "1.0001", "-1"})
-        refused(body(std::string("\"top_p\":") + value), errc::invalid_value, "top_p");
-    for (const char* name : {"max_tokens", "max_completion_tokens"}) {
+    struct Field {
+        const char* name;
+        std::vector<const char*> taken;
+        std::vector<const char*> refused;
+    };
+    const std::vector<Field> fields{
+        {"temperature", {"0", "2", "0.0", "2e0", "-0.0", "5e-324"}, {"-5e-324", "2.0000000000000005", "3"}},
+        {"top_p", {"1", "5e-324", "1.0"}, {"0", "-0.0", "1.0000000000000003", "-1"}},
+        {"min_p", {"0", "-0", "1", "5e-324"}, {"-5e-324", "1.0000000000000003", "2"}},
+        {"repetition_penalty", {"2", "5e-324"}, {"0", "-0", "-1", "2.0000000000000005"}},
+        {"frequency_penalty", {"-2", "2", "-0.0"}, {"-2.0000000000000005", "2.0000000000000005", "3", "-3"}},
+        {"presence_penalty", {"-2", "2", "-0.0"}, {"-2.0000000000000005", "2.0000000000000005", "3", "-3"}},
+        {"top_k", {"-1", "0", "-0", "1", "2147483647"}, {"-2", "2147483648", "1.0", "1e3"}},
+        {"min_tokens", {"0", "-0", "16777216"}, {"-1", "16777217", "1.0"}},
+        {"n", {"1", "8"}, {"0", "-0", "-1", "9", "2.0"}},
+        {"priority", {"-2147483648", "0", "2147483647"}, {"-2147483649", "2147483648", "0.0"}},
+        {"max_tokens", {"1", "16777216"}, {"0", "-1", "16777217", "1.0", "1e3"}},
+        {"max_completion_tokens", {"1", "16777216"}, {"0", "-1", "16777217", "1.0", "1e3"}},
+    };
+    for (const auto& [name, taken, out_of_range] : fields) {
         const std::string key = "\"" + std::string(name) + "\":";
-        parsed(body(key + "1"));
-        parsed(body(key + std::to_string(max_token_count)));
-        for (const char* value :
-             {"0", "-1", "16777217", "2147483648", "9223372036854775808", "1.0", "1e3", "\"5\""})
+        for (const char* value : taken) parsed(body(key + value));
+        for (const char* value : out_of_range) refused(body(key + value), errc::invalid_value, name);
+        for (const char* value : {"2147483648", "-9223372036854775808", "9223372036854775808", "1e308",
+                                  "-1e308", "\"1\"", "true", "[]", "[1]", "{}"})
             refused(body(key + value), errc::invalid_value, name);
     }
+    BOOST_TEST(parsed(body(R"("top_k":-1)")).sampling.top_k == 0);
     BOOST_TEST(*parsed(body(R"("max_tokens":5,"max_completion_tokens":6)")).max_tokens == 6);
     for (const char* value : {"0", "-9223372036854775808", "9223372036854775807", "18446744073709551615"})
         parsed(body(std::string("\"seed\":") + value));
@@ -126,15 +207,134 @@ BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
 
 BOOST_AUTO_TEST_CASE(stop_strings_are_limited_in_number_and_size) {
     const std::string longest(max_stop_bytes, 'x');
-    BOOST_TEST(parsed(body("\"stop\":\"" + longest + "\"")).stop.front() == longest);
+    BOOST_TEST(parsed(body("\"stop\":\"" + longest + "\"")).sampling.stop.front() == longest);
     refused(body("\"stop\":\"" + longest + "x\""), errc::invalid_value, "stop");
     std::string list = "[";
     for (std::size_t i = 0; i < max_stop_strings; ++i) list += (i == 0 ? "\"s\"" : ",\"s\"");
-    BOOST_TEST(parsed(body("\"stop\":" + list + "]")).stop.size() == max_stop_strings);
+    BOOST_TEST(parsed(body("\"stop\":" + list + "]")).sampling.stop.size() == max_stop_strings);
     refused(body("\"stop\":" + list + ",\"s\"]"), errc::invalid_value, "stop");
     for (const char* value : {"\"\"", "[\"\"]", "[1]", "5", "{}"})
         refused(body(std::string("\"stop\":") + value), errc::invalid_value, "stop");
-    BOOST_TEST(parsed(body("\"stop\":[]")).stop.empty());
+    BOOST_TEST(parsed(body("\"stop\":[]")).sampling.stop.empty());
+}
+
+BOOST_AUTO_TEST_CASE(stop_token_ids_are_a_short_list_of_ids) {
+    const auto list_of = [](std::size_t count) {
+        std::string list;
+        for (std::size_t i = 0; i < count; ++i) list += (i == 0 ? "[" : ",") + std::to_string(i);
+        return "\"stop_token_ids\":" + list + "]";
+    };
+    BOOST_TEST(parsed(body(list_of(64))).sampling.stop_token_ids.size() == 64);
+    refused(body(list_of(65)), errc::invalid_value, "stop_token_ids");
+    BOOST_TEST(parsed(body(R"("stop_token_ids":[2147483647])")).sampling.stop_token_ids[0] == 2147483647);
+    for (const char* value : {"5", "\"5\"", "{}", "[-1]", "[2147483648]", "[18446744073709551615]", "[1.0]",
+                              "[\"1\"]", "[null]", "[[1]]", "[true]"})
+        refused(body(std::string("\"stop_token_ids\":") + value), errc::invalid_value, "stop_token_ids");
+}
+
+BOOST_AUTO_TEST_CASE(a_logit_bias_names_each_token_once_with_a_number) {
+    const auto biases_of = [](std::size_t count) {
+        std::string object;
+        for (std::size_t i = 0; i < count; ++i)
+            object += (i == 0 ? "{\"" : ",\"") + std::to_string(i) + "\":1";
+        return "\"logit_bias\":" + object + "}";
+    };
+    BOOST_TEST(parsed(body(biases_of(300))).sampling.logit_bias.size() == 300);
+    refused(body(biases_of(301)), errc::invalid_value, "logit_bias");
+    for (const char* value : {"{\"5\":-100}", "{\"5\":100.0}", "{\"5\":-0.0}", "{\"2147483647\":1}", "{}"})
+        parsed(body(std::string("\"logit_bias\":") + value));
+    for (const char* value : {"[]",
+                              "5",
+                              "\"5\"",
+                              "{\"5\":100.00000000000002}",
+                              "{\"5\":-100.5}",
+                              "{\"5\":1e308}",
+                              "{\"5\":\"1\"}",
+                              "{\"5\":null}",
+                              "{\"5\":true}",
+                              "{\"\":1}",
+                              "{\"-1\":1}",
+                              "{\"+1\":1}",
+                              "{\" 1\":1}",
+                              "{\"1 \":1}",
+                              "{\"1.0\":1}",
+                              "{\"1e2\":1}",
+                              "{\"the\":1}",
+                              "{\"2147483648\":1}",
+                              "{\"1\":1,\"01\":2}",
+                              "{\"00\":1}"})
+        refused(body(std::string("\"logit_bias\":") + value), errc::invalid_value, "logit_bias");
+    refused(body(R"("logit_bias":{"5":1,"5":2})"), errc::invalid_json, "5");
+}
+
+BOOST_AUTO_TEST_CASE(alternatives_need_logprobs) {
+    const auto asked = [](const std::string& fields) { return parsed(body(fields)).sampling.num_logprobs; };
+    BOOST_TEST(asked(R"("logprobs":true)") == 0);
+    BOOST_TEST(asked(R"("logprobs":true,"top_logprobs":0)") == 0);
+    BOOST_TEST(asked(R"("logprobs":true,"top_logprobs":20)") == 20);
+    BOOST_TEST(asked(R"("logprobs":false)") == -1);
+    for (const char* value :
+         {"-1", "21", "2147483648", "9223372036854775808", "1e308", "1.0", "\"1\"", "true"})
+        refused(body(std::string("\"logprobs\":true,\"top_logprobs\":") + value), errc::invalid_value,
+                "top_logprobs");
+    for (const char* fields : {R"("top_logprobs":1)", R"("logprobs":false,"top_logprobs":1)",
+                               R"("logprobs":null,"top_logprobs":20)"})
+        refused(body(fields), errc::invalid_value, "top_logprobs");
+    for (const char* value : {"1", "\"true\"", "[]"})
+        refused(body(std::string("\"logprobs\":") + value), errc::invalid_value, "logprobs");
+}
+
+BOOST_AUTO_TEST_CASE(the_engines_request_says_what_the_fields_say) {
+    const auto fields =
+        parsed(
+            body(
+                R"("min_p":0.125,"top_k":4,"repetition_penalty":1.5,"frequency_penalty":-1,"presence_penalty":2,
+           "stop":"x","stop_token_ids":[99],"min_tokens":10,"ignore_eos":true,"logit_bias":{"99":1},"n":3,
+           "logprobs":true,"top_logprobs":2,"priority":-3)"))
+            .sampling;
+    const SamplingContext context{
+        .vocab_size = 100, .max_choices = 3, .temperature = 0.5, .top_p = 0.25, .seed = 42};
+    auto request = make_request(fields, context, 10).value();
+    BOOST_TEST(request.max_tokens == 10);
+    BOOST_TEST(request.num_choices == 3);
+    BOOST_TEST(request.sampling.temperature == 0.5F);
+    BOOST_TEST(request.sampling.top_p == 0.25F);
+    BOOST_TEST(request.sampling.min_p == 0.125F);
+    BOOST_TEST(request.sampling.top_k == 4);
+    BOOST_TEST(request.sampling.repetition_penalty == 1.5F);
+    BOOST_TEST(request.sampling.frequency_penalty == -1.0F);
+    BOOST_TEST(request.sampling.presence_penalty == 2.0F);
+    BOOST_TEST(request.sampling.num_logprobs == 2);
+    BOOST_TEST(request.sampling.seed == 42);
+    BOOST_TEST((request.stop == std::vector<std::string>{"x"}));
+    BOOST_TEST((request.stop_token_ids == std::vector<TokenId>{99}));
+    BOOST_TEST(request.min_tokens == 10);
+    BOOST_TEST(request.ignore_eos);
+    BOOST_REQUIRE(request.logit_bias.size() == 1);
+    BOOST_TEST(request.logit_bias[0].token == 99);
+    BOOST_TEST(request.priority == -3);
+
+    const auto named = parsed(body(R"("temperature":0,"top_p":1,"seed":7)")).sampling;
+    request = make_request(named, context, 10).value();
+    BOOST_TEST(request.sampling.temperature == 0);
+    BOOST_TEST(request.sampling.top_p == 1);
+    BOOST_TEST(request.sampling.seed == 7);
+    // A float would take them for 0, which means nothing here.
+    const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).sampling;
+    request = make_request(tiny, context, 10).value();
+    BOOST_TEST(request.sampling.top_p > 0);
+    BOOST_TEST(request.sampling.repetition_penalty > 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_only_the_server_can_tell_is_checked_before_the_engine) {
+    const SamplingContext context{.vocab_size = 100, .max_choices = 3};
+    for (const std::string text : {R"("n":4)", R"("min_tokens":11)", R"("stop_token_ids":[5,100])",
+                                   R"("logit_bias":{"5":1,"100":1})"}) {
+        const auto request = make_request(parsed(body(text)).sampling, context, 10);
+        BOOST_REQUIRE(!request);
+        BOOST_TEST((request.error().code == errc::invalid_value), text);
+        BOOST_TEST(request.error().param == text.substr(1, text.find('"', 1) - 1));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(messages_name_the_place_of_a_mistake) {
@@ -191,30 +391,26 @@ BOOST_AUTO_TEST_CASE(what_is_written_reads_back) {
     std::string number;
     append_json_number(number, 0.7);
     BOOST_TEST(number == "0.7");
+    number.clear();
+    append_json_number(number, 0.7F);
+    BOOST_TEST(number == "0.7");
 }
 
 BOOST_AUTO_TEST_CASE(chunks_carry_role_once_finish_once_and_usage_last) {
-    const ChatIdentity identity{"chatcmpl-1", "m", 5};
-    ChatChunkWriter writer(identity);
-    std::string out;
-    writer.text(out, "a\n\"b");
-    writer.text(out, "c");
-    writer.finish(out, FinishReason::length);
-    writer.usage(out, {3, 2});
-    std::vector<boost::json::object> events;
-    for (std::size_t begin = 0; begin < out.size();) {
-        const auto end = out.find("\n\n", begin);
-        BOOST_REQUIRE(out.substr(begin, 6) == "data: ");
-        events.push_back(boost::json::parse(out.substr(begin + 6, end - begin - 6)).as_object());
-        begin = end + 2;
-    }
+    Answer answer;
+    answer.add({.text = "a\n\"b"});
+    answer.add({.text = "c", .finish = FinishReason::length});
+    answer.add_usage({3, 2});
+    const auto events = answer.events();
     BOOST_REQUIRE(events.size() == 4);
     const auto choice = [&](std::size_t i) { return events[i].at("choices").at(0).as_object(); };
     BOOST_TEST(choice(0).at("delta").at("role") == "assistant");
     BOOST_TEST(choice(0).at("delta").at("content") == "a\n\"b");
+    BOOST_TEST(choice(0).at("logprobs").is_null());
     BOOST_TEST(!choice(1).at("delta").as_object().contains("role"));
     BOOST_TEST(choice(1).at("finish_reason").is_null());
     BOOST_TEST(choice(2).at("finish_reason") == "length");
+    BOOST_TEST(choice(2).at("stop_reason").is_null());
     BOOST_TEST(choice(2).at("delta").as_object().empty());
     BOOST_TEST(events[3].at("choices").as_array().empty());
     BOOST_TEST(events[3].at("usage").at("total_tokens") == 5);
@@ -222,10 +418,126 @@ BOOST_AUTO_TEST_CASE(chunks_carry_role_once_finish_once_and_usage_last) {
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_answer_still_has_a_role) {
-    ChatChunkWriter writer({"chatcmpl-1", "m", 5});
-    std::string out;
-    writer.finish(out, FinishReason::stop);
-    BOOST_TEST(out.find(R"("role":"assistant","content":"")") != std::string::npos);
+    Answer answer;
+    answer.add({});
+    answer.add({.num_tokens = 1});  // whose text is held back
+    BOOST_TEST(answer.out.empty());
+    answer.add({.finish = FinishReason::stop});
+    const auto events = answer.events();
+    BOOST_REQUIRE(events.size() == 2);
+    BOOST_TEST(events[0].at("choices").at(0).at("delta") ==
+               boost::json::parse(R"({"role":"assistant","content":""})"));
+}
+
+BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
+    Answer answer;
+    answer.sampling.stop = {"one", "two"};
+    answer.add({.output = 0, .num_tokens = 1});  // whose text is held back
+    answer.add({.output = 1, .text = "x"});
+    answer.add({.output = 0, .text = "y"});
+    answer.add({.output = 1, .text = "z", .finish = FinishReason::stop, .stop = {.index = 1}});
+    answer.add({.output = 0, .finish = FinishReason::stop, .stop = {.token = 77}});
+    const auto events = answer.events();
+    BOOST_REQUIRE(events.size() == 6);
+    const auto is = [&](std::size_t i, const char* expected) {
+        BOOST_TEST(events[i].at("choices").at(0) == boost::json::parse(expected));
+    };
+    // Choices begin in order.
+    is(0, R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})");
+    is(1, R"({"index":1,"delta":{"role":"assistant","content":"x"},"logprobs":null,"finish_reason":null})");
+    is(2, R"({"index":0,"delta":{"content":"y"},"logprobs":null,"finish_reason":null})");
+    is(3, R"({"index":1,"delta":{"content":"z"},"logprobs":null,"finish_reason":null})");
+    is(4, R"({"index":1,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":"two"})");
+    is(5, R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":77})");
+}
+
+BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_the_end) {
+    Answer answer;
+    answer.sampling.num_logprobs = 0;
+    const std::vector<TokenLogprob> logprobs{{300, -1}, {301, -2}, {302, -3}, {303, -4}};
+    const std::span all(logprobs);
+    answer.add({.text = "a", .logprobs = all.subspan(0, 1)});
+    answer.add({.logprobs = all.subspan(1, 1)});  // the text is held back
+    answer.add({.text = "b", .finish = FinishReason::stop, .logprobs = all.subspan(2, 1)});
+    answer.add({.output = 1, .text = "c", .logprobs = all.subspan(0, 1)});
+    answer.add({.output = 1, .finish = FinishReason::stop, .logprobs = all.subspan(3, 1)});
+    answer.add({.output = 2, .finish = FinishReason::stop, .logprobs = all.subspan(3, 1)});
+    std::vector<std::string> seen;
+    for (const auto& event : answer.events()) {
+        const auto& choice = event.at("choices").at(0).as_object();
+        std::string line = std::to_string(choice.at("index").to_number<int>()) + " " +
+                           boost::json::serialize(choice.at("delta"));
+        if (const auto* list = choice.at("logprobs").if_object())
+            for (const auto& entry : list->at("content").as_array())
+                line += " " + std::to_string(entry.at("logprob").to_number<int>());
+        seen.push_back(line);
+    }
+    const std::vector<std::string> expected{
+        R"(0 {"role":"assistant","content":""})",
+        R"(0 {"content":"a"} -1)",
+        R"(0 {"content":""} -2)",
+        R"(0 {"content":"b"} -3)",
+        R"(0 {})",
+        R"(1 {"role":"assistant","content":""})",
+        R"(1 {"content":"c"} -1)",
+        R"(1 {} -4)",
+        R"(2 {"role":"assistant","content":""})",
+        R"(2 {} -4)",
+    };
+    BOOST_TEST(seen == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_whole_answer_holds_all_choices_in_order) {
+    Answer answer;
+    answer.sampling.stop = {"\""};
+    answer.sampling.num_choices = 3;
+    const std::vector<LogDelta> choices{
+        {.output = 0, .text = "a", .finish = FinishReason::length},
+        {.output = 1, .text = "\n", .finish = FinishReason::stop, .stop = {.index = 0}},
+        {.output = 2, .finish = FinishReason::stop, .stop = {.token = 9}}};
+    const auto whole = boost::json::parse(chat_completion_json(answer.context(), choices, {3, 6, 2}));
+    BOOST_TEST(whole.at("choices") == boost::json::parse(R"([
+        {"index":0,"message":{"role":"assistant","content":"a","refusal":null},"logprobs":null,
+         "finish_reason":"length","stop_reason":null},
+        {"index":1,"message":{"role":"assistant","content":"\n","refusal":null},"logprobs":null,
+         "finish_reason":"stop","stop_reason":"\""},
+        {"index":2,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,
+         "finish_reason":"stop","stop_reason":9}])"));
+    BOOST_TEST(whole.at("usage").at("completion_tokens") == 6);
+    BOOST_TEST(whole.at("usage").at("total_tokens") == 9);
+}
+
+BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
+    const auto written = [](std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives) {
+        std::string out;
+        append_chat_logprobs(out, demo_tokenizer(), logprobs, num_alternatives);
+        return out;
+    };
+    const TokenId piece = demo_tokenizer().encode_prompt("the").back();
+    const TokenId byte = byte_token(0xed);
+    const auto bytes = std::string(demo_tokenizer().bytes_of(piece));
+    const float lowest = std::numeric_limits<float>::lowest();
+    const std::vector<TokenLogprob> logprobs{{piece, -0.1F}, {piece, -0.1F}, {byte, -1e-6F},
+                                             {byte, 0.0F},   {byte, 0.0F},   {2, lowest}};
+    const auto value = boost::json::parse(written(logprobs, 2)).as_object();
+    BOOST_TEST(value.at("refusal").is_null());
+    const auto& content = value.at("content").as_array();
+    BOOST_REQUIRE(content.size() == 2);
+    const auto& first = content[0].as_object();
+    BOOST_TEST(first.at("token") == boost::json::value(bytes));
+    BOOST_TEST(static_cast<float>(first.at("logprob").as_double()) == -0.1F);
+    BOOST_TEST(first.at("bytes").as_array().size() == bytes.size());
+    BOOST_TEST(first.at("bytes").at(0).to_number<int>() == static_cast<unsigned char>(bytes[0]));
+    BOOST_REQUIRE(first.at("top_logprobs").as_array().size() == 2);
+    BOOST_TEST(first.at("top_logprobs").at(1) ==
+               boost::json::parse(R"({"token":"\ufffd","logprob":-1e-6,"bytes":[237]})"));
+    BOOST_TEST(content[1].at("logprob").to_number<double>() == 0);
+    // A control token has no text; minus infinity has no JSON.
+    BOOST_TEST(content[1].at("top_logprobs").at(1) ==
+               boost::json::parse(R"({"token":"","logprob":-9999,"bytes":[]})"));
+
+    BOOST_TEST(written({}, -1) == "null");
+    BOOST_TEST(written(std::span(logprobs).first(1), 0).find(R"("top_logprobs":[]})") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(the_error_table_is_that_of_the_architecture) {

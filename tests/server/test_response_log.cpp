@@ -44,9 +44,11 @@ BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixtur
     log.append(0, "b", 1, FinishReason::length);
     LogReader late(log, io.get_executor());
     BOOST_TEST(late.read()[0].text == "ab");
-    BOOST_TEST(log.text(0) == "ab");
-    BOOST_TEST(log.num_tokens(0) == 2);
-    BOOST_TEST((log.finish(0) == FinishReason::length));
+    const auto all = log.read_all();
+    BOOST_REQUIRE(all.size() == 1);
+    BOOST_TEST(all[0].text == "ab");
+    BOOST_TEST(all[0].num_tokens == 2);
+    BOOST_TEST((all[0].finish == FinishReason::length));
 }
 
 BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
@@ -66,11 +68,59 @@ BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
     BOOST_TEST(log.terminal());
 }
 
+BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
+    asio::io_context io;
+    ResponseLog log(4);
+    LogReader reader(log, io.get_executor());
+    const auto add = [&](std::uint32_t output, TokenId token, FinishReason finish = FinishReason::none,
+                         StopMatch stop = {}) {
+        const std::vector<TokenLogprob> logprobs{{token, -1}, {token, -1}, {token + 1, -2}};
+        log.append(output, "x", 1, finish, logprobs, stop);
+    };
+    const auto tokens_of = [](const LogDelta& delta) {
+        std::vector<TokenId> tokens;
+        for (const auto& entry : delta.logprobs) tokens.push_back(entry.token);
+        return tokens;
+    };
+    add(1, 10);
+    add(3, 30);
+    add(1, 11);
+    auto deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 2);
+    BOOST_TEST((tokens_of(deltas[0]) == std::vector<TokenId>{10, 10, 11, 11, 11, 12}));
+    BOOST_TEST((tokens_of(deltas[1]) == std::vector<TokenId>{30, 30, 31}));
+
+    for (TokenId i = 0; i < 4; ++i) {
+        for (std::uint32_t output = 0; output < 4; ++output)
+            add(output, 100 + i, i == 3 ? FinishReason::stop : FinishReason::none,
+                i < 3 ? StopMatch{} : StopMatch{.index = static_cast<std::int32_t>(output), .token = 7});
+    }
+    deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 4);
+    for (std::uint32_t output = 0; output < 4; ++output) {
+        BOOST_TEST(deltas[output].output == output);
+        BOOST_TEST(deltas[output].text == "xxxx");
+        BOOST_TEST(deltas[output].num_tokens == 4);
+        BOOST_TEST((tokens_of(deltas[output]) ==
+                    std::vector<TokenId>{100, 100, 101, 101, 101, 102, 102, 102, 103, 103, 103, 104}));
+        BOOST_TEST(deltas[output].stop.index == static_cast<std::int32_t>(output));
+        BOOST_TEST(deltas[output].stop.token == 7);
+    }
+    BOOST_TEST(!reader.ready());
+    BOOST_TEST(log.num_tokens() == 19);
+    const auto all = log.read_all();
+    BOOST_REQUIRE(all.size() == 4);
+    BOOST_TEST(all[1].output == 1);
+    BOOST_TEST(all[1].text == "xxxxxx");
+    BOOST_TEST(all[1].logprobs.size() == 18);
+    BOOST_TEST(all[2].stop.index == 2);
+}
+
 BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
     log.append(0, "a", 1, FinishReason::stop);
     log.append(0, "late", 1, FinishReason::length);
     log.fail({errc::server_error, "late"});
-    BOOST_TEST(log.text(0) == "a");
+    BOOST_TEST(log.read_all()[0].text == "a");
     BOOST_TEST(!log.failure().has_value());
 
     ResponseLog failed(1);
@@ -78,7 +128,7 @@ BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
     failed.fail({errc::server_error, "second"});
     failed.append(0, "late", 1, FinishReason::stop);
     BOOST_TEST((failed.failure()->code == errc::queue_timeout));
-    BOOST_TEST(failed.text(0).empty());
+    BOOST_TEST(failed.read_all()[0].text.empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(a_waiting_reader_wakes_for_news_and_for_failure, Fixture) {

@@ -1,5 +1,6 @@
 // The server from socket to engine and back, over a FakeBackend whose steps the test holds and releases.
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
 #include <csignal>
 #include <filesystem>
@@ -38,18 +39,71 @@ std::string error_code_of(const HttpAnswer& answer) {
     return std::string(boost::json::parse(answer.body).at("error").at("code").get_string());
 }
 
-// The text of a stream's deltas; its other properties are tested with the real clients.
-std::string streamed_text(const std::string& body) {
+// One choice of a stream, put together; its other properties are tested with the real clients.
+struct StreamedChoice {
     std::string text;
+    int num_texts = 0;
+    int num_roles = 0;
+    std::vector<boost::json::value> ends;  // [finish_reason, stop_reason]
+    boost::json::array logprobs;
+};
+
+std::vector<StreamedChoice> streamed_choices(const std::string& body, std::size_t count) {
+    std::vector<StreamedChoice> choices(count);
     for (std::size_t at = 0; (at = body.find("data: {", at)) != std::string::npos; ++at) {
         const auto event =
             boost::json::parse(body.substr(at + 6, body.find("\n\n", at) - at - 6)).as_object();
         if (!event.contains("choices") || event.at("choices").as_array().empty()) continue;
-        const auto& delta = event.at("choices").at(0).at("delta").as_object();
-        if (const auto* content = delta.if_contains("content"))
-            text += std::string_view(content->get_string());
+        const auto& chunk = event.at("choices").at(0).as_object();
+        auto& choice = choices.at(chunk.at("index").to_number<std::size_t>());
+        const auto& delta = chunk.at("delta").as_object();
+        choice.num_roles += delta.contains("role") ? 1 : 0;
+        if (const auto* content = delta.if_contains("content")) {
+            choice.text += std::string_view(content->get_string());
+            ++choice.num_texts;
+        }
+        if (const auto* logprobs = chunk.at("logprobs").if_object()) {
+            const auto& content = logprobs->at("content").as_array();
+            choice.logprobs.insert(choice.logprobs.end(), content.begin(), content.end());
+        }
+        if (!chunk.at("finish_reason").is_null())
+            choice.ends.push_back({chunk.at("finish_reason"), chunk.at("stop_reason")});
     }
-    return text;
+    return choices;
+}
+
+std::string streamed_text(const std::string& body) {
+    return streamed_choices(body, 1).front().text;
+}
+
+// The body of a stream whose first step was read before the others came, so that it takes several reads of
+// the log; the others are all in the log before any more is read from the socket.
+std::string body_read_in_pieces(RunningService& service, Connection& connection, const std::string& request) {
+    service.control().close_gate();
+    connection.send(request);
+    service.control().pass_one();
+    connection.read_until("data: ");
+    service.control().open_gate();
+    wait_for_free_blocks(service.port());
+    return connection.read_answer().body;
+}
+
+std::string text_of(const boost::json::value& choice) {
+    return std::string(choice.at("message").at("content").get_string());
+}
+
+// Of each token and of its alternatives, as FakeBackend makes them.
+void check_logprobs(const boost::json::array& content, const std::vector<TokenId>& tokens, int alternatives) {
+    BOOST_REQUIRE(content.size() == tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const auto& entry = content[i].as_object();
+        BOOST_TEST(entry.at("logprob").to_number<float>() == fake_logprob(tokens[i], 0));
+        const auto& top = entry.at("top_logprobs").as_array();
+        BOOST_REQUIRE(std::cmp_equal(top.size(), alternatives));
+        for (int place = 0; place < alternatives; ++place)
+            BOOST_TEST(top[static_cast<std::size_t>(place)].at("logprob").to_number<float>() ==
+                       fake_logprob(tokens[i], place));
+    }
 }
 
 }  // namespace
@@ -76,6 +130,136 @@ BOOST_AUTO_TEST_CASE(a_whole_answer_and_a_stream_carry_the_reference_text) {
     BOOST_TEST(stream.body.ends_with("data: [DONE]\n\n"));
     BOOST_TEST(stream.has("Content-Type: text/event-stream"));
     BOOST_TEST(in_flight(service.port()) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(several_choices_come_whole_and_streamed_each_with_its_own_text) {
+    RunningService service;
+    Connection connection(service.port());
+    connection.send(chat_request("hello", R"("max_tokens":20,"n":4)"));
+    const auto whole = boost::json::parse(connection.read_answer().body);
+    const auto& choices = whole.at("choices").as_array();
+    BOOST_REQUIRE(choices.size() == 4);
+    const std::string fields =
+        R"("max_tokens":20,"n":4,"stream":true,"stream_options":{"include_usage":true},"logprobs":true,"top_logprobs":2)";
+    const auto stream = body_read_in_pieces(service, connection, chat_request("hello", fields));
+    const auto streamed = streamed_choices(stream, 4);
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        const std::string expected = service.reference_text("hello", 20, i);
+        BOOST_TEST(choices[i].at("index") == i);
+        BOOST_TEST(text_of(choices[i]) == expected);
+        BOOST_TEST(choices[i].at("logprobs").is_null());
+        BOOST_TEST(streamed[i].text == expected);
+        BOOST_TEST(streamed[i].num_roles == 1);
+        BOOST_REQUIRE(streamed[i].ends.size() == 1);
+        BOOST_TEST(streamed[i].ends[0] == boost::json::value({"length", nullptr}));
+        check_logprobs(streamed[i].logprobs, service.reference_tokens("hello", 20, i), 2);
+    }
+    BOOST_TEST(text_of(choices[0]) != text_of(choices[1]));
+    const auto& usage = whole.at("usage").as_object();
+    connection.send(chat_request("hello", R"("max_tokens":20)"));
+    const auto single = boost::json::parse(connection.read_answer().body);
+    BOOST_TEST(usage.at("completion_tokens") == 80);
+    BOOST_TEST(usage.at("prompt_tokens") == single.at("usage").at("prompt_tokens"));
+    BOOST_TEST(stream.find(R"("completion_tokens":80,)") != std::string::npos);
+    BOOST_TEST(stream.ends_with("data: [DONE]\n\n"));
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_reader_of_several_choices_gets_larger_chunks_and_all_of_each) {
+    RunningService service;
+    Connection slow(service.port(), 4096);
+    const auto request =
+        chat_request("slow", R"("max_tokens":200,"n":4,"stream":true,"logprobs":true,"top_logprobs":20)");
+    const auto streamed = streamed_choices(body_read_in_pieces(service, slow, request), 4);
+    int num_texts = 0;
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        BOOST_TEST(streamed[i].text == service.reference_text("slow", 200, i));
+        BOOST_TEST(streamed[i].num_roles == 1);
+        BOOST_TEST(streamed[i].ends.size() == 1);
+        check_logprobs(streamed[i].logprobs, service.reference_tokens("slow", 200, i), 20);
+        num_texts += streamed[i].num_texts;
+    }
+    BOOST_TEST(num_texts < 800);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_says_which_stop_ended_it) {
+    RunningService service;
+    Connection connection(service.port());
+    const auto tokens = service.reference_tokens("stop", 20);
+    const auto ends_with = [&](const std::string& fields, const boost::json::value& reason,
+                               const std::string& text, std::size_t num_tokens) {
+        connection.send(chat_request("stop", R"("max_tokens":20,"logprobs":true,)" + fields));
+        const auto whole = boost::json::parse(connection.read_answer().body);
+        const auto& choice = whole.at("choices").at(0).as_object();
+        BOOST_TEST(choice.at("finish_reason") == "stop");
+        BOOST_TEST(choice.at("stop_reason") == reason);
+        BOOST_TEST(text_of(choice) == text);
+        BOOST_TEST(whole.at("usage").at("completion_tokens") == num_tokens);
+        const std::vector<TokenId> counted(tokens.begin(), tokens.begin() + static_cast<int>(num_tokens));
+        check_logprobs(choice.at("logprobs").at("content").as_array(), counted, 0);
+
+        const auto request =
+            chat_request("stop", R"("max_tokens":20,"logprobs":true,"stream":true,)" + fields);
+        const auto streamed = streamed_choices(body_read_in_pieces(service, connection, request), 1).front();
+        BOOST_TEST(streamed.text == text);
+        BOOST_REQUIRE(streamed.ends.size() == 1);
+        BOOST_TEST(streamed.ends[0] == boost::json::value({"stop", reason}));
+        check_logprobs(streamed.logprobs, counted, 0);
+    };
+    const std::string id = std::to_string(tokens[7]);
+    ends_with(R"("stop_token_ids":[3,)" + id + "]", tokens[7], service.reference_text("stop", 7), 8);
+
+    // The last bytes of the tenth token's text with all that comes before: held back until it is complete.
+    const std::string ten = service.reference_text("stop", 10);
+    const std::string held = ten.substr(service.reference_text("stop", 4).size());
+    ends_with(R"("stop":["\u0000",)" + boost::json::serialize(boost::json::value(held)) + "]",
+              boost::json::value(held), service.reference_text("stop", 4), 10);
+    // It would have stopped at the eighth token, but for min_tokens.
+    connection.send(chat_request("stop", R"("max_tokens":20,"min_tokens":12,"stop_token_ids":[)" + id + "]"));
+    const auto later = boost::json::parse(connection.read_answer().body);
+    BOOST_TEST(later.at("usage").at("completion_tokens").to_number<int>() >= 12);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_server_cannot_do_is_refused_before_anything_runs) {
+    RunningService service({"--max-num-seqs", "2"});
+    Connection connection(service.port());
+    const auto refused = [&](const std::string& fields, const char* param) {
+        connection.send(chat_request("a", R"("max_tokens":5,)" + fields));
+        const auto answer = connection.read_answer();
+        BOOST_TEST(answer.status == 400);
+        BOOST_TEST(error_code_of(answer) == "invalid_value");
+        BOOST_TEST(boost::json::parse(answer.body).at("error").at("param") == param);
+    };
+    refused(R"("n":3)", "n");
+    refused(R"("min_tokens":6)", "min_tokens");
+    const auto limits = metadata(service.port()).at("limits").as_object();
+    BOOST_TEST(limits.at("n") == boost::json::value({1, 2}));
+    const std::string vocab_size = std::to_string(limits.at("top_k").at(1).to_number<int>());
+    refused(R"("stop_token_ids":[)" + vocab_size + "]", "stop_token_ids");
+    refused(R"("logit_bias":{")" + vocab_size + R"(":1})", "logit_bias");
+    BOOST_TEST(service.control().steps() == 0);
+    connection.send(chat_request("a", R"("max_tokens":5,"n":2,"min_tokens":5,"stream":true)"));
+    for (const auto& choice : streamed_choices(connection.read_answer().body, 2))
+        BOOST_TEST(choice.ends.size() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(metadata_tells_what_each_field_may_hold) {
+    RunningService service;
+    const auto limits = metadata(service.port()).at("limits").as_object();
+    const auto is = [&](const char* name, const char* value) {
+        BOOST_TEST(limits.at(name) == boost::json::parse(value), name);
+    };
+    is("temperature", "[0,2]");
+    is("top_p", "[0,1]");
+    is("min_p", "[0,1]");
+    is("repetition_penalty", "[0,2]");
+    is("frequency_penalty", "[-2,2]");
+    is("presence_penalty", "[-2,2]");
+    is("n", "[1,8]");
+    is("top_logprobs", "[0,20]");
+    is("stop", R"({"count":16,"bytes":256})");
+    is("stop_token_ids", R"({"count":64})");
+    is("logit_bias", R"({"count":300,"bias":[-100,100]})");
+    is("max_tokens", "511");
 }
 
 BOOST_AUTO_TEST_CASE(pipelined_requests_are_answered_in_order_also_behind_a_stream) {
@@ -261,6 +445,30 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_own_request_only) {
     BOOST_TEST(answer.status == 500);
     BOOST_TEST(error_code_of(answer) == "numerical_error");
     BOOST_TEST(good.read_answer().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_choice_that_fails_fails_the_whole_answer_and_frees_everything) {
+    auto failures = std::make_shared<int>(0);
+    FakeOptions options;
+    options.script = [failures](std::span<const TokenId> context) -> std::optional<SampledToken> {
+        if (context.size() < 60 || (*failures)++ != 1) return std::nullopt;  // the second choice to get there
+        return SampledToken{.token = -1, .finite = false};
+    };
+    RunningService service({}, options);
+    Connection connection(service.port());
+    connection.send(chat_request("a", R"("max_tokens":1)"));
+    const auto prompt_tokens =
+        boost::json::parse(connection.read_answer().body).at("usage").at("prompt_tokens").to_number<int>();
+    service.control().close_gate();
+    connection.send(chat_request("a", R"("max_tokens":400,"n":3)"));
+    for (int size = prompt_tokens; size <= 60; ++size) service.control().pass_one();
+    const auto answer = connection.read_answer();
+    BOOST_TEST(answer.status == 500);
+    BOOST_TEST(error_code_of(answer) == "numerical_error");
+    const auto before = service.control().steps();
+    service.control().open_gate();
+    wait_for_free_blocks(service.port());
+    BOOST_TEST(service.control().steps() - before <= 1);
 }
 
 BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits_0) {

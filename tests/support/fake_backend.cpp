@@ -130,6 +130,21 @@ void FakeBackend::collect(StepResults& results) {
                 "the context of a sampling row is not what the blocks hold");
         results.rows.push_back(fake_next_token(context_, sampling, options_));
     }
+    add_logprobs(batch, results);
+}
+
+void FakeBackend::add_logprobs(const ForwardBatch& batch, StepResults& results) {
+    const bool wanted = std::ranges::any_of(
+        batch.sampling, [](const SamplingRow& row) { return row.params.num_logprobs >= 0; });
+    results.top_logprobs.assign(wanted ? results.rows.size() * max_top_logprobs : 0, {});
+    for (std::size_t row = 0; row < results.rows.size(); ++row) {
+        const TokenId chosen = results.rows[row].token;
+        results.rows[row].logprob = fake_logprob(chosen, 0);
+        for (std::int32_t place = 0; place < batch.sampling[row].params.num_logprobs; ++place) {
+            results.top_logprobs.at(row * max_top_logprobs + static_cast<std::size_t>(place)) = {
+                (chosen + place) % options_.vocab_size, fake_logprob(chosen, place)};
+        }
+    }
 }
 
 void FakeBackend::copy_blocks(const ForwardBatch& batch) {
@@ -175,6 +190,10 @@ SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow
     for (const TokenId token : context) hash = mix(hash, static_cast<std::uint64_t>(token));
     const auto range = static_cast<std::uint64_t>(options.vocab_size - options.first_token);
     return {.token = options.first_token + static_cast<TokenId>(hash % range)};
+}
+
+float fake_logprob(TokenId chosen, std::int32_t place) {
+    return -static_cast<float>(1 + chosen % 8) / 8 - static_cast<float>(place);
 }
 
 std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,

@@ -68,6 +68,7 @@ class FakeBackend final : public Backend {
     void collect(StepResults& results) override;
 
   private:
+    void add_logprobs(const ForwardBatch& batch, StepResults& results);
     void store_tokens(const ForwardBatch& batch);
     void copy_blocks(const ForwardBatch& batch);
     void read_context(const ForwardBatch& batch, std::size_t sequence, std::int32_t length);
@@ -82,6 +83,8 @@ class FakeBackend final : public Backend {
 // The token that follows `context`.
 SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow& row,
                              const FakeOptions& options);
+// Of the token `chosen` for its row, and of its alternatives: those are the ids from `chosen` on.
+float fake_logprob(TokenId chosen, std::int32_t place);
 // The serial expectation: the first `count` tokens that follow `prompt`.
 std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,
                                     const FakeOptions& options = {}, const SamplingParams& sampling = {});

@@ -44,6 +44,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         ModelConfig model_config;
         model_config.max_position_embeddings = options_.capacity.max_model_len;
         model_config.eos_token_ids = {2};
+        model_config.vocab_size = options_.vocab_size;
         App app(config, describe_model(config, model_config), demo_tokenizer());
         auto listener = Listener::bind(app.io, config).value();
         const std::string url = listener.url();
@@ -89,19 +90,28 @@ int RunningService::exit_code() {
     return result_.get();
 }
 
-std::string RunningService::reference_text(const std::string& user_text, std::int32_t count) const {
-    const auto tokenizer = demo_tokenizer();
+std::vector<TokenId> RunningService::reference_tokens(const std::string& user_text, std::int32_t count,
+                                                      std::uint32_t choice) const {
     const std::vector<ChatMessage> messages{{Role::user, user_text}};
-    auto prompt = tokenizer.encode_prompt(render_solar_prompt(messages));
+    auto prompt = demo_tokenizer().encode_prompt(render_solar_prompt(messages));
+    return fake_reference(std::move(prompt), count, options_, {.choice = choice});
+}
+
+std::string RunningService::reference_text(const std::string& user_text, std::int32_t count,
+                                           std::uint32_t choice) const {
+    const auto tokenizer = demo_tokenizer();
     Detokenizer detokenizer;
     std::string text;
-    for (const TokenId token : fake_reference(std::move(prompt), count, options_))
+    for (const TokenId token : reference_tokens(user_text, count, choice))
         detokenizer.append(tokenizer.bytes_of(token), text);
     detokenizer.flush(text);
     return text;
 }
 
-Connection::Connection(std::uint16_t port) : socket_(io_) {
+Connection::Connection(std::uint16_t port, int receive_buffer) : socket_(io_) {
+    socket_.open(asio::ip::tcp::v4());
+    // Before connecting, for it bounds the window.
+    if (receive_buffer > 0) socket_.set_option(asio::socket_base::receive_buffer_size(receive_buffer));
     socket_.connect({asio::ip::make_address("127.0.0.1"), port});
     const timeval limit{.tv_sec = give_up_seconds, .tv_usec = 0};
     setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

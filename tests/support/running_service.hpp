@@ -30,8 +30,11 @@ class RunningService {
     void finish_loading();
     static inline const std::string hold_loading =
         "hold";  // as first flag: finish_loading() is left to the test
-    // What the answer to `prompt` must be: `count` tokens of the reference, as text.
-    std::string reference_text(const std::string& user_text, std::int32_t count) const;
+    // What the answer must be: `count` tokens of the reference, also as text.
+    std::vector<TokenId> reference_tokens(const std::string& user_text, std::int32_t count,
+                                          std::uint32_t choice = 0) const;
+    std::string reference_text(const std::string& user_text, std::int32_t count,
+                               std::uint32_t choice = 0) const;
     // Returns once the service has ended, though its engine may still hang; once.
     int wait_until_ended();
     // Joins the server's thread.
@@ -60,7 +63,8 @@ struct HttpAnswer {
 // A blocking connection. Every read ends when the server closes or after `give_up`, which fails the test.
 class Connection {
   public:
-    explicit Connection(std::uint16_t port);
+    // `receive_buffer`: bytes the kernel keeps for this side while the test does not read; 0 = its default.
+    explicit Connection(std::uint16_t port, int receive_buffer = 0);
     void send(std::string_view bytes);
     void close();
     void half_close();
