@@ -49,6 +49,7 @@ std::vector<Answer> run_alone(Backend& backend, const Request& request) {
     run.submit(request);
     run.run();
     std::vector<Answer> answers;
+    answers.reserve(run.answers.size());
     for (auto& [key, answer] : run.answers) answers.push_back(std::move(answer));
     return answers;
 }
