@@ -1,7 +1,7 @@
 // How long one client waits beside another that floods the engine: bench_fairness [THREADS].
 //
 // The demonstration model on the CPU and the real clock. One client has 500 requests queued; another asks one
-// short question a second, ten in all. Three rounds: alone, as two principals, and as one (a plain queue, cut
+// short question a second, ten in all. Rounds: alone, as two principals, and as one (a plain queue, cut
 // off after half a minute: who still waits then has waited at least so long).
 #include <chrono>
 #include <cstdlib>
@@ -84,7 +84,7 @@ class Round {
     void ask(Clock::time_point asked) {
         Request request;
         request.id = static_cast<RequestId>(num_asked_++);
-        request.prompt = model_.encode("What is the capital of France?");
+        request.prompt = model_.encode(std::to_string(request.id) + " * 7");
         request.max_tokens = 32;
         request.sampling.temperature = 0;
         request.principal.id = probe_principal_;
@@ -153,6 +153,7 @@ int main(int argc, char** argv) {
                 "queue wait ms", "in steps", "first token ms", "step ms", "", "", "");
     std::printf("%-16s %8s %8s %7s %7s %9s %9s %8s %9s %8s %6s\n", "", "median", "max", "median", "max",
                 "median", "max", "median", "answered", "preempt", "tok/s");
+    Round(model, backend, 0, 2).run("alone, cold");
     Round(model, backend, 0, 2).run("alone");
     Round(model, backend, num_flood, 2).run("two principals");
     Round(model, backend, num_flood, 1).run("one queue");

@@ -15,7 +15,7 @@ namespace solard {
 namespace {
 
 constexpr std::array speculation_tokens = {0, 8, 16, 32};
-constexpr std::size_t questions_per_stream = 6;
+constexpr std::size_t num_questions = 96;
 
 CpuBackendOptions backend_options(int num_threads) {
     CpuBackendOptions options;
@@ -69,7 +69,7 @@ class Bench {
             core.step(events);
             for (const StepEvent& event : events.events) {
                 const bool ended = event.finish != FinishReason::none;
-                if (ended && num_asked < num_streams * questions_per_stream) ask();
+                if (ended && num_asked < num_questions) ask();
             }
         }
         const std::chrono::duration<double> elapsed = Clock::now() - begin;
@@ -89,6 +89,7 @@ void compare(const Bench& bench, bool repeating, std::size_t num_streams, int ro
     std::array<std::vector<double>, speculation_tokens.size()> speeds;
     std::array<std::vector<double>, speculation_tokens.size()> ratios;
     std::array<Measured, speculation_tokens.size()> last;
+    bench.run(repeating, num_streams, 0);  // warm
     for (int round = 0; round < rounds; ++round) {
         for (std::size_t i = 0; i < speculation_tokens.size(); ++i) {
             last[i] = bench.run(repeating, num_streams, speculation_tokens[i]);

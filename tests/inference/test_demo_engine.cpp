@@ -366,8 +366,8 @@ BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
                             first.max_tokens = 1;
                             // Nearly the same blocks, but not in their places: of no use later.
                             first.id = 0;
-                            first.prompt.erase(first.prompt.begin() + kv_block_size,
-                                               first.prompt.begin() + 2 * kv_block_size);
+                            const auto second = first.prompt.begin() + kv_block_size;
+                            first.prompt.erase(second, second + kv_block_size);
                             run.submit(first);
                             run.run();
                             first.id = 1;
