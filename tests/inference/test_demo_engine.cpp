@@ -1,0 +1,404 @@
+// The whole engine on real arithmetic: whatever runs beside a request, it gets what it gets alone, to the
+// bit.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <numeric>
+#include <random>
+
+#include "tests/support/counting_model.hpp"
+#include "tests/support/demo_model.hpp"
+#include "tests/support/engine_run.hpp"
+#include "tests/support/hashed_model.hpp"
+
+using namespace solard;
+
+namespace {
+
+constexpr std::int32_t max_model_len = 1024;
+constexpr std::uint64_t lonely_salt = 99;
+
+const DemoModel& demo() {
+    static const DemoModel model;
+    return model;
+}
+
+CpuBackend make_backend() {
+    CpuBackendOptions options;
+    options.kv_cache_bytes = std::size_t{10} << 20;
+    options.max_model_len = max_model_len;
+    options.max_tokens_per_step = 512;
+    options.max_seqs_per_step = 64;
+    return demo().backend(options);
+}
+
+// Room for everything, and nothing that could make a difference.
+SchedulerOptions plain_options(const Backend& backend) {
+    const BackendCapacity capacity = backend.capacity();
+    return {.max_num_seqs = 8,
+            .max_num_batched_tokens = capacity.max_tokens_per_step,
+            .num_blocks = capacity.num_blocks,
+            .max_model_len = capacity.max_model_len,
+            .eos_token_ids = demo().config.eos_token_ids,
+            .prefix_cache = false,
+            .hash_key = {1, 2}};
+}
+
+// The request's choices, run with nothing beside them.
+std::vector<Answer> run_alone(Backend& backend, const Request& request) {
+    EngineRun run(backend, demo().tokenizer, plain_options(backend));
+    run.submit(request);
+    run.run();
+    std::vector<Answer> answers;
+    answers.reserve(run.answers.size());
+    for (auto& [key, answer] : run.answers) answers.push_back(std::move(answer));
+    return answers;
+}
+
+template <class T>
+bool begins_with(const T& whole, const T& part) {
+    return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
+}
+
+bool begins_with_bits(const std::vector<TokenLogprob>& whole, const std::vector<TokenLogprob>& part) {
+    return part.size() <= whole.size() &&
+           std::equal(part.begin(), part.end(), whole.begin(),
+                      [](const TokenLogprob& a, const TokenLogprob& b) { return same_bits(a, b); });
+}
+
+void check_same(const Answer& found, const Answer& expected) {
+    BOOST_TEST(found.tokens == expected.tokens, boost::test_tools::per_element());
+    BOOST_TEST(found.text == expected.text);
+    BOOST_TEST((found.finish == expected.finish));
+    BOOST_TEST(found.matched_stop == expected.matched_stop);
+    BOOST_TEST(found.matched_stop_token == expected.matched_stop_token);
+    BOOST_TEST(found.logprobs.size() == expected.logprobs.size());
+    BOOST_TEST(begins_with_bits(expected.logprobs, found.logprobs));
+}
+
+// Every third prompt is one question, every third the same question again behind its answer, which invites
+// drafts, and every third asks behind a long system text, of which there are three. One of these is also
+// there without its second block: every block of it is known then, but not in this place.
+std::vector<TokenId> mixed_prompt(std::uint64_t number) {
+    static const auto examples = demo_examples();
+    const auto example = [](std::uint64_t n) { return examples[n % examples.size()]; };
+    const auto [question, answer] = example(number);
+    std::vector<ChatMessage> messages;
+    if (number % 3 == 1) {
+        messages = {{Role::user, question}, {Role::assistant, answer}};
+    } else if (number % 3 == 2) {
+        std::string system;
+        for (std::uint64_t i = 0; i < examples.size(); ++i) {
+            system += example(i + 5 * (number % 9 / 3)).answer + "\n";
+        }
+        messages = {{Role::system, system}};
+    }
+    messages.push_back({Role::user, question});
+    return demo().encode(messages);
+}
+
+Request mixed_request(RequestId id) {
+    Request request;
+    request.id = id;
+    request.prompt = mixed_prompt(id);
+    request.max_tokens = 10 + static_cast<std::int32_t>(id * 37 % 70);
+    if (id % 9 == 4) request.num_choices = 3;
+    if (id % 16 == 7) request.num_choices = 2;
+    SamplingParams& sampling = request.sampling;
+    constexpr float temperatures[] = {0, 0.7F, 0, 1.3F};
+    sampling.temperature = temperatures[id / 3 % 4];
+    sampling.seed = id * 1000;
+    if (id % 4 == 1) sampling.top_p = 0.9F;
+    if (id % 5 == 0) sampling.top_k = 20;
+    if (id % 7 == 0) sampling.min_p = 0.05F;
+    if (id % 6 == 1) sampling.frequency_penalty = 0.5F;
+    if (id % 6 == 2) sampling.presence_penalty = 0.5F;
+    if (id % 12 == 3) sampling.repetition_penalty = 1.2F;
+    if (id % 4 != 3) sampling.num_logprobs = static_cast<std::int32_t>(id % 4) * 2;
+    if (id % 8 == 0) request.logit_bias = {{static_cast<TokenId>(300 + id), 8.0F}, {400, -3.0F}};
+    if (id % 7 == 3) request.min_tokens = 12;
+    if (id % 5 == 2) request.stop = {"never said", "the"};
+    if (id % 13 == 6) request.stop_token_ids = {demo().encode("?").back(), 310, 311, 312};
+    if (id % 4 == 1) request.ignore_eos = true;
+    request.principal = {.id = id % 5, .weight = id % 5 == 2 ? 2 : 1};
+    if (id % 4 == 2) request.cache_salt = 7;
+    if (id == 44) request.cache_salt = lonely_salt;
+    return request;
+}
+
+// Is cancelled once it has so many tokens; < 0: never.
+std::int32_t cancelled_after(RequestId id) {
+    return id % 8 == 5 ? static_cast<std::int32_t>(id / 8) * 3 : -1;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(demo_engine)
+
+BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
+    constexpr RequestId num_requests = 64;
+    CpuBackend backend = make_backend();
+    WatchedBackend watched(backend);
+    SchedulerOptions options = plain_options(backend);
+    options.max_num_seqs = 12;
+    options.max_num_batched_tokens = 64;
+    options.num_blocks = 64;
+    options.prefix_cache = true;
+    options.speculation_tokens = 16;
+    EngineRun run(watched, demo().tokenizer, options);
+
+    RequestId next = 1;
+    std::set<RequestId> to_cancel;
+    while (next <= num_requests || run.has_work()) {
+        for (int i = 0; i < 4 && next <= num_requests; ++i, ++next) {
+            run.submit(mixed_request(next));
+            if (cancelled_after(next) >= 0) to_cancel.insert(next);
+        }
+        run.step();
+        std::erase_if(to_cancel, [&](RequestId id) {
+            const auto answer = run.answers.find({id, 0});
+            const std::size_t num_tokens = answer == run.answers.end() ? 0 : answer->second.tokens.size();
+            if (std::cmp_less(num_tokens, cancelled_after(id))) return false;
+            run.cancel(id);
+            return true;
+        });
+    }
+
+    std::size_t num_cancelled = 0;
+    std::size_t num_cut = 0;  // of those, with tokens
+    std::set<FinishReason> ends;
+    std::int32_t most_cached = 0;
+    for (RequestId id = 1; id <= num_requests; ++id) {
+        const Request request = mixed_request(id);
+        const auto alone = run_alone(backend, request);
+        BOOST_REQUIRE(alone.size() == request.num_choices);
+        for (std::uint32_t choice = 0; choice < request.num_choices; ++choice) {
+            BOOST_TEST_CONTEXT("request " << id << " choice " << choice) {
+                const Answer& answer = run.answers[{id, choice}];
+                const Answer& expected = alone[choice];
+                most_cached = std::max(most_cached, answer.num_cached_tokens);
+                if (request.cache_salt == lonely_salt) BOOST_TEST(answer.num_cached_tokens == 0);
+                if (answer.finish != FinishReason::cancelled) {
+                    ends.insert(answer.finish);
+                    check_same(answer, expected);
+                    continue;
+                }
+                BOOST_TEST(cancelled_after(id) >= 0);
+                BOOST_TEST(begins_with(expected.tokens, answer.tokens));
+                BOOST_TEST(begins_with(expected.text, answer.text));
+                BOOST_TEST(begins_with_bits(expected.logprobs, answer.logprobs));
+                ++num_cancelled;
+                num_cut += answer.tokens.empty() ? 0 : 1;
+            }
+        }
+    }
+
+    // It was as mixed as it claims to be.
+    const EngineSnapshot& snapshot = run.snapshot();
+    BOOST_TEST_MESSAGE(
+        run.num_steps << " steps, " << watched.num_mixed_steps << " mixed, " << watched.num_block_copies
+                      << " copies, " << snapshot.num_preemptions << " preemptions of " << run.preempted.size()
+                      << " requests, " << snapshot.prefix_cache_hits << " cached of "
+                      << snapshot.prefix_cache_queries << ", " << snapshot.accepted_draft_tokens << " of "
+                      << snapshot.draft_tokens << " drafts, " << num_cancelled << " cancelled");
+    BOOST_TEST(snapshot.num_preemptions >= 20);
+    BOOST_TEST(run.preempted.size() >= 5);
+    BOOST_TEST(watched.num_mixed_steps >= 20);
+    BOOST_TEST(watched.num_block_copies >= 5);
+    BOOST_TEST(most_cached >= 160);
+    BOOST_TEST(snapshot.prefix_cache_hits > 0);
+    BOOST_TEST(snapshot.accepted_draft_tokens >= 50);
+    BOOST_TEST(snapshot.draft_tokens > snapshot.accepted_draft_tokens);
+    BOOST_TEST(num_cut >= 3);
+    BOOST_TEST(num_cancelled > num_cut);
+    BOOST_TEST((ends == std::set{FinishReason::stop, FinishReason::length}));
+    BOOST_TEST(snapshot.num_running == 0);
+    BOOST_TEST(snapshot.num_waiting == 0);
+    BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
+}
+
+// An oracle that needs no second run: sixty-four requests each know a range of numbers that nobody else
+// knows, and must count on in it. The place of the next number in the own prompt, or in the own answer after
+// the first lap, decides each token; a wrong block, a stale one or a missing one shows in the token, or in
+// how sure the model is of it.
+BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
+    const ModelFolder folder;
+    const LoadedModel model(counting::write_model(folder));
+    CpuBackendOptions backend_options;
+    backend_options.kv_cache_bytes = std::size_t{1} << 20;
+    backend_options.max_model_len = max_model_len;
+    CpuBackend backend(model.source, model.tensors, model.config, backend_options);
+    const SchedulerOptions options{.max_num_seqs = 30,
+                                   .max_num_batched_tokens = 64,
+                                   .num_blocks = 64,
+                                   .max_model_len = max_model_len,
+                                   .hash_key = {1, 2},
+                                   .speculation_tokens = 16};
+    BOOST_REQUIRE(backend.capacity().num_blocks >= options.num_blocks);
+    EngineRun run(backend, demo().tokenizer, options);
+
+    std::mt19937 random(1);
+    std::vector<std::vector<TokenId>> expected;
+    for (std::int32_t owner = 0; owner < counting::num_owners; ++owner) {
+        Request request;
+        request.id = static_cast<RequestId>(owner);
+        for (std::int32_t i = 0; i < 45; ++i) {  // what they share
+            request.prompt.push_back(counting::first_filler + i % counting::num_fillers);
+        }
+        std::vector<TokenId> numbers(counting::range);
+        std::iota(numbers.begin(), numbers.end(), owner * counting::range);
+        std::ranges::shuffle(numbers, random);
+        request.prompt.insert(request.prompt.end(), numbers.begin(), numbers.end());
+        request.max_tokens = 5 * counting::range;
+        request.sampling.temperature = owner % 2 == 0 ? 0.0F : 0.3F;
+        request.sampling.num_logprobs = 0;
+        request.ignore_eos = true;
+        request.principal.id = static_cast<std::uint64_t>(owner / 8);
+        auto& tokens = expected.emplace_back();
+        for (std::int32_t i = 1; i <= request.max_tokens; ++i) {
+            tokens.push_back(owner * counting::range + (numbers.back() + i) % counting::range);
+        }
+        run.submit(std::move(request));
+        run.step();
+    }
+    run.run();
+
+    std::int32_t num_clean = 0;
+    float least_sure = 0;
+    for (std::int32_t owner = 0; owner < counting::num_owners; ++owner) {
+        BOOST_TEST_CONTEXT("owner " << owner) {
+            const Answer& answer = run.answers[{static_cast<RequestId>(owner), 0}];
+            const auto& tokens = expected[static_cast<std::size_t>(owner)];
+            BOOST_TEST(answer.tokens == tokens, boost::test_tools::per_element());
+            BOOST_REQUIRE(answer.logprobs.size() == tokens.size());
+            for (const TokenLogprob& drawn : answer.logprobs) {
+                BOOST_TEST(drawn.token / counting::range == owner, "a number of somebody else");
+                least_sure = std::min(least_sure, drawn.logprob);
+            }
+            num_clean += answer.tokens == tokens ? 1 : 0;
+        }
+    }
+    const EngineSnapshot& snapshot = run.snapshot();
+    BOOST_TEST_MESSAGE(run.num_steps << " steps, " << snapshot.num_preemptions << " preemptions, "
+                                     << snapshot.prefix_cache_hits << " cached, "
+                                     << snapshot.accepted_draft_tokens << " drafts, least sure "
+                                     << least_sure);
+    BOOST_TEST(num_clean == 64);
+    BOOST_TEST(least_sure > counting::sure_logprob);
+    BOOST_TEST(snapshot.num_preemptions >= 74);
+    BOOST_TEST(snapshot.prefix_cache_hits > 0);
+    BOOST_TEST(snapshot.accepted_draft_tokens > 0);
+    BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
+}
+
+// The same with the demonstration model, whose table of products gives sixty-four answers that all differ:
+// each names what was asked, so an answer that strays says so in words.
+BOOST_AUTO_TEST_CASE(sixty_four_products_are_all_right) {
+    CpuBackend backend = make_backend();
+    SchedulerOptions options = plain_options(backend);
+    options.max_num_seqs = 16;
+    options.max_num_batched_tokens = 32;
+    options.num_blocks = 24;
+    options.prefix_cache = true;
+    options.speculation_tokens = 16;
+    EngineRun run(backend, demo().tokenizer, options);
+    std::vector<std::string> expected;
+    for (std::int32_t i = 0; i < 64; ++i) {
+        const std::int32_t a = 3 + i / 8;
+        const std::int32_t b = 3 + i % 8;
+        const std::string question = std::to_string(a) + " * " + std::to_string(b);
+        expected.push_back(question + " = " + std::to_string(a * b) + ".");
+        Request request;
+        request.id = static_cast<RequestId>(i);
+        request.prompt =
+            demo().encode({{Role::system, "You are a helpful assistant."}, {Role::user, question}});
+        request.max_tokens = 40;
+        request.sampling.temperature = 0;
+        request.principal.id = static_cast<std::uint64_t>(i / 8);  // each comes when others fill the pool
+        run.submit(std::move(request));
+        if (i % 4 == 3) run.step();
+    }
+    run.run();
+    for (std::int32_t i = 0; i < 64; ++i) {
+        const Answer& answer = run.answers[{static_cast<RequestId>(i), 0}];
+        BOOST_TEST(answer.text == expected[static_cast<std::size_t>(i)]);
+        BOOST_TEST((answer.finish == FinishReason::stop));
+    }
+    BOOST_TEST_MESSAGE(run.snapshot().num_preemptions << " preemptions");
+    BOOST_TEST(run.snapshot().num_preemptions >= 1);
+    BOOST_TEST(run.snapshot().num_free_blocks == options.num_blocks);
+}
+
+// A request of 200 tokens that invites drafts, in chunks of any size, from nothing or behind a cached prefix,
+// with and without drafts, undisturbed or thrown out on the way and computed again.
+BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
+    CpuBackend backend = make_backend();
+    const auto examples = demo_examples();
+    const DemoExample& story = examples[11];
+    Request request;
+    request.id = 2;
+    request.prompt = demo().encode({{Role::user, story.question},
+                                    {Role::assistant, story.answer},
+                                    {Role::user, examples[3].question},
+                                    {Role::assistant, examples[3].answer},
+                                    {Role::user, story.question}});
+    request.max_tokens = 80;
+    request.sampling = {.temperature = 0.6F, .top_p = 0.95F, .num_logprobs = 5, .seed = 17};
+    const auto num_prompt_tokens = static_cast<std::int32_t>(request.prompt.size());
+    const std::int32_t just_enough = blocks_for(num_prompt_tokens + request.max_tokens - 1);
+    const Answer expected = run_alone(backend, request).front();
+
+    for (const std::int32_t budget : {1, 7, 64, 512}) {
+        for (const bool cached : {false, true}) {
+            for (const bool drafts : {false, true}) {
+                // With a budget of one, one sequence runs: nobody to make way for, no room for a draft.
+                for (const bool preempted : {false, true}) {
+                    if (budget == 1 && (preempted || drafts)) continue;
+                    SchedulerOptions options = plain_options(backend);
+                    options.max_num_batched_tokens = budget;
+                    options.prefix_cache = cached;
+                    options.speculation_tokens = drafts ? 16 : 0;
+                    if (preempted) options.num_blocks = just_enough;
+                    BOOST_TEST_CONTEXT("budget " << budget << " cached " << cached << " drafts " << drafts
+                                                 << " preempted " << preempted) {
+                        EngineRun run(backend, demo().tokenizer, options);
+                        if (cached) {
+                            Request first = request;
+                            first.max_tokens = 1;
+                            // Nearly the same blocks, but not in their places: of no use later.
+                            first.id = 0;
+                            const auto second = first.prompt.begin() + kv_block_size;
+                            first.prompt.erase(second, second + kv_block_size);
+                            run.submit(first);
+                            run.run();
+                            first.id = 1;
+                            first.prompt = request.prompt;
+                            run.submit(first);
+                            run.run();
+                        }
+                        if (preempted) {  // by an older one that grows
+                            Request older;
+                            older.id = 3;
+                            older.prompt = demo().encode(examples[12].question);
+                            older.max_tokens = 160;
+                            older.sampling.temperature = 0.5F;
+                            older.ignore_eos = true;
+                            run.submit(std::move(older));
+                            run.step();
+                        }
+                        const std::uint64_t accepted =
+                            run.num_steps > 0 ? run.snapshot().accepted_draft_tokens : 0;
+                        run.submit(request);
+                        while (run.answers[{2, 0}].finish == FinishReason::none) run.step();
+                        const Answer& answer = run.answers[{2, 0}];
+                        check_same(answer, expected);
+                        BOOST_TEST((answer.num_cached_tokens > 0) == cached);
+                        BOOST_TEST(run.preempted.contains(2) == preempted);
+                        BOOST_TEST((run.snapshot().accepted_draft_tokens > accepted) == drafts);
+                    }
+                }
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,39 @@
+// The demonstration model of config/demo-model, opened as the server opens it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "inference/chat_template.hpp"
+#include "inference/cpu/cpu_backend.hpp"
+#include "inference/tokenizer.hpp"
+
+namespace solard {
+
+struct DemoModel {
+    DemoModel();
+
+    CpuBackend backend(const CpuBackendOptions& options) const { return {source, tensors, config, options}; }
+    std::vector<TokenId> encode(const std::vector<ChatMessage>& messages) const {
+        return tokenizer.encode_prompt(render_solar_prompt(messages));
+    }
+    std::vector<TokenId> encode(const std::string& question) const {
+        return encode(std::vector<ChatMessage>{{Role::user, question}});
+    }
+
+    std::filesystem::path folder;
+    ModelConfig config;
+    WeightSource source;
+    ModelTensors tensors;  // point into the source
+    Tokenizer tokenizer;
+};
+
+// What families.json promises: a question of each family and its greedy answer.
+struct DemoExample {
+    std::string question;
+    std::string answer;
+};
+std::vector<DemoExample> demo_examples();
+
+}  // namespace solard
