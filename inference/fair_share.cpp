@@ -6,15 +6,23 @@
 namespace solard {
 namespace {
 
-// Prompt tokens of one turn. Small beside a step's budget, so that a step has room for many principals.
-constexpr std::int64_t quantum = 64;
-
 bool served_before(const SequencePtr& a, const SequencePtr& b) {
     if (a->request.priority != b->request.priority) return a->request.priority < b->request.priority;
     return arrived_before(*a, *b);
 }
 
 }  // namespace
+
+// A turn is an eighth of a step at most, so that a step has room for several principals.
+FairShare::FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens)
+    : num_slots_(num_slots), num_blocks_(num_blocks), quantum_(std::clamp(step_tokens / 8, 1, 64)) {}
+
+void FairShare::begin_step() {
+    drop_idle();
+    for (const auto& principal : principals_) {
+        principal->deficit = std::max(principal->deficit, -quantum_ * principal->weight);
+    }
+}
 
 PrincipalShare& FairShare::principal_of(const Principal& principal) {
     const auto found = std::ranges::find(principals_, principal.id, [](const auto& p) { return p->id; });
@@ -68,7 +76,7 @@ PrincipalShare* FairShare::prefill_turn() {
     for (;;) {
         PrincipalShare& principal = *principals_[prefill_turn_];
         if (principal.num_prefill_tokens > 0) {
-            if (principal.deficit <= 0) principal.deficit += quantum * principal.weight;
+            if (principal.deficit <= 0) principal.deficit += quantum_ * principal.weight;
             if (principal.deficit > 0) return &principal;  // else it still owes for its decodes
         }
         end_prefill_turn();

@@ -30,8 +30,8 @@ struct PrincipalShare {
 
 class FairShare {
   public:
-    FairShare(std::int32_t num_slots, std::int32_t num_blocks)
-        : num_slots_(num_slots), num_blocks_(num_blocks) {}
+    // `step_tokens` is the budget of a step.
+    FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens);
 
     // Puts a sequence among its principal's waiting ones; a preempted one gets its old place.
     void push(SequencePtr sequence);
@@ -40,8 +40,9 @@ class FairShare {
     // Moves every waiting sequence for which `wanted` holds to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Drops principals that have nothing waiting and nothing running. Pointers to them end here.
-    void drop_idle();
+    // Between steps. Drops principals that have nothing waiting and nothing running (pointers to them end
+    // here) and forgives debts beyond one turn.
+    void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
     std::size_t num_waiting() const { return num_waiting_; }
@@ -62,9 +63,11 @@ class FairShare {
 
   private:
     PrincipalShare& principal_of(const Principal& principal);
+    void drop_idle();
 
     std::int64_t num_slots_;
     std::int64_t num_blocks_;
+    std::int64_t quantum_;                                     // prompt tokens of one turn, of weight 1
     std::vector<std::unique_ptr<PrincipalShare>> principals_;  // by first arrival: the ring of both turns
     std::int64_t total_weight_ = 0;
     std::size_t num_waiting_ = 0;

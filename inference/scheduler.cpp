@@ -14,11 +14,17 @@ constexpr std::int32_t most_drafts = 8;  // of one sequence in one step
 
 }  // namespace
 
+std::int32_t max_running(const SchedulerOptions& options) {
+    const std::int32_t budget = options.max_num_batched_tokens;
+    return std::min(options.max_num_seqs, budget - budget / 4);
+}
+
 Scheduler::Scheduler(const SchedulerOptions& options)
     : options_(options),
-      max_running_(std::min(options.max_num_seqs, options.max_num_batched_tokens)),
+      max_running_(max_running(options)),
       pool_(options.num_blocks),
-      shares_(max_running_, options.num_blocks) {
+      shares_(max_running_, options.num_blocks, options.max_num_batched_tokens),
+      victim_references_(static_cast<std::size_t>(options.num_blocks)) {
     if (options.max_num_seqs < 1 || options.max_num_batched_tokens < 1 || options.num_blocks < 1) {
         throw std::invalid_argument("the scheduler needs a sequence, a token and a block at least");
     }
@@ -56,7 +62,7 @@ void Scheduler::add(Request request) {
 std::optional<errc> Scheduler::why_refused(const Request& request) const {
     const auto most_choices = std::min(static_cast<std::uint32_t>(max_running_), max_choices);
     if (request.prompt.empty() || request.max_tokens < 1 || request.num_choices < 1 ||
-        request.num_choices > most_choices) {
+        request.num_choices > most_choices || request.sampling.num_logprobs > max_top_logprobs) {
         return errc::invalid_value;
     }
     const auto num_tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
@@ -81,7 +87,9 @@ void Scheduler::abort(errc error) {
     std::erase(running_, nullptr);  // a step may have failed while it was being scheduled
     while (!running_.empty()) end(take_running(*running_.back()), FinishReason::error, error);
     shares_.extract([](const Sequence&) { return true; }, expired_);
-    for (SequencePtr& sequence : expired_) end(std::move(sequence), FinishReason::error, error);
+    for (SequencePtr& sequence : expired_) {
+        if (sequence) end(std::move(sequence), FinishReason::error, error);  // else an earlier attempt did
+    }
     expired_.clear();
 }
 
@@ -123,7 +131,7 @@ void Scheduler::expire(Clock::time_point now) {
 }
 
 void Scheduler::begin_step() {
-    shares_.drop_idle();
+    shares_.begin_step();
     tokens_left_ = options_.max_num_batched_tokens;
     for (const auto& principal : shares_.principals()) principal->num_prefill_tokens = 0;
     for (const auto& sequence : running_) {
@@ -174,7 +182,7 @@ std::int32_t Scheduler::schedule_tokens(Sequence& sequence, std::int32_t most) {
     const std::int32_t wanted = std::min({sequence.num_unscheduled_tokens(), tokens_left_, most});
     if (wanted <= 0) return 0;
     while (room_for(sequence) == 0) {
-        Sequence* const victim = victim_for(sequence);
+        Sequence* const victim = sequence.num_scheduled_tokens == 0 ? victim_for(sequence) : nullptr;
         if (victim == nullptr) return 0;
         preempt(*victim);
     }

@@ -15,7 +15,7 @@
 namespace solard {
 
 struct SchedulerOptions {
-    std::int32_t max_num_seqs = 1;            // running at once; also logits rows of one step
+    std::int32_t max_num_seqs = 1;            // running at once, see max_running(); also rows of one step
     std::int32_t max_num_batched_tokens = 1;  // of one step
     std::int32_t num_blocks = 1;
     std::int32_t max_model_len = 1;
@@ -26,20 +26,23 @@ struct SchedulerOptions {
     std::int32_t speculation_tokens = 0;
 };
 
+// Sequences that run at once: three quarters of a step's budget serve their decodes, prompts keep the rest.
+std::int32_t max_running(const SchedulerOptions& options);
+
 // Pure: no clock, no thread, no device. A step is schedule(), the forward pass, complete(), finish() for each
 // sequence that ended by its text; add() and cancel() may be called at any point between them.
 //
 // Policy of a step, in this order:
-// - A sequence that decodes gets its token. At most max_num_batched_tokens sequences run, so the budget
-// covers
-//   them all.
+// - A sequence that decodes gets its token.
 // - Principals take turns to admit a waiting request, each with at most one prompt under way unless budget is
-//   left over. The first whose request finds no room keeps its turn, and nobody else is admitted from free
-//   memory until it was: so every wait is bounded. But who stays within its fair share with the request may
-//   make room for it by preemption: the youngest sequence of the principal furthest above its share.
-// - What is left of the budget goes to prompts: between principals by deficit round robin, within one oldest
-//   first. A long prompt rides in chunks and delays nobody by more than one step.
-// - What is left then may verify drafts.
+//   left over. The first whose request finds no room keeps its turn. Until it was served, only principals
+//   below their share pass it into free room, and only so many as may run at once: every wait is bounded.
+//   Who is below its share makes room by preemption where there is none: the youngest sequence of the
+//   principal furthest above its share gives way, if that one is further above than the newcomer comes.
+// - What is left of the budget goes to prompts: between principals by deficit round robin (decodes are
+//   charged, drafts are not), within one oldest first. A long prompt rides in chunks and delays no decode by
+//   more than one step.
+// - What is left then may verify drafts, in blocks that are free.
 // Where a running sequence finds no block, one gives up its own and is computed again later (preemption by
 // recompute): of the principal furthest above its share the last arrived; where nobody is above, the last
 // arrived. Nobody takes from one that precedes it in that order; a sequence preempted four times yields only
@@ -107,12 +110,13 @@ class Scheduler {
 
     // scheduler_room.cpp: who gets slots and blocks.
     void admit();
-    bool admit_first(PrincipalShare& principal, bool only_by_preemption);
+    bool admit_first(PrincipalShare& principal, bool passes_another);
     Need need_of(Sequence& sequence);
-    bool make_room(const Sequence& newcomer, std::int32_t slots, std::int32_t blocks);
+    bool make_room(const Sequence& newcomer, std::int64_t excess, std::int32_t slots, std::int32_t blocks);
+    std::int32_t blocks_freed_by(std::span<Sequence* const> victims);
     void start(PrincipalShare& principal, const Need& need);
     Sequence* victim_for(const Sequence& needy) const;
-    Sequence* victim_above_share(const Sequence& newcomer) const;
+    Sequence* victim_above(std::int64_t excess, const Sequence& newcomer) const;
     void preempt(Sequence& victim);
     std::int32_t free_slots() const;
     std::int32_t spare_blocks() const;
@@ -144,10 +148,12 @@ class Scheduler {
     std::vector<Advance> advanced_;     // returned by complete()
     std::vector<SequencePtr> expired_;
     std::vector<Sequence*> victims_;
+    std::vector<std::int32_t> victim_references_;  // [num_blocks], 0 between uses
     std::vector<PrincipalShare*> round_;
     std::vector<BlockId> quarantine_;    // released while a step may still touch them
     std::vector<BlockId> copy_sources_;  // of this step
     std::int32_t tokens_left_ = 0;       // of this step's budget
+    std::int32_t num_passed_ = 0;        // admissions past the one that keeps its turn
 
     std::uint64_t arrivals_ = 0;
     EngineSnapshot counters_;  // what only grows

@@ -30,7 +30,7 @@ void Scheduler::admit() {
     for (std::size_t passed = 0; passed < count && shares_.num_waiting() > 0;) {
         const std::size_t index = (begin + passed) % count;
         PrincipalShare& principal = *principals[index];
-        const bool wants = !principal.waiting.empty() && tokens_left_ > 0 &&
+        const bool wants = !principal.waiting.empty() &&
                            (principal.num_prefill_tokens == 0 || prefill_tokens < tokens_left_);
         const std::int32_t before = principal.num_prefill_tokens;
         if (!wants) {
@@ -42,6 +42,7 @@ void Scheduler::admit() {
         } else {
             prefill_tokens += principal.num_prefill_tokens - before;
             if (turn_is_kept) continue;
+            num_passed_ = 0;
             begin = index + 1;
             passed = 0;
             shares_.set_admission_turn(begin);
@@ -50,19 +51,27 @@ void Scheduler::admit() {
 }
 
 // The first waiting request of the principal starts, if there is room or its fair share entitles it to some.
-// `only_by_preemption`: free memory is kept for somebody else.
-bool Scheduler::admit_first(PrincipalShare& principal, bool only_by_preemption) {
+// `passes_another`: one that found no room keeps its turn.
+bool Scheduler::admit_first(PrincipalShare& principal, bool passes_another) {
     Sequence& first = *principal.waiting.front();
-    const std::int32_t whole = blocks_for(first.num_tokens()) + first.num_slots() - 1;
-    const bool is_entitled = shares_.excess(principal, first.num_slots(), whole) <= 0;
-    if (only_by_preemption && !is_entitled) return false;
+    const bool is_below_share = shares_.excess(principal) < 0;
+    if (passes_another && !is_below_share) return false;
     const Need need = need_of(first);
-    const std::int32_t slots = only_by_preemption ? 0 : free_slots();
-    const std::int32_t blocks = only_by_preemption ? 0 : spare_blocks();
+    const bool room_is_kept = passes_another && num_passed_ >= max_running_;
+    const std::int32_t slots = room_is_kept ? 0 : free_slots();
+    const std::int32_t blocks = room_is_kept ? 0 : spare_blocks();
     // Alone, a sequence gets whatever it may still need by and by.
     const bool fits = (need.slots <= slots && need.blocks <= blocks) ||
                       (running_.empty() && blocks_for(first.num_tokens()) <= pool_.num_free());
-    if (!fits && !(is_entitled && make_room(first, need.slots - slots, need.blocks - blocks))) return false;
+    if (!fits) {
+        const std::int32_t whole = blocks_for(first.num_tokens()) + first.num_slots() - 1;
+        const std::int64_t excess = shares_.excess(principal, first.num_slots(), whole);
+        if (!is_below_share || !make_room(first, excess, need.slots - slots, need.blocks - blocks)) {
+            return false;
+        }
+    } else if (passes_another) {
+        ++num_passed_;
+    }
     start(principal, need);
     return true;
 }
@@ -106,16 +115,20 @@ void Scheduler::start(PrincipalShare& principal, const Need& need) {
     insert_running(std::move(sequence));
 }
 
-// Preempts until so much more is free; does nothing and gives false if that cannot be reached.
-bool Scheduler::make_room(const Sequence& newcomer, std::int32_t slots, std::int32_t blocks) {
+// Preempts until so much more is free; does nothing and gives false if that cannot be reached. `excess` is
+// the newcomer's principal's once it is admitted. Who gives way was further above its share than that, so
+// that the furthest comes down with every exchange, and no two take turns in preempting each other.
+bool Scheduler::make_room(const Sequence& newcomer, std::int64_t excess, std::int32_t slots,
+                          std::int32_t blocks) {
     victims_.clear();
-    while (slots > 0 || blocks > 0) {
-        Sequence* const victim = victim_above_share(newcomer);
+    std::int32_t ahead = 0;
+    const auto is_enough = [&] { return slots <= 0 && blocks <= ahead + blocks_freed_by(victims_); };
+    while (!is_enough()) {
+        Sequence* const victim = victim_above(std::max<std::int64_t>(excess, 0), newcomer);
         if (victim == nullptr) break;
         victims_.push_back(victim);
         slots -= victim->num_slots();
-        blocks -= blocks_ahead(*victim);
-        for (const BlockId block : victim->block_table) blocks -= pool_.num_references(block) == 1 ? 1 : 0;
+        ahead += blocks_ahead(*victim);
         // As if it had left already, so that the next one comes from whoever is furthest above then.
         victim->principal->num_slots -= victim->num_slots();
         victim->principal->num_blocks -= static_cast<std::int32_t>(victim->block_table.size());
@@ -124,22 +137,39 @@ bool Scheduler::make_room(const Sequence& newcomer, std::int32_t slots, std::int
         victim->principal->num_slots += victim->num_slots();
         victim->principal->num_blocks += static_cast<std::int32_t>(victim->block_table.size());
     }
-    if (slots > 0 || blocks > 0) return false;
+    if (!is_enough()) return false;
     for (Sequence* victim : victims_) preempt(*victim);
     std::erase(running_, nullptr);
     return true;
 }
 
-// The youngest sequence of the principal furthest above its fair share; nullptr if nobody is above.
-Sequence* Scheduler::victim_above_share(const Sequence& newcomer) const {
+// Blocks to which nobody but these sequences refers.
+std::int32_t Scheduler::blocks_freed_by(std::span<Sequence* const> victims) {
+    std::int32_t freed = 0;
+    for (const Sequence* victim : victims) {
+        for (const BlockId block : victim->block_table) {
+            const std::int32_t held = ++victim_references_[static_cast<std::size_t>(block)];
+            freed += held == pool_.num_references(block) ? 1 : 0;
+        }
+    }
+    for (const Sequence* victim : victims) {
+        for (const BlockId block : victim->block_table) {
+            victim_references_[static_cast<std::size_t>(block)] = 0;
+        }
+    }
+    return freed;
+}
+
+// The youngest sequence of the principal furthest above its fair share, by more than `excess`.
+Sequence* Scheduler::victim_above(std::int64_t excess, const Sequence& newcomer) const {
     Sequence* victim = nullptr;
-    std::int64_t furthest = 0;
+    std::int64_t furthest = excess + 1;
     for (std::size_t i = 1; i < running_.size(); ++i) {  // never the oldest
         Sequence& candidate = *running_[i];
-        const std::int64_t excess = shares_.excess(*candidate.principal);
-        if (excess <= 0 || excess < furthest || !may_yield(candidate, newcomer)) continue;
+        const std::int64_t above = shares_.excess(*candidate.principal);
+        if (above < furthest || !may_yield(candidate, newcomer)) continue;
         if (std::ranges::find(victims_, &candidate) != victims_.end()) continue;
-        furthest = excess;
+        furthest = above;
         victim = &candidate;
     }
     return victim;

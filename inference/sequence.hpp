@@ -20,7 +20,7 @@ struct PrincipalShare;
 // Blocks that hold the KV of `num_tokens` tokens.
 std::int32_t blocks_for(std::int32_t num_tokens);
 
-// Engine thread only. Takes the memory of its whole life at construction, so that a token allocates nothing.
+// Engine thread only. Takes the memory of its tokens and blocks at construction: a token allocates nothing.
 struct Sequence {
     // `arrival` grows with every request: the order of service, and of preemption from the other end.
     // `eos_token_ids` are the model's.

@@ -193,8 +193,7 @@ class Simulation {
         request.prompt = draw_prompt();
         const int room = machine_.options.max_model_len - static_cast<int>(request.prompt.size());
         request.max_tokens = between(1, room);
-        const std::int32_t slots =
-            std::min(machine_.options.max_num_seqs, machine_.options.max_num_batched_tokens);
+        const std::int32_t slots = max_running(machine_.options);
         if (chance(0.25)) request.num_choices = static_cast<std::uint32_t>(between(1, std::min(slots, 8)));
         request.sampling = {.seed = random_(), .choice = 0};
         if (chance(0.2)) request.min_tokens = between(0, request.max_tokens);
@@ -348,9 +347,12 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            const auto turns =
-                (request.own_started + 1) * static_cast<std::size_t>(machine_.num_principals - 1);
-            require(request.others_admitted <= 2 * turns, id, "waited for too many others");
+            // In each round of turns, a request of every other principal, and those that pass whoever keeps a
+            // turn.
+            const auto rounds = request.own_started + 1;
+            const auto each = static_cast<std::size_t>(
+                2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));
+            require(request.others_admitted <= rounds * each, id, "waited for too many others");
         }
     }
 

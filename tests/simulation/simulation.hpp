@@ -23,5 +23,7 @@ struct SimulationResult {
 
 // Runs one seed to its end. Throws SimulationFailure, or what the engine throws.
 SimulationResult simulate(std::uint64_t seed);
+// Who must be served when: loads drawn by the seed in which that is plain. Throws as simulate().
+void simulate_fairness(std::uint64_t seed);
 
 }  // namespace solard

@@ -18,6 +18,7 @@ std::optional<std::string> first_failure() {
     for (std::uint64_t seed = 1; seed <= most_seeds; ++seed) {
         try {
             simulate(seed);
+            simulate_fairness(seed);
         } catch (const std::exception& e) {
             return "seed " + std::to_string(seed) + ", " + e.what();
         }

@@ -1,0 +1,92 @@
+// The fair shares of the simulation: loads of which it is plain who must be served when.
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+
+#include "tests/simulation/simulation.hpp"
+#include "tests/support/scheduler_rig.hpp"
+
+namespace solard {
+namespace {
+
+class Fairness {
+  public:
+    explicit Fairness(std::uint64_t seed) : random_(seed) {}
+
+    void run() {
+        principals_take_turns();
+        who_holds_nothing_comes_before_a_second();
+        a_short_prompt_passes_a_long_one();
+    }
+
+  private:
+    int between(int low, int high) {
+        return low + static_cast<int>(random_() % static_cast<std::uint64_t>(high - low + 1));
+    }
+    void require(bool condition, const char* promise) const {
+        if (!condition) throw SimulationFailure(std::string("fair share: ") + promise);
+    }
+
+    // One slot, and everybody waits for it: nobody gets it twice before everybody else got it.
+    void principals_take_turns() {
+        const int num_principals = between(2, 5);
+        Rig rig({.max_num_seqs = 1, .num_blocks = 16, .max_model_len = 128});
+        const auto principal_of = [&](RequestId id) { return id % static_cast<RequestId>(num_principals); };
+        const auto count = static_cast<RequestId>(6 * num_principals);
+        for (RequestId id = 0; id < count; ++id) {
+            rig.add(id, between(1, 60), between(1, 40), principal_of(id));
+        }
+        while (rig.outcomes.size() < count) {
+            std::map<RequestId, int> served;
+            for (int p = 0; p < num_principals; ++p) served[static_cast<RequestId>(p)] = 0;
+            for (const auto& [id, outcome] : rig.outcomes) ++served[principal_of(id)];
+            const auto by_count = [](const auto& a, const auto& b) { return a.second < b.second; };
+            const auto [least, most] = std::minmax_element(served.begin(), served.end(), by_count);
+            require(most->second - least->second <= 1, "a turn was left out");
+            rig.step();
+        }
+    }
+
+    // A flood holds all slots, or all blocks: a newcomer is served in the very next step.
+    void who_holds_nothing_comes_before_a_second() {
+        const int slots = between(2, 8);
+        const bool few_blocks = between(0, 1) == 1;
+        Rig rig({.max_num_seqs = slots,
+                 .max_num_batched_tokens = 256,
+                 .num_blocks = few_blocks ? 4 * slots : 512,
+                 .max_model_len = few_blocks ? 64 * slots : 1024});
+        for (RequestId id = 1; id <= 20; ++id) rig.add(id, few_blocks ? 50 : between(1, 60), 64, 1);
+        for (int i = between(2, 12); i > 0; --i) rig.step();
+        const int num_newcomers = between(1, std::min(slots - 1, 3));
+        for (int i = 0; i < num_newcomers; ++i) {
+            const auto id = static_cast<RequestId>(100 + i);
+            const bool holds_two = rig.scheduler.snapshot().num_running - i >= 2;
+            rig.add(id, between(1, 14), 40, id);
+            rig.step();
+            require(!holds_two || rig.outcomes.contains(id), "a newcomer waits for somebody's second");
+        }
+    }
+
+    void a_short_prompt_passes_a_long_one() {
+        const int budget = between(64, 256);
+        Rig rig(
+            {.max_num_seqs = 4, .max_num_batched_tokens = budget, .num_blocks = 512, .max_model_len = 8192});
+        rig.add(1, 4000, 1, 1);
+        rig.step();
+        require(rig.batch.num_tokens() == budget, "a prompt leaves budget unused");
+        rig.add(2, between(1, budget / 8), 1, 2);
+        rig.step();
+        require(rig.outcomes.contains(2), "a short prompt waits for a long one");
+    }
+
+    std::mt19937_64 random_;
+};
+
+}  // namespace
+
+void simulate_fairness(std::uint64_t seed) {
+    Fairness(seed).run();
+}
+
+}  // namespace solard
