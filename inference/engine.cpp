@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <thread>
@@ -68,6 +69,7 @@ struct Engine::Impl {
     CommandQueue queue;
 
     std::atomic<bool> busy{false};
+    std::atomic<bool> ended{false};
     std::atomic<std::uint64_t> num_steps{0};
     // Other threads read the backend's progress counter: they must not meet its destruction.
     mutable std::mutex backend_mutex;
@@ -76,6 +78,7 @@ struct Engine::Impl {
     // Engine thread only.
     std::unique_ptr<EngineCore> core;
     std::vector<Command> commands;
+    std::size_t next_command = 0;  // of `commands`, the first that was not obeyed yet
     StepEvents events;
     std::vector<StepEvents> spare_events;
 
@@ -95,6 +98,7 @@ void Engine::Impl::run() {
         fail(describe(std::current_exception()));
     }
     expose_backend(nullptr);
+    ended = true;
 }
 
 void Engine::Impl::start() {
@@ -102,17 +106,17 @@ void Engine::Impl::start() {
     const BackendCapacity capacity = backend->capacity();
     require_one_full_sequence(capacity);
     const std::int32_t budget = token_budget(capacity);
-    core = std::make_unique<EngineCore>(
-        *backend, tokenizer,
-        SchedulerOptions{.max_num_seqs = std::min(options.max_num_seqs, capacity.max_seqs_per_step),
-                         .max_num_batched_tokens = budget,
-                         .num_blocks = capacity.num_blocks,
-                         .max_model_len = capacity.max_model_len,
-                         .eos_token_ids = options.eos_token_ids,
-                         .prefix_cache = options.prefix_cache,
-                         .hash_key = options.hash_key,
-                         .speculation_tokens = options.speculation_tokens});
-    callbacks.ready({capacity, backend->description(), budget});
+    const SchedulerOptions scheduling{
+        .max_num_seqs = std::min(options.max_num_seqs, capacity.max_seqs_per_step),
+        .max_num_batched_tokens = budget,
+        .num_blocks = capacity.num_blocks,
+        .max_model_len = capacity.max_model_len,
+        .eos_token_ids = options.eos_token_ids,
+        .prefix_cache = options.prefix_cache,
+        .hash_key = options.hash_key,
+        .speculation_tokens = options.speculation_tokens};
+    core = std::make_unique<EngineCore>(*backend, tokenizer, scheduling);
+    callbacks.ready({capacity, backend->description(), budget, max_running(scheduling)});
 }
 
 std::int32_t Engine::Impl::token_budget(const BackendCapacity& capacity) {
@@ -130,7 +134,8 @@ bool Engine::Impl::drain_commands() {
     busy = !idle;
     queue.take(commands, idle);
     busy = true;
-    for (Command& command : commands) {
+    for (next_command = 0; next_command < commands.size();) {
+        Command& command = commands[next_command++];
         if (auto* request = std::get_if<Request>(&command)) {
             core->submit(std::move(*request));
         } else if (const auto* cancel = std::get_if<CancelCommand>(&command)) {
@@ -157,8 +162,12 @@ void Engine::Impl::publish() {
 // Every request that the scheduler or the queue holds gets its one last event.
 void Engine::Impl::fail(const Error& error) {
     if (core) core->abort(errc::engine_unavailable, events);
+    std::vector<Command> left(
+        std::make_move_iterator(commands.begin() + static_cast<std::ptrdiff_t>(next_command)),
+        std::make_move_iterator(commands.end()));
     queue.close(commands);
-    for (const Command& command : commands) {
+    std::ranges::move(commands, std::back_inserter(left));
+    for (const Command& command : left) {
         const auto* request = std::get_if<Request>(&command);
         for (std::uint32_t choice = 0; request != nullptr && choice < request->num_choices; ++choice) {
             events.events.push_back({.id = request->id,
@@ -185,7 +194,15 @@ Engine::Engine(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOp
 }
 
 Engine::~Engine() {
+    ask_to_stop();
+}
+
+void Engine::ask_to_stop() {
     impl_->queue.push(StopCommand{});
+}
+
+bool Engine::has_ended() const {
+    return impl_->ended;
 }
 
 bool Engine::submit(Request request) {

@@ -33,6 +33,7 @@ struct EngineInfo {
     BackendCapacity capacity;
     std::string backend;                      // Backend::description()
     std::int32_t max_num_batched_tokens = 0;  // in force
+    std::int32_t max_running = 0;             // sequences at once, in force
 };
 
 // Every callback runs on the engine thread and must only hand over (one post), never block.
@@ -61,6 +62,10 @@ class Engine {
     void recycle(StepEvents events);
     // From any thread.
     EngineActivity activity() const;
+    // Asks the thread to stop at the next step boundary; has_ended() once it did, and then the destructor
+    // waits for nothing.
+    void ask_to_stop();
+    bool has_ended() const;
 
   private:
     struct Impl;

@@ -1,6 +1,8 @@
 #include "server/engine_client.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "server/api/error.hpp"
 
@@ -64,7 +66,7 @@ result<void> EngineClient::check_open() const {
         return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
     if (state_ == ServiceState::failed)
         return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
-    if (static_cast<std::int64_t>(in_flight_.size()) >= limits_.max_num_seqs + limits_.max_queued_requests)
+    if (num_choices_ >= max_running() + limits_.max_queued_requests)
         return Error{errc::server_overloaded, "The waiting queue is full; try again later."};
     return {};
 }
@@ -92,6 +94,7 @@ result<Generation> EngineClient::submit(Request request) {
         return Error{errc::server_overloaded, "The engine's queue is full; try again later."};
     auto log = std::make_shared<ResponseLog>(num_choices);
     in_flight_.emplace(id, InFlight{log, prompt_tokens, num_choices});
+    num_choices_ += num_choices;
     queued_tokens_ += prompt_tokens;
     ++num_generations_;
     return Generation(*this, id, std::move(log));
@@ -112,7 +115,9 @@ void EngineClient::deliver(StepEvents events) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
         deliver_event(events, event, it->second);
-        if (event.finish != FinishReason::none && --it->second.choices_left == 0) forget(it);
+        if (event.finish == FinishReason::none) continue;
+        --num_choices_;
+        if (--it->second.choices_left == 0) forget(it);
     }
     if (engine_) engine_->recycle(std::move(events));
 }

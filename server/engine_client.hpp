@@ -17,8 +17,7 @@ enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
 std::string_view name_of(ServiceState state);
 
 struct AdmissionLimits {
-    std::int64_t max_num_seqs = 0;         // requests that run together
-    std::int64_t max_queued_requests = 0;  // beyond those
+    std::int64_t max_queued_requests = 0;  // choices beyond those that run
     std::int64_t max_queued_tokens = 0;    // prompt tokens of requests that produced nothing yet
 };
 
@@ -55,6 +54,10 @@ class EngineClient {
                std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
+    void ask_to_stop() {
+        if (engine_) engine_->ask_to_stop();
+    }
+    bool has_ended() const { return !engine_ || engine_->has_ended(); }
     // For a watchdog; idle where there is no engine.
     EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
@@ -77,6 +80,8 @@ class EngineClient {
     const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
     // Answers somebody still waits for.
     std::size_t num_in_flight() const { return num_generations_; }
+    // Choices that run together; 0 while starting.
+    std::int32_t max_running() const { return info_ ? info_->max_running : 0; }
     std::int64_t capacity_tokens() const;  // of the KV pool; 0 while starting
 
   private:
@@ -100,6 +105,7 @@ class EngineClient {
     EngineSnapshot snapshot_;
     std::unordered_map<RequestId, InFlight> in_flight_;
     std::size_t num_generations_ = 0;
+    std::int64_t num_choices_ = 0;  // of in_flight_, without those that ended
     std::int64_t queued_tokens_ = 0;
     RequestId next_id_ = 1;
 };

@@ -7,13 +7,7 @@
 namespace solard {
 
 std::int32_t max_choices_together(const App& app) {
-    std::int64_t most = std::min(app.config.max_num_seqs, std::int64_t{max_choices});
-    // A step holds a token of each.
-    if (const auto& info = app.engine.info()) {
-        most = std::min({most, std::int64_t{info->capacity.max_seqs_per_step},
-                         std::int64_t{info->max_num_batched_tokens}});
-    }
-    return static_cast<std::int32_t>(most);
+    return std::min(static_cast<std::int32_t>(max_choices), app.engine.max_running());
 }
 
 result<Request> build_request(const App& app, const SamplingFields& sampling, std::uint64_t connection,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 
 #include "server/log.hpp"
 #include "server/random_bits.hpp"
@@ -49,8 +50,7 @@ int Service::run(BackendFactory make_backend) {
     options.prefix_cache = !app_.config.no_prefix_cache;
     options.hash_key = {random_bits(), random_bits()};
     options.speculation_tokens = app_.config.speculation == "on" ? speculation_tokens : 0;
-    const AdmissionLimits limits{.max_num_seqs = app_.config.max_num_seqs,
-                                 .max_queued_requests = app_.config.max_queued_requests,
+    const AdmissionLimits limits{.max_queued_requests = app_.config.max_queued_requests,
                                  .max_queued_tokens = app_.config.max_queued_tokens};
     listener_.start(app_);
     await_signal();
@@ -75,7 +75,8 @@ int Service::run(BackendFactory make_backend) {
         }
     } stop_engine{*this};
     app_.io.run();
-    return exit_code_;
+    if (!engine_hangs_) engine_hangs_ = !engine_ends();
+    return engine_hangs_ ? exit_code(errc::runtime_failure) : exit_code_;
 }
 
 void Service::await_signal() {
@@ -97,7 +98,8 @@ void Service::await_signal() {
 // Liveness is the engine's, not the event loop's: a step that never ends must not look like a long one.
 void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since) {
     const auto limit = app_.config.engine_timeout;
-    watchdog_.expires_after(std::min<std::chrono::milliseconds>(limit / 4, std::chrono::seconds(1)));
+    watchdog_.expires_after(std::clamp<std::chrono::milliseconds>(limit / 4, std::chrono::milliseconds(1),
+                                                                  std::chrono::seconds(1)));
     watchdog_.async_wait([this, last, since, limit](boost::system::error_code ec) {
         if (ec) return;
         const EngineActivity now = app_.engine.activity();
@@ -110,6 +112,26 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
         app_.engine.fail({errc::engine_unavailable, "The engine hangs; the server is restarting."});
         begin_drain(farewell);
     });
+}
+
+// After the last session: also a shutdown must not wait for a step that never ends.
+bool Service::engine_ends() {
+    app_.engine.ask_to_stop();
+    EngineActivity last;
+    auto since = std::chrono::steady_clock::now();
+    while (!app_.engine.has_ended()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        const EngineActivity now = app_.engine.activity();
+        const auto time = std::chrono::steady_clock::now();
+        if (!now.busy || now.progress != last.progress) {
+            last = now;
+            since = time;
+        }
+        if (time - since < app_.config.engine_timeout) continue;
+        log(LogLevel::error, "the engine hangs; ending without it");
+        return false;
+    }
+    return true;
 }
 
 void Service::begin_drain(std::chrono::milliseconds limit) {

@@ -31,6 +31,7 @@ class Service {
   private:
     void await_signal();
     void watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since);
+    bool engine_ends();
     void begin_drain(std::chrono::milliseconds limit);
     void finish();
 

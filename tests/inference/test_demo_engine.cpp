@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     SchedulerOptions options = plain_options(backend);
     options.max_num_seqs = 12;
     options.max_num_batched_tokens = 64;
-    options.num_blocks = 64;
+    options.num_blocks = 56;
     options.prefix_cache = true;
     options.speculation_tokens = 16;
     EngineRun run(watched, demo().tokenizer, options);

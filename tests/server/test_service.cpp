@@ -406,6 +406,46 @@ BOOST_AUTO_TEST_CASE(an_engine_that_hangs_fails_its_requests_and_the_process) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
+BOOST_AUTO_TEST_CASE(the_queue_counts_choices_and_n_is_bounded_by_what_runs) {
+    RunningService service({"--max-num-seqs", "2", "--max-queued-requests", "1"});
+    service.control().close_gate();
+    Connection pair(service.port());
+    Connection single(service.port());
+    Connection late(service.port());
+    Connection triple(service.port());
+    pair.send(chat_request("a", R"("max_tokens":5,"n":2)"));
+    wait_for_in_flight(service.port(), 1);
+    triple.send(chat_request("a", R"("max_tokens":5,"n":3)"));
+    const auto too_many = triple.read_answer();
+    BOOST_TEST(too_many.status == 400);
+    BOOST_TEST(error_code_of(too_many) == "invalid_value");
+    single.send(chat_request("a", R"("max_tokens":5)"));
+    wait_for_in_flight(service.port(), 2);
+    late.send(chat_request("a", R"("max_tokens":5)"));
+    const auto full = late.read_answer();
+    BOOST_TEST(full.status == 503);
+    BOOST_TEST(error_code_of(full) == "server_overloaded");
+    service.control().open_gate();
+    BOOST_TEST(pair.read_answer().status == 200);
+    BOOST_TEST(single.read_answer().status == 200);
+    late.send(chat_request("a", R"("max_tokens":5)"));
+    BOOST_TEST(late.read_answer().status == 200);  // all places are free again
+}
+
+BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_an_engine_that_hangs) {
+    RunningService service({"--engine-timeout", "0.3", "--drain-timeout", "0"});
+    service.control().close_gate();
+    auto client = std::make_unique<Connection>(service.port());
+    client->send(chat_request("a", R"("max_tokens":100)"));
+    service.control().wait_until_held();
+    client.reset();  // nobody is left: the watchdog ends with the last session
+    std::raise(SIGTERM);
+    std::raise(SIGTERM);
+    BOOST_TEST(service.wait_until_ended() == 1);
+    service.control().open_gate();
+    BOOST_TEST(service.exit_code() == 1);
+}
+
 BOOST_AUTO_TEST_CASE(a_repeated_prompt_comes_from_the_cache_and_says_so) {
     std::string user;
     for (int i = 0; i < 40; ++i) user += "word ";
