@@ -7,7 +7,9 @@
 namespace solard {
 
 std::int32_t max_choices_together(const App& app) {
-    return std::min(static_cast<std::int32_t>(max_choices), app.engine.max_running());
+    const auto most = static_cast<std::int32_t>(max_choices);
+    const auto& info = app.engine.info();  // absent while starting
+    return info ? std::min(most, info->max_running) : most;
 }
 
 result<Request> build_request(const App& app, const SamplingFields& sampling, std::uint64_t connection,
