@@ -113,7 +113,7 @@ class Scheduler {
     bool admit_first(PrincipalShare& principal, bool passes_another);
     Need need_of(Sequence& sequence);
     bool make_room(const Sequence& newcomer, std::int64_t excess, std::int32_t slots, std::int32_t blocks);
-    std::int32_t blocks_freed_by(std::span<Sequence* const> victims);
+    std::int32_t blocks_freed_with(const Sequence& victim);
     void start(PrincipalShare& principal, const Need& need);
     Sequence* victim_for(const Sequence& needy) const;
     Sequence* victim_above(std::int64_t excess, const Sequence& newcomer) const;

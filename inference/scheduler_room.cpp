@@ -121,14 +121,13 @@ void Scheduler::start(PrincipalShare& principal, const Need& need) {
 bool Scheduler::make_room(const Sequence& newcomer, std::int64_t excess, std::int32_t slots,
                           std::int32_t blocks) {
     victims_.clear();
-    std::int32_t ahead = 0;
-    const auto is_enough = [&] { return slots <= 0 && blocks <= ahead + blocks_freed_by(victims_); };
-    while (!is_enough()) {
+    std::int32_t freed = 0;
+    while (slots > 0 || blocks > freed) {
         Sequence* const victim = victim_above(std::max<std::int64_t>(excess, 0), newcomer);
         if (victim == nullptr) break;
         victims_.push_back(victim);
         slots -= victim->num_slots();
-        ahead += blocks_ahead(*victim);
+        freed += blocks_ahead(*victim) + blocks_freed_with(*victim);
         // As if it had left already, so that the next one comes from whoever is furthest above then.
         victim->principal->num_slots -= victim->num_slots();
         victim->principal->num_blocks -= static_cast<std::int32_t>(victim->block_table.size());
@@ -136,26 +135,23 @@ bool Scheduler::make_room(const Sequence& newcomer, std::int64_t excess, std::in
     for (Sequence* victim : victims_) {
         victim->principal->num_slots += victim->num_slots();
         victim->principal->num_blocks += static_cast<std::int32_t>(victim->block_table.size());
+        for (const BlockId block : victim->block_table) {
+            victim_references_[static_cast<std::size_t>(block)] = 0;
+        }
     }
-    if (!is_enough()) return false;
+    if (slots > 0 || blocks > freed) return false;
     for (Sequence* victim : victims_) preempt(*victim);
     std::erase(running_, nullptr);
     return true;
 }
 
-// Blocks to which nobody but these sequences refers.
-std::int32_t Scheduler::blocks_freed_by(std::span<Sequence* const> victims) {
+// Its blocks to which, besides, at most the victims before it refer: so shared ones count with their last
+// holder.
+std::int32_t Scheduler::blocks_freed_with(const Sequence& victim) {
     std::int32_t freed = 0;
-    for (const Sequence* victim : victims) {
-        for (const BlockId block : victim->block_table) {
-            const std::int32_t held = ++victim_references_[static_cast<std::size_t>(block)];
-            freed += held == pool_.num_references(block) ? 1 : 0;
-        }
-    }
-    for (const Sequence* victim : victims) {
-        for (const BlockId block : victim->block_table) {
-            victim_references_[static_cast<std::size_t>(block)] = 0;
-        }
+    for (const BlockId block : victim.block_table) {
+        const std::int32_t held = ++victim_references_[static_cast<std::size_t>(block)];
+        freed += held == pool_.num_references(block) ? 1 : 0;
     }
     return freed;
 }

@@ -64,7 +64,7 @@ BUGS = [
     ("slots_not_counted", "scheduler_room.cpp", "expression",
      "need.slots <= slots", "true"),
     ("newcomers_make_no_room", "scheduler_room.cpp", "statement",
-     "if (!is_enough()) return false;", "return false;"),
+     "if (slots > 0 || blocks > freed) return false;", "return false;"),
     ("nobody_is_above_its_share", "scheduler_room.cpp", "expression",
      "shares_.excess(*candidate.principal)", "std::int64_t{0}"),
     ("nobody_is_below_its_share", "scheduler_room.cpp", "expression",
