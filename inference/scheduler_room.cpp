@@ -164,6 +164,11 @@ Sequence* Scheduler::victim_above(std::int64_t excess, const Sequence& newcomer)
         Sequence& candidate = *running_[i];
         const std::int64_t above = shares_.excess(*candidate.principal);
         if (above < furthest || !may_yield(candidate, newcomer)) continue;
+        // Where shares are too small for anybody's request, equals must not take turns in evicting each
+        // other.
+        const std::int64_t without = shares_.excess(*candidate.principal, -candidate.num_slots(),
+                                                    -static_cast<std::int32_t>(candidate.block_table.size()));
+        if (excess > 0 && without < excess) continue;
         if (std::ranges::find(victims_, &candidate) != victims_.end()) continue;
         furthest = above;
         victim = &candidate;

@@ -164,6 +164,14 @@ BOOST_AUTO_TEST_CASE(a_prompt_larger_than_a_share_takes_blocks_from_who_holds_mo
     BOOST_TEST(rig.outcomes.contains(20));
 }
 
+// More principals than the pool holds, each with one request: nobody is evicted to make room for its like.
+BOOST_AUTO_TEST_CASE(equals_do_not_preempt_each_other) {
+    Rig rig({.max_num_seqs = 32, .max_num_batched_tokens = 512, .num_blocks = 64});
+    for (RequestId id = 1; id <= 20; ++id) rig.add(id, 90, 60, id);
+    for (int i = 0; i < 12; ++i) rig.step();  // before anybody outgrows the pool
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
+}
+
 // Choices share blocks: together they give back what each alone does not.
 BOOST_AUTO_TEST_CASE(blocks_shared_among_the_victims_count) {
     Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 512, .num_blocks = 32});
