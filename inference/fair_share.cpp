@@ -13,7 +13,7 @@ bool served_before(const SequencePtr& a, const SequencePtr& b) {
 
 }  // namespace
 
-// A turn is an eighth of a step at most, so that a step has room for several principals.
+// A turn of weight 1 is an eighth of a step at most, so that a step has room for several principals.
 FairShare::FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens)
     : num_slots_(num_slots), num_blocks_(num_blocks), quantum_(std::clamp(step_tokens / 8, 1, 64)) {}
 

@@ -26,7 +26,8 @@ struct SchedulerOptions {
     std::int32_t speculation_tokens = 0;
 };
 
-// Sequences that run at once: three quarters of a step's budget serve their decodes, prompts keep the rest.
+// Sequences that run at once: three quarters of a step's budget serve their decodes, prompts keep the rest
+// (of a budget below four tokens nothing).
 std::int32_t max_running(const SchedulerOptions& options);
 
 // Pure: no clock, no thread, no device. A step is schedule(), the forward pass, complete(), finish() for each
@@ -35,7 +36,7 @@ std::int32_t max_running(const SchedulerOptions& options);
 // Policy of a step, in this order:
 // - A sequence that decodes gets its token.
 // - Principals take turns to admit a waiting request, each with at most one prompt under way unless budget is
-//   left over. The first whose request finds no room keeps its turn. Until it was served, only principals
+//   left over. The first whose request finds no room keeps its turn. As long as it does, only principals
 //   below their share pass it into free room, and only so many as may run at once: every wait is bounded.
 //   Who is below its share makes room by preemption where there is none: the youngest sequence of the
 //   principal furthest above its share gives way, if that one is further above than the newcomer comes.
@@ -112,7 +113,8 @@ class Scheduler {
     void admit();
     bool admit_first(PrincipalShare& principal, bool passes_another);
     Need need_of(Sequence& sequence);
-    bool make_room(const Sequence& newcomer, std::int64_t excess, std::int32_t slots, std::int32_t blocks);
+    void keep_turn(std::size_t index);
+    bool make_room(const Sequence& newcomer, const Need& need, std::int32_t slots, std::int32_t blocks);
     std::int32_t blocks_freed_with(const Sequence& victim);
     void start(PrincipalShare& principal, const Need& need);
     Sequence* victim_for(const Sequence& needy) const;
@@ -150,10 +152,11 @@ class Scheduler {
     std::vector<Sequence*> victims_;
     std::vector<std::int32_t> victim_references_;  // [num_blocks], 0 between uses
     std::vector<PrincipalShare*> round_;
-    std::vector<BlockId> quarantine_;    // released while a step may still touch them
-    std::vector<BlockId> copy_sources_;  // of this step
-    std::int32_t tokens_left_ = 0;       // of this step's budget
-    std::int32_t num_passed_ = 0;        // admissions past the one that keeps its turn
+    std::vector<BlockId> quarantine_;                // released while a step may still touch them
+    std::vector<BlockId> copy_sources_;              // of this step
+    std::int32_t tokens_left_ = 0;                   // of this step's budget
+    std::uint64_t turn_keeper_ = ~std::uint64_t{0};  // arrival of the request that keeps its turn
+    std::int32_t num_passed_ = 0;                    // admissions past it into free room
 
     std::uint64_t arrivals_ = 0;
     EngineSnapshot counters_;  // what only grows

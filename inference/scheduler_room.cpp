@@ -26,7 +26,7 @@ void Scheduler::admit() {
     for (const auto& principal : principals) prefill_tokens += principal->num_prefill_tokens;
 
     std::size_t begin = shares_.admission_turn();
-    bool turn_is_kept = false;  // by one that found no room
+    bool turn_is_kept = false;  // by one that found no room, now or in an earlier step
     for (std::size_t passed = 0; passed < count && shares_.num_waiting() > 0;) {
         const std::size_t index = (begin + passed) % count;
         PrincipalShare& principal = *principals[index];
@@ -36,18 +36,24 @@ void Scheduler::admit() {
         if (!wants) {
             ++passed;
         } else if (!admit_first(principal, turn_is_kept)) {
-            if (!turn_is_kept) shares_.set_admission_turn(index);
+            if (!turn_is_kept) keep_turn(index);
             turn_is_kept = true;
             ++passed;
         } else {
             prefill_tokens += principal.num_prefill_tokens - before;
             if (turn_is_kept) continue;
-            num_passed_ = 0;
             begin = index + 1;
             passed = 0;
             shares_.set_admission_turn(begin);
         }
     }
+}
+
+// The first waiting request of this principal found no room: others pass it, but only so often.
+void Scheduler::keep_turn(std::size_t index) {
+    shares_.set_admission_turn(index);
+    const Sequence& keeper = *shares_.principals()[index]->waiting.front();
+    if (std::exchange(turn_keeper_, keeper.arrival) != keeper.arrival) num_passed_ = 0;
 }
 
 // The first waiting request of the principal starts, if there is room or its fair share entitles it to some.
@@ -64,11 +70,8 @@ bool Scheduler::admit_first(PrincipalShare& principal, bool passes_another) {
     const bool fits = (need.slots <= slots && need.blocks <= blocks) ||
                       (running_.empty() && blocks_for(first.num_tokens()) <= pool_.num_free());
     if (!fits) {
-        const std::int32_t whole = blocks_for(first.num_tokens()) + first.num_slots() - 1;
-        const std::int64_t excess = shares_.excess(principal, first.num_slots(), whole);
-        if (!is_below_share || !make_room(first, excess, need.slots - slots, need.blocks - blocks)) {
+        if (!is_below_share || !make_room(first, need, need.slots - slots, need.blocks - blocks))
             return false;
-        }
     } else if (passes_another) {
         ++num_passed_;
     }
@@ -115,24 +118,38 @@ void Scheduler::start(PrincipalShare& principal, const Need& need) {
     insert_running(std::move(sequence));
 }
 
-// Preempts until so much more is free; does nothing and gives false if that cannot be reached. `excess` is
-// the newcomer's principal's once it is admitted. Who gives way was further above its share than that, so
-// that the furthest comes down with every exchange, and no two take turns in preempting each other.
-bool Scheduler::make_room(const Sequence& newcomer, std::int64_t excess, std::int32_t slots,
+// Preempts until so much more is free; does nothing and gives false if that cannot be reached. Who gives way
+// is further above its share than the newcomer's principal will be, and stays as far: so the furthest comes
+// down with every exchange, and no two take turns in preempting each other.
+bool Scheduler::make_room(const Sequence& newcomer, const Need& need, std::int32_t slots,
                           std::int32_t blocks) {
+    // A principal is charged for shared blocks with each choice that refers to them.
+    const std::int64_t excess =
+        shares_.excess(*newcomer.principal, need.slots, need.slots * blocks_for(newcomer.num_tokens()));
+    const auto cached = std::span(newcomer.block_hashes).first(static_cast<std::size_t>(need.cached_blocks));
+    const auto set_references = [&](std::int32_t count) {
+        for (const BlockHash& hash : cached) {
+            if (const auto block = pool_.find(hash))
+                victim_references_[static_cast<std::size_t>(*block)] = count;
+        }
+    };
+    set_references(-1);  // the newcomer refers to them at once: they never count as freed
     victims_.clear();
     std::int32_t freed = 0;
     while (slots > 0 || blocks > freed) {
         Sequence* const victim = victim_above(std::max<std::int64_t>(excess, 0), newcomer);
         if (victim == nullptr) break;
         victims_.push_back(victim);
+        victim->is_giving_way = true;
         slots -= victim->num_slots();
         freed += blocks_ahead(*victim) + blocks_freed_with(*victim);
         // As if it had left already, so that the next one comes from whoever is furthest above then.
         victim->principal->num_slots -= victim->num_slots();
         victim->principal->num_blocks -= static_cast<std::int32_t>(victim->block_table.size());
     }
+    set_references(0);
     for (Sequence* victim : victims_) {
+        victim->is_giving_way = false;
         victim->principal->num_slots += victim->num_slots();
         victim->principal->num_blocks += static_cast<std::int32_t>(victim->block_table.size());
         for (const BlockId block : victim->block_table) {
@@ -163,13 +180,12 @@ Sequence* Scheduler::victim_above(std::int64_t excess, const Sequence& newcomer)
     for (std::size_t i = 1; i < running_.size(); ++i) {  // never the oldest
         Sequence& candidate = *running_[i];
         const std::int64_t above = shares_.excess(*candidate.principal);
-        if (above < furthest || !may_yield(candidate, newcomer)) continue;
+        if (candidate.is_giving_way || above < furthest || !may_yield(candidate, newcomer)) continue;
         // Where shares are too small for anybody's request, equals must not take turns in evicting each
         // other.
         const std::int64_t without = shares_.excess(*candidate.principal, -candidate.num_slots(),
                                                     -static_cast<std::int32_t>(candidate.block_table.size()));
         if (excess > 0 && without < excess) continue;
-        if (std::ranges::find(victims_, &candidate) != victims_.end()) continue;
         furthest = above;
         victim = &candidate;
     }

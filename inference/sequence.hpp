@@ -42,8 +42,9 @@ struct Sequence {
     std::int32_t num_cached_tokens = 0;      // of the prompt, when it first ran
     std::int32_t draft_limit = 4;            // drafts worth trying; follows how many were accepted
     std::int32_t num_preemptions = 0;
-    BlockId copied_from = -1;  // the step copies this block, to which others also refer
-    bool prefilling = false;   // runs, and has not chosen a token since it was admitted
+    BlockId copied_from = -1;    // the step copies this block, to which others also refer
+    bool is_giving_way = false;  // while the scheduler looks for room
+    bool prefilling = false;     // runs, and has not chosen a token since it was admitted
     FinishReason finish = FinishReason::none;
     errc error = errc::server_error;  // meaningful when finish == error
     std::int32_t matched_stop = -1;

@@ -123,7 +123,7 @@ bool Service::engine_ends() {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         const EngineActivity now = app_.engine.activity();
         const auto time = std::chrono::steady_clock::now();
-        if (!now.busy || now.progress != last.progress) {
+        if (now.progress != last.progress) {
             last = now;
             since = time;
         }
