@@ -172,6 +172,50 @@ BOOST_AUTO_TEST_CASE(equals_do_not_preempt_each_other) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
 }
 
+// A victim whose blocks the newcomer itself goes on using gives nothing back.
+BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_keeps_are_not_counted_as_freed) {
+    Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 512, .num_blocks = 32});
+    rig.add(1, 10, 400, 1);
+    rig.add(2, 60, 100, 1);
+    Request known = Rig::request(3, 200, 60, 1);
+    rig.scheduler.add(known);
+    rig.step();
+    rig.step();
+    Request again = Rig::request(4, 200, 4, 2);
+    again.prompt = known.prompt;
+    again.prompt.insert(again.prompt.end(), 160, 7);  // ten blocks more than what is cached
+    rig.scheduler.add(again);
+    rig.step();
+    // Either it had room for all of it, or nobody was evicted for nothing.
+    BOOST_TEST((rig.outcomes.contains(4) || rig.scheduler.snapshot().num_preemptions == 0));
+}
+
+// Who keeps a turn anew is passed as often as its predecessor was.
+BOOST_AUTO_TEST_CASE(a_keeper_that_leaves_takes_its_count_along) {
+    Rig rig({.max_num_seqs = 4});
+    rig.add(1, 10, 400, 1);
+    rig.step();
+    RequestId next = 100;
+    const auto keep = [&](RequestId id) {
+        Request wide = Rig::request(id, 10, 20, id);
+        wide.num_choices = 4;
+        rig.scheduler.add(wide);
+        rig.step();
+    };
+    const auto pass = [&] {
+        rig.add(next, 10, 1, next);
+        rig.step();
+        return rig.outcomes.contains(next++);
+    };
+    keep(2);
+    for (int i = 0; i < 4; ++i) BOOST_TEST(pass());
+    BOOST_TEST(!pass());
+    rig.scheduler.cancel(2);
+    rig.step();
+    keep(3);
+    BOOST_TEST(pass());
+}
+
 // Choices share blocks: together they give back what each alone does not.
 BOOST_AUTO_TEST_CASE(blocks_shared_among_the_victims_count) {
     Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 512, .num_blocks = 32});

@@ -406,6 +406,14 @@ BOOST_AUTO_TEST_CASE(an_engine_that_hangs_fails_its_requests_and_the_process) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_a_load_that_hangs) {
+    RunningService service({RunningService::hold_loading, "--engine-timeout", "0.2"});
+    std::raise(SIGTERM);
+    BOOST_TEST(service.wait_until_ended() == 1);
+    service.finish_loading();
+    BOOST_TEST(service.exit_code() == 1);
+}
+
 BOOST_AUTO_TEST_CASE(the_queue_counts_choices_and_n_is_bounded_by_what_runs) {
     RunningService service({"--max-num-seqs", "2", "--max-queued-requests", "1"});
     service.control().close_gate();
