@@ -96,6 +96,14 @@ class Scheduler {
         std::int32_t cached_blocks = 0;  // of its table, found in the prefix cache
     };
 
+    // What nobody has and no running sequence will need next, and how far above its share the furthest
+    // principal is.
+    struct Room {
+        std::int32_t slots = 0;
+        std::int32_t blocks = 0;
+        std::int64_t largest_excess = 0;
+    };
+
     std::optional<errc> why_refused(const Request& request) const;
     void expire(Clock::time_point now);
     void begin_step();
@@ -111,17 +119,17 @@ class Scheduler {
 
     // scheduler_room.cpp: who gets slots and blocks.
     void admit();
-    bool admit_first(PrincipalShare& principal, bool passes_another);
+    bool admit_first(PrincipalShare& principal, const Room& room, bool passes_another);
+    Room look_for_room() const;
     Need need_of(Sequence& sequence);
     void keep_turn(std::size_t index);
-    bool make_room(const Sequence& newcomer, const Need& need, std::int32_t slots, std::int32_t blocks);
+    bool make_room(const Sequence& newcomer, const Need& need, std::int64_t excess, std::int32_t slots,
+                   std::int32_t blocks);
     std::int32_t blocks_freed_with(const Sequence& victim);
     void start(PrincipalShare& principal, const Need& need);
     Sequence* victim_for(const Sequence& needy) const;
     Sequence* victim_above(std::int64_t excess, const Sequence& newcomer) const;
     void preempt(Sequence& victim);
-    std::int32_t free_slots() const;
-    std::int32_t spare_blocks() const;
     std::int32_t blocks_ahead(const Sequence& sequence) const;
     std::int32_t room_for(const Sequence& sequence) const;
     bool writes_shared_block(const Sequence& sequence) const;

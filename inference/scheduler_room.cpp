@@ -25,6 +25,7 @@ void Scheduler::admit() {
     std::int64_t prefill_tokens = 0;
     for (const auto& principal : principals) prefill_tokens += principal->num_prefill_tokens;
 
+    Room room = look_for_room();
     std::size_t begin = shares_.admission_turn();
     bool turn_is_kept = false;  // by one that found no room, now or in an earlier step
     for (std::size_t passed = 0; passed < count && shares_.num_waiting() > 0;) {
@@ -35,12 +36,13 @@ void Scheduler::admit() {
         const std::int32_t before = principal.num_prefill_tokens;
         if (!wants) {
             ++passed;
-        } else if (!admit_first(principal, turn_is_kept)) {
+        } else if (!admit_first(principal, room, turn_is_kept)) {
             if (!turn_is_kept) keep_turn(index);
             turn_is_kept = true;
             ++passed;
         } else {
             prefill_tokens += principal.num_prefill_tokens - before;
+            room = look_for_room();
             if (turn_is_kept) continue;
             begin = index + 1;
             passed = 0;
@@ -58,25 +60,43 @@ void Scheduler::keep_turn(std::size_t index) {
 
 // The first waiting request of the principal starts, if there is room or its fair share entitles it to some.
 // `passes_another`: one that found no room keeps its turn.
-bool Scheduler::admit_first(PrincipalShare& principal, bool passes_another) {
+bool Scheduler::admit_first(PrincipalShare& principal, const Room& room, bool passes_another) {
     Sequence& first = *principal.waiting.front();
     const bool is_below_share = shares_.excess(principal) < 0;
     if (passes_another && !is_below_share) return false;
-    const Need need = need_of(first);
+    // A principal is charged for shared blocks with each choice that refers to them.
+    const std::int64_t excess =
+        shares_.excess(principal, first.num_slots(), first.num_slots() * blocks_for(first.num_tokens()));
+    const bool may_preempt = is_below_share && room.largest_excess > std::max<std::int64_t>(excess, 0);
     const bool room_is_kept = passes_another && num_passed_ >= max_running_;
-    const std::int32_t slots = room_is_kept ? 0 : free_slots();
-    const std::int32_t blocks = room_is_kept ? 0 : spare_blocks();
+    const std::int32_t slots = room_is_kept ? 0 : room.slots;
+    const std::int32_t blocks = room_is_kept ? 0 : room.blocks;
+    // With hundreds that wait, nearly all of them end here in every step.
+    const bool may_fit = running_.empty() || (first.num_slots() <= slots && blocks > 0);
+    if (!may_fit && !may_preempt) return false;
+
+    const Need need = need_of(first);
     // Alone, a sequence gets whatever it may still need by and by.
     const bool fits = (need.slots <= slots && need.blocks <= blocks) ||
                       (running_.empty() && blocks_for(first.num_tokens()) <= pool_.num_free());
     if (!fits) {
-        if (!is_below_share || !make_room(first, need, need.slots - slots, need.blocks - blocks))
-            return false;
+        if (!may_preempt) return false;
+        if (!make_room(first, need, excess, need.slots - slots, need.blocks - blocks)) return false;
     } else if (passes_another) {
         ++num_passed_;
     }
     start(principal, need);
     return true;
+}
+
+Scheduler::Room Scheduler::look_for_room() const {
+    Room room{.slots = max_running_, .blocks = pool_.num_free()};
+    for (const auto& principal : shares_.principals()) {
+        room.slots -= principal->num_slots;
+        room.largest_excess = std::max(room.largest_excess, shares_.excess(*principal));
+    }
+    for (const auto& sequence : running_) room.blocks -= blocks_ahead(*sequence);
+    return room;
 }
 
 Scheduler::Need Scheduler::need_of(Sequence& sequence) {
@@ -119,13 +139,10 @@ void Scheduler::start(PrincipalShare& principal, const Need& need) {
 }
 
 // Preempts until so much more is free; does nothing and gives false if that cannot be reached. Who gives way
-// is further above its share than the newcomer's principal will be, and stays as far: so the furthest comes
-// down with every exchange, and no two take turns in preempting each other.
-bool Scheduler::make_room(const Sequence& newcomer, const Need& need, std::int32_t slots,
+// is further above its share than `excess`, the newcomer's principal's once it is admitted, and stays as far:
+// so the furthest comes down with every exchange, and no two take turns in preempting each other.
+bool Scheduler::make_room(const Sequence& newcomer, const Need& need, std::int64_t excess, std::int32_t slots,
                           std::int32_t blocks) {
-    // A principal is charged for shared blocks with each choice that refers to them.
-    const std::int64_t excess =
-        shares_.excess(*newcomer.principal, need.slots, need.slots * blocks_for(newcomer.num_tokens()));
     const auto cached = std::span(newcomer.block_hashes).first(static_cast<std::size_t>(need.cached_blocks));
     const auto set_references = [&](std::int32_t count) {
         for (const BlockHash& hash : cached) {
@@ -231,19 +248,6 @@ void Scheduler::preempt(Sequence& victim) {
     ++victim.num_preemptions;
     ++counters_.num_preemptions;
     shares_.push(std::move(preempted));
-}
-
-std::int32_t Scheduler::free_slots() const {
-    std::int32_t slots = max_running_;
-    for (const auto& principal : shares_.principals()) slots -= principal->num_slots;
-    return slots;
-}
-
-// Free blocks that no running sequence will need next.
-std::int32_t Scheduler::spare_blocks() const {
-    std::int32_t spare = pool_.num_free();
-    for (const auto& sequence : running_) spare -= blocks_ahead(*sequence);
-    return spare;
 }
 
 // Blocks that the sequence and its other choices will still ask for until all they know is computed, and one

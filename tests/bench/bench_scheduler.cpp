@@ -1,34 +1,37 @@
 // Host time of one engine step without a forward pass: bench_scheduler [ROUNDS].
 //
-// So many sequences of 2,000 tokens decode; the table gives the median microseconds of each phase of a step.
+// So many sequences of 2,000 tokens decode, and so many more wait, each of a principal of its own, with every
+// slot taken or with every block; the table gives the median microseconds of each phase of a step.
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "inference/scheduler.hpp"
 #include "inference/tokenizer.hpp"
+#include "tests/bench/bench.hpp"
 
 namespace solard {
 namespace {
 
 constexpr std::int32_t context = 2000;
-constexpr std::int32_t num_steps = 400;
 
 enum Phase : std::size_t { schedule, complete, stop_rules, progress, num_phases };
 
 class Bench {
   public:
-    Bench(std::int32_t num_sequences, const Tokenizer& tokenizer)
+    // The pool has room for the sequences that run and for `num_steps` tokens more of each.
+    Bench(std::int32_t num_sequences, std::int32_t num_waiting, bool slots_are_free, std::int32_t num_steps,
+          const Tokenizer& tokenizer)
         : tokenizer_(tokenizer),
-          scheduler_({.max_num_seqs = num_sequences,
+          num_steps_(num_steps),
+          scheduler_({.max_num_seqs = num_sequences + (slots_are_free ? 64 : 0),
                       .max_num_batched_tokens = 8192,
-                      .num_blocks = num_sequences * blocks_for(context + num_steps + 64),
+                      .num_blocks = num_sequences * blocks_for(context + num_steps + 24),
                       .max_model_len = 4096,
                       .eos_token_ids = {2},
                       .hash_key = {1, 2}}) {
@@ -38,22 +41,26 @@ class Bench {
             request.prompt.assign(static_cast<std::size_t>(context), 3 + i % 2000);
             request.max_tokens = num_steps + 32;
             request.stop = {"never said"};
-            request.principal.id = static_cast<std::uint64_t>(i % 8);
+            request.principal.id = static_cast<std::uint64_t>(num_waiting > 0 ? i : i % 8);
             scheduler_.add(std::move(request));
         }
         while (scheduler_.snapshot().num_waiting > 0 || batch_tokens_ > num_sequences) step();
+        for (std::int32_t i = 0; i < num_waiting; ++i) {
+            Request request;
+            request.id = static_cast<RequestId>(num_sequences + i) + 1;
+            request.prompt.assign(static_cast<std::size_t>(context), 3 + i % 2000);
+            request.max_tokens = num_steps + 32;
+            request.principal.id = 1'000'000 + static_cast<std::uint64_t>(i);
+            scheduler_.add(std::move(request));
+        }
     }
 
-    // The median of each phase over num_steps steps, in microseconds.
+    // The median of each phase over the steps, in microseconds.
     std::array<double, num_phases> run() {
         for (auto& samples : samples_) samples.clear();
-        for (std::int32_t i = 0; i < num_steps; ++i) step();
+        for (std::int32_t i = 0; i < num_steps_; ++i) step();
         std::array<double, num_phases> medians{};
-        for (std::size_t phase = 0; phase < num_phases; ++phase) {
-            auto& samples = samples_[phase];
-            std::ranges::nth_element(samples, samples.begin() + num_steps / 2);
-            medians[phase] = samples[num_steps / 2];
-        }
+        for (std::size_t phase = 0; phase < num_phases; ++phase) medians[phase] = median(samples_[phase]);
         return medians;
     }
 
@@ -89,6 +96,7 @@ class Bench {
     }
 
     const Tokenizer& tokenizer_;
+    const std::int32_t num_steps_;
     Scheduler scheduler_;
     StepResults results_;
     const ForwardBatch* batch_ = nullptr;
@@ -109,19 +117,26 @@ int main(int argc, char** argv) {
     const int rounds = argc > 1 ? std::atoi(argv[1]) : 3;
     const auto tokenizer =
         Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", 2048).value();
-    std::string load;
-    std::getline(std::ifstream("/proc/loadavg"), load);
-    std::printf("load average %s\n", load.c_str());
-    std::printf("%9s %10s %10s %11s %10s %10s %14s\n", "sequences", "schedule", "complete", "stop rules",
-                "progress", "step us", "us/sequence");
+    print_load_average();
+    std::printf("%9s %16s %10s %10s %11s %10s %10s %14s\n", "sequences", "waiting", "schedule", "complete",
+                "stop rules", "progress", "step us", "us/sequence");
+    struct Load {
+        std::int32_t sequences;
+        std::int32_t waiting = 0;
+        bool slots_are_free = false;
+    };
     for (int round = 0; round < rounds; ++round) {
-        for (const std::int32_t num_sequences : {16, 64, 256, 1024}) {
-            const auto medians = Bench(num_sequences, tokenizer).run();
+        for (const Load& load :
+             {Load{16}, Load{64}, Load{256}, Load{1024}, Load{64, 256}, Load{64, 256, true}}) {
+            const auto medians = Bench(load.sequences, load.waiting, load.slots_are_free,
+                                       load.waiting > 0 ? 40 : 400, tokenizer)
+                                     .run();
             double sum = 0;
             for (const double median : medians) sum += median;
-            std::printf("%9d", num_sequences);
+            std::printf("%9d %4d %11s", load.sequences, load.waiting,
+                        load.waiting == 0 ? "" : (load.slots_are_free ? "for blocks" : "for slots"));
             for (const double median : medians) std::printf(" %6.1f %2.0f%%", median, 100 * median / sum);
-            std::printf(" %10.1f %14.3f\n", sum, sum / num_sequences);
+            std::printf(" %10.1f %14.3f\n", sum, sum / load.sequences);
         }
     }
 }

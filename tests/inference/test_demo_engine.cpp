@@ -100,7 +100,7 @@ Request mixed_request(RequestId id) {
     Request request;
     request.id = id;
     request.prompt = mixed_prompt(id);
-    request.max_tokens = 10 + static_cast<std::int32_t>(id * 37 % 70);
+    request.max_tokens = 20 + static_cast<std::int32_t>(id * 37 % 120);
     if (id % 9 == 4) request.num_choices = 3;
     if (id % 16 == 7) request.num_choices = 2;
     SamplingParams& sampling = request.sampling;
@@ -119,7 +119,7 @@ Request mixed_request(RequestId id) {
     if (id % 5 == 2) request.stop = {"never said", "the"};
     if (id % 13 == 6) request.stop_token_ids = {demo().encode("?").back(), 310, 311, 312};
     if (id % 4 == 1) request.ignore_eos = true;
-    request.principal = {.id = id % 5, .weight = id % 5 == 2 ? 2 : 1};
+    request.principal = {.id = (id - 1) / 8, .weight = (id - 1) / 8 == 2 ? 2 : 1};
     if (id % 4 == 2) request.cache_salt = 7;
     if (id == 44) request.cache_salt = lonely_salt;
     return request;
@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     SchedulerOptions options = plain_options(backend);
     options.max_num_seqs = 12;
     options.max_num_batched_tokens = 64;
-    options.num_blocks = 56;
+    options.num_blocks = 64;
     options.prefix_cache = true;
     options.speculation_tokens = 16;
     EngineRun run(watched, demo().tokenizer, options);
@@ -149,7 +149,8 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     RequestId next = 1;
     std::set<RequestId> to_cancel;
     while (next <= num_requests || run.has_work()) {
-        for (int i = 0; i < 4 && next <= num_requests; ++i, ++next) {
+        // In bursts of one principal each: whoever comes next finds the pool full.
+        for (int i = 0; i < 8 && run.num_steps % 8 == 0 && next <= num_requests; ++i, ++next) {
             run.submit(mixed_request(next));
             if (cancelled_after(next) >= 0) to_cancel.insert(next);
         }
