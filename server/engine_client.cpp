@@ -7,6 +7,13 @@
 #include "server/api/error.hpp"
 
 namespace solard {
+namespace {
+
+std::int64_t part_of_one(std::int64_t all) {
+    return all - all / 8;
+}
+
+}  // namespace
 
 std::string_view name_of(ServiceState state) {
     switch (state) {
@@ -66,7 +73,7 @@ result<void> EngineClient::check_open() const {
         return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
     if (state_ == ServiceState::failed)
         return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
-    if (num_choices_ >= max_running() + limits_.max_queued_requests)
+    if (load_.choices >= max_running() + limits_.max_queued_requests)
         return Error{errc::server_overloaded, "The waiting queue is full; try again later."};
     return {};
 }
@@ -80,8 +87,14 @@ result<void> EngineClient::admit(const Request& request) const {
                          std::to_string(capacity_tokens()) + " tokens)",
                      "max_tokens"};
     // A single request always passes: it would otherwise never be served.
-    if (queued_tokens_ > 0 && queued_tokens_ + prompt_tokens > limits_.max_queued_tokens)
+    if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
         return Error{errc::server_overloaded, "Too many prompt tokens are waiting; try again later."};
+    const auto found = loads_.find(request.principal.id);
+    if (found == loads_.end()) return {};
+    const Load& own = found->second;
+    if (own.choices + request.num_choices > part_of_one(max_running() + limits_.max_queued_requests) ||
+        (own.queued_tokens > 0 && own.queued_tokens + prompt_tokens > part_of_one(limits_.max_queued_tokens)))
+        return Error{errc::rate_limit_exceeded, "Too much of yours is waiting; try again later."};
     return {};
 }
 
@@ -90,12 +103,12 @@ result<Generation> EngineClient::submit(Request request) {
     const RequestId id = request.id = next_id_++;
     const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
     const std::uint32_t num_choices = request.num_choices;
+    const std::uint64_t principal = request.principal.id;
     if (!engine_->submit(std::move(request)))
         return Error{errc::server_overloaded, "The engine's queue is full; try again later."};
     auto log = std::make_shared<ResponseLog>(num_choices);
-    in_flight_.emplace(id, InFlight{log, prompt_tokens, num_choices});
-    num_choices_ += num_choices;
-    queued_tokens_ += prompt_tokens;
+    in_flight_.emplace(id, InFlight{log, principal, prompt_tokens, num_choices});
+    charge(principal, num_choices, prompt_tokens);
     ++num_generations_;
     return Generation(*this, id, std::move(log));
 }
@@ -116,18 +129,19 @@ void EngineClient::deliver(StepEvents events) {
         if (it == in_flight_.end()) continue;
         deliver_event(events, event, it->second);
         if (event.finish == FinishReason::none) continue;
-        --num_choices_;
-        if (--it->second.choices_left == 0) forget(it);
+        charge(it->second.principal, -1, 0);
+        if (--it->second.choices_left == 0) in_flight_.erase(it);
     }
     if (engine_) engine_->recycle(std::move(events));
 }
 
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
-    queued_tokens_ -= std::exchange(entry.queued_tokens, 0);
+    charge(entry.principal, 0, -std::exchange(entry.queued_tokens, 0));
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code = event.finish == FinishReason::error ? event.error : errc::request_cancelled;
         entry.log->fail({code, std::string(message_of(code))});
-        if (engine_) engine_->cancel(event.id);  // nobody waits for the other choices
+        // Nobody waits for the other choices.
+        if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
         return;
     }
     if (event.num_cached_tokens >= 0) entry.log->set_cached_tokens(event.num_cached_tokens);
@@ -135,9 +149,11 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
                       events.logprobs_of(event), {event.matched_stop, event.matched_stop_token});
 }
 
-void EngineClient::forget(std::unordered_map<RequestId, InFlight>::iterator it) {
-    queued_tokens_ -= it->second.queued_tokens;
-    in_flight_.erase(it);
+void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens) {
+    load_.add(choices, tokens);
+    const auto own = loads_.try_emplace(principal).first;
+    own->second.add(choices, tokens);
+    if (own->second.choices == 0) loads_.erase(own);
 }
 
 void EngineClient::drain() {

@@ -16,6 +16,7 @@ namespace solard {
 enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
 std::string_view name_of(ServiceState state);
 
+// Of both, one principal may take seven eighths: who floods leaves room for who comes now and then.
 struct AdmissionLimits {
     std::int64_t max_queued_requests = 0;  // choices beyond those that run
     std::int64_t max_queued_tokens = 0;    // prompt tokens of requests that produced nothing yet
@@ -73,7 +74,8 @@ class EngineClient {
     // submit().
     result<void> check_open() const;
     // Synchronous admission. Gives the request its id. Errors: server_starting, server_draining,
-    // engine_unavailable, server_overloaded, invalid_value (a request that can never fit).
+    // engine_unavailable, server_overloaded, rate_limit_exceeded (this principal's part is used up),
+    // invalid_value (a request that can never fit).
     result<Generation> submit(Request request);
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
@@ -88,14 +90,24 @@ class EngineClient {
     friend class Generation;
     struct InFlight {
         std::shared_ptr<ResponseLog> log;
+        std::uint64_t principal;
         std::int64_t queued_tokens;  // prompt tokens while nothing came yet
         std::uint32_t choices_left;  // whose last event has not come
     };
+    // What somebody has in flight.
+    struct Load {
+        std::int64_t choices = 0;  // that did not end
+        std::int64_t queued_tokens = 0;
+        void add(std::int64_t more_choices, std::int64_t more_tokens) {
+            choices += more_choices;
+            queued_tokens += more_tokens;
+        }
+    };
+    void charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens);
     result<void> admit(const Request& request) const;
     void release(RequestId id);
     void deliver(StepEvents events);
     void deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry);
-    void forget(std::unordered_map<RequestId, InFlight>::iterator it);
 
     boost::asio::io_context& io_;
     std::unique_ptr<Engine> engine_;
@@ -105,8 +117,8 @@ class EngineClient {
     EngineSnapshot snapshot_;
     std::unordered_map<RequestId, InFlight> in_flight_;
     std::size_t num_generations_ = 0;
-    std::int64_t num_choices_ = 0;  // of in_flight_, without those that ended
-    std::int64_t queued_tokens_ = 0;
+    Load load_;                                      // of all
+    std::unordered_map<std::uint64_t, Load> loads_;  // by principal, of those that have something in flight
     RequestId next_id_ = 1;
 };
 

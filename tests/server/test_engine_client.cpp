@@ -1,0 +1,94 @@
+// Admission: what is refused before any status line, and to whom.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "server/engine_client.hpp"
+#include "tests/support/fake_backend.hpp"
+
+namespace solard {
+namespace {
+
+// An engine whose first step is held: everything that is admitted stays in flight.
+struct Fixture {
+    explicit Fixture(AdmissionLimits limits) {
+        EngineOptions options;
+        options.max_num_seqs = 8;
+        options.max_num_batched_tokens = 64;
+        control->close_gate();
+        client.start([this] { return std::make_unique<FakeBackend>(FakeOptions{}, control); }, tokenizer,
+                     options, limits, [](const EngineInfo&) {}, [](const Error&) {});
+        while (client.state() == ServiceState::starting) io.run_one();
+    }
+    ~Fixture() {
+        generations.clear();
+        control->open_gate();
+    }
+
+    // errc of the refusal; none if it was admitted.
+    std::optional<errc> submit(std::uint64_t principal, std::uint32_t num_choices = 1,
+                               std::size_t prompt = 4) {
+        Request request;
+        request.prompt.assign(prompt, 5);
+        request.max_tokens = 2;
+        request.num_choices = num_choices;
+        request.principal.id = principal;
+        auto generation = client.submit(std::move(request));
+        if (!generation) return generation.error().code;
+        generations.push_back(*std::move(generation));
+        return std::nullopt;
+    }
+
+    const Tokenizer tokenizer =
+        Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", 2048).value();
+    std::shared_ptr<FakeControl> control = std::make_shared<FakeControl>();
+    boost::asio::io_context io;
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
+    EngineClient client{io};
+    std::vector<Generation> generations;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(engine_client)
+
+BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_places_to_others) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places
+    for (int i = 0; i < 14; ++i) BOOST_TEST(!fixture.submit(1).has_value());
+    BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
+    BOOST_TEST(!fixture.submit(2).has_value());
+    BOOST_TEST(!fixture.submit(3).has_value());
+    BOOST_TEST((fixture.submit(4) == errc::server_overloaded));
+}
+
+BOOST_AUTO_TEST_CASE(choices_count_as_places) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
+    BOOST_TEST(!fixture.submit(1, 8).has_value());
+    BOOST_TEST((fixture.submit(1, 7) == errc::rate_limit_exceeded));
+    BOOST_TEST(!fixture.submit(1, 6).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_prompt_tokens_to_others) {
+    Fixture fixture({.max_queued_requests = 100, .max_queued_tokens = 800});
+    BOOST_TEST(!fixture.submit(1, 1, 400).has_value());
+    BOOST_TEST((fixture.submit(1, 1, 301) == errc::rate_limit_exceeded));
+    BOOST_TEST(!fixture.submit(1, 1, 300).has_value());
+    BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));
+    BOOST_TEST(!fixture.submit(2, 1, 100).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(places_come_back_when_requests_end) {
+    Fixture fixture({.max_queued_requests = 0, .max_queued_tokens = 1 << 20});
+    for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
+    BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
+    fixture.control->open_gate();
+    while (!fixture.generations.back().log().terminal()) fixture.io.run_one();
+    for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard
