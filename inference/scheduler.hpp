@@ -96,11 +96,12 @@ class Scheduler {
         std::int32_t cached_blocks = 0;  // of its table, found in the prefix cache
     };
 
-    // What nobody has and no running sequence will need next, and how far above its share the furthest
-    // principal is.
+    // What nobody has and no running sequence will need next; also what prompts under way still want of the
+    // budget, and how far above its share the furthest principal is.
     struct Room {
         std::int32_t slots = 0;
         std::int32_t blocks = 0;
+        std::int64_t prefill_tokens = 0;
         std::int64_t largest_excess = 0;
     };
 

@@ -22,9 +22,6 @@ bool may_yield(const Sequence& sequence, const Sequence& needy) {
 void Scheduler::admit() {
     const auto principals = shares_.principals();
     const std::size_t count = principals.size();
-    std::int64_t prefill_tokens = 0;
-    for (const auto& principal : principals) prefill_tokens += principal->num_prefill_tokens;
-
     Room room = look_for_room();
     std::size_t begin = shares_.admission_turn();
     bool turn_is_kept = false;  // by one that found no room, now or in an earlier step
@@ -32,8 +29,7 @@ void Scheduler::admit() {
         const std::size_t index = (begin + passed) % count;
         PrincipalShare& principal = *principals[index];
         const bool wants = !principal.waiting.empty() &&
-                           (principal.num_prefill_tokens == 0 || prefill_tokens < tokens_left_);
-        const std::int32_t before = principal.num_prefill_tokens;
+                           (principal.num_prefill_tokens == 0 || room.prefill_tokens < tokens_left_);
         if (!wants) {
             ++passed;
         } else if (!admit_first(principal, room, turn_is_kept)) {
@@ -41,7 +37,6 @@ void Scheduler::admit() {
             turn_is_kept = true;
             ++passed;
         } else {
-            prefill_tokens += principal.num_prefill_tokens - before;
             room = look_for_room();
             if (turn_is_kept) continue;
             begin = index + 1;
@@ -93,6 +88,7 @@ Scheduler::Room Scheduler::look_for_room() const {
     Room room{.slots = max_running_, .blocks = pool_.num_free()};
     for (const auto& principal : shares_.principals()) {
         room.slots -= principal->num_slots;
+        room.prefill_tokens += principal->num_prefill_tokens;
         room.largest_excess = std::max(room.largest_excess, shares_.excess(*principal));
     }
     for (const auto& sequence : running_) room.blocks -= blocks_ahead(*sequence);

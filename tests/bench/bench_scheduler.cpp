@@ -7,13 +7,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "inference/scheduler.hpp"
-#include "inference/tokenizer.hpp"
 #include "tests/bench/bench.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 
 namespace solard {
 namespace {
@@ -25,10 +24,8 @@ enum Phase : std::size_t { schedule, complete, stop_rules, progress, num_phases 
 class Bench {
   public:
     // The pool has room for the sequences that run and for `num_steps` tokens more of each.
-    Bench(std::int32_t num_sequences, std::int32_t num_waiting, bool slots_are_free, std::int32_t num_steps,
-          const Tokenizer& tokenizer)
-        : tokenizer_(tokenizer),
-          num_steps_(num_steps),
+    Bench(std::int32_t num_sequences, std::int32_t num_waiting, bool slots_are_free, std::int32_t num_steps)
+        : num_steps_(num_steps),
           scheduler_({.max_num_seqs = num_sequences + (slots_are_free ? 64 : 0),
                       .max_num_batched_tokens = 8192,
                       .num_blocks = num_sequences * blocks_for(context + num_steps + 24),
@@ -85,7 +82,7 @@ class Bench {
                 Sequence& sequence = *advance.sequence;
                 const TokenId token =
                     sequence.token_ids[static_cast<std::size_t>(sequence.num_accepted_tokens)];
-                sequence.accept_token(tokenizer_.bytes_of(token), text_);
+                sequence.accept_token(demo_tokenizer().bytes_of(token), text_);
             }
         });
         timed(progress, [&] {
@@ -95,7 +92,6 @@ class Bench {
         });
     }
 
-    const Tokenizer& tokenizer_;
     const std::int32_t num_steps_;
     Scheduler scheduler_;
     StepResults results_;
@@ -115,8 +111,6 @@ class Bench {
 int main(int argc, char** argv) {
     using namespace solard;
     const int rounds = argc > 1 ? std::atoi(argv[1]) : 3;
-    const auto tokenizer =
-        Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", 2048).value();
     print_load_average();
     std::printf("%9s %16s %10s %10s %11s %10s %10s %14s\n", "sequences", "waiting", "schedule", "complete",
                 "stop rules", "progress", "step us", "us/sequence");
@@ -128,9 +122,8 @@ int main(int argc, char** argv) {
     for (int round = 0; round < rounds; ++round) {
         for (const Load& load :
              {Load{16}, Load{64}, Load{256}, Load{1024}, Load{64, 256}, Load{64, 256, true}}) {
-            const auto medians = Bench(load.sequences, load.waiting, load.slots_are_free,
-                                       load.waiting > 0 ? 40 : 400, tokenizer)
-                                     .run();
+            const auto medians =
+                Bench(load.sequences, load.waiting, load.slots_are_free, load.waiting > 0 ? 40 : 400).run();
             double sum = 0;
             for (const double median : medians) sum += median;
             std::printf("%9d %4d %11s", load.sequences, load.waiting,

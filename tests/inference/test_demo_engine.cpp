@@ -43,6 +43,18 @@ SchedulerOptions plain_options(const Backend& backend) {
             .hash_key = {1, 2}};
 }
 
+// Little room, and everything that must make no difference.
+SchedulerOptions tight_options(const Backend& backend, std::int32_t max_num_seqs,
+                               std::int32_t max_num_batched_tokens, std::int32_t num_blocks) {
+    SchedulerOptions options = plain_options(backend);
+    options.max_num_seqs = max_num_seqs;
+    options.max_num_batched_tokens = max_num_batched_tokens;
+    options.num_blocks = num_blocks;
+    options.prefix_cache = true;
+    options.speculation_tokens = 16;
+    return options;
+}
+
 // The request's choices, run with nothing beside them.
 std::vector<Answer> run_alone(Backend& backend, const Request& request) {
     EngineRun run(backend, demo().tokenizer, plain_options(backend));
@@ -138,12 +150,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     constexpr RequestId num_requests = 64;
     CpuBackend backend = make_backend();
     WatchedBackend watched(backend);
-    SchedulerOptions options = plain_options(backend);
-    options.max_num_seqs = 12;
-    options.max_num_batched_tokens = 64;
-    options.num_blocks = 64;
-    options.prefix_cache = true;
-    options.speculation_tokens = 16;
+    const SchedulerOptions options = tight_options(backend, 12, 64, 64);
     EngineRun run(watched, demo().tokenizer, options);
 
     RequestId next = 1;
@@ -295,12 +302,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
 // each names what was asked, so an answer that strays says so in words.
 BOOST_AUTO_TEST_CASE(sixty_four_products_are_all_right) {
     CpuBackend backend = make_backend();
-    SchedulerOptions options = plain_options(backend);
-    options.max_num_seqs = 16;
-    options.max_num_batched_tokens = 32;
-    options.num_blocks = 24;
-    options.prefix_cache = true;
-    options.speculation_tokens = 16;
+    const SchedulerOptions options = tight_options(backend, 16, 32, 24);
     EngineRun run(backend, demo().tokenizer, options);
     std::vector<std::string> expected;
     for (std::int32_t i = 0; i < 64; ++i) {

@@ -2,7 +2,6 @@
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <condition_variable>
-#include <filesystem>
 #include <future>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "inference/detokenizer.hpp"
 #include "inference/engine.hpp"
 #include "inference/token_budget.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 #include "tests/support/fake_backend.hpp"
 
 namespace solard {
@@ -26,12 +26,6 @@ using std::chrono::nanoseconds;
 
 constexpr TokenId end_token = 2;
 constexpr TokenId vocab_size = 2048;
-
-const Tokenizer& demo_tokenizer() {
-    static const Tokenizer tokenizer =
-        Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", vocab_size).value();
-    return tokenizer;
-}
 
 TokenId token_of(std::string_view bytes) {
     for (TokenId token = 0; token < vocab_size; ++token) {

@@ -9,6 +9,7 @@
 #include "server/api/fields.hpp"
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 
 using namespace solard;
 
@@ -52,12 +53,6 @@ void changes_nothing(const SamplingFields& sampling) {
     BOOST_TEST(request.min_tokens == 0);
     BOOST_TEST(!request.ignore_eos);
     BOOST_TEST(request.priority == 0);
-}
-
-const Tokenizer& demo_tokenizer() {
-    static const Tokenizer tokenizer =
-        Tokenizer::load(SOLARD_SOURCE_DIR "/config/demo-model", 1 << 20).value();
-    return tokenizer;
 }
 
 // The token that stands for one raw byte.

@@ -2,11 +2,11 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/test/unit_test.hpp>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
 #include "server/engine_client.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 #include "tests/support/fake_backend.hpp"
 
 namespace solard {
@@ -19,8 +19,8 @@ struct Fixture {
         options.max_num_seqs = 8;
         options.max_num_batched_tokens = 64;
         control->close_gate();
-        client.start([this] { return std::make_unique<FakeBackend>(FakeOptions{}, control); }, tokenizer,
-                     options, limits, [](const EngineInfo&) {}, [](const Error&) {});
+        client.start([this] { return std::make_unique<FakeBackend>(FakeOptions{}, control); },
+                     demo_tokenizer(), options, limits, [](const EngineInfo&) {}, [](const Error&) {});
         while (client.state() == ServiceState::starting) io.run_one();
     }
     ~Fixture() {
@@ -42,8 +42,6 @@ struct Fixture {
         return std::nullopt;
     }
 
-    const Tokenizer tokenizer =
-        Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", 2048).value();
     std::shared_ptr<FakeControl> control = std::make_shared<FakeControl>();
     boost::asio::io_context io;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};

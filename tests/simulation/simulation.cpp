@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,6 +14,7 @@
 
 #include "inference/engine_core.hpp"
 #include "tests/simulation/reference.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 
 namespace solard {
 namespace {
@@ -28,12 +28,6 @@ constexpr TokenId poison = 7;  // no row after it is finite
 constexpr TokenId parrot = 9;  // a prompt that begins with it is answered by repetition, mostly
 constexpr TokenId first_word = 20;
 constexpr TokenId vocab_size = 2048;
-
-const Tokenizer& tokenizer() {
-    static const Tokenizer loaded =
-        Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", vocab_size).value();
-    return loaded;
-}
 
 // Forwards to a FakeBackend; shows the batch to the simulation while the step is in flight.
 class WatchedBackend final : public Backend {
@@ -96,7 +90,7 @@ class Simulation {
           model_(draw_model()),
           control_(std::make_shared<FakeControl>()),
           backend_(model_, control_),
-          core_(backend_, tokenizer(), machine_.options, [this] { return now_; }) {
+          core_(backend_, demo_tokenizer(), machine_.options, [this] { return now_; }) {
         backend_.in_flight = [this](const ForwardBatch& batch) { check_batch(batch); };
         if (machine_.fails_at_step) control_->fail_at_step(*machine_.fails_at_step);
         for (int i = 0; i < 3; ++i) stems_.push_back(draw_tokens(machine_.options.max_model_len));
@@ -221,7 +215,7 @@ class Simulation {
         Tracked tracked;
         tracked.request = request;
         for (std::uint32_t choice = 0; choice < request.num_choices; ++choice) {
-            tracked.choices.push_back({.expected = expected_output(request, choice, model_, tokenizer(),
+            tracked.choices.push_back({.expected = expected_output(request, choice, model_, demo_tokenizer(),
                                                                    machine_.options.eos_token_ids)});
         }
         result_.requests += 1;

@@ -12,6 +12,7 @@
 #include "inference/detokenizer.hpp"
 #include "server/log.hpp"
 #include "server/service.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 
 namespace solard {
 
@@ -20,12 +21,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr const char* demo_model = SOLARD_SOURCE_DIR "/config/demo-model";
-constexpr std::int32_t vocab_size = 1 << 20;  // of the model; at least the tokenizer's
 constexpr int give_up_seconds = 60;
-
-Tokenizer demo_tokenizer() {
-    return Tokenizer::load(demo_model, vocab_size).value();
-}
 
 }  // namespace
 
@@ -45,7 +41,8 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         model_config.max_position_embeddings = options_.capacity.max_model_len;
         model_config.eos_token_ids = {2};
         model_config.vocab_size = options_.vocab_size;
-        App app(config, describe_model(config, model_config), demo_tokenizer());
+        App app(config, describe_model(config, model_config),
+                Tokenizer::load(demo_model, options_.vocab_size).value());
         auto listener = Listener::bind(app.io, config).value();
         const std::string url = listener.url();
         Service service(app, std::move(listener), [](const EngineInfo&, const std::string&) {});
@@ -99,7 +96,7 @@ std::vector<TokenId> RunningService::reference_tokens(const std::string& user_te
 
 std::string RunningService::reference_text(const std::string& user_text, std::int32_t count,
                                            std::uint32_t choice) const {
-    const auto tokenizer = demo_tokenizer();
+    const Tokenizer& tokenizer = demo_tokenizer();
     Detokenizer detokenizer;
     std::string text;
     for (const TokenId token : reference_tokens(user_text, count, choice))

@@ -1,0 +1,15 @@
+// The tokenizer of config/demo-model, loaded once.
+#pragma once
+
+#include "inference/tokenizer.hpp"
+
+namespace solard {
+
+inline const Tokenizer& demo_tokenizer() {
+    constexpr std::int32_t vocab_size = 1 << 20;  // of the model; at least the tokenizer's
+    static const Tokenizer tokenizer =
+        Tokenizer::load(SOLARD_SOURCE_DIR "/config/demo-model", vocab_size).value();
+    return tokenizer;
+}
+
+}  // namespace solard
