@@ -39,7 +39,7 @@ std::string without_space_outside_literals(std::string_view text) {
 
 }  // namespace
 
-std::string render_solar_prompt(std::span<const ChatMessage> messages) {
+std::string render_solar_prompt(std::span<const ChatMessage> messages, PromptEnd end) {
     std::string prompt;
     for (const ChatMessage& message : messages) {
         switch (message.role) {
@@ -54,7 +54,8 @@ std::string render_solar_prompt(std::span<const ChatMessage> messages) {
                 break;
         }
     }
-    return prompt + "### Assistant:\n";
+    if (end == PromptEnd::assistant_turn) prompt += "### Assistant:\n";
+    return prompt;
 }
 
 result<void> check_chat_template(const std::filesystem::path& folder,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -56,6 +57,8 @@ struct Error {
     errc code;
     std::string message;     // one sentence for the person who can mend it
     std::string param = {};  // the request field at fault; empty if none
+    // When it is worth trying again, where that is known; 0 = not known.
+    std::chrono::milliseconds retry_after{0};
 };
 
 template <class T = void>

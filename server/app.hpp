@@ -5,10 +5,15 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <utility>
+#include <vector>
 
+#include "inference/block_hash.hpp"
 #include "inference/tokenizer.hpp"
+#include "server/api/generation_fields.hpp"
+#include "server/api_keys.hpp"
 #include "server/app_config.hpp"
 #include "server/engine_client.hpp"
+#include "server/quota.hpp"
 #include "server/random_bits.hpp"
 #include "server/served_model.hpp"
 
@@ -17,11 +22,15 @@ namespace solard {
 // I/O thread only. Session coroutines live in `io` and use everything above it, hence the order of members.
 class App {
   public:
-    App(AppConfig app_config, ServedModel served, Tokenizer model_tokenizer)
+    App(AppConfig app_config, ServedModel served, Tokenizer model_tokenizer, ApiKeys api_keys = {})
         : config(std::move(app_config)),
           model(std::move(served)),
           tokenizer(std::move(model_tokenizer)),
-          engine(io) {}
+          keys(std::move(api_keys)),
+          engine(io) {
+        for (const ApiKey& key : keys.all())
+            key_states.push_back({Quota(key.concurrency, key.tokens_per_minute), random_bits()});
+    }
     // Engine and helpers end first: both post to `io`.
     ~App() {
         engine.stop();
@@ -33,8 +42,21 @@ class App {
     const AppConfig config;
     const ServedModel model;
     const Tokenizer tokenizer;
+    const ApiKeys keys;  // empty: everybody may ask
+
+    struct KeyState {
+        Quota quota;
+        std::uint64_t cache_salt;  // keys share no prefix of a prompt
+    };
+    std::vector<KeyState> key_states;  // of `keys`, in their order
     // Without API keys everybody is one principal to the prefix cache.
     const std::uint64_t anonymous_cache_salt = random_bits();
+    const HashKey hash_key{random_bits(), random_bits()};  // of the prefix cache
+
+    UnknownFields unknown_fields() const {
+        return config.strict_params ? UnknownFields::refused : UnknownFields::ignored;
+    }
+
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads
     // For work that would hold the loop up; takes values and returns values.
     boost::asio::thread_pool helpers{1};

@@ -24,6 +24,10 @@ struct AppConfig {
     std::int64_t port = 0;
     std::string unix_socket;
     bool allow_anonymous = false;
+    std::string api_key_file;
+    std::vector<std::string> allowed_hosts;
+    std::vector<std::string> allowed_origins;
+    bool strict_params = false;
 
     std::string device;
     std::int64_t threads = 0;          // 0: one per core

@@ -30,10 +30,13 @@ std::string_view name_of(ServiceState state) {
 }
 
 Generation::Generation(Generation&& other) noexcept
-    : client_(std::exchange(other.client_, nullptr)), id_(other.id_), log_(std::move(other.log_)) {}
+    : client_(std::exchange(other.client_, nullptr)),
+      first_id_(other.first_id_),
+      num_requests_(other.num_requests_),
+      log_(std::move(other.log_)) {}
 
 Generation::~Generation() {
-    if (client_ != nullptr) client_->release(id_);
+    if (client_ != nullptr) client_->release(first_id_, num_requests_);
 }
 
 void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
@@ -73,53 +76,84 @@ result<void> EngineClient::check_open() const {
         return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
     if (state_ == ServiceState::failed)
         return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
-    if (load_.choices >= max_running() + limits_.max_queued_requests)
-        return Error{errc::server_overloaded, "The waiting queue is full; try again later."};
+    if (load_.choices >= num_places()) return busy(errc::server_overloaded, "The waiting queue is full");
     return {};
 }
 
-result<void> EngineClient::admit(const Request& request) const {
+result<void> EngineClient::admit(std::span<const Request> requests) const {
     if (auto open = check_open(); !open) return open.error();
-    const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
-    if (prompt_tokens + request.max_tokens > capacity_tokens())
+    std::int64_t choices = 0;
+    std::int64_t prompt_tokens = 0;
+    for (const Request& request : requests) {
+        const auto size = static_cast<std::int64_t>(request.prompt.size());
+        if (size + request.max_tokens > capacity_tokens())
+            return Error{errc::invalid_value,
+                         "prompt and max_tokens need more than the KV cache holds (" +
+                             std::to_string(capacity_tokens()) + " tokens)",
+                         "max_tokens"};
+        choices += request.num_choices;
+        prompt_tokens += size;
+    }
+    if (choices > num_places())
         return Error{errc::invalid_value,
-                     "prompt and max_tokens need more than the KV cache holds (" +
-                         std::to_string(capacity_tokens()) + " tokens)",
-                     "max_tokens"};
+                     "The server takes " + std::to_string(num_places()) + " answers at once, not " +
+                         std::to_string(choices) + ".",
+                     "prompt"};
+    if (load_.choices + choices > num_places())
+        return busy(errc::server_overloaded, "The waiting queue is full");
     // A single request always passes: it would otherwise never be served.
     if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
-        return Error{errc::server_overloaded, "Too many prompt tokens are waiting; try again later."};
-    const auto found = loads_.find(request.principal.id);
+        return busy(errc::server_overloaded, "Too many prompt tokens are waiting");
+    const auto found = loads_.find(requests.front().principal.id);
     if (found == loads_.end()) return {};
     const Load& own = found->second;
-    if (own.choices + request.num_choices > part_of_one(max_running() + limits_.max_queued_requests) ||
+    if (own.choices + choices > part_of_one(num_places()) ||
         (own.queued_tokens > 0 && own.queued_tokens + prompt_tokens > part_of_one(limits_.max_queued_tokens)))
-        return Error{errc::rate_limit_exceeded, "Too much of yours is waiting; try again later."};
+        return busy(errc::rate_limit_exceeded, "Too much of yours is waiting");
     return {};
+}
+
+Error EngineClient::busy(errc code, std::string message) const {
+    return {code, std::move(message) + "; try again later.", {}, drain_rate_.time_for(1, Clock::now())};
 }
 
 result<Generation> EngineClient::submit(Request request) {
-    if (auto ok = admit(request); !ok) return ok.error();
-    const RequestId id = request.id = next_id_++;
-    const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
-    const std::uint32_t num_choices = request.num_choices;
-    const std::uint64_t principal = request.principal.id;
-    if (!engine_->submit(std::move(request)))
-        return Error{errc::server_overloaded, "The engine's queue is full; try again later."};
-    auto log = std::make_shared<ResponseLog>(num_choices);
-    in_flight_.emplace(id, InFlight{log, principal, prompt_tokens, num_choices});
-    charge(principal, num_choices, prompt_tokens);
-    ++num_generations_;
-    return Generation(*this, id, std::move(log));
+    std::vector<Request> one;
+    one.push_back(std::move(request));
+    return submit(std::move(one));
 }
 
-void EngineClient::release(RequestId id) {
+result<Generation> EngineClient::submit(std::vector<Request> requests, bool keep_token_ids) {
+    if (auto ok = admit(requests); !ok) return ok.error();
+    const std::uint32_t num_choices = requests.front().num_choices;
+    const std::uint64_t principal = requests.front().principal.id;
+    const RequestId first_id = next_id_;
+    auto log = std::make_shared<ResponseLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
+                                             keep_token_ids);
+    ++num_generations_;
+    Generation generation(*this, first_id, requests.size(), log);
+    std::uint32_t first_output = 0;
+    for (Request& request : requests) {
+        const RequestId id = request.id = next_id_++;
+        const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+        if (!engine_->submit(std::move(request)))  // the destructor takes back those before
+            return busy(errc::server_overloaded, "The engine's queue is full");
+        in_flight_.emplace(id, InFlight{log, first_output, principal, prompt_tokens, num_choices});
+        charge(principal, num_choices, prompt_tokens);
+        first_output += num_choices;
+    }
+    return generation;
+}
+
+void EngineClient::release(RequestId first_id, std::size_t num_requests) {
     --num_generations_;
-    const auto it = in_flight_.find(id);
-    if (it == in_flight_.end()) return;
-    // The entry stays until the engine's last event, so that admission counts what really runs.
-    it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
-    if (engine_) engine_->cancel(id);
+    for (RequestId id = first_id; id < first_id + num_requests; ++id) {
+        const auto it = in_flight_.find(id);
+        if (it == in_flight_.end()) continue;
+        // The entry stays until the engine's last event, so that admission counts what really runs.
+        it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
+        if (engine_) engine_->cancel(id);
+    }
 }
 
 void EngineClient::deliver(StepEvents events) {
@@ -130,6 +164,7 @@ void EngineClient::deliver(StepEvents events) {
         deliver_event(events, event, it->second);
         if (event.finish == FinishReason::none) continue;
         charge(it->second.principal, -1, 0);
+        drain_rate_.note(Clock::now());
         if (--it->second.choices_left == 0) in_flight_.erase(it);
     }
     if (engine_) engine_->recycle(std::move(events));
@@ -144,9 +179,16 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
         if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
         return;
     }
-    if (event.num_cached_tokens >= 0) entry.log->set_cached_tokens(event.num_cached_tokens);
-    entry.log->append(event.choice, events.text_of(event), event.num_tokens, event.finish,
-                      events.logprobs_of(event), {event.matched_stop, event.matched_stop_token});
+    // Choices share their prompt: the first one tells.
+    if (event.num_cached_tokens >= 0 && event.choice == 0)
+        entry.log->add_cached_tokens(event.num_cached_tokens);
+    entry.log->append({.output = entry.first_output + event.choice,
+                       .text = events.text_of(event),
+                       .num_tokens = event.num_tokens,
+                       .finish = event.finish,
+                       .stop = {event.matched_stop, event.matched_stop_token},
+                       .logprobs = events.logprobs_of(event),
+                       .token_ids = events.tokens_of(event)});
 }
 
 void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens) {

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "inference/engine.hpp"
+#include "server/drain_rate.hpp"
 #include "server/response_log.hpp"
 
 namespace solard {
@@ -24,20 +25,24 @@ struct AdmissionLimits {
 
 class EngineClient;
 
-// One accepted request. Whoever holds it keeps it running: the destructor cancels what is not finished.
+// One accepted response, of one engine request for each prompt. Whoever holds it keeps it running: the
+// destructor cancels what is not finished.
 class Generation {
   public:
-    Generation(EngineClient& client, RequestId id, std::shared_ptr<ResponseLog> log)
-        : client_(&client), id_(id), log_(std::move(log)) {}
+    Generation(EngineClient& client, RequestId first_id, std::size_t num_requests,
+               std::shared_ptr<ResponseLog> log)
+        : client_(&client), first_id_(first_id), num_requests_(num_requests), log_(std::move(log)) {}
     Generation(Generation&& other) noexcept;
     Generation& operator=(Generation&&) = delete;
     ~Generation();
 
+    explicit operator bool() const { return client_ != nullptr; }  // false once it was moved from
     ResponseLog& log() const { return *log_; }
 
   private:
     EngineClient* client_;
-    RequestId id_;
+    RequestId first_id_;  // the others follow
+    std::size_t num_requests_;
     std::shared_ptr<ResponseLog> log_;
 };
 
@@ -73,9 +78,11 @@ class EngineClient {
     // What can be said of any request: is the engine ready, and is there room in the queue? Errors as
     // submit().
     result<void> check_open() const;
-    // Synchronous admission. Gives the request its id. Errors: server_starting, server_draining,
+    // Synchronous admission of all or none. The requests are of one principal and have as many choices each;
+    // output `i` of the log is choice `i % n` of request `i / n`. Errors: server_starting, server_draining,
     // engine_unavailable, server_overloaded, rate_limit_exceeded (this principal's part is used up),
-    // invalid_value (a request that can never fit).
+    // invalid_value (what can never fit).
+    result<Generation> submit(std::vector<Request> requests, bool keep_token_ids = false);
     result<Generation> submit(Request request);
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
@@ -85,11 +92,14 @@ class EngineClient {
     // Choices that run together; 0 while starting.
     std::int32_t max_running() const { return info_ ? info_->max_running : 0; }
     std::int64_t capacity_tokens() const;  // of the KV pool; 0 while starting
+    // Choices that run or wait, at most.
+    std::int64_t num_places() const { return max_running() + limits_.max_queued_requests; }
 
   private:
     friend class Generation;
     struct InFlight {
         std::shared_ptr<ResponseLog> log;
+        std::uint32_t first_output;
         std::uint64_t principal;
         std::int64_t queued_tokens;  // prompt tokens while nothing came yet
         std::uint32_t choices_left;  // whose last event has not come
@@ -104,8 +114,9 @@ class EngineClient {
         }
     };
     void charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens);
-    result<void> admit(const Request& request) const;
-    void release(RequestId id);
+    result<void> admit(std::span<const Request> requests) const;
+    Error busy(errc code, std::string message) const;
+    void release(RequestId first_id, std::size_t num_requests);
     void deliver(StepEvents events);
     void deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry);
 
@@ -117,6 +128,7 @@ class EngineClient {
     EngineSnapshot snapshot_;
     std::unordered_map<RequestId, InFlight> in_flight_;
     std::size_t num_generations_ = 0;
+    DrainRate drain_rate_;
     Load load_;                                      // of all
     std::unordered_map<std::uint64_t, Load> loads_;  // by principal, of those that have something in flight
     RequestId next_id_ = 1;

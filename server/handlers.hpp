@@ -10,11 +10,19 @@ class App;
 class HttpExchange;
 
 boost::asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_completions(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_render(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_tokenize(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_detokenize(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_models(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_model(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_health(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_live(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_metadata(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_version(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_license(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_openapi(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_metrics(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_static_file(App& app, HttpExchange& exchange);
 
 }  // namespace solard

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "inference/error.hpp"
+#include "server/access.hpp"
 
 namespace solard {
 
@@ -16,10 +17,14 @@ struct HttpRequest {
     std::string method;        // "GET"
     std::string path;          // percent-decoded, without the query
     std::string content_type;  // media type only, lower case
+    std::string host;
+    std::string authorization;
+    std::string origin;
     std::string if_none_match;
     bool accepts_gzip = false;
     std::string body;
     std::uint64_t connection = 0;  // which connection it came on; unique for the life of the process
+    Caller caller;
 };
 
 using HttpFields = std::vector<std::pair<std::string_view, std::string>>;
@@ -69,5 +74,7 @@ class HttpExchange {
 
 // The answer that the error table prescribes.
 HttpResponse error_response(const Error& error);
+// A whole answer or its error.
+boost::asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response);
 
 }  // namespace solard

@@ -63,7 +63,8 @@ std::optional<std::string> decode_path(std::string_view target) {
     return valid_utf8(path);  // error messages show it
 }
 
-HttpRequest plain_request(http::request<http::string_body>&& message) {
+// All of the request but its body.
+HttpRequest plain_head(const http::request<http::string_body>& message, std::uint64_t connection) {
     HttpRequest request;
     request.method = std::string(message.method_string());
     request.path = decode_path(std::string_view(message.target())).value_or("");
@@ -73,25 +74,25 @@ HttpRequest plain_request(http::request<http::string_body>&& message) {
     request.content_type = type;
     std::ranges::transform(request.content_type, request.content_type.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.host = std::string(message[http::field::host]);
+    request.authorization = std::string(message[http::field::authorization]);
+    request.origin = std::string(message[http::field::origin]);
     request.if_none_match = std::string(message[http::field::if_none_match]);
     request.accepts_gzip = http::token_list(message[http::field::accept_encoding]).exists("gzip");
-    request.body = std::move(message.body());
+    request.connection = connection;
     return request;
 }
 
 class SessionExchange final : public HttpExchange {
   public:
-    SessionExchange(App& app, Stream& stream, beast::flat_buffer& buffer, std::uint64_t connection,
-                    http::request<http::string_body> message)
-        : HttpExchange({}, make_request_id()),
+    SessionExchange(App& app, Stream& stream, beast::flat_buffer& buffer, HttpRequest request,
+                    unsigned version, bool keep_alive)
+        : HttpExchange(std::move(request), make_request_id()),
           app_(app),
           stream_(stream),
           buffer_(buffer),
-          version_(message.version()),
-          head_(message.method() == http::verb::head) {
-        keep_alive_ = message.keep_alive();
-        request_ = plain_request(std::move(message));
-        request_.connection = connection;
+          version_(version) {
+        keep_alive_ = keep_alive;
     }
 
     asio::any_io_executor executor() override { return stream_.get_executor(); }
@@ -105,8 +106,8 @@ class SessionExchange final : public HttpExchange {
         http::response<http::string_body> message(http::int_to_status(response.status), version_);
         fill_header(message, response.content_type);
         for (const auto& [name, value] : response.fields) message.set(name, value);
-        if (response.status != 304) message.content_length(response.body.size());
-        if (!head_) message.body() = std::move(response.body);
+        if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
+        if (request_.method != "HEAD") message.body() = std::move(response.body);
         header_sent_ = true;
         status_ = response.status;
         stream_.expires_after(app_.config.write_timeout);
@@ -189,6 +190,12 @@ class SessionExchange final : public HttpExchange {
         message.set(http::field::content_type, content_type);
         message.set("x-request-id", id_);
         message.set("X-Content-Type-Options", "nosniff");
+        if (!app_.config.allowed_origins.empty()) message.set(http::field::vary, "Origin");
+        if (is_allowed_origin(app_, request_.origin)) {
+            message.set(http::field::access_control_allow_origin, request_.origin);
+            message.set(http::field::access_control_expose_headers,
+                        "x-request-id, Retry-After, retry-after-ms, x-should-retry");
+        }
         if (content_type.starts_with("text/html")) {
             message.set("Content-Security-Policy", page_policy);
             message.set("Referrer-Policy", "no-referrer");
@@ -202,7 +209,6 @@ class SessionExchange final : public HttpExchange {
     Stream& stream_;
     beast::flat_buffer& buffer_;
     unsigned version_;
-    bool head_;
     bool chunked_ = false;
 };
 
@@ -241,20 +247,36 @@ class Session {
         Parser parser;
         parser.header_limit(static_cast<std::uint32_t>(app_.config.max_header_size));
         parser.body_limit(static_cast<std::uint64_t>(app_.config.max_body_size));
+        HttpRequest request;
+        std::optional<Error> problem;
         error_code ec;
-        co_await read_request(parser, ec);
-        if (ec) {
-            if (auto problem = read_problem(ec)) co_await refuse(*std::move(problem));
-            co_return false;
+        co_await read_header(parser, ec);
+        if (parser.is_header_done()) request = plain_head(parser.get(), connection_);
+        if (!ec) {
+            const auto caller = check_access(app_, request, access_of(request));
+            if (caller) {
+                request.caller = *caller;
+                co_await read_body(parser, ec);
+            } else {
+                problem = caller.error();
+            }
         }
+        if (ec) problem = read_problem(ec);
+        if (problem) {
+            auto refusal = refuse(std::move(request), *std::move(problem));
+            co_await std::move(refusal);
+        }
+        if (ec || problem) co_return false;
         const auto begin = std::chrono::steady_clock::now();
-        SessionExchange exchange(app_, stream_, buffer_, connection_, parser.release());
+        request.body = std::move(parser.get().body());
+        SessionExchange exchange(app_, stream_, buffer_, std::move(request), parser.get().version(),
+                                 parser.get().keep_alive());
         co_await dispatch(app_, exchange);
         log_access(exchange, std::chrono::steady_clock::now() - begin);
         co_return exchange.keep_alive();
     }
 
-    asio::awaitable<void> read_request(Parser& parser, error_code& ec) {
+    asio::awaitable<void> read_header(Parser& parser, error_code& ec) {
         if (buffer_.size() == 0) {
             stream_.expires_after(app_.config.idle_timeout);
             const auto space = buffer_.prepare(4096);
@@ -273,9 +295,11 @@ class Session {
             ec = http::error::bad_transfer_encoding;
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             ec = http::error::body_limit;
-        if (ec) co_return;
+    }
+
+    asio::awaitable<void> read_body(Parser& parser, error_code& ec) {
         stream_.expires_after(app_.config.body_timeout);
-        if (!parser.is_done() && beast::iequals(header[http::field::expect], "100-continue")) {
+        if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
             constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
             co_await asio::async_write(stream_, asio::buffer(go_on), asio::redirect_error(use_awaitable, ec));
             if (ec) co_return;
@@ -284,12 +308,9 @@ class Session {
         stream_.expires_never();
     }
 
-    // The last answer of a connection whose request could not be read to its end.
-    asio::awaitable<void> refuse(Error error) {
-        http::request<http::string_body> unread;
-        unread.version(11);
-        unread.keep_alive(false);
-        SessionExchange exchange(app_, stream_, buffer_, connection_, std::move(unread));
+    // The last answer of a connection whose request was not read to its end.
+    asio::awaitable<void> refuse(HttpRequest request, Error error) {
+        SessionExchange exchange(app_, stream_, buffer_, std::move(request), 11, false);
         auto response = error_response(error);
         co_await exchange.respond(std::move(response));
         log_access(exchange, {});

@@ -7,9 +7,10 @@
 #include "server/api/error.hpp"
 #include "server/api/models.hpp"
 #include "server/app.hpp"
+#include "server/embedded_text.hpp"
+#include "server/generation_request.hpp"
 #include "server/handlers.hpp"
 #include "server/http_exchange.hpp"
-#include "server/request_builder.hpp"
 #include "server/version.hpp"
 
 namespace solard {
@@ -107,6 +108,24 @@ std::string metadata_json(const App& app) {
 }
 
 }  // namespace
+
+asio::awaitable<void> handle_version(App&, HttpExchange& exchange) {
+    // vLLM's key, and NIM's two.
+    auto response = json_response(json::serialize(
+        json::object{{"version", version_text}, {"release", version_text}, {"api", version_text}}));
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_license(App&, HttpExchange& exchange) {
+    auto response =
+        json_response(json::serialize(json::object{{"license", "Apache-2.0"}, {"content", license_text()}}));
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_openapi(App&, HttpExchange& exchange) {
+    auto response = json_response(std::string(openapi_text()));
+    co_await exchange.respond(std::move(response));
+}
 
 asio::awaitable<void> handle_models(App& app, HttpExchange& exchange) {
     auto response = json_response(models_json(app.model));

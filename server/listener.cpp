@@ -73,7 +73,7 @@ error_code open(Acceptor& acceptor, const Endpoint& endpoint) {
 }  // namespace
 
 result<void> check_exposure(const AppConfig& config) {
-    if (!config.unix_socket.empty() || config.allow_anonymous) return {};
+    if (!config.unix_socket.empty() || config.allow_anonymous || !config.api_key_file.empty()) return {};
     error_code ec;
     const auto address = asio::ip::make_address(config.host, ec);
     if (config.host == "localhost") return {};
@@ -83,7 +83,7 @@ result<void> check_exposure(const AppConfig& config) {
     if (address.is_loopback()) return {};
     return Error{errc::bad_configuration, "option 'host': " + config.host +
                                               " is reachable from other machines and no API key is set; add "
-                                              "--allow-anonymous to serve everyone"};
+                                              "--api-key-file, or --allow-anonymous to serve everyone"};
 }
 
 result<Listener> Listener::bind(asio::io_context& io, const AppConfig& config) {

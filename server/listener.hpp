@@ -54,7 +54,7 @@ class Listener {
     std::function<void()> on_empty_;
 };
 
-// Loopback addresses need no key; others are refused without --allow-anonymous.
+// Loopback addresses need no key; others are refused without --api-key-file or --allow-anonymous.
 // Errors: bad_configuration naming --host.
 result<void> check_exposure(const AppConfig& config);
 

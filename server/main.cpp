@@ -13,6 +13,7 @@
 #include "server/app.hpp"
 #include "server/app_config.hpp"
 #include "server/devices.hpp"
+#include "server/keygen.hpp"
 #include "server/listener.hpp"
 #include "server/log.hpp"
 #include "server/service.hpp"
@@ -105,10 +106,12 @@ int serve(const AppConfig& config) {
     if (auto allowed = check_exposure(config); !allowed) return fail(allowed.error());
     const auto device = choose_device(config.device, find_nvidia());
     if (!device) return fail(device.error());
+    auto keys = config.api_key_file.empty() ? result<ApiKeys>(ApiKeys()) : ApiKeys::load(config.api_key_file);
+    if (!keys) return fail(keys.error());
     auto model = open_model(config);
     if (!model) return fail(model.error());
 
-    App app(config, describe_model(config, model->config), std::move(model->tokenizer));
+    App app(config, describe_model(config, model->config), std::move(model->tokenizer), *std::move(keys));
     auto listener = Listener::bind(app.io, config);
     if (!listener) return fail(listener.error());
     Service service(app, *std::move(listener),
@@ -134,6 +137,8 @@ int serve(const AppConfig& config) {
 }
 
 int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+    if (!arguments.empty() && arguments.front() == "keygen")
+        return run_keygen({arguments.begin() + 1, arguments.end()}, std::cout, std::cerr);
     const auto config = parse_app_config(arguments, environment);
     if (!config) return fail(config.error());
     set_log_level(config->log_level);

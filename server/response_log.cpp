@@ -8,17 +8,18 @@ namespace solard {
 
 namespace asio = boost::asio;
 
-void ResponseLog::append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens,
-                         FinishReason finish, std::span<const TokenLogprob> logprobs, StopMatch stop) {
-    auto& target = outputs_[output];
+void ResponseLog::append(const LogDelta& delta) {
+    auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
-    target.text += text;
-    target.logprobs.insert(target.logprobs.end(), logprobs.begin(), logprobs.end());
-    target.num_tokens += num_tokens;
-    target.finish = finish;
-    target.stop = stop;
-    if (finish != FinishReason::none) ++num_finished_;
-    entries_.push_back({output, num_tokens, finish});
+    target.text += delta.text;
+    target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
+    if (keeps_token_ids_)
+        target.token_ids.insert(target.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
+    target.num_tokens += delta.num_tokens;
+    target.finish = delta.finish;
+    target.stop = delta.stop;
+    if (delta.finish != FinishReason::none) ++num_finished_;
+    entries_.push_back({delta.output, delta.num_tokens, delta.finish});
     wake_readers();
 }
 
@@ -43,7 +44,8 @@ std::vector<LogDelta> ResponseLog::read_all() const {
                        .num_tokens = output.num_tokens,
                        .finish = output.finish,
                        .stop = output.stop,
-                       .logprobs = output.logprobs});
+                       .logprobs = output.logprobs,
+                       .token_ids = output.token_ids});
     }
     return all;
 }
@@ -96,8 +98,9 @@ const std::vector<LogDelta>& LogReader::read() {
         auto& place = read_[delta.output];
         delta.text = std::string_view(output.text).substr(place.text);
         delta.logprobs = std::span(output.logprobs).subspan(place.logprobs);
+        delta.token_ids = std::span(output.token_ids).subspan(place.token_ids);
         delta.stop = output.stop;
-        place = {output.text.size(), output.logprobs.size()};
+        place = {output.text.size(), output.logprobs.size(), output.token_ids.size()};
     }
     saw_failure_ = log_.failure_.has_value();
     return deltas_;

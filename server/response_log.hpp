@@ -21,17 +21,17 @@ class LogReader;
 // I/O thread only. Exactly one terminal: after the last output's finish, or by fail().
 class ResponseLog {
   public:
-    explicit ResponseLog(std::uint32_t num_outputs) : outputs_(num_outputs) {}
+    explicit ResponseLog(std::uint32_t num_outputs, bool keeps_token_ids = false)
+        : outputs_(num_outputs), keeps_token_ids_(keeps_token_ids) {}
     ResponseLog(const ResponseLog&) = delete;
     ResponseLog& operator=(const ResponseLog&) = delete;
 
     // Ignored once the log is terminal.
-    void append(std::uint32_t output, std::string_view text, std::uint32_t num_tokens, FinishReason finish,
-                std::span<const TokenLogprob> logprobs = {}, StopMatch stop = {});
+    void append(const LogDelta& delta);
     void fail(Error error);
 
-    // Of the prompt, found in the prefix cache; told with the first token.
-    void set_cached_tokens(std::int32_t count) { cached_tokens_ = count; }
+    // Of a prompt, found in the prefix cache; told once for each, with its first token.
+    void add_cached_tokens(std::int32_t count) { cached_tokens_ += count; }
     std::int32_t cached_tokens() const { return cached_tokens_; }
 
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
@@ -50,6 +50,7 @@ class ResponseLog {
     struct Output {
         std::string text;
         std::vector<TokenLogprob> logprobs;  // as LogDelta's; empty and without memory unless asked for
+        std::vector<TokenId> token_ids;      // likewise
         std::uint32_t num_tokens = 0;
         FinishReason finish = FinishReason::none;
         StopMatch stop;
@@ -58,6 +59,7 @@ class ResponseLog {
 
     std::vector<Entry> entries_;
     std::vector<Output> outputs_;
+    bool keeps_token_ids_;
     std::size_t num_finished_ = 0;
     std::int32_t cached_tokens_ = 0;
     std::optional<Error> failure_;
@@ -90,6 +92,7 @@ class LogReader {
     struct Place {
         std::size_t text = 0;  // into Output's
         std::size_t logprobs = 0;
+        std::size_t token_ids = 0;
     };
     std::vector<Place> read_;  // [num_outputs], up to where
     std::vector<LogDelta> deltas_;

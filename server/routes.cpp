@@ -1,7 +1,9 @@
 #include "server/routes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/system/system_error.hpp>
+#include <chrono>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -23,18 +25,26 @@ struct Route {
     std::string_view method;
     std::string_view path;  // ends in '*' when the rest is a parameter
     Handler handler;
+    Access access = Access::api_key;
 };
 
 constexpr std::array table{
     Route{"POST", "/v1/chat/completions", &handle_chat_completions},
+    Route{"POST", "/v1/chat/completions/render", &handle_render},
+    Route{"POST", "/v1/completions", &handle_completions},
+    Route{"POST", "/tokenize", &handle_tokenize},
+    Route{"POST", "/detokenize", &handle_detokenize},
     Route{"GET", "/v1/models", &handle_models},
     Route{"GET", "/v1/models/*", &handle_model},
     Route{"GET", "/v1/metadata", &handle_metadata},
-    Route{"GET", "/v1/health/live", &handle_live},
-    Route{"GET", "/v1/health/ready", &handle_health},
-    Route{"GET", "/health", &handle_health},
-    Route{"GET", "/", &handle_static_file},
-    Route{"GET", "/assets/*", &handle_static_file},
+    Route{"GET", "/v1/version", &handle_version},
+    Route{"GET", "/v1/license", &handle_license},
+    Route{"GET", "/openapi.json", &handle_openapi},
+    Route{"GET", "/v1/health/live", &handle_live, Access::anyone},
+    Route{"GET", "/v1/health/ready", &handle_health, Access::anyone},
+    Route{"GET", "/health", &handle_health, Access::anyone},
+    Route{"GET", "/", &handle_static_file, Access::anyone},
+    Route{"GET", "/assets/*", &handle_static_file, Access::anyone},
 };
 
 bool matches(std::string_view pattern, std::string_view path) {
@@ -73,8 +83,24 @@ HttpResponse no_route_response(const HttpRequest& request, const std::string& al
     return response;
 }
 
+// What a browser asks before it sends a page's request to another origin (Fetch standard, CORS preflight).
+// The origin itself is named in every answer.
+HttpResponse preflight_response() {
+    HttpResponse response;
+    response.status = 204;
+    response.fields.emplace_back("Access-Control-Allow-Methods", "GET, POST");
+    // A wildcard covers no Authorization.
+    response.fields.emplace_back("Access-Control-Allow-Headers", "*, Authorization");
+    response.fields.emplace_back("Access-Control-Max-Age", "600");
+    return response;
+}
+
 asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
     const auto& request = exchange.request();
+    if (request.method == "OPTIONS" && is_allowed_origin(app, request.origin)) {
+        auto response = preflight_response();
+        co_return co_await exchange.respond(std::move(response));
+    }
     const auto match = find_route(request);
     if (match.route == nullptr) {
         auto response = no_route_response(request, match.allowed);
@@ -91,17 +117,33 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
 
 }  // namespace
 
+Access access_of(const HttpRequest& head) {
+    // A browser sends no key with its question whether it may ask.
+    if (head.method == "OPTIONS") return Access::anyone;
+    const auto is_this = [&](const Route& route) { return matches(route.path, head.path); };
+    const auto* const route = std::ranges::find_if(table, is_this);
+    return route == table.end() ? Access::api_key : route->access;
+}
+
 HttpResponse error_response(const Error& error) {
     const auto& info = error_info(error.code);
     HttpResponse response;
     response.status = info.status;
     response.body = error_body(error);
     if (info.retry_after) {
-        response.fields.emplace_back("Retry-After", "1");
-        response.fields.emplace_back("retry-after-ms", "1000");
+        const auto wait = error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
+        response.fields.emplace_back("Retry-After",
+                                     std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+        response.fields.emplace_back("retry-after-ms", std::to_string(wait.count()));
     }
     if (info.status < 500 && info.status != 429) response.fields.emplace_back("x-should-retry", "false");
+    if (info.status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer");
     return response;
+}
+
+asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response) {
+    auto message = response ? *std::move(response) : error_response(response.error());
+    co_await exchange.respond(std::move(message));
 }
 
 asio::awaitable<void> dispatch(App& app, HttpExchange& exchange) {

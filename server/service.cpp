@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "server/log.hpp"
-#include "server/random_bits.hpp"
 
 namespace solard {
 namespace {
@@ -48,7 +47,7 @@ int Service::run(BackendFactory make_backend) {
     options.max_num_batched_tokens = static_cast<std::int32_t>(app_.config.max_num_batched_tokens);
     options.eos_token_ids = app_.model.config.eos_token_ids;
     options.prefix_cache = !app_.config.no_prefix_cache;
-    options.hash_key = {random_bits(), random_bits()};
+    options.hash_key = app_.hash_key;
     options.speculation_tokens = app_.config.speculation == "on" ? speculation_tokens : 0;
     const AdmissionLimits limits{.max_queued_requests = app_.config.max_queued_requests,
                                  .max_queued_tokens = app_.config.max_queued_tokens};

@@ -73,7 +73,7 @@ prepare_packages() {
         echo "solard: no apt-get here; the packages of README.md, 'Packages', must be installed by other means" >&2
         return
     fi
-    local release part packages=(g++ cmake ninja-build libsentencepiece-dev zlib1g-dev)
+    local release part packages=(g++ cmake ninja-build libsentencepiece-dev libssl-dev zlib1g-dev)
     release=$(boost_release) || {
         update_package_lists
         release=$(boost_release) || {

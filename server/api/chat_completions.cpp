@@ -1,8 +1,7 @@
 #include "server/api/chat_completions.hpp"
 
-#include <array>
+#include <utility>
 
-#include "server/api/fields.hpp"
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
@@ -78,130 +77,102 @@ result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
     return messages;
 }
 
+// vLLM's two switches; an answer can either begin or go on.
+PromptEnd parse_prompt_end(FieldReader& fields, const std::vector<ChatMessage>& messages) {
+    constexpr std::string_view continues = "continue_final_message";
+    const auto generation_prompt = fields.boolean("add_generation_prompt");
+    if (!fields.boolean(continues).value_or(false))
+        return generation_prompt.value_or(true) ? PromptEnd::assistant_turn : PromptEnd::last_message;
+    if (generation_prompt.value_or(false)) {
+        fields.fail(continues, "false or absent where add_generation_prompt is true");
+    } else if (!messages.empty() && messages.back().role != Role::assistant) {
+        fields.fail(continues, "false or absent unless the last message is the assistant's");
+    }
+    return PromptEnd::last_message;
+}
+
 }  // namespace
 
-result<ChatRequest> parse_chat_request(std::string_view body) {
-    auto parsed = parse_json(body);
-    if (!parsed) return parsed.error();
-    const auto* object = parsed->if_object();
-    if (object == nullptr) return Error{errc::invalid_json, "The body must be a JSON object."};
-
-    ChatRequest request;
-    auto messages = parse_messages(*object);
-    if (!messages) return messages.error();
-    request.messages = *std::move(messages);
-
-    FieldReader fields(*object);
-    request.model = fields.string("model").value_or("");
-    request.sampling = parse_sampling_fields(fields);
-    request.sampling.num_logprobs = parse_chat_logprobs(fields);
-    request.stream = fields.boolean("stream").value_or(false);
-    // The new name wins where a client sends both.
-    const auto max_tokens = fields.integer("max_tokens", 1, max_token_count);
-    const auto max_completion_tokens = fields.integer("max_completion_tokens", 1, max_token_count);
-    if (const auto limit = max_completion_tokens ? max_completion_tokens : max_tokens)
-        request.max_tokens = static_cast<std::int32_t>(*limit);
-    if (const auto* options = fields.object("stream_options")) {
-        FieldReader stream_fields(*options, "stream_options.");
-        request.include_usage = stream_fields.boolean("include_usage").value_or(false);
-        stream_fields.refuse_unless_neutral({"continuous_usage_stats"});
-        if (const auto& problem = stream_fields.error()) return *problem;
-        if (!request.stream)
-            return Error{errc::invalid_value, "stream_options needs stream to be true.", "stream_options"};
+ChatPrompt parse_chat_prompt(const json::object& body, FieldReader& fields) {
+    ChatPrompt prompt;
+    auto messages = parse_messages(body);
+    fields.ignore("messages");  // read without the reader
+    if (messages) {
+        prompt.messages = *std::move(messages);
+    } else {
+        fields.fail(std::move(messages).error());
     }
-    fields.refuse_unless_neutral(chat_fields_not_served());
-    if (const auto& problem = fields.error()) return *problem;
+    prompt.end = parse_prompt_end(fields, prompt.messages);
+    return prompt;
+}
+
+result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown) {
+    const auto object = parse_body(body);
+    if (!object) return object.error();
+    FieldReader fields(*object);
+    ChatRequest request;
+    request.prompt = parse_chat_prompt(*object, fields);
+    request.generation = parse_generation_fields(fields);
+    request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
+    // The new name wins where a client sends both.
+    if (const auto limit = fields.integer("max_completion_tokens", 1, max_token_count))
+        request.generation.max_tokens = static_cast<std::int32_t>(*limit);
+    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
     return request;
 }
 
-std::string_view name_of(FinishReason reason) {
-    return reason == FinishReason::length ? "length" : "stop";
+ChatAnswerWriter::ChatAnswerWriter(AnswerContext context) : AnswerWriter(std::move(context)) {
+    prefix_ = "data: ";
+    append_identity(prefix_, context_.identity, "chat.completion.chunk");
 }
 
-namespace {
-
-void append_identity(std::string& out, const ChatIdentity& identity, std::string_view object) {
-    out += R"({"id":)";
-    append_json_string(out, identity.id);
-    out.append(R"(,"object":")").append(object).append(R"(","created":)");
-    append_json_number(out, identity.created);
-    out += R"(,"model":)";
-    append_json_string(out, identity.model);
-}
-
-void append_usage(std::string& out, Usage usage) {
-    out += R"({"prompt_tokens":)";
-    append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens));
-    out += R"(,"completion_tokens":)";
-    append_json_number(out, static_cast<std::int64_t>(usage.completion_tokens));
-    out += R"(,"total_tokens":)";
-    append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens + usage.completion_tokens));
-    out += R"(,"prompt_tokens_details":{"cached_tokens":)";
-    append_json_number(out, std::int64_t{usage.cached_tokens});
-    out += "}}";
-}
-
-// The end of a choice, with the brace that closes it. `stop_reason` is vLLM's name for which stop it was.
-void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops) {
-    out.append(R"("finish_reason":")").append(name_of(delta.finish)).append(R"(","stop_reason":)");
-    if (delta.stop.index >= 0) {
-        append_json_string(out, stops[static_cast<std::size_t>(delta.stop.index)]);
-    } else if (delta.stop.token >= 0) {
-        append_json_number(out, std::int64_t{delta.stop.token});
-    } else {
-        out += "null";
-    }
-    out += '}';
-}
-
-}  // namespace
-
-std::string chat_completion_json(const ChatContext& context, std::span<const LogDelta> choices, Usage usage) {
+std::string ChatAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage& usage) const {
     std::string out;
-    append_identity(out, context.identity, "chat.completion");
+    append_identity(out, context_.identity, "chat.completion");
     out += R"(,"choices":[)";
-    for (const LogDelta& choice : choices) {
+    for (const LogDelta& choice : outputs) {
         if (choice.output > 0) out += ',';
         out += R"({"index":)";
         append_json_number(out, std::int64_t{choice.output});
         out += R"(,"message":{"role":"assistant","content":)";
         append_json_string(out, choice.text);
-        out += R"(,"refusal":null},"logprobs":)";
-        append_chat_logprobs(out, context.tokenizer, choice.logprobs, context.sampling.num_logprobs);
-        out += ',';
-        append_finish(out, choice, context.sampling.stop);
+        out += R"(,"refusal":null})";
+        append_tokens(out, choice);
+        append_finish(out, choice, context_.fields.sampling.stop);
+        out += '}';
     }
     out += R"(],"usage":)";
     append_usage(out, usage);
+    if (context_.fields.return_token_ids) {
+        out += R"(,"prompt_token_ids":)";
+        append_token_ids(out, context_.prompts.front().token_ids);
+    }
     out += '}';
     return out;
 }
 
-ChatChunkWriter::ChatChunkWriter(const ChatContext& context) : context_(context) {
-    prefix_ = "data: ";
-    append_identity(prefix_, context.identity, "chat.completion.chunk");
-    prefix_ += R"(,"choices":)";
-}
-
-void ChatChunkWriter::append(std::string& out, const LogDelta& delta) {
+void ChatAnswerWriter::append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) {
     const bool ends = delta.finish != FinishReason::none;
-    // Logprobs whose text is held back do not wait for it.
-    if (delta.text.empty() && delta.logprobs.empty() && !ends) return;
+    // Logprobs and ids whose text is held back do not wait for it.
+    const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty();
+    if (delta.text.empty() && !has_tokens && !ends) return;
     // Choices begin in order, since openai's stream helper for Python numbers them as they come.
-    while (num_started_ < delta.output) text_chunk(out, {.output = num_started_});
+    while (num_started_ < delta.output) text_chunk(out, {.output = num_started_}, usage);
     const bool begins = delta.output == num_started_;
-    if (begins && (!delta.logprobs.empty() || delta.text.empty())) text_chunk(out, {.output = delta.output});
+    if (begins && (!delta.logprobs.empty() || delta.text.empty()))
+        text_chunk(out, {.output = delta.output}, usage);
     LogDelta rest = delta;
     if (!delta.text.empty() || !ends) {
-        text_chunk(out, delta);
+        text_chunk(out, delta, usage);
         rest.logprobs = {};
+        rest.token_ids = {};
     }
-    if (ends) finish_chunk(out, rest);
+    if (ends) finish_chunk(out, rest, usage);
 }
 
-void ChatChunkWriter::text_chunk(std::string& out, const LogDelta& delta) {
-    out += prefix_;
-    out += R"([{"index":)";
+void ChatAnswerWriter::text_chunk(std::string& out, const LogDelta& delta, const Usage& usage) {
+    begin_chunk(out);
+    out += R"({"index":)";
     append_json_number(out, std::int64_t{delta.output});
     out += R"(,"delta":{)";
     if (delta.output == num_started_) {
@@ -211,31 +182,56 @@ void ChatChunkWriter::text_chunk(std::string& out, const LogDelta& delta) {
     out += R"("content":)";
     append_json_string(out, delta.text);
     out += '}';
-    append_logprobs(out, delta.logprobs);
-    out += R"("finish_reason":null}]})";
-    out += "\n\n";
+    append_tokens(out, delta);
+    out += R"("finish_reason":null})";
+    end_chunk(out, usage);
 }
 
-void ChatChunkWriter::finish_chunk(std::string& out, const LogDelta& delta) const {
-    out += prefix_;
-    out += R"([{"index":)";
+void ChatAnswerWriter::finish_chunk(std::string& out, const LogDelta& delta, const Usage& usage) const {
+    begin_chunk(out);
+    out += R"({"index":)";
     append_json_number(out, std::int64_t{delta.output});
     out += R"(,"delta":{})";
-    append_logprobs(out, delta.logprobs);
-    append_finish(out, delta, context_.sampling.stop);
-    out += "]}\n\n";
+    append_tokens(out, delta);
+    append_finish(out, delta, context_.fields.sampling.stop);
+    out += '}';
+    end_chunk(out, usage);
 }
 
-void ChatChunkWriter::append_logprobs(std::string& out, std::span<const TokenLogprob> logprobs) const {
+void ChatAnswerWriter::append_usage_chunk(std::string& out, const Usage& usage) const {
+    if (!context_.fields.include_usage) return;
+    out += prefix_;
+    out += R"(,"choices":[],"usage":)";
+    append_usage(out, usage);
+    out += "}\n\n";
+}
+
+void ChatAnswerWriter::begin_chunk(std::string& out) const {
+    out += prefix_;
+    if (context_.fields.return_token_ids && num_started_ == 0) {
+        out += R"(,"prompt_token_ids":)";
+        append_token_ids(out, context_.prompts.front().token_ids);
+    }
+    out += R"(,"choices":[)";
+}
+
+// `,"logprobs":..,` and, if asked for, `"token_ids":..,`
+void ChatAnswerWriter::append_tokens(std::string& out, const LogDelta& delta) const {
     out += R"(,"logprobs":)";
-    append_chat_logprobs(out, context_.tokenizer, logprobs, context_.sampling.num_logprobs);
+    append_chat_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+    out += ',';
+    if (!context_.fields.return_token_ids) return;
+    out += R"("token_ids":)";
+    append_token_ids(out, delta.token_ids);
     out += ',';
 }
 
-void ChatChunkWriter::usage(std::string& out, Usage usage) const {
-    out += prefix_;
-    out += R"([],"usage":)";
-    append_usage(out, usage);
+void ChatAnswerWriter::end_chunk(std::string& out, const Usage& usage) const {
+    out += ']';
+    if (context_.fields.continuous_usage) {
+        out += R"(,"usage":)";
+        append_usage(out, usage);
+    }
     out += "}\n\n";
 }
 

@@ -1,80 +1,58 @@
 // POST /v1/chat/completions without a socket: body to struct, struct to JSON.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "inference/chat_template.hpp"
 #include "inference/error.hpp"
-#include "inference/request.hpp"
-#include "inference/tokenizer.hpp"
-#include "server/api/log_delta.hpp"
-#include "server/api/sampling_fields.hpp"
+#include "server/api/answer_json.hpp"
+#include "server/api/generation_fields.hpp"
 
 namespace solard {
 
-struct ChatRequest {
-    std::string model;  // empty: the one that is served
+// A conversation, and where its rendering ends.
+struct ChatPrompt {
     std::vector<ChatMessage> messages;
-    std::optional<std::int32_t> max_tokens;
-    SamplingFields sampling;
-    bool stream = false;
-    bool include_usage = false;
+    PromptEnd end = PromptEnd::assistant_turn;
+};
+
+struct ChatRequest {
+    ChatPrompt prompt;
+    GenerationFields generation;
 };
 
 // Errors name the field in `param`: invalid_json, invalid_value, unsupported_parameter, unsupported_input.
 // Explicit nulls count as absent; unknown fields are ignored unless they would change the meaning of the
 // answer.
-result<ChatRequest> parse_chat_request(std::string_view body);
+result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown);
 
-// What all JSON of one answer has in common.
-struct ChatIdentity {
-    std::string id;  // "chatcmpl-..."
-    std::string model;
-    std::int64_t created = 0;  // Unix seconds
-};
+// `messages`, `add_generation_prompt` and `continue_final_message`. A problem is left in `fields`.
+ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& fields);
 
-struct Usage {
-    std::size_t prompt_tokens = 0;
-    std::size_t completion_tokens = 0;
-    std::int32_t cached_tokens = 0;  // of the prompt, not computed again
-};
-
-std::string_view name_of(FinishReason reason);  // "stop" or "length"
-
-// What writing an answer needs; all of it outlives the writing.
-struct ChatContext {
-    const ChatIdentity& identity;
-    const SamplingFields& sampling;  // of the request
-    const Tokenizer& tokenizer;      // for logprobs
-};
-
-// The body of a whole answer; each of `choices` is finished.
-std::string chat_completion_json(const ChatContext& context, std::span<const LogDelta> choices, Usage usage);
-
-// Server-sent events of a streamed answer (OpenAI chat.completion.chunk), each "data: {...}\n\n", appended to
-// `out`.
-class ChatChunkWriter {
+// OpenAI's chat.completion and chat.completion.chunk.
+//
+// A choice's first chunk carries the role as well, so that a role alone never counts as a first token: load
+// clients count chunks. But the role comes alone, in the same write, before logprobs, for openai's stream
+// helper for node takes those of a choice's first chunk twice.
+class ChatAnswerWriter final : public AnswerWriter {
   public:
-    explicit ChatChunkWriter(const ChatContext& context);
-    // A chunk for the text that is new, if any, and one for the end. A choice's first chunk carries the role
-    // as well, so that a role alone never counts as a first token: load clients count chunks. But the role
-    // comes alone, in the same write, before logprobs, for openai's stream helper for node takes those of a
-    // choice's first chunk twice.
-    void append(std::string& out, const LogDelta& delta);
-    void usage(std::string& out, Usage usage) const;
+    explicit ChatAnswerWriter(AnswerContext context);
+    void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) override;
+    void append_usage_chunk(std::string& out, const Usage& usage) const override;
+    std::string whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
 
   private:
-    void text_chunk(std::string& out, const LogDelta& delta);
-    void finish_chunk(std::string& out, const LogDelta& delta) const;
-    void append_logprobs(std::string& out, std::span<const TokenLogprob> logprobs) const;
+    void text_chunk(std::string& out, const LogDelta& delta, const Usage& usage);
+    void finish_chunk(std::string& out, const LogDelta& delta, const Usage& usage) const;
+    void begin_chunk(std::string& out) const;
+    void append_tokens(std::string& out, const LogDelta& delta) const;
+    void end_chunk(std::string& out, const Usage& usage) const;
 
-    ChatContext context_;
-    std::string prefix_;             // up to and including `"choices":`
+    std::string prefix_;             // of every chunk, up to and including `"model":..`
     std::uint32_t num_started_ = 0;  // choices whose first chunk is written, from the front
 };
 

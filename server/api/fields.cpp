@@ -4,12 +4,15 @@
 #include <array>
 #include <boost/json/value.hpp>
 
+#include "inference/detokenizer.hpp"
 #include "server/api/json.hpp"
 
 namespace solard {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::size_t max_key_shown = 64;  // bytes
 
 // Values that leave the answer as it would be without the field.
 struct NeutralNumber {
@@ -39,41 +42,6 @@ bool is_neutral(std::string_view name, const json::value& value) {
     return (it != neutral_numbers.end() && number == it->value) || (number == 0 && name != "best_of");
 }
 
-constexpr auto not_served = std::to_array<std::string_view>({
-    "allowed_token_ids",
-    "audio",
-    "bad_words",
-    "best_of",
-    "chat_template",
-    "chat_template_kwargs",
-    "continue_final_message",
-    "documents",
-    "echo",
-    "function_call",
-    "functions",
-    "guided_choice",
-    "guided_decoding_backend",
-    "guided_grammar",
-    "guided_json",
-    "guided_regex",
-    "include_stop_str_in_output",
-    "length_penalty",
-    "logits_processors",
-    "nvext",
-    "prediction",
-    "prompt_logprobs",
-    "reasoning_effort",
-    "response_format",
-    "return_token_ids",
-    "structured_outputs",
-    "tool_choice",
-    "tools",
-    "truncate_prompt_tokens",
-    "use_beam_search",
-    "verbosity",
-    "web_search_options",
-});
-
 std::string shown(double value) {
     std::string text;
     append_json_number(text, value);
@@ -82,11 +50,8 @@ std::string shown(double value) {
 
 }  // namespace
 
-std::span<const std::string_view> chat_fields_not_served() {
-    return not_served;
-}
-
 const json::value* FieldReader::find(std::string_view name) {
+    known_.push_back(name);
     if (error_) return nullptr;
     const auto* value = object_.if_contains(name);
     return value == nullptr || value->is_null() ? nullptr : value;
@@ -96,6 +61,10 @@ void FieldReader::fail(std::string_view name, std::string_view expectation) {
     if (error_) return;
     const std::string path = prefix_ + std::string(name);
     error_ = Error{errc::invalid_value, path + " must be " + std::string(expectation) + ".", path};
+}
+
+void FieldReader::fail(Error problem) {
+    if (!error_) error_ = std::move(problem);
 }
 
 std::optional<std::string> FieldReader::string(std::string_view name) {
@@ -177,11 +146,23 @@ const json::array* FieldReader::array(std::string_view name) {
 
 void FieldReader::refuse_unless_neutral(std::span<const std::string_view> names) {
     for (const auto name : names) {
+        if (std::ranges::find(known_, name) != known_.end()) continue;
         const auto* value = find(name);
         if (value == nullptr || is_neutral(name, *value)) continue;
-        const std::string path = prefix_ + std::string(name);
-        error_ = Error{errc::unsupported_parameter, path + " is not supported by this server.", path};
+        refuse(name);
     }
+}
+
+void FieldReader::refuse_unknown() {
+    for (const auto& member : object_) {
+        const std::string_view key = member.key();
+        if (std::ranges::find(known_, key) == known_.end()) refuse(valid_utf8(key.substr(0, max_key_shown)));
+    }
+}
+
+void FieldReader::refuse(std::string_view name) {
+    const std::string path = prefix_ + std::string(name);
+    fail({errc::unsupported_parameter, path + " is not supported by this server.", path});
 }
 
 }  // namespace solard

@@ -20,7 +20,7 @@ inline constexpr std::int64_t max_token_count =
 inline constexpr std::size_t max_stop_strings = 16;
 inline constexpr std::size_t max_stop_bytes = 256;
 
-// A field that is absent or null is std::nullopt. `object` outlives the reader.
+// A field that is absent or null is std::nullopt. `object` outlives the reader; names are literals.
 class FieldReader {
   public:
     enum class Bound { closed, open };  // whether the smallest value itself is allowed
@@ -39,26 +39,32 @@ class FieldReader {
     const boost::json::object* object(std::string_view name);
     const boost::json::array* array(std::string_view name);
 
-    // A named field is refused as unsupported_parameter unless its value asks for nothing: null, false, an
-    // empty list, object or string, or the neutral value of its kind (a penalty of 0, an n of 1 ...).
+    // A named field that was not read is refused as unsupported_parameter unless its value asks for nothing:
+    // null, false, an empty list, object or string, or the neutral value of its kind (a penalty of 0, an n of
+    // 1 ...).
     void refuse_unless_neutral(std::span<const std::string_view> names);
     void refuse_unless_neutral(std::initializer_list<std::string_view> names) {
         refuse_unless_neutral(std::span(names.begin(), names.size()));
     }
 
+    // A field that is known and has no effect.
+    void ignore(std::string_view name) { known_.push_back(name); }
+    // A field of the object that nothing above ever named is refused as unsupported_parameter.
+    void refuse_unknown();
+
     // For rules of the caller's own: `name` must be what `expectation` says. The first problem stays.
     void fail(std::string_view name, std::string_view expectation);
+    void fail(Error problem);
     const std::optional<Error>& error() const { return error_; }
 
   private:
     const boost::json::value* find(std::string_view name);
+    void refuse(std::string_view name);
 
     const boost::json::object& object_;
-    std::string prefix_;  // of field names in messages
+    std::string prefix_;                   // of field names in messages
+    std::vector<std::string_view> known_;  // names asked for; literals
     std::optional<Error> error_;
 };
-
-// Fields of /v1/chat/completions that change the meaning of an answer and are not served here.
-std::span<const std::string_view> chat_fields_not_served();
 
 }  // namespace solard

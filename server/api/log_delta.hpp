@@ -24,6 +24,7 @@ struct LogDelta {
     StopMatch stop = {};
     // For each token its own and then its alternatives, also where its text is still held back.
     std::span<const TokenLogprob> logprobs = {};
+    std::span<const TokenId> token_ids = {};  // if the log keeps them; also where their text is held back
 };
 
 }  // namespace solard

@@ -1,6 +1,9 @@
 #include "server/api/logprobs.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
+#include <vector>
 
 #include "inference/detokenizer.hpp"
 #include "server/api/json.hpp"
@@ -10,6 +13,43 @@ namespace {
 
 // OpenAI's stand-in for minus infinity, which JSON cannot say.
 constexpr float least_logprob = -9999.0F;
+
+std::string completion_name(std::string_view bytes) {
+    if (std::string text = valid_utf8(bytes); text == bytes) return text;
+    constexpr std::string_view hex = "0123456789abcdef";
+    std::string name = "bytes:";
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        name += "\\x";
+        name += hex[byte >> 4];
+        name += hex[byte & 15];
+    }
+    return name;
+}
+
+std::size_t characters_of(std::string_view bytes) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(bytes, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+// {"token":logprob,...} of the token itself and its alternatives.
+void append_alternatives(std::string& out, const Tokenizer& tokenizer,
+                         std::span<const TokenLogprob> entries) {
+    std::vector<TokenLogprob> sorted(entries.begin(), entries.end());
+    std::ranges::stable_sort(sorted, std::ranges::greater{}, &TokenLogprob::logprob);
+    std::vector<std::string> names;
+    out += '{';
+    for (const TokenLogprob& entry : sorted) {
+        std::string name = completion_name(tokenizer.bytes_of(entry.token));
+        if (std::ranges::find(names, name) != names.end()) continue;
+        if (!names.empty()) out += ',';
+        append_json_string(out, name);
+        out += ':';
+        append_json_number(out, std::max(entry.logprob, least_logprob));
+        names.push_back(std::move(name));
+    }
+    out += '}';
+}
 
 // Without the closing brace.
 void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob entry) {
@@ -48,6 +88,50 @@ void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
         out += "]}";
     }
     out += R"(],"refusal":null})";
+}
+
+void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
+                                std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives,
+                                std::size_t text_offset) {
+    if (logprobs.empty()) {
+        out += "null";
+        return;
+    }
+    const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
+    const auto append_list = [&](std::string_view name, auto&& append) {
+        out.append("\"").append(name).append("\":[");
+        for (std::size_t token = 0; token < logprobs.size(); token += stride) {
+            if (token > 0) out += ',';
+            append(logprobs.subspan(token, stride));
+        }
+        out += ']';
+    };
+    using Entries = std::span<const TokenLogprob>;
+    out += '{';
+    append_list("tokens", [&](Entries entries) {
+        append_json_string(out, completion_name(tokenizer.bytes_of(entries.front().token)));
+    });
+    out += ',';
+    append_list("token_logprobs", [&](Entries entries) {
+        append_json_number(out, std::max(entries.front().logprob, least_logprob));
+    });
+    out += ',';
+    append_list("top_logprobs", [&](Entries entries) { append_alternatives(out, tokenizer, entries); });
+    out += ',';
+    append_list("text_offset", [&](Entries entries) {
+        append_json_number(out, static_cast<std::int64_t>(text_offset));
+        text_offset += characters_of(tokenizer.bytes_of(entries.front().token));
+    });
+    out += '}';
+}
+
+std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
+                           std::int32_t num_alternatives) {
+    std::size_t sum = 0;
+    const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
+    for (std::size_t token = 0; token < logprobs.size(); token += stride)
+        sum += characters_of(tokenizer.bytes_of(logprobs[token].token));
+    return sum;
 }
 
 }  // namespace solard

@@ -21,13 +21,13 @@ std::string body(const std::string& fields = "") {
 }
 
 ChatRequest parsed(const std::string& text) {
-    auto request = parse_chat_request(text);
+    auto request = parse_chat_request(text, UnknownFields::ignored);
     BOOST_REQUIRE_MESSAGE(request, text << ": " << (request ? "" : request.error().message));
     return *std::move(request);
 }
 
 void refused(const std::string& text, errc code, std::string_view param) {
-    const auto request = parse_chat_request(text);
+    const auto request = parse_chat_request(text, UnknownFields::ignored);
     BOOST_REQUIRE_MESSAGE(!request, text << " was accepted");
     BOOST_TEST((request.error().code == code), text << ": " << request.error().message);
     BOOST_TEST(request.error().param == param, text);
@@ -64,12 +64,12 @@ TokenId byte_token(unsigned char byte) {
 
 // A stream's chunks for a request that the test describes.
 struct Answer {
-    ChatContext context() const { return {identity, sampling, demo_tokenizer()}; }
-    void add(const LogDelta& delta) {
+    AnswerContext context() const { return {identity, fields, demo_tokenizer(), prompts}; }
+    void add(const LogDelta& delta, const Usage& usage = {}) {
         if (!writer) writer.emplace(context());
-        writer->append(out, delta);
+        writer->append_chunks(out, delta, usage);
     }
-    void add_usage(Usage usage) { writer->usage(out, usage); }
+    void add_usage(const Usage& usage) { writer->append_usage_chunk(out, usage); }
     std::vector<boost::json::object> events() const {
         std::vector<boost::json::object> events;
         for (std::size_t begin = 0; begin < out.size();) {
@@ -81,9 +81,14 @@ struct Answer {
         return events;
     }
 
-    ChatIdentity identity{"chatcmpl-1", "m", 5};
-    SamplingFields sampling;
-    std::optional<ChatChunkWriter> writer;
+    AnswerIdentity identity{"chatcmpl-1", "m", 5};
+    GenerationFields fields = [] {
+        GenerationFields wanted;
+        wanted.include_usage = true;
+        return wanted;
+    }();
+    std::vector<ShownPrompt> prompts;
+    std::optional<ChatAnswerWriter> writer;
     std::string out;
 };
 
@@ -101,13 +106,13 @@ BOOST_AUTO_TEST_CASE(a_full_request_is_understood) {
             "min_p":0.125,"top_k":4,"repetition_penalty":1.5,"frequency_penalty":-1,"presence_penalty":2,
             "stop_token_ids":[5,6],"min_tokens":3,"ignore_eos":true,"logit_bias":{"7":-100,"0":0.5},"n":8,
             "best_of":1,"logprobs":true,"top_logprobs":20,"priority":-3})");
-    BOOST_TEST(request.model == "m");
-    BOOST_REQUIRE(request.messages.size() == 4);
-    BOOST_TEST((request.messages[1].role == Role::system));
-    BOOST_TEST(request.messages[2].content == "ab");
-    BOOST_TEST((request.messages[3].role == Role::assistant));
-    BOOST_TEST(*request.max_tokens == 7);
-    const auto& sampling = request.sampling;
+    BOOST_TEST(request.generation.model == "m");
+    BOOST_REQUIRE(request.prompt.messages.size() == 4);
+    BOOST_TEST((request.prompt.messages[1].role == Role::system));
+    BOOST_TEST(request.prompt.messages[2].content == "ab");
+    BOOST_TEST((request.prompt.messages[3].role == Role::assistant));
+    BOOST_TEST(*request.generation.max_tokens == 7);
+    const auto& sampling = request.generation.sampling;
     BOOST_TEST(*sampling.temperature == 0.5);
     BOOST_TEST(*sampling.top_p == 0.25);
     BOOST_TEST(*sampling.seed == std::numeric_limits<std::uint64_t>::max());
@@ -128,8 +133,8 @@ BOOST_AUTO_TEST_CASE(a_full_request_is_understood) {
     BOOST_TEST(sampling.num_choices == 8);
     BOOST_TEST(sampling.num_logprobs == 20);
     BOOST_TEST(sampling.priority == -3);
-    BOOST_TEST(request.stream);
-    BOOST_TEST(request.include_usage);
+    BOOST_TEST(request.generation.stream);
+    BOOST_TEST(request.generation.include_usage);
 }
 
 BOOST_AUTO_TEST_CASE(nulls_and_neutral_values_count_as_absent) {
@@ -139,16 +144,16 @@ BOOST_AUTO_TEST_CASE(nulls_and_neutral_values_count_as_absent) {
            "top_logprobs":null,"tools":[],"tool_choice":"none","response_format":{"type":"text"},"top_k":-1,"min_p":0,
            "repetition_penalty":1.0,"ignore_eos":false,"min_tokens":0,"guided_json":null,"nvext":{},"best_of":null,
            "stop_token_ids":[],"priority":0)"));
-    BOOST_TEST(request.model.empty());
-    BOOST_TEST(!request.max_tokens.has_value());
-    BOOST_TEST(!request.stream);
-    changes_nothing(request.sampling);
+    BOOST_TEST(request.generation.model.empty());
+    BOOST_TEST(!request.generation.max_tokens.has_value());
+    BOOST_TEST(!request.generation.stream);
+    changes_nothing(request.generation.sampling);
     for (const char* field :
          {"temperature", "top_p", "min_p", "top_k", "repetition_penalty", "frequency_penalty",
           "presence_penalty", "seed", "stop", "stop_token_ids", "min_tokens", "ignore_eos", "logit_bias", "n",
           "best_of", "logprobs", "top_logprobs", "priority"})
-        changes_nothing(parsed(body("\"" + std::string(field) + "\":null")).sampling);
-    changes_nothing(parsed(body(R"("top_logprobs":0)")).sampling);
+        changes_nothing(parsed(body("\"" + std::string(field) + "\":null")).generation.sampling);
+    changes_nothing(parsed(body(R"("top_logprobs":0)")).generation.sampling);
 }
 
 BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_name) {
@@ -160,8 +165,47 @@ BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_na
         const std::string text(field);
         refused(body(text), errc::unsupported_parameter, text.substr(1, text.find('"', 1) - 1));
     }
-    refused(body(R"("stream":true,"stream_options":{"continuous_usage_stats":true})"),
-            errc::unsupported_parameter, "stream_options.continuous_usage_stats");
+}
+
+BOOST_AUTO_TEST_CASE(unknown_fields_are_refused_by_name_where_that_is_asked_for) {
+    const std::string known = body(
+        R"("user":"u","metadata":{},"store":false,"parallel_tool_calls":true,"tools":[],"n":1,"service_tier":"auto",
+           "stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false},"max_completion_tokens":3)");
+    BOOST_TEST(parse_chat_request(known, UnknownFields::refused).has_value());
+    const auto refusal = parse_chat_request(body(R"("temprature":1)"), UnknownFields::refused);
+    BOOST_REQUIRE(!refusal);
+    BOOST_TEST((refusal.error().code == errc::unsupported_parameter));
+    BOOST_TEST(refusal.error().param == "temprature");
+    BOOST_TEST(parse_chat_request(body(R"("temprature":1)"), UnknownFields::ignored).has_value());
+    // What is known and wrong is told first.
+    BOOST_TEST(parse_chat_request(body(R"("x":1,"n":0)"), UnknownFields::refused).error().param == "n");
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_begins_anew_or_continues_the_last_message) {
+    const auto chat = [](const std::string& last_role, const std::string& fields) {
+        return R"({"messages":[{"role":"user","content":"hi"},{"role":")" + last_role +
+               R"(","content":"so"}],)" + fields + "}";
+    };
+    BOOST_TEST((parsed(chat("assistant", R"("n":1)")).prompt.end == PromptEnd::assistant_turn));
+    BOOST_TEST((parsed(chat("assistant", R"("continue_final_message":true)")).prompt.end ==
+                PromptEnd::last_message));
+    BOOST_TEST(
+        (parsed(chat("user", R"("add_generation_prompt":false)")).prompt.end == PromptEnd::last_message));
+    const std::string name = "continue_final_message";
+    refused(chat("user", R"("continue_final_message":true)"), errc::invalid_value, name);
+    refused(chat("assistant", R"("continue_final_message":true,"add_generation_prompt":true)"),
+            errc::invalid_value, name);
+}
+
+BOOST_AUTO_TEST_CASE(labels_have_a_length) {
+    const auto with = [](const std::string& name, std::size_t size) {
+        return body("\"" + name + "\":\"" + std::string(size, 'x') + "\"");
+    };
+    BOOST_TEST(parsed(with("cache_salt", 256)).generation.cache_salt.size() == 256);
+    refused(with("cache_salt", 257), errc::invalid_value, "cache_salt");
+    refused(with("cache_salt", 0), errc::invalid_value, "cache_salt");
+    parsed(with("user", 256));
+    refused(with("user", 257), errc::invalid_value, "user");
 }
 
 BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
@@ -192,8 +236,8 @@ BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
                                   "-1e308", "\"1\"", "true", "[]", "[1]", "{}"})
             refused(body(key + value), errc::invalid_value, name);
     }
-    BOOST_TEST(parsed(body(R"("top_k":-1)")).sampling.top_k == 0);
-    BOOST_TEST(*parsed(body(R"("max_tokens":5,"max_completion_tokens":6)")).max_tokens == 6);
+    BOOST_TEST(parsed(body(R"("top_k":-1)")).generation.sampling.top_k == 0);
+    BOOST_TEST(*parsed(body(R"("max_tokens":5,"max_completion_tokens":6)")).generation.max_tokens == 6);
     for (const char* value : {"0", "-9223372036854775808", "9223372036854775807", "18446744073709551615"})
         parsed(body(std::string("\"seed\":") + value));
     for (const char* value : {"1.5", "1e30", "\"1\"", "18446744073709551616"})
@@ -202,15 +246,15 @@ BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
 
 BOOST_AUTO_TEST_CASE(stop_strings_are_limited_in_number_and_size) {
     const std::string longest(max_stop_bytes, 'x');
-    BOOST_TEST(parsed(body("\"stop\":\"" + longest + "\"")).sampling.stop.front() == longest);
+    BOOST_TEST(parsed(body("\"stop\":\"" + longest + "\"")).generation.sampling.stop.front() == longest);
     refused(body("\"stop\":\"" + longest + "x\""), errc::invalid_value, "stop");
     std::string list = "[";
     for (std::size_t i = 0; i < max_stop_strings; ++i) list += (i == 0 ? "\"s\"" : ",\"s\"");
-    BOOST_TEST(parsed(body("\"stop\":" + list + "]")).sampling.stop.size() == max_stop_strings);
+    BOOST_TEST(parsed(body("\"stop\":" + list + "]")).generation.sampling.stop.size() == max_stop_strings);
     refused(body("\"stop\":" + list + ",\"s\"]"), errc::invalid_value, "stop");
     for (const char* value : {"\"\"", "[\"\"]", "[1]", "5", "{}"})
         refused(body(std::string("\"stop\":") + value), errc::invalid_value, "stop");
-    BOOST_TEST(parsed(body("\"stop\":[]")).sampling.stop.empty());
+    BOOST_TEST(parsed(body("\"stop\":[]")).generation.sampling.stop.empty());
 }
 
 BOOST_AUTO_TEST_CASE(stop_token_ids_are_a_short_list_of_ids) {
@@ -219,9 +263,10 @@ BOOST_AUTO_TEST_CASE(stop_token_ids_are_a_short_list_of_ids) {
         for (std::size_t i = 0; i < count; ++i) list += (i == 0 ? "[" : ",") + std::to_string(i);
         return "\"stop_token_ids\":" + list + "]";
     };
-    BOOST_TEST(parsed(body(list_of(64))).sampling.stop_token_ids.size() == 64);
+    BOOST_TEST(parsed(body(list_of(64))).generation.sampling.stop_token_ids.size() == 64);
     refused(body(list_of(65)), errc::invalid_value, "stop_token_ids");
-    BOOST_TEST(parsed(body(R"("stop_token_ids":[2147483647])")).sampling.stop_token_ids[0] == 2147483647);
+    BOOST_TEST(parsed(body(R"("stop_token_ids":[2147483647])")).generation.sampling.stop_token_ids[0] ==
+               2147483647);
     for (const char* value : {"5", "\"5\"", "{}", "[-1]", "[2147483648]", "[18446744073709551615]", "[1.0]",
                               "[\"1\"]", "[null]", "[[1]]", "[true]"})
         refused(body(std::string("\"stop_token_ids\":") + value), errc::invalid_value, "stop_token_ids");
@@ -234,7 +279,7 @@ BOOST_AUTO_TEST_CASE(a_logit_bias_names_each_token_once_with_a_number) {
             object += (i == 0 ? "{\"" : ",\"") + std::to_string(i) + "\":1";
         return "\"logit_bias\":" + object + "}";
     };
-    BOOST_TEST(parsed(body(biases_of(300))).sampling.logit_bias.size() == 300);
+    BOOST_TEST(parsed(body(biases_of(300))).generation.sampling.logit_bias.size() == 300);
     refused(body(biases_of(301)), errc::invalid_value, "logit_bias");
     for (const char* value : {"{\"5\":-100}", "{\"5\":100.0}", "{\"5\":-0.0}", "{\"2147483647\":1}", "{}"})
         parsed(body(std::string("\"logit_bias\":") + value));
@@ -263,7 +308,9 @@ BOOST_AUTO_TEST_CASE(a_logit_bias_names_each_token_once_with_a_number) {
 }
 
 BOOST_AUTO_TEST_CASE(alternatives_need_logprobs) {
-    const auto asked = [](const std::string& fields) { return parsed(body(fields)).sampling.num_logprobs; };
+    const auto asked = [](const std::string& fields) {
+        return parsed(body(fields)).generation.sampling.num_logprobs;
+    };
     BOOST_TEST(asked(R"("logprobs":true)") == 0);
     BOOST_TEST(asked(R"("logprobs":true,"top_logprobs":0)") == 0);
     BOOST_TEST(asked(R"("logprobs":true,"top_logprobs":20)") == 20);
@@ -286,7 +333,7 @@ BOOST_AUTO_TEST_CASE(the_engines_request_says_what_the_fields_say) {
                 R"("min_p":0.125,"top_k":4,"repetition_penalty":1.5,"frequency_penalty":-1,"presence_penalty":2,
            "stop":"x","stop_token_ids":[99],"min_tokens":10,"ignore_eos":true,"logit_bias":{"99":1},"n":3,
            "logprobs":true,"top_logprobs":2,"priority":-3)"))
-            .sampling;
+            .generation.sampling;
     const SamplingContext context{
         .vocab_size = 100, .max_choices = 3, .temperature = 0.5, .top_p = 0.25, .seed = 42};
     auto request = make_request(fields, context, 10).value();
@@ -309,13 +356,13 @@ BOOST_AUTO_TEST_CASE(the_engines_request_says_what_the_fields_say) {
     BOOST_TEST(request.logit_bias[0].token == 99);
     BOOST_TEST(request.priority == -3);
 
-    const auto named = parsed(body(R"("temperature":0,"top_p":1,"seed":7)")).sampling;
+    const auto named = parsed(body(R"("temperature":0,"top_p":1,"seed":7)")).generation.sampling;
     request = make_request(named, context, 10).value();
     BOOST_TEST(request.sampling.temperature == 0);
     BOOST_TEST(request.sampling.top_p == 1);
     BOOST_TEST(request.sampling.seed == 7);
     // A float would take them for 0, which means nothing here.
-    const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).sampling;
+    const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).generation.sampling;
     request = make_request(tiny, context, 10).value();
     BOOST_TEST(request.sampling.top_p > 0);
     BOOST_TEST(request.sampling.repetition_penalty > 0);
@@ -325,7 +372,7 @@ BOOST_AUTO_TEST_CASE(what_only_the_server_can_tell_is_checked_before_the_engine)
     const SamplingContext context{.vocab_size = 100, .max_choices = 3};
     for (const std::string text : {R"("n":4)", R"("min_tokens":11)", R"("stop_token_ids":[5,100])",
                                    R"("logit_bias":{"5":1,"100":1})"}) {
-        const auto request = make_request(parsed(body(text)).sampling, context, 10);
+        const auto request = make_request(parsed(body(text)).generation.sampling, context, 10);
         BOOST_REQUIRE(!request);
         BOOST_TEST((request.error().code == errc::invalid_value), text);
         BOOST_TEST(request.error().param == text.substr(1, text.find('"', 1) - 1));
@@ -412,6 +459,28 @@ BOOST_AUTO_TEST_CASE(chunks_carry_role_once_finish_once_and_usage_last) {
     BOOST_TEST(!events[2].contains("usage"));
 }
 
+BOOST_AUTO_TEST_CASE(every_chunk_tells_usage_and_ids_where_that_is_asked_for) {
+    Answer answer;
+    answer.fields.continuous_usage = true;
+    answer.fields.return_token_ids = true;
+    answer.prompts = {{.text = {}, .token_ids = {1, 5}}};
+    const std::vector<TokenId> ids{7, 8, 9};
+    const std::span all(ids);
+    answer.add({.text = "a", .num_tokens = 1, .token_ids = all.subspan(0, 1)}, {2, 1});
+    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // whose text is held back
+    answer.add({.text = "b", .num_tokens = 1, .finish = FinishReason::stop, .token_ids = all.subspan(2, 1)},
+               {2, 3});
+    const auto events = answer.events();
+    BOOST_REQUIRE(events.size() == 4);
+    const std::vector<const char*> expected{"[7]", "[8]", "[9]", "[]"};
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        BOOST_TEST(events[i].at("choices").at(0).at("token_ids") == boost::json::parse(expected[i]));
+        BOOST_TEST(events[i].at("usage").at("completion_tokens") == std::min<std::size_t>(i + 1, 3));
+        BOOST_TEST(events[i].contains("prompt_token_ids") == (i == 0));
+    }
+    BOOST_TEST(events[0].at("prompt_token_ids") == boost::json::parse("[1,5]"));
+}
+
 BOOST_AUTO_TEST_CASE(an_empty_answer_still_has_a_role) {
     Answer answer;
     answer.add({});
@@ -426,7 +495,7 @@ BOOST_AUTO_TEST_CASE(an_empty_answer_still_has_a_role) {
 
 BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     Answer answer;
-    answer.sampling.stop = {"one", "two"};
+    answer.fields.sampling.stop = {"one", "two"};
     answer.add({.output = 0, .num_tokens = 1});  // whose text is held back
     answer.add({.output = 1, .text = "x"});
     answer.add({.output = 0, .text = "y"});
@@ -448,7 +517,7 @@ BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
 
 BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_the_end) {
     Answer answer;
-    answer.sampling.num_logprobs = 0;
+    answer.fields.sampling.num_logprobs = 0;
     const std::vector<TokenLogprob> logprobs{{300, -1}, {301, -2}, {302, -3}, {303, -4}};
     const std::span all(logprobs);
     answer.add({.text = "a", .logprobs = all.subspan(0, 1)});
@@ -484,13 +553,13 @@ BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_t
 
 BOOST_AUTO_TEST_CASE(a_whole_answer_holds_all_choices_in_order) {
     Answer answer;
-    answer.sampling.stop = {"\""};
-    answer.sampling.num_choices = 3;
+    answer.fields.sampling.stop = {"\""};
+    answer.fields.sampling.num_choices = 3;
     const std::vector<LogDelta> choices{
         {.output = 0, .text = "a", .finish = FinishReason::length},
         {.output = 1, .text = "\n", .finish = FinishReason::stop, .stop = {.index = 0}},
         {.output = 2, .finish = FinishReason::stop, .stop = {.token = 9}}};
-    const auto whole = boost::json::parse(chat_completion_json(answer.context(), choices, {3, 6, 2}));
+    const auto whole = boost::json::parse(ChatAnswerWriter(answer.context()).whole(choices, {3, 6, 2}));
     BOOST_TEST(whole.at("choices") == boost::json::parse(R"([
         {"index":0,"message":{"role":"assistant","content":"a","refusal":null},"logprobs":null,
          "finish_reason":"length","stop_reason":null},

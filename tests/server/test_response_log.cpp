@@ -23,9 +23,9 @@ struct Fixture {
 BOOST_AUTO_TEST_SUITE(response_log)
 
 BOOST_FIXTURE_TEST_CASE(unread_entries_merge_into_one_delta, Fixture) {
-    log.append(0, "a", 1, FinishReason::none);
-    log.append(0, "", 1, FinishReason::none);
-    log.append(0, "bc", 1, FinishReason::none);
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
+    log.append({.output = 0, .text = "", .num_tokens = 1, .finish = FinishReason::none});
+    log.append({.output = 0, .text = "bc", .num_tokens = 1, .finish = FinishReason::none});
     BOOST_REQUIRE(reader.ready());
     const auto deltas = reader.read();
     BOOST_REQUIRE(deltas.size() == 1);
@@ -33,15 +33,15 @@ BOOST_FIXTURE_TEST_CASE(unread_entries_merge_into_one_delta, Fixture) {
     BOOST_TEST(deltas[0].num_tokens == 3);
     BOOST_TEST((deltas[0].finish == FinishReason::none));
     BOOST_TEST(!reader.ready());
-    log.append(0, "d", 1, FinishReason::stop);
+    log.append({.output = 0, .text = "d", .num_tokens = 1, .finish = FinishReason::stop});
     BOOST_TEST(reader.read()[0].text == "d");
     BOOST_TEST(log.terminal());
 }
 
 BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixture) {
-    log.append(0, "a", 1, FinishReason::none);
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
     reader.read();
-    log.append(0, "b", 1, FinishReason::length);
+    log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::length});
     LogReader late(log, io.get_executor());
     BOOST_TEST(late.read()[0].text == "ab");
     const auto all = log.read_all();
@@ -55,16 +55,16 @@ BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
     asio::io_context io;
     ResponseLog log(3);
     LogReader reader(log, io.get_executor());
-    log.append(2, "x", 1, FinishReason::stop);
-    log.append(0, "a", 1, FinishReason::none);
-    log.append(0, "b", 1, FinishReason::stop);
+    log.append({.output = 2, .text = "x", .num_tokens = 1, .finish = FinishReason::stop});
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
+    log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::stop});
     BOOST_TEST(!log.terminal());
     const auto deltas = reader.read();
     BOOST_REQUIRE(deltas.size() == 2);
     BOOST_TEST(deltas[0].output == 0);
     BOOST_TEST(deltas[0].text == "ab");
     BOOST_TEST(deltas[1].output == 2);
-    log.append(1, "", 1, FinishReason::length);
+    log.append({.output = 1, .text = "", .num_tokens = 1, .finish = FinishReason::length});
     BOOST_TEST(log.terminal());
 }
 
@@ -75,7 +75,12 @@ BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
     const auto add = [&](std::uint32_t output, TokenId token, FinishReason finish = FinishReason::none,
                          StopMatch stop = {}) {
         const std::vector<TokenLogprob> logprobs{{token, -1}, {token, -1}, {token + 1, -2}};
-        log.append(output, "x", 1, finish, logprobs, stop);
+        log.append({.output = output,
+                    .text = "x",
+                    .num_tokens = 1,
+                    .finish = finish,
+                    .stop = stop,
+                    .logprobs = logprobs});
     };
     const auto tokens_of = [](const LogDelta& delta) {
         std::vector<TokenId> tokens;
@@ -117,8 +122,8 @@ BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
 }
 
 BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
-    log.append(0, "a", 1, FinishReason::stop);
-    log.append(0, "late", 1, FinishReason::length);
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::stop});
+    log.append({.output = 0, .text = "late", .num_tokens = 1, .finish = FinishReason::length});
     log.fail({errc::server_error, "late"});
     BOOST_TEST(log.read_all()[0].text == "a");
     BOOST_TEST(!log.failure().has_value());
@@ -126,7 +131,7 @@ BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
     ResponseLog failed(1);
     failed.fail({errc::queue_timeout, "first"});
     failed.fail({errc::server_error, "second"});
-    failed.append(0, "late", 1, FinishReason::stop);
+    failed.append({.output = 0, .text = "late", .num_tokens = 1, .finish = FinishReason::stop});
     BOOST_TEST((failed.failure()->code == errc::queue_timeout));
     BOOST_TEST(failed.read_all()[0].text.empty());
 }
@@ -134,7 +139,7 @@ BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
 BOOST_FIXTURE_TEST_CASE(a_waiting_reader_wakes_for_news_and_for_failure, Fixture) {
     auto first = asio::co_spawn(io, reader.wait(long_time), asio::use_future);
     io.poll();
-    log.append(0, "a", 1, FinishReason::none);
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
     io.restart();
     io.run();
     BOOST_TEST(first.get());

@@ -524,7 +524,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits
     Connection idle(service.port());
     Connection stream(service.port());
     Connection late(service.port());
-    late.send("POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\n");  // its request is under way
+    late.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n");  // its request is under way
     stream.send(chat_request("a", R"("max_tokens":20,"stream":true)"));
     service.control().wait_until_held();
     std::raise(SIGTERM);
@@ -568,7 +568,7 @@ BOOST_AUTO_TEST_CASE(limits_of_a_request_are_answered_and_close_the_connection) 
         return answer;
     };
     const std::string post =
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\n";
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     const auto large = answer_to(post + "Content-Length: 1025\r\n\r\n");
     BOOST_TEST(large.status == 413);
     BOOST_TEST(error_code_of(large) == "payload_too_large");
@@ -577,7 +577,8 @@ BOOST_AUTO_TEST_CASE(limits_of_a_request_are_answered_and_close_the_connection) 
     const auto chunked = answer_to(post + "Transfer-Encoding: chunked\r\n\r\n401\r\n" +
                                    std::string(1025, ' ') + "\r\n0\r\n\r\n");
     BOOST_TEST(chunked.status == 413);
-    const auto header = answer_to("GET / HTTP/1.1\r\nHost: l\r\nX: " + std::string(2100, 'x') + "\r\n\r\n");
+    const auto header =
+        answer_to("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(2100, 'x') + "\r\n\r\n");
     BOOST_TEST(header.status == 431);
     BOOST_TEST(error_code_of(header) == "headers_too_large");
     BOOST_TEST(answer_to("nonsense\r\n\r\n").status == 400);
@@ -604,10 +605,10 @@ BOOST_AUTO_TEST_CASE(wrong_requests_keep_the_connection_and_name_what_was_wrong)
     const auto verb = ask(get_request("/v1/chat/completions"));
     BOOST_TEST(verb.status == 405);
     BOOST_TEST(verb.has("Allow: POST\r\n"));
-    const auto post = ask("POST /v1/models HTTP/1.1\r\nHost: l\r\nContent-Length: 0\r\n\r\n");
+    const auto post = ask("POST /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     BOOST_TEST(post.has("Allow: GET, HEAD\r\n"));
     const auto form =
-        ask("POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: text/plain\r\n"
+        ask("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
             "Content-Length: 2\r\n\r\n{}");
     BOOST_TEST(form.status == 415);
     BOOST_TEST(error_code_of(ask(chat_request("a", R"("model":"other")"))) == "model_not_found");
@@ -660,7 +661,8 @@ BOOST_AUTO_TEST_CASE(each_phase_of_a_request_has_its_own_deadline) {
     };
     BOOST_TEST(dropped("--idle-timeout", ""));
     BOOST_TEST(dropped("--header-timeout", "GET / HT"));
-    BOOST_TEST(dropped("--body-timeout", "POST / HTTP/1.1\r\nHost: l\r\nContent-Length: 10\r\n\r\n{"));
+    BOOST_TEST(
+        dropped("--body-timeout", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"));
 }
 
 BOOST_AUTO_TEST_CASE(what_an_error_repeats_of_a_request_is_valid_json) {

@@ -42,7 +42,8 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         model_config.eos_token_ids = {2};
         model_config.vocab_size = options_.vocab_size;
         App app(config, describe_model(config, model_config),
-                Tokenizer::load(demo_model, options_.vocab_size).value());
+                Tokenizer::load(demo_model, options_.vocab_size).value(),
+                config.api_key_file.empty() ? ApiKeys() : ApiKeys::load(config.api_key_file).value());
         auto listener = Listener::bind(app.io, config).value();
         const std::string url = listener.url();
         Service service(app, std::move(listener), [](const EngineInfo&, const std::string&) {});

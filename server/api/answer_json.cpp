@@ -1,0 +1,52 @@
+#include "server/api/answer_json.hpp"
+
+#include "server/api/json.hpp"
+
+namespace solard {
+
+std::string_view name_of(FinishReason reason) {
+    return reason == FinishReason::length ? "length" : "stop";
+}
+
+void append_identity(std::string& out, const AnswerIdentity& identity, std::string_view object) {
+    out += R"({"id":)";
+    append_json_string(out, identity.id);
+    out.append(R"(,"object":")").append(object).append(R"(","created":)");
+    append_json_number(out, identity.created);
+    out += R"(,"model":)";
+    append_json_string(out, identity.model);
+}
+
+void append_usage(std::string& out, const Usage& usage) {
+    out += R"({"prompt_tokens":)";
+    append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens));
+    out += R"(,"completion_tokens":)";
+    append_json_number(out, static_cast<std::int64_t>(usage.completion_tokens));
+    out += R"(,"total_tokens":)";
+    append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens + usage.completion_tokens));
+    out += R"(,"prompt_tokens_details":{"cached_tokens":)";
+    append_json_number(out, std::int64_t{usage.cached_tokens});
+    out += "}}";
+}
+
+void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops) {
+    out.append(R"("finish_reason":")").append(name_of(delta.finish)).append(R"(","stop_reason":)");
+    if (delta.stop.index >= 0) {
+        append_json_string(out, stops[static_cast<std::size_t>(delta.stop.index)]);
+    } else if (delta.stop.token >= 0) {
+        append_json_number(out, std::int64_t{delta.stop.token});
+    } else {
+        out += "null";
+    }
+}
+
+void append_token_ids(std::string& out, std::span<const TokenId> token_ids) {
+    out += '[';
+    for (std::size_t i = 0; i < token_ids.size(); ++i) {
+        if (i > 0) out += ',';
+        append_json_number(out, std::int64_t{token_ids[i]});
+    }
+    out += ']';
+}
+
+}  // namespace solard

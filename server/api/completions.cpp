@@ -1,0 +1,169 @@
+#include "server/api/completions.hpp"
+
+#include <boost/json/array.hpp>
+#include <limits>
+
+#include "server/api/json.hpp"
+#include "server/api/logprobs.hpp"
+
+namespace solard {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::int32_t default_max_tokens = 16;
+constexpr std::string_view prompt_expectation =
+    "a string, a list of up to 128 strings, a list of token ids or a list of up to 128 such lists";
+
+bool is_token_id(const json::value& value) {
+    return value.is_int64() && value.get_int64() >= 0 &&
+           value.get_int64() <= std::numeric_limits<TokenId>::max();
+}
+
+std::optional<PromptInput> parse_prompt(const json::value& value) {
+    if (const auto* text = value.if_string()) return std::string(*text);
+    const auto* list = value.if_array();
+    if (list == nullptr || list->empty()) return std::nullopt;
+    std::vector<TokenId> token_ids;
+    token_ids.reserve(list->size());
+    for (const auto& item : *list) {
+        if (!is_token_id(item)) return std::nullopt;
+        token_ids.push_back(static_cast<TokenId>(item.get_int64()));
+    }
+    return token_ids;
+}
+
+std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fields) {
+    fields.ignore("prompt");  // read without the reader: it may have many forms
+    const auto* value = body.if_contains("prompt");
+    const auto* list = value != nullptr ? value->if_array() : nullptr;
+    std::vector<PromptInput> prompts;
+    const auto take = [&](const json::value& item) {
+        if (auto prompt = parse_prompt(item)) {
+            prompts.push_back(*std::move(prompt));
+        } else {
+            fields.fail("prompt", prompt_expectation);
+        }
+    };
+    const bool is_list_of_prompts = list != nullptr && !list->empty() && !list->front().is_number();
+    if (is_list_of_prompts && list->size() <= max_outputs) {
+        for (const auto& item : *list) take(item);
+    } else {
+        take(value != nullptr && !is_list_of_prompts ? *value : json::value());
+    }
+    return prompts;
+}
+
+// Absent or null: no logprobs.
+std::int32_t parse_logprobs(FieldReader& fields) {
+    return static_cast<std::int32_t>(fields.integer("logprobs", 0, max_top_logprobs).value_or(-1));
+}
+
+}  // namespace
+
+result<CompletionRequest> parse_completion_request(std::string_view body, UnknownFields unknown) {
+    const auto object = parse_body(body);
+    if (!object) return object.error();
+    FieldReader fields(*object);
+    CompletionRequest request;
+    request.prompts = parse_prompts(*object, fields);
+    request.generation = parse_generation_fields(fields);
+    auto& generation = request.generation;
+    generation.max_tokens = generation.max_tokens.value_or(default_max_tokens);
+    generation.sampling.num_logprobs = parse_logprobs(fields);
+    request.echo = fields.boolean("echo").value_or(false);
+    if (request.prompts.size() * generation.sampling.num_choices > max_outputs)
+        fields.fail("prompt", "at most " + std::to_string(max_outputs) + " prompts times n");
+    if (request.echo && generation.sampling.num_logprobs >= 0)
+        fields.fail({errc::unsupported_parameter,
+                     "echo together with logprobs is not supported by this server.", "echo"});
+    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    return request;
+}
+
+CompletionAnswerWriter::CompletionAnswerWriter(AnswerContext context, bool echo)
+    : AnswerWriter(std::move(context)), echo_(echo) {
+    prefix_ = "data: ";
+    append_identity(prefix_, context_.identity, "text_completion");
+    prefix_ += R"(,"choices":[)";
+}
+
+std::string CompletionAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage& usage) const {
+    std::string out;
+    append_identity(out, context_.identity, "text_completion");
+    out += R"(,"choices":[)";
+    for (const LogDelta& output : outputs) {
+        if (output.output > 0) out += ',';
+        append_choice(out, output, echo_ ? prompt_of(output.output)->text : "", true, 0);
+    }
+    out += R"(],"usage":)";
+    append_usage(out, usage);
+    out += '}';
+    return out;
+}
+
+void CompletionAnswerWriter::append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) {
+    if (places_.size() <= delta.output) places_.resize(delta.output + 1);
+    Place& place = places_[delta.output];
+    const bool begins = !place.begun;
+    const std::string_view echoed = begins && echo_ ? std::string_view(prompt_of(delta.output)->text) : "";
+    const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty();
+    if (delta.text.empty() && echoed.empty() && !has_tokens && delta.finish == FinishReason::none) return;
+    place.begun = true;
+    out += prefix_;
+    append_choice(out, delta, echoed, begins, place.characters);
+    out += ']';
+    if (context_.fields.continuous_usage) {
+        out += R"(,"usage":)";
+        append_usage(out, usage);
+    }
+    out += "}\n\n";
+    place.characters +=
+        num_characters(context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+}
+
+void CompletionAnswerWriter::append_usage_chunk(std::string& out, const Usage& usage) const {
+    if (!context_.fields.include_usage) return;
+    out += prefix_;
+    out += R"(],"usage":)";
+    append_usage(out, usage);
+    out += "}\n\n";
+}
+
+const ShownPrompt* CompletionAnswerWriter::prompt_of(std::uint32_t output) const {
+    return &context_.prompts.at(output / context_.fields.sampling.num_choices);
+}
+
+void CompletionAnswerWriter::append_choice(std::string& out, const LogDelta& delta, std::string_view echoed,
+                                           bool begins, std::size_t text_offset) const {
+    out += R"({"index":)";
+    append_json_number(out, std::int64_t{delta.output});
+    out += R"(,"text":)";
+    if (echoed.empty()) {
+        append_json_string(out, delta.text);
+    } else {
+        append_json_string(out, std::string(echoed).append(delta.text));
+    }
+    out += R"(,"logprobs":)";
+    append_completion_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs,
+                               text_offset);
+    out += ',';
+    if (context_.fields.return_token_ids) {
+        if (begins) {
+            out += R"("prompt_token_ids":)";
+            append_token_ids(out, prompt_of(delta.output)->token_ids);
+            out += ',';
+        }
+        out += R"("token_ids":)";
+        append_token_ids(out, delta.token_ids);
+        out += ',';
+    }
+    if (delta.finish == FinishReason::none) {
+        out += R"("finish_reason":null)";
+    } else {
+        append_finish(out, delta, context_.fields.sampling.stop);
+    }
+    out += '}';
+}
+
+}  // namespace solard

@@ -1,0 +1,108 @@
+#include "server/api/tokenize.hpp"
+
+#include "inference/detokenizer.hpp"
+#include "server/api/json.hpp"
+
+namespace solard {
+namespace {
+
+namespace json = boost::json;
+
+void append_sizes(std::string& out, std::size_t count, std::int32_t max_model_len) {
+    out += R"("count":)";
+    append_json_number(out, static_cast<std::int64_t>(count));
+    out += R"(,"max_model_len":)";
+    append_json_number(out, std::int64_t{max_model_len});
+}
+
+}  // namespace
+
+result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFields unknown) {
+    const auto object = parse_body(body);
+    if (!object) return object.error();
+    FieldReader fields(*object);
+    TokenizeRequest request;
+    request.model = fields.string("model").value_or("");
+    if (auto text = fields.string("prompt")) {
+        request.prompt = *std::move(text);
+    } else if (object->contains("messages")) {
+        request.prompt = parse_chat_prompt(*object, fields);
+    } else {
+        fields.fail("prompt", "a string, or messages a list");
+    }
+    request.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
+    request.return_token_strs = fields.boolean("return_token_strs").value_or(false);
+    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    return request;
+}
+
+result<DetokenizeRequest> parse_detokenize_request(std::string_view body, UnknownFields unknown,
+                                                   std::int32_t vocab_size) {
+    const auto object = parse_body(body);
+    if (!object) return object.error();
+    FieldReader fields(*object);
+    DetokenizeRequest request;
+    request.model = fields.string("model").value_or("");
+    const std::string expectation = "a list of token ids from 0 to " + std::to_string(vocab_size - 1);
+    const auto* tokens = fields.array("tokens");
+    if (tokens == nullptr) {
+        fields.fail("tokens", expectation);
+    } else {
+        for (const auto& item : *tokens) {
+            const auto* id = item.if_int64();
+            if (id == nullptr || *id < 0 || *id >= vocab_size) {
+                fields.fail("tokens", expectation);
+                break;
+            }
+            request.tokens.push_back(static_cast<TokenId>(*id));
+        }
+    }
+    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    return request;
+}
+
+std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_model_len,
+                          bool return_token_strs, const Tokenizer& tokenizer) {
+    std::string out = "{";
+    append_sizes(out, token_ids.size(), max_model_len);
+    out += R"(,"tokens":)";
+    append_token_ids(out, token_ids);
+    out += R"(,"token_strs":)";
+    if (!return_token_strs) return out + "null}";
+    out += '[';
+    for (std::size_t i = 0; i < token_ids.size(); ++i) {
+        if (i > 0) out += ',';
+        append_json_string(out, valid_utf8(tokenizer.bytes_of(token_ids[i])));
+    }
+    return out + "]}";
+}
+
+std::string detokenize_json(std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+    std::string out = R"({"prompt":)";
+    append_json_string(out, text_of(token_ids, tokenizer));
+    return out + "}";
+}
+
+std::string render_json(std::string_view model, std::string_view prompt, std::span<const TokenId> token_ids,
+                        std::int32_t max_model_len) {
+    std::string out = R"({"model":)";
+    append_json_string(out, model);
+    out += R"(,"prompt":)";
+    append_json_string(out, prompt);
+    out += R"(,"token_ids":)";
+    append_token_ids(out, token_ids);
+    out += ',';
+    append_sizes(out, token_ids.size(), max_model_len);
+    return out + "}";
+}
+
+std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+    std::string text;
+    Detokenizer detokenizer;
+    for (const TokenId token : token_ids) detokenizer.append(tokenizer.bytes_of(token), text);
+    detokenizer.flush(text);
+    // Tokenizing put a space before the text.
+    return text.starts_with(' ') ? text.substr(1) : text;
+}
+
+}  // namespace solard

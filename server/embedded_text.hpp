@@ -1,0 +1,11 @@
+// Files of the source tree that the program carries.
+#pragma once
+
+#include <string_view>
+
+namespace solard {
+
+std::string_view license_text();  // LICENSE
+std::string_view openapi_text();  // server/api/openapi.json
+
+}  // namespace solard

@@ -1,0 +1,54 @@
+// From what a client asked to what the engine gets: prompts to tokens, limits, quota, admission.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/access.hpp"
+#include "server/api/generation_fields.hpp"
+#include "server/engine_client.hpp"
+#include "server/quota.hpp"
+
+namespace solard {
+
+class App;
+
+// The name that a client asked for is served. Errors: model_not_found.
+result<void> check_model(const App& app, const std::string& name);
+
+// BOS and the pieces of `text`; a long one on the helper thread. `field` is what an error names. Errors:
+// context_length_exceeded, also without tokenizing where the text is too long whatever its pieces are.
+boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(App& app, std::string text,
+                                                                   std::string_view field);
+
+// One accepted answer: whoever holds it keeps it running, and its end is charged to the key.
+class Admitted {
+  public:
+    Admitted(Generation generation, Quota::Ticket ticket, std::size_t prompt_tokens)
+        : generation_(std::move(generation)), ticket_(std::move(ticket)), prompt_tokens_(prompt_tokens) {}
+    Admitted(Admitted&&) noexcept = default;
+    Admitted& operator=(Admitted&&) = delete;
+    ~Admitted();
+
+    ResponseLog& log() const { return generation_.log(); }
+    std::size_t prompt_tokens() const { return prompt_tokens_; }
+
+  private:
+    Generation generation_;
+    Quota::Ticket ticket_;
+    std::size_t prompt_tokens_;  // of all prompts
+};
+
+// The last step before a status line: everything that can refuse the prompts does it here. `field` is where
+// they came from. Errors: as EngineClient::submit(), context_length_exceeded, invalid_value naming the field,
+// rate_limit_exceeded.
+result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& caller,
+                       std::vector<std::vector<TokenId>> prompts, std::string_view field);
+
+// Choices of one request that the server can run together; `n` is at most that.
+std::int32_t max_choices_together(const App& app);
+
+}  // namespace solard
