@@ -75,7 +75,8 @@ HttpRequest plain_head(const http::request<http::string_body>& message, std::uin
     std::ranges::transform(request.content_type, request.content_type.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     request.host = std::string(message[http::field::host]);
-    request.authorization = std::string(message[http::field::authorization]);
+    if (message.count(http::field::authorization) == 1)  // of two, nobody knows which one counts
+        request.authorization = std::string(message[http::field::authorization]);
     request.origin = std::string(message[http::field::origin]);
     request.if_none_match = std::string(message[http::field::if_none_match]);
     request.accepts_gzip = http::token_list(message[http::field::accept_encoding]).exists("gzip");

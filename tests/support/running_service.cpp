@@ -179,7 +179,7 @@ HttpAnswer Connection::read_answer() {
             if (size == 0) break;
         }
         answer.complete = true;
-    } else if (answer.status != 100) {
+    } else if (answer.status != 100 && answer.status != 204) {
         while (read_more()) {
         }
         answer.body = std::exchange(buffer_, {});
