@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "server/api_keys.hpp"
 #include "server/app_config.hpp"
 #include "server/engine_client.hpp"
+#include "server/metrics.hpp"
 #include "server/quota.hpp"
 #include "server/random_bits.hpp"
 #include "server/served_model.hpp"
@@ -27,7 +29,7 @@ class App {
           model(std::move(served)),
           tokenizer(std::move(model_tokenizer)),
           keys(std::move(api_keys)),
-          engine(io) {
+          engine(io, metrics) {
         for (const ApiKey& key : keys.all())
             key_states.push_back({Quota(key.concurrency, key.tokens_per_minute), random_bits()});
     }
@@ -57,6 +59,8 @@ class App {
         return config.strict_params ? UnknownFields::refused : UnknownFields::ignored;
     }
 
+    const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
+    Metrics metrics;
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads
     // For work that would hold the loop up; takes values and returns values.
     boost::asio::thread_pool helpers{1};

@@ -289,6 +289,7 @@ result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
 
 void print_help(std::ostream& out) {
     out << "usage: solard [options]\n"
+           "       solard keygen [--name NAME] [--api-key-file FILE]\n"
            "Serves a Llama-architecture model over the OpenAI API. Every option may also stand in the file "
            "given by\n"
            "--config (key = value) or in the environment (SOLARD_PORT for --port).\n";

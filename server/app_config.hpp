@@ -53,6 +53,7 @@ struct AppConfig {
     std::chrono::milliseconds keep_alive_interval{};
     std::chrono::milliseconds drain_timeout{};
     std::string log_level;
+    std::string metrics_compat;
 
     std::string config;
     bool check_config = false;

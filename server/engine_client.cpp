@@ -132,13 +132,20 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, bool keep
                                              keep_token_ids);
     ++num_generations_;
     Generation generation(*this, first_id, requests.size(), log);
+    const auto now = Clock::now();
     std::uint32_t first_output = 0;
     for (Request& request : requests) {
         const RequestId id = request.id = next_id_++;
         const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
         if (!engine_->submit(std::move(request)))  // the destructor takes back those before
             return busy(errc::server_overloaded, "The engine's queue is full");
-        in_flight_.emplace(id, InFlight{log, first_output, principal, prompt_tokens, num_choices});
+        in_flight_.emplace(id, InFlight{.log = log,
+                                        .first_output = first_output,
+                                        .principal = principal,
+                                        .queued_tokens = prompt_tokens,
+                                        .choices_left = num_choices,
+                                        .prompt_tokens = static_cast<std::size_t>(prompt_tokens),
+                                        .times = {.accepted = now}});
         charge(principal, num_choices, prompt_tokens);
         first_output += num_choices;
     }
@@ -158,16 +165,40 @@ void EngineClient::release(RequestId first_id, std::size_t num_requests) {
 
 void EngineClient::deliver(StepEvents events) {
     snapshot_ = events.snapshot;
+    const auto now = Clock::now();
+    for (const auto& event : events.progress) {
+        const auto it = in_flight_.find(event.id);
+        if (it == in_flight_.end() || event.phase == ProgressEvent::Phase::queued) continue;
+        RequestTimes& times = it->second.times;
+        // With the step that this is about.
+        if (times.started == Clock::time_point{})
+            times.started = std::max(times.accepted, now - events.snapshot.step_time);
+    }
     for (const auto& event : events.events) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
-        deliver_event(events, event, it->second);
+        InFlight& entry = it->second;
+        measure(event, entry, now);
+        deliver_event(events, event, entry);
         if (event.finish == FinishReason::none) continue;
-        charge(it->second.principal, -1, 0);
-        drain_rate_.note(Clock::now());
-        if (--it->second.choices_left == 0) in_flight_.erase(it);
+        charge(entry.principal, -1, 0);
+        drain_rate_.note(now);
+        if (--entry.choices_left > 0) continue;
+        metrics_.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
+        in_flight_.erase(it);
     }
     if (engine_) engine_->recycle(std::move(events));
+}
+
+void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_point now) {
+    if (event.finish != FinishReason::none) metrics_.choice_ended(event.finish);
+    if (event.num_tokens == 0) return;
+    entry.generated_tokens += event.num_tokens;
+    RequestTimes& times = entry.times;
+    if (times.started == Clock::time_point{}) times.started = now;
+    if (times.first_token == Clock::time_point{}) times.first_token = now;
+    times.last_token = now;
+    metrics_.tokens(times, std::exchange(entry.last_tokens[event.choice], now), now, event.num_tokens);
 }
 
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {

@@ -1,6 +1,7 @@
 // The I/O thread's side of the engine: admission, the logs of what is in flight, fan-out of step events.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "inference/engine.hpp"
 #include "server/drain_rate.hpp"
+#include "server/metrics.hpp"
 #include "server/response_log.hpp"
 
 namespace solard {
@@ -49,7 +51,8 @@ class Generation {
 // I/O thread only. Outlives every Generation.
 class EngineClient {
   public:
-    explicit EngineClient(boost::asio::io_context& io) : io_(io) {}
+    // `metrics` outlives the client.
+    EngineClient(boost::asio::io_context& io, Metrics& metrics) : io_(io), metrics_(metrics) {}
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
     EngineClient& operator=(const EngineClient&) = delete;
@@ -103,6 +106,10 @@ class EngineClient {
         std::uint64_t principal;
         std::int64_t queued_tokens;  // prompt tokens while nothing came yet
         std::uint32_t choices_left;  // whose last event has not come
+        std::size_t prompt_tokens;
+        std::size_t generated_tokens = 0;
+        RequestTimes times;
+        std::array<Clock::time_point, max_choices> last_tokens{};
     };
     // What somebody has in flight.
     struct Load {
@@ -119,8 +126,10 @@ class EngineClient {
     void release(RequestId first_id, std::size_t num_requests);
     void deliver(StepEvents events);
     void deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry);
+    void measure(const StepEvent& event, InFlight& entry, Clock::time_point now);
 
     boost::asio::io_context& io_;
+    Metrics& metrics_;
     std::unique_ptr<Engine> engine_;
     ServiceState state_ = ServiceState::starting;
     AdmissionLimits limits_;

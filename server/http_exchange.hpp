@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,6 +35,7 @@ struct HttpResponse {
     std::string_view content_type = "application/json";
     std::string body = {};
     HttpFields fields = {};
+    std::optional<errc> error = {};  // what the body tells, for the metrics
 };
 
 // I/O thread only; lives as long as its handler runs. Exactly one of respond() and begin_stream() is called,

@@ -111,6 +111,8 @@ class SessionExchange final : public HttpExchange {
         if (request_.method != "HEAD") message.body() = std::move(response.body);
         header_sent_ = true;
         status_ = response.status;
+        app_.metrics.http_answer(response.status);
+        if (response.error) app_.metrics.error(*response.error);
         stream_.expires_after(app_.config.write_timeout);
         co_await http::async_write(stream_, message, use_awaitable);
         stream_.expires_never();
@@ -130,6 +132,7 @@ class SessionExchange final : public HttpExchange {
         }
         header_sent_ = true;
         status_ = 200;
+        app_.metrics.http_answer(200);
         std::ostringstream head;
         head << message.base();
         const std::string header = head.str();

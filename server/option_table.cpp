@@ -89,6 +89,8 @@ std::span<const Option> option_table() {
                "seconds for running answers after SIGTERM", 0, one_day},
         Option{"Process", "log-level", &A::log_level, "info", "what is logged", 0, 0,
                "error|warning|info|debug"},
+        Option{"Process", "metrics-compat", &A::metrics_compat, "", "names that /metrics has beside its own",
+               0, 0, "vllm"},
         Option{"Process", "config", &A::config, "", "configuration file", 0, 0, "", true},
         Option{"Process", "check-config", &A::check_config, "", "print the effective values and exit", 0, 0,
                "", true},

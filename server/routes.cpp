@@ -40,6 +40,7 @@ constexpr std::array table{
     Route{"GET", "/v1/version", &handle_version},
     Route{"GET", "/v1/license", &handle_license},
     Route{"GET", "/openapi.json", &handle_openapi},
+    Route{"GET", "/metrics", &handle_metrics},
     Route{"GET", "/v1/health/live", &handle_live, Access::anyone},
     Route{"GET", "/v1/health/ready", &handle_health, Access::anyone},
     Route{"GET", "/health", &handle_health, Access::anyone},
@@ -130,6 +131,7 @@ HttpResponse error_response(const Error& error) {
     HttpResponse response;
     response.status = info.status;
     response.body = error_body(error);
+    response.error = error.code;
     if (info.retry_after) {
         const auto wait = error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
         response.fields.emplace_back("Retry-After",

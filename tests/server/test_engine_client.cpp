@@ -45,7 +45,8 @@ struct Fixture {
     std::shared_ptr<FakeControl> control = std::make_shared<FakeControl>();
     boost::asio::io_context io;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
-    EngineClient client{io};
+    Metrics metrics;
+    EngineClient client{io, metrics};
     std::vector<Generation> generations;
 };
 

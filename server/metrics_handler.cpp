@@ -1,0 +1,27 @@
+// GET /metrics.
+#include "server/app.hpp"
+#include "server/handlers.hpp"
+#include "server/http_exchange.hpp"
+#include "server/metrics_text.hpp"
+#include "server/version.hpp"
+
+namespace solard {
+
+namespace asio = boost::asio;
+
+asio::awaitable<void> handle_metrics(App& app, HttpExchange& exchange) {
+    const std::chrono::duration<double> start = app.started.time_since_epoch();
+    HttpResponse response;
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response.body = metrics_text(app.metrics,
+                                 {.version = version_text,
+                                  .model_name = app.model.names.front(),
+                                  .state = name_of(app.engine.state()),
+                                  .engine = app.engine.snapshot(),
+                                  .num_in_flight = app.engine.num_in_flight(),
+                                  .process_start = start.count()},
+                                 app.config.metrics_compat == "vllm");
+    co_await exchange.respond(std::move(response));
+}
+
+}  // namespace solard
