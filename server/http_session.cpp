@@ -16,6 +16,7 @@
 #include "inference/detokenizer.hpp"
 #include "server/app.hpp"
 #include "server/http_exchange.hpp"
+#include "server/http_rules.hpp"
 #include "server/log.hpp"
 #include "server/random_bits.hpp"
 #include "server/routes.hpp"
@@ -67,7 +68,7 @@ std::optional<std::string> decode_path(std::string_view target) {
 HttpRequest plain_head(const http::request<http::string_body>& message, std::uint64_t connection) {
     HttpRequest request;
     request.method = std::string(message.method_string());
-    request.path = decode_path(std::string_view(message.target())).value_or("");
+    request.path = decode_path(origin_form(std::string_view(message.target()))).value_or("");
     std::string_view type = message[http::field::content_type];
     type = type.substr(0, type.find(';'));
     while (type.ends_with(' ')) type.remove_suffix(1);
@@ -218,16 +219,16 @@ class SessionExchange final : public HttpExchange {
 
 using Parser = http::request_parser<http::string_body>;
 
-// What can be said about a request that could not be read; nothing if the client is simply gone.
-std::optional<Error> read_problem(error_code ec) {
+// What can be said about a request that could not be read; request_cancelled if the client is simply gone.
+Error read_problem(error_code ec) {
     if (ec == http::error::header_limit)
-        return Error{errc::headers_too_large, "The header block is larger than the server takes."};
+        return {errc::headers_too_large, "The header block is larger than the server takes."};
     if (ec == http::error::body_limit)
-        return Error{errc::payload_too_large, "The body is larger than the server takes."};
-    if (ec == http::error::end_of_stream || ec == http::error::partial_message) return std::nullopt;
-    if (ec.category() == make_error_code(http::error::bad_version).category())
-        return Error{errc::invalid_value, "The request is not valid HTTP/1.1: " + ec.message() + "."};
-    return std::nullopt;
+        return {errc::payload_too_large, "The body is larger than the server takes."};
+    const bool is_http = ec.category() == make_error_code(http::error::bad_version).category();
+    if (is_http && ec != http::error::end_of_stream && ec != http::error::partial_message)
+        return {errc::invalid_value, "The request is not valid HTTP/1.1: " + ec.message() + "."};
+    return {errc::request_cancelled, "The client is gone."};
 }
 
 class Session {
@@ -252,27 +253,14 @@ class Session {
         parser.header_limit(static_cast<std::uint32_t>(app_.config.max_header_size));
         parser.body_limit(static_cast<std::uint64_t>(app_.config.max_body_size));
         HttpRequest request;
-        std::optional<Error> problem;
-        error_code ec;
-        co_await read_header(parser, ec);
-        if (parser.is_header_done()) request = plain_head(parser.get(), connection_);
-        if (!ec) {
-            const auto caller = check_access(app_, request, access_of(request));
-            if (caller) {
-                request.caller = *caller;
-                co_await read_body(parser, ec);
-            } else {
-                problem = caller.error();
-            }
-        }
-        if (ec) problem = read_problem(ec);
-        if (problem) {
-            auto refusal = refuse(std::move(request), *std::move(problem));
+        auto readable = co_await read_request(parser, request);
+        if (!readable && readable.error().code != errc::request_cancelled) {
+            auto refusal = refuse(std::move(request), std::move(readable).error());
             co_await std::move(refusal);
+            co_return false;
         }
-        if (ec || problem) co_return false;
+        if (!readable) co_return false;
         const auto begin = std::chrono::steady_clock::now();
-        request.body = std::move(parser.get().body());
         SessionExchange exchange(app_, stream_, buffer_, std::move(request), parser.get().version(),
                                  parser.get().keep_alive());
         co_await dispatch(app_, exchange);
@@ -280,25 +268,67 @@ class Session {
         co_return exchange.keep_alive();
     }
 
-    asio::awaitable<void> read_header(Parser& parser, error_code& ec) {
-        if (buffer_.size() == 0) {
-            stream_.expires_after(app_.config.idle_timeout);
-            const auto space = buffer_.prepare(4096);
+    // Fills `request` as far as it came. Errors: request_cancelled where the client is gone, and there is
+    // nobody to tell anything.
+    asio::awaitable<result<void>> read_request(Parser& parser, HttpRequest& request) {
+        auto block = co_await read_header_block();
+        if (!block) co_return block.error();
+        error_code ec;
+        const auto size = parser.put(asio::buffer(block->data(), block->size()), ec);
+        buffer_.consume(size);
+        if (ec) co_return read_problem(ec);
+        request = plain_head(parser.get(), connection_);
+        if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
+            co_return read_problem(http::error::body_limit);
+        const auto caller = check_access(app_, request, access_of(request));
+        if (!caller) co_return caller.error();
+        request.caller = *caller;
+        co_await read_body(parser, ec);
+        if (ec) co_return read_problem(ec);
+        request.body = std::move(parser.get().body());
+        co_return result<void>();
+    }
+
+    // What is in the buffer up to the empty line, within limits of size and time, and found to be sound.
+    // Valid until the buffer is consumed.
+    asio::awaitable<result<std::string_view>> read_header_block() {
+        constexpr std::string_view end_of_block = "\r\n\r\n";
+        const auto limit = static_cast<std::size_t>(app_.config.max_header_size);
+        std::size_t searched = 0;
+        stream_.expires_after(app_.config.idle_timeout);
+        for (bool begun = false;;) {
+            skip_empty_lines();
+            if (!begun && buffer_.size() > 0) {
+                begun = true;
+                stream_.set_idle(false);
+                stream_.expires_after(app_.config.header_timeout);  // for all of it, however it drips
+            }
+            const std::string_view read = unread();
+            const auto end = read.find(end_of_block, searched);
+            if (std::min(end, read.size()) > limit) co_return read_problem(http::error::header_limit);
+            if (end != std::string_view::npos) {
+                const std::string_view block = read.substr(0, end + end_of_block.size());
+                if (auto sound = check_header_block(block); !sound) co_return sound.error();
+                co_return block;
+            }
+            searched = read.size() - std::min(read.size(), end_of_block.size() - 1);
+            const auto space =
+                buffer_.prepare(std::min<std::size_t>(4096, buffer_.max_size() - buffer_.size()));
+            error_code ec;
             const std::size_t size =
                 co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
             buffer_.commit(size);
-            if (ec) co_return;
+            if (ec) co_return read_problem(ec);
         }
-        stream_.set_idle(false);
-        stream_.expires_after(app_.config.header_timeout);
-        co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
-        if (ec) co_return;
-        const auto& header = parser.get();
-        // Two framings in one message are how a request is smuggled past a proxy (RFC 9112, section 6.1).
-        if (header.count(http::field::transfer_encoding) + header.count(http::field::content_length) > 1)
-            ec = http::error::bad_transfer_encoding;
-        if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
-            ec = http::error::body_limit;
+    }
+
+    // Before a request line (RFC 9112, section 2.2).
+    void skip_empty_lines() {
+        while (unread().starts_with("\r\n")) buffer_.consume(2);
+    }
+
+    std::string_view unread() const {
+        return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
     }
 
     asio::awaitable<void> read_body(Parser& parser, error_code& ec) {
@@ -308,7 +338,15 @@ class Session {
             co_await asio::async_write(stream_, asio::buffer(go_on), asio::redirect_error(use_awaitable, ec));
             if (ec) co_return;
         }
+        // Nobody needs either, and parsers differ about both.
+        auto refuse_extensions = [](std::uint64_t, beast::string_view extensions, error_code& problem) {
+            if (!extensions.empty()) problem = http::error::bad_chunk_extension;
+        };
+        parser.on_chunk_header(refuse_extensions);
+        const auto num_fields = std::distance(parser.get().begin(), parser.get().end());
         co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
+        const bool has_trailers = std::distance(parser.get().begin(), parser.get().end()) != num_fields;
+        if (!ec && has_trailers) ec = http::error::bad_field;
         stream_.expires_never();
     }
 

@@ -36,7 +36,7 @@ std::size_t characters_of(std::string_view bytes) {
 void append_alternatives(std::string& out, const Tokenizer& tokenizer,
                          std::span<const TokenLogprob> entries) {
     std::vector<TokenLogprob> sorted(entries.begin(), entries.end());
-    std::ranges::stable_sort(sorted, std::ranges::greater{}, &TokenLogprob::logprob);
+    std::ranges::sort(sorted, std::ranges::greater{}, &TokenLogprob::logprob);
     std::vector<std::string> names;
     out += '{';
     for (const TokenLogprob& entry : sorted) {

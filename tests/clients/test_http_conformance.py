@@ -1,0 +1,319 @@
+"""HTTP/1.1 as the RFCs have it, over a raw socket: what must be answered, what must be refused, and that no two readers
+can disagree about where a request ends.
+
+The conformance table follows the list of h1spec (33 cases), written anew from RFC 9110 and 9112; the smuggling table is that of
+the published attacks: two framings, unclear framings, odd line ends, chunks that parsers read differently."""
+
+import json
+import re
+import socket
+import time
+
+import h11
+import pytest
+
+from support import DEADLINE
+
+HOST = b"Host: localhost\r\n"
+JSON = b"Content-Type: application/json\r\n"
+CHAT = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}).encode()
+
+
+class Wire:
+    def __init__(self, server):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), DEADLINE)
+        self.received = b""
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused and closed before all of it was sent
+
+    def _receive(self):
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:
+            return False
+        self.received += data
+        return bool(data)
+
+    def answer(self, has_body=True):
+        """(status, head, body) of the next answer; None when the server closes instead."""
+        while b"\r\n\r\n" not in self.received:
+            if not self._receive():
+                return None
+        head, self.received = self.received.split(b"\r\n\r\n", 1)
+        status = int(head[9:12])
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        size = int(length[1]) if length and has_body else 0
+        while len(self.received) < size:
+            if not self._receive():
+                return None
+        body, self.received = self.received[:size], self.received[size:]
+        return status, head, body
+
+    def all_answers(self):
+        """Every status until the server closes; the client says that it has no more to send."""
+        self.socket.shutdown(socket.SHUT_WR)
+        found = []
+        while answer := self.answer():
+            found.append(answer[0])
+        return found
+
+    def closed(self):
+        return not self.received and not self._receive()
+
+
+def ask(server, data):
+    """(status of the first answer, whether the connection was closed after it)"""
+    wire = Wire(server)
+    wire.send(data)
+    answer = wire.answer(has_body=not data.startswith(b"HEAD"))
+    assert answer, f"closed without an answer: {data[:200]!r}"
+    closed = b"connection: close" in answer[1].lower()
+    if closed:
+        assert wire.closed(), data[:200]
+    return answer[0], closed
+
+
+def get(fields=HOST, line=b"GET /v1/health/live HTTP/1.1"):
+    return line + b"\r\n" + fields + b"\r\n"
+
+
+def post(framing, body=CHAT, fields=HOST + JSON, line=b"POST /v1/chat/completions HTTP/1.1"):
+    return line + b"\r\n" + fields + framing + b"\r\n" + body
+
+
+def chunked(*pieces):
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+LENGTH = b"Content-Length: %d\r\n" % len(CHAT)
+TE = b"Transfer-Encoding: chunked\r\n"
+
+# Case, bytes, expected status: the list of h1spec.
+CONFORMANCE = [
+    ("simple GET", get(), 200),
+    ("GET with a query", get(line=b"GET /v1/health/live?a=b&c HTTP/1.1"), 200),
+    ("GET with extra fields", get(HOST + b"X-A: b\r\nAccept: */*\r\n"), 200),
+    ("field name in any case", get(b"hOsT: localhost\r\n"), 200),
+    ("no space after the colon", get(b"Host:localhost\r\n"), 200),
+    ("white space around a value", get(b"Host: \t localhost \t\r\n"), 200),
+    ("empty value", get(HOST + b"X-Empty:\r\n"), 200),
+    ("value of obs-text", get(HOST + b"X-A: \xff\xfe\r\n"), 200),
+    ("absolute-form target", get(line=b"GET http://localhost/v1/health/live HTTP/1.1"), 200),
+    ("empty line before the request line", b"\r\n" + get(), 200),
+    ("HTTP/1.0 without Host", get(b"", b"GET /v1/health/live HTTP/1.0"), 200),
+    ("HEAD has no body", get(line=b"HEAD /v1/health/live HTTP/1.1"), 200),
+    ("POST with Content-Length", post(LENGTH), 200),
+    ("POST in chunks", post(TE, chunked(CHAT[:5], CHAT[5:])), 200),
+    ("chunk size in capitals", post(TE, b"%X\r\n%s\r\n0\r\n\r\n" % (len(CHAT), CHAT)), 200),
+    ("chunk size with leading zeros", post(TE, b"000%x\r\n%s\r\n0\r\n\r\n" % (len(CHAT), CHAT)), 200),
+    ("chunked in any case", post(b"Transfer-Encoding: ChUnKeD\r\n", chunked(CHAT)), 200),
+    ("Content-Length of 0", post(b"Content-Length: 0\r\n", b""), 400),  # of the API: no JSON
+    ("unknown method", get(line=b"BREW /v1/health/live HTTP/1.1"), 405),
+    ("no Host", get(b""), 400),
+    ("two Hosts", get(HOST + HOST), 400),
+    ("Host that is no host", get(b"Host: a b\r\n"), 400),
+    ("space before the colon", get(b"Host : localhost\r\n"), 400),
+    ("field without a colon", get(HOST + b"X-A\r\n"), 400),
+    ("field without a name", get(HOST + b": a\r\n"), 400),
+    ("name with a space", get(HOST + b"X A: b\r\n"), 400),
+    ("name that is no token", get(HOST + b"X(A): b\r\n"), 400),
+    ("folded line", get(HOST + b"X-A: a\r\n b\r\n"), 400),
+    ("control character in a value", get(HOST + b"X-A: a\x01b\r\n"), 400),
+    ("NUL in a value", get(HOST + b"X-A: a\0b\r\n"), 400),
+    ("request line of two parts", get(line=b"GET /v1/health/live"), 400),
+    ("unknown version", get(line=b"GET /v1/health/live HTTP/9.9"), 400),
+    ("Content-Length that is no number", post(b"Content-Length: abc\r\n"), 400),
+]
+
+
+def test_the_list_of_h1spec(server):
+    assert len(CONFORMANCE) == 33
+    wrong = []
+    for name, data, expected in CONFORMANCE:
+        status, closed = ask(server, data)
+        malformed = expected == 400 and b"Content-Length: 0" not in data
+        if status != expected or closed != malformed:
+            wrong.append((name, status, closed))
+    assert wrong == []
+
+
+def framings():
+    """Header fields that frame the body twice, or in a way that some reader takes for another."""
+    length = b"%d" % len(CHAT)
+    yield from (
+        LENGTH + TE,
+        TE + LENGTH,
+        LENGTH + LENGTH,
+        LENGTH + b"Content-Length: 5\r\n",
+        b"Content-Length: 0\r\n" + LENGTH,
+        TE + TE,
+    )
+    for value in (
+        b"+" + length, b"-" + length, b"0x2a", length + b" " + length, length + b", " + length, length + b",5",
+        length + b".0", length + b"e0", b"", b" ", b"\x0b" + length, length + b"\x0b", length + b"\0", b'"' + length + b'"',
+        b"9" * 30, b"\xef\xbc\x91", b"1_0", length + b";a",
+    ):  # fmt: skip
+        yield b"Content-Length: " + value + b"\r\n"
+    for value in (
+        b"xchunked", b"chunked, identity", b"identity, chunked", b"chunked, chunked", b"gzip, chunked", b"chunked, gzip",
+        b"identity", b"gzip", b"chunked;a=b", b'"chunked"', b"chunke", b"chunkedd", b"chunked,", b",chunked", b"", b"x",
+        b"\x0bchunked", b"chunked\x0b", b"chunked\0", b"\0chunked", b"ch\0unked", b"chunked\x7f", b"'chunked'", b"chunked chunked",
+        b"cow, chunked", b"chunked\xa0", b"\xa0chunked", b"\xe2\x84\xaahunked", b"chun\tked", b"chunked\x0c", b"false",
+        b"deflate", b"compress, chunked", b"trailers", b"chunked, trailers", b"[chunked]", b"chunked\\", b"\\chunked",
+    ):  # fmt: skip
+        yield b"Transfer-Encoding: " + value + b"\r\n"
+        yield b"Content-Length: 4\r\nTransfer-Encoding: " + value + b"\r\n"
+    for name in (b"Transfer-Encoding ", b" Transfer-Encoding", b"Transfer-Encoding\t", b"Transfer_Encoding\0", b"Transfer-Encoding\x0b"):
+        yield name + b": chunked\r\n"
+    for end in (b"\n", b"\r", b"\n\r", b"\r\r\n", b"\r\n "):
+        yield b"Transfer-Encoding: chunked" + end + b"X-A: b\r\n"
+        yield b"X-A: b" + end + TE
+        yield b"X-A: b" + end + LENGTH
+    yield b"Transfer-Encoding:\r\n chunked\r\n"
+    yield b"Content-Length:\r\n 4\r\n"
+
+
+def bodies():
+    """Chunks that parsers read differently."""
+    for size in (b"0x4", b"+4", b"-4", b"4 ", b" 4", b"4\t", b"4;", b"4;a=b", b"4 ;a", b"4\n", b"", b"g", b"4\0", b"fffffffffffffffff", b"4,4", b"4.0"):
+        yield size + b"\r\nabcd\r\n0\r\n\r\n"
+    yield b"4\nabcd\r\n0\r\n\r\n"
+    yield b"4\r\nabcd\n0\r\n\r\n"
+    yield b"4\r\nabcdXX0\r\n\r\n"
+    yield b"4\r\nabcd0\r\n\r\n"
+    yield b"4\r\nabcd\r\n0\r\nX-Trailer: a\r\n\r\n"
+    yield b"4\r\nabcd\r\n0\r\nContent-Length: 5\r\n\r\n"
+    yield b"4\r\nabcd\r\n0\r\nAuthorization: Bearer x\r\n\r\n"
+    yield b"4\r\nabcd\r\n0;a\r\n\r\n"
+
+
+def hosts():
+    yield get(b"Host: localhost\r\nHost: evil\r\n")
+    yield get(line=b"GET http://evil/v1/health/live HTTP/1.1")
+    yield get(line=b"GET http://localhost:1/v1/health/live HTTP/1.1")
+    yield get(b"Host: localhost@evil\r\n")
+    yield get(b"Host: localhost/evil\r\n")
+    yield get(b"Host: localhost, evil\r\n")
+    yield b"GET /v1/health/live HTTP/1.1\n" + HOST + b"\n"
+    yield b"GET /v1/health/live HTTP/1.1\r\nHost: localhost\n\r\n"
+    yield b"GET\t/v1/health/live\tHTTP/1.1\r\n" + HOST + b"\r\n"
+    yield b"GET  /v1/health/live HTTP/1.1\r\n" + HOST + b"\r\n"
+    yield b"GET /v1/health/live  HTTP/1.1\r\n" + HOST + b"\r\n"
+    yield b"GET /v1/health/live HTTP/1.1 \r\n" + HOST + b"\r\n"
+    yield b" GET /v1/health/live HTTP/1.1\r\n" + HOST + b"\r\n"
+    yield b"GET /v1/health/live HTTP/1.1\r\n " + HOST + b"\r\n"
+    yield b"GET /v1/health\0/live HTTP/1.1\r\n" + HOST + b"\r\n"
+    yield post(TE, chunked(CHAT), fields=JSON, line=b"POST /v1/chat/completions HTTP/1.0")
+
+
+def attacks():
+    for framing in framings():
+        yield post(framing, chunked(CHAT))
+        yield post(framing, CHAT)
+    for body in bodies():
+        yield post(TE, body)
+    yield from hosts()
+
+
+def test_nothing_is_smuggled(server):
+    """Each attack is followed by a request in the same bytes. The attack is refused, and the follower is never served."""
+    num_attacks = 0
+    for number, attack in enumerate(attacks()):
+        follower = get(line=b"GET /smuggled-%d HTTP/1.1" % number)
+        wire = Wire(server)
+        wire.send(attack + follower)
+        statuses = wire.all_answers()
+        # A body that never ends is given up without an answer.
+        assert len(statuses) <= 1 and all(400 <= status < 500 for status in statuses), (attack, statuses)
+        num_attacks += 1
+    assert num_attacks > 200
+    assert "/smuggled-" not in server.log()
+
+
+def readable_by_h11(data):
+    """Bodies of all requests in the bytes as h11 reads them; None if it refuses them."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    connection.receive_data(b"")
+    found = []
+    try:
+        while True:
+            event = connection.next_event()
+            if isinstance(event, h11.Request):
+                found.append(b"")
+            elif isinstance(event, h11.Data):
+                found[-1] += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+                connection.send(h11.EndOfMessage())
+                connection.start_next_cycle()
+            elif isinstance(event, h11.ConnectionClosed) or event is h11.NEED_DATA or event is h11.PAUSED:
+                return found
+    except h11.RemoteProtocolError:
+        return None
+    except h11.LocalProtocolError:  # the client wants no other request on this connection
+        return found
+
+
+def test_an_independent_reader_sees_the_same_requests(server):
+    """What both accept is as many requests to both, and their bodies are equal."""
+    texts = [json.dumps({"prompt": "x" * size}).encode() for size in (1, 7, 300)]
+    line = b"POST /tokenize HTTP/1.1"
+    streams = [
+        b"".join(post(b"Content-Length: %d\r\n" % len(text), text, line=line) for text in texts),
+        b"".join(post(TE, chunked(text[:4], text[4:9], text[9:]), line=line) for text in texts),
+        post(TE, chunked(texts[0]), line=line) + get() + post(b"Content-Length: 0\r\n", b"", line=line),
+        get(HOST + b"Content-Length: 3\r\n") + b"abc" + get(),
+        post(b"Expect: 100-continue\r\nContent-Length: %d\r\n" % len(texts[0]), texts[0], line=line),
+    ]
+    for data in streams:
+        theirs = readable_by_h11(data)
+        wire = Wire(server)
+        wire.send(data)
+        ours = [status for status in wire.all_answers() if status != 100]
+        assert theirs is not None and len(ours) == len(theirs), (data, ours, theirs)
+
+
+def test_a_hundred_pipelined_requests_are_answered_in_order(server):
+    wire = Wire(server)
+    wire.send(b"".join(get(line=b"GET /v1/models/m%d HTTP/1.1" % i) for i in range(100)))
+    for i in range(100):
+        status, _, body = wire.answer()
+        assert status == 404 and b"'m%d'" % i in body
+
+
+def test_too_large_is_refused_before_it_is_read(server):
+    assert ask(server, get(HOST + b"X-A: b\r\n" * 99)) == (200, False)
+    assert ask(server, get(HOST + b"X-A: b\r\n" * 100)) == (431, True)
+    room = 8 * 1024 - len("/v1/health/live?")
+    target = b"GET /v1/health/live?%s HTTP/1.1"
+    assert ask(server, get(line=target % (b"x" * room))) == (200, False)
+    assert ask(server, get(line=target % (b"x" * (room + 1)))) == (431, True)
+    assert ask(server, get(HOST + b"X-A: " + b"b" * (17 * 1024) + b"\r\n")) == (431, True)
+    # No byte of these bodies is sent.
+    large = b"Content-Length: %d\r\n" % (4 * 1024 * 1024 + 1)
+    assert ask(server, post(large, b"")) == (413, True)
+    assert ask(server, post(large + b"Expect: 100-continue\r\n", b"")) == (413, True)
+
+
+def test_endless_trailers_and_extensions_are_cut(server):
+    for data in (b"4;" + b"a" * 100_000, b"4\r\nabcd\r\n0\r\n" + b"X-A: b\r\n" * 20_000):
+        assert ask(server, post(TE, data)) == (400, True)
+
+
+def test_three_megabytes_in_chunks_of_one_byte(server):
+    text = json.dumps({"prompt": "a" * 10, "pad": "x" * 500_000}).encode()
+    begin = time.process_time()
+    data = post(TE, b"".join(b"1\r\n%c\r\n" % byte for byte in text) + b"0\r\n\r\n", line=b"POST /tokenize HTTP/1.1")
+    wall = time.monotonic()
+    assert ask(server, data) == (200, False)
+    print(f"{len(data)} bytes in {time.monotonic() - wall:.2f} s, client CPU {time.process_time() - begin:.2f} s")
+
+
+@pytest.mark.parametrize("close", [b"Connection: close\r\n", b"Connection: keep-alive, close\r\n"])
+def test_who_asks_to_close_gets_it(server, close):
+    assert ask(server, get(HOST + close)) == (200, True)
