@@ -1,0 +1,81 @@
+// JSONTestSuite's cases at the layer that reads every body; see make_json_cases.py.
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+
+#include "server/api/json.hpp"
+
+using namespace solard;
+
+namespace {
+
+// "5b*3+5d": hexadecimal bytes, repeated, joined.
+std::string bytes_of(std::string_view code) {
+    std::string bytes;
+    while (!code.empty()) {
+        const std::string_view part = code.substr(0, code.find('+'));
+        code.remove_prefix(std::min(part.size() + 1, code.size()));
+        const auto star = part.find('*');
+        std::string once;
+        for (std::size_t i = 0; i < std::min(star, part.size()); i += 2)
+            once += static_cast<char>(std::stoi(std::string(part.substr(i, 2)), nullptr, 16));
+        const int times = star == std::string_view::npos ? 1 : std::stoi(std::string(part.substr(star + 1)));
+        for (int i = 0; i < times; ++i) bytes += once;
+    }
+    return bytes;
+}
+
+// Names of the cases that begin with `letter`, and whether they were taken.
+std::map<std::string, bool> verdicts(char letter) {
+    std::ifstream file(SOLARD_SOURCE_DIR "/tests/server/json_cases.txt");
+    std::map<std::string, bool> verdicts;
+    for (std::string line; std::getline(file, line);) {
+        if (line.front() != letter) continue;
+        const auto space = line.find(' ');
+        const std::string code = space == std::string::npos ? "" : line.substr(space + 1);
+        verdicts[line.substr(0, space)] = parse_json(bytes_of(code)).has_value();
+    }
+    return verdicts;
+}
+
+std::set<std::string> names(const std::map<std::string, bool>& verdicts, bool taken) {
+    std::set<std::string> names;
+    for (const auto& [name, verdict] : verdicts) {
+        if (verdict == taken) names.insert(name);
+    }
+    return names;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(json_cases)
+
+BOOST_AUTO_TEST_CASE(what_must_be_taken_is_but_for_duplicate_keys) {
+    const auto all = verdicts('y');
+    BOOST_TEST(all.size() == 95);
+    // On purpose: of two values for one key, two readers take different ones.
+    const std::set<std::string> refused{"y_object_duplicated_key", "y_object_duplicated_key_and_value"};
+    BOOST_TEST(names(all, false) == refused, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(what_must_be_refused_is) {
+    const auto all = verdicts('n');
+    BOOST_TEST(all.size() == 188);
+    BOOST_TEST(names(all, true).empty());
+}
+
+BOOST_AUTO_TEST_CASE(of_what_may_be_either_only_numbers_with_a_value_are_taken) {
+    const auto all = verdicts('i');
+    BOOST_TEST(all.size() == 35);
+    // Too small for a double is zero, too long for an integer is a double. Refused: infinities, half
+    // surrogates, what is not UTF-8, a byte order mark, 500 levels.
+    const std::set<std::string> taken{
+        "i_number_double_huge_neg_exp", "i_number_real_underflow",        "i_number_too_big_neg_int",
+        "i_number_too_big_pos_int",     "i_number_very_big_negative_int",
+    };
+    BOOST_TEST(names(all, true) == taken, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
