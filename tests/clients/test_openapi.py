@@ -1,0 +1,137 @@
+"""server/api/openapi.json is held against the route table, the table of errors and the server's real answers."""
+
+import json
+import re
+
+import pytest
+
+from support import DEADLINE, ROOT, client_library
+
+jsonschema = client_library("jsonschema")
+openapi_spec_validator = client_library("openapi_spec_validator")
+requests = client_library("requests")
+schemathesis = client_library("schemathesis")
+
+from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
+from hypothesis.errors import Unsatisfiable  # noqa: E402
+from schemathesis import GenerationMode  # noqa: E402
+from schemathesis.specs.openapi import checks  # noqa: E402
+
+DOCUMENT = json.loads((ROOT / "server/api/openapi.json").read_text())
+MESSAGES = [{"role": "user", "content": "Hello"}]
+
+
+def test_the_document_is_valid_and_served_as_it_stands(server):
+    openapi_spec_validator.validate(DOCUMENT)
+    answer = requests.get(server.root_url + "/openapi.json", timeout=DEADLINE)
+    assert answer.text == (ROOT / "server/api/openapi.json").read_text()
+
+
+def test_it_names_every_route_and_no_other():
+    table = re.findall(r'Route\{"(\w+)", "([^"]+)"', (ROOT / "server/routes.cpp").read_text())
+    assert len(table) > 10
+    routes = {(verb.lower(), path.replace("*", "{id}")) for verb, path in table if path not in ("/", "/assets/*")}
+    described = {(verb, path) for path, verbs in DOCUMENT["paths"].items() for verb in verbs}
+    assert described == routes
+
+
+def test_what_is_public_is_public_in_the_route_table():
+    table = re.findall(r'Route\{"\w+", "([^"]+)", &\w+(, Access::anyone)?', (ROOT / "server/routes.cpp").read_text())
+    public = {path for path, anyone in table if anyone and path not in ("/", "/assets/*")}
+    described = {path for path, verbs in DOCUMENT["paths"].items() for verb in verbs.values() if verb.get("security") == []}
+    assert described == public
+
+
+def test_it_names_every_error_of_the_table():
+    """But for those of the protocols that are not in it."""
+    table = re.findall(r'ErrorInfo\{errc::\w+, (\d+), [\w"]+, "(\w+)"', (ROOT / "server/api/error.cpp").read_text())
+    assert len(table) > 20
+    others = {
+        "invalid_stream_id", "invalid_store_transition", "origin_not_allowed", "response_not_found", "response_expired",
+        "lane_busy", "response_already_completed", "upgrade_required", "websocket_queue_full", "request_cancelled",
+    }  # fmt: skip
+    codes = set(DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"])
+    assert codes == {code for _, code in table} - others
+
+
+def schema(name):
+    return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+
+
+def post(server, path, body):
+    return requests.post(server.root_url + path, json=body, timeout=DEADLINE)
+
+
+def events(answer):
+    lines = [line for line in answer.text.split("\n\n") if line]
+    assert lines[-1] == "data: [DONE]"
+    return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+
+
+def test_answers_and_chunks_are_what_it_says(server):
+    chat = {"messages": MESSAGES, "max_tokens": 4, "n": 2, "logprobs": True, "top_logprobs": 2, "return_token_ids": True}
+    text = {"prompt": ["Hello", "Hi"], "max_tokens": 4, "n": 2, "logprobs": 2, "return_token_ids": True}
+    stream = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+    for path, body, whole, chunk in (
+        ("/v1/chat/completions", chat, "ChatCompletion", "ChatCompletionChunk"),
+        ("/v1/completions", text, "Completion", "CompletionChunk"),
+    ):
+        jsonschema.validate(post(server, path, body).json(), schema(whole))
+        chunks = events(post(server, path, body | stream))
+        assert len(chunks) > 4
+        for one in chunks:
+            jsonschema.validate(one, schema(chunk))
+
+
+def test_its_examples_work(server):
+    for path, verbs in DOCUMENT["paths"].items():
+        if "post" not in verbs:
+            continue
+        content = verbs["post"]["requestBody"]["content"]["application/json"]
+        answer = post(server, path, content["example"])
+        assert answer.status_code == 200, answer.text
+        described = verbs["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema.validate(answer.json(), described | {"components": DOCUMENT["components"]})
+
+
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()]
+
+
+def shortened(body):
+    """The same request with an answer of a few tokens."""
+    if not isinstance(body, dict) or not {"messages", "prompt"} & body.keys():
+        return body
+    longer = {"max_completion_tokens", "min_tokens"}
+    return {key: value for key, value in body.items() if key not in longer} | {"max_tokens": 2}
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_whatever_is_asked_is_answered_as_it_says(server, operation, mode):
+    """Requests made from the schemas, valid ones and broken ones: the status, type, header and body are described ones."""
+
+    @settings(
+        max_examples=30,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(mode))
+    def run(case):
+        case.body = shortened(case.body)
+        case.call_and_validate(base_url=server.root_url, checks=CHECKS, timeout=DEADLINE)
+
+    try:
+        run()
+    except Unsatisfiable:  # nothing about this operation can be broken
+        assert mode is GenerationMode.NEGATIVE
+    server.wait_until_idle()
