@@ -14,6 +14,7 @@ fi
 prepare_packages program-options test
 if command -v apt-get >/dev/null; then
     packages=(curl)
+    command -v systemd-analyze >/dev/null || packages+=(systemd)
     for tool in clang-format-19 clang-19 clang-tidy-19; do
         ! available "$tool" || packages+=("$tool")
     done

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <thread>
+#include <utility>
 
 #include "server/log.hpp"
 
@@ -56,7 +57,10 @@ int Service::run(BackendFactory make_backend) {
     app_.engine.start(
         std::move(make_backend), app_.tokenizer, std::move(options), limits,
         [this, url = listener_.url()](const EngineInfo& info) {
-            if (!stopping_) on_ready_(info, url);
+            if (stopping_) return;
+            on_ready_(info, url);
+            manager_.notify("READY=1");
+            tell_manager();
         },
         [this](const Error& error) {
             if (error.code == errc::server_draining) return;  // the load that stopping() gave up
@@ -64,6 +68,7 @@ int Service::run(BackendFactory make_backend) {
             exit_code_ = exit_code(error.code);
             begin_drain(farewell);
         });
+    tell_manager();
     watch_engine({}, std::chrono::steady_clock::now());
     // The engine's callbacks name this object and `make_backend`'s captures: it ends here, also on an
     // exception; but not one that hangs.
@@ -97,13 +102,19 @@ void Service::await_signal() {
 // Liveness is the engine's, not the event loop's: a step that never ends must not look like a long one.
 void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since) {
     const auto limit = app_.config.engine_timeout;
-    watchdog_.expires_after(std::clamp<std::chrono::milliseconds>(limit / 4, std::chrono::milliseconds(1),
-                                                                  std::chrono::seconds(1)));
+    std::chrono::microseconds pause = std::clamp<std::chrono::milliseconds>(
+        limit / 4, std::chrono::milliseconds(1), std::chrono::seconds(1));
+    if (const auto due = manager_.watchdog_interval(); due.count() > 0) pause = std::min(pause, due);
+    watchdog_.expires_after(pause);
     watchdog_.async_wait([this, last, since, limit](boost::system::error_code ec) {
         if (ec) return;
         const EngineActivity now = app_.engine.activity();
         const auto time = std::chrono::steady_clock::now();
-        if (!now.busy || now.progress != last.progress) return watch_engine(now, time);
+        if (!now.busy || now.progress != last.progress) {
+            tell_manager();
+            if (manager_.watchdog_interval().count() > 0) manager_.notify("WATCHDOG=1");
+            return watch_engine(now, time);
+        }
         if (time - since < limit) return watch_engine(last, since);
         engine_hangs_ = true;
         exit_code_ = exit_code(errc::runtime_failure);
@@ -111,6 +122,22 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
         app_.engine.fail({errc::engine_unavailable, "The engine hangs; the server is restarting."});
         begin_drain(farewell);
     });
+}
+
+// What `systemctl status` shows. A load that gets on has more time for it.
+void Service::tell_manager() {
+    const auto state = app_.engine.state();
+    if (state == ServiceState::starting) {
+        const int percent = app_.load_percent;
+        if (std::exchange(told_percent_, percent) != percent) manager_.notify("EXTEND_TIMEOUT_USEC=60000000");
+        manager_.status("loading: " + std::to_string(percent) + " %");
+    } else if (state == ServiceState::draining) {
+        manager_.status("draining: " + std::to_string(app_.engine.num_in_flight()) + " answers in flight");
+    } else if (state == ServiceState::ready) {
+        const auto& now = app_.engine.snapshot();
+        manager_.status("ready: " + std::to_string(now.num_running) + " running, " +
+                        std::to_string(now.num_waiting) + " waiting");
+    }
 }
 
 // After the last session: also a shutdown must not wait for a step that never ends.
@@ -136,6 +163,8 @@ bool Service::engine_ends() {
 void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
     app_.engine.drain();
+    if (!draining_already) manager_.notify("STOPPING=1");
+    tell_manager();
     drain_timer_.expires_after(limit);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
         if (ec) return;

@@ -1,0 +1,119 @@
+"""The service manager's side: a notify socket of our own, and the unit file before systemd's checks."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from support import BINARY, DEADLINE, ROOT, require, start_solard, wait_until
+
+UNIT = ROOT / "config/systemd/solard.service"
+QUIET_SECONDS = 1  # of a process that is stopped; it would send ten datagrams
+
+
+class Manager:
+    """A notify socket, and a solard that was told about it."""
+
+    def __init__(self, folder, abstract, *flags, watchdog_usec=None):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(DEADLINE)
+        path = f"\0solard-test-{os.getpid()}-{folder.name}" if abstract else str(folder / "notify")
+        self.socket.bind(path)
+        environment = os.environ | {"NOTIFY_SOCKET": path.replace("\0", "@")}
+        if watchdog_usec:
+            environment["WATCHDOG_USEC"] = str(watchdog_usec)
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen([BINARY, "--port", "0", *flags], stdout=log, stderr=log, env=environment)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.socket.close()
+
+    def receive(self):
+        return self.socket.recv(4096).decode()
+
+    def receive_until(self, wanted):
+        """Everything up to the first datagram that has the wanted line."""
+        found = [self.receive()]
+        while wanted not in found[-1].splitlines():
+            found.append(self.receive())
+        return found
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
+def test_from_loading_to_ready_to_stopping(tmp_path, abstract):
+    with Manager(tmp_path, abstract) as manager:
+        start = manager.receive_until("READY=1")
+        assert any(re.fullmatch(r"STATUS=loading: \d+ %", one) for one in start)
+        assert any(one.startswith("EXTEND_TIMEOUT_USEC=") for one in start)
+        assert "WATCHDOG=1" not in start
+        assert manager.receive() == "STATUS=ready: 0 running, 0 waiting"
+        manager.process.send_signal(signal.SIGTERM)
+        end = manager.receive_until("STOPPING=1")
+        assert not any(one.startswith("READY") for one in end)
+        assert manager.receive() == "STATUS=draining: 0 answers in flight"
+        assert manager.process.wait(DEADLINE) == 0
+
+
+def test_the_watchdog_is_fed_while_the_process_gets_on_and_not_when_it_stands(tmp_path):
+    with Manager(tmp_path, False, watchdog_usec=200_000) as manager:
+        manager.receive_until("READY=1")
+        for _ in range(5):
+            manager.receive_until("WATCHDOG=1")
+        manager.process.send_signal(signal.SIGSTOP)
+        os.waitpid(manager.process.pid, os.WUNTRACED)  # it stands
+        manager.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):  # what was sent before
+            while True:
+                manager.receive()
+        manager.socket.settimeout(QUIET_SECONDS)
+        with pytest.raises(TimeoutError):
+            manager.receive()
+        manager.process.send_signal(signal.SIGCONT)
+        manager.socket.settimeout(DEADLINE)
+        manager.receive_until("WATCHDOG=1")
+
+
+def test_a_watchdog_for_another_process_is_not_fed(tmp_path, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
+        manager.receive_until("READY=1")
+        manager.process.send_signal(signal.SIGTERM)
+        assert "WATCHDOG=1" not in manager.receive_until("STOPPING=1")
+
+
+def test_a_manager_that_is_gone_harms_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    process = start_solard(tmp_path / "log")
+    wait_until(lambda: "is ready" in (tmp_path / "log").read_text(), "the banner")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE) == 0
+
+
+def test_systemd_accepts_the_unit_and_finds_it_well_confined(tmp_path):
+    require(shutil.which("systemd-analyze"), "systemd-analyze")
+    # The program is not installed here; everything else is as shipped.
+    unit = tmp_path / "solard.service"
+    unit.write_text(UNIT.read_text().replace("/usr/bin/solard", "/bin/true"))
+    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    exposure = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
+    done = subprocess.run(exposure, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_unit_knows_the_exit_codes_and_outlasts_the_drain():
+    text = UNIT.read_text()
+    assert re.search(r"^RestartPreventExitStatus=2 66 78$", text, re.MULTILINE)
+    stop = int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1])
+    drain = int(re.search(r"^drain-timeout = (\d+)$", (ROOT / "config/solard.conf").read_text(), re.MULTILINE)[1])
+    assert stop > drain
