@@ -26,7 +26,7 @@ def endless_server(tmp_path_factory, endless_model):
 @pytest.fixture
 def start_server(tmp_path):
     """For tests that need flags of their own: `with start_server("--drain-timeout", "1") as server`."""
-    return lambda *flags: running_server(tmp_path, *flags)
+    return lambda *flags, api_key=None: running_server(tmp_path, *flags, api_key=api_key)
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -48,10 +48,11 @@ def wait_until(condition, what, seconds=DEADLINE):
         time.sleep(0.01)
 
 
-def get_json(url):
+def get_json(url, api_key=None):
     """(status, body) of a GET; status 0 while nobody listens."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
     try:
-        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
+        with urllib.request.urlopen(request, timeout=DEADLINE) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -62,14 +63,15 @@ def get_json(url):
 class Server:
     """A running solard. `base_url` is what SDKs want, `root_url` what browsers want."""
 
-    def __init__(self, process, log_path):
+    def __init__(self, process, log_path, api_key=None):
+        self.api_key = api_key
         self.process = process
         self.log_path = log_path
         self.root_url = wait_until(self._address, "the banner's address")
         self.base_url = self.root_url + "/v1"
         self.port = int(self.root_url.rsplit(":", 1)[1])
         wait_until(self._ready, "readiness")
-        self.model = get_json(self.base_url + "/models")[1]["data"][0]["id"]
+        self.model = get_json(self.base_url + "/models", api_key)[1]["data"][0]["id"]
 
     def _alive(self):
         assert self.process.poll() is None, f"solard ended with {self.process.returncode}:\n{self.log()}"
@@ -88,7 +90,7 @@ class Server:
 
     def engine(self):
         """The engine's counters: num_running, num_waiting, free_blocks, num_blocks, generated_tokens."""
-        return get_json(self.base_url + "/metadata")[1]["engine"]
+        return get_json(self.base_url + "/metadata", self.api_key)[1]["engine"]
 
     def wait_until_idle(self):
         def idle():
@@ -110,12 +112,12 @@ def start_solard(log_path, *flags):
 
 
 @contextlib.contextmanager
-def running_server(folder, *flags):
-    """Starts solard on a free port with the flags; at the end it must stop cleanly, unless the test ended it."""
+def running_server(folder, *flags, api_key=None):
+    """Starts solard on a free port with the flags, one of whose keys is `api_key`; at the end it must stop cleanly, unless the test ended it."""
     log_path = folder / "solard.log"
     process = start_solard(log_path, *flags)
     try:
-        server = Server(process, log_path)
+        server = Server(process, log_path, api_key)
         yield server
         if process.poll() is None:
             code = server.terminate()
@@ -124,6 +126,15 @@ def running_server(folder, *flags):
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def make_key(path, name, limits=""):
+    """A new API key, whose line is appended to the file."""
+    done = run_solard("keygen", "--name", name, "--api-key-file", str(path))
+    assert done.returncode == 0, done.stderr
+    if limits:
+        path.write_text(path.read_text().rstrip("\n") + f" {limits}\n")
+    return done.stdout.strip()
 
 
 def run_solard(*arguments):

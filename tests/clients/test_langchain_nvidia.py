@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from support import client_library
+from support import client_library, make_key
 
-ChatNVIDIA = client_library("langchain_nvidia_ai_endpoints").ChatNVIDIA
+langchain_nvidia = client_library("langchain_nvidia_ai_endpoints")
+ChatNVIDIA = langchain_nvidia.ChatNVIDIA
 
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -60,6 +61,26 @@ def test_the_model_is_looked_up_when_none_is_given(server):
     assert client.model == server.model
     assert "Paris" in client.invoke(FRANCE).content
     assert server.model in [model.id for model in client.available_models]
+
+
+def test_the_completions_class(server):
+    model = langchain_nvidia.NVIDIA(base_url=server.base_url, model=server.model, temperature=0, max_tokens=64)
+    prompt = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
+    assert model.invoke(prompt) == "The capital of France is Paris."
+    assert "".join(model.stream(prompt)) == "The capital of France is Paris."
+
+
+def test_each_error_shows_its_message(server, start_server, tmp_path):
+    with pytest.raises(Exception, match="not served here"):
+        ChatNVIDIA(base_url=server.base_url, model="other").invoke(FRANCE)
+    with pytest.raises(Exception, match="stop must be"):
+        ChatNVIDIA(base_url=server.base_url, model=server.model).invoke(FRANCE, stop=["x" * 300])
+    key = make_key(tmp_path / "keys", "alice")
+    with start_server("--api-key-file", str(tmp_path / "keys"), api_key=key) as closed:
+        chat = {"base_url": closed.base_url, "model": closed.model, "temperature": 0, "max_tokens": 64}
+        assert "Paris" in ChatNVIDIA(**chat, api_key=key).invoke(FRANCE).content
+        with pytest.raises(Exception, match="missing or wrong"):
+            ChatNVIDIA(**chat, api_key="nvapi-wrong").invoke(FRANCE)
 
 
 def test_errors_show_the_message(server):

@@ -1,0 +1,106 @@
+"""What the openai package makes of refusals: classes of errors, retries, timeouts, keys."""
+
+import threading
+
+import pytest
+
+from support import client_library, make_key, wait_until
+
+openai = client_library("openai")
+
+HI = [{"role": "user", "content": "Hi"}]
+
+
+def client_of(server, **options):
+    return openai.OpenAI(base_url=server.base_url, **{"api_key": "none", "max_retries": 0} | options)
+
+
+def ask(client, server, **fields):
+    return client.chat.completions.create(model=server.model, messages=HI, max_tokens=2, **fields)
+
+
+def test_each_status_is_the_packages_own_class(server):
+    client = client_of(server)
+    with pytest.raises(openai.BadRequestError) as bad:
+        ask(client, server, temperature=3)
+    assert (bad.value.code, bad.value.param, bad.value.type) == ("invalid_value", "temperature", "invalid_request_error")
+    assert bad.value.request_id.startswith("req_")
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.chat.completions.create(model="other", messages=HI)
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(model=server.model, input="a")
+    with pytest.raises(openai.APIStatusError) as large:
+        ask(client, server, extra_body={"metadata": {"a": "x" * 5_000_000}})
+    assert large.value.status_code == 413
+
+
+def test_a_key_lets_in_and_nothing_else_does(start_server, tmp_path):
+    key = make_key(tmp_path / "keys", "alice")
+    with start_server("--api-key-file", str(tmp_path / "keys"), api_key=key) as server:
+        assert ask(client_of(server, api_key=key), server).choices
+        assert [model.id for model in client_of(server, api_key=key).models.list()] == [server.model]
+        for wrong in ("none", key[:-1], key + "a"):
+            with pytest.raises(openai.AuthenticationError) as refusal:
+                ask(client_of(server, api_key=wrong), server)
+            assert refusal.value.code == "invalid_api_key"
+            assert wrong not in str(refusal.value)
+        assert key not in server.log()
+
+
+class Endless:
+    """An answer under way until it is left."""
+
+    def __init__(self, server, **options):
+        self.stream = client_of(server, **options).chat.completions.create(
+            model=server.model, messages=HI, max_tokens=3000, stream=True
+        )
+        next(iter(self.stream))
+
+    def leave(self):
+        self.stream.close()
+
+
+def test_a_full_server_is_retried_until_there_is_room(endless_model, start_server):
+    with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
+        endless = Endless(server)
+        with pytest.raises(openai.InternalServerError) as full:
+            ask(client_of(server), server)
+        assert (full.value.status_code, full.value.code) == (503, "server_overloaded")
+        assert 1 <= int(full.value.response.headers["retry-after"]) <= 30
+        assert 100 <= int(full.value.response.headers["retry-after-ms"]) <= 30_000
+        answers = []
+        patient = client_of(server, max_retries=20)
+        waiting = threading.Thread(target=lambda: answers.append(ask(patient, server)))
+        waiting.start()
+        wait_until(lambda: server.log().count(" 503 ") >= 2, "a first refusal of the one that retries")
+        endless.leave()
+        waiting.join()
+        assert answers[0].choices[0].finish_reason == "length"
+
+
+def test_a_key_over_its_concurrency_is_retried_too(endless_model, start_server, tmp_path):
+    key = make_key(tmp_path / "keys", "alice", "concurrency=1")
+    flags = ("--model", str(endless_model), "--api-key-file", str(tmp_path / "keys"))
+    with start_server(*flags, api_key=key) as server:
+        endless = Endless(server, api_key=key)
+        with pytest.raises(openai.RateLimitError) as refusal:
+            ask(client_of(server, api_key=key), server)
+        assert refusal.value.code == "rate_limit_exceeded"
+        endless.leave()
+        assert ask(client_of(server, api_key=key, max_retries=20), server).choices
+
+
+def test_bad_requests_are_not_retried(server):
+    before = server.log().count("/v1/chat/completions 400")
+    with pytest.raises(openai.BadRequestError):
+        ask(client_of(server, max_retries=5), server, temperature=3)
+    assert server.log().count("/v1/chat/completions 400") == before + 1
+
+
+def test_a_client_that_gives_up_waiting_frees_the_engine(endless_server):
+    with pytest.raises(openai.APITimeoutError):
+        client_of(endless_server, timeout=0.2).chat.completions.create(
+            model=endless_server.model, messages=HI, max_tokens=3000
+        )
+    endless_server.wait_until_idle()
