@@ -1,9 +1,11 @@
-// The openai package for node against the real server; test_openai_node.py starts the servers and sets the addresses.
+// The openai package for node against the real server; test_openai_node.py starts the servers, sets the addresses and says
+// which major version of the package it is.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import OpenAI from "openai";
 
-const client = (base) => new OpenAI({ apiKey: "not-needed", baseURL: base, maxRetries: 0 });
+const { default: OpenAI } = await import(process.env.SOLARD_OPENAI_PACKAGE);
+
+const client = (base, options) => new OpenAI({ apiKey: "not-needed", baseURL: base, maxRetries: 0, ...options });
 const openai = client(process.env.SOLARD_BASE_URL);
 const endless = client(process.env.SOLARD_ENDLESS_URL);
 const model = process.env.SOLARD_MODEL;
@@ -117,6 +119,63 @@ test("errors have their class, code and field", async () => {
         assert.match(error.message, /4096/);
         return true;
     });
+});
+
+test("completions, whole and streamed", async () => {
+    const prompt = ["France", "Italy"].map((name) => `### User:\nWhat is the capital of ${name}?\n\n### Assistant:\n`);
+    const request = { model, prompt, temperature: 0, max_tokens: 40, logprobs: 1 };
+    const whole = await openai.completions.create(request);
+    assert.deepEqual(
+        whole.choices.map((choice) => choice.text),
+        ["The capital of France is Paris.", "The capital of Italy is Rome."],
+    );
+    const texts = ["", ""];
+    for await (const chunk of await openai.completions.create({ ...request, stream: true }))
+        texts[chunk.choices[0].index] += chunk.choices[0].text;
+    assert.deepEqual(
+        texts,
+        whole.choices.map((choice) => choice.text),
+    );
+    assert.equal(whole.choices[0].logprobs.tokens.join(""), texts[0]);
+});
+
+test("the parse helper reads plain answers, and a schema is refused", async () => {
+    const plain = await openai.chat.completions.parse(question);
+    assert.match(plain.choices[0].message.content, /Paris/);
+    const schema = { name: "city", schema: { type: "object", properties: { name: { type: "string" } } } };
+    const wanted = { ...question, response_format: { type: "json_schema", json_schema: schema } };
+    await assert.rejects(openai.chat.completions.parse(wanted), (error) => {
+        assert.equal(error.code, "unsupported_parameter");
+        assert.equal(error.param, "response_format");
+        return true;
+    });
+});
+
+test("a full server is retried until there is room", async () => {
+    const one = process.env.SOLARD_ONE_AT_A_TIME_URL;
+    const held = await client(one).chat.completions.create(long);
+    for await (const chunk of held) {
+        if (!chunk.choices[0].delta.content) continue;
+        await assert.rejects(client(one).chat.completions.create({ ...question, model: "", max_tokens: 2 }), (error) => {
+            assert.equal(error.status, 503);
+            assert.equal(error.code, "server_overloaded");
+            assert.ok(Number(error.headers.get("retry-after-ms")) >= 100);
+            return true;
+        });
+        break;
+    }
+    const patient = client(one, { maxRetries: 20 });
+    const answer = await patient.chat.completions.create({ ...question, model: "", max_tokens: 2 });
+    assert.equal(answer.choices[0].finish_reason, "length");
+});
+
+test("a client that gives up waiting frees the engine", async () => {
+    const hasty = client(process.env.SOLARD_ENDLESS_URL, { timeout: 200 });
+    await assert.rejects(
+        hasty.chat.completions.create({ ...question, model: "", max_tokens: 3500 }),
+        OpenAI.APIConnectionTimeoutError,
+    );
+    await untilIdle();
 });
 
 test("models are listed", async () => {

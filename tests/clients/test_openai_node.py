@@ -1,17 +1,35 @@
-"""Runs test_openai_node.mjs: the openai package for node against the real server."""
+"""Runs test_openai_node.mjs: two major versions of the openai package for node against the real server."""
 
 import pathlib
+import subprocess
 
-from support import run_node_tests
+import pytest
+
+from support import require, run_node_tests, running_server
+
+NODE = subprocess.run(["node", "-p", "process.versions.node.split('.')[0]"], capture_output=True, text=True)
 
 
-def test_openai_node(server, endless_server):
+@pytest.fixture(scope="module")
+def one_at_a_time(tmp_path_factory, endless_model):
+    flags = ("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0")
+    with running_server(tmp_path_factory.mktemp("one"), *flags) as running:
+        yield running
+
+
+@pytest.mark.parametrize("package", ["openai6", "openai7"])
+def test_openai_node(server, endless_server, one_at_a_time, package):
+    require(NODE.returncode == 0, "node")
+    if package == "openai7" and int(NODE.stdout) < 20:
+        pytest.skip("openai 7 needs a newer node than 18")
     run_node_tests(
         pathlib.Path(__file__).parent,
         "test_openai_node.mjs",
         {
+            "SOLARD_OPENAI_PACKAGE": package,
             "SOLARD_BASE_URL": server.base_url,
             "SOLARD_ENDLESS_URL": endless_server.base_url,
+            "SOLARD_ONE_AT_A_TIME_URL": one_at_a_time.base_url,
             "SOLARD_MODEL": server.model,
         },
     )

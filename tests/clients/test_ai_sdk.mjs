@@ -1,0 +1,88 @@
+// The AI SDK over both of its providers against the real server; test_ai_sdk.py starts the servers.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { APICallError, generateText, streamText } from "ai";
+
+const model = process.env.SOLARD_MODEL;
+const providers = {
+    openai: (baseURL) => createOpenAI({ baseURL, apiKey: "none" }),
+    compatible: (baseURL) => createOpenAICompatible({ name: "solard", baseURL, includeUsage: true }),
+};
+const chat = {
+    openai: (provider, id) => provider.chat(id),
+    compatible: (provider, id) => provider(id),
+};
+const prompt = "What is the capital of France?";
+const settings = { temperature: 0, maxOutputTokens: 64, maxRetries: 0 };
+
+for (const [name, provider] of Object.entries(providers)) {
+    const served = chat[name](provider(process.env.SOLARD_BASE_URL), model);
+
+    test(`${name}: a text`, async () => {
+        const { text, finishReason, usage } = await generateText({ model: served, prompt, ...settings });
+        assert.equal(text, "The capital of France is Paris.");
+        assert.equal(finishReason, "stop");
+        assert.equal(usage.totalTokens, usage.inputTokens + usage.outputTokens);
+    });
+
+    test(`${name}: a system prompt, which it calls developer for some models`, async () => {
+        const { text } = await generateText({ model: served, system: "You are a helpful assistant.", prompt, ...settings });
+        assert.match(text, /Paris/);
+    });
+
+    test(`${name}: a stream with usage`, async () => {
+        const { textStream, usage, finishReason } = streamText({ model: served, prompt, ...settings });
+        let text = "";
+        for await (const part of textStream) text += part;
+        assert.equal(text, "The capital of France is Paris.");
+        assert.equal(await finishReason, "stop");
+        assert.ok((await usage).outputTokens > 0);
+    });
+
+    test(`${name}: an error has status and message`, async () => {
+        const unknown = chat[name](provider(process.env.SOLARD_BASE_URL), "other");
+        await assert.rejects(generateText({ model: unknown, prompt, ...settings }), (error) => {
+            assert.ok(APICallError.isInstance(error));
+            assert.equal(error.statusCode, 404);
+            assert.match(error.message, /'other' is not served/);
+            assert.equal(error.isRetryable, false);
+            return true;
+        });
+    });
+
+    test(`${name}: an abort frees the engine`, async () => {
+        const endless = chat[name](provider(process.env.SOLARD_ENDLESS_URL), process.env.SOLARD_ENDLESS_MODEL);
+        const abort = new AbortController();
+        const { fullStream } = streamText({
+            model: endless,
+            prompt,
+            ...settings,
+            maxOutputTokens: 3500,
+            abortSignal: abort.signal,
+            onError: () => {},
+        });
+        for await (const part of fullStream) if (part.type === "text-delta") abort.abort();
+        const deadline = Date.now() + 60_000;
+        for (let running = 1; running > 0; ) {
+            assert.ok(Date.now() < deadline, "the engine went on");
+            const metadata = await (await fetch(`${process.env.SOLARD_ENDLESS_URL}/metadata`)).json();
+            running = metadata.engine.num_running;
+        }
+    });
+}
+
+test("completions of both", async () => {
+    const text = `### User:\n${prompt}\n\n### Assistant:\n`;
+    for (const [name, provider] of Object.entries(providers)) {
+        const base = provider(process.env.SOLARD_BASE_URL);
+        const completion = name === "openai" ? base.completion(model) : base.completionModel(model);
+        const { content } = await completion.doGenerate({
+            prompt: [{ role: "user", content: [{ type: "text", text }] }],
+            temperature: 0,
+            maxOutputTokens: 40,
+        });
+        assert.ok(content.length === 1 && typeof content[0].text === "string");
+    }
+});
