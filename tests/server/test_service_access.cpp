@@ -83,9 +83,8 @@ BOOST_AUTO_TEST_CASE(without_a_right_key_all_that_is_not_public_gives_one_and_th
         if (body.empty()) body = answer.body;
         BOOST_TEST(answer.body == body);
     };
-    for (const char* path :
-         {"/v1/models", "/v1/models/x", "/v1/metadata", "/v1/version", "/metrics", "/nope", "/v1", "/health/",
-          "/V1/models", "//v1/models", "/%76%31/models"})
+    for (const char* path : {"/v1/models", "/v1/models/x", "/v1/metadata", "/v1/version", "/metrics", "/nope",
+                             "/v1", "/health/", "/V1/models", "//v1/models", "/%76%31/models"})
         check_refused(get_request(path));
     for (const std::string& field : std::vector<std::string>{
              "Authorization: Bearer x", "Authorization: Bearer",
