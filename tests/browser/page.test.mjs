@@ -38,7 +38,7 @@ after(() => browser?.close());
 
 beforeEach(() => open());
 
-async function open({ address = url, ...options } = {}) {
+async function open({ address = url, state = "ready", ...options } = {}) {
     await context?.close();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
     // Violations are also written to the console, but the event names what was blocked.
@@ -54,7 +54,7 @@ async function open({ address = url, ...options } = {}) {
     });
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.goto(address);
-    await page.locator(".state.ready").waitFor();
+    await page.locator(`.state.${state}`).waitFor();
 }
 
 afterEach(async () => {
@@ -107,6 +107,26 @@ test("a question gets a streamed answer with its figures", async () => {
     assert.doesNotMatch(figures, /≈/, "the final figures use the server's count");
     assert.equal(await page.getByRole("status").innerText(), "Answer complete");
     await picture("desktop");
+});
+
+test("a server that wants a key gets it from the settings, and the page keeps it", async () => {
+    await open({ address: process.env.SOLARD_LOCKED_URL, state: "locked" });
+    await picture("locked");
+    await page.getByLabel("API key").fill("wrong");
+    await page.getByLabel("API key").press("Tab");
+    await page.locator(".state.locked").waitFor();
+    await page.getByLabel("API key").fill(process.env.SOLARD_API_KEY);
+    await page.getByLabel("API key").press("Tab");
+    await page.locator(".state.ready").waitFor();
+    await set("Temperature", 0);
+    await ask("What is the capital of France?");
+    await inPhase("complete");
+    assert.match(await lastAnswer().locator(".text").innerText(), /Paris/);
+    await page.reload();
+    await page.locator(".state.ready").waitFor();
+    assert.ok(!page.url().includes(process.env.SOLARD_API_KEY));
+    // The browser reports each 401 as an error of its own.
+    complaints = complaints.filter((complaint) => !complaint.includes("401"));
 });
 
 test("Stop ends a long answer, keeps what was written and frees the server", async () => {

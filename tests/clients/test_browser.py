@@ -3,10 +3,20 @@
 import os
 import shutil
 
-from support import ROOT, require, run_node_tests
+import pytest
+
+from support import ROOT, make_key, require, run_node_tests, running_server
 
 
-def test_page_in_chromium(server, endless_server):
+@pytest.fixture
+def locked(tmp_path):
+    """A server that wants a key, and the key."""
+    key = make_key(tmp_path / "keys", "visitor")
+    with running_server(tmp_path, "--api-key-file", str(tmp_path / "keys"), api_key=key) as server:
+        yield server, key
+
+
+def test_page_in_chromium(server, endless_server, locked):
     chromium = os.environ.get("SOLARD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     require(chromium, "chromium")
     pictures = os.environ.get("SOLARD_SCREENSHOTS", str(ROOT / "build/screenshots"))
@@ -16,6 +26,8 @@ def test_page_in_chromium(server, endless_server):
         {
             "SOLARD_URL": server.root_url,
             "SOLARD_ENDLESS_URL": endless_server.root_url,
+            "SOLARD_LOCKED_URL": locked[0].root_url,
+            "SOLARD_API_KEY": locked[1],
             "SOLARD_SCREENSHOTS": pictures,
             "SOLARD_CHROMIUM": chromium,
         },

@@ -2,7 +2,7 @@
 
 import { SseReader } from "./sse";
 
-export type ServerState = "connecting" | "starting" | "ready" | "draining" | "failed" | "unreachable";
+export type ServerState = "connecting" | "starting" | "ready" | "locked" | "draining" | "failed" | "unreachable";
 
 export interface Health {
     state: ServerState;
@@ -105,11 +105,20 @@ function errorOf(body: unknown, status: number): ApiError {
     return new ApiError(text(error.message) || fallback, status, text(error.code));
 }
 
+let apiKey = "";
+
+/** The key that every request carries from now on; empty: none. */
+export function useApiKey(key: string): void {
+    apiKey = key;
+}
+
 /** fetch whose failures are ApiErrors; an abort stays an abort. */
 async function request(path: string, init: RequestInit): Promise<Response> {
     let response: Response;
+    const headers = new Headers(init.headers);
+    if (apiKey) headers.set("Authorization", `Bearer ${apiKey}`);
     try {
-        response = await fetch(path, init);
+        response = await fetch(path, { ...init, headers });
     } catch (failure) {
         init.signal?.throwIfAborted();
         throw new ApiError(`The server cannot be reached (${text(object(failure).message) || "no connection"}).`);

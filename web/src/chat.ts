@@ -2,9 +2,9 @@
 
 import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import { begin, end, extend, isRunning, type Answer } from "./answer";
-import { ApiError, fetchFacts, fetchHealth, streamChat, type ChatRequest, type Message } from "./api";
+import { ApiError, fetchFacts, fetchHealth, streamChat, useApiKey, type ChatRequest, type Message } from "./api";
 import type { ServerFacts, ServerState } from "./api";
-import { clamp, loadSettings, rangesOf, saveSettings } from "./settings";
+import { clamp, loadApiKey, loadSettings, rangesOf, saveApiKey, saveSettings } from "./settings";
 
 export interface Turn {
     id: number;
@@ -17,6 +17,7 @@ export const loadProgress = signal<number | undefined>(undefined);
 export const facts = signal<ServerFacts | undefined>(undefined);
 export const ranges = computed(() => rangesOf(facts.value));
 export const settings = signal(loadSettings());
+export const apiKey = signal(loadApiKey());
 export const turns = signal<readonly Turn[]>([]);
 export const draft = signal("");
 /** The clock of the figures that run; it stands still between answers. */
@@ -39,13 +40,18 @@ export const announcement = computed(() => {
 });
 
 effect(() => saveSettings(settings.value));
+effect(() => {
+    useApiKey(apiKey.value);
+    saveApiKey(apiKey.value);
+});
 
 const POLL_INTERVAL = 1000;
 let nextId = 1;
 let current: AbortController | undefined;
 let connection: Promise<void> | undefined;
 
-/** Resolves when the server is ready and its facts are known; asks again every second until then. */
+/** Resolves when the server is ready and its facts are known, or when it wants another key; asks again every second until
+    then. */
 export function connect(): Promise<void> {
     connection ??= pollUntilReady().finally(() => (connection = undefined));
     return connection;
@@ -55,16 +61,28 @@ async function pollUntilReady(): Promise<void> {
     for (;;) {
         const { state, progress } = await fetchHealth();
         // A server that still loads may already tell its name; one that does not is no error.
-        const found = state === "unreachable" ? undefined : await fetchFacts().catch(() => undefined);
+        let found: ServerFacts | undefined;
+        let locked = false;
+        if (state !== "unreachable") {
+            found = await fetchFacts().catch((failure) => {
+                locked = failure instanceof ApiError && failure.status === 401;
+                return undefined;
+            });
+        }
         const ready = state === "ready" && found !== undefined;
         batch(() => {
             if (found) facts.value = found;
             loadProgress.value = progress;
-            serverState.value = state === "ready" && !ready ? "connecting" : state;
+            serverState.value = locked ? "locked" : state === "ready" && !ready ? "connecting" : state;
         });
-        if (ready) return;
+        if (ready || locked) return;
         await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
     }
+}
+
+export function unlock(key: string): void {
+    apiKey.value = key.trim();
+    void connect();
 }
 
 /** The messages of the next request. Answers that failed or are empty are left out together with their question. */
@@ -113,7 +131,7 @@ async function run(request: ChatRequest, answer: Signal<Answer>, abort: AbortSig
         } else {
             const message = failure instanceof Error ? failure.message : String(failure);
             answer.value = end(answer.value, "failed", Date.now(), message);
-            if (failure instanceof ApiError && (failure.status === 0 || failure.status === 503)) void connect();
+            if (failure instanceof ApiError && [0, 401, 503].includes(failure.status)) void connect();
         }
     }
 }

@@ -6,6 +6,7 @@ const STATES = {
     connecting: "connecting…",
     starting: "model is loading…",
     ready: "ready",
+    locked: "API key needed",
     draining: "shutting down",
     failed: "engine failed",
     unreachable: "server unreachable",

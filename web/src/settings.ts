@@ -16,6 +16,7 @@ export interface Ranges {
 export const DEFAULTS: Settings = { system: "", temperature: 0.7, maxTokens: 512 };
 
 const KEY = "solard.settings";
+const API_KEY = "solard.api-key";
 
 export function rangesOf(facts: ServerFacts | undefined): Ranges {
     const most = facts?.maxTokens ?? facts?.contextLength ?? 4096;
@@ -45,18 +46,23 @@ export function parseSettings(stored: string | null): Settings {
 }
 
 // Storage may be forbidden (private windows, embedded views): the page then simply forgets.
-export function loadSettings(): Settings {
+function load(key: string): string | null {
     try {
-        return parseSettings(localStorage.getItem(KEY));
+        return localStorage.getItem(key);
     } catch {
-        return DEFAULTS;
+        return null;
     }
 }
 
-export function saveSettings(settings: Settings): void {
+function save(key: string, value: string): void {
     try {
-        localStorage.setItem(KEY, JSON.stringify(settings));
+        localStorage.setItem(key, value);
     } catch {
         // See above.
     }
 }
+
+export const loadSettings = (): Settings => parseSettings(load(KEY));
+export const saveSettings = (settings: Settings): void => save(KEY, JSON.stringify(settings));
+export const loadApiKey = (): string => load(API_KEY) ?? "";
+export const saveApiKey = (key: string): void => save(API_KEY, key);

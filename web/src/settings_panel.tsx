@@ -1,9 +1,32 @@
-import { signal } from "@preact/signals";
-import { ranges, settings } from "./chat";
+import { effect, signal } from "@preact/signals";
+import { apiKey, ranges, serverState, settings, unlock } from "./chat";
 import { clamp, DEFAULTS } from "./settings";
 
 // Beside the chat where there is room; behind the button where there is not.
 export const settingsOpen = signal(matchMedia("(min-width: 60rem)").matches);
+
+effect(() => {
+    if (serverState.value === "locked") settingsOpen.value = true;
+});
+
+/** Only where the server wants a key, or once had one. */
+function ApiKeySetting() {
+    const locked = serverState.value === "locked";
+    if (!locked && !apiKey.value) return null;
+    return (
+        <div class="setting">
+            <label for="api-key">API key</label>
+            <input
+                id="api-key"
+                type="password"
+                autocomplete="off"
+                value={apiKey.value}
+                onChange={(event) => unlock(event.currentTarget.value)}
+            />
+            <p class="hint">{locked ? "The server wants a key, or another one." : "Kept in this browser."}</p>
+        </div>
+    );
+}
 
 interface NumberSettingProps {
     name: "temperature" | "maxTokens";
@@ -49,6 +72,7 @@ export function SettingsPanel() {
     const { system } = settings.value;
     return (
         <aside id="settings" class="settings" aria-label="Settings" hidden={!settingsOpen.value}>
+            <ApiKeySetting />
             <details class="setting" open={system !== ""}>
                 <summary>System prompt</summary>
                 <textarea
