@@ -36,6 +36,16 @@ asio::awaitable<result<RenderedChat>> render_chat(App& app, std::string body) {
     co_return chat;
 }
 
+// As far as the answer shows it.
+ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
+                  const std::vector<TokenId>& token_ids) {
+    ShownPrompt prompt;
+    const ChatMessage& last = request.prompt.messages.back();
+    if (request.echo && last.role == Role::assistant) prompt.text = last.content;
+    if (fields.return_token_ids) prompt.token_ids = token_ids;
+    return prompt;
+}
+
 asio::awaitable<result<PendingAnswer>> begin_chat(App& app, const HttpRequest& http) {
     // First, so that a full or starting server spends nothing on a request.
     if (auto open = app.engine.check_open(); !open) co_return open.error();
@@ -44,8 +54,7 @@ asio::awaitable<result<PendingAnswer>> begin_chat(App& app, const HttpRequest& h
     if (!chat) co_return chat.error();
     AnswerContext context{make_identity(app, "chatcmpl-"), std::move(chat->request.generation),
                           app.tokenizer};
-    if (context.fields.return_token_ids)
-        context.prompts.push_back({.text = {}, .token_ids = chat->token_ids});
+    context.prompts.push_back(shown(context.fields, chat->request, chat->token_ids));
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(chat->token_ids));
     auto admitted = admit(app, context.fields, http.caller, std::move(prompts), "messages");

@@ -1,4 +1,5 @@
 // POST /v1/completions.
+#include <span>
 #include <utility>
 
 #include "server/answer.hpp"
@@ -14,21 +15,34 @@ namespace {
 
 namespace asio = boost::asio;
 
-asio::awaitable<result<std::vector<TokenId>>> encode(App& app, PromptInput input) {
-    if (auto* text = std::get_if<std::string>(&input)) {
-        auto encoding = encode_prompt(app, std::move(*text), "prompt");
-        co_return co_await std::move(encoding);
-    }
-    auto& token_ids = std::get<std::vector<TokenId>>(input);
-    const TokenId vocab_size = app.model.config.vocab_size;
+result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size) {
     for (const TokenId token : token_ids) {
         if (token >= vocab_size)
-            co_return Error{errc::invalid_value,
-                            "prompt names token " + std::to_string(token) + ", but the vocabulary ends at " +
-                                std::to_string(vocab_size - 1) + ".",
-                            "prompt"};
+            return Error{errc::invalid_value,
+                         "prompt names token " + std::to_string(token) + ", but the vocabulary ends at " +
+                             std::to_string(vocab_size - 1) + ".",
+                         "prompt"};
     }
-    co_return std::move(token_ids);
+    return {};
+}
+
+// All of one form.
+asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(App& app, std::vector<PromptInput> inputs) {
+    std::vector<std::string> texts;
+    std::vector<std::vector<TokenId>> prompts;
+    for (PromptInput& input : inputs) {
+        if (auto* text = std::get_if<std::string>(&input)) {
+            texts.push_back(std::move(*text));
+            continue;
+        }
+        auto& token_ids = std::get<std::vector<TokenId>>(input);
+        if (auto known = check_tokens(token_ids, app.model.config.vocab_size); !known)
+            co_return known.error();
+        prompts.push_back(std::move(token_ids));
+    }
+    if (texts.empty()) co_return prompts;
+    auto encoding = encode_prompts(app, std::move(texts), "prompt");
+    co_return co_await std::move(encoding);
 }
 
 // As far as the answer shows it.
@@ -54,15 +68,12 @@ asio::awaitable<result<PendingAnswer>> begin_completion(App& app, const HttpRequ
     if (!request) co_return request.error();
     if (auto served = check_model(app, request->generation.model); !served) co_return served.error();
     AnswerContext context{make_identity(app, "cmpl-"), request->generation, app.tokenizer};
-    std::vector<std::vector<TokenId>> prompts;
-    for (const PromptInput& input : request->prompts) {
-        auto encoding = encode(app, input);
-        auto token_ids = co_await std::move(encoding);
-        if (!token_ids) co_return token_ids.error();
-        context.prompts.push_back(shown(app, *request, input, *token_ids));
-        prompts.push_back(*std::move(token_ids));
-    }
-    auto admitted = admit(app, context.fields, http.caller, std::move(prompts), "prompt");
+    auto encoding = encode(app, request->prompts);
+    auto prompts = co_await std::move(encoding);
+    if (!prompts) co_return prompts.error();
+    for (std::size_t i = 0; i < prompts->size(); ++i)
+        context.prompts.push_back(shown(app, *request, request->prompts[i], (*prompts)[i]));
+    auto admitted = admit(app, context.fields, http.caller, *std::move(prompts), "prompt");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<CompletionAnswerWriter>(std::move(context), request->echo),
                           *std::move(admitted)};

@@ -74,14 +74,32 @@ result<void> check_model(const App& app, const std::string& name) {
                  "model"};
 }
 
-asio::awaitable<result<std::vector<TokenId>>> encode_prompt(App& app, std::string text,
-                                                            std::string_view field) {
-    if (auto fits = check_text_size(app, text.size(), field); !fits) co_return fits.error();
-    const bool is_short = text.size() <= encode_inline_bytes;
-    auto encoding = run_on_helper(app, is_short, [&tokenizer = app.tokenizer, text = std::move(text)] {
-        return tokenizer.encode_prompt(text);
+asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(App& app,
+                                                                          std::vector<std::string> texts,
+                                                                          std::string_view field) {
+    std::size_t num_bytes = 0;
+    for (const auto& text : texts) {
+        if (auto fits = check_text_size(app, text.size(), field); !fits) co_return fits.error();
+        num_bytes += text.size();
+    }
+    const bool is_short = num_bytes <= encode_inline_bytes;
+    auto encoding = run_on_helper(app, is_short, [&tokenizer = app.tokenizer, texts = std::move(texts)] {
+        std::vector<std::vector<TokenId>> prompts;
+        prompts.reserve(texts.size());
+        for (const auto& text : texts) prompts.push_back(tokenizer.encode_prompt(text));
+        return prompts;
     });
     co_return co_await std::move(encoding);
+}
+
+asio::awaitable<result<std::vector<TokenId>>> encode_prompt(App& app, std::string text,
+                                                            std::string_view field) {
+    std::vector<std::string> texts;
+    texts.push_back(std::move(text));
+    auto encoding = encode_prompts(app, std::move(texts), field);
+    auto prompts = co_await std::move(encoding);
+    if (!prompts) co_return prompts.error();
+    co_return std::move(prompts->front());
 }
 
 Admitted::~Admitted() {

@@ -19,8 +19,11 @@ class App;
 // The name that a client asked for is served. Errors: model_not_found.
 result<void> check_model(const App& app, const std::string& name);
 
-// BOS and the pieces of `text`; a long one on the helper thread. `field` is what an error names. Errors:
-// context_length_exceeded, also without tokenizing where the text is too long whatever its pieces are.
+// BOS and the pieces of each text; on the helper thread where they are long together. `field` is what an
+// error names. Errors: context_length_exceeded, also without tokenizing where a text is too long whatever its
+// pieces are.
+boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(
+    App& app, std::vector<std::string> texts, std::string_view field);
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(App& app, std::string text,
                                                                    std::string_view field);
 

@@ -17,6 +17,14 @@ void append_identity(std::string& out, const AnswerIdentity& identity, std::stri
     append_json_string(out, identity.model);
 }
 
+void append_echoed_text(std::string& out, std::string_view echoed, std::string_view text) {
+    if (echoed.empty()) {
+        append_json_string(out, text);
+    } else {
+        append_json_string(out, std::string(echoed).append(text));
+    }
+}
+
 void append_usage(std::string& out, const Usage& usage) {
     out += R"({"prompt_tokens":)";
     append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens));

@@ -64,6 +64,8 @@ std::string_view name_of(FinishReason reason);  // "stop" or "length"
 
 // `{"id":..,"object":..,"created":..,"model":..`
 void append_identity(std::string& out, const AnswerIdentity& identity, std::string_view object);
+// One JSON string of both; only what is echoed costs an allocation.
+void append_echoed_text(std::string& out, std::string_view echoed, std::string_view text);
 // `{"prompt_tokens":..}`
 void append_usage(std::string& out, const Usage& usage);
 // `"finish_reason":..,"stop_reason":..`; the latter is vLLM's name for which stop it was.

@@ -112,13 +112,19 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     FieldReader fields(*object);
     ChatRequest request;
     request.prompt = parse_chat_prompt(*object, fields);
-    request.generation = parse_generation_fields(fields);
+    request.generation = parse_generation_fields(fields, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
+    request.echo = fields.boolean("echo").value_or(false);
     // The new name wins where a client sends both.
     if (const auto limit = fields.integer("max_completion_tokens", 1, max_token_count))
         request.generation.max_tokens = static_cast<std::int32_t>(*limit);
     if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
     return request;
+}
+
+// Before each choice's own text.
+std::string_view ChatAnswerWriter::echoed() const {
+    return context_.prompts.empty() ? std::string_view() : context_.prompts.front().text;
 }
 
 ChatAnswerWriter::ChatAnswerWriter(AnswerContext context) : AnswerWriter(std::move(context)) {
@@ -135,7 +141,7 @@ std::string ChatAnswerWriter::whole(std::span<const LogDelta> outputs, const Usa
         out += R"({"index":)";
         append_json_number(out, std::int64_t{choice.output});
         out += R"(,"message":{"role":"assistant","content":)";
-        append_json_string(out, choice.text);
+        append_echoed_text(out, echoed(), choice.text);
         out += R"(,"refusal":null})";
         append_tokens(out, choice);
         append_finish(out, choice, context_.fields.sampling.stop);
@@ -175,12 +181,14 @@ void ChatAnswerWriter::text_chunk(std::string& out, const LogDelta& delta, const
     out += R"({"index":)";
     append_json_number(out, std::int64_t{delta.output});
     out += R"(,"delta":{)";
+    std::string_view before;
     if (delta.output == num_started_) {
         out += R"("role":"assistant",)";
         ++num_started_;
+        before = echoed();
     }
     out += R"("content":)";
-    append_json_string(out, delta.text);
+    append_echoed_text(out, before, delta.text);
     out += '}';
     append_tokens(out, delta);
     out += R"("finish_reason":null})";

@@ -23,6 +23,7 @@ struct ChatPrompt {
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
+    bool echo = false;  // the last message stands before the answer if it is the assistant's
 };
 
 // Errors name the field in `param`: invalid_json, invalid_value, unsupported_parameter, unsupported_input.
@@ -46,6 +47,7 @@ class ChatAnswerWriter final : public AnswerWriter {
     std::string whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
 
   private:
+    std::string_view echoed() const;
     void text_chunk(std::string& out, const LogDelta& delta, const Usage& usage);
     void finish_chunk(std::string& out, const LogDelta& delta, const Usage& usage) const;
     void begin_chunk(std::string& out) const;

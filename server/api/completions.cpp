@@ -47,7 +47,7 @@ std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fi
     };
     const bool is_list_of_prompts = list != nullptr && !list->empty() && !list->front().is_number();
     if (is_list_of_prompts && list->size() <= max_outputs) {
-        for (const auto& item : *list) take(item);
+        for (const auto& item : *list) take(item.kind() == list->front().kind() ? item : json::value());
     } else {
         take(value != nullptr && !is_list_of_prompts ? *value : json::value());
     }
@@ -67,7 +67,7 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     FieldReader fields(*object);
     CompletionRequest request;
     request.prompts = parse_prompts(*object, fields);
-    request.generation = parse_generation_fields(fields);
+    request.generation = parse_generation_fields(fields, unknown);
     auto& generation = request.generation;
     generation.max_tokens = generation.max_tokens.value_or(default_max_tokens);
     generation.sampling.num_logprobs = parse_logprobs(fields);
@@ -139,11 +139,7 @@ void CompletionAnswerWriter::append_choice(std::string& out, const LogDelta& del
     out += R"({"index":)";
     append_json_number(out, std::int64_t{delta.output});
     out += R"(,"text":)";
-    if (echoed.empty()) {
-        append_json_string(out, delta.text);
-    } else {
-        append_json_string(out, std::string(echoed).append(delta.text));
-    }
+    append_echoed_text(out, echoed, delta.text);
     out += R"(,"logprobs":)";
     append_completion_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs,
                                text_offset);

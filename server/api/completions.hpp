@@ -19,7 +19,7 @@ inline constexpr std::size_t max_outputs = 128;  // prompts x choices of one req
 using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 
 struct CompletionRequest {
-    std::vector<PromptInput> prompts;  // [1, max_outputs / n]
+    std::vector<PromptInput> prompts;  // [1, max_outputs / n], all of one form
     GenerationFields generation;       // max_tokens is set: OpenAI's default is 16
     bool echo = false;                 // the prompt stands before the answer
 };

@@ -64,13 +64,14 @@ constexpr auto not_served = std::to_array<std::string_view>({
     "web_search_options",
 });
 
-void parse_stream_options(FieldReader& fields, GenerationFields& generation) {
+void parse_stream_options(FieldReader& fields, UnknownFields unknown, GenerationFields& generation) {
     const auto* options = fields.object("stream_options");
     if (options == nullptr) return;
     FieldReader inner(*options, "stream_options.");
     generation.include_usage = inner.boolean("include_usage").value_or(false);
     generation.continuous_usage = inner.boolean("continuous_usage_stats").value_or(false);
     inner.ignore("include_obfuscation");
+    if (unknown == UnknownFields::refused) inner.refuse_unknown();
     if (const auto& problem = inner.error()) {
         fields.fail(*problem);
     } else if (!generation.stream) {
@@ -88,14 +89,14 @@ result<boost::json::object> parse_body(std::string_view body) {
     return std::move(*object);
 }
 
-GenerationFields parse_generation_fields(FieldReader& fields) {
+GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unknown) {
     GenerationFields generation;
     generation.model = fields.string("model").value_or("");
     generation.sampling = parse_sampling_fields(fields);
     if (const auto limit = fields.integer("max_tokens", 1, max_token_count))
         generation.max_tokens = static_cast<std::int32_t>(*limit);
     generation.stream = fields.boolean("stream").value_or(false);
-    parse_stream_options(fields, generation);
+    parse_stream_options(fields, unknown, generation);
     generation.return_token_ids = fields.boolean("return_token_ids").value_or(false);
     const auto salt = fields.string("cache_salt");
     if (salt && (salt->empty() || salt->size() > max_label_bytes))

@@ -32,7 +32,7 @@ result<boost::json::object> parse_body(std::string_view body);
 
 // Reads all of them but the logprobs, and names what is accepted without effect (`user`, `metadata` ...). A
 // problem is left in `fields`.
-GenerationFields parse_generation_fields(FieldReader& fields);
+GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unknown);
 
 // Refuses what would change the meaning of an answer and is not served, and `unknown` fields if asked to. The
 // last step of every parser, when all fields it knows were read. Gives the first problem of all.

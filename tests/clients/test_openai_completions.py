@@ -120,6 +120,11 @@ def test_an_answer_goes_on_with_the_last_message(client, server):
         model=server.model, messages=[question, begun], extra_body={"continue_final_message": True}, **GREEDY
     )
     assert answer.choices[0].message.content == " France is Paris."
+    fields = {"continue_final_message": True, "echo": True}
+    stream = client.chat.completions.create(
+        model=server.model, messages=[question, begun], extra_body=fields, stream=True, **GREEDY
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "The capital of France is Paris."
 
 
 def test_token_ids_of_prompt_and_answer(client, server):

@@ -157,11 +157,11 @@ BOOST_AUTO_TEST_CASE(nulls_and_neutral_values_count_as_absent) {
 }
 
 BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_name) {
-    for (const char* field : {R"("tools":[{"type":"function"}])", R"("tool_choice":"required")",
-                              R"("response_format":{"type":"json_object"})", R"("guided_json":{"a":1})",
-                              R"("guided_choice":["a"])", R"("nvext":{"guided_json":{}})",
-                              R"("functions":[{}])", R"("best_of":2)", R"("best_of":0)",
-                              R"("length_penalty":2)", R"("echo":true)", R"("chat_template":"x")"}) {
+    for (const char* field :
+         {R"("tools":[{"type":"function"}])", R"("tool_choice":"required")",
+          R"("response_format":{"type":"json_object"})", R"("guided_json":{"a":1})",
+          R"("guided_choice":["a"])", R"("nvext":{"guided_json":{}})", R"("functions":[{}])",
+          R"("best_of":2)", R"("best_of":0)", R"("length_penalty":2)", R"("chat_template":"x")"}) {
         const std::string text(field);
         refused(body(text), errc::unsupported_parameter, text.substr(1, text.find('"', 1) - 1));
     }
@@ -177,6 +177,10 @@ BOOST_AUTO_TEST_CASE(unknown_fields_are_refused_by_name_where_that_is_asked_for)
     BOOST_TEST((refusal.error().code == errc::unsupported_parameter));
     BOOST_TEST(refusal.error().param == "temprature");
     BOOST_TEST(parse_chat_request(body(R"("temprature":1)"), UnknownFields::ignored).has_value());
+    const auto inner = parse_chat_request(body(R"("stream":true,"stream_options":{"include_use":true})"),
+                                          UnknownFields::refused);
+    BOOST_REQUIRE(!inner);
+    BOOST_TEST(inner.error().param == "stream_options.include_use");
     // What is known and wrong is told first.
     BOOST_TEST(parse_chat_request(body(R"("x":1,"n":0)"), UnknownFields::refused).error().param == "n");
 }
@@ -195,6 +199,26 @@ BOOST_AUTO_TEST_CASE(an_answer_begins_anew_or_continues_the_last_message) {
     refused(chat("user", R"("continue_final_message":true)"), errc::invalid_value, name);
     refused(chat("assistant", R"("continue_final_message":true,"add_generation_prompt":true)"),
             errc::invalid_value, name);
+}
+
+BOOST_AUTO_TEST_CASE(an_echo_stands_before_each_choice_once) {
+    BOOST_TEST(parsed(body(R"("echo":true)")).echo);
+    Answer answer;
+    answer.prompts = {{.text = "So \"it\"", .token_ids = {}}};
+    answer.add({.text = " is"});
+    answer.add({.output = 1, .finish = FinishReason::stop});
+    answer.add({.text = ".", .finish = FinishReason::stop});
+    std::vector<std::string> texts(2);
+    for (const auto& event : answer.events()) {
+        const auto& choice = event.at("choices").at(0).as_object();
+        if (const auto* content = choice.at("delta").as_object().if_contains("content"))
+            texts[choice.at("index").to_number<std::size_t>()] += content->as_string();
+    }
+    const std::vector<std::string> expected{"So \"it\" is.", "So \"it\""};
+    BOOST_TEST(texts == expected, boost::test_tools::per_element());
+    const std::vector<LogDelta> choices{{.output = 0, .text = " is.", .finish = FinishReason::stop}};
+    const auto whole = boost::json::parse(ChatAnswerWriter(answer.context()).whole(choices, {}));
+    BOOST_TEST(whole.at("choices").at(0).at("message").at("content").as_string() == expected[0]);
 }
 
 BOOST_AUTO_TEST_CASE(labels_have_a_length) {
