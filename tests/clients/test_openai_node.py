@@ -17,7 +17,7 @@ def one_at_a_time(tmp_path_factory, endless_model):
         yield running
 
 
-@pytest.mark.parametrize("package", ["openai6", "openai7"])
+@pytest.mark.parametrize("package", ["openai", "openai7"])
 def test_openai_node(server, endless_server, one_at_a_time, package):
     require(NODE.returncode == 0, "node")
     if package == "openai7" and int(NODE.stdout) < 20:
