@@ -71,6 +71,7 @@ def ask(server, data):
     wire.send(data)
     answer = wire.answer(has_body=not data.startswith(b"HEAD"))
     assert answer, f"closed without an answer: {data[:200]!r}"
+    assert re.search(rb"(?m)^x-request-id: req_[0-9a-f]{16}\r?$", answer[1]), answer[1]
     closed = b"connection: close" in answer[1].lower()
     if closed:
         assert wire.closed(), data[:200]
@@ -312,6 +313,27 @@ def test_three_megabytes_in_chunks_of_one_byte(server):
     wall = time.monotonic()
     assert ask(server, data) == (200, False)
     print(f"{len(data)} bytes in {time.monotonic() - wall:.2f} s, client CPU {time.process_time() - begin:.2f} s")
+
+
+def test_a_header_that_drips_is_cut_at_its_deadline(start_server):
+    """However small the steps: the deadline is that of the whole header, and of the whole body."""
+    beginnings = (b"GET / HTTP/1.1\r\nX-A: ", b"POST /tokenize HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 4000\r\n\r\n")
+    with start_server("--header-timeout", "0.3", "--body-timeout", "0.3") as server:
+        for beginning in beginnings:
+            with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as wire:
+                wire.sendall(beginning)
+                wire.settimeout(0.03)  # between two bytes
+                end = time.monotonic() + DEADLINE
+                while True:
+                    assert time.monotonic() < end, "the deadline moved with each byte"
+                    try:
+                        wire.sendall(b"a")
+                        if not wire.recv(1):
+                            break
+                    except TimeoutError:
+                        continue
+                    except (ConnectionResetError, BrokenPipeError):
+                        break
 
 
 @pytest.mark.parametrize("close", [b"Connection: close\r\n", b"Connection: keep-alive, close\r\n"])
