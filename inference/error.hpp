@@ -26,6 +26,7 @@ enum class errc {
     not_found,
     model_not_found,
     response_not_found,
+    previous_response_not_found,
     method_not_allowed,
     response_expired,
     payload_too_large,

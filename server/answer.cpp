@@ -58,7 +58,7 @@ AnswerIdentity make_identity(const App& app, std::string_view prefix) {
     identity.id = prefix;
     for (int word = 0; word < 2; ++word) {
         auto bits = random_bits();
-        for (int i = 0; i < 12; ++i, bits >>= 4) identity.id += hex[bits & 15];
+        for (int i = 0; i < 16; ++i, bits >>= 4) identity.id += hex[bits & 15];
     }
     identity.model = app.model.names.front();
     identity.created =

@@ -17,6 +17,7 @@
 #include "server/metrics.hpp"
 #include "server/quota.hpp"
 #include "server/random_bits.hpp"
+#include "server/response_store.hpp"
 #include "server/served_model.hpp"
 
 namespace solard {
@@ -65,6 +66,7 @@ class App {
     // For work that would hold the loop up; takes values and returns values.
     boost::asio::thread_pool helpers{1};
     EngineClient engine;
+    ResponseStore responses{256 << 20, std::chrono::minutes(30)};
     boost::asio::io_context io{1};
 };
 

@@ -168,7 +168,12 @@ void EngineClient::deliver(StepEvents events) {
     const auto now = Clock::now();
     for (const auto& event : events.progress) {
         const auto it = in_flight_.find(event.id);
-        if (it == in_flight_.end() || event.phase == ProgressEvent::Phase::queued) continue;
+        if (it == in_flight_.end()) continue;
+        if (event.phase == ProgressEvent::Phase::queued) {
+            it->second.log->set_queued();
+            continue;
+        }
+        it->second.log->set_started();
         RequestTimes& times = it->second.times;
         // With the step that this is about.
         if (times.started == Clock::time_point{})
@@ -193,6 +198,7 @@ void EngineClient::deliver(StepEvents events) {
 void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_point now) {
     if (event.finish != FinishReason::none) metrics_.choice_ended(event.finish);
     if (event.num_tokens == 0) return;
+    entry.log->set_started();
     entry.generated_tokens += event.num_tokens;
     RequestTimes& times = entry.times;
     if (times.started == Clock::time_point{}) times.started = now;

@@ -40,6 +40,7 @@ class Generation {
 
     explicit operator bool() const { return client_ != nullptr; }  // false once it was moved from
     ResponseLog& log() const { return *log_; }
+    const std::shared_ptr<ResponseLog>& shared_log() const { return log_; }
 
   private:
     EngineClient* client_;

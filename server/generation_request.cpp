@@ -115,6 +115,7 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
                                   .seed = random_bits()};
     const auto now = Clock::now();
     std::size_t prompt_tokens = 0;
+    std::int32_t most_tokens = 0;
     std::vector<Request> requests;
     for (auto& prompt : prompts) {
         const auto max_tokens = token_budget(app, prompt.size(), fields.max_tokens, field);
@@ -122,6 +123,7 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         prompt_tokens += prompt.size();
+        most_tokens = std::max(most_tokens, *max_tokens);
         request->prompt = std::move(prompt);
         request->principal.id = caller.principal;
         request->cache_salt = cache_salt(app, caller, fields.cache_salt);
@@ -135,7 +137,7 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
     auto generation = app.engine.submit(std::move(requests), fields.return_token_ids);
     if (!generation) return generation.error();
     ticket->charge(prompt_tokens);
-    return Admitted(*std::move(generation), *std::move(ticket), prompt_tokens);
+    return Admitted(*std::move(generation), *std::move(ticket), prompt_tokens, most_tokens);
 }
 
 std::int32_t max_choices_together(const App& app) {

@@ -17,6 +17,7 @@ namespace solard {
 struct HttpRequest {
     std::string method;        // "GET"
     std::string path;          // percent-decoded, without the query
+    std::string query;         // after the '?', as it came
     std::string content_type;  // media type only, lower case
     std::string host;
     std::string authorization;

@@ -69,6 +69,9 @@ HttpRequest plain_head(const http::request<http::string_body>& message, std::uin
     HttpRequest request;
     request.method = std::string(message.method_string());
     request.path = decode_path(origin_form(std::string_view(message.target()))).value_or("");
+    const std::string_view target(message.target());
+    if (const auto mark = target.find('?'); mark != std::string_view::npos)
+        request.query = target.substr(mark + 1);
     std::string_view type = message[http::field::content_type];
     type = type.substr(0, type.find(';'));
     while (type.ends_with(' ')) type.remove_suffix(1);

@@ -11,6 +11,7 @@ namespace asio = boost::asio;
 void ResponseLog::append(const LogDelta& delta) {
     auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
+    const Place begin{target.text.size(), target.logprobs.size(), target.token_ids.size()};
     target.text += delta.text;
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
@@ -19,14 +20,21 @@ void ResponseLog::append(const LogDelta& delta) {
     target.finish = delta.finish;
     target.stop = delta.stop;
     if (delta.finish != FinishReason::none) ++num_finished_;
-    entries_.push_back({delta.output, delta.num_tokens, delta.finish});
+    if (terminal()) note_end();
+    entries_.push_back({delta.output, delta.num_tokens, delta.finish, begin});
     wake_readers();
 }
 
 void ResponseLog::fail(Error error) {
     if (terminal()) return;
     failure_ = std::move(error);
+    note_end();
     wake_readers();
+}
+
+void ResponseLog::note_end() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    ended_at_ = std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
 std::uint32_t ResponseLog::num_tokens() const {
@@ -35,18 +43,21 @@ std::uint32_t ResponseLog::num_tokens() const {
     return sum;
 }
 
+LogDelta ResponseLog::read_whole(std::uint32_t output) const {
+    const Output& whole = outputs_[output];
+    return {.output = output,
+            .text = whole.text,
+            .num_tokens = whole.num_tokens,
+            .finish = whole.finish,
+            .stop = whole.stop,
+            .logprobs = whole.logprobs,
+            .token_ids = whole.token_ids};
+}
+
 std::vector<LogDelta> ResponseLog::read_all() const {
     std::vector<LogDelta> all;
     all.reserve(outputs_.size());
-    for (const auto& output : outputs_) {
-        all.push_back({.output = static_cast<std::uint32_t>(all.size()),
-                       .text = output.text,
-                       .num_tokens = output.num_tokens,
-                       .finish = output.finish,
-                       .stop = output.stop,
-                       .logprobs = output.logprobs,
-                       .token_ids = output.token_ids});
-    }
+    while (all.size() < outputs_.size()) all.push_back(read_whole(static_cast<std::uint32_t>(all.size())));
     return all;
 }
 
@@ -54,8 +65,22 @@ void ResponseLog::wake_readers() {
     for (auto* reader : readers_) reader->wake_.cancel();
 }
 
-LogReader::LogReader(ResponseLog& log, const asio::any_io_executor& executor)
-    : log_(log), wake_(executor), read_(log.outputs_.size()) {
+LogReader::LogReader(ResponseLog& log, const asio::any_io_executor& executor, std::size_t first)
+    : log_(log),
+      wake_(executor),
+      next_entry_(std::min(first, log.entries_.size())),
+      read_(log.outputs_.size()) {
+    // What the entries before it told was read elsewhere.
+    for (std::size_t i = 0; i < log.outputs_.size(); ++i) {
+        const auto& output = log.outputs_[i];
+        const auto unread =
+            std::find_if(log.entries_.begin() + static_cast<std::ptrdiff_t>(next_entry_), log.entries_.end(),
+                         [i](const auto& entry) { return entry.output == i; });
+        read_[i] =
+            unread == log.entries_.end()
+                ? ResponseLog::Place{output.text.size(), output.logprobs.size(), output.token_ids.size()}
+                : unread->begin;
+    }
     log_.readers_.push_back(this);
     deltas_.reserve(log.outputs_.size());
 }
@@ -65,7 +90,8 @@ LogReader::~LogReader() {
 }
 
 bool LogReader::ready() const {
-    return next_entry_ < log_.entries_.size() || (log_.failure_.has_value() && !saw_failure_);
+    return next_entry_ < log_.entries_.size() || (log_.failure_.has_value() && !saw_failure_) ||
+           log_.was_queued_ != saw_queued_ || log_.started_ != saw_started_;
 }
 
 asio::awaitable<bool> LogReader::wait(std::chrono::steady_clock::duration limit) {
@@ -103,6 +129,8 @@ const std::vector<LogDelta>& LogReader::read() {
         place = {output.text.size(), output.logprobs.size(), output.token_ids.size()};
     }
     saw_failure_ = log_.failure_.has_value();
+    saw_queued_ = log_.was_queued_;
+    saw_started_ = log_.started_;
     return deltas_;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "inference/error.hpp"
@@ -34,18 +35,33 @@ class ResponseLog {
     void add_cached_tokens(std::int32_t count) { cached_tokens_ += count; }
     std::int32_t cached_tokens() const { return cached_tokens_; }
 
+    // Where the engine stands with it, told as it learns of it.
+    void set_queued() { tell(was_queued_); }
+    void set_started() { tell(started_); }
+    bool was_queued() const { return was_queued_; }
+    bool started() const { return started_; }  // its first prompt is being computed, or was
+
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
-    // Everything of each output, in order.
+    // Unix seconds of the end; 0 before.
+    std::int64_t ended_at() const { return ended_at_; }
+    // Everything of one output, and of each in order.
+    LogDelta read_whole(std::uint32_t output) const;
     std::vector<LogDelta> read_all() const;
 
   private:
     friend class LogReader;
+    struct Place {  // into Output's
+        std::size_t text = 0;
+        std::size_t logprobs = 0;
+        std::size_t token_ids = 0;
+    };
     struct Entry {
         std::uint32_t output;
         std::uint32_t num_tokens;
         FinishReason finish;
+        Place begin;
     };
     struct Output {
         std::string text;
@@ -55,6 +71,10 @@ class ResponseLog {
         FinishReason finish = FinishReason::none;
         StopMatch stop;
     };
+    void tell(bool& what) {
+        if (!std::exchange(what, true)) wake_readers();
+    }
+    void note_end();
     void wake_readers();
 
     std::vector<Entry> entries_;
@@ -62,6 +82,9 @@ class ResponseLog {
     bool keeps_token_ids_;
     std::size_t num_finished_ = 0;
     std::int32_t cached_tokens_ = 0;
+    std::int64_t ended_at_ = 0;
+    bool was_queued_ = false;
+    bool started_ = false;
     std::optional<Error> failure_;
     std::vector<LogReader*> readers_;
 };
@@ -69,17 +92,20 @@ class ResponseLog {
 // A cursor. A reader that lags costs its place in the log and nothing else. The log outlives it.
 class LogReader {
   public:
-    LogReader(ResponseLog& log, const boost::asio::any_io_executor& executor);
+    // Reads from the entry `first` on.
+    LogReader(ResponseLog& log, const boost::asio::any_io_executor& executor, std::size_t first = 0);
     ~LogReader();
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;
 
-    // Unread entries, or a failure that was not seen yet.
+    // Unread entries, or a failure or a change of where it stands that was not seen yet.
     bool ready() const;
     // Suspends until ready(), at most `limit`; false when the time passed first.
     boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
     // Suspends until the log is terminal.
     boost::asio::awaitable<void> wait_terminal();
+    // Entries read.
+    std::size_t position() const { return next_entry_; }
     // Moves to the end; one delta per output that has news, in order of output. Valid until the next call.
     const std::vector<LogDelta>& read();
 
@@ -89,12 +115,9 @@ class LogReader {
     boost::asio::steady_timer wake_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    struct Place {
-        std::size_t text = 0;  // into Output's
-        std::size_t logprobs = 0;
-        std::size_t token_ids = 0;
-    };
-    std::vector<Place> read_;  // [num_outputs], up to where
+    bool saw_queued_ = false;
+    bool saw_started_ = false;
+    std::vector<ResponseLog::Place> read_;  // [num_outputs], up to where
     std::vector<LogDelta> deltas_;
 };
 

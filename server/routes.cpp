@@ -23,7 +23,7 @@ using Handler = asio::awaitable<void> (*)(App& app, HttpExchange& exchange);
 
 struct Route {
     std::string_view method;
-    std::string_view path;  // ends in '*' when the rest is a parameter
+    std::string_view path;  // '*' stands for a parameter
     Handler handler;
     Access access = Access::api_key;
 };
@@ -32,6 +32,11 @@ constexpr std::array table{
     Route{"POST", "/v1/chat/completions", &handle_chat_completions},
     Route{"POST", "/v1/chat/completions/render", &handle_render},
     Route{"POST", "/v1/completions", &handle_completions},
+    Route{"POST", "/v1/responses", &handle_create_response},
+    Route{"POST", "/v1/responses/input_tokens", &handle_input_tokens},
+    Route{"POST", "/v1/responses/*/cancel", &handle_cancel_response},
+    Route{"GET", "/v1/responses/*", &handle_get_response},
+    Route{"DELETE", "/v1/responses/*", &handle_delete_response},
     Route{"POST", "/tokenize", &handle_tokenize},
     Route{"POST", "/detokenize", &handle_detokenize},
     Route{"GET", "/v1/models", &handle_models},
@@ -49,8 +54,11 @@ constexpr std::array table{
 };
 
 bool matches(std::string_view pattern, std::string_view path) {
-    if (!pattern.ends_with('*')) return pattern == path;
-    return path.starts_with(pattern.substr(0, pattern.size() - 1));
+    const auto star = pattern.find('*');
+    if (star == std::string_view::npos) return pattern == path;
+    const std::string_view after = pattern.substr(star + 1);
+    return path.starts_with(pattern.substr(0, star)) && path.ends_with(after) &&
+           path.size() >= star + after.size();
 }
 
 // HEAD is GET without a body; the exchange leaves the body out.
@@ -108,7 +116,7 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
         co_return co_await exchange.respond(std::move(response));
     }
     // A page of another origin can post a form or plain text without asking first, but not JSON.
-    if (request.method == "POST" && request.content_type != "application/json") {
+    if (request.method == "POST" && !request.body.empty() && request.content_type != "application/json") {
         auto response = error_response(
             {errc::unsupported_media_type, std::string(message_of(errc::unsupported_media_type))});
         co_return co_await exchange.respond(std::move(response));

@@ -28,12 +28,15 @@ asio::awaitable<void> SseWriter::fail(Error error) {
         co_return;
     }
     buffer_.append("data: ").append(error_body(error)).append("\n\n");
-    co_await flush();
-    co_await exchange_.end_stream();
+    co_await end();
 }
 
 asio::awaitable<void> SseWriter::done() {
     buffer_ += "data: [DONE]\n\n";
+    co_await end();
+}
+
+asio::awaitable<void> SseWriter::end() {
     co_await flush();
     co_await exchange_.end_stream();
 }

@@ -24,6 +24,8 @@ class SseWriter {
     boost::asio::awaitable<void> fail(Error error);
     // [DONE] and the end of the body, after what is still buffered.
     boost::asio::awaitable<void> done();
+    // The end of the body, after what is still buffered.
+    boost::asio::awaitable<void> end();
 
   private:
     HttpExchange& exchange_;

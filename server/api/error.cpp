@@ -35,6 +35,8 @@ constexpr std::array rows{
     ErrorInfo{errc::model_not_found, 404, invalid, "model_not_found", false, "There is no such model."},
     ErrorInfo{errc::response_not_found, 404, invalid, "response_not_found", false,
               "There is no such response."},
+    ErrorInfo{errc::previous_response_not_found, 400, invalid, "previous_response_not_found", false,
+              "The previous response is not known here."},
     ErrorInfo{errc::method_not_allowed, 405, invalid, "method_not_allowed", false,
               "The route does not take this method."},
     ErrorInfo{errc::response_expired, 410, invalid, "response_expired", false, "The response has expired."},

@@ -30,8 +30,10 @@ bool is_neutral(std::string_view name, const json::value& value) {
     if (value.is_array()) return value.get_array().empty();
     if (const auto* object = value.if_object()) {
         const auto* type = object->if_contains("type");
-        return object->empty() || (name == "response_format" && object->size() == 1 && type != nullptr &&
-                                   type->is_string() && type->get_string() == "text");
+        const auto is_null = [](const auto& member) { return member.value().is_null(); };
+        return std::ranges::all_of(*object, is_null) ||
+               (name == "response_format" && object->size() == 1 && type != nullptr && type->is_string() &&
+                type->get_string() == "text");
     }
     if (value.is_string()) {
         const std::string_view text = value.get_string();

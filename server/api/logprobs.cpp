@@ -68,14 +68,10 @@ void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob ent
 
 }  // namespace
 
-void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
-                          std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives) {
-    if (logprobs.empty()) {
-        out += "null";
-        return;
-    }
+void append_logprob_list(std::string& out, const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
+                         std::int32_t num_alternatives) {
     const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
-    out += R"({"content":[)";
+    out += '[';
     for (std::size_t token = 0; token < logprobs.size(); token += stride) {
         if (token > 0) out += ',';
         append_entry(out, tokenizer, logprobs[token]);
@@ -87,7 +83,18 @@ void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
         }
         out += "]}";
     }
-    out += R"(],"refusal":null})";
+    out += ']';
+}
+
+void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
+                          std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives) {
+    if (logprobs.empty()) {
+        out += "null";
+        return;
+    }
+    out += R"({"content":)";
+    append_logprob_list(out, tokenizer, logprobs, num_alternatives);
+    out += R"(,"refusal":null})";
 }
 
 void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,

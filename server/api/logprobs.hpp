@@ -11,6 +11,10 @@
 
 namespace solard {
 
+// [{"token","logprob","bytes","top_logprobs":[..]},..]; empty where there are none.
+void append_logprob_list(std::string& out, const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
+                         std::int32_t num_alternatives);
+
 // Chat's form: {"content":[...],"refusal":null}, or null where there are none.
 void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
                           std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives);

@@ -47,8 +47,8 @@ def test_it_names_every_error_of_the_table():
     table = re.findall(r'ErrorInfo\{errc::\w+, (\d+), [\w"]+, "(\w+)"', (ROOT / "server/api/error.cpp").read_text())
     assert len(table) > 20
     others = {
-        "invalid_stream_id", "invalid_store_transition", "origin_not_allowed", "response_not_found", "response_expired",
-        "lane_busy", "response_already_completed", "upgrade_required", "websocket_queue_full", "request_cancelled",
+        "invalid_stream_id", "invalid_store_transition", "origin_not_allowed", "response_expired", "lane_busy", "upgrade_required",
+        "websocket_queue_full", "request_cancelled",
     }  # fmt: skip
     codes = set(DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"])
     assert codes == {code for _, code in table} - others
@@ -85,7 +85,7 @@ def test_answers_and_chunks_are_what_it_says(server):
 
 def test_its_examples_work(server):
     for path, verbs in DOCUMENT["paths"].items():
-        if "post" not in verbs:
+        if "requestBody" not in verbs.get("post", {}):
             continue
         content = verbs["post"]["requestBody"]["content"]["application/json"]
         answer = post(server, path, content["example"])
@@ -106,6 +106,8 @@ OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).g
 
 def shortened(body):
     """The same request with an answer of a few tokens."""
+    if isinstance(body, dict) and "input" in body:
+        return body | {"max_output_tokens": 2}
     if not isinstance(body, dict) or not {"messages", "prompt"} & body.keys():
         return body
     longer = {"max_completion_tokens", "min_tokens"}

@@ -1,0 +1,105 @@
+#include <boost/test/unit_test.hpp>
+
+#include "server/response_store.hpp"
+
+using namespace solard;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr ResponseStore::Clock::time_point start{1h};
+
+std::shared_ptr<ResponseRecord> record(const std::string& id, std::uint64_t owner = 0,
+                                       std::size_t bytes = 0) {
+    auto made = std::make_shared<ResponseRecord>();
+    made->owner = owner;
+    made->facts.id = id;
+    made->conversation.push_back({Role::user, std::string(bytes, 'x')});
+    made->log = std::make_shared<ResponseLog>(1);
+    return made;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(response_store)
+
+BOOST_AUTO_TEST_CASE(a_response_is_found_by_its_owner_only) {
+    ResponseStore store(1 << 20, 1min);
+    store.insert(record("a", 1), start);
+    BOOST_TEST(store.find("a", 1, start)->facts.id == "a");
+    BOOST_TEST(!store.find("a", 2, start));
+    BOOST_TEST(!store.find("b", 1, start));
+    BOOST_TEST(!store.erase("a", 2, start));
+    BOOST_TEST(store.erase("a", 1, start));
+    BOOST_TEST(!store.find("a", 1, start));
+    BOOST_TEST(store.size() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_old_is_forgotten) {
+    ResponseStore store(1 << 20, 1min);
+    store.insert(record("a"), start);
+    store.insert(record("b"), start + 30s);
+    BOOST_TEST(!!store.find("a", 0, start + 60s));
+    BOOST_TEST(!store.find("a", 0, start + 61s));
+    BOOST_TEST(!!store.find("b", 0, start + 61s));
+    BOOST_TEST(store.size() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_oldest_make_room_for_what_is_new) {
+    ResponseStore store(10'000, 1h);
+    store.insert(record("a", 0, 4'000), start);
+    store.insert(record("b", 0, 4'000), start);
+    store.insert(record("c", 0, 4'000), start);
+    BOOST_TEST(!store.find("a", 0, start));
+    BOOST_TEST(!!store.find("b", 0, start));
+    BOOST_TEST(!!store.find("c", 0, start));
+    // Bytes come back with what is forgotten.
+    for (int i = 0; i < 100; ++i) {
+        store.insert(record("d" + std::to_string(i), 0, 4'000), start);
+        BOOST_TEST(store.size() == 2);
+    }
+    // One that is larger than all leaves nothing, itself included.
+    store.insert(record("e", 0, 20'000), start);
+    BOOST_TEST(store.size() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_counts_as_long_as_it_may_become) {
+    ResponseStore store(100'000, 1h);
+    auto with_logprobs = record("a");
+    with_logprobs->max_tokens = 1'000;
+    with_logprobs->facts.request.generation.sampling.num_logprobs = 20;
+    store.insert(with_logprobs, start);
+    BOOST_TEST(store.size() == 0);
+    auto plain = record("b");
+    plain->max_tokens = 1'000;
+    store.insert(plain, start);
+    BOOST_TEST(store.size() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_state_follows_the_log) {
+    const auto one = record("a");
+    BOOST_TEST((one->state().status == ResponseStatus::in_progress));
+    one->log->set_queued();
+    BOOST_TEST((one->state().status == ResponseStatus::queued));
+    one->log->set_started();
+    BOOST_TEST((one->state().status == ResponseStatus::in_progress));
+    one->log->append({.text = "a", .num_tokens = 1});
+    BOOST_TEST(one->state().has_output);
+    one->log->append({.text = "b", .num_tokens = 1, .finish = FinishReason::stop});
+    BOOST_TEST((one->state().status == ResponseStatus::completed));
+    BOOST_TEST(one->state().text == "ab");
+    BOOST_TEST(one->state().completed_at > 0);
+
+    const auto cut = record("b");
+    cut->log->append({.text = "a", .num_tokens = 1, .finish = FinishReason::length});
+    BOOST_TEST((cut->state().status == ResponseStatus::incomplete));
+    const auto cancelled = record("c");
+    cancelled->log->fail({errc::request_cancelled, "gone"});
+    BOOST_TEST((cancelled->state().status == ResponseStatus::cancelled));
+    const auto failed = record("d");
+    failed->log->fail({errc::engine_unavailable, "broken"});
+    BOOST_TEST((failed->state().status == ResponseStatus::failed));
+    BOOST_TEST(failed->state().failure->message == "broken");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
