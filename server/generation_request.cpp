@@ -108,11 +108,10 @@ Admitted::~Admitted() {
 
 result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& caller,
                        std::vector<std::vector<TokenId>> prompts, std::string_view field) {
-    const SamplingContext context{.vocab_size = app.model.config.vocab_size,
-                                  .max_choices = max_choices_together(app),
-                                  .temperature = app.model.config.default_temperature.value_or(1.0),
-                                  .top_p = app.model.config.default_top_p.value_or(1.0),
-                                  .seed = random_bits()};
+    SamplingContext context{.vocab_size = app.model.config.vocab_size,
+                            .max_choices = max_choices_together(app),
+                            .temperature = app.model.config.default_temperature.value_or(1.0),
+                            .top_p = app.model.config.default_top_p.value_or(1.0)};
     const auto now = Clock::now();
     std::size_t prompt_tokens = 0;
     std::int32_t most_tokens = 0;
@@ -120,6 +119,7 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
     for (auto& prompt : prompts) {
         const auto max_tokens = token_budget(app, prompt.size(), fields.max_tokens, field);
         if (!max_tokens) return max_tokens.error();
+        context.seed = random_bits();  // each prompt's own, where the request names none
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         prompt_tokens += prompt.size();

@@ -1,7 +1,37 @@
+import os
+import sys
+
 import pytest
 
 from endless_model import write_endless_model
 from support import running_server
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else LiteLLM asks the network for prices when it is imported
+
+asked_outside = []  # names and addresses beyond this machine that something here wanted to reach
+
+
+def refuse_the_network(event, arguments):
+    """An audit hook: a client library that phones home, be it from a thread of its own, must not get through."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):  # of a Unix socket it is a path
+        host = arguments[1][0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in (None, "localhost", "127.0.0.1", "::1"):
+        asked_outside.append(host)
+        raise ConnectionRefusedError(f"a test wanted to reach {host}")
+
+
+sys.addaudithook(refuse_the_network)
+
+
+@pytest.fixture(autouse=True)
+def no_network():
+    yield
+    assert not asked_outside, "no client may reach beyond this machine"
 
 
 @pytest.fixture(scope="session")

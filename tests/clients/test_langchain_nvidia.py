@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from support import client_library, make_key
+from support import client_library
 
 langchain_nvidia = client_library("langchain_nvidia_ai_endpoints")
 ChatNVIDIA = langchain_nvidia.ChatNVIDIA
@@ -66,29 +66,72 @@ def test_the_model_is_looked_up_when_none_is_given(server):
 def test_the_completions_class(server):
     model = langchain_nvidia.NVIDIA(base_url=server.base_url, model=server.model, temperature=0, max_tokens=64)
     prompt = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
-    assert model.invoke(prompt) == "The capital of France is Paris."
-    assert "".join(model.stream(prompt)) == "The capital of France is Paris."
+    answer = "The capital of France is Paris."
+    assert model.invoke(prompt) == answer
+    assert "".join(model.stream(prompt)) == answer
+    assert model.batch([prompt, prompt.replace("France", "Italy")]) == [answer, "The capital of Italy is Rome."]
+    assert asyncio.run(model.ainvoke(prompt)) == answer
+    assert model.invoke(prompt, stop=[" is"]) == "The capital of France"
+    assert langchain_nvidia.NVIDIA(base_url=server.base_url).model == server.model
 
 
-def test_each_error_shows_its_message(server, start_server, tmp_path):
-    with pytest.raises(Exception, match="not served here"):
-        ChatNVIDIA(base_url=server.base_url, model="other").invoke(FRANCE)
-    with pytest.raises(Exception, match="stop must be"):
-        ChatNVIDIA(base_url=server.base_url, model=server.model).invoke(FRANCE, stop=["x" * 300])
-    key = make_key(tmp_path / "keys", "alice")
-    with start_server("--api-key-file", str(tmp_path / "keys"), api_key=key) as closed:
-        chat = {"base_url": closed.base_url, "model": closed.model, "temperature": 0, "max_tokens": 64}
-        assert "Paris" in ChatNVIDIA(**chat, api_key=key).invoke(FRANCE).content
-        with pytest.raises(Exception, match="missing or wrong"):
-            ChatNVIDIA(**chat, api_key="nvapi-wrong").invoke(FRANCE)
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 
 
-def test_errors_show_the_message(server):
-    client = ChatNVIDIA(base_url=server.base_url, model=server.model, max_tokens=4096)
-    with pytest.raises(Exception, match="maximum context length is 4096 tokens"):
-        client.invoke(FRANCE)
-    with pytest.raises(Exception, match="maximum context length is 4096 tokens"):
-        list(client.stream(FRANCE))
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "other"}, r"\[404\].*not served here"),
+        ({"stop": ["x" * 300]}, r"\[400\].*stop must be"),
+        ({"max_tokens": 4096}, r"\[400\].*maximum context length is 4096 tokens"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("kind", ["ChatNVIDIA", "NVIDIA"])
+def test_each_error_shows_its_message(server, kind, fields, message):
+    model = getattr(langchain_nvidia, kind)(**{"base_url": server.base_url, "model": server.model} | fields)
+    for ask in (model.invoke, lambda prompt: list(model.stream(prompt))):
+        with pytest.raises(Exception, match=message):
+            ask("Hello")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x" * 5_000_000, r"\[413\].*body is larger"),
+        # It asks for 1024 tokens where nobody says how many.
+        ("word " * 3200, r"\[400\].*1024 in max_tokens\); max_tokens can be at most 882"),
+        ([IMAGE], r"\[400\].*may hold text parts only"),
+    ],
+    ids=["too large", "no room for the default", "image"],
+)
+def test_what_it_cannot_send(server, content, message):
+    chat = ChatNVIDIA(base_url=server.base_url, model=server.model)
+    with pytest.raises(Exception, match=message):
+        chat.invoke([{"role": "user", "content": content}])
+
+
+def test_a_wrong_address_is_named(server):
+    chat = ChatNVIDIA(base_url=server.base_url + "/elsewhere/v1", model=server.model)
+    with pytest.raises(Exception, match=r"\[404\].*There is no route POST /v1/elsewhere/v1/chat/completions"):
+        chat.invoke(FRANCE)
+
+
+def test_a_full_server_says_so(endless_model, start_server):
+    with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
+        chat = ChatNVIDIA(base_url=server.base_url, model=server.model, max_tokens=3000)
+        stream = chat.stream(FRANCE)
+        next(stream)
+        with pytest.raises(Exception, match=r"\[503\].*The waiting queue is full"):
+            chat.invoke(FRANCE)
+        stream.close()
+        server.wait_until_idle()
+
+
+def test_tools_are_refused_instead_of_ignored(client):
+    tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.", "parameters": {}}}
+    with pytest.raises(Exception, match="tools is not supported"):
+        client.bind_tools([tool]).invoke(FRANCE)
 
 
 def test_structured_output_is_refused_instead_of_ignored(client):

@@ -1,5 +1,7 @@
 """langchain-openai against the real server."""
 
+import asyncio
+
 import pytest
 
 from support import client_library
@@ -40,6 +42,27 @@ def test_stream_with_and_without_usage(chat, options):
     assert total.usage_metadata["total_tokens"] == whole.usage_metadata["total_tokens"]
 
 
+def test_no_usage_is_asked_for_unless_wanted(chat):
+    chunks = list(chat.stream(FRANCE))
+    assert "".join(chunk.content for chunk in chunks) and not any(chunk.usage_metadata for chunk in chunks)
+
+
+def test_async(chat, options):
+    async def all_forms():
+        whole = await chat.ainvoke(FRANCE)
+        streamed = [chunk.content async for chunk in chat.astream(FRANCE)]
+        batch = await chat.abatch([FRANCE, FRANCE])
+        text = await langchain_openai.OpenAI(**options).ainvoke(PROMPT)
+        return {whole.content, "".join(streamed), *(answer.content for answer in batch), text}
+
+    assert asyncio.run(all_forms()) == {"The capital of France is Paris."}
+
+
+def test_stop(chat, options):
+    assert chat.invoke(FRANCE, stop=[" is"]).content == "The capital of France"
+    assert langchain_openai.OpenAI(**options).invoke(PROMPT, stop=[" is"]) == "The capital of France"
+
+
 def test_batch(chat):
     answers = chat.batch([f"What is the capital of {country}?" for country in ("France", "Italy", "Japan")])
     assert [city in answer.content for city, answer in zip(("Paris", "Rome", "Tokyo"), answers)] == [True] * 3
@@ -61,11 +84,47 @@ def test_the_completions_class(options):
     assert model.batch([PROMPT, PROMPT]) == ["The capital of France is Paris."] * 2
 
 
-def test_errors_are_openais(options):
-    with pytest.raises(openai.BadRequestError, match="maximum context length is 4096 tokens"):
-        langchain_openai.ChatOpenAI(**options | {"max_tokens": 4096}).invoke(FRANCE)
-    with pytest.raises(openai.NotFoundError, match="not served"):
-        langchain_openai.ChatOpenAI(**options | {"model": "other"}).invoke(FRANCE)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("fields", "exception", "message"),
+    [
+        ({"max_tokens": 4096}, openai.BadRequestError, "maximum context length is 4096 tokens"),
+        ({"temperature": 3}, openai.BadRequestError, "temperature must be a number from 0 to 2"),
+        ({"model": "other"}, openai.NotFoundError, "not served"),
+        ({"default_headers": {"Host": "a.example"}}, openai.PermissionDeniedError, "host name is not served"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_errors_are_openais(options, fields, exception, message, stream):
+    for kind, question in ((langchain_openai.ChatOpenAI, FRANCE), (langchain_openai.OpenAI, PROMPT)):
+        model = kind(**options | fields)
+        with pytest.raises(exception, match=message):
+            list(model.stream(question)) if stream else model.invoke(question)
+
+
+def test_a_timeout_frees_the_engine(endless_server):
+    options = {"base_url": endless_server.base_url, "api_key": "none", "model": endless_server.model}
+    before = endless_server.engine()["generated_tokens"]
+    with pytest.raises(openai.APITimeoutError):
+        langchain_openai.ChatOpenAI(**options, max_tokens=3000, timeout=0.3, max_retries=0).invoke(FRANCE)
+    endless_server.wait_until_idle()
+    assert endless_server.engine()["generated_tokens"] - before < 3000
+
+
+def test_a_full_server_is_an_internal_error_of_openais(endless_model, start_server):
+    with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
+        options = {"base_url": server.base_url, "api_key": "none", "model": server.model, "max_retries": 0}
+        stream = langchain_openai.ChatOpenAI(**options, max_tokens=3000).stream(FRANCE)
+        next(stream)
+        with pytest.raises(openai.InternalServerError, match="The waiting queue is full"):
+            langchain_openai.ChatOpenAI(**options, max_tokens=2).invoke(FRANCE)
+        stream.close()
+        server.wait_until_idle()
+
+
+def test_tools_are_refused_instead_of_ignored(chat):
+    with pytest.raises(openai.BadRequestError, match="tools is not supported"):
+        chat.bind_tools([{"name": "look_up", "description": "Looks up.", "parameters": {}}]).invoke(FRANCE)
 
 
 def test_structured_output_is_refused_instead_of_ignored(chat):

@@ -2,6 +2,7 @@
 
 Each reader sees the network reads as they come; what it needs and does not find is a failed request to it."""
 
+import asyncio
 import json
 import socket
 
@@ -9,6 +10,7 @@ import pytest
 
 from support import DEADLINE, client_library, get_json
 
+aiohttp = client_library("aiohttp")
 requests = client_library("requests")
 
 CHAT = {
@@ -73,17 +75,18 @@ def read_like_guidellm(reads, text_of):
     """Line by line; exactly `data: [DONE]` ends it, and it must come; an `error` raises; usage where it stands."""
     text, usage, done = "", None, False
     for line in b"".join(reads).decode().split("\n"):
-        if not line.strip():
-            continue
         if line == "data: [DONE]":
             done = True
             continue
-        assert not done and line.startswith("data: "), line
+        if not line.startswith("data: "):
+            continue
+        assert not done, line
         chunk = json.loads(line[len("data: ") :])
         assert "error" not in chunk
         usage = chunk.get("usage") or usage
         text += "".join(text_of(choice) or "" for choice in chunk["choices"])
     assert done
+    assert text or usage["completion_tokens"], "an empty answer counts as a failure"
     return text, usage
 
 
@@ -91,9 +94,10 @@ def read_like_chatnvidia(reads):
     """In each line everything from the first brace is JSON; only choices[0] counts; usages are added up."""
     text, usages, finish = "", [], None
     for line in b"".join(reads).decode().split("\n"):
-        if line == "data: [DONE]" or not line:
+        if line == "data: [DONE]" or "{" not in line:
             continue
         chunk = json.loads(line[line.index("{") :])
+        assert chunk.get("choices") is not None or chunk["error"].get("object") != "error", chunk
         if chunk.get("usage"):
             usages.append(chunk["usage"])
         if chunk["choices"]:
@@ -101,6 +105,21 @@ def read_like_chatnvidia(reads):
             text += chunk["choices"][0]["delta"].get("content") or ""
             finish = chunk["choices"][0]["finish_reason"] or finish
     return text, usages, finish
+
+
+def read_like_aiperf(reads):
+    """Reads SSE; an object is of a known kind, the first that has a text is the first token, the last usage counts."""
+    texts, usage = [], None
+    for line in b"".join(reads).decode().splitlines():
+        data = line.removeprefix("data:").strip()
+        if not line.startswith("data:") or data == "[DONE]":
+            continue
+        chunk = json.loads(data)
+        assert chunk["object"] in ("chat.completion.chunk", "text_completion")
+        text_of = of_text if chunk["object"] == "text_completion" else of_chat
+        texts += [text for choice in chunk["choices"] if (text := text_of(choice))]
+        usage = chunk.get("usage") or usage
+    return "".join(texts), len(texts), usage
 
 
 def of_chat(choice):
@@ -126,14 +145,47 @@ def test_vllm_bench(server, path, body, text_of):
 
 
 @pytest.mark.parametrize("continuous", [False, True])
-def test_guidellm(server, continuous):
+@pytest.mark.parametrize("body", [CHAT, TEXT], ids=["chat", "text"])
+def test_guidellm(server, body, continuous):
     assert requests.get(server.root_url + "/health").status_code == 200
     assert get_json(server.base_url + "/models")[1]["data"][0]["id"] == server.model
     options = {"include_usage": True} | ({"continuous_usage_stats": True} if continuous else {})
-    body = CHAT | {"ignore_eos": True, "stream_options": options}
-    text, usage = read_like_guidellm(network_reads(server, "/v1/chat/completions", body), of_chat)
+    body = body | {"ignore_eos": True, "stream_options": options}
+    path, text_of = ("/v1/chat/completions", of_chat) if "messages" in body else ("/v1/completions", of_text)
+    text, usage = read_like_guidellm(network_reads(server, path, body), text_of)
     assert text.startswith(ANSWER)
     assert usage["completion_tokens"] == 40
+
+
+def test_vllm_bench_with_token_ids_of_a_fixed_length(server):
+    """Its random data set: as many tokens in and out as it was told, whatever the model says."""
+    body = TEXT | {"prompt": [5 + i % 200 for i in range(64)], "max_tokens": 32, "ignore_eos": True}
+    _, token_times, usage = read_like_vllm_bench(network_reads(server, "/v1/completions", body), of_text)
+    assert token_times >= 1
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (64, 32)
+
+
+async def real_network_reads(session, url, body):
+    """As an event loop got them, whatever bytes that were."""
+    async with session.post(url, json=body) as response:
+        assert response.status == 200
+        return [read async for read in response.content.iter_any()]
+
+
+@pytest.mark.parametrize(
+    "path, body, text_of", [("/chat/completions", CHAT, of_chat), ("/completions", TEXT, of_text)], ids=["chat", "text"]
+)
+def test_vllm_bench_with_many_streams_at_once(server, path, body, text_of):
+    async def all_at_once():
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            url = server.base_url + path
+            return await asyncio.gather(*(real_network_reads(session, url, body) for _ in range(48)))
+
+    for reads in asyncio.run(all_at_once()):
+        text, token_times, usage = read_like_vllm_bench(reads, text_of)
+        assert text == ANSWER
+        assert 1 <= token_times <= usage["completion_tokens"] + 1
+        assert read_like_guidellm(reads, text_of)[0] == ANSWER
 
 
 def test_chatnvidia(server):
@@ -141,13 +193,16 @@ def test_chatnvidia(server):
     assert (text, len(usages), finish) == (ANSWER, 1, "stop")
 
 
-def test_aiperf(server):
-    for read in network_reads(server, "/v1/chat/completions", CHAT):
-        for event in read.decode().strip().split("\n\n"):
-            if event != "data: [DONE]":
-                assert json.loads(event.removeprefix("data: "))["object"] == "chat.completion.chunk"
-    whole = requests.post(server.base_url + "/chat/completions", json=CHAT | {"stream": False, "stream_options": None})
-    assert whole.json()["object"] == "chat.completion"
+@pytest.mark.parametrize(
+    "path, body", [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT)], ids=["chat", "text"]
+)
+def test_aiperf(server, path, body):
+    text, num_texts, usage = read_like_aiperf(network_reads(server, path, body))
+    assert text == ANSWER
+    assert 1 <= num_texts <= usage["completion_tokens"]
+    whole = requests.post(server.root_url + path, json=body | {"stream": False, "stream_options": None}).json()
+    assert whole["object"] == ("chat.completion" if "messages" in body else "text_completion")
+    assert whole["usage"]["completion_tokens"] == usage["completion_tokens"]
     assert requests.get(server.root_url + "/metrics").status_code == 200
 
 
@@ -155,10 +210,54 @@ def test_idle_bytes_break_no_reader(start_server):
     """While a long prompt is computed there is nothing but idle bytes, and every reader survives them."""
     body = CHAT | {"messages": [{"role": "user", "content": "word " * 1500}]}
     with start_server("--keep-alive-interval", "0.001") as server:
-        whole = requests.post(server.base_url + "/chat/completions", json=body | {"stream": False, "stream_options": None})
+        not_streamed = body | {"stream": False, "stream_options": None}
+        whole = requests.post(server.base_url + "/chat/completions", json=not_streamed)
         answer = whole.json()["choices"][0]["message"]["content"]
         reads = network_reads(server, "/v1/chat/completions", body | {"cache_salt": "another"})
         assert any(read == b"\n\n" for read in reads)
         assert read_like_vllm_bench(reads, of_chat)[0] == answer
         assert read_like_guidellm(reads, of_chat)[0] == answer
         assert read_like_chatnvidia(reads)[0] == answer
+
+
+CHUNK = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}'
+USAGE = b'data: {"object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
+DONE = b"data: [DONE]"
+GOOD = [line + b"\n\n" for line in (CHUNK, USAGE, DONE)]
+
+READERS = {
+    "vllm bench": lambda reads: read_like_vllm_bench(reads, of_chat)[0],
+    "guidellm": lambda reads: read_like_guidellm(reads, of_chat)[0],
+    "ChatNVIDIA": lambda reads: read_like_chatnvidia(reads)[0],
+    "aiperf": lambda reads: read_like_aiperf(reads)[0],
+}
+
+
+def is_read(name, reads):
+    try:
+        return READERS[name](reads) == "a"
+    except (AssertionError, KeyError, ValueError):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("reads", "lost_to"),
+    [
+        (GOOD, set()),
+        ([b"".join(GOOD)], set()),
+        ([b"\n\n", *GOOD], set()),
+        ([GOOD[0] + b"\n\n", *GOOD[1:]], set()),
+        ([b": idle\n\n", *GOOD], {"vllm bench"}),
+        ([GOOD[0].replace(b"\n\n", b"\n") + GOOD[1], DONE], {"vllm bench"}),
+        ([b"".join(GOOD).replace(b"\n", b"\r\n")], {"vllm bench", "guidellm"}),
+        ([read.replace(b"data: ", b"data:") for read in GOOD], {"vllm bench", "guidellm"}),
+        (GOOD[:2], {"guidellm"}),
+        ([GOOD[0], b'data: {"error":{"object":"error","message":"x"}}\n\n'], {"guidellm", "ChatNVIDIA", "aiperf"}),
+        ([b'data: {"error":{"object":"error","message":"x"}}\n\n'], set(READERS)),
+    ],
+    ids=["good", "glued", "idle first", "idle glued", "comment", "one line feed", "CRLF", "no space", "no end",
+         "error later", "error first"],
+)  # fmt: skip
+def test_the_readers_are_as_strict_as_described(reads, lost_to):
+    """Else what they say of the server would mean nothing."""
+    assert {name for name in READERS if not is_read(name, reads)} == lost_to

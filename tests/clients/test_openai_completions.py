@@ -49,6 +49,12 @@ def test_several_texts_are_answered_each_as_alone(client, server):
     assert alone.usage.prompt_tokens * 3 - 6 <= answer.usage.prompt_tokens <= alone.usage.prompt_tokens * 3 + 6
 
 
+def test_equal_prompts_differ_unless_a_seed_is_given(client, server):
+    fields = {"model": server.model, "prompt": ["Tell"] * 6, "temperature": 1.5, "extra_body": {"ignore_eos": True}}
+    assert len({choice.text for choice in client.completions.create(**fields).choices}) > 1
+    assert len({choice.text for choice in client.completions.create(**fields, seed=5).choices}) == 1
+
+
 def test_token_ids_are_taken_as_they_are(client, server):
     prompts = [token_ids(server, PROMPT.format(country)) for country in CITIES]
     one = client.completions.create(model=server.model, prompt=prompts[0], **GREEDY)

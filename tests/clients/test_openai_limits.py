@@ -1,4 +1,4 @@
-"""What the openai package makes of refusals: classes of errors, retries, timeouts, keys."""
+"""How the openai package waits: it asks again until there is room, and gives up in time."""
 
 import threading
 
@@ -17,35 +17,6 @@ def client_of(server, **options):
 
 def ask(client, server, **fields):
     return client.chat.completions.create(model=server.model, messages=HI, max_tokens=2, **fields)
-
-
-def test_each_status_is_the_packages_own_class(server):
-    client = client_of(server)
-    with pytest.raises(openai.BadRequestError) as bad:
-        ask(client, server, temperature=3)
-    assert (bad.value.code, bad.value.param, bad.value.type) == ("invalid_value", "temperature", "invalid_request_error")
-    assert bad.value.request_id.startswith("req_")
-    with pytest.raises(openai.NotFoundError) as unknown:
-        client.chat.completions.create(model="other", messages=HI)
-    assert unknown.value.code == "model_not_found"
-    with pytest.raises(openai.NotFoundError):
-        client.embeddings.create(model=server.model, input="a")
-    with pytest.raises(openai.APIStatusError) as large:
-        ask(client, server, extra_body={"metadata": {"a": "x" * 5_000_000}})
-    assert large.value.status_code == 413
-
-
-def test_a_key_lets_in_and_nothing_else_does(start_server, tmp_path):
-    key = make_key(tmp_path / "keys", "alice")
-    with start_server("--api-key-file", str(tmp_path / "keys"), api_key=key) as server:
-        assert ask(client_of(server, api_key=key), server).choices
-        assert [model.id for model in client_of(server, api_key=key).models.list()] == [server.model]
-        for wrong in ("none", key[:-1], key + "a"):
-            with pytest.raises(openai.AuthenticationError) as refusal:
-                ask(client_of(server, api_key=wrong), server)
-            assert refusal.value.code == "invalid_api_key"
-            assert wrong not in str(refusal.value)
-        assert key not in server.log()
 
 
 class Endless:
@@ -91,16 +62,11 @@ def test_a_key_over_its_concurrency_is_retried_too(endless_model, start_server, 
         assert ask(client_of(server, api_key=key, max_retries=20), server).choices
 
 
-def test_bad_requests_are_not_retried(server):
-    before = server.log().count("/v1/chat/completions 400")
-    with pytest.raises(openai.BadRequestError):
-        ask(client_of(server, max_retries=5), server, temperature=3)
-    assert server.log().count("/v1/chat/completions 400") == before + 1
-
-
 def test_a_client_that_gives_up_waiting_frees_the_engine(endless_server):
+    before = endless_server.engine()["generated_tokens"]
     with pytest.raises(openai.APITimeoutError):
         client_of(endless_server, timeout=0.2).chat.completions.create(
             model=endless_server.model, messages=HI, max_tokens=3000
         )
     endless_server.wait_until_idle()
+    assert endless_server.engine()["generated_tokens"] - before < 3000
