@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -76,6 +78,13 @@ std::optional<std::string> parse_line(const std::string& line, ApiKey& key) {
     return std::nullopt;
 }
 
+// systemd lets the service's user read its copy by an ACL, whose mask shows in the group's place; the folder
+// keeps everybody else out.
+bool is_credential(const std::filesystem::path& path) {
+    const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
+    return folder != nullptr && *folder == '/' && path.parent_path() == folder;
+}
+
 Error bad_file(const std::string& where, const std::string& problem) {
     return {errc::bad_configuration, where + ": " + problem};
 }
@@ -86,7 +95,8 @@ result<ApiKeys> ApiKeys::load(const std::string& path) {
     struct stat info{};
     std::ifstream file(path);
     if (!file || stat(path.c_str(), &info) != 0) return bad_file(path, "cannot be read");
-    if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    const mode_t tolerated = is_credential(path) ? S_IRGRP : 0;
+    if ((info.st_mode & (S_IRWXG | S_IRWXO) & ~tolerated) != 0)
         return bad_file(path, "is open to others than its owner; chmod 600 it");
     ApiKeys keys;
     std::string line;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -79,6 +80,21 @@ BOOST_AUTO_TEST_CASE(a_key_file_is_its_owners_alone) {
     }
     chmod(file.path.c_str(), 0400);
     BOOST_TEST(ApiKeys::load(file.path).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(systemds_copy_of_a_key_file_shows_the_mask_of_its_acl) {
+    const KeyFile file("alice " + digest_of_abc);
+    const auto folder = std::filesystem::path(file.path).parent_path();
+    const auto accepts = [&](const std::string& credentials, mode_t mode) {
+        setenv("CREDENTIALS_DIRECTORY", credentials.c_str(), 1);
+        chmod(file.path.c_str(), mode);
+        const bool accepted = ApiKeys::load(file.path).has_value();
+        unsetenv("CREDENTIALS_DIRECTORY");
+        return accepted;
+    };
+    BOOST_TEST(accepts(folder, 0440));
+    for (const mode_t mode : {0444, 0460, 0450}) BOOST_TEST(!accepts(folder, mode));
+    BOOST_TEST(!accepts(folder.parent_path(), 0440));
 }
 
 BOOST_AUTO_TEST_CASE(keygen_appends_a_hash_and_shows_the_key_once) {
