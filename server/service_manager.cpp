@@ -5,11 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <system_error>
+#include <utility>
+
+#include "server/log.hpp"
 
 namespace solard {
 namespace {
@@ -42,14 +47,17 @@ ServiceManager::~ServiceManager() {
     if (socket_ >= 0) close(socket_);
 }
 
-void ServiceManager::notify(std::string_view state) const {
+void ServiceManager::notify(std::string_view state) {
     if (socket_ < 0) return;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::ranges::copy(address_, address.sun_path);
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
-    sendto(socket_, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
-           size);
+    const auto sent = sendto(socket_, state.data(), state.size(), MSG_NOSIGNAL,
+                             reinterpret_cast<const sockaddr*>(&address), size);
+    if (sent >= 0 || std::exchange(told_failure_, true)) return;
+    const std::error_code reason(errno, std::system_category());
+    log(LogLevel::debug, "the service manager cannot be told: " + reason.message());
 }
 
 void ServiceManager::status(const std::string& text) {

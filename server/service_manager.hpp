@@ -8,7 +8,7 @@
 namespace solard {
 
 // Silent where no service manager asked to be told. Never blocks, never fails: a notification that cannot be
-// sent is dropped.
+// sent is dropped; the first one leaves a line at debug level.
 class ServiceManager {
   public:
     // By NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
@@ -18,7 +18,7 @@ class ServiceManager {
     ServiceManager& operator=(const ServiceManager&) = delete;
 
     // One datagram: "READY=1", or several lines.
-    void notify(std::string_view state) const;
+    void notify(std::string_view state);
     // "STATUS=text", unless it was the last one.
     void status(const std::string& text);
 
@@ -29,6 +29,7 @@ class ServiceManager {
     int socket_ = -1;
     std::string address_;  // of a Unix datagram socket; an abstract one begins with a NUL
     std::string last_status_;
+    bool told_failure_ = false;
     std::chrono::microseconds watchdog_interval_{0};
 };
 

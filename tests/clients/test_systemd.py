@@ -6,10 +6,22 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
-from support import BINARY, DEADLINE, ROOT, require, start_solard, wait_until
+from support import (
+    BINARY,
+    DEADLINE,
+    ROOT,
+    get_json,
+    make_key,
+    require,
+    run_solard,
+    running_server,
+    start_solard,
+    wait_until,
+)
 
 UNIT = ROOT / "config/systemd/solard.service"
 QUIET_SECONDS = 1  # of a process that is stopped; it would send ten datagrams
@@ -67,8 +79,7 @@ def test_from_loading_to_ready_to_stopping(tmp_path, abstract):
 def test_the_watchdog_is_fed_while_the_process_gets_on_and_not_when_it_stands(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=200_000) as manager:
         manager.receive_until("READY=1")
-        for _ in range(5):
-            manager.receive_until("WATCHDOG=1")
+        manager.receive_until("WATCHDOG=1")
         manager.process.send_signal(signal.SIGSTOP)
         os.waitpid(manager.process.pid, os.WUNTRACED)  # it stands
         manager.socket.setblocking(False)
@@ -83,6 +94,15 @@ def test_the_watchdog_is_fed_while_the_process_gets_on_and_not_when_it_stands(tm
         manager.receive_until("WATCHDOG=1")
 
 
+def test_the_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
+    with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
+        manager.receive_until("READY=1")
+        end = time.monotonic() + DEADLINE
+        for _ in range(100):  # once a second, as without a watchdog, would not be enough
+            manager.receive_until("WATCHDOG=1")
+            assert time.monotonic() < end
+
+
 def test_a_watchdog_for_another_process_is_not_fed(tmp_path, monkeypatch):
     monkeypatch.setenv("WATCHDOG_PID", "1")
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
@@ -93,17 +113,37 @@ def test_a_watchdog_for_another_process_is_not_fed(tmp_path, monkeypatch):
 
 def test_a_manager_that_is_gone_harms_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    process = start_solard(tmp_path / "log")
-    wait_until(lambda: "is ready" in (tmp_path / "log").read_text(), "the banner")
+    log = tmp_path / "log"
+    process = start_solard(log, "--log-level", "debug")
+    wait_until(lambda: "is ready" in log.read_text(), "the banner")
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE) == 0
+    assert log.read_text().count("the service manager cannot be told: No such file or directory") == 1
 
 
-def test_systemd_accepts_the_unit_and_finds_it_well_confined(tmp_path):
+def test_a_key_file_passed_as_a_credential_is_taken(tmp_path, monkeypatch):
+    keys = tmp_path / "credentials/keys"
+    keys.parent.mkdir()
+    secret = make_key(keys, "alice")
+    keys.chmod(0o440)  # as systemd shows its copy: the mask of its ACL in the group's place
+    monkeypatch.setenv("SOLARD_API_KEY_FILE", str(keys))
+    refused = run_solard("--port", "0")
+    assert (refused.returncode, str(keys) in refused.stderr) == (78, True)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(keys.parent))
+    with running_server(tmp_path, api_key=secret) as server:
+        assert get_json(server.base_url + "/models", secret)[0] == 200
+        assert get_json(server.base_url + "/models")[0] == 401
+
+
+@pytest.mark.parametrize("with_keys", [False, True], ids=["as-shipped", "with-keys"])
+def test_systemd_accepts_the_unit_and_finds_it_well_confined(tmp_path, with_keys):
     require(shutil.which("systemd-analyze"), "systemd-analyze")
-    # The program is not installed here; everything else is as shipped.
+    text = UNIT.read_text().replace("/usr/bin/solard", "/bin/true")  # the program is not installed here
+    if with_keys:
+        text, count = re.subn(r"^#(?=(LoadCredential|Environment)=)", "", text, flags=re.MULTILINE)
+        assert count == 2
     unit = tmp_path / "solard.service"
-    unit.write_text(UNIT.read_text().replace("/usr/bin/solard", "/bin/true"))
+    unit.write_text(text)
     verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     exposure = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
