@@ -97,7 +97,7 @@ HttpResponse no_route_response(const HttpRequest& request, const std::string& al
 HttpResponse preflight_response() {
     HttpResponse response;
     response.status = 204;
-    response.fields.emplace_back("Access-Control-Allow-Methods", "GET, POST");
+    response.fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
     // A wildcard covers no Authorization.
     response.fields.emplace_back("Access-Control-Allow-Headers", "*, Authorization");
     response.fields.emplace_back("Access-Control-Max-Age", "600");

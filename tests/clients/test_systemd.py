@@ -154,6 +154,8 @@ def test_systemd_accepts_the_unit_and_finds_it_well_confined(tmp_path, with_keys
 def test_the_unit_knows_the_exit_codes_and_outlasts_the_drain():
     text = UNIT.read_text()
     assert re.search(r"^RestartPreventExitStatus=2 66 78$", text, re.MULTILINE)
-    stop = int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1])
-    drain = int(re.search(r"^drain-timeout = (\d+)$", (ROOT / "config/solard.conf").read_text(), re.MULTILINE)[1])
-    assert stop > drain
+    seconds = lambda name: int(re.search(rf"^{name}=(\d+)$", text, re.MULTILINE)[1])  # noqa: E731
+    configuration = (ROOT / "config/solard.conf").read_text()
+    default = lambda name: int(re.search(rf"^{name} = (\d+)$", configuration, re.MULTILINE)[1])  # noqa: E731
+    assert seconds("TimeoutStopSec") > default("drain-timeout") + default("engine-timeout")
+    assert seconds("WatchdogSec") > default("engine-timeout")
