@@ -11,7 +11,8 @@ std::size_t most_bytes(const ResponseRecord& record) {
     std::size_t bytes = sizeof(ResponseRecord);
     for (const ChatMessage& message : record.conversation) bytes += sizeof message + message.content.size();
     const auto& generation = record.facts.request.generation;
-    const auto alternatives = static_cast<std::size_t>(generation.sampling.num_logprobs + 1);
+    const std::size_t alternatives =
+        static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;  // -1: none
     const auto tokens = static_cast<std::size_t>(record.max_tokens);
     return bytes + tokens * (bytes_per_token + alternatives * sizeof(TokenLogprob));
 }

@@ -133,8 +133,7 @@ asio::awaitable<result<Prepared>> prepare(App& app, const HttpRequest& http) {
     auto conversation = lineage(app, *request, http.caller);
     if (!conversation) co_return conversation.error();
     for (auto& message : request->input) conversation->push_back(std::move(message));
-    std::vector<ChatMessage> messages;
-    if (request->instructions) messages.push_back({Role::system, *request->instructions});
+    std::vector<ChatMessage> messages{{Role::system, request->instructions.value_or("")}};  // empty: left out
     messages.insert(messages.end(), conversation->begin(), conversation->end());
     auto encoding = encode_prompt(app, render_solar_prompt(messages), "input");
     auto token_ids = co_await std::move(encoding);

@@ -177,11 +177,12 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     if (!draining_already) listener_.drain([this] { finish(); });
 }
 
-// The last session is gone: with signals and timers cancelled, io_context::run() returns.
+// The last session is gone. A response that goes on without a reader, and its timers, end with the loop.
 void Service::finish() {
     drain_timer_.cancel();
     watchdog_.cancel();
     signals_.cancel();
+    app_.io.stop();
 }
 
 }  // namespace solard

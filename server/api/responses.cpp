@@ -61,7 +61,8 @@ result<std::string> parse_content(const json::value& value, const std::string& p
 }
 
 result<Role> parse_role(const json::value* value, const std::string& path) {
-    const std::string_view name = value != nullptr && value->is_string() ? value->get_string() : "";
+    const std::string_view name =
+        value != nullptr && value->is_string() ? std::string_view(value->get_string()) : "";
     if (name == "user") return Role::user;
     if (name == "assistant") return Role::assistant;
     if (name == "system" || name == "developer") return Role::system;

@@ -193,6 +193,17 @@ def test_leaving_ends_a_response_unless_it_is_resumable(endless_server):
     assert text == event.response.output_text == "a" * 400
 
 
+def test_a_shutdown_waits_for_no_response_that_nobody_follows(start_server, endless_model):
+    with start_server("--model", str(endless_model)) as server:
+        stream = client_of(server).responses.create(
+            model=server.model, input="Go on.", stream=True, extra_body={"solar": {"resumable": True}}
+        )
+        assert next(iter(stream)).type == "response.created"
+        stream.close()
+        server.process.terminate()
+        assert server.process.wait(20) == 0  # seconds; it would go on for thirty
+
+
 def test_input_tokens(client, server):
     counted = client.responses.input_tokens.count(model=server.model, input=FRANCE)
     made = client.responses.create(model=server.model, input=FRANCE, max_output_tokens=1)

@@ -56,6 +56,7 @@ struct Response {
 
 std::vector<std::string> types_of(const std::vector<Event>& events) {
     std::vector<std::string> types;
+    types.reserve(events.size());
     for (const auto& event : events) types.push_back(std::to_string(event.number) + " " + event.type);
     return types;
 }
