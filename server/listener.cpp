@@ -127,13 +127,19 @@ void Listener::start(App& app) {
 }
 
 void Listener::drain(std::function<void()> on_empty) {
+    on_empty_ = std::move(on_empty);
+    first_late_session_ = next_session_;
+    num_awaited_ = closers_.size();
+    for (const auto& [id, close] : closers_) close(true);
+    if (num_awaited_ == 0) end_drain();
+}
+
+void Listener::end_drain() {
     error_code ignored;
     if (auto* local = std::get_if<Unix::acceptor>(&acceptor_); local != nullptr && local->is_open())
         unlink(local->local_endpoint().path().c_str());
     std::visit([&](auto& acceptor) { acceptor.close(ignored); }, acceptor_);
-    on_empty_ = std::move(on_empty);
-    for (const auto& [id, close] : closers_) close(true);
-    if (closers_.empty()) std::exchange(on_empty_, nullptr)();
+    std::exchange(on_empty_, nullptr)();
 }
 
 void Listener::close_sessions() {
@@ -155,8 +161,8 @@ asio::awaitable<void> Listener::accept_loop() {
             auto& local = std::get<Unix::acceptor>(acceptor_);
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
         }
-        const bool draining = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
-        if (draining) co_return;  // also with a connection in hand: it was accepted too late
+        const bool closed = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
+        if (closed) co_return;  // also with a connection in hand: it was accepted too late
         if (ec) {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
@@ -174,9 +180,14 @@ void Listener::start_session(Stream::Socket socket) {
     asio::co_spawn(*io_, run_http_session(app_, std::move(stream)),
                    [this, id](const std::exception_ptr& problem) {
                        log_session_end(problem);
-                       closers_.erase(id);
-                       if (closers_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
+                       end_session(id);
                    });
+}
+
+void Listener::end_session(std::uint64_t id) {
+    closers_.erase(id);
+    const bool is_awaited = on_empty_ != nullptr && id < first_late_session_;
+    if (is_awaited && --num_awaited_ == 0) end_drain();
 }
 
 }  // namespace solard

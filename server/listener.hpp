@@ -25,10 +25,10 @@ class Listener {
     // Binds at once, so that a port in use is known before a model is loaded. Errors: runtime_failure.
     static result<Listener> bind(boost::asio::io_context& io, const AppConfig& config);
 
-    // Accepts until drain(). `app` outlives every session.
+    // Accepts until drain() has come to its end. `app` outlives every session.
     void start(App& app);
-    // No new connections from now on; idle ones are closed, the others end with their answer. `on_empty` runs
-    // once no session is left, which may be at once.
+    // Idle sessions are closed, the others end with their answer. `on_empty` runs once none of them is left,
+    // which may be at once. Who connects until then still gets an answer, that the server is draining.
     void drain(std::function<void()> on_empty);
     // Ends every session where it stands.
     void close_sessions();
@@ -44,6 +44,8 @@ class Listener {
     Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
     boost::asio::awaitable<void> accept_loop();
     void start_session(Stream::Socket socket);
+    void end_session(std::uint64_t id);
+    void end_drain();
 
     boost::asio::io_context* io_;
     Acceptor acceptor_;
@@ -52,6 +54,8 @@ class Listener {
     std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>>
         closers_;  // one for each session
     std::function<void()> on_empty_;
+    std::uint64_t first_late_session_ = 0;  // that came after drain()
+    std::size_t num_awaited_ = 0;           // sessions from before it that did not end
 };
 
 // Loopback addresses need no key; others are refused without --api-key-file or --allow-anonymous.

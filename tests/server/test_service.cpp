@@ -534,6 +534,19 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits
     const auto refused = late.read_answer();
     BOOST_TEST(refused.status == 503);
     BOOST_TEST(error_code_of(refused) == "server_draining");
+    // Also who connects only now is told, by a status and a time to come back.
+    Connection probe(service.port());
+    probe.send(get_request("/v1/health/ready"));
+    const auto health = probe.read_answer();
+    BOOST_TEST(health.status == 503);
+    BOOST_TEST(health.body == R"({"status":"draining"})");
+    BOOST_TEST(health.has("Connection: close\r\n"));
+    Connection newcomer(service.port());
+    newcomer.send(chat_request("b"));
+    const auto turned_away = newcomer.read_answer();
+    BOOST_TEST(error_code_of(turned_away) == "server_draining");
+    BOOST_TEST(turned_away.has("Retry-After: "));
+    Connection silent(service.port());  // holds nothing up
     service.control().open_gate();
     const auto answer = stream.read_answer();
     BOOST_TEST(streamed_text(answer.body) == service.reference_text("a", 20));
