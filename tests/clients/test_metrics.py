@@ -1,5 +1,9 @@
 """/metrics as Prometheus reads it."""
 
+import os
+import pathlib
+import re
+
 from support import client_library
 
 parser = client_library("prometheus_client.parser")
@@ -66,6 +70,46 @@ def test_an_idle_server_says_so(server):
         assert value(families, "solard_" + name) == 0
     states = {sample.labels["state"]: sample.value for sample in families["solard_state"].samples}
     assert states == {"starting": 0, "ready": 1, "draining": 0, "failed": 0}
+
+
+def test_requests_bring_no_label_values_of_their_own(server):
+    before = scrape(server)
+    for number in range(10):
+        assert requests.get(f"{server.root_url}/stray-{number}").status_code == 404
+    text = requests.get(server.root_url + "/metrics").text
+    assert "stray" not in text
+    after = scrape(server)
+    assert growth(before, after, "solard_http_requests_total", status="404") == 10
+    assert growth(before, after, "solard_request_errors_total", code="not_found") == 10
+    own_labels = {
+        "solard_request_success": {"finished_reason"}, "solard_request_errors": {"code"},
+        "solard_http_requests": {"status"}, "solard_state": {"state"}, "solard_build_info": {"version"},
+    }  # fmt: skip
+    for family in after.values():
+        for sample in family.samples:
+            bucket = {"le"} if sample.name.endswith("_bucket") else set()
+            assert sample.labels.keys() == {"model_name"} | own_labels.get(family.name, set()) | bucket
+            assert sample.labels["model_name"] == server.model
+    reasons = {sample.labels["finished_reason"] for sample in after["solard_request_success"].samples}
+    assert reasons == {"stop", "length", "abort", "error"}
+
+
+def test_every_family_is_told_once_and_with_its_type(server):
+    text = requests.get(server.root_url + "/metrics").text
+    told = [re.findall(rf"^# {what} (\S+)", text, re.MULTILINE) for what in ("HELP", "TYPE")]
+    assert told[0] == told[1] == list(dict.fromkeys(told[0]))
+    series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    families = parser.text_string_to_metric_families(text)
+    assert all(family.type in ("gauge", "counter", "histogram") for family in families)
+
+
+def test_the_process_is_told_as_the_kernel_sees_it(server):
+    families = scrape(server)
+    pages = int(pathlib.Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    resident = pages * os.sysconf("SC_PAGE_SIZE")
+    assert resident / 2 < value(families, "solard_process_resident_memory_bytes") < resident * 2
+    assert value(families, "solard_process_cpu_seconds_total") > 0
 
 
 def test_vllms_names_stand_beside_ours_if_wanted(start_server, server):
