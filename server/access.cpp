@@ -38,7 +38,9 @@ bool is_allowed_host(const App& app, std::string_view host) {
     return std::ranges::any_of(allowed, [&](const std::string& one) { return same_text(one, name); });
 }
 
-// "Bearer KEY"; the scheme's case does not count (RFC 9110, section 11.1).
+}  // namespace
+
+// The scheme's case does not count (RFC 9110, section 11.1).
 std::string_view bearer_token(std::string_view authorization) {
     constexpr std::string_view scheme = "bearer ";
     if (!same_text(authorization.substr(0, scheme.size()), scheme)) return {};
@@ -47,21 +49,32 @@ std::string_view bearer_token(std::string_view authorization) {
     return authorization;
 }
 
-}  // namespace
+result<void> check_host(const App& app, std::string_view host) {
+    if (is_allowed_host(app, host)) return {};
+    return Error{errc::host_not_allowed, "This host name is not served here; --allowed-hosts adds it."};
+}
+
+Caller caller_of(const HttpRequest& head, std::optional<std::size_t> key) {
+    return {.principal = key ? key_principal + *key : head.connection, .key = key};
+}
+
+result<Caller> check_key(const App& app, const HttpRequest& head, std::string_view secret) {
+    if (app.keys.empty()) return caller_of(head, std::nullopt);
+    const auto key = app.keys.find(secret);
+    if (!key) return Error{errc::invalid_api_key, std::string(message_of(errc::invalid_api_key))};
+    return caller_of(head, key);
+}
 
 result<Caller> check_access(const App& app, const HttpRequest& head, Access access) {
-    if (!is_allowed_host(app, head.host))
-        return Error{errc::host_not_allowed, "This host name is not served here; --allowed-hosts adds it."};
-    Caller caller{.principal = head.connection, .key = std::nullopt};
-    if (access == Access::anyone || app.keys.empty()) return caller;
-    caller.key = app.keys.find(bearer_token(head.authorization));
-    if (!caller.key) return Error{errc::invalid_api_key, std::string(message_of(errc::invalid_api_key))};
-    caller.principal = key_principal + *caller.key;
-    return caller;
+    if (auto host = check_host(app, head.host); !host) return host.error();
+    if (access == Access::anyone) return caller_of(head, std::nullopt);
+    return check_key(app, head, bearer_token(head.authorization));
 }
 
 bool is_allowed_origin(const App& app, std::string_view origin) {
-    return std::ranges::find(app.config.allowed_origins, origin) != app.config.allowed_origins.end();
+    return std::ranges::any_of(app.config.allowed_origins, [&](const std::string& allowed) {
+        return allowed == origin || (allowed == "*" && !origin.empty() && origin != "null");
+    });
 }
 
 }  // namespace solard

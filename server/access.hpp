@@ -26,7 +26,14 @@ struct Caller {
 // may have pointed here, known as DNS rebinding), invalid_api_key.
 result<Caller> check_access(const App& app, const HttpRequest& head, Access access);
 
-// Exact comparison with --allowed-origins.
+// The parts of check_access(), for who asks in another order. Errors: host_not_allowed; invalid_api_key.
+result<void> check_host(const App& app, std::string_view host);
+result<Caller> check_key(const App& app, const HttpRequest& head, std::string_view secret);
+Caller caller_of(const HttpRequest& head, std::optional<std::size_t> key);
+// "Bearer KEY"; empty where it is something else.
+std::string_view bearer_token(std::string_view authorization);
+
+// Exact comparison with --allowed-origins; "*" there allows every page but those without an origin.
 bool is_allowed_origin(const App& app, std::string_view origin);
 
 }  // namespace solard

@@ -20,7 +20,8 @@ Usage usage_of(const Admitted& admitted) {
 asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, AnswerWriter& writer,
                                     const Admitted& admitted) {
     ResponseLog& log = admitted.log();
-    LogReader reader(log, exchange.executor());
+    Wakeup wakeup(exchange.executor());
+    LogReader reader(log, wakeup);
     SseWriter sse(exchange);
     for (;;) {
         const bool news = co_await reader.wait(app.config.keep_alive_interval);
@@ -39,7 +40,8 @@ asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, Answ
 
 asio::awaitable<void> whole_answer(const App&, HttpExchange& exchange, AnswerWriter& writer,
                                    const Admitted& admitted) {
-    LogReader reader(admitted.log(), exchange.executor());
+    Wakeup wakeup(exchange.executor());
+    LogReader reader(admitted.log(), wakeup);
     co_await reader.wait_terminal();
     HttpResponse response;
     if (const auto& failure = admitted.log().failure()) {
@@ -53,13 +55,8 @@ asio::awaitable<void> whole_answer(const App&, HttpExchange& exchange, AnswerWri
 }  // namespace
 
 AnswerIdentity make_identity(const App& app, std::string_view prefix) {
-    constexpr std::string_view hex = "0123456789abcdef";
     AnswerIdentity identity;
-    identity.id = prefix;
-    for (int word = 0; word < 2; ++word) {
-        auto bits = random_bits();
-        for (int i = 0; i < 16; ++i, bits >>= 4) identity.id += hex[bits & 15];
-    }
+    identity.id = std::string(prefix) + random_hex();
     identity.model = app.model.names.front();
     identity.created =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())

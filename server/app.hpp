@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,8 @@
 #include "server/random_bits.hpp"
 #include "server/response_store.hpp"
 #include "server/served_model.hpp"
+#include "server/wakeup.hpp"
+#include "server/ws_tickets.hpp"
 
 namespace solard {
 
@@ -50,6 +53,7 @@ class App {
     struct KeyState {
         Quota quota;
         std::uint64_t cache_salt;  // keys share no prefix of a prompt
+        std::int64_t num_sockets = 0;
     };
     std::vector<KeyState> key_states;  // of `keys`, in their order
     // Without API keys everybody is one principal to the prefix cache.
@@ -67,6 +71,8 @@ class App {
     boost::asio::thread_pool helpers{1};
     EngineClient engine;
     ResponseStore responses{256 << 20, std::chrono::minutes(30)};
+    WsTickets ws_tickets;
+    std::unordered_set<Wakeup*> sockets;  // of each WebSocket, to be notified when the server drains
     boost::asio::io_context io{1};
 };
 

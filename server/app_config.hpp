@@ -51,6 +51,19 @@ struct AppConfig {
     std::chrono::milliseconds idle_timeout{};
     std::chrono::milliseconds write_timeout{};
     std::chrono::milliseconds keep_alive_interval{};
+    std::chrono::milliseconds resume_timeout{};
+
+    std::int64_t ws_max_message_size = 0;  // bytes
+    std::int64_t ws_max_in_flight = 0;
+    std::int64_t ws_max_lanes = 0;
+    std::int64_t ws_max_waiting = 0;
+    std::int64_t ws_max_waiting_size = 0;  // bytes
+    std::int64_t ws_max_per_key = 0;
+    std::chrono::milliseconds ws_idle_timeout{};
+    std::chrono::milliseconds ws_max_age{};  // 0: none
+    std::chrono::milliseconds ws_ping_interval{};
+    std::chrono::milliseconds ws_pong_timeout{};
+
     std::chrono::milliseconds drain_timeout{};
     std::string log_level;
     std::string metrics_compat;

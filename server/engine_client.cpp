@@ -139,6 +139,7 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, bool keep
         const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
         if (!engine_->submit(std::move(request)))  // the destructor takes back those before
             return busy(errc::server_overloaded, "The engine's queue is full");
+        if (first_output == 0) log->set_times({.accepted = now});
         in_flight_.emplace(id, InFlight{.log = log,
                                         .first_output = first_output,
                                         .principal = principal,
@@ -169,15 +170,7 @@ void EngineClient::deliver(StepEvents events) {
     for (const auto& event : events.progress) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
-        if (event.phase == ProgressEvent::Phase::queued) {
-            it->second.log->set_queued();
-            continue;
-        }
-        it->second.log->set_started();
-        RequestTimes& times = it->second.times;
-        // With the step that this is about.
-        if (times.started == Clock::time_point{})
-            times.started = std::max(times.accepted, now - events.snapshot.step_time);
+        deliver_progress(event, it->second, now - events.snapshot.step_time);
     }
     for (const auto& event : events.events) {
         const auto it = in_flight_.find(event.id);
@@ -195,6 +188,20 @@ void EngineClient::deliver(StepEvents events) {
     if (engine_) engine_->recycle(std::move(events));
 }
 
+void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
+                                    Clock::time_point step_begin) {
+    using Phase = ProgressEvent::Phase;
+    ResponseLog& log = *entry.log;
+    const bool waits = event.phase == Phase::queued || event.phase == Phase::preempted;
+    log.set_progress({.requests_ahead = waits ? event.done : 0,
+                      .prompt_tokens_done = event.phase == Phase::prefill ? event.done : 0});
+    if (event.phase == Phase::queued) return log.set_queued();
+    log.set_started();
+    if (entry.times.started != Clock::time_point{}) return;
+    entry.times.started = std::max(entry.times.accepted, step_begin);
+    log.set_times(entry.times);
+}
+
 void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_point now) {
     if (event.finish != FinishReason::none) metrics_.choice_ended(event.finish);
     if (event.num_tokens == 0) return;
@@ -204,6 +211,7 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_
     if (times.started == Clock::time_point{}) times.started = now;
     if (times.first_token == Clock::time_point{}) times.first_token = now;
     times.last_token = now;
+    entry.log->set_times(times);
     metrics_.tokens(times, std::exchange(entry.last_tokens[event.choice], now), now, event.num_tokens);
 }
 

@@ -126,6 +126,7 @@ class EngineClient {
     Error busy(errc code, std::string message) const;
     void release(RequestId first_id, std::size_t num_requests);
     void deliver(StepEvents events);
+    void deliver_progress(const ProgressEvent& event, InFlight& entry, Clock::time_point step_begin);
     void deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry);
     void measure(const StepEvent& event, InFlight& entry, Clock::time_point now);
 

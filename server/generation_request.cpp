@@ -119,7 +119,8 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
     for (auto& prompt : prompts) {
         const auto max_tokens = token_budget(app, prompt.size(), fields.max_tokens, field);
         if (!max_tokens) return max_tokens.error();
-        context.seed = random_bits();  // each prompt's own, where the request names none
+        // Each prompt's own, where the request names none; a number that JavaScript can hold.
+        context.seed = random_bits() >> 11;
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         prompt_tokens += prompt.size();
@@ -134,10 +135,11 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
     auto ticket = caller.key ? app.key_states[*caller.key].quota.admit(now)
                              : result<Quota::Ticket>(Quota::Ticket(nullptr));
     if (!ticket) return ticket.error();
+    const std::uint64_t seed = requests.front().sampling.seed;
     auto generation = app.engine.submit(std::move(requests), fields.return_token_ids);
     if (!generation) return generation.error();
     ticket->charge(prompt_tokens);
-    return Admitted(*std::move(generation), *std::move(ticket), prompt_tokens, most_tokens);
+    return Admitted(*std::move(generation), *std::move(ticket), prompt_tokens, most_tokens, seed);
 }
 
 std::int32_t max_choices_together(const App& app) {

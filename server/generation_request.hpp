@@ -30,11 +30,13 @@ boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(App& app, std
 // One accepted answer: whoever holds it keeps it running, and its end is charged to the key.
 class Admitted {
   public:
-    Admitted(Generation generation, Quota::Ticket ticket, std::size_t prompt_tokens, std::int32_t max_tokens)
+    Admitted(Generation generation, Quota::Ticket ticket, std::size_t prompt_tokens, std::int32_t max_tokens,
+             std::uint64_t seed)
         : generation_(std::move(generation)),
           ticket_(std::move(ticket)),
           prompt_tokens_(prompt_tokens),
-          max_tokens_(max_tokens) {}
+          max_tokens_(max_tokens),
+          seed_(seed) {}
     Admitted(Admitted&&) noexcept = default;
     Admitted& operator=(Admitted&&) = delete;
     ~Admitted();
@@ -44,12 +46,14 @@ class Admitted {
     const std::shared_ptr<ResponseLog>& shared_log() const { return generation_.shared_log(); }
     std::size_t prompt_tokens() const { return prompt_tokens_; }
     std::int32_t max_tokens() const { return max_tokens_; }  // of each output, at most
+    std::uint64_t seed() const { return seed_; }             // of the first prompt
 
   private:
     Generation generation_;
     Quota::Ticket ticket_;
     std::size_t prompt_tokens_;  // of all prompts
     std::int32_t max_tokens_;
+    std::uint64_t seed_;
 };
 
 // The last step before a status line: everything that can refuse the prompts does it here. `field` is where

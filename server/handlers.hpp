@@ -13,6 +13,8 @@ boost::asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exc
 boost::asio::awaitable<void> handle_completions(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_render(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_create_response(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_responses_socket(App& app, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_ws_ticket(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_get_response(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_cancel_response(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_delete_response(App& app, HttpExchange& exchange);

@@ -14,6 +14,13 @@
 
 namespace solard {
 
+// Of a request to make a WebSocket of its connection.
+struct WebSocketFields {
+    std::string key;
+    std::string version;
+    std::string protocols;  // as they came, comma-separated
+};
+
 struct HttpRequest {
     std::string method;        // "GET"
     std::string path;          // percent-decoded, without the query
@@ -24,6 +31,7 @@ struct HttpRequest {
     std::string origin;
     std::string if_none_match;
     bool accepts_gzip = false;
+    std::optional<WebSocketFields> websocket;
     std::string body;
     std::uint64_t connection = 0;  // which connection it came on; unique for the life of the process
     Caller caller;
@@ -60,6 +68,8 @@ class HttpExchange {
     // One piece, one write; not empty.
     virtual boost::asio::awaitable<void> write(std::string_view piece) = 0;
     virtual boost::asio::awaitable<void> end_stream() = 0;
+    // Counts an error that a stream tells; respond() counts its own.
+    virtual void note_error(errc code) = 0;
     // Leaves the body unfinished, so that the client sees an error and not an end.
     void abandon() { keep_alive_ = false; }
 

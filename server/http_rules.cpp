@@ -52,10 +52,11 @@ Error bad(std::string_view problem) {
     return {errc::invalid_value, "The request is not valid HTTP/1.1: " + std::string(problem) + "."};
 }
 
-// What the framing of the body and the route depend on.
+// What the framing of the body, the route and the access depend on.
 struct Fields {
     std::size_t count = 0;
     std::size_t num_hosts = 0;
+    std::size_t num_origins = 0;
     std::size_t num_framings = 0;  // Content-Length and Transfer-Encoding
     std::string_view host;
     bool chunked = false;
@@ -75,6 +76,8 @@ result<void> read_field(std::string_view line, Fields& fields) {
         ++fields.num_hosts;
         fields.host = value;
         if (!is_host(value)) return bad("Host is no host name");
+    } else if (same_text(name, "origin")) {
+        ++fields.num_origins;
     } else if (same_text(name, "content-length")) {
         ++fields.num_framings;
         const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -110,6 +113,7 @@ result<void> check_header_block(std::string_view block) {
     }
     const bool is_1_0 = request_line.ends_with("HTTP/1.0");
     if (fields.num_hosts > 1 || (fields.num_hosts == 0 && !is_1_0)) return bad("it must have one Host");
+    if (fields.num_origins > 1) return bad("it has two Origins");
     const std::string_view authority = authority_of(target);
     if (!authority.empty() && !same_text(authority, fields.host))
         return bad("its target names another host than Host");

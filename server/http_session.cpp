@@ -20,6 +20,8 @@
 #include "server/log.hpp"
 #include "server/random_bits.hpp"
 #include "server/routes.hpp"
+#include "server/ws_handshake.hpp"
+#include "server/ws_session.hpp"
 
 namespace solard {
 namespace {
@@ -34,6 +36,8 @@ constexpr std::string_view page_policy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'";
+
+constexpr std::string_view ws_path = "/v1/responses";
 
 std::string make_request_id() {
     std::array<char, 32> text{};
@@ -64,6 +68,15 @@ std::optional<std::string> decode_path(std::string_view target) {
     return valid_utf8(path);  // error messages show it
 }
 
+// A list may come in several fields (RFC 9110, section 5.3).
+std::string joined_fields(const http::request<http::string_body>& message, http::field name) {
+    std::string joined;
+    const auto fields = message.equal_range(name);
+    for (auto it = fields.first; it != fields.second; ++it)
+        joined.append(joined.empty() ? "" : ",").append(std::string_view(it->value()));
+    return joined;
+}
+
 // All of the request but its body.
 HttpRequest plain_head(const http::request<http::string_body>& message, std::uint64_t connection) {
     HttpRequest request;
@@ -83,6 +96,12 @@ HttpRequest plain_head(const http::request<http::string_body>& message, std::uin
         request.authorization = std::string(message[http::field::authorization]);
     request.origin = std::string(message[http::field::origin]);
     request.if_none_match = std::string(message[http::field::if_none_match]);
+    const bool upgrades = http::token_list(message[http::field::connection]).exists("upgrade") &&
+                          http::token_list(message[http::field::upgrade]).exists("websocket");
+    if (upgrades && request.method == "GET" && message.version() == 11)
+        request.websocket = WebSocketFields{std::string(message[http::field::sec_websocket_key]),
+                                            std::string(message[http::field::sec_websocket_version]),
+                                            joined_fields(message, http::field::sec_websocket_protocol)};
     request.accepts_gzip = http::token_list(message[http::field::accept_encoding]).exists("gzip");
     request.connection = connection;
     return request;
@@ -172,6 +191,8 @@ class SessionExchange final : public HttpExchange {
         stream_.expires_never();
     }
 
+    void note_error(errc code) override { app_.metrics.error(code); }
+
     asio::awaitable<void> client_gone() override {
         for (;;) {
             const std::size_t room = buffer_.max_size() - buffer_.size();
@@ -236,17 +257,21 @@ Error read_problem(error_code ec) {
 
 class Session {
   public:
-    Session(App& app, Stream stream)
+    Session(App& app, Stream stream, bool turned_away)
         : app_(app),
           stream_(std::move(stream)),
+          turned_away_(turned_away),
           // One block: a header, and what was pipelined behind it while an answer was streaming.
           buffer_(static_cast<std::size_t>(app.config.max_header_size) + 4096) {}
 
-    asio::awaitable<void> run() {
+    // Gives what the connection is to become if it is to be a WebSocket; otherwise it is closed.
+    asio::awaitable<std::optional<WsUpgrade>> run() {
         // No co_await in a condition: g++ 12 destroys its temporary wrongly there.
-        for (bool more = true; more; stream_.set_idle(true)) more = co_await serve_one();
+        for (bool more = true; more; stream_.set_idle(!upgrade_)) more = co_await serve_one();
+        if (upgrade_) co_return std::move(upgrade_);
         stream_.shutdown_send();
         stream_.close();
+        co_return std::nullopt;
     }
 
   private:
@@ -263,6 +288,11 @@ class Session {
             co_return false;
         }
         if (!readable) co_return false;
+        if (upgrade_) {
+            log(LogLevel::info, upgrade_->request_id + " GET " + request.path + " 101");
+            app_.metrics.http_answer(101);
+            co_return false;
+        }
         const auto begin = std::chrono::steady_clock::now();
         SessionExchange exchange(app_, stream_, buffer_, std::move(request), parser.get().version(),
                                  parser.get().keep_alive());
@@ -283,6 +313,9 @@ class Session {
         request = plain_head(parser.get(), connection_);
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return read_problem(http::error::body_limit);
+        if (turned_away_)
+            co_return Error{errc::server_overloaded, "The server has as many connections as it takes."};
+        if (request.websocket && request.path == ws_path) co_return begin_upgrade(parser, request);
         const auto caller = check_access(app_, request, access_of(request));
         if (!caller) co_return caller.error();
         request.caller = *caller;
@@ -290,6 +323,17 @@ class Session {
         if (ec) co_return read_problem(ec);
         request.body = std::move(parser.get().body());
         co_return result<void>();
+    }
+
+    result<void> begin_upgrade(const Parser& parser, const HttpRequest& request) {
+        auto upgrade = check_upgrade(app_, request);
+        if (!upgrade) return upgrade.error();
+        // A client says nothing before it was answered (RFC 6455, section 4.1).
+        if (parser.content_length().value_or(0) > 0 || parser.chunked() || buffer_.size() > 0)
+            return Error{errc::invalid_value, "A request to open a socket has no body."};
+        upgrade_ = *std::move(upgrade);
+        upgrade_->request_id = make_request_id();
+        return {};
     }
 
     // What is in the buffer up to the empty line, within limits of size and time, and found to be sound.
@@ -386,19 +430,27 @@ class Session {
 
     App& app_;
     Stream stream_;
+    const bool turned_away_;
     beast::flat_buffer buffer_;
     const std::uint64_t connection_ = ++num_connections_;
+    std::optional<WsUpgrade> upgrade_;
 };
 
 }  // namespace
 
-asio::awaitable<void> run_http_session(App* app, Stream stream) {
-    Session session(*app, std::move(stream));
-    try {
-        co_await session.run();
-    } catch (const boost::system::system_error& gone) {
-        log(LogLevel::debug, std::string("connection ended: ") + gone.what());
+asio::awaitable<void> run_http_session(App* app, Stream stream, bool turned_away) {
+    std::optional<WsUpgrade> upgrade;
+    {
+        Session session(*app, stream, turned_away);
+        try {
+            upgrade = co_await session.run();
+        } catch (const boost::system::system_error& gone) {
+            log(LogLevel::debug, std::string("connection ended: ") + gone.what());
+        }
     }
+    if (!upgrade) co_return;
+    auto socket = run_ws_session(app, std::move(stream), *std::move(upgrade));
+    co_await std::move(socket);
 }
 
 }  // namespace solard

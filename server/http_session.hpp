@@ -10,6 +10,6 @@ namespace solard {
 class App;
 
 // Runs until the client leaves, a deadline passes or the server drains. Never throws for what a client does.
-boost::asio::awaitable<void> run_http_session(App* app, Stream stream);
+boost::asio::awaitable<void> run_http_session(App* app, Stream stream, bool turned_away);
 
 }  // namespace solard

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "server/api/error.hpp"
+#include "server/api/json.hpp"
 #include "server/api/models.hpp"
 #include "server/app.hpp"
 #include "server/embedded_text.hpp"
@@ -158,6 +159,17 @@ asio::awaitable<void> handle_live(App&, HttpExchange& exchange) {
 
 asio::awaitable<void> handle_metadata(App& app, HttpExchange& exchange) {
     auto response = json_response(metadata_json(app));
+    co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> handle_ws_ticket(App& app, HttpExchange& exchange) {
+    HttpResponse response;
+    response.body = R"({"object":"ws_ticket","ticket":)";
+    append_json_string(response.body,
+                       app.ws_tickets.issue(exchange.request().caller.key, WsTickets::Clock::now()));
+    response.body += R"(,"expires_in":)";
+    append_json_number(response.body, std::int64_t{WsTickets::lifetime.count()});
+    response.body += '}';
     co_await exchange.respond(std::move(response));
 }
 

@@ -25,10 +25,13 @@ namespace {
 
 using Unix = asio::local::stream_protocol;
 
-// Finds a peer that vanished without a word: how long sent data may stay unacknowledged (RFC 5482).
-void set_user_timeout(int socket) {
+void set_tcp_options(int socket) {
+    // Finds a peer that vanished without a word: how long sent data may stay unacknowledged (RFC 5482).
     constexpr unsigned milliseconds = 30'000;
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
+    // What a slow client has not been sent yet waits in its log, where it merges, and not in the kernel.
+    constexpr int unsent_bytes = 64 << 10;
+    setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 }
 
 // The rest of the descriptors is for files, the engine and the accept queue itself.
@@ -38,6 +41,9 @@ std::size_t connection_cap(const AppConfig& config) {
     return std::min(static_cast<std::size_t>(config.max_connections),
                     static_cast<std::size_t>(files.rlim_cur) / 5 * 4);
 }
+
+// Connections beyond the cap that are told so; the others are dropped.
+constexpr std::size_t max_turned_away = 64;
 
 // Out of descriptors: without a pause the loop would spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
@@ -156,7 +162,7 @@ asio::awaitable<void> Listener::accept_loop() {
             co_await tcp->async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
             error_code ignored;
             if (!ec) socket.set_option(Tcp::no_delay(true), ignored);
-            if (!ec) set_user_timeout(socket.native_handle());
+            if (!ec) set_tcp_options(socket.native_handle());
         } else {
             auto& local = std::get<Unix::acceptor>(acceptor_);
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
@@ -167,17 +173,17 @@ asio::awaitable<void> Listener::accept_loop() {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
             co_await pause.async_wait(asio::use_awaitable);
-        } else if (closers_.size() < cap) {
-            start_session(std::move(socket));
+        } else if (closers_.size() < cap + max_turned_away) {
+            start_session(std::move(socket), closers_.size() >= cap);
         }
     }
 }
 
-void Listener::start_session(Stream::Socket socket) {
+void Listener::start_session(Stream::Socket socket, bool turned_away) {
     Stream stream(std::move(socket));
     const auto id = next_session_++;
     closers_.emplace(id, stream.make_closer());
-    asio::co_spawn(*io_, run_http_session(app_, std::move(stream)),
+    asio::co_spawn(*io_, run_http_session(app_, std::move(stream), turned_away),
                    [this, id](const std::exception_ptr& problem) {
                        log_session_end(problem);
                        end_session(id);

@@ -27,8 +27,9 @@ class Listener {
 
     // Accepts until drain() has come to its end. `app` outlives every session.
     void start(App& app);
-    // Idle sessions are closed, the others end with their answer. `on_empty` runs once none of them is left,
-    // which may be at once. Who connects until then still gets an answer, that the server is draining.
+    // Idle sessions are closed, the others end with their answer, sockets with those that they have.
+    // `on_empty` runs once none of them is left, which may be at once. Who connects until then still gets an
+    // answer, that the server is draining.
     void drain(std::function<void()> on_empty);
     // Ends every session where it stands.
     void close_sessions();
@@ -43,7 +44,7 @@ class Listener {
 
     Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
     boost::asio::awaitable<void> accept_loop();
-    void start_session(Stream::Socket socket);
+    void start_session(Stream::Socket socket, bool turned_away);
     void end_session(std::uint64_t id);
     void end_drain();
 

@@ -9,6 +9,7 @@
 
 #include "inference/request.hpp"
 #include "server/histogram.hpp"
+#include "server/request_times.hpp"
 
 namespace solard {
 
@@ -23,14 +24,6 @@ inline constexpr std::array latency_bounds{0.3,  0.5,   0.8,   1.0,   1.5,   2.0
                                            60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0};
 inline constexpr std::array token_count_bounds{1.0,   2.0,   5.0,    10.0,   20.0,   50.0,   100.0,
                                                200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0};
-
-// One engine request from its acceptance to its end.
-struct RequestTimes {
-    Clock::time_point accepted{};
-    Clock::time_point started{};      // left the queue; of the clock's epoch if it never did
-    Clock::time_point first_token{};  // likewise
-    Clock::time_point last_token{};
-};
 
 // I/O thread only; of bounded size, and nothing is allocated per token.
 class Metrics {

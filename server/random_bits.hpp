@@ -1,8 +1,9 @@
-// Unpredictable bits for ids and for the seeds of requests that name none.
+// Unpredictable bits for ids, tickets and the seeds of requests that name none.
 #pragma once
 
 #include <cstdint>
 #include <random>
+#include <string>
 
 namespace solard {
 
@@ -10,6 +11,16 @@ namespace solard {
 inline std::uint64_t random_bits() {
     static std::random_device device;
     return (std::uint64_t{device()} << 32) | device();
+}
+
+// 128 of them.
+inline std::string random_hex() {
+    std::string text;
+    for (int word = 0; word < 2; ++word) {
+        auto bits = random_bits();
+        for (int i = 0; i < 16; ++i, bits >>= 4) text += "0123456789abcdef"[bits & 15];
+    }
+    return text;
 }
 
 }  // namespace solard

@@ -1,8 +1,6 @@
 #include "server/response_log.hpp"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace solard {
 
@@ -11,7 +9,6 @@ namespace asio = boost::asio;
 void ResponseLog::append(const LogDelta& delta) {
     auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
-    const Place begin{target.text.size(), target.logprobs.size(), target.token_ids.size()};
     target.text += delta.text;
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
@@ -21,7 +18,10 @@ void ResponseLog::append(const LogDelta& delta) {
     target.stop = delta.stop;
     if (delta.finish != FinishReason::none) ++num_finished_;
     if (terminal()) note_end();
-    entries_.push_back({delta.output, delta.num_tokens, delta.finish, begin});
+    entries_.push_back({delta.output,
+                        delta.num_tokens,
+                        delta.finish,
+                        {target.text.size(), target.logprobs.size(), target.token_ids.size()}});
     wake_readers();
 }
 
@@ -33,6 +33,7 @@ void ResponseLog::fail(Error error) {
 }
 
 void ResponseLog::note_end() {
+    ended_ = Clock::now();
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     ended_at_ = std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
@@ -62,25 +63,16 @@ std::vector<LogDelta> ResponseLog::read_all() const {
 }
 
 void ResponseLog::wake_readers() {
-    for (auto* reader : readers_) reader->wake_.cancel();
+    for (auto* reader : readers_) reader->wakeup_.notify();
 }
 
-LogReader::LogReader(ResponseLog& log, const asio::any_io_executor& executor, std::size_t first)
+LogReader::LogReader(ResponseLog& log, Wakeup& wakeup, std::size_t first)
     : log_(log),
-      wake_(executor),
+      wakeup_(wakeup),
       next_entry_(std::min(first, log.entries_.size())),
       read_(log.outputs_.size()) {
     // What the entries before it told was read elsewhere.
-    for (std::size_t i = 0; i < log.outputs_.size(); ++i) {
-        const auto& output = log.outputs_[i];
-        const auto unread =
-            std::find_if(log.entries_.begin() + static_cast<std::ptrdiff_t>(next_entry_), log.entries_.end(),
-                         [i](const auto& entry) { return entry.output == i; });
-        read_[i] =
-            unread == log.entries_.end()
-                ? ResponseLog::Place{output.text.size(), output.logprobs.size(), output.token_ids.size()}
-                : unread->begin;
-    }
+    for (std::size_t i = 0; i < next_entry_; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
     log_.readers_.push_back(this);
     deltas_.reserve(log.outputs_.size());
 }
@@ -90,47 +82,45 @@ LogReader::~LogReader() {
 }
 
 bool LogReader::ready() const {
-    return next_entry_ < log_.entries_.size() || (log_.failure_.has_value() && !saw_failure_) ||
-           log_.was_queued_ != saw_queued_ || log_.started_ != saw_started_;
+    return num_unread() > 0 || (log_.failure_.has_value() && !saw_failure_);
 }
 
 asio::awaitable<bool> LogReader::wait(std::chrono::steady_clock::duration limit) {
-    if (ready()) co_return true;
-    wake_.expires_after(limit);
-    co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+    const auto deadline = Wakeup::Clock::now() + limit;
+    while (!ready() && Wakeup::Clock::now() < deadline) co_await wakeup_.sleep_until(deadline);
     co_return ready();
 }
 
 asio::awaitable<void> LogReader::wait_terminal() {
-    while (!log_.terminal()) {
-        wake_.expires_at(std::chrono::steady_clock::time_point::max());
-        co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
+    while (!log_.terminal()) co_await wakeup_.sleep_until(Wakeup::Clock::time_point::max());
 }
 
-const std::vector<LogDelta>& LogReader::read() {
+const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes) {
     deltas_.clear();
+    std::size_t num_bytes = 0;
     for (; next_entry_ < log_.entries_.size(); ++next_entry_) {
         const auto& entry = log_.entries_[next_entry_];
+        auto& place = read_[entry.output];
+        const std::size_t logprobs = entry.end.logprobs - place.logprobs;
+        num_bytes += entry.end.text - place.text + logprobs * sizeof(TokenLogprob);
+        if (num_bytes > max_bytes && !deltas_.empty()) break;
         auto it = std::ranges::lower_bound(deltas_, entry.output, {}, &LogDelta::output);
-        if (it == deltas_.end() || it->output != entry.output)
+        if (it == deltas_.end() || it->output != entry.output) {
             it = deltas_.insert(it, {.output = entry.output});
+            const auto& output = log_.outputs_[entry.output];
+            it->text = std::string_view(output.text).substr(place.text, 0);
+            it->logprobs = std::span(output.logprobs).subspan(place.logprobs, 0);
+            it->token_ids = std::span(output.token_ids).subspan(place.token_ids, 0);
+        }
         it->num_tokens += entry.num_tokens;
         it->finish = entry.finish;
-    }
-    // Always up to the end of the log, so its texts need no ends of entries.
-    for (auto& delta : deltas_) {
-        const auto& output = log_.outputs_[delta.output];
-        auto& place = read_[delta.output];
-        delta.text = std::string_view(output.text).substr(place.text);
-        delta.logprobs = std::span(output.logprobs).subspan(place.logprobs);
-        delta.token_ids = std::span(output.token_ids).subspan(place.token_ids);
-        delta.stop = output.stop;
-        place = {output.text.size(), output.logprobs.size(), output.token_ids.size()};
+        it->text = {it->text.data(), it->text.size() + entry.end.text - place.text};
+        it->logprobs = {it->logprobs.data(), it->logprobs.size() + logprobs};
+        it->token_ids = {it->token_ids.data(), it->token_ids.size() + entry.end.token_ids - place.token_ids};
+        it->stop = log_.outputs_[entry.output].stop;
+        place = entry.end;
     }
     saw_failure_ = log_.failure_.has_value();
-    saw_queued_ = log_.was_queued_;
-    saw_started_ = log_.started_;
     return deltas_;
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -14,10 +13,18 @@
 #include "inference/error.hpp"
 #include "inference/request.hpp"
 #include "server/api/log_delta.hpp"
+#include "server/request_times.hpp"
+#include "server/wakeup.hpp"
 
 namespace solard {
 
 class LogReader;
+
+// The last that the engine told of a request's way to its first token.
+struct Progress {
+    std::int32_t requests_ahead = 0;      // while it waits
+    std::int32_t prompt_tokens_done = 0;  // while its prompt is computed; cached ones included
+};
 
 // I/O thread only. Exactly one terminal: after the last output's finish, or by fail().
 class ResponseLog {
@@ -40,19 +47,26 @@ class ResponseLog {
     void set_started() { tell(started_); }
     bool was_queued() const { return was_queued_; }
     bool started() const { return started_; }  // its first prompt is being computed, or was
+    // Wakes nobody: who shows it looks now and then.
+    void set_progress(const Progress& progress) { progress_ = progress; }
+    const Progress& progress() const { return progress_; }
+    // Of its first request.
+    void set_times(const RequestTimes& times) { times_ = times; }
+    const RequestTimes& times() const { return times_; }
 
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
     // Unix seconds of the end; 0 before.
     std::int64_t ended_at() const { return ended_at_; }
+    Clock::time_point ended() const { return ended_; }
     // Everything of one output, and of each in order.
     LogDelta read_whole(std::uint32_t output) const;
     std::vector<LogDelta> read_all() const;
 
   private:
     friend class LogReader;
-    struct Place {  // into Output's
+    struct Place {  // in an Output's
         std::size_t text = 0;
         std::size_t logprobs = 0;
         std::size_t token_ids = 0;
@@ -61,7 +75,7 @@ class ResponseLog {
         std::uint32_t output;
         std::uint32_t num_tokens;
         FinishReason finish;
-        Place begin;
+        Place end;
     };
     struct Output {
         std::string text;
@@ -83,8 +97,11 @@ class ResponseLog {
     std::size_t num_finished_ = 0;
     std::int32_t cached_tokens_ = 0;
     std::int64_t ended_at_ = 0;
+    Clock::time_point ended_{};
     bool was_queued_ = false;
     bool started_ = false;
+    Progress progress_;
+    RequestTimes times_;
     std::optional<Error> failure_;
     std::vector<LogReader*> readers_;
 };
@@ -92,13 +109,13 @@ class ResponseLog {
 // A cursor. A reader that lags costs its place in the log and nothing else. The log outlives it.
 class LogReader {
   public:
-    // Reads from the entry `first` on.
-    LogReader(ResponseLog& log, const boost::asio::any_io_executor& executor, std::size_t first = 0);
+    // Reads from the entry `first` on. `wakeup` is notified of whatever makes it ready(), and outlives it.
+    LogReader(ResponseLog& log, Wakeup& wakeup, std::size_t first = 0);
     ~LogReader();
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;
 
-    // Unread entries, or a failure or a change of where it stands that was not seen yet.
+    // Unread entries, or a failure that was not seen yet.
     bool ready() const;
     // Suspends until ready(), at most `limit`; false when the time passed first.
     boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
@@ -106,17 +123,17 @@ class LogReader {
     boost::asio::awaitable<void> wait_terminal();
     // Entries read.
     std::size_t position() const { return next_entry_; }
-    // Moves to the end; one delta per output that has news, in order of output. Valid until the next call.
-    const std::vector<LogDelta>& read();
+    std::size_t num_unread() const { return log_.entries_.size() - next_entry_; }
+    // Moves on by entries of up to `max_bytes` together, or by one that is larger; one delta per output that
+    // has news, in order of output. Valid until the next call.
+    const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX);
 
   private:
     friend class ResponseLog;
     ResponseLog& log_;
-    boost::asio::steady_timer wake_;
+    Wakeup& wakeup_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    bool saw_queued_ = false;
-    bool saw_started_ = false;
     std::vector<ResponseLog::Place> read_;  // [num_outputs], up to where
     std::vector<LogDelta> deltas_;
 };

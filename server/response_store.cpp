@@ -6,15 +6,36 @@ namespace {
 // What a token of the answer may cost in its log: text, entry, logprobs of its own.
 constexpr std::size_t bytes_per_token = 64;
 
+// A request that names its key again within this time is the same one.
+constexpr std::chrono::minutes repeat_time{5};
+
 // Counted once, at its most: the answer may still grow.
 std::size_t most_bytes(const ResponseRecord& record) {
-    std::size_t bytes = sizeof(ResponseRecord);
+    std::size_t bytes = sizeof(ResponseRecord) + record.facts.request.idempotency_key.size();
     for (const ChatMessage& message : record.conversation) bytes += sizeof message + message.content.size();
     const auto& generation = record.facts.request.generation;
     const std::size_t alternatives =
         static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;  // -1: none
     const auto tokens = static_cast<std::size_t>(record.max_tokens);
     return bytes + tokens * (bytes_per_token + alternatives * sizeof(TokenLogprob));
+}
+
+double milliseconds(Clock::duration time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
+
+ResponseTimings timings_of(const RequestTimes& times, Clock::time_point ended, std::uint32_t num_tokens) {
+    constexpr Clock::time_point never{};
+    ResponseTimings timings;
+    timings.queue = milliseconds((times.started == never ? ended : times.started) - times.accepted);
+    timings.total = milliseconds(ended - times.accepted);
+    if (times.first_token == never) return timings;
+    timings.prefill = milliseconds(times.first_token - times.started);
+    timings.first_token = milliseconds(times.first_token - times.accepted);
+    if (times.last_token > times.first_token)
+        timings.tokens_per_second =
+            (num_tokens - 1) * 1000 / milliseconds(times.last_token - times.first_token);
+    return timings;
 }
 
 }  // namespace
@@ -24,19 +45,20 @@ ResponseState ResponseRecord::state() const {
     ResponseState state;
     state.was_queued = log->was_queued();
     state.started = log->started();
-    state.has_output = output.num_tokens > 0;
+    state.has_output = facts.request.generate && output.num_tokens > 0;
     state.text = output.text;
     state.logprobs = output.logprobs;
     state.stop = output.stop;
-    state.usage = {prompt_tokens, log->num_tokens(), log->cached_tokens()};
+    state.usage = {prompt_tokens, state.has_output ? log->num_tokens() : 0, log->cached_tokens()};
     state.completed_at = log->ended_at();
+    if (log->terminal()) state.timings = timings_of(log->times(), log->ended(), log->num_tokens());
     if (const auto& failure = log->failure()) {
         state.failure = &*failure;
         state.status =
             failure->code == errc::request_cancelled ? ResponseStatus::cancelled : ResponseStatus::failed;
     } else if (log->terminal()) {
-        state.status =
-            output.finish == FinishReason::length ? ResponseStatus::incomplete : ResponseStatus::completed;
+        const bool cut = facts.request.generate && output.finish == FinishReason::length;
+        state.status = cut ? ResponseStatus::incomplete : ResponseStatus::completed;
     } else {
         state.status =
             state.started || !state.was_queued ? ResponseStatus::in_progress : ResponseStatus::queued;
@@ -48,6 +70,8 @@ void ResponseStore::insert(std::shared_ptr<ResponseRecord> record, Clock::time_p
     const std::size_t bytes = most_bytes(*record);
     bytes_ += bytes;
     const std::string id = record->facts.id;
+    const auto& key = record->facts.request.idempotency_key;
+    if (!key.empty()) by_key_[{record->owner, key}] = id;
     entries_.push_back({std::move(record), bytes, now});
     by_id_.emplace(id, std::prev(entries_.end()));
     forget_old(now);
@@ -59,6 +83,15 @@ std::shared_ptr<ResponseRecord> ResponseStore::find(const std::string& id, std::
     const auto found = by_id_.find(id);
     if (found == by_id_.end() || found->second->record->owner != owner) return nullptr;
     return found->second->record;
+}
+
+std::shared_ptr<ResponseRecord> ResponseStore::find_repeated(const std::string& key, std::uint64_t owner,
+                                                             Clock::time_point now) {
+    const auto found = by_key_.find({owner, key});
+    if (found == by_key_.end()) return nullptr;
+    const auto entry = by_id_.find(found->second);
+    if (entry == by_id_.end() || now - entry->second->inserted > repeat_time) return nullptr;
+    return find(found->second, owner, now);
 }
 
 bool ResponseStore::erase(const std::string& id, std::uint64_t owner, Clock::time_point now) {
@@ -74,7 +107,10 @@ void ResponseStore::forget_old(Clock::time_point now) {
 
 void ResponseStore::forget(std::list<Entry>::iterator entry) {
     bytes_ -= entry->bytes;
-    by_id_.erase(entry->record->facts.id);
+    const ResponseFacts& facts = entry->record->facts;
+    const auto key = by_key_.find({entry->record->owner, facts.request.idempotency_key});
+    if (key != by_key_.end() && key->second == facts.id) by_key_.erase(key);
+    by_id_.erase(facts.id);
     entries_.erase(entry);
 }
 

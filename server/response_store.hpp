@@ -5,10 +5,12 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "inference/chat_template.hpp"
@@ -25,8 +27,9 @@ struct ResponseRecord {
     std::size_t prompt_tokens = 0;
     std::int32_t max_tokens = 0;
     std::shared_ptr<ResponseLog> log;
-    std::optional<Admitted> running;  // until it ended; without it nothing is generated
-    std::size_t num_readers = 0;      // who follow it as it grows
+    std::optional<Admitted> running;                  // until it ended; without it nothing is generated
+    std::size_t num_readers = 0;                      // who follow it as it grows
+    std::chrono::steady_clock::time_point left_at{};  // when the last of them went
 
     ResponseState state() const;
 };
@@ -42,6 +45,10 @@ class ResponseStore {
     void insert(std::shared_ptr<ResponseRecord> record, Clock::time_point now);
     // Null where there is none of that id that this owner may see.
     std::shared_ptr<ResponseRecord> find(const std::string& id, std::uint64_t owner, Clock::time_point now);
+    // The one that this owner began with the same solar.idempotency_key within the last 5 minutes; null if
+    // there is none.
+    std::shared_ptr<ResponseRecord> find_repeated(const std::string& key, std::uint64_t owner,
+                                                  Clock::time_point now);
     // False where find() would give null.
     bool erase(const std::string& id, std::uint64_t owner, Clock::time_point now);
     std::size_t size() const { return entries_.size(); }
@@ -60,6 +67,7 @@ class ResponseStore {
     std::size_t bytes_ = 0;
     std::list<Entry> entries_;  // oldest first
     std::unordered_map<std::string, std::list<Entry>::iterator> by_id_;
+    std::map<std::pair<std::uint64_t, std::string>, std::string> by_key_;  // owner and key -> id
 };
 
 }  // namespace solard

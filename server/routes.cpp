@@ -33,10 +33,12 @@ constexpr std::array table{
     Route{"POST", "/v1/chat/completions/render", &handle_render},
     Route{"POST", "/v1/completions", &handle_completions},
     Route{"POST", "/v1/responses", &handle_create_response},
+    Route{"GET", "/v1/responses", &handle_responses_socket},
     Route{"POST", "/v1/responses/input_tokens", &handle_input_tokens},
     Route{"POST", "/v1/responses/*/cancel", &handle_cancel_response},
     Route{"GET", "/v1/responses/*", &handle_get_response},
     Route{"DELETE", "/v1/responses/*", &handle_delete_response},
+    Route{"POST", "/v1/ws_tickets", &handle_ws_ticket},
     Route{"POST", "/tokenize", &handle_tokenize},
     Route{"POST", "/detokenize", &handle_detokenize},
     Route{"GET", "/v1/models", &handle_models},
@@ -141,13 +143,17 @@ HttpResponse error_response(const Error& error) {
     response.body = error_body(error);
     response.error = error.code;
     if (info.retry_after) {
-        const auto wait = error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
+        const auto wait = retry_time(error);
         response.fields.emplace_back("Retry-After",
                                      std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
         response.fields.emplace_back("retry-after-ms", std::to_string(wait.count()));
     }
     if (info.status < 500 && info.status != 429) response.fields.emplace_back("x-should-retry", "false");
     if (info.status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer");
+    if (info.status == 426) {
+        response.fields.emplace_back("Upgrade", "websocket");
+        response.fields.emplace_back("Sec-WebSocket-Version", "13");
+    }
     return response;
 }
 

@@ -163,6 +163,7 @@ bool Service::engine_ends() {
 void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
     app_.engine.drain();
+    for (Wakeup* socket : app_.sockets) socket->notify();  // each ends with what it has in flight
     if (!draining_already) manager_.notify("STOPPING=1");
     tell_manager();
     drain_timer_.expires_after(limit);

@@ -17,7 +17,7 @@ asio::awaitable<void> SseWriter::flush() {
 }
 
 asio::awaitable<void> SseWriter::idle() {
-    buffer_ += "\n\n";
+    buffer_ += idle_bytes;
     co_await flush();
 }
 
@@ -27,6 +27,7 @@ asio::awaitable<void> SseWriter::fail(Error error) {
         co_await exchange_.respond(std::move(response));
         co_return;
     }
+    exchange_.note_error(error.code);
     buffer_.append("data: ").append(error_body(error)).append("\n\n");
     co_await end();
 }

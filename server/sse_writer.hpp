@@ -9,6 +9,9 @@
 
 namespace solard {
 
+// Two bare line feeds: the only idle bytes that every client survives.
+inline constexpr std::string_view idle_bytes = "\n\n";
+
 // The header is held until the first event or the first idle bytes, so that whatever goes wrong before keeps
 // its HTTP status.
 class SseWriter {
@@ -18,8 +21,7 @@ class SseWriter {
     // Events are appended here and leave with the next flush().
     std::string& buffer() { return buffer_; }
     boost::asio::awaitable<void> flush();
-    // Two bare line feeds: the only idle bytes that every client survives.
-    boost::asio::awaitable<void> idle();
+    boost::asio::awaitable<void> idle();  // idle_bytes, after what is still buffered
     // The error object as the last event, without [DONE]; an error answer if nothing was sent yet.
     boost::asio::awaitable<void> fail(Error error);
     // [DONE] and the end of the body, after what is still buffered.

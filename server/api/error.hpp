@@ -1,6 +1,7 @@
 // The one table errc -> HTTP status, OpenAI type and code; and the error object every protocol carries.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,11 @@ struct ErrorInfo {
 const ErrorInfo& error_info(errc code);
 inline std::string_view message_of(errc code) {
     return error_info(code).message;
+}
+
+// When to come back, of an error whose answer says so: as it knows, or in a second.
+inline std::chrono::milliseconds retry_time(const Error& error) {
+    return error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
 }
 
 // {"error":{"object":"error","message","type","param","code"}}. `object` is there for ChatNVIDIA, which

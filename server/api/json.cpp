@@ -78,6 +78,10 @@ void append_json_number(std::string& out, std::int64_t value) {
     append_shortest(out, value);
 }
 
+void append_json_number(std::string& out, std::uint64_t value) {
+    append_shortest(out, value);
+}
+
 void append_json_number(std::string& out, double value) {
     append_shortest(out, value);
 }

@@ -17,6 +17,7 @@ result<boost::json::value> parse_json(std::string_view text);
 // Appends `text`, which is valid UTF-8, as a JSON string.
 void append_json_string(std::string& out, std::string_view text);
 void append_json_number(std::string& out, std::int64_t value);
+void append_json_number(std::string& out, std::uint64_t value);
 // Shortest form that reads back as the same number; `value` is finite.
 void append_json_number(std::string& out, double value);
 void append_json_number(std::string& out, float value);

@@ -1,6 +1,7 @@
 #include "server/api/response_object.hpp"
 
 #include <boost/json/serialize.hpp>
+#include <cmath>
 
 #include "server/api/error.hpp"
 #include "server/api/json.hpp"
@@ -15,31 +16,6 @@ void append_optional_string(std::string& out, const std::optional<std::string>& 
     } else {
         out += "null";
     }
-}
-
-void append_part(std::string& out, std::string_view text, std::span<const TokenLogprob> logprobs,
-                 const ResponseFacts& facts, const Tokenizer& tokenizer) {
-    out += R"({"type":"output_text","text":)";
-    append_json_string(out, text);
-    out += R"(,"annotations":[],"logprobs":)";
-    append_logprob_list(out, tokenizer, logprobs, facts.request.generation.sampling.num_logprobs);
-    out += '}';
-}
-
-// The one output item; without a state as it is when it begins.
-void append_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
-                 const Tokenizer& tokenizer) {
-    out += R"({"id":)";
-    append_json_string(out, facts.item_id);
-    out += R"(,"type":"message","role":"assistant","status":")";
-    if (state == nullptr) {
-        out += R"(in_progress","content":[]})";
-        return;
-    }
-    out += state->status == ResponseStatus::completed ? "completed" : "incomplete";
-    out += R"(","content":[)";
-    append_part(out, state->text, state->logprobs, facts, tokenizer);
-    out += "]}";
 }
 
 void append_response_usage(std::string& out, const Usage& usage) {
@@ -101,30 +77,48 @@ void append_request(std::string& out, const ResponseFacts& facts) {
     append_json_number(out, std::int64_t{std::max(request.generation.sampling.num_logprobs, 0)});
     out += R"(,"top_p":)";
     append_json_number(out, facts.top_p);
-    out += R"(,"truncation":"disabled","user":)";
+    out.append(R"(,"truncation":")").append(request.truncate ? "auto" : "disabled").append(R"(","user":)");
     append_optional_string(out, request.user);
 }
 
-void append_response(std::string& out, const ResponseFacts& facts, const ResponseState& state,
-                     const Tokenizer& tokenizer) {
-    out += R"({"id":)";
-    append_json_string(out, facts.id);
-    out += R"(,"object":"response","created_at":)";
-    append_json_number(out, facts.created_at);
-    out += R"(,"model":)";
-    append_json_string(out, facts.model);
-    out += ',';
-    append_status(out, state);
-    out += ',';
-    append_request(out, facts);
-    out += R"(,"output":[)";
-    if (state.is_terminal() && state.has_output) append_item(out, facts, &state, tokenizer);
-    out += R"(],"usage":)";
-    if (state.is_terminal()) {
-        append_response_usage(out, state.usage);
+std::string_view stop_reason(const ResponseState& state) {
+    switch (state.status) {
+        case ResponseStatus::cancelled:
+            return "cancelled";
+        case ResponseStatus::failed:
+            return "error";
+        case ResponseStatus::incomplete:
+            return "max_output_tokens";
+        default:
+            return state.stop.index >= 0   ? "stop_string"
+                   : state.stop.token >= 0 ? "stop_token"
+                                           : "end_of_text";
+    }
+}
+
+void append_timing(std::string& out, std::string_view name, std::optional<double> value) {
+    out.append(name);
+    if (value) {
+        append_json_number(out, std::round(*value * 1000) / 1000);
     } else {
         out += "null";
     }
+}
+
+// What the server measured (websocket-protocol.md, 5.14); of a terminal state.
+void append_telemetry(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+                      const ResponseView& view) {
+    const ResponseTimings& timings = state.timings;
+    append_timing(out, R"({"queue_ms":)", timings.queue);
+    append_timing(out, R"(,"prefill_ms":)", timings.prefill);
+    append_timing(out, R"(,"ttft_ms":)", timings.first_token);
+    append_timing(out, R"(,"total_ms":)", timings.total);
+    append_timing(out, R"(,"decode_tokens_per_s":)", timings.tokens_per_second);
+    out.append(R"(,"stop_reason":")").append(stop_reason(state)).append(R"(","seed":)");
+    append_json_number(out, facts.seed);
+    out += R"(,"frames_merged":)";
+    append_json_number(out, static_cast<std::int64_t>(view.deltas_merged));
+    if (view.omit_logprobs) out += R"(,"logprobs_omitted":true)";
     out += '}';
 }
 
@@ -148,99 +142,61 @@ std::string_view name_of(ResponseStatus status) {
     return "";
 }
 
+void append_output_part(std::string& out, const ResponseFacts& facts, std::string_view text,
+                        std::span<const TokenLogprob> logprobs, const Tokenizer& tokenizer) {
+    out += R"({"type":"output_text","text":)";
+    append_json_string(out, text);
+    out += R"(,"annotations":[],"logprobs":)";
+    append_logprob_list(out, tokenizer, logprobs, facts.request.generation.sampling.num_logprobs);
+    out += '}';
+}
+
+void append_output_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
+                        const Tokenizer& tokenizer, const ResponseView& view) {
+    out += R"({"id":)";
+    append_json_string(out, facts.item_id);
+    out += R"(,"type":"message","role":"assistant","status":")";
+    if (state == nullptr) {
+        out += R"(in_progress","content":[]})";
+        return;
+    }
+    out += state->status == ResponseStatus::completed ? "completed" : "incomplete";
+    out += R"(","content":[)";
+    const auto logprobs = view.omit_logprobs ? std::span<const TokenLogprob>() : state->logprobs;
+    append_output_part(out, facts, state->text, logprobs, tokenizer);
+    out += "]}";
+}
+
+void append_response(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+                     const Tokenizer& tokenizer, const ResponseView& view) {
+    out += R"({"id":)";
+    append_json_string(out, facts.id);
+    out += R"(,"object":"response","created_at":)";
+    append_json_number(out, facts.created_at);
+    out += R"(,"model":)";
+    append_json_string(out, facts.model);
+    out += ',';
+    append_status(out, state);
+    out += ',';
+    append_request(out, facts);
+    out += R"(,"output":[)";
+    if (state.is_terminal() && state.has_output) append_output_item(out, facts, &state, tokenizer, view);
+    out += R"(],"usage":)";
+    if (state.is_terminal()) {
+        append_response_usage(out, state.usage);
+        out += R"(,"solar":)";
+        append_telemetry(out, facts, state, view);
+    } else {
+        out += R"(null,"solar":null)";
+    }
+    out += '}';
+}
+
 std::string response_json(const ResponseFacts& facts, const ResponseState& state,
                           const Tokenizer& tokenizer) {
     std::string out;
     append_response(out, facts, state, tokenizer);
     return out;
-}
-
-void ResponseEvents::write(const ResponseState& state, const LogDelta* delta, std::size_t num_entries) {
-    ResponseState begun = state;
-    begun.status = ResponseStatus::in_progress;
-    lifecycle(0, "response.created", begun);
-    if (state.was_queued) {
-        begun.status = ResponseStatus::queued;
-        lifecycle(1, "response.queued", begun);
-        begun.status = ResponseStatus::in_progress;
-    }
-    if (state.started) lifecycle(2, "response.in_progress", begun);
-    if (state.has_output) {
-        item(3, "response.output_item.added", nullptr);
-        part(4, "response.content_part.added", nullptr);
-    }
-    const auto last = first_delta - 1 + static_cast<std::int64_t>(num_entries);
-    if (delta != nullptr && is_new(last) && (!delta->text.empty() || !delta->logprobs.empty()))
-        text(last, "response.output_text.delta", "delta", delta->text, delta->logprobs);
-    if (state.is_terminal()) finish(state, num_entries);
-}
-
-void ResponseEvents::finish(const ResponseState& state, std::size_t num_entries) {
-    const auto next = first_delta + static_cast<std::int64_t>(num_entries);
-    if (state.has_output && state.status != ResponseStatus::failed) {
-        if (is_new(next)) text(next, "response.output_text.done", "text", state.text, state.logprobs);
-        part(next + 1, "response.content_part.done", &state);
-        item(next + 2, "response.output_item.done", &state);
-    }
-    const bool cut = state.status == ResponseStatus::incomplete || state.status == ResponseStatus::cancelled;
-    lifecycle(next + 3,
-              state.status == ResponseStatus::failed ? "response.failed"
-              : cut                                  ? "response.incomplete"
-                                                     : "response.completed",
-              state);
-}
-
-void ResponseEvents::lifecycle(std::int64_t number, std::string_view type, const ResponseState& state) {
-    if (!is_new(number)) return;
-    begin(number, type);
-    out_ += R"(,"response":)";
-    append_response(out_, facts_, state, tokenizer_);
-    end();
-}
-
-void ResponseEvents::item(std::int64_t number, std::string_view type, const ResponseState* state) {
-    if (!is_new(number)) return;
-    begin(number, type);
-    out_ += R"(,"output_index":0,"item":)";
-    append_item(out_, facts_, state, tokenizer_);
-    end();
-}
-
-void ResponseEvents::part(std::int64_t number, std::string_view type, const ResponseState* state) {
-    if (!is_new(number)) return;
-    begin(number, type);
-    out_ += R"(,"item_id":)";
-    append_json_string(out_, facts_.item_id);
-    out_ += R"(,"output_index":0,"content_index":0,"part":)";
-    const ResponseState nothing;
-    const ResponseState& shown = state == nullptr ? nothing : *state;
-    append_part(out_, shown.text, shown.logprobs, facts_, tokenizer_);
-    end();
-}
-
-void ResponseEvents::text(std::int64_t number, std::string_view type, std::string_view name,
-                          std::string_view text, std::span<const TokenLogprob> logprobs) {
-    begin(number, type);
-    out_ += R"(,"item_id":)";
-    append_json_string(out_, facts_.item_id);
-    out_.append(R"(,"output_index":0,"content_index":0,")").append(name).append("\":");
-    append_json_string(out_, text);
-    out_ += R"(,"logprobs":)";
-    append_logprob_list(out_, tokenizer_, logprobs, facts_.request.generation.sampling.num_logprobs);
-    end();
-}
-
-void ResponseEvents::begin(std::int64_t number, std::string_view type) {
-    seen_ = number;
-    out_.append("event: ").append(type).append("\ndata: ");
-    out_.append(R"({"type":")").append(type).append(R"(","sequence_number":)");
-    append_json_number(out_, number);
-    out_ += R"(,"response_id":)";
-    append_json_string(out_, facts_.id);
-}
-
-void ResponseEvents::end() {
-    out_ += "}\n\n";
 }
 
 std::string deleted_response_json(std::string_view id) {

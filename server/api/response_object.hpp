@@ -1,4 +1,4 @@
-// The response object of /v1/responses and the events it goes through; one serializer for every transport.
+// The response object of /v1/responses; one serializer for every transport.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,21 @@ struct ResponseFacts {
     std::int64_t created_at = 0;  // Unix seconds
     double temperature = 1;       // in force
     double top_p = 1;
+    std::uint64_t seed = 0;
     ResponseRequest request;
 };
 
 enum class ResponseStatus : std::uint8_t { queued, in_progress, completed, incomplete, cancelled, failed };
 std::string_view name_of(ResponseStatus status);
+
+// How long its stages took, in milliseconds; absent where it never came that far.
+struct ResponseTimings {
+    double queue = 0;
+    std::optional<double> prefill;
+    std::optional<double> first_token;  // from its acceptance
+    double total = 0;
+    std::optional<double> tokens_per_second;  // after the first one
+};
 
 // Where it stands; the views are valid until its log grows.
 struct ResponseState {
@@ -39,6 +49,8 @@ struct ResponseState {
     std::span<const TokenLogprob> logprobs;
     Usage usage;
     StopMatch stop;
+    FinishReason finish = FinishReason::none;
+    ResponseTimings timings;
     const Error* failure = nullptr;  // why it failed
     std::int64_t completed_at = 0;   // Unix seconds, of a terminal state
     bool is_terminal() const {
@@ -46,45 +58,23 @@ struct ResponseState {
     }
 };
 
+// What one reader's way of getting it adds to the object.
+struct ResponseView {
+    bool omit_logprobs = false;     // they came with the deltas and would make this message too large
+    std::size_t deltas_merged = 0;  // into others, since this reader lagged
+};
+
 // The object as it stands.
+void append_response(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+                     const Tokenizer& tokenizer, const ResponseView& view = {});
 std::string response_json(const ResponseFacts& facts, const ResponseState& state, const Tokenizer& tokenizer);
 
-// The events of one reader (websocket-protocol.md, 5.6): the complete set, always, with numbers that are the
-// same for every reader. The log's entry i has number 5 + i; a delta that merges several has the last one's.
-// Numbers may be missing from the sequence, and never fall.
-class ResponseEvents {
-  public:
-    // `starting_after`: the number of the last event that the reader has; -1: none. Events are appended to
-    // `out` as server-sent events. All three outlive this.
-    ResponseEvents(const ResponseFacts& facts, const Tokenizer& tokenizer, std::int64_t starting_after,
-                   std::string& out)
-        : facts_(facts), tokenizer_(tokenizer), seen_(starting_after), out_(out) {}
-
-    // The first entry of the log that this reader has not seen.
-    std::size_t first_entry() const {
-        return seen_ < first_delta ? 0 : static_cast<std::size_t>(seen_ - first_delta) + 1;
-    }
-    // All that is new: `delta` of the entries up to `num_entries`, if any, and what became of the response.
-    void write(const ResponseState& state, const LogDelta* delta, std::size_t num_entries);
-
-  private:
-    static constexpr std::int64_t first_delta = 5;  // after created, queued, in_progress, item and part
-
-    void lifecycle(std::int64_t number, std::string_view type, const ResponseState& state);
-    void item(std::int64_t number, std::string_view type, const ResponseState* state);
-    void part(std::int64_t number, std::string_view type, const ResponseState* state);
-    void text(std::int64_t number, std::string_view type, std::string_view name, std::string_view text,
-              std::span<const TokenLogprob> logprobs);
-    void finish(const ResponseState& state, std::size_t num_entries);
-    bool is_new(std::int64_t number) const { return number > seen_; }
-    void begin(std::int64_t number, std::string_view type);
-    void end();
-
-    const ResponseFacts& facts_;
-    const Tokenizer& tokenizer_;
-    std::int64_t seen_;
-    std::string& out_;
-};
+// The one output item; without a state as it is when it begins.
+void append_output_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
+                        const Tokenizer& tokenizer, const ResponseView& view = {});
+// The one part of the item.
+void append_output_part(std::string& out, const ResponseFacts& facts, std::string_view text,
+                        std::span<const TokenLogprob> logprobs, const Tokenizer& tokenizer);
 
 // {"object":"response.deleted",..}
 std::string deleted_response_json(std::string_view id);

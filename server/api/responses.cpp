@@ -10,6 +10,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t max_input_items = 1024;
+constexpr std::size_t max_idempotency_key = 256;  // bytes
+constexpr double max_delta_rate = 120;
 constexpr std::string_view logprobs_included = "message.output_text.logprobs";
 
 // Accepted without effect where they ask for nothing; OpenAI's SDKs and agents send them so.
@@ -136,11 +138,25 @@ std::int32_t parse_logprobs(FieldReader& fields) {
     return static_cast<std::int32_t>(alternatives.value_or(0));
 }
 
+bool parse_truncation(FieldReader& fields) {
+    const auto truncation = fields.string("truncation").value_or("disabled");
+    if (truncation != "disabled" && truncation != "auto") fields.fail("truncation", "auto or disabled");
+    return truncation == "auto";
+}
+
 void parse_extension(FieldReader& fields, ResponseRequest& request) {
     const auto* extension = fields.object("solar");
     if (extension == nullptr) return;
     FieldReader inner(*extension, "solar.");
     request.resumable = inner.boolean("resumable").value_or(false);
+    request.progress = inner.boolean("progress").value_or(false);
+    request.max_delta_hz = inner.number("max_delta_hz", 0, max_delta_rate).value_or(0);
+    request.idempotency_key = inner.string("idempotency_key").value_or("");
+    if (request.idempotency_key.size() > max_idempotency_key)
+        inner.fail("idempotency_key", "a string of at most 256 bytes");
+    // Both find the response again where it is stored.
+    if (!request.store && (request.resumable || !request.idempotency_key.empty()))
+        inner.fail(request.resumable ? "resumable" : "idempotency_key", "absent where store is false");
     if (const auto& problem = inner.error()) fields.fail(*problem);
 }
 
@@ -162,9 +178,14 @@ result<ResponseRequest> parse_response_request(std::string_view body, UnknownFie
     const auto object = parse_body(body);
     if (!object) return object.error();
     FieldReader fields(*object);
+    return parse_response_request(*object, fields, unknown);
+}
+
+result<ResponseRequest> parse_response_request(const json::object& object, FieldReader& fields,
+                                               UnknownFields unknown) {
     ResponseRequest request;
     fields.ignore("input");  // read without the reader: it has two forms
-    auto input = parse_input(*object);
+    auto input = parse_input(object);
     if (input) {
         request.input = *std::move(input);
     } else {
@@ -175,9 +196,7 @@ result<ResponseRequest> parse_response_request(std::string_view body, UnknownFie
     request.generation = parse_generation(fields);
     request.store = fields.boolean("store").value_or(true);
     check_text(fields);
-    if (fields.string("truncation").value_or("disabled") != "disabled")
-        fields.fail(
-            {errc::unsupported_parameter, "truncation is not supported by this server.", "truncation"});
+    request.truncate = parse_truncation(fields);
     if (const auto* metadata = fields.object("metadata")) request.metadata = *metadata;
     request.user = fields.string("user");
     parse_extension(fields, request);

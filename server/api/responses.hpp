@@ -9,6 +9,7 @@
 
 #include "inference/chat_template.hpp"
 #include "inference/error.hpp"
+#include "server/api/fields.hpp"
 #include "server/api/generation_fields.hpp"
 
 namespace solard {
@@ -19,7 +20,13 @@ struct ResponseRequest {
     std::optional<std::string> previous_response_id;
     GenerationFields generation;
     bool store = true;
-    bool resumable = false;  // solar.resumable: goes on for a while when its reader is gone
+    bool generate = true;   // false: only its prompt is computed, for who continues it
+    bool truncate = false;  // drops the oldest messages where they do not fit
+    // The members of `solar`.
+    bool resumable = false;       // goes on for a while when its reader is gone
+    bool progress = false;        // solar:progress events, on a socket that knows them
+    double max_delta_hz = 0;      // 0: as they come
+    std::string idempotency_key;  // empty: none
     // Fields that the response object repeats as they came.
     boost::json::object metadata;
     std::optional<std::string> user;
@@ -28,5 +35,8 @@ struct ResponseRequest {
 // Errors as parse_chat_request(). `stream`, `background: false` and `stream_options` change nothing about
 // what is generated.
 result<ResponseRequest> parse_response_request(std::string_view body, UnknownFields unknown);
+// The same of an object whose other members `fields` has read.
+result<ResponseRequest> parse_response_request(const boost::json::object& object, FieldReader& fields,
+                                               UnknownFields unknown);
 
 }  // namespace solard

@@ -229,7 +229,7 @@ def test_a_response_is_its_keys_own(start_server, tmp_path):
         ({"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "unsupported_parameter", "tools"),
         ({"text": {"format": {"type": "json_object"}}}, "unsupported_parameter", "text.format"),
         ({"background": True}, "unsupported_parameter", "background"),
-        ({"truncation": "auto"}, "unsupported_parameter", "truncation"),
+        ({"truncation": "some"}, "invalid_value", "truncation"),
         ({"reasoning": {"effort": "high"}}, "unsupported_parameter", "reasoning"),
         ({"include": ["reasoning.encrypted_content"]}, "unsupported_parameter", "include"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "unsupported_input", None),

@@ -15,7 +15,8 @@ constexpr std::chrono::hours long_time{1};
 struct Fixture {
     asio::io_context io;
     ResponseLog log{1};
-    LogReader reader{log, io.get_executor()};
+    Wakeup wakeup{io.get_executor()};
+    LogReader reader{log, wakeup};
 };
 
 }  // namespace
@@ -42,7 +43,8 @@ BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixtur
     log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
     reader.read();
     log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::length});
-    LogReader late(log, io.get_executor());
+    Wakeup late_wakeup(io.get_executor());
+    LogReader late(log, late_wakeup);
     BOOST_TEST(late.read()[0].text == "ab");
     const auto all = log.read_all();
     BOOST_REQUIRE(all.size() == 1);
@@ -54,7 +56,8 @@ BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixtur
 BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
     asio::io_context io;
     ResponseLog log(3);
-    LogReader reader(log, io.get_executor());
+    Wakeup wakeup(io.get_executor());
+    LogReader reader(log, wakeup);
     log.append({.output = 2, .text = "x", .num_tokens = 1, .finish = FinishReason::stop});
     log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
     log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::stop});
@@ -71,7 +74,8 @@ BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
 BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
     asio::io_context io;
     ResponseLog log(4);
-    LogReader reader(log, io.get_executor());
+    Wakeup wakeup(io.get_executor());
+    LogReader reader(log, wakeup);
     const auto add = [&](std::uint32_t output, TokenId token, FinishReason finish = FinishReason::none,
                          StopMatch stop = {}) {
         const std::vector<TokenLogprob> logprobs{{token, -1}, {token, -1}, {token + 1, -2}};
@@ -119,6 +123,22 @@ BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
     BOOST_TEST(all[1].text == "xxxxxx");
     BOOST_TEST(all[1].logprobs.size() == 18);
     BOOST_TEST(all[2].stop.index == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_limited_read_takes_whole_entries_and_the_next_goes_on, Fixture) {
+    for (const auto* text : {"abc", "de", "", "fghijkl", "m"}) log.append({.text = text, .num_tokens = 1});
+    const auto read = [&] { return std::string(reader.read(5)[0].text); };
+    BOOST_TEST(read() == "abcde");
+    BOOST_TEST(reader.position() == 3);  // with the entry that holds its text back
+    BOOST_TEST(read() == "fghijkl");     // larger than the limit, and not cut
+    BOOST_TEST(reader.num_unread() == 1);
+    BOOST_TEST(read() == "m");
+    BOOST_TEST(reader.read(5).empty());
+
+    Wakeup late_wakeup(io.get_executor());
+    LogReader late(log, late_wakeup, 2);
+    BOOST_TEST(late.read()[0].text == "fghijklm");
+    BOOST_TEST(late.position() == 5);
 }
 
 BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {

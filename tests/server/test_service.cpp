@@ -12,29 +12,6 @@ using namespace solard;
 
 namespace {
 
-boost::json::object metadata(std::uint16_t port) {
-    Connection connection(port);
-    connection.send(get_request("/v1/metadata"));
-    return boost::json::parse(connection.read_answer().body).as_object();
-}
-
-std::int64_t in_flight(std::uint16_t port) {
-    return metadata(port).at("engine").at("in_flight").to_number<int>();
-}
-
-void wait_for_in_flight(std::uint16_t port, std::int64_t count) {
-    for (int tries = 0; in_flight(port) != count; ++tries) BOOST_REQUIRE_LT(tries, 20'000);
-}
-
-void wait_for_free_blocks(std::uint16_t port) {
-    bool all_free = false;
-    for (int tries = 0; !all_free; ++tries) {
-        BOOST_REQUIRE_LT(tries, 20'000);
-        const auto engine = metadata(port).at("engine").as_object();
-        all_free = engine.at("free_blocks") == engine.at("num_blocks");
-    }
-}
-
 std::string error_code_of(const HttpAnswer& answer) {
     return std::string(boost::json::parse(answer.body).at("error").at("code").get_string());
 }
@@ -129,7 +106,7 @@ BOOST_AUTO_TEST_CASE(a_whole_answer_and_a_stream_carry_the_reference_text) {
     BOOST_TEST(streamed_text(stream.body) == expected);
     BOOST_TEST(stream.body.ends_with("data: [DONE]\n\n"));
     BOOST_TEST(stream.has("Content-Type: text/event-stream"));
-    BOOST_TEST(in_flight(service.port()) == 0);
+    wait_for_in_flight(service.port(), 0);
 }
 
 BOOST_AUTO_TEST_CASE(several_choices_come_whole_and_streamed_each_with_its_own_text) {

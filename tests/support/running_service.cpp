@@ -4,6 +4,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/json/parse.hpp>
 #include <charconv>
 #include <csignal>
 #include <stdexcept>
@@ -143,6 +144,14 @@ std::string Connection::read_until(std::string_view text) {
     return buffer_;
 }
 
+std::string Connection::read_bytes(std::size_t count) {
+    while (buffer_.size() < count && read_more()) {
+    }
+    std::string bytes = buffer_.substr(0, count);
+    buffer_.erase(0, bytes.size());
+    return bytes;
+}
+
 bool Connection::at_end() {
     while (read_more()) {
     }
@@ -186,6 +195,34 @@ HttpAnswer Connection::read_answer() {
         answer.complete = true;
     }
     return answer;
+}
+
+boost::json::object metadata(std::uint16_t port) {
+    Connection connection(port);
+    connection.send(get_request("/v1/metadata"));
+    return boost::json::parse(connection.read_answer().body).as_object();
+}
+
+namespace {
+
+template <class Condition>
+void wait_for_engine(std::uint16_t port, Condition condition) {
+    constexpr int max_tries = 200'000;
+    for (int tries = 0; tries < max_tries; ++tries) {
+        if (condition(metadata(port).at("engine").as_object())) return;
+    }
+    throw std::runtime_error("the engine did not come to rest");
+}
+
+}  // namespace
+
+void wait_for_in_flight(std::uint16_t port, std::int64_t count) {
+    wait_for_engine(port, [&](const auto& engine) { return engine.at("in_flight") == count; });
+}
+
+void wait_for_free_blocks(std::uint16_t port) {
+    wait_for_engine(port,
+                    [](const auto& engine) { return engine.at("free_blocks") == engine.at("num_blocks"); });
 }
 
 std::string chat_request(std::string_view user_text, std::string_view fields) {

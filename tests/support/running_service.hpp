@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/json/object.hpp>
 #include <functional>
 #include <future>
 #include <memory>
@@ -72,6 +73,8 @@ class Connection {
     HttpAnswer read_answer();
     // Bytes as they come, until `text` was seen; everything read so far and not consumed.
     std::string read_until(std::string_view text);
+    // The next bytes; fewer where the server closes before.
+    std::string read_bytes(std::size_t count);
     // True once the server has closed.
     bool at_end();
 
@@ -81,6 +84,12 @@ class Connection {
     boost::asio::ip::tcp::socket socket_;
     std::string buffer_;
 };
+
+// Body of /v1/metadata.
+boost::json::object metadata(std::uint16_t port);
+// Both ask until it is so; they throw when it does not become so.
+void wait_for_in_flight(std::uint16_t port, std::int64_t count);
+void wait_for_free_blocks(std::uint16_t port);
 
 // A POST of a chat request: chat("hi", R"("stream":true)").
 std::string chat_request(std::string_view user_text, std::string_view fields = "");

@@ -1,0 +1,45 @@
+// What the server says on a socket beside the events of a response (websocket-protocol.md, 5.6, 5.12).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "inference/error.hpp"
+
+namespace solard {
+
+// Carries the error flat and nested: SDKs read one or the other. `lane` and `event_id` may be empty.
+std::string error_event(const Error& error, std::string_view lane, std::string_view event_id);
+// The answer to every response.steer.
+std::string steer_failed_event(std::string_view lane, std::string_view event_id);
+// `t` is JSON; `now` is in milliseconds since 1970.
+std::string pong_event(std::string_view t, std::int64_t now);
+
+struct SessionFacts {
+    std::string_view version;
+    std::string_view model;
+    std::int64_t context_length = 0;
+    std::int64_t max_message_bytes = 0;
+    std::int64_t max_in_flight = 0;
+    std::int64_t max_lanes = 0;
+    std::int64_t max_waiting = 0;
+    double resume_seconds = 0;
+};
+std::string session_event(const SessionFacts& facts);
+
+struct ProgressFacts {
+    std::string_view phase;           // queued, prefill or decode
+    std::int64_t queue_position = 0;  // from 1; 0 where it does not wait
+    std::int64_t queue_length = 0;
+    std::int64_t prompt_tokens_done = 0;
+    std::int64_t prompt_tokens = 0;
+    std::int64_t output_tokens = 0;
+    double tokens_per_second = 0;
+    std::int64_t elapsed_ms = 0;
+    bool operator==(const ProgressFacts&) const = default;
+};
+// The members of a solar:progress event after those that every event has: `,"phase":..`
+std::string progress_fields(const ProgressFacts& facts);
+
+}  // namespace solard

@@ -1,0 +1,32 @@
+// Notices when something happens too often.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace solard {
+
+class EventRate {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    // `limit` events of the `window` that begins with the first of them are too many.
+    EventRate(std::size_t limit, Clock::duration window) : limit_(limit), window_(window) {}
+
+    // Counts one; true when it is too many.
+    bool note(Clock::time_point now) {
+        if (count_ == 0 || now - begin_ > window_) {
+            begin_ = now;
+            count_ = 0;
+        }
+        return ++count_ >= limit_;
+    }
+
+  private:
+    std::size_t limit_;
+    Clock::duration window_;
+    Clock::time_point begin_{};
+    std::size_t count_ = 0;
+};
+
+}  // namespace solard

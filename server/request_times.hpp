@@ -1,0 +1,15 @@
+// When an engine request reached its stages.
+#pragma once
+
+#include "inference/request.hpp"
+
+namespace solard {
+
+struct RequestTimes {
+    Clock::time_point accepted{};
+    Clock::time_point started{};      // left the queue; of the clock's epoch if it never did
+    Clock::time_point first_token{};  // likewise
+    Clock::time_point last_token{};
+};
+
+}  // namespace solard

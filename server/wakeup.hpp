@@ -1,0 +1,40 @@
+// Lets one coroutine sleep until others have news for it.
+#pragma once
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <utility>
+
+namespace solard {
+
+// I/O thread only; one sleeper at a time.
+class Wakeup {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    explicit Wakeup(const boost::asio::any_io_executor& executor) : timer_(executor) {}
+    Wakeup(const Wakeup&) = delete;
+    Wakeup& operator=(const Wakeup&) = delete;
+
+    // Ends the sleep that is under way, or else the next one. Cheap when repeated.
+    void notify() {
+        if (!std::exchange(notified_, true)) timer_.cancel();
+    }
+    // Returns when notified, and at `deadline` at the latest.
+    boost::asio::awaitable<void> sleep_until(Clock::time_point deadline) {
+        if (!notified_) {
+            timer_.expires_at(deadline);
+            co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+        }
+        notified_ = false;
+    }
+
+  private:
+    boost::asio::steady_timer timer_;
+    bool notified_ = false;
+};
+
+}  // namespace solard

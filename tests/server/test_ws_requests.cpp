@@ -1,0 +1,147 @@
+// What a client says on a socket, as structs.
+#include <boost/json/parse.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "server/api/ws_events.hpp"
+#include "server/api/ws_requests.hpp"
+
+using namespace solard;
+
+namespace {
+
+ClientMessage parse(std::string_view text, UnknownFields unknown = UnknownFields::ignored) {
+    return parse_client_message(text, unknown);
+}
+
+// The code of a slip; its parameter after a blank.
+std::string slip(std::string_view text) {
+    const auto message = parse(text);
+    const auto* error = std::get_if<Error>(&message.body);
+    if (error == nullptr) return "none";
+    return std::to_string(static_cast<int>(error->code)) + " " + error->param;
+}
+std::string is(errc code, const std::string& param = {}) {
+    return std::to_string(static_cast<int>(code)) + " " + param;
+}
+
+template <class Body>
+Body body_of(std::string_view text) {
+    return std::get<Body>(parse(text).body);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ws_requests)
+
+BOOST_AUTO_TEST_CASE(a_create_is_the_flat_http_body_with_a_lane) {
+    const auto message =
+        parse(R"({"type":"response.create","stream_id":"tab-1_x.y","event_id":"e","input":"Hi",
+        "max_output_tokens":5,"stream":true,"background":true,"store":false})",
+              UnknownFields::refused);
+    BOOST_TEST(message.lane == "tab-1_x.y");
+    BOOST_TEST(message.event_id == "e");
+    const auto& create = std::get<CreateMessage>(message.body);
+    BOOST_REQUIRE(create.request.has_value());
+    BOOST_TEST(create.request->input.front().content == "Hi");
+    BOOST_TEST(create.request->generation.max_tokens.value() == 5);
+    BOOST_TEST(create.request->generate);
+    BOOST_TEST(!create.request->store);
+    BOOST_TEST(!body_of<CreateMessage>(R"({"type":"response.create","input":"a","generate":false})")
+                    .request->generate);
+}
+
+BOOST_AUTO_TEST_CASE(the_extension_object_of_a_create) {
+    const auto request = [](const std::string& solar) {
+        return body_of<CreateMessage>(R"({"type":"response.create","input":"a","solar":)" + solar + "}")
+            .request;
+    };
+    const auto full =
+        request(R"({"progress":true,"resumable":true,"max_delta_hz":30,"idempotency_key":"k"})");
+    BOOST_TEST(full->progress);
+    BOOST_TEST(full->resumable);
+    BOOST_TEST(full->max_delta_hz == 30);
+    BOOST_TEST(full->idempotency_key == "k");
+    BOOST_TEST(request(R"({"max_delta_hz":120})").has_value());
+    BOOST_TEST(request(R"({"max_delta_hz":120.1})").error().param == "solar.max_delta_hz");
+    BOOST_TEST(request(R"({"max_delta_hz":-1})").error().param == "solar.max_delta_hz");
+    BOOST_TEST(request(R"({"idempotency_key":")" + std::string(256, 'k') + R"("})").has_value());
+    BOOST_TEST(request(R"({"idempotency_key":")" + std::string(257, 'k') + R"("})").error().param ==
+               "solar.idempotency_key");
+    for (const std::string field : {R"("resumable":true)", R"("idempotency_key":"k")"}) {
+        const auto unstored = body_of<CreateMessage>(
+            R"({"type":"response.create","input":"a","store":false,"solar":{)" + field + "}}");
+        BOOST_TEST((unstored.request.error().code == errc::invalid_value));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_create_with_a_wrong_field_is_an_error_of_its_turn_and_no_slip) {
+    const auto message = parse(R"({"type":"response.create","stream_id":"a","input":5})");
+    BOOST_TEST(message.lane == "a");
+    BOOST_TEST(std::get<CreateMessage>(message.body).request.error().param == "input");
+}
+
+BOOST_AUTO_TEST_CASE(the_other_messages) {
+    const auto cancel =
+        body_of<CancelMessage>(R"({"type":"response.cancel","response_id":"r","queued":true})");
+    BOOST_TEST(cancel.response_id.value() == "r");
+    BOOST_TEST(cancel.queued);
+    BOOST_TEST(!body_of<CancelMessage>(R"({"type":"response.cancel"})").response_id.has_value());
+    BOOST_TEST(body_of<AttachMessage>(R"({"type":"solar:attach","response_id":"r"})").starting_after == -1);
+    BOOST_TEST(body_of<AttachMessage>(R"({"type":"solar:attach","response_id":"r","starting_after":7})")
+                   .starting_after == 7);
+    BOOST_TEST(body_of<DetachMessage>(R"({"type":"solar:detach","response_id":"r"})").response_id == "r");
+    BOOST_TEST(body_of<PingMessage>(R"({"type":"solar:ping","t":"x\"y"})").t == R"("x\"y")");
+    BOOST_TEST(body_of<PingMessage>(R"({"type":"solar:ping"})").t == "null");
+    BOOST_TEST(std::holds_alternative<SteerMessage>(parse(R"({"type":"response.steer","text":"x"})").body));
+}
+
+BOOST_AUTO_TEST_CASE(slips_name_what_is_wrong) {
+    BOOST_TEST(slip("{") == is(errc::invalid_json));
+    BOOST_TEST(slip("[]") == is(errc::invalid_json));
+    BOOST_TEST(slip(R"({"type":"response.create","type":"x"})") == is(errc::invalid_json, "type"));
+    BOOST_TEST(slip("{}") == is(errc::unknown_event_type, "type"));
+    BOOST_TEST(slip(R"({"type":5})") == is(errc::unknown_event_type, "type"));
+    BOOST_TEST(slip(R"({"type":"session.update"})") == is(errc::unknown_event_type, "type"));
+    BOOST_TEST(slip(R"({"type":"solar:attach"})") == is(errc::invalid_value, "response_id"));
+    BOOST_TEST(slip(R"({"type":"solar:detach","response_id":1})") == is(errc::invalid_value, "response_id"));
+    BOOST_TEST(slip(R"({"type":"solar:attach","response_id":"r","starting_after":-2})") ==
+               is(errc::invalid_value, "starting_after"));
+    BOOST_TEST(slip(R"({"type":"response.cancel","queued":1})") == is(errc::invalid_value, "queued"));
+    BOOST_TEST(slip(R"({"type":"solar:ping","t":{}})") == is(errc::invalid_value, "t"));
+    BOOST_TEST(slip(R"({"type":"solar:ping","event_id":")" + std::string(65, 'e') + R"("})") ==
+               is(errc::invalid_value, "event_id"));
+    BOOST_TEST(slip(R"({"type":"solar:ping","event_id":")" + std::string(64, 'e') + R"("})") == "none");
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_id_is_1_to_256_of_a_few_characters) {
+    const auto with = [](const std::string& id) {
+        return slip(R"({"type":"solar:ping","stream_id":)" + id + "}");
+    };
+    for (const std::string id : {R"("a")", R"("A-Z_0.9")", "null"}) BOOST_TEST(with(id) == "none");
+    BOOST_TEST(with('"' + std::string(256, 'a') + '"') == "none");
+    BOOST_TEST(with('"' + std::string(257, 'a') + '"') == is(errc::invalid_stream_id, "stream_id"));
+    for (const std::string id : {R"("")", R"("a b")", R"("a/b")", R"("ü")", "5", "{}"})
+        BOOST_TEST(with(id) == is(errc::invalid_stream_id, "stream_id"));
+}
+
+BOOST_AUTO_TEST_CASE(an_error_is_told_flat_and_nested_with_the_ids_it_is_about) {
+    const auto event = boost::json::parse(error_event(
+        {errc::websocket_queue_full, "full", "p", std::chrono::milliseconds(1500)}, "lane", "ev"));
+    for (const auto* part : {&event.as_object(), &event.at("error").as_object()}) {
+        BOOST_TEST(part->at("code") == "websocket_queue_full");
+        BOOST_TEST(part->at("message") == "full");
+        BOOST_TEST(part->at("param") == "p");
+    }
+    BOOST_TEST(event.at("type") == "error");
+    BOOST_TEST(event.at("status") == 429);
+    BOOST_TEST(event.at("error").at("type") == "rate_limit_error");
+    BOOST_TEST(event.at("error").at("headers").at("retry-after") == "2");
+    BOOST_TEST(event.at("stream_id") == "lane");
+    BOOST_TEST(event.at("event_id") == "ev");
+    const auto plain = boost::json::parse(error_event({errc::invalid_json, "bad"}, "", ""));
+    BOOST_TEST(plain.at("param").is_null());
+    for (const auto* name : {"stream_id", "event_id"}) BOOST_TEST(!plain.as_object().contains(name));
+    BOOST_TEST(!plain.at("error").as_object().contains("headers"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,760 @@
+// The socket of /v1/responses from its frames to the engine and back, over a FakeBackend whose steps the test
+// holds and releases.
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/test/unit_test.hpp>
+#include <csignal>
+#include <deque>
+#include <random>
+#include <set>
+
+#include "tests/support/ws_client.hpp"
+
+using namespace solard;
+namespace json = boost::json;
+
+namespace {
+
+const std::vector<std::string> with_extensions{"Sec-WebSocket-Protocol: solar.responses.v1"};
+
+// "0 response.created", and the code of an error.
+std::string shown(const json::object& event) {
+    const auto* number = event.if_contains("sequence_number");
+    const std::string what =
+        type_of(event) == "error" ? "error " + std::string(event.at("code").as_string()) : type_of(event);
+    return (number != nullptr ? std::to_string(number->to_number<int>()) + " " : "") + what;
+}
+
+std::vector<std::string> all_shown(const std::vector<json::object>& events) {
+    std::vector<std::string> lines;
+    for (const auto& event : events) lines.push_back(shown(event));
+    return lines;
+}
+
+std::string lane_of(const json::object& event) {
+    const auto* lane = event.if_contains("stream_id");
+    return lane != nullptr ? std::string(lane->as_string()) : "";
+}
+
+std::string code_of(const json::object& event) {
+    BOOST_REQUIRE(type_of(event) == "error");
+    return std::string(event.at("code").as_string());
+}
+
+std::string text_of(const std::vector<json::object>& events) {
+    std::string text;
+    for (const auto& event : events)
+        if (type_of(event) == "response.output_text.delta") text += event.at("delta").as_string();
+    return text;
+}
+
+std::string final_text(const json::object& terminal) {
+    const auto& output = terminal.at("response").at("output").as_array();
+    return output.empty() ? "" : std::string(output.at(0).at("content").at(0).at("text").as_string());
+}
+
+std::string id_of(const json::object& event) {
+    return std::string(event.at("response_id").as_string());
+}
+
+// All of one response that has the socket to itself.
+std::vector<json::object> read_response(WsClient& client) {
+    std::vector<json::object> events;
+    do events.push_back(client.read());
+    while (!is_terminal(events.back()) && type_of(events.back()) != "error");
+    return events;
+}
+
+std::string cancel_message(std::string_view fields) {
+    return R"({"type":"response.cancel",)" + std::string(fields) + "}";
+}
+
+std::string attach_message(const std::string& id, std::int64_t after, std::string_view fields = "") {
+    return R"({"type":"solar:attach","response_id":")" + id + R"(","starting_after":)" +
+           std::to_string(after) + std::string(fields) + "}";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ws_session)
+
+BOOST_AUTO_TEST_CASE(the_whole_set_of_events_in_order_with_their_lane) {
+    RunningService service;
+    WsClient client(service.port());
+    for (const std::string lane : {"", "tab1"}) {
+        client.send(create_message(R"("max_output_tokens":2)" +
+                                   (lane.empty() ? "" : R"(,"stream_id":")" + lane + '"')));
+        const auto events = read_response(client);
+        const std::set<std::string> known{"0 response.created",
+                                          "1 response.queued",
+                                          "2 response.in_progress",
+                                          "3 response.output_item.added",
+                                          "4 response.content_part.added",
+                                          "5 response.output_text.delta",
+                                          "6 response.output_text.delta",
+                                          "7 response.output_text.done",
+                                          "8 response.content_part.done",
+                                          "9 response.output_item.done",
+                                          "10 response.incomplete"};
+        const auto lines = all_shown(events);
+        for (const auto& line : lines) BOOST_TEST(known.contains(line), line);
+        BOOST_TEST(std::ranges::is_sorted(events, {}, [](const json::object& event) {
+            return event.at("sequence_number").to_number<int>();
+        }));
+        BOOST_TEST(lines.size() >= 9U);
+        BOOST_TEST(text_of(events) == service.reference_text("hi", 2));
+        BOOST_TEST(final_text(events.back()) == text_of(events));
+        for (const auto& event : events) {
+            BOOST_TEST(lane_of(event) == lane);
+            BOOST_TEST(id_of(event) == id_of(events.front()));
+        }
+        const auto& telemetry = events.back().at("response").at("solar").as_object();
+        for (const auto* name : {"queue_ms", "prefill_ms", "ttft_ms", "total_ms"})
+            BOOST_TEST(telemetry.at(name).to_number<double>() >= 0);
+        BOOST_TEST(telemetry.at("seed") == 0);
+        BOOST_TEST(telemetry.at("stop_reason") == "max_output_tokens");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_is_first_in_first_out_and_lanes_run_side_by_side) {
+    RunningService service;
+    WsClient client(service.port());
+    for (const auto* lane : {"a", "b"}) {
+        for (const auto* input : {"one", "two", "three"})
+            client.send(
+                create_message(R"("max_output_tokens":5,"stream_id":")" + std::string(lane) + '"', input));
+    }
+    std::map<std::string, std::vector<std::string>> texts;
+    std::map<std::string, std::string> open;  // lane -> response
+    std::size_t most_open = 0;
+    for (int ends = 0; ends < 6;) {
+        const auto event = client.read();
+        const auto lane = lane_of(event);
+        if (type_of(event) == "response.created") {
+            BOOST_TEST(!open.contains(lane));
+            open[lane] = id_of(event);
+        }
+        BOOST_TEST(open[lane] == id_of(event));
+        most_open = std::max(most_open, open.size());
+        if (!is_terminal(event)) continue;
+        texts[lane].push_back(final_text(event));
+        open.erase(lane);
+        ++ends;
+    }
+    BOOST_TEST(most_open == 2);
+    for (const auto* lane : {"a", "b"}) {
+        BOOST_REQUIRE(texts[lane].size() == 3);
+        std::size_t i = 0;
+        for (const auto* input : {"one", "two", "three"})
+            BOOST_TEST(texts[lane][i++] == service.reference_text(input, 5));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_error_takes_the_turn_of_its_request_and_is_its_only_terminal) {
+    RunningService service;
+    WsClient client(service.port());
+    client.send(create_message(R"("max_output_tokens":3)"));
+    client.send(create_message(R"("top_p":7,"event_id":"wrong")"));
+    client.send(create_message(R"("max_output_tokens":3)", "next"));
+    const auto first = read_response(client);
+    BOOST_TEST(is_terminal(first.back()));
+    const auto second = read_response(client);
+    BOOST_TEST((all_shown(second) == std::vector<std::string>{"error invalid_value"}));
+    BOOST_TEST(second.back().at("event_id") == "wrong");
+    BOOST_TEST(second.back().at("param") == "top_p");
+    BOOST_TEST(final_text(read_response(client).back()) == service.reference_text("next", 3));
+}
+
+BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_what_waits) {
+    RunningService service({"--ws-max-in-flight", "2"});
+    service.control().close_gate();
+    WsClient client(service.port());
+    for (const auto* lane : {"a", "b", "c"})
+        client.send(
+            create_message(R"("max_output_tokens":400,"stream_id":")" + std::string(lane) + '"', lane));
+    client.send(create_message(R"("stream_id":"a","event_id":"a2")"));
+    std::map<std::string, std::string> ids;
+    while (ids.size() < 2) {
+        const auto event = client.read();
+        ids[lane_of(event)] = id_of(event);
+    }
+    client.send(cancel_message(R"("response_id":")" + ids["b"] + '"'));
+    auto events = client.read_until("response.incomplete");
+    BOOST_TEST(id_of(events.back()) == ids["b"]);
+    BOOST_TEST(events.back().at("response").at("status") == "cancelled");
+    BOOST_TEST(events.back().at("response").at("solar").at("stop_reason") == "cancelled");
+    // c takes the free place and is cancelled in it, by its lane.
+    events = client.read_until("response.created");
+    BOOST_TEST(lane_of(events.back()) == "c");
+    client.send(cancel_message(R"("stream_id":"c")"));
+    events = client.read_until("response.incomplete");
+    BOOST_TEST(lane_of(events.back()) == "c");
+    client.send(cancel_message(R"("stream_id":"a","queued":true)"));
+    events = client.read_until("error");
+    BOOST_TEST(lane_of(events.back()) == "a");
+    BOOST_TEST(code_of(events.back()) == "request_cancelled");
+    BOOST_TEST(events.back().at("status") == 499);
+    BOOST_TEST(events.back().at("event_id") == "a2");
+    BOOST_TEST(shown(events.at(events.size() - 2)).ends_with("response.incomplete"));
+    for (const auto& [message, code] :
+         {std::pair{cancel_message(R"("response_id":"resp_x")"), "response_not_found"},
+          {cancel_message(R"("response_id":")" + ids["b"] + '"'), "response_already_completed"},
+          {cancel_message(R"("stream_id":"a")"), "response_already_completed"},
+          {cancel_message(R"("stream_id":"never")"), "response_not_found"}}) {
+        client.send(message);
+        BOOST_TEST(code_of(client.read()) == code);
+    }
+    service.control().open_gate();
+    wait_for_free_blocks(service.port());
+}
+
+BOOST_AUTO_TEST_CASE(cancelled_in_mid_stream_the_partial_text_is_complete_and_the_other_lane_goes_on) {
+    RunningService service;
+    service.control().close_gate();
+    WsClient client(service.port());
+    client.send(create_message(R"("max_output_tokens":400,"stream_id":"a")", "one"));
+    client.send(create_message(R"("max_output_tokens":20,"stream_id":"b")", "two"));
+    std::vector<json::object> of_a;
+    const auto read = [&](const std::string& until_lane, std::string_view until_type) {
+        for (;;) {
+            auto event = client.read();
+            if (lane_of(event) == "a") of_a.push_back(event);
+            if (lane_of(event) == until_lane && type_of(event) == until_type) return event;
+        }
+    };
+    for (int i = 0; i < 4; ++i) service.control().pass_one();
+    read("a", "response.output_text.delta");
+    client.send(cancel_message(R"("stream_id":"a")"));
+    const auto end = read("a", "response.incomplete");
+    BOOST_TEST(end.at("response").at("status") == "cancelled");
+    const auto text = text_of(of_a);
+    BOOST_TEST(!text.empty());
+    BOOST_TEST(final_text(end) == text);
+    BOOST_TEST(service.reference_text("one", 400).starts_with(text));
+    const auto lines = all_shown(of_a);
+    const std::vector<std::string> ends{"response.output_text.done", "response.content_part.done",
+                                        "response.output_item.done", "response.incomplete"};
+    BOOST_REQUIRE(lines.size() > 4);
+    for (std::size_t i = 0; i < 4; ++i) BOOST_TEST(lines[lines.size() - 4 + i].ends_with(ends[i]));
+    service.control().open_gate();
+    BOOST_TEST(final_text(read("b", "response.incomplete")) == service.reference_text("two", 20));
+    wait_for_free_blocks(service.port());
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_is_gone_frees_its_blocks_within_one_step_whatever_the_phase) {
+    RunningService service({"--max-num-seqs", "2"});
+    auto& control = service.control();
+    const std::string long_prompt(300, 'x');
+    // In prefill, in decode, with others that wait, and with a terminal event that was not read.
+    for (const int passes : {0, 3, 400}) {
+        control.close_gate();
+        {
+            WsClient client(service.port());
+            for (int lane = 0; lane < 4; ++lane)
+                client.send(create_message(R"("max_output_tokens":)" + std::to_string(lane == 0 ? 5 : 90) +
+                                               R"(,"stream_id":"l)" + std::to_string(lane) + '"',
+                                           long_prompt));
+            wait_for_in_flight(service.port(), 4);
+            for (int i = 0; i < std::min(passes, 8); ++i) control.pass_one();
+            control.wait_until_held();
+            client.drop();
+        }
+        wait_for_in_flight(service.port(), 0);  // noticed while the step is still held
+        const auto before = control.steps();
+        control.open_gate();
+        wait_for_free_blocks(service.port());
+        BOOST_TEST(control.steps() - before <= 1);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(half_of_many_requests_cancelled_at_random_leave_nothing_and_the_others_untouched) {
+    FakeOptions options;
+    options.capacity.num_blocks = 2048;
+    options.capacity.max_model_len = 1200;
+    RunningService service({}, options);
+    std::mt19937 random(20261125);  // NOLINT: the same run every time
+    constexpr int num_requests = 10'000;
+    constexpr int ahead = 40;  // requests that are out at once
+    constexpr int short_answer = 12;
+    constexpr int long_answer = 1000;  // mostly cancelled before its end
+    const std::vector<std::string> inputs{"one", "two", "three", "four", "five"};
+    std::vector<std::string> short_texts;
+    std::vector<std::string> long_texts;
+    for (const auto& input : inputs) {
+        short_texts.push_back(service.reference_text(input, short_answer));
+        long_texts.push_back(service.reference_text(input, long_answer));
+    }
+    struct Sent {
+        std::size_t input;
+        std::string cancel_at;  // type of the event; empty: never
+    };
+    std::map<std::string, std::deque<Sent>> lanes;
+    WsClient client(service.port());
+    int sent = 0;
+    int ended = 0;
+    int cancelled = 0;
+    int wrong = 0;
+    while (ended < num_requests) {
+        for (; sent < num_requests && sent - ended < ahead; ++sent) {
+            const std::string lane = "l" + std::to_string(random() % 32);
+            const std::size_t input = random() % inputs.size();
+            const std::vector<std::string> moments{"", "", "response.created", "response.output_text.delta"};
+            const std::string moment = moments[random() % moments.size()];
+            lanes[lane].push_back({input, moment});
+            client.send(create_message(R"("stream_id":")" + lane + R"(","max_output_tokens":)" +
+                                           std::to_string(moment.empty() ? short_answer : long_answer),
+                                       inputs[input]));
+        }
+        const auto event = client.read();
+        if (type_of(event) == "error" && code_of(event) == "response_already_completed") continue;
+        auto& line = lanes[lane_of(event)];
+        BOOST_REQUIRE(!line.empty());
+        Sent& request = line.front();
+        if (type_of(event) == request.cancel_at) {
+            client.send(cancel_message(R"("response_id":")" + id_of(event) + '"'));
+            request.cancel_at = "done";
+        }
+        if (!is_terminal(event)) continue;
+        ++ended;
+        const bool was_cancelled = event.at("response").at("status") == "cancelled";
+        cancelled += was_cancelled ? 1 : 0;
+        const auto& whole = (request.cancel_at.empty() ? short_texts : long_texts)[request.input];
+        const bool right = was_cancelled ? request.cancel_at == "done" && whole.starts_with(final_text(event))
+                                         : final_text(event) == whole;
+        wrong += right ? 0 : 1;
+        line.pop_front();
+    }
+    BOOST_TEST(wrong == 0);
+    BOOST_TEST(cancelled > num_requests * 45 / 100);
+    wait_for_free_blocks(service.port());
+    const auto engine = metadata(service.port()).at("engine").as_object();
+    for (const auto* name : {"num_running", "num_waiting", "in_flight"}) BOOST_TEST(engine.at(name) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_response_goes_on_without_its_socket_and_every_cursor_gives_the_same_text) {
+    RunningService service;
+    auto& control = service.control();
+    control.close_gate();
+    std::string id;
+    {
+        WsClient first(service.port());
+        first.send(create_message(R"("max_output_tokens":20,"solar":{"resumable":true})"));
+        for (int i = 0; i < 5; ++i) control.pass_one();
+        id = id_of(first.read_until("response.output_text.delta").back());
+        first.drop();
+    }
+    control.open_gate();
+    wait_for_free_blocks(service.port());
+    const std::string whole = service.reference_text("hi", 20);
+    WsClient client(service.port());
+    client.send(attach_message(id, -1, R"(,"stream_id":"again")"));
+    const auto all = read_response(client);
+    BOOST_TEST(text_of(all) == whole);
+    BOOST_TEST(lane_of(all.front()) == "again");
+    const auto last = all.back().at("sequence_number").to_number<int>();
+    BOOST_TEST(last == 5 + 20 + 3);
+    for (int cursor = 0; cursor < last; ++cursor) {
+        client.send(attach_message(id, cursor));
+        const auto rest = read_response(client);
+        BOOST_TEST(rest.front().at("sequence_number").to_number<int>() > cursor);
+        BOOST_TEST(final_text(rest.back()) == whole);
+        const std::string text = text_of(rest);
+        BOOST_TEST(whole.ends_with(text));
+        if (cursor >= 4 && cursor < 4 + 20)
+            BOOST_TEST(service.reference_text("hi", cursor - 4) + text == whole, "after " << cursor);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_response_that_nobody_comes_back_to_ends_after_its_time) {
+    RunningService service({"--resume-timeout", "0.05"});
+    service.control().close_gate();
+    WsClient client(service.port());
+    client.send(create_message(R"("max_output_tokens":400,"solar":{"resumable":true})"));
+    const auto id = id_of(client.read());
+    client.drop();
+    wait_for_in_flight(service.port(), 0);
+    WsClient again(service.port());
+    again.send(attach_message(id, -1));
+    BOOST_TEST(read_response(again).back().at("response").at("status") == "cancelled");
+}
+
+BOOST_AUTO_TEST_CASE(attaching_and_leaving_by_message) {
+    RunningService service;
+    service.control().close_gate();
+    WsClient client(service.port());
+    client.send(create_message(R"("max_output_tokens":10,"stream_id":"a","solar":{"resumable":true})"));
+    client.send(create_message(R"("max_output_tokens":10,"stream_id":"b")"));
+    std::map<std::string, std::string> ids;
+    while (ids.size() < 2) {
+        const auto event = client.read();
+        ids[lane_of(event)] = id_of(event);
+    }
+    const auto detach = [](const std::string& id) {
+        return R"({"type":"solar:detach","response_id":")" + id + R"("})";
+    };
+    client.send(attach_message(ids["a"], -1, R"(,"stream_id":"b")"));
+    BOOST_TEST(code_of(client.read_until("error").back()) == "lane_busy");
+    client.send(detach(ids["b"]));
+    BOOST_TEST(code_of(client.read_until("error").back()) == "invalid_value");
+    client.send(detach("resp_x"));
+    BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
+    client.send(attach_message("resp_x", -1, R"(,"stream_id":"c")"));
+    BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
+    client.send(detach(ids["a"]));
+    client.send(detach(ids["a"]));  // it is on no lane any more
+    BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
+    // The lane is free, and the response is followed by another socket.
+    client.send(create_message(R"("max_output_tokens":1,"stream_id":"a")", "next"));
+    WsClient other(service.port());
+    other.send(attach_message(ids["a"], -1));
+    service.control().open_gate();
+    BOOST_TEST(final_text(read_response(other).back()) == service.reference_text("hi", 10));
+    int ends = 0;
+    while (ends < 2) {
+        const auto event = client.read();
+        BOOST_TEST(id_of(event) != ids["a"]);
+        ends += is_terminal(event) ? 1 : 0;
+    }
+}
+
+BOOST_AUTO_TEST_CASE(continuing_what_is_stored_and_what_only_the_socket_remembers) {
+    RunningService service;
+    WsClient client(service.port());
+    const auto run = [&](const std::string& fields) {
+        client.send(create_message(R"("max_output_tokens":4)" + fields));
+        return read_response(client).back();
+    };
+    const auto continued = [](const std::string& id) { return R"(,"previous_response_id":")" + id + '"'; };
+    const auto input_tokens = [](const json::object& terminal) {
+        return terminal.at("response").at("usage").at("input_tokens").to_number<int>();
+    };
+    const auto stored = run("");
+    const auto child = run(continued(id_of(stored)));
+    BOOST_TEST(input_tokens(child) > input_tokens(stored));
+    BOOST_TEST(child.at("response").at("previous_response_id").as_string() == json::string(id_of(stored)));
+    const auto unstored = run(R"(,"store":false)");
+    BOOST_TEST(code_of(run(continued(id_of(unstored)))) == "invalid_store_transition");
+    // That attempt failed on its own lane and took the parent with it.
+    BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(unstored)))) ==
+               "previous_response_not_found");
+    const auto parent = run(R"(,"store":false)");
+    BOOST_TEST(code_of(run(R"(,"stream_id":"fork","top_p":9)" + continued(id_of(parent)))) ==
+               "invalid_value");
+    const auto fork = run(R"(,"stream_id":"fork","store":false)" + continued(id_of(parent)));
+    BOOST_TEST(input_tokens(fork) == input_tokens(child));
+    BOOST_TEST(is_terminal(run(R"(,"store":false)" + continued(id_of(parent)))));
+    // Newest of its lane only.
+    BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(parent)))) == "previous_response_not_found");
+    WsClient other(service.port());
+    other.send(create_message(continued(id_of(fork)).substr(1)));
+    const auto refused = other.read();
+    BOOST_TEST(code_of(refused) == "previous_response_not_found");
+    BOOST_TEST(refused.at("param") == "previous_response_id");
+    other.send(create_message(R"("max_output_tokens":4)" + continued(id_of(stored))));
+    BOOST_TEST(is_terminal(read_response(other).back()));
+}
+
+BOOST_AUTO_TEST_CASE(a_prompt_can_be_warmed_up_and_continued) {
+    RunningService service;
+    WsClient client(service.port());
+    client.send(create_message(R"("generate":false,"instructions":"be brief")", std::string(100, 'a')));
+    const auto warm = read_response(client);
+    auto lines = all_shown(warm);
+    std::erase(lines, "1 response.queued");
+    BOOST_REQUIRE(lines.size() == 3);
+    BOOST_TEST(lines[0] == "0 response.created");
+    BOOST_TEST(lines[1] == "2 response.in_progress");
+    BOOST_TEST(lines[2].ends_with("response.completed"));
+    const auto& response = warm.back().at("response").as_object();
+    BOOST_TEST(response.at("output").as_array().empty());
+    BOOST_TEST(response.at("usage").at("output_tokens") == 0);
+    client.send(create_message(R"("max_output_tokens":3,"instructions":"be brief","previous_response_id":")" +
+                               id_of(warm.back()) + '"'));
+    const auto next = read_response(client).back();
+    BOOST_TEST(
+        next.at("response").at("usage").at("input_tokens_details").at("cached_tokens").to_number<int>() > 0);
+    BOOST_TEST(next.at("response").at("usage").at("output_tokens") == 3);
+}
+
+BOOST_AUTO_TEST_CASE(the_oldest_messages_give_way_where_truncation_is_asked_for) {
+    FakeOptions options;
+    options.capacity.max_model_len = 256;
+    RunningService service({}, options);
+    WsClient client(service.port());
+    std::string input = "[";
+    for (int i = 0; i < 30; ++i)
+        input += R"({"role":")" + std::string(i % 2 == 0 ? "user" : "assistant") +
+                 R"(","content":"message )" + std::to_string(i) + R"( of many"},)";
+    input += R"({"role":"user","content":"last"}])";
+    const auto message = [&](const std::string& truncation) {
+        return R"({"type":"response.create","temperature":0,"max_output_tokens":8,"instructions":"sys",)" +
+               truncation + R"("input":)" + input + "}";
+    };
+    client.send(message(""));
+    BOOST_TEST(code_of(client.read()) == "context_length_exceeded");
+    client.send(message(R"("truncation":"auto",)"));
+    const auto terminal = read_response(client).back();
+    BOOST_REQUIRE(is_terminal(terminal));
+    const auto used = terminal.at("response").at("usage").at("input_tokens").to_number<int>();
+    BOOST_TEST(used <= 256 - 8);
+    BOOST_TEST(used > 200);  // no more went than had to
+    BOOST_TEST(terminal.at("response").at("truncation") == "auto");
+    client.send(R"({"type":"response.create","truncation":"auto","input":")" + std::string(5000, 'x') +
+                R"("})");
+    BOOST_TEST(code_of(client.read()) == "context_length_exceeded");  // the last one stays
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_is_sent_again_with_its_key_is_the_same_one) {
+    RunningService service;
+    service.control().close_gate();
+    const std::string fields = R"("max_output_tokens":6,"solar":{"idempotency_key":"k1","resumable":true})";
+    WsClient first(service.port());
+    first.send(create_message(fields));
+    const auto id = id_of(first.read());
+    first.drop();
+    WsClient second(service.port());
+    second.send(create_message(fields));
+    BOOST_TEST(id_of(second.read()) == id);
+    second.send(create_message(R"("stream_id":"b","max_output_tokens":6,"solar":{"idempotency_key":"k2"})"));
+    wait_for_in_flight(service.port(), 2);
+    service.control().open_gate();
+    std::set<std::string> ids;
+    for (int ends = 0; ends < 2;) {
+        const auto event = second.read();
+        ids.insert(id_of(event));
+        ends += is_terminal(event) ? 1 : 0;
+    }
+    BOOST_TEST(ids.size() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
+    for (const bool knows : {false, true}) {
+        RunningService service({"--keep-alive-interval", "0.02"});
+        service.control().close_gate();
+        WsClient client(service.port(), knows ? with_extensions : std::vector<std::string>{});
+        client.send(create_message(
+            R"("max_output_tokens":30,"solar":{"progress":true,"resumable":true,"max_delta_hz":120,"idempotency_key":"k"})"));
+        std::vector<json::object> events;
+        if (knows) {
+            events.push_back(client.read());
+            BOOST_TEST(type_of(events.front()) == "solar:session");
+            const auto& limits = events.front().at("limits").as_object();
+            BOOST_TEST(limits.at("max_in_flight") == 16);
+            BOOST_TEST(limits.at("max_lanes") == 32);
+            BOOST_TEST(limits.at("max_message_bytes") == 1 << 20);
+        }
+        const auto rest = client.read_until("keepalive");
+        events.insert(events.end(), rest.begin(), rest.end());
+        BOOST_TEST(id_of(events.back()) == id_of(events[knows ? 1 : 0]));
+        service.control().open_gate();
+        const auto end = read_response(client);
+        events.insert(events.end(), end.begin(), end.end());
+        int progress = 0;
+        std::int64_t last = -1;
+        for (const auto& event : events) {
+            const auto type = type_of(event);
+            if (type.starts_with("solar:")) BOOST_TEST(knows);
+            if (type == "solar:session") continue;
+            const auto number = event.at("sequence_number").as_int64();
+            BOOST_TEST(number >= last);
+            if (type == "keepalive" || type == "solar:progress")
+                BOOST_TEST(number == last);  // it has none of its own
+            last = number;
+            if (type != "solar:progress") continue;
+            ++progress;
+            for (const auto* name : {"queue_position", "queue_length", "prompt_tokens_done", "prompt_tokens",
+                                     "output_tokens", "tokens_per_s", "elapsed_ms"})
+                BOOST_TEST(event.at(name).to_number<double>() >= 0);
+            const auto phase = event.at("phase").as_string();
+            BOOST_TEST((phase == "queued" || phase == "prefill" || phase == "decode"));
+        }
+        BOOST_TEST((progress > 0) == knows);
+        client.send(R"({"type":"solar:ping","t":7})");  // asked for, so answered
+        const auto pong = client.read();
+        BOOST_TEST(type_of(pong) == "solar:pong");
+        BOOST_TEST(pong.at("t") == 7);
+        BOOST_TEST(pong.at("server_time_ms").as_int64() > 1'700'000'000'000);
+        client.send(R"({"type":"response.steer","stream_id":"a","event_id":"e"})");
+        const auto steer = client.read();
+        BOOST_TEST(type_of(steer) == "response.steer.failed");
+        BOOST_TEST(steer.at("error").at("code") == "steering_not_supported");
+        BOOST_TEST(steer.at("stream_id") == "a");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(who_waits_hears_its_place_in_the_line) {
+    RunningService service({"--max-num-seqs", "1"});
+    service.control().close_gate();
+    WsClient client(service.port(), with_extensions);
+    for (const auto* lane : {"a", "b", "c"})
+        client.send(create_message(R"("max_output_tokens":20,"solar":{"progress":true},"stream_id":")" +
+                                   std::string(lane) + '"'));
+    wait_for_in_flight(service.port(), 3);
+    service.control().pass_one();
+    service.control().pass_one();
+    std::map<std::string, std::int64_t> places;
+    while (places["b"] != 1 || places["c"] != 2) {
+        const auto event = client.read();
+        if (type_of(event) != "solar:progress" || event.at("phase") != "queued") continue;
+        places[lane_of(event)] = event.at("queue_position").as_int64();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_slip_is_answered_and_twenty_within_ten_seconds_end_the_socket) {
+    RunningService service;
+    WsClient client(service.port());
+    for (int i = 1; i < 20; ++i) {
+        client.send("{");
+        BOOST_TEST(code_of(client.read()) == "invalid_json");
+    }
+    client.send(create_message(R"("max_output_tokens":2)"));
+    BOOST_TEST(is_terminal(read_response(client).back()));
+    client.send("{");
+    BOOST_TEST(code_of(client.read()) == "invalid_json");
+    BOOST_TEST(client.read_close() == 1008);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_message_ends_the_socket_with_its_code) {
+    RunningService service({"--ws-max-message-size", "2000"});
+    const auto close_after = [&](std::uint8_t opcode, const std::string& payload) {
+        WsClient client(service.port());
+        client.send_frame(opcode, payload);
+        return client.read_close();
+    };
+    BOOST_TEST(close_after(WsFrame::binary, "{}") == 1003);
+    BOOST_TEST(close_after(WsFrame::text, "\xff") == 1007);
+    BOOST_TEST(close_after(WsFrame::text, std::string(2001, ' ')) == 1009);
+    BOOST_TEST(close_after(3, "") == 1002);
+    BOOST_TEST(close_after(WsFrame::close, "\x03\xe8") == 1000);
+    WsClient client(service.port());
+    const std::string message = create_message(R"("max_output_tokens":2)");
+    client.send(message + std::string(2000 - message.size(), ' '));
+    BOOST_TEST(is_terminal(read_response(client).back()));
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_of_pings_ends_the_socket_and_a_few_are_answered) {
+    RunningService service;
+    WsClient client(service.port());
+    client.send_frame(WsFrame::ping, "abc");
+    const auto pong = client.read_frame();
+    BOOST_TEST(pong.opcode == WsFrame::pong);
+    BOOST_TEST(pong.payload == "abc");
+    for (int i = 0; i < 1000; ++i) client.send_frame(WsFrame::ping, "");
+    BOOST_TEST(client.read_close() == 1008);
+}
+
+BOOST_AUTO_TEST_CASE(silence_is_pinged_and_who_does_not_answer_is_dropped) {
+    RunningService service({"--ws-ping-interval", "0.05", "--ws-pong-timeout", "0.2"});
+    WsClient client(service.port());
+    for (int i = 0; i < 5; ++i) {
+        const auto ping = client.read_frame();
+        BOOST_REQUIRE(ping.opcode == WsFrame::ping);
+        client.send_frame(WsFrame::pong, ping.payload);
+    }
+    BOOST_TEST(client.read_frame().opcode == WsFrame::ping);
+    BOOST_TEST(client.read_close() == 1006);
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_socket_is_told_to_go_away_and_a_busy_one_stays) {
+    RunningService service({"--ws-idle-timeout", "0.1"});
+    service.control().close_gate();
+    WsClient busy(service.port());
+    busy.send(create_message(R"("max_output_tokens":1)"));
+    WsClient idle(service.port());
+    BOOST_TEST(idle.read_close() == 1001);
+    service.control().open_gate();
+    BOOST_TEST(is_terminal(read_response(busy).back()));
+    BOOST_TEST(busy.read_close() == 1001);
+}
+
+BOOST_AUTO_TEST_CASE(an_old_socket_ends_what_it_has_and_asks_to_connect_again) {
+    RunningService service({"--ws-max-age", "0.2"});
+    service.control().close_gate();
+    WsClient client(service.port());
+    client.send(create_message(R"("max_output_tokens":3)"));
+    client.send(create_message(R"("max_output_tokens":3)", "waits"));
+    auto events = client.read_until("error");
+    BOOST_TEST(code_of(events.back()) == "websocket_connection_limit_reached");
+    BOOST_TEST(lane_of(events.back()).empty());
+    client.send(create_message(R"("stream_id":"late")"));
+    BOOST_TEST(code_of(client.read_until("error").back()) == "websocket_connection_limit_reached");
+    service.control().open_gate();
+    BOOST_TEST(final_text(read_response(client).back()) == service.reference_text("hi", 3));
+    BOOST_TEST(final_text(read_response(client).back()) == service.reference_text("waits", 3));
+    BOOST_TEST(client.read_close() == 1012);
+}
+
+BOOST_AUTO_TEST_CASE(a_shutdown_ends_sockets_with_1012_after_the_terminal_of_what_runs) {
+    RunningService service;
+    service.control().close_gate();
+    WsClient idle(service.port());
+    WsClient busy(service.port());
+    busy.send(create_message(R"("max_output_tokens":5)"));
+    busy.send(create_message(R"("max_output_tokens":5)", "waits"));
+    wait_for_in_flight(service.port(), 1);
+    std::raise(SIGTERM);
+    BOOST_TEST(idle.read_close() == 1012);
+    Connection late(service.port());
+    late.send(upgrade_request());
+    BOOST_TEST(late.read_answer().status == 503);
+    service.control().open_gate();
+    BOOST_TEST(final_text(read_response(busy).back()) == service.reference_text("hi", 5));
+    BOOST_TEST(code_of(busy.read()) == "server_draining");  // was not begun
+    BOOST_TEST(busy.read_close() == 1012);
+    idle.drop();
+    busy.drop();
+    BOOST_TEST(service.exit_code() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(at_the_limit_of_a_shutdown_and_when_the_engine_is_lost_every_response_has_its_terminal) {
+    for (const bool engine_lost : {false, true}) {
+        RunningService service({"--drain-timeout", "0.1"});
+        service.control().close_gate();
+        WsClient client(service.port());
+        for (const auto* lane : {"a", "b"})
+            client.send(create_message(R"("max_output_tokens":400,"stream_id":")" + std::string(lane) + '"'));
+        wait_for_in_flight(service.port(), 2);
+        service.control().wait_until_held();
+        if (engine_lost) {
+            service.control().fail_at_step(service.control().steps() + 1);
+            service.control().open_gate();
+        } else {
+            std::raise(SIGTERM);
+        }
+        std::set<std::string> lanes;
+        while (lanes.size() < 2) {
+            const auto event = client.read();
+            if (!is_terminal(event)) continue;
+            BOOST_TEST(type_of(event) == "response.failed");
+            BOOST_TEST(event.at("response").at("error").at("code") == "server_error");
+            BOOST_TEST(lanes.insert(lane_of(event)).second);
+        }
+        BOOST_TEST(client.read_close() == 1012);
+        client.drop();
+        service.control().open_gate();
+        BOOST_TEST(service.exit_code() == (engine_lost ? 1 : 0));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_that_stalls_gets_the_same_text_in_few_frames) {
+    FakeOptions options;
+    options.capacity = {
+        .num_blocks = 1024, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 16'000};
+    RunningService service({}, options);
+    WsClient client(service.port(), {}, 4096);
+    constexpr int num_tokens = 12'000;
+    client.send(create_message(R"("max_output_tokens":)" + std::to_string(num_tokens)));
+    wait_for_in_flight(service.port(), 1);
+    wait_for_in_flight(service.port(), 0);  // generated, and hardly any of it read
+    const auto events = read_response(client);
+    BOOST_TEST(text_of(events) == service.reference_text("hi", num_tokens));
+    BOOST_TEST(final_text(events.back()) == text_of(events));
+    const auto num_deltas = std::ranges::count(
+        all_shown(events), true, [](const std::string& line) { return line.ends_with("output_text.delta"); });
+    BOOST_TEST(num_deltas < num_tokens / 4);
+    BOOST_TEST(events.back().at("response").at("solar").at("frames_merged").as_int64() + num_deltas ==
+               num_tokens);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
