@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -46,6 +47,12 @@ def wait_until(condition, what, seconds=DEADLINE):
             return value
         assert time.monotonic() < end, f"waited {seconds} s for: {what}"
         time.sleep(0.01)
+
+
+def free_port():
+    """One that nobody listens on now, for a server that is to come back on it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 def get_json(url, api_key=None):
