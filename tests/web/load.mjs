@@ -1,10 +1,13 @@
 // Bundles a TypeScript source of web/src with the build's own esbuild and imports the result.
 // SOLARD_WEB_BUILD names the folder in which the build put the page's packages (default: build/release/web).
+import { webcrypto } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+
+globalThis.crypto ??= webcrypto; // node 18 lacks what every browser has
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const webBuild = process.env.SOLARD_WEB_BUILD ?? join(root, "build/release/web");

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import { draft, running, send, stop } from "./chat";
+import { draft, running, send, settings, stop } from "./chat";
 
 // On a touch keyboard Enter is the only way to a new line.
 const touch = matchMedia("(pointer: coarse)");
@@ -15,7 +15,7 @@ export function Composer() {
         return () => document.removeEventListener("keydown", stopOnEscape);
     }, []);
 
-    const submit = (): void => void send(draft.value);
+    const submit = (): void => send(draft.value);
 
     return (
         <form
@@ -46,9 +46,9 @@ export function Composer() {
                     }}
                 />
             </div>
-            {running.value ? (
-                <button key="stop" type="button" class="action stop" onClick={stop}>
-                    Stop
+            {running.value > 0 ? (
+                <button key="stop" type="button" class="action stop" onClick={() => stop()}>
+                    {running.value > 1 ? "Stop both" : "Stop"}
                 </button>
             ) : (
                 <button key="send" type="submit" class="action" disabled={draft.value.trim() === ""}>
@@ -56,5 +56,20 @@ export function Composer() {
                 </button>
             )}
         </form>
+    );
+}
+
+export function CompareToggle() {
+    const { compare } = settings.value;
+    return (
+        <button
+            type="button"
+            class="quiet"
+            aria-pressed={compare}
+            title="Answers each question twice, side by side"
+            onClick={() => (settings.value = { ...settings.value, compare: !compare })}
+        >
+            Compare
+        </button>
     );
 }

@@ -1,5 +1,6 @@
-import { facts, loadProgress, newChat, serverState, turns } from "./chat";
+import { newChat, turns } from "./chat";
 import icon from "./icon.svg";
+import { facts, loadProgress, serverState } from "./server";
 import { settingsOpen } from "./settings_panel";
 
 const STATES = {

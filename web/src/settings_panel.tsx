@@ -1,5 +1,6 @@
 import { effect, signal } from "@preact/signals";
-import { apiKey, ranges, serverState, settings, unlock } from "./chat";
+import { settings } from "./chat";
+import { apiKey, ranges, serverState, unlock } from "./server";
 import { clamp, DEFAULTS } from "./settings";
 
 // Beside the chat where there is room; behind the button where there is not.
