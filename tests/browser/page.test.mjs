@@ -243,26 +243,26 @@ test("a waiting answer tells how much of the prompt is read", async () => {
 
 test("an answer survives a reload, without a gap and without a repetition", async () => {
     await open({ address: endlessUrl });
-    await set("Max tokens", 400);
+    await set("Max tokens", 600);
     await ask("Go on.");
     await lastAnswer().getByText(/aaaaa/).waitFor();
     await page.reload();
-    await inPhase("generating");
+    await lastAnswer().getByText(/aaaaa/).waitFor();
     await picture("resumed");
     await inPhase("complete");
     const [create, attach, ...more] = sent;
     assert.deepEqual([create.type, attach.type, more.length], ["response.create", "solar:attach", 0]);
     assert.ok(attach.starting_after > 0);
-    assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(400));
-    assert.match(await lastAnswer().locator(".figures").innerText(), /400 tokens/);
+    assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
+    assert.match(await lastAnswer().locator(".figures").innerText(), /600 tokens/);
 
     await page.reload();
     await inPhase("complete");
-    assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(400));
+    assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
     assert.equal(sent.length, 2, "a finished answer asks for nothing");
 });
 
-test("an answer survives lost connections, without a gap and without a repetition", async () => {
+test("an answer survives a lost connection, without a gap and without a repetition", async () => {
     const network = await cuttable(endlessUrl);
     try {
         await open({ address: network.address });
@@ -272,12 +272,9 @@ test("an answer survives lost connections, without a gap and without a repetitio
         network.cut();
         await lastAnswer().getByText("Connecting again").waitFor();
         await picture("connecting-again");
-        await inPhase("generating");
-        await lastAnswer().getByText("Generating").waitFor();
-        network.cut();
         await inPhase("complete");
         assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
-        assert.deepEqual(sent.map(({ type }) => type), ["response.create", "solar:attach", "solar:attach"]);
+        assert.deepEqual(sent.map(({ type }) => type), ["response.create", "solar:attach"]);
     } finally {
         network.close();
     }
@@ -317,7 +314,7 @@ test("two answers stand side by side, each stopped by itself", async () => {
     await set("Max tokens", 3500);
     await page.getByRole("button", { name: "Compare" }).click();
     await ask("Go on.");
-    const [first, second] = [1, 2].map((n) => page.getByRole("region", { name: `Answer ${n}` }));
+    const [first, second] = [1, 2].map((n) => page.getByRole("group", { name: `Answer ${n}` }));
     for (const answer of [first, second]) await answer.getByText(/aaa/).waitFor();
     await picture("compare");
     const [left, right] = await Promise.all([first, second].map((answer) => answer.boundingBox()));

@@ -16,7 +16,7 @@ export function AnswerView({ answer, heading, last }: AnswerViewProps) {
     const { phase, text, error } = answer.value;
     const busy = isRunning(answer.value);
     return (
-        <section class="answer" aria-label={heading || undefined} aria-busy={busy}>
+        <div class="answer" role={heading ? "group" : undefined} aria-label={heading || undefined} aria-busy={busy}>
             {heading !== "" && (
                 <div class="answer-head">
                     <h2>{heading}</h2>
@@ -48,7 +48,7 @@ export function AnswerView({ answer, heading, last }: AnswerViewProps) {
                 </button>
             )}
             <FigureLine answer={answer.value} />
-        </section>
+        </div>
     );
 }
 
