@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 async function loadChat() {
-    const chat = await load("chat.ts");
+    const chat = await load("chat.ts", "turns.ts");
     loaded.push(chat);
     return chat;
 }

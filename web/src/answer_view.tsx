@@ -1,7 +1,8 @@
 import type { Signal } from "@preact/signals";
 import { elapsed, isRunning, type Answer } from "./answer";
-import { askAgain, circumstances, now, running, stop } from "./chat";
+import { askAgain, stop } from "./chat";
 import { count, duration, rate, seconds } from "./format";
+import { circumstances, now, running } from "./turns";
 import { phaseLabel } from "./words";
 
 interface AnswerViewProps {

@@ -1,50 +1,22 @@
-/** The conversation as signals, and the actions that change it. */
+/** What the visitor does with the conversation, and what comes of it. */
 
-import { batch, computed, effect, signal, type Signal } from "@preact/signals";
-import { begin, change, end, isRunning, type Answer } from "./answer";
+import { batch, effect, signal, type Signal } from "@preact/signals";
+import { begin, change, end, type Answer } from "./answer";
 import { conversation, type Turn } from "./conversation";
 import { Exchange, type Running } from "./exchange";
-import { loadTurns, saveTurns } from "./history";
 import type { ResponseRequest, ServerEvent } from "./responses";
 import { apiKey, connect, facts, ranges, serverState } from "./server";
 import { clamp, loadSettings, saveSettings } from "./settings";
 import { realClock } from "./socket";
-import { spoken, type Circumstances } from "./words";
-
-let nextId = 1;
+import { addTurn, connected, findAnswer, running, runningSlots, turns } from "./turns";
 
 export const settings = signal(loadSettings());
-export const turns = signal<readonly Turn[]>(
-    loadTurns().map(({ prompt, answers }) => ({ id: nextId++, prompt, answers: answers.map((answer) => signal(answer)) })),
-);
 export const draft = signal("");
-const connected = signal(false);
-/** The clock of the figures that run; it stands still between answers. */
-export const now = signal(Date.now());
 
-/** By column: an answer on the left never waits for the one on the right. */
-const LANES = ["left", "right"];
+/** One for each column, so that neither answer waits for the other. */
+const laneOf = (column: number): string => (column === 0 ? "left" : "right");
 /** Handshakes that fail although the server answers, before that is told. */
 const MOST_FAILURES = 5;
-
-const runningSlots = computed(() =>
-    turns.value.flatMap((turn) =>
-        turn.answers.flatMap((answer, column) => (isRunning(answer.value) ? [{ turn, answer, column }] : [])),
-    ),
-);
-export const running = computed(() => runningSlots.value.length);
-
-export const circumstances = computed<Circumstances>(() => ({
-    connected: connected.value,
-    starting: serverState.value === "starting",
-}));
-export const announcement = computed(() => {
-    const answers = turns.value.at(-1)?.answers ?? [];
-    return spoken(
-        answers.map((answer) => answer.value),
-        circumstances.value,
-    );
-});
 
 const exchange = new Exchange(
     {
@@ -52,7 +24,7 @@ const exchange = new Exchange(
         running: () =>
             runningSlots.peek().map(
                 ({ turn, answer, column }): Running => ({
-                    lane: LANES[column] ?? "",
+                    lane: laneOf(column),
                     answer: answer.peek(),
                     request: () => requestOf(turn, column),
                 }),
@@ -68,25 +40,6 @@ effect(() => saveSettings(settings.value));
 effect(() => {
     void apiKey.value;
     exchange.reconnect();
-});
-effect(() => {
-    if (running.value === 0) return;
-    now.value = Date.now();
-    const clock = setInterval(() => (now.value = Date.now()), 100);
-    return () => clearInterval(clock);
-});
-
-/** Between these moments what is kept grows old but stays true: the server sends again what came after its cursor. */
-const milestones = computed(() =>
-    turns.value
-        .flatMap(({ answers }) => answers.map(({ value: { id, responseId, phase } }) => `${id} ${responseId} ${phase}`))
-        .join(),
-);
-export const keep = (): void =>
-    saveTurns(turns.peek().map(({ prompt, answers }) => ({ prompt, answers: answers.map((answer) => answer.peek()) })));
-effect(() => {
-    void milestones.value;
-    keep();
 });
 
 function requestOf(turn: Turn, column: number): ResponseRequest {
@@ -106,10 +59,10 @@ const newAnswer = (): Answer => begin(crypto.getRandomValues(new Uint32Array(4))
 export function send(text: string): void {
     const prompt = text.trim();
     if (!prompt || running.value) return;
-    const answers = LANES.slice(0, settings.value.compare ? 2 : 1).map(() => signal(newAnswer()));
+    const answers = settings.value.compare ? [newAnswer(), newAnswer()] : [newAnswer()];
     batch(() => {
         draft.value = "";
-        turns.value = [...turns.value, { id: nextId++, prompt, answers }];
+        addTurn(prompt, answers);
     });
     exchange.pursue();
 }
@@ -120,15 +73,13 @@ export function askAgain(answer: Signal<Answer>): void {
 }
 
 /** Goes on with the answers that ran when the page was left. */
-export const resume = (): void => {
-    if (running.value) exchange.pursue();
-};
+export const resume = (): void => exchange.pursue();
 
 /** Stops one answer, or all that run. */
 export function stop(which?: Signal<Answer>): void {
     for (const { answer, column } of runningSlots.value) {
         if (which && which !== answer) continue;
-        exchange.cancel(LANES[column] ?? "");
+        exchange.cancel(laneOf(column));
         answer.value = end(answer.value, "stopped", Date.now());
     }
 }
@@ -139,7 +90,7 @@ export function newChat(): void {
 }
 
 function received(id: string, event: ServerEvent): void {
-    const answer = turns.value.flatMap((turn) => turn.answers).find((one) => one.value.id === id);
+    const answer = findAnswer(id);
     if (!answer) return; // Of a chat that is no more.
     if (event.kind === "error" && event.code === "server_starting") return void pursueOnceReady();
     answer.value = change(answer.value, event, Date.now());
@@ -149,7 +100,7 @@ function received(id: string, event: ServerEvent): void {
 async function pursueOnceReady(): Promise<void> {
     serverState.value = "starting";
     await connect();
-    resume();
+    exchange.pursue();
 }
 
 async function refused(failures: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import { draft, running, send, settings, stop } from "./chat";
+import { draft, send, settings, stop } from "./chat";
+import { running } from "./turns";
 
 // On a touch keyboard Enter is the only way to a new line.
 const touch = matchMedia("(pointer: coarse)");

@@ -1,10 +1,11 @@
 import { render } from "preact";
-import { announcement, keep, resume } from "./chat";
+import { resume } from "./chat";
 import { CompareToggle, Composer } from "./composer";
 import { Header } from "./header";
 import { connect } from "./server";
 import { SettingsPanel } from "./settings_panel";
 import { Transcript } from "./transcript";
+import { announcement, keep } from "./turns";
 
 function Page() {
     return (

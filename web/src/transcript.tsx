@@ -1,9 +1,10 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { AnswerView } from "./answer_view";
-import { send, turns } from "./chat";
+import { send } from "./chat";
 import type { Turn } from "./conversation";
 import { count, magnitude } from "./format";
 import { facts } from "./server";
+import { turns } from "./turns";
 
 /** How near the end, in pixels, the reader must be for new text to keep the end in view. */
 const STICKY = 48;
