@@ -1,7 +1,9 @@
 // The page in a real browser against real servers: SOLARD_URL has a model that answers, SOLARD_ENDLESS_URL one whose
-// answers go on for seconds. Pictures go to the folder SOLARD_SCREENSHOTS.
+// answers go on for seconds, SOLARD_SINGLE_URL the same but for one answer at a time; SOLARD_LOCKED_URL wants one of the keys
+// SOLARD_API_KEY and SOLARD_OTHER_KEY. Pictures go to the folder SOLARD_SCREENSHOTS.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -25,6 +27,7 @@ let browser;
 let context;
 let page;
 let complaints;
+let sent; // messages of the page's sockets
 
 before(async () => {
     if (pictures) mkdirSync(pictures, { recursive: true });
@@ -53,6 +56,8 @@ async function open({ address = url, state = "ready", ...options } = {}) {
         if (["error", "warning"].includes(message.type())) complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(error.message));
+    sent = [];
+    page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(JSON.parse(payload))));
     await page.goto(address);
     await page.locator(`.state.${state}`).waitFor();
 }
@@ -78,35 +83,69 @@ async function set(name, value) {
     await box.press("Tab");
 }
 
-async function untilIdle() {
+async function untilIdle(address = endlessUrl) {
     const deadline = Date.now() + 60_000;
     for (;;) {
-        const { engine } = await (await fetch(`${endlessUrl}/v1/metadata`)).json();
-        if (engine.num_running === 0) return;
+        const { engine } = await (await fetch(`${address}/v1/metadata`)).json();
+        if (engine.num_running + engine.num_waiting === 0) return;
         assert.ok(Date.now() < deadline, "the engine went on");
     }
+}
+
+/** A network between the page and the server that can be cut: what is connected breaks, what comes later gets through. */
+async function cuttable(address) {
+    const { hostname, port } = new URL(address);
+    const ends = new Set();
+    const proxy = createServer((near) => {
+        const far = connect(port, hostname);
+        near.pipe(far).pipe(near);
+        for (const end of [near, far]) {
+            ends.add(end);
+            end.on("error", () => undefined);
+            end.on("close", () => ends.delete(end));
+        }
+    });
+    await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const cut = () => ends.forEach((end) => end.destroy());
+    return { address: `http://127.0.0.1:${proxy.address().port}`, cut, close: () => proxy.close(cut()) };
+}
+
+/** Loads the page again with another last answer in the tab's storage, as if it had been left at another moment. */
+async function reloadWithAnswer(fields) {
+    // Runs after the page that is left has written, and before the next one reads.
+    const script = await page.addInitScript((changes) => {
+        const key = "solard.conversation";
+        const turns = JSON.parse(sessionStorage.getItem(key));
+        Object.assign(turns.at(-1).answers[0], changes);
+        sessionStorage.setItem(key, JSON.stringify(turns));
+    }, fields);
+    await page.reload();
+    await script.dispose();
 }
 
 test("a question gets a streamed answer with its figures", async () => {
     await picture("desktop-empty");
     await set("Temperature", 0);
-    const [request] = await Promise.all([
-        page.waitForRequest("**/v1/chat/completions"),
-        ask("What is the capital of France?"),
-    ]);
-    const body = request.postDataJSON();
-    assert.equal(body.stream, true);
-    assert.equal(body.temperature, 0);
-    assert.deepEqual(body.messages, [{ role: "user", content: "What is the capital of France?" }]);
-
+    await ask("What is the capital of France?");
     await inPhase("complete");
+    const [{ type, temperature, input, solar }] = sent;
+    assert.deepEqual([type, temperature], ["response.create", 0]);
+    assert.deepEqual(input, [{ role: "user", content: "What is the capital of France?" }]);
+    assert.ok(solar.resumable);
+
     assert.match(await lastAnswer().locator(".text").innerText(), /Paris/);
     const figures = await lastAnswer().locator(".figures").innerText();
     assert.match(figures, /TTFT/);
     assert.match(figures, /\d tokens?/);
-    assert.doesNotMatch(figures, /≈/, "the final figures use the server's count");
+    assert.match(figures, /tok\/s/);
+    assert.match(figures, /seed \d/);
     assert.equal(await page.getByRole("status").innerText(), "Answer complete");
     await picture("desktop");
+
+    await ask("And of Italy?");
+    await inPhase("complete");
+    assert.deepEqual(sent.at(-1).input.map(({ role }) => role), ["user", "assistant", "user"]);
+    assert.equal(await page.locator(".turn").count(), 2);
 });
 
 test("a server that wants a key gets it from the settings, and the page keeps it", async () => {
@@ -135,7 +174,7 @@ test("Stop ends a long answer, keeps what was written and frees the server", asy
     await ask("Go on.");
     await inPhase("generating");
     await picture("generating");
-    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
     await inPhase("stopped");
     const written = await lastAnswer().locator(".text").innerText();
     assert.match(written, /^a+$/);
@@ -147,7 +186,7 @@ test("Stop ends a long answer, keeps what was written and frees the server", asy
     await ask("Again.");
     await inPhase("complete");
     assert.equal(await lastAnswer().locator(".text").innerText(), "aaaaa");
-    assert.match(await lastAnswer().locator(".figures").innerText(), /max tokens reached/);
+    assert.match(await lastAnswer().locator(".figures").innerText(), /Max tokens reached/);
     assert.equal(await page.locator(".turn").first().locator(".text").innerText(), written);
 });
 
@@ -182,13 +221,136 @@ test("settings survive a reload", async () => {
     assert.equal(await page.getByLabel("System prompt").inputValue(), "Be brief.");
 });
 
-test("an error is told in an alert", async () => {
-    await page.route("**/v1/chat/completions", (route) =>
-        route.fulfill({ status: 200, contentType: "text/event-stream", body: 'data: {"error":{"message":"It broke."}}\n\n' }),
-    );
-    await ask("What is the capital of France?");
+test("an error is told in an alert, and the question can be asked again", async () => {
+    await ask("word ".repeat(5000));
     await inPhase("failed");
-    assert.equal(await page.getByRole("alert").innerText(), "It broke.");
+    assert.match(await page.getByRole("alert").innerText(), /context/);
+    await picture("failed");
+    await page.getByRole("button", { name: "Ask again" }).click();
+    await inPhase("failed");
+    assert.deepEqual(sent.map(({ type }) => type), ["response.create", "response.create"]);
+    assert.notEqual(sent[0].event_id, sent[1].event_id);
+});
+
+test("a waiting answer tells how much of the prompt is read", async () => {
+    await open({ address: endlessUrl });
+    await set("Max tokens", 5);
+    await ask("word ".repeat(3500));
+    await lastAnswer().getByText(/Reading the prompt \d+ %/).waitFor();
+    await picture("reading");
+    await inPhase("complete");
+});
+
+test("an answer survives a reload, without a gap and without a repetition", async () => {
+    await open({ address: endlessUrl });
+    await set("Max tokens", 600);
+    await ask("Go on.");
+    await lastAnswer().getByText(/aaaaa/).waitFor();
+    await page.reload();
+    await lastAnswer().getByText(/aaaaa/).waitFor();
+    await picture("resumed");
+    await inPhase("complete");
+    const [create, attach, ...more] = sent;
+    assert.deepEqual([create.type, attach.type, more.length], ["response.create", "solar:attach", 0]);
+    assert.ok(attach.starting_after > 0);
+    assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
+    assert.match(await lastAnswer().locator(".figures").innerText(), /600 tokens/);
+
+    await page.reload();
+    await inPhase("complete");
+    assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
+    assert.equal(sent.length, 2, "a finished answer asks for nothing");
+});
+
+test("an answer survives a lost connection, without a gap and without a repetition", async () => {
+    const network = await cuttable(endlessUrl);
+    try {
+        await open({ address: network.address });
+        await set("Max tokens", 600);
+        await ask("Go on.");
+        await lastAnswer().getByText(/aaaaa/).waitFor();
+        network.cut();
+        await lastAnswer().getByText("Connecting again").waitFor();
+        await picture("connecting-again");
+        await inPhase("complete");
+        assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
+        assert.deepEqual(sent.map(({ type }) => type), ["response.create", "solar:attach"]);
+    } finally {
+        network.close();
+    }
+});
+
+test("an answer that runs goes on with its own key, and with no other", async () => {
+    const key = process.env.SOLARD_API_KEY;
+    await open({ address: process.env.SOLARD_LOCKED_URL, state: "locked" });
+    const unlock = async (value) => {
+        await page.getByLabel("API key").fill(value);
+        await page.getByLabel("API key").press("Tab");
+        await page.locator(".state.ready").waitFor();
+    };
+    await unlock(key);
+    await set("Temperature", 0);
+    await ask("What is the capital of France?");
+    await inPhase("complete");
+    const left = { phase: "generating", text: "", cursor: -1 };
+    await reloadWithAnswer(left);
+    await inPhase("complete");
+    assert.equal(sent.at(-1).type, "solar:attach");
+    assert.match(await lastAnswer().locator(".text").innerText(), /Paris/);
+
+    await unlock(process.env.SOLARD_OTHER_KEY);
+    await reloadWithAnswer(left);
+    await inPhase("failed");
+    assert.match(await page.getByRole("alert").innerText(), /no longer has this answer/);
+    await picture("gone");
+    await page.getByRole("button", { name: "Ask again" }).click();
+    await inPhase("complete");
+    assert.match(await lastAnswer().locator(".text").innerText(), /Paris/);
+    complaints = complaints.filter((complaint) => !complaint.includes("401"));
+});
+
+test("two answers stand side by side, each stopped by itself", async () => {
+    await open({ address: endlessUrl });
+    await set("Max tokens", 3500);
+    await page.getByRole("button", { name: "Compare" }).click();
+    await ask("Go on.");
+    const [first, second] = [1, 2].map((n) => page.getByRole("group", { name: `Answer ${n}` }));
+    for (const answer of [first, second]) await answer.getByText(/aaa/).waitFor();
+    await picture("compare");
+    const [left, right] = await Promise.all([first, second].map((answer) => answer.boundingBox()));
+    assert.ok(Math.abs(left.y - right.y) < 1 && left.x + left.width < right.x, "two columns");
+
+    await page.getByRole("button", { name: "Stop answer 1" }).click();
+    await first.locator(".phase.stopped").waitFor();
+    await second.locator(".phase.generating").waitFor();
+    assert.match(await page.getByRole("status").innerText(), /Answer 1: Stopped. Answer 2: Generating/);
+    await page.reload();
+    await second.locator(".phase.generating").waitFor();
+    await picture("compare-one-stopped");
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await second.locator(".phase.stopped").waitFor();
+    await untilIdle();
+
+    await page.setViewportSize({ width: 390, height: 844 });
+    const [above, below] = await Promise.all([first, second].map((answer) => answer.boundingBox()));
+    assert.ok(above.x === below.x && above.y + above.height < below.y, "one column");
+});
+
+test("an answer in the queue tells its place, and can be stopped there", async () => {
+    const address = process.env.SOLARD_SINGLE_URL;
+    await open({ address });
+    await set("Max tokens", 3500);
+    await page.getByRole("button", { name: "Compare" }).click();
+    await ask("Go on.");
+    await page.locator(".phase.generating").waitFor();
+    await page.getByText("Waiting, 1st in line").waitFor();
+    await picture("queue");
+    const waiting = page.locator(".answer", { has: page.locator(".phase.waiting") });
+    await waiting.getByRole("button").click();
+    await page.locator(".phase.stopped").waitFor();
+    await page.locator(".phase.generating").waitFor();
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await untilIdle(address);
 });
 
 test("it fits a phone, where Enter writes a new line", async () => {

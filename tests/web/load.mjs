@@ -1,10 +1,13 @@
-// Bundles a TypeScript source of web/src with the build's own esbuild and imports the result.
+// Bundles TypeScript sources of web/src with the build's own esbuild and imports the result.
 // SOLARD_WEB_BUILD names the folder in which the build put the page's packages (default: build/release/web).
+import { webcrypto } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+
+globalThis.crypto ??= webcrypto; // node 18 lacks what every browser has
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const webBuild = process.env.SOLARD_WEB_BUILD ?? join(root, "build/release/web");
@@ -14,11 +17,14 @@ const folder = mkdtempSync(join(tmpdir(), "solard-web-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 let loads = 0;
 
-/** A fresh instance of the module, with its own state. */
-export async function load(name) {
-    const outfile = join(folder, `${name}-${loads++}.mjs`);
+/** What the modules export together, as a fresh instance with its own state. */
+export async function load(...names) {
+    const outfile = join(folder, `${names[0]}-${loads++}.mjs`);
     await esbuild.build({
-        entryPoints: [join(root, "web/src", name)],
+        stdin: {
+            contents: names.map((name) => `export * from "./${name}";`).join(""),
+            resolveDir: join(root, "web/src"),
+        },
         outfile,
         bundle: true,
         format: "esm",

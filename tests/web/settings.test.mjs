@@ -6,9 +6,9 @@ const { clamp, DEFAULTS, parseSettings, rangesOf } = await load("settings.ts");
 const { count, duration, magnitude, rate } = await load("format.ts");
 
 test("stored settings come back, anything else becomes the default", () => {
-    const kept = { system: "Be brief.", temperature: 0, maxTokens: 64 };
+    const kept = { system: "Be brief.", temperature: 0, maxTokens: 64, compare: true };
     assert.deepEqual(parseSettings(JSON.stringify(kept)), kept);
-    for (const stored of [null, "", "{", "null", "7", '"x"', "[]", '{"temperature":"hot","maxTokens":null,"system":3}']) {
+    for (const stored of [null, "", "{", "null", "7", '"x"', "[]", '{"temperature":"hot","maxTokens":null,"system":3,"compare":1}']) {
         assert.deepEqual(parseSettings(stored), DEFAULTS, String(stored));
     }
     assert.equal(parseSettings('{"maxTokens":10.6}').maxTokens, 11);

@@ -1,6 +1,6 @@
 /** The server's HTTP API as this page uses it. Every answer is taken as unknown until its fields were looked at. */
 
-import { SseReader } from "./sse";
+import { list, number, object, text } from "./json";
 
 export type ServerState = "connecting" | "starting" | "ready" | "locked" | "draining" | "failed" | "unreachable";
 
@@ -21,26 +21,7 @@ export interface ServerFacts {
     examples: string[];
 }
 
-export interface Message {
-    role: "system" | "user" | "assistant";
-    content: string;
-}
-
-export interface ChatRequest {
-    model: string;
-    messages: Message[];
-    temperature: number;
-    max_tokens: number;
-}
-
-/** What one event of a streamed answer says. */
-export interface ChatDelta {
-    text: string;
-    finishReason: string | undefined;
-    completionTokens: number | undefined;
-}
-
-/** An error the server named, or a stream that broke. `status` is 0 inside a stream and without a connection. */
+/** An error the server named. `status` is 0 without a connection. */
 export class ApiError extends Error {
     constructor(
         message: string,
@@ -50,15 +31,6 @@ export class ApiError extends Error {
         super(message);
     }
 }
-
-type Json = Record<string, unknown>;
-
-const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null;
-const object = (value: unknown): Json => (isObject(value) ? value : {});
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const number = (value: unknown): number | undefined =>
-    typeof value === "number" && Number.isFinite(value) ? value : undefined;
 
 function range(value: unknown): readonly [number, number] | undefined {
     const [low, high] = list(value).map(number);
@@ -78,24 +50,6 @@ export function parseFacts(metadata: unknown, models: unknown): ServerFacts {
         maxTokens: number(limits.max_tokens),
         temperature: range(limits.temperature),
         examples: list(body.examples).map(text).filter(Boolean),
-    };
-}
-
-/** The delta in one event's data; undefined for `[DONE]`. Throws ApiError for an error object or broken JSON. */
-export function parseDelta(data: string): ChatDelta | undefined {
-    if (data === "[DONE]") return undefined;
-    let body: Json;
-    try {
-        body = object(JSON.parse(data));
-    } catch {
-        throw new ApiError("The server sent an event that is not JSON.");
-    }
-    if (body.error) throw errorOf(body, 0);
-    const choice = object(list(body.choices)[0]);
-    return {
-        text: text(object(choice.delta).content),
-        finishReason: text(choice.finish_reason) || undefined,
-        completionTokens: number(object(body.usage).completion_tokens),
     };
 }
 
@@ -144,35 +98,5 @@ export async function fetchHealth(): Promise<Health> {
         return { state, progress: number(body.progress) };
     } catch {
         return { state: "unreachable", progress: undefined };
-    }
-}
-
-/** Streams one answer. Aborting the signal closes the socket, which makes the server drop the work. */
-export async function* streamChat(chat: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatDelta> {
-    const response = await request("/v1/chat/completions", {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
-        body: JSON.stringify({ ...chat, stream: true, stream_options: { include_usage: true } }),
-        signal,
-    });
-    if (!response.body) throw new ApiError("The server sent no body.");
-    const reader = response.body.getReader();
-    const events = new SseReader();
-    try {
-        for (;;) {
-            const { done, value } = await reader.read();
-            if (done) throw new ApiError("The connection closed before the answer was complete.");
-            for (const data of events.push(value)) {
-                const delta = parseDelta(data);
-                if (!delta) return;
-                yield delta;
-            }
-        }
-    } catch (failure) {
-        signal.throwIfAborted();
-        if (failure instanceof ApiError) throw failure;
-        throw new ApiError("The connection to the server broke.");
-    } finally {
-        reader.cancel().catch(() => undefined);
     }
 }

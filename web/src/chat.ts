@@ -1,153 +1,115 @@
-/** The page's state as signals, and the actions that change it. */
+/** What the visitor does with the conversation, and what comes of it. */
 
-import { batch, computed, effect, signal, type Signal } from "@preact/signals";
-import { begin, end, extend, isRunning, type Answer } from "./answer";
-import { ApiError, fetchFacts, fetchHealth, streamChat, useApiKey, type ChatRequest, type Message } from "./api";
-import type { ServerFacts, ServerState } from "./api";
-import { clamp, loadApiKey, loadSettings, rangesOf, saveApiKey, saveSettings } from "./settings";
+import { batch, effect, signal, type Signal } from "@preact/signals";
+import { begin, change, end, type Answer } from "./answer";
+import { conversation, type Turn } from "./conversation";
+import { Exchange, type Running } from "./exchange";
+import type { ResponseRequest, ServerEvent } from "./responses";
+import { apiKey, connect, facts, ranges, serverState } from "./server";
+import { clamp, loadSettings, saveSettings } from "./settings";
+import { realClock } from "./socket";
+import { addTurn, connected, findAnswer, running, runningSlots, turns } from "./turns";
 
-export interface Turn {
-    id: number;
-    prompt: string;
-    answer: Signal<Answer>;
-}
-
-export const serverState = signal<ServerState>("connecting");
-export const loadProgress = signal<number | undefined>(undefined);
-export const facts = signal<ServerFacts | undefined>(undefined);
-export const ranges = computed(() => rangesOf(facts.value));
 export const settings = signal(loadSettings());
-export const apiKey = signal(loadApiKey());
-export const turns = signal<readonly Turn[]>([]);
 export const draft = signal("");
-/** The clock of the figures that run; it stands still between answers. */
-export const now = signal(Date.now());
 
-export const running = computed(() => turns.value.some((turn) => isRunning(turn.answer.value)));
+/** One for each column, so that neither answer waits for the other. */
+const laneOf = (column: number): string => (column === 0 ? "left" : "right");
+/** Handshakes that fail although the server answers, before that is told. */
+const MOST_FAILURES = 5;
 
-/** What a screen reader hears: a few words at each change of phase, never the tokens. */
-export const announcement = computed(() => {
-    const answer = turns.value.at(-1)?.answer.value;
-    if (!answer) return "";
-    const words = {
-        waiting: serverState.value === "starting" ? "The model is loading" : "Waiting for the answer",
-        generating: "Generating the answer",
-        complete: "Answer complete",
-        stopped: "Stopped",
-        failed: "", // The alert says it.
-    };
-    return words[answer.phase];
-});
+const exchange = new Exchange(
+    {
+        apiKey: () => apiKey.peek(),
+        running: () =>
+            runningSlots.peek().map(
+                ({ turn, answer, column }): Running => ({
+                    lane: laneOf(column),
+                    answer: answer.peek(),
+                    request: () => requestOf(turn, column),
+                }),
+            ),
+        received,
+        refused,
+        connected: (is) => (connected.value = is),
+    },
+    realClock,
+);
 
 effect(() => saveSettings(settings.value));
 effect(() => {
-    useApiKey(apiKey.value);
-    saveApiKey(apiKey.value);
+    void apiKey.value;
+    exchange.reconnect();
 });
 
-const POLL_INTERVAL = 1000;
-let nextId = 1;
-let current: AbortController | undefined;
-let connection: Promise<void> | undefined;
-
-/** Resolves when the server is ready and its facts are known, or when it wants another key; asks again every second until
-    then. */
-export function connect(): Promise<void> {
-    connection ??= pollUntilReady().finally(() => (connection = undefined));
-    return connection;
+function requestOf(turn: Turn, column: number): ResponseRequest {
+    const { system, temperature, maxTokens } = settings.peek();
+    const all = turns.peek();
+    return {
+        model: facts.peek()?.model ?? "",
+        ...conversation(system, all.slice(0, all.indexOf(turn)), turn.prompt, column),
+        temperature: clamp(temperature, ranges.peek().temperature),
+        max_output_tokens: clamp(maxTokens, ranges.peek().maxTokens),
+    };
 }
 
-async function pollUntilReady(): Promise<void> {
-    for (;;) {
-        const { state, progress } = await fetchHealth();
-        // A server that still loads may already tell its name; one that does not is no error.
-        let found: ServerFacts | undefined;
-        let locked = false;
-        if (state !== "unreachable") {
-            found = await fetchFacts().catch((failure) => {
-                locked = failure instanceof ApiError && failure.status === 401;
-                return undefined;
-            });
-        }
-        const ready = state === "ready" && found !== undefined;
-        batch(() => {
-            if (found) facts.value = found;
-            loadProgress.value = progress;
-            serverState.value = locked ? "locked" : state === "ready" && !ready ? "connecting" : state;
-        });
-        if (ready || locked) return;
-        await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
-    }
-}
+/** Hard to guess: whoever names the id of another's request gets its answer. */
+const newAnswer = (): Answer => begin(crypto.getRandomValues(new Uint32Array(4)).join("-"), Date.now());
 
-export function unlock(key: string): void {
-    apiKey.value = key.trim();
-    void connect();
-}
-
-/** The messages of the next request. Answers that failed or are empty are left out together with their question. */
-export function conversation(system: string, past: readonly Turn[], prompt: string): Message[] {
-    const messages: Message[] = system.trim() ? [{ role: "system", content: system }] : [];
-    for (const turn of past) {
-        const answer = turn.answer.peek();
-        if (answer.phase === "failed" || answer.text === "") continue;
-        messages.push({ role: "user", content: turn.prompt }, { role: "assistant", content: answer.text });
-    }
-    return [...messages, { role: "user", content: prompt }];
-}
-
-export async function send(text: string): Promise<void> {
+export function send(text: string): void {
     const prompt = text.trim();
     if (!prompt || running.value) return;
-    const { system, temperature, maxTokens } = settings.value;
-    const request: ChatRequest = {
-        model: facts.value?.model ?? "",
-        messages: conversation(system, turns.value, prompt),
-        temperature: clamp(temperature, ranges.value.temperature),
-        max_tokens: clamp(maxTokens, ranges.value.maxTokens),
-    };
-    now.value = Date.now();
-    const answer = signal(begin(now.value));
+    const answers = settings.value.compare ? [newAnswer(), newAnswer()] : [newAnswer()];
     batch(() => {
         draft.value = "";
-        turns.value = [...turns.value, { id: nextId++, prompt, answer }];
+        addTurn(prompt, answers);
     });
-    const clock = setInterval(() => (now.value = Date.now()), 100);
-    current = new AbortController();
-    await run(request, answer, current.signal).finally(() => clearInterval(clock));
+    exchange.pursue();
 }
 
-async function run(request: ChatRequest, answer: Signal<Answer>, abort: AbortSignal): Promise<void> {
-    try {
-        for await (const delta of streamChat(request, abort)) {
-            answer.value = extend(answer.value, delta, Date.now());
-        }
-        answer.value = end(answer.value, "complete", Date.now());
-    } catch (failure) {
-        if (abort.aborted) {
-            answer.value = end(answer.value, "stopped", Date.now());
-        } else if (failure instanceof ApiError && failure.code === "server_starting") {
-            await runOnceReady(request, answer, abort);
-        } else {
-            const message = failure instanceof Error ? failure.message : String(failure);
-            answer.value = end(answer.value, "failed", Date.now(), message);
-            if (failure instanceof ApiError && [0, 401, 503].includes(failure.status)) void connect();
-        }
+export function askAgain(answer: Signal<Answer>): void {
+    answer.value = newAnswer();
+    exchange.pursue();
+}
+
+/** Goes on with the answers that ran when the page was left. */
+export const resume = (): void => exchange.pursue();
+
+/** Stops one answer, or all that run. */
+export function stop(which?: Signal<Answer>): void {
+    for (const { answer, column } of runningSlots.value) {
+        if (which && which !== answer) continue;
+        exchange.cancel(laneOf(column));
+        answer.value = end(answer.value, "stopped", Date.now());
     }
-}
-
-async function runOnceReady(request: ChatRequest, answer: Signal<Answer>, abort: AbortSignal): Promise<void> {
-    serverState.value = "starting";
-    const stopped = new Promise<void>((resolve) => abort.addEventListener("abort", () => resolve()));
-    await Promise.race([connect(), stopped]);
-    await run({ ...request, model: request.model || (facts.value?.model ?? "") }, answer, abort);
-}
-
-export function stop(): void {
-    current?.abort();
 }
 
 export function newChat(): void {
     stop();
     turns.value = [];
+}
+
+function received(id: string, event: ServerEvent): void {
+    const answer = findAnswer(id);
+    if (!answer) return; // Of a chat that is no more.
+    if (event.kind === "error" && event.code === "server_starting") return void pursueOnceReady();
+    answer.value = change(answer.value, event, Date.now());
+    if (event.kind === "error" && event.status === 503) void connect();
+}
+
+async function pursueOnceReady(): Promise<void> {
+    serverState.value = "starting";
+    await connect();
+    exchange.pursue();
+}
+
+async function refused(failures: number): Promise<void> {
+    await connect();
+    if (serverState.value === "locked") failAll("The server wants an API key, or another one.");
+    else if (failures >= MOST_FAILURES)
+        failAll("The server answers, but opens no WebSocket. If there is a proxy before it, that must forward them.");
+}
+
+function failAll(message: string): void {
+    for (const { answer } of runningSlots.value) answer.value = end(answer.value, "failed", Date.now(), message);
 }

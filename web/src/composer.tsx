@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import { draft, running, send, stop } from "./chat";
+import { draft, send, settings, stop } from "./chat";
+import { running } from "./turns";
 
 // On a touch keyboard Enter is the only way to a new line.
 const touch = matchMedia("(pointer: coarse)");
@@ -15,7 +16,7 @@ export function Composer() {
         return () => document.removeEventListener("keydown", stopOnEscape);
     }, []);
 
-    const submit = (): void => void send(draft.value);
+    const submit = (): void => send(draft.value);
 
     return (
         <form
@@ -46,9 +47,9 @@ export function Composer() {
                     }}
                 />
             </div>
-            {running.value ? (
-                <button key="stop" type="button" class="action stop" onClick={stop}>
-                    Stop
+            {running.value > 0 ? (
+                <button key="stop" type="button" class="action stop" onClick={() => stop()}>
+                    {running.value > 1 ? "Stop both" : "Stop"}
                 </button>
             ) : (
                 <button key="send" type="submit" class="action" disabled={draft.value.trim() === ""}>
@@ -56,5 +57,20 @@ export function Composer() {
                 </button>
             )}
         </form>
+    );
+}
+
+export function CompareToggle() {
+    const { compare } = settings.value;
+    return (
+        <button
+            type="button"
+            class="quiet"
+            aria-pressed={compare}
+            title="Answers each question twice, side by side"
+            onClick={() => (settings.value = { ...settings.value, compare: !compare })}
+        >
+            Compare
+        </button>
     );
 }

@@ -21,3 +21,11 @@ export function magnitude(count: number): string {
 export function count(amount: number, noun: string): string {
     return `${amount.toLocaleString("en")} ${noun}${amount === 1 ? "" : "s"}`;
 }
+
+export const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+const ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd" };
+const english = new Intl.PluralRules("en", { type: "ordinal" });
+
+/** 3 → "3rd". */
+export const ordinal = (place: number): string => place + (ENDINGS[english.select(place)] ?? "th");

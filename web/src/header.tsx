@@ -1,6 +1,8 @@
-import { facts, loadProgress, newChat, serverState, turns } from "./chat";
+import { newChat } from "./chat";
 import icon from "./icon.svg";
+import { facts, loadProgress, serverState } from "./server";
 import { settingsOpen } from "./settings_panel";
+import { turns } from "./turns";
 
 const STATES = {
     connecting: "connecting…",

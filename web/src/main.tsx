@@ -1,9 +1,11 @@
 import { render } from "preact";
-import { announcement, connect } from "./chat";
-import { Composer } from "./composer";
+import { resume } from "./chat";
+import { CompareToggle, Composer } from "./composer";
 import { Header } from "./header";
+import { connect } from "./server";
 import { SettingsPanel } from "./settings_panel";
 import { Transcript } from "./transcript";
+import { announcement, keep } from "./turns";
 
 function Page() {
     return (
@@ -12,9 +14,12 @@ function Page() {
             <main class="chat">
                 <Transcript />
                 <Composer />
-                <p class="keys" aria-hidden="true">
-                    <kbd>Enter</kbd> sends · <kbd>Shift</kbd> <kbd>Enter</kbd> new line · <kbd>Esc</kbd> stops
-                </p>
+                <div class="under">
+                    <CompareToggle />
+                    <p class="keys" aria-hidden="true">
+                        <kbd>Enter</kbd> sends · <kbd>Shift</kbd> <kbd>Enter</kbd> new line · <kbd>Esc</kbd> stops
+                    </p>
+                </div>
             </main>
             <SettingsPanel />
             <p role="status" class="visually-hidden">
@@ -25,4 +30,6 @@ function Page() {
 }
 
 render(<Page />, document.body);
+addEventListener("pagehide", keep);
 void connect();
+resume();

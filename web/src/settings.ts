@@ -1,11 +1,15 @@
 /** What the visitor chose, kept in localStorage, and the ranges in which it may lie. */
 
 import type { ServerFacts } from "./api";
+import { number, object, parseJson } from "./json";
+import { load, save } from "./storage";
 
 export interface Settings {
     system: string;
     temperature: number;
     maxTokens: number;
+    /** Each question is answered twice. */
+    compare: boolean;
 }
 
 export interface Ranges {
@@ -13,7 +17,7 @@ export interface Ranges {
     maxTokens: readonly [number, number];
 }
 
-export const DEFAULTS: Settings = { system: "", temperature: 0.7, maxTokens: 512 };
+export const DEFAULTS: Settings = { system: "", temperature: 0.7, maxTokens: 512, compare: false };
 
 const KEY = "solard.settings";
 const API_KEY = "solard.api-key";
@@ -30,39 +34,16 @@ export function clamp(value: number, [low, high]: readonly [number, number]): nu
 
 /** Any stored text gives usable settings: what is missing or of the wrong type becomes the default. */
 export function parseSettings(stored: string | null): Settings {
-    let found: Partial<Record<keyof Settings, unknown>> = {};
-    try {
-        found = Object(JSON.parse(stored ?? "{}"));
-    } catch {
-        // Written by something else; the defaults serve.
-    }
-    const number = (value: unknown, otherwise: number): number =>
-        typeof value === "number" && Number.isFinite(value) ? value : otherwise;
+    const found = object(parseJson(stored));
     return {
         system: typeof found.system === "string" ? found.system : DEFAULTS.system,
-        temperature: number(found.temperature, DEFAULTS.temperature),
-        maxTokens: Math.round(number(found.maxTokens, DEFAULTS.maxTokens)),
+        temperature: number(found.temperature) ?? DEFAULTS.temperature,
+        maxTokens: Math.round(number(found.maxTokens) ?? DEFAULTS.maxTokens),
+        compare: found.compare === true,
     };
 }
 
-// Storage may be forbidden (private windows, embedded views): the page then simply forgets.
-function load(key: string): string | null {
-    try {
-        return localStorage.getItem(key);
-    } catch {
-        return null;
-    }
-}
-
-function save(key: string, value: string): void {
-    try {
-        localStorage.setItem(key, value);
-    } catch {
-        // See above.
-    }
-}
-
-export const loadSettings = (): Settings => parseSettings(load(KEY));
-export const saveSettings = (settings: Settings): void => save(KEY, JSON.stringify(settings));
-export const loadApiKey = (): string => load(API_KEY) ?? "";
-export const saveApiKey = (key: string): void => save(API_KEY, key);
+export const loadSettings = (): Settings => parseSettings(load("localStorage", KEY));
+export const saveSettings = (settings: Settings): void => save("localStorage", KEY, JSON.stringify(settings));
+export const loadApiKey = (): string => load("localStorage", API_KEY) ?? "";
+export const saveApiKey = (key: string): void => save("localStorage", API_KEY, key);

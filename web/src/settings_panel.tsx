@@ -1,5 +1,6 @@
 import { effect, signal } from "@preact/signals";
-import { apiKey, ranges, serverState, settings, unlock } from "./chat";
+import { settings } from "./chat";
+import { apiKey, ranges, serverState, unlock } from "./server";
 import { clamp, DEFAULTS } from "./settings";
 
 // Beside the chat where there is room; behind the button where there is not.
@@ -69,7 +70,7 @@ function NumberSetting({ name, label, hint, step }: NumberSettingProps) {
 }
 
 export function SettingsPanel() {
-    const { system } = settings.value;
+    const { system, compare } = settings.value;
     return (
         <aside id="settings" class="settings" aria-label="Settings" hidden={!settingsOpen.value}>
             <ApiKeySetting />
@@ -90,7 +91,7 @@ export function SettingsPanel() {
                 hint="0 always takes the most likely token; higher values vary more."
             />
             <NumberSetting name="maxTokens" label="Max tokens" step={1} hint="The longest answer to generate." />
-            <button type="button" class="quiet" onClick={() => (settings.value = DEFAULTS)}>
+            <button type="button" class="quiet" onClick={() => (settings.value = { ...DEFAULTS, compare })}>
                 Reset to defaults
             </button>
         </aside>

@@ -1,7 +1,10 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { figures, isRunning, type Answer } from "./answer";
-import { facts, now, send, serverState, turns, type Turn } from "./chat";
-import { count, duration, magnitude, rate, seconds } from "./format";
+import { AnswerView } from "./answer_view";
+import { send } from "./chat";
+import type { Turn } from "./conversation";
+import { count, magnitude } from "./format";
+import { facts } from "./server";
+import { turns } from "./turns";
 
 /** How near the end, in pixels, the reader must be for new text to keep the end in view. */
 const STICKY = 48;
@@ -10,7 +13,7 @@ export function Transcript() {
     const box = useRef<HTMLDivElement>(null);
     const sticky = useRef(true);
     const last = turns.value.at(-1);
-    const length = last?.answer.value.text.length;
+    const shown = last?.answers.map(({ value: { text, phase } }) => `${text.length} ${phase}`).join();
     // A new question is always shown; text below the fold leaves a reader who scrolled up where he is.
     useLayoutEffect(() => {
         sticky.current = true;
@@ -18,7 +21,7 @@ export function Transcript() {
     const keepEndInView = (): void => {
         if (sticky.current && box.current) box.current.scrollTop = box.current.scrollHeight;
     };
-    useLayoutEffect(keepEndInView, [last?.id, length, last?.answer.value.phase]);
+    useLayoutEffect(keepEndInView, [last?.id, shown]);
     // A growing composer or a phone's keyboard takes room from the transcript.
     useEffect(() => {
         const observer = new ResizeObserver(keepEndInView);
@@ -56,7 +59,7 @@ function Welcome() {
             <ul class="examples">
                 {known?.examples.map((example) => (
                     <li key={example}>
-                        <button type="button" class="chip" onClick={() => void send(example)}>
+                        <button type="button" class="chip" onClick={() => send(example)}>
                             {example}
                         </button>
                     </li>
@@ -67,48 +70,22 @@ function Welcome() {
 }
 
 function TurnView({ turn }: { turn: Turn }) {
-    const answer = turn.answer.value;
+    const compared = turn.answers.length > 1;
     return (
-        <article class="turn">
+        <article class={`turn ${compared ? "compared" : ""}`}>
             <p class="prompt" dir="auto">
                 {turn.prompt}
             </p>
-            <div class="answer" aria-busy={isRunning(answer)}>
-                {answer.text !== "" && (
-                    <p class={`text ${answer.phase}`} dir="auto">
-                        {answer.text}
-                    </p>
-                )}
-                {answer.error !== "" && (
-                    <p class="error" role="alert">
-                        {answer.error}
-                    </p>
-                )}
-                <FigureLine answer={answer} />
+            <div class="answers">
+                {turn.answers.map((answer, column) => (
+                    <AnswerView
+                        key={column}
+                        answer={answer}
+                        heading={compared ? `Answer ${column + 1}` : ""}
+                        last={turn === turns.value.at(-1)}
+                    />
+                ))}
             </div>
         </article>
-    );
-}
-
-const ENDINGS: Record<string, string> = { length: "max tokens reached" };
-
-function phaseLabel(answer: Answer): string {
-    if (answer.phase === "waiting" && serverState.value === "starting") return "model is loading";
-    return (answer.phase === "complete" && ENDINGS[answer.finishReason ?? ""]) || answer.phase;
-}
-
-function FigureLine({ answer }: { answer: Answer }) {
-    const found = figures(answer, isRunning(answer) ? now.value : 0);
-    const about = found.estimated ? "≈ " : "";
-    return (
-        <ul class="figures">
-            <li class={`phase ${answer.phase}`}>{phaseLabel(answer)}</li>
-            <li>{seconds(found.elapsed)}</li>
-            {found.ttft !== undefined && <li title="Time to first token">TTFT {duration(found.ttft)}</li>}
-            {found.tokens > 0 && <li>{about + count(found.tokens, "token")}</li>}
-            {found.tokensPerSecond !== undefined && (
-                <li title="Tokens per second after the first token">{about + rate(found.tokensPerSecond)}</li>
-            )}
-        </ul>
     );
 }

@@ -1,0 +1,149 @@
+/** The Responses protocol as this page speaks it: what it sends, and what it reads in the server's events. */
+
+import { number, object, parseJson, text, type Json } from "./json";
+
+export interface Message {
+    role: "user" | "assistant";
+    content: string;
+}
+
+export interface ResponseRequest {
+    model: string;
+    instructions?: string;
+    input: Message[];
+    temperature: number;
+    max_output_tokens: number;
+}
+
+/** What the server measured of an answer; times in milliseconds. */
+export interface Measured {
+    tokens?: number | undefined;
+    tokensPerSecond?: number | undefined;
+    queue?: number | undefined;
+    prefill?: number | undefined;
+    ttft?: number | undefined;
+    total?: number | undefined;
+    seed?: number | undefined;
+}
+
+interface OfResponse {
+    lane: string;
+    responseId: string;
+    cursor: number;
+}
+
+/** A numbered event; most have no text. */
+export interface Step extends OfResponse {
+    kind: "step";
+    text: string;
+}
+
+export interface Progress {
+    kind: "progress";
+    lane: string;
+    /** 1 is the next; only while it waits. */
+    queuePosition: number | undefined;
+    /** The share of the prompt that is read; only while it is being read. */
+    promptRead: number | undefined;
+    measured: Measured;
+}
+
+export interface End extends OfResponse {
+    kind: "end";
+    outcome: "complete" | "cancelled" | "failed";
+    stopReason: string;
+    error: string;
+    measured: Measured;
+}
+
+export interface Refusal {
+    kind: "error";
+    lane: string;
+    /** The id that the refused message carried. */
+    id: string;
+    status: number;
+    code: string;
+    message: string;
+}
+
+export type ServerEvent = Step | Progress | End | Refusal;
+
+/** The id names the request: a second one with the same id gets the answer of the first. */
+export const create = (lane: string, id: string, request: ResponseRequest): Json => ({
+    type: "response.create",
+    stream_id: lane,
+    event_id: id,
+    ...request,
+    solar: { progress: true, resumable: true, max_delta_hz: 30, idempotency_key: id },
+});
+
+export const attach = (lane: string, id: string, responseId: string, cursor: number): Json => ({
+    type: "solar:attach",
+    stream_id: lane,
+    event_id: id,
+    response_id: responseId,
+    starting_after: cursor,
+});
+
+/** Everything on the lane, also what still waits behind an answer that was stopped before. */
+export const cancel = (lane: string): Json => ({ type: "response.cancel", stream_id: lane, queued: true });
+
+const TERMINALS = ["response.completed", "response.incomplete", "response.failed"];
+
+/** undefined for what does not concern an answer. */
+export function parseEvent(data: unknown): ServerEvent | undefined {
+    const body = object(parseJson(text(data)));
+    const type = text(body.type);
+    const lane = text(body.stream_id);
+    if (type === "error") return parseRefusal(body, lane);
+    const cursor = number(body.sequence_number);
+    if (cursor === undefined) return undefined;
+    if (type === "solar:progress") return parseProgress(body, lane);
+    const common = { lane, responseId: text(body.response_id), cursor };
+    if (TERMINALS.includes(type)) return { kind: "end", ...common, ...parseEnd(object(body.response)) };
+    return { kind: "step", ...common, text: type === "response.output_text.delta" ? text(body.delta) : "" };
+}
+
+function parseRefusal(body: Json, lane: string): Refusal {
+    return {
+        kind: "error",
+        lane,
+        id: text(body.event_id),
+        status: number(body.status) ?? 0,
+        code: text(body.code),
+        message: text(body.message) || "The server reported an error.",
+    };
+}
+
+function parseProgress(body: Json, lane: string): Progress {
+    const total = number(body.prompt_tokens);
+    return {
+        kind: "progress",
+        lane,
+        queuePosition: body.phase === "queued" ? number(body.queue_position) : undefined,
+        promptRead: body.phase === "prefill" && total ? (number(body.prompt_tokens_done) ?? 0) / total : undefined,
+        measured: {
+            tokens: number(body.output_tokens),
+            tokensPerSecond: number(body.tokens_per_s) || undefined, // 0: not known yet
+        },
+    };
+}
+
+function parseEnd(response: Json): Omit<End, "kind" | keyof OfResponse> {
+    const solar = object(response.solar);
+    const failed = response.status === "failed";
+    return {
+        outcome: failed ? "failed" : response.status === "cancelled" ? "cancelled" : "complete",
+        stopReason: text(solar.stop_reason),
+        error: failed ? text(object(response.error).message) || "The server reported an error." : "",
+        measured: {
+            tokens: number(object(response.usage).output_tokens),
+            tokensPerSecond: number(solar.decode_tokens_per_s),
+            queue: number(solar.queue_ms),
+            prefill: number(solar.prefill_ms),
+            ttft: number(solar.ttft_ms),
+            total: number(solar.total_ms),
+            seed: number(solar.seed),
+        },
+    };
+}

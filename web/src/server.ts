@@ -1,0 +1,54 @@
+/** The server as the page sees it: its state, its facts, and the key that it wants. */
+
+import { batch, computed, effect, signal } from "@preact/signals";
+import { ApiError, fetchFacts, fetchHealth, useApiKey, type ServerFacts, type ServerState } from "./api";
+import { loadApiKey, rangesOf, saveApiKey } from "./settings";
+
+export const serverState = signal<ServerState>("connecting");
+export const loadProgress = signal<number | undefined>(undefined);
+export const facts = signal<ServerFacts | undefined>(undefined);
+export const ranges = computed(() => rangesOf(facts.value));
+export const apiKey = signal(loadApiKey());
+
+effect(() => {
+    useApiKey(apiKey.value);
+    saveApiKey(apiKey.value);
+});
+
+const POLL_INTERVAL = 1000;
+let connection: Promise<void> | undefined;
+
+/** Resolves when the server is ready and its facts are known, or when it wants another key; asks again every second until
+    then. */
+export function connect(): Promise<void> {
+    connection ??= pollUntilReady().finally(() => (connection = undefined));
+    return connection;
+}
+
+async function pollUntilReady(): Promise<void> {
+    for (;;) {
+        const { state, progress } = await fetchHealth();
+        // A server that still loads may already tell its name; one that does not is no error.
+        let found: ServerFacts | undefined;
+        let locked = false;
+        if (state !== "unreachable") {
+            found = await fetchFacts().catch((failure) => {
+                locked = failure instanceof ApiError && failure.status === 401;
+                return undefined;
+            });
+        }
+        const ready = state === "ready" && found !== undefined;
+        batch(() => {
+            if (found) facts.value = found;
+            loadProgress.value = progress;
+            serverState.value = locked ? "locked" : state === "ready" && !ready ? "connecting" : state;
+        });
+        if (ready || locked) return;
+        await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
+    }
+}
+
+export function unlock(key: string): void {
+    apiKey.value = key.trim();
+    void connect();
+}
