@@ -120,11 +120,16 @@ bool LaneStreams::append_sign_of_life(Time now, std::string& frame) {
     return false;
 }
 
+// Before the engine has looked at a request nobody knows its place.
+bool LaneStreams::tells_progress(const ResponseRecord& record) const {
+    return extensions_ && record.facts.request.progress &&
+           (record.log->was_queued() || record.log->started());
+}
+
 // Only what has changed, and not the passing of time alone.
 bool LaneStreams::append_progress(LaneStream& stream, Time now, std::string& frame) const {
     const ResponseRecord& record = *stream.cursor.record();
-    if (!extensions_ || !record.facts.request.progress || now < stream.last_progress + progress_spacing)
-        return false;
+    if (!tells_progress(record) || now < stream.last_progress + progress_spacing) return false;
     stream.last_progress = now;
     ProgressFacts facts = progress_of(app_, record, now);
     const auto elapsed = std::exchange(facts.elapsed_ms, stream.progress.elapsed_ms);
@@ -141,7 +146,7 @@ Time LaneStreams::due() const {
     Time due = Time::max();
     for (const auto& stream : streams_) {
         due = std::min({due, stream->cursor.due(), stream->last_frame + app_.config.keep_alive_interval});
-        if (extensions_ && stream->cursor.record()->facts.request.progress)
+        if (tells_progress(*stream->cursor.record()))
             due = std::min(due, stream->last_progress + progress_spacing);
     }
     return due;

@@ -48,6 +48,7 @@ class LaneStreams {
     struct LaneStream;
     LaneStream* choose(Time now) const;
     bool append_sign_of_life(Time now, std::string& frame);
+    bool tells_progress(const ResponseRecord& record) const;
     bool append_progress(LaneStream& stream, Time now, std::string& frame) const;
 
     App& app_;

@@ -1,0 +1,72 @@
+// The server's own WebSocket transport with an echo behind it, for the conformance cases. Prints its port.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "server/ws_socket.hpp"
+
+namespace asio = boost::asio;
+using asio::use_awaitable;
+using namespace solard;
+
+namespace {
+
+constexpr std::size_t max_message = 16 << 20;
+
+asio::awaitable<std::string> read_websocket_key(Stream& stream) {
+    std::string head;
+    char byte = 0;
+    while (!head.ends_with("\r\n\r\n")) {
+        co_await stream.async_read_some(asio::buffer(&byte, 1), use_awaitable);
+        head += byte;
+    }
+    const std::string name = "Sec-WebSocket-Key: ";
+    const auto begin = head.find(name) + name.size();
+    co_return head.substr(begin, head.find("\r\n", begin) - begin);
+}
+
+asio::awaitable<void> echo(Stream stream) {
+    WsSocket::Handshake handshake;
+    handshake.key = co_await read_websocket_key(stream);
+    WsSocket socket(std::move(stream), max_message, [] {});
+    auto accepting = socket.accept(std::move(handshake));
+    co_await std::move(accepting);
+    for (;;) {
+        auto reading = socket.read();
+        const auto message = co_await std::move(reading);
+        if (message.kind == WsSocket::Kind::closed) co_return;
+        auto writing = socket.write(message.text, message.kind);
+        co_await std::move(writing);
+    }
+}
+
+void end(const std::exception_ptr& problem) {
+    try {
+        if (problem) std::rethrow_exception(problem);
+    } catch (const boost::system::system_error&) {  // the client is gone
+    }
+}
+
+asio::awaitable<void> accept_all(asio::ip::tcp::acceptor& acceptor) {
+    for (;;) {
+        Stream::Socket socket(acceptor.get_executor());
+        co_await acceptor.async_accept(socket, use_awaitable);
+        asio::co_spawn(acceptor.get_executor(), echo(Stream(std::move(socket))), end);
+    }
+}
+
+}  // namespace
+
+int main() {
+    asio::io_context io{1};
+    asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+    std::printf("%d\n", int{acceptor.local_endpoint().port()});
+    std::fflush(stdout);
+    asio::co_spawn(io, accept_all(acceptor), end);
+    io.run();
+}
