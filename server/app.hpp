@@ -72,6 +72,7 @@ class App {
     EngineClient engine;
     ResponseStore responses{256 << 20, std::chrono::minutes(30)};
     WsTickets ws_tickets;
+    std::size_t num_connections = 0;      // open now, WebSockets included
     std::unordered_set<Wakeup*> sockets;  // of each WebSocket, to be notified when the server drains
     boost::asio::io_context io{1};
 };

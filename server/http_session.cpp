@@ -136,7 +136,7 @@ class SessionExchange final : public HttpExchange {
         status_ = response.status;
         app_.metrics.http_answer(response.status);
         if (response.error) app_.metrics.error(*response.error);
-        stream_.expires_after(app_.config.write_timeout);
+        stream_.expires_without_progress(app_.config.write_timeout);
         co_await http::async_write(stream_, message, use_awaitable);
         stream_.expires_never();
     }
@@ -160,7 +160,7 @@ class SessionExchange final : public HttpExchange {
         head << message.base();
         const std::string header = head.str();
         const asio::const_buffer body(first.data(), first.size());
-        stream_.expires_after(app_.config.write_timeout);
+        stream_.expires_without_progress(app_.config.write_timeout);
         if (chunked_) {
             const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
             co_await asio::async_write(stream_, bytes, use_awaitable);
@@ -173,7 +173,7 @@ class SessionExchange final : public HttpExchange {
 
     asio::awaitable<void> write(std::string_view piece) override {
         const asio::const_buffer data(piece.data(), piece.size());
-        stream_.expires_after(app_.config.write_timeout);
+        stream_.expires_without_progress(app_.config.write_timeout);
         if (chunked_) {
             const auto chunk = http::make_chunk(data);
             co_await asio::async_write(stream_, chunk, use_awaitable);
@@ -185,7 +185,7 @@ class SessionExchange final : public HttpExchange {
 
     asio::awaitable<void> end_stream() override {
         if (!chunked_) co_return;
-        stream_.expires_after(app_.config.write_timeout);
+        stream_.expires_without_progress(app_.config.write_timeout);
         const auto last = http::make_chunk_last();
         co_await asio::async_write(stream_, last, use_awaitable);
         stream_.expires_never();

@@ -1,5 +1,6 @@
 #include "server/listener.hpp"
 
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -44,6 +45,8 @@ std::size_t connection_cap(const AppConfig& config) {
 
 // Connections beyond the cap that are told so; the others are dropped.
 constexpr std::size_t max_turned_away = 64;
+
+constexpr std::size_t crowd = 1024;
 
 // Out of descriptors: without a pause the loop would spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
@@ -183,6 +186,8 @@ void Listener::start_session(Stream::Socket socket, bool turned_away) {
     Stream stream(std::move(socket));
     const auto id = next_session_++;
     closers_.emplace(id, stream.make_closer());
+    most_sessions_ = std::max(most_sessions_, closers_.size());
+    app_->num_connections = closers_.size();
     asio::co_spawn(*io_, run_http_session(app_, std::move(stream), turned_away),
                    [this, id](const std::exception_ptr& problem) {
                        log_session_end(problem);
@@ -192,6 +197,12 @@ void Listener::start_session(Stream::Socket socket, bool turned_away) {
 
 void Listener::end_session(std::uint64_t id) {
     closers_.erase(id);
+    app_->num_connections = closers_.size();
+    // The allocator would keep what a crowd of connections held.
+    if (most_sessions_ >= crowd && closers_.size() < most_sessions_ / 2) {
+        most_sessions_ = closers_.size();
+        malloc_trim(0);
+    }
     const bool is_awaited = on_empty_ != nullptr && id < first_late_session_;
     if (is_awaited && --num_awaited_ == 0) end_drain();
 }

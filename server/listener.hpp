@@ -53,7 +53,8 @@ class Listener {
     App* app_ = nullptr;
     std::uint64_t next_session_ = 0;
     std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>>
-        closers_;  // one for each session
+        closers_;                    // one for each session
+    std::size_t most_sessions_ = 0;  // at once, since memory was last given back
     std::function<void()> on_empty_;
     std::uint64_t first_late_session_ = 0;  // that came after drain()
     std::size_t num_awaited_ = 0;           // sessions from before it that did not end

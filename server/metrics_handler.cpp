@@ -19,6 +19,8 @@ asio::awaitable<void> handle_metrics(App& app, HttpExchange& exchange) {
                                   .state = name_of(app.engine.state()),
                                   .engine = app.engine.snapshot(),
                                   .num_in_flight = app.engine.num_in_flight(),
+                                  .num_connections = app.num_connections,
+                                  .num_sockets = app.sockets.size(),
                                   .process_start = start.count()},
                                  app.config.metrics_compat == "vllm");
     co_await exchange.respond(std::move(response));

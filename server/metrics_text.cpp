@@ -164,7 +164,8 @@ void append_requests(Exposition& text, const Metrics& metrics) {
     text.histogram(vllm_too, "request_decode_time_seconds", "From the first token to the last.",
                    metrics.decode);
     text.histogram(vllm_too, "request_prompt_tokens", "Tokens of a prompt.", metrics.prompt_size);
-    text.histogram(vllm_too, "request_generation_tokens", "Tokens of an answer.", metrics.answer_size);
+    text.histogram(vllm_too, "request_generation_tokens", "Tokens of a prompt's answers.",
+                   metrics.answer_size);
     text.labelled(ours, "counter", "request_errors_total", "Requests refused or failed, by code.", "code",
                   [&](auto&& add) {
                       for (const auto& [code, count] : metrics.errors())
@@ -185,6 +186,8 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
     append_engine(text, now.engine);
     append_requests(text, metrics);
     text.gauge(ours, "answers_in_flight", "Answers that somebody waits for.", now.num_in_flight);
+    text.gauge(ours, "connections", "Open connections, WebSockets included.", now.num_connections);
+    text.gauge(ours, "websockets", "Open WebSockets.", now.num_sockets);
     text.labelled(ours, "gauge", "state", "1 for the state that the server is in.", "state", [&](auto&& add) {
         for (const std::string_view state : {"starting", "ready", "draining", "failed"})
             add(state, state == now.state ? 1 : 0);

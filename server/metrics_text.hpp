@@ -16,7 +16,9 @@ struct MetricsNow {
     std::string_view state;  // "ready"
     EngineSnapshot engine;
     std::size_t num_in_flight = 0;
-    double process_start = 0;  // Unix seconds
+    std::size_t num_connections = 0;
+    std::size_t num_sockets = 0;  // of them
+    double process_start = 0;     // Unix seconds
 };
 
 // Text exposition format 0.0.4. Names are solard_* with vLLM's suffixes; with `vllm_names` what vLLM has too

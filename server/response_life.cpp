@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/answer.hpp"
+#include "server/api/error.hpp"
 #include "server/app.hpp"
 #include "server/log.hpp"
 
@@ -136,6 +137,13 @@ ResponsePtr find_repeated(App& app, const ResponseRequest& request, const Caller
 
 std::uint64_t owner_of(const Caller& caller) {
     return caller.key ? *caller.key + 1 : 0;
+}
+
+result<ResponsePtr> find_response(App& app, const std::string& id, const Caller& caller) {
+    if (auto record = app.responses.find(id, owner_of(caller), ResponseStore::Clock::now())) return record;
+    const auto code =
+        app.responses.has_expired(id, owner_of(caller)) ? errc::response_expired : errc::response_not_found;
+    return Error{code, std::string(message_of(code)), "response_id"};
 }
 
 asio::awaitable<result<ResponsePtr>> create_response(App& app, ResponseRequest request, Caller caller,

@@ -18,6 +18,9 @@ using ResponsePtr = std::shared_ptr<ResponseRecord>;
 // Whose responses a caller sees: those of its key; everybody without one is one and the same.
 std::uint64_t owner_of(const Caller& caller);
 
+// The stored response of this id. Errors: response_not_found, response_expired.
+result<ResponsePtr> find_response(App& app, const std::string& id, const Caller& caller);
+
 // Admits the request, which is refused here or not at all. `parent` is what it continues; null if that is not
 // known. A request whose solar.idempotency_key was seen lately gives the response that it began. Errors:
 // model_not_found, previous_response_not_found, invalid_store_transition, and as admit().

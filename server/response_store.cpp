@@ -9,6 +9,9 @@ constexpr std::size_t bytes_per_token = 64;
 // A request that names its key again within this time is the same one.
 constexpr std::chrono::minutes repeat_time{5};
 
+// Ids that are remembered after their responses.
+constexpr std::size_t max_expired = 4096;
+
 // Counted once, at its most: the answer may still grow.
 std::size_t most_bytes(const ResponseRecord& record) {
     std::size_t bytes = sizeof(ResponseRecord) + record.facts.request.idempotency_key.size();
@@ -101,8 +104,23 @@ bool ResponseStore::erase(const std::string& id, std::uint64_t owner, Clock::tim
 }
 
 void ResponseStore::forget_old(Clock::time_point now) {
-    while (!entries_.empty() && (bytes_ > max_bytes_ || now - entries_.front().inserted > max_age_))
+    while (!entries_.empty() && (bytes_ > max_bytes_ || now - entries_.front().inserted > max_age_)) {
+        note_expired(*entries_.front().record);
         forget(entries_.begin());
+    }
+}
+
+bool ResponseStore::has_expired(const std::string& id, std::uint64_t owner) const {
+    const auto found = expired_.find(id);
+    return found != expired_.end() && found->second == owner;
+}
+
+void ResponseStore::note_expired(const ResponseRecord& record) {
+    expired_.emplace(record.facts.id, record.owner);
+    expired_order_.push_back(record.facts.id);
+    if (expired_order_.size() <= max_expired) return;
+    expired_.erase(expired_order_.front());
+    expired_order_.pop_front();
 }
 
 void ResponseStore::forget(std::list<Entry>::iterator entry) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -51,6 +52,8 @@ class ResponseStore {
                                                   Clock::time_point now);
     // False where find() would give null.
     bool erase(const std::string& id, std::uint64_t owner, Clock::time_point now);
+    // Of this owner there was one of that id, which was forgotten lately and not erased.
+    bool has_expired(const std::string& id, std::uint64_t owner) const;
     std::size_t size() const { return entries_.size(); }
 
   private:
@@ -60,6 +63,7 @@ class ResponseStore {
         Clock::time_point inserted;
     };
     void forget_old(Clock::time_point now);
+    void note_expired(const ResponseRecord& record);
     void forget(std::list<Entry>::iterator entry);
 
     std::size_t max_bytes_;
@@ -68,6 +72,8 @@ class ResponseStore {
     std::list<Entry> entries_;  // oldest first
     std::unordered_map<std::string, std::list<Entry>::iterator> by_id_;
     std::map<std::pair<std::uint64_t, std::string>, std::string> by_key_;  // owner and key -> id
+    std::unordered_map<std::string, std::uint64_t> expired_;               // id -> owner
+    std::deque<std::string> expired_order_;                                // the first goes first
 };
 
 }  // namespace solard

@@ -104,14 +104,8 @@ struct ReadRequest {
     std::int64_t starting_after = -1;
 };
 
-result<ResponsePtr> find_record(App& app, const HttpRequest& http, std::string_view id) {
-    auto record = app.responses.find(std::string(id), owner_of(http.caller), ResponseStore::Clock::now());
-    if (!record) return Error{errc::response_not_found, std::string(message_of(errc::response_not_found))};
-    return record;
-}
-
 result<ReadRequest> parse_read(App& app, const HttpRequest& http) {
-    auto record = find_record(app, http, std::string_view(http.path).substr(route.size()));
+    auto record = find_response(app, http.path.substr(route.size()), http.caller);
     if (!record) return record.error();
     ReadRequest read{*std::move(record)};
     read.stream = query_value(http.query, "stream") == "true";
@@ -128,7 +122,7 @@ result<ReadRequest> parse_read(App& app, const HttpRequest& http) {
 result<HttpResponse> cancel(App& app, const HttpRequest& http) {
     std::string_view id = std::string_view(http.path).substr(route.size());
     id.remove_suffix(std::string_view("/cancel").size());
-    auto record = find_record(app, http, id);
+    auto record = find_response(app, std::string(id), http.caller);
     if (!record) return record.error();
     if ((*record)->log->terminal())
         return Error{errc::response_already_completed,
@@ -141,7 +135,7 @@ result<HttpResponse> cancel(App& app, const HttpRequest& http) {
 
 result<HttpResponse> forget(App& app, const HttpRequest& http) {
     const std::string id = http.path.substr(route.size());
-    auto record = find_record(app, http, id);
+    auto record = find_response(app, std::string(id), http.caller);
     if (!record) return record.error();
     cancel_response(**record);
     app.responses.erase(id, (*record)->owner, ResponseStore::Clock::now());

@@ -2,9 +2,11 @@
 // instantiated once.
 #pragma once
 
+#include <boost/asio/compose.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -26,11 +28,25 @@ class Stream {
     }
     template <class Buffers, class Token>
     auto async_write_some(const Buffers& buffers, Token&& token) {
-        return state_->socket.async_write_some(buffers, std::forward<Token>(token));
+        auto step = [state = state_, buffers, begun = false](auto& self, boost::system::error_code ec = {},
+                                                             std::size_t size = 0) mutable {
+            if (std::exchange(begun, true)) {
+                state->num_written += size;
+                return self.complete(ec, size);
+            }
+            auto& socket = state->socket;
+            const Buffers data = buffers;  // `self` moves, and this lambda with it
+            socket.async_write_some(data, std::move(self));
+        };
+        return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
+            std::move(step), token, state_->socket);
     }
 
-    // Closes the stream, failing what is pending, unless called again within `limit`.
+    // Each of these replaces the one before. Closes the stream, failing what is pending, after `limit`.
     void expires_after(std::chrono::steady_clock::duration limit);
+    // Closes the stream when fewer than 3,000 bytes were written in one `interval`: a slow reader is served,
+    // one that pretends to read is not.
+    void expires_without_progress(std::chrono::steady_clock::duration interval);
     void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
     bool is_open() const { return state_->socket.is_open(); }
 
@@ -54,6 +70,7 @@ class Stream {
         void close();
         Socket socket;
         boost::asio::steady_timer deadline;
+        std::uint64_t num_written = 0;  // bytes, ever
         bool idle = true;
     };
     std::shared_ptr<State> state_;  // shared with the deadline's handler, which may run after this object

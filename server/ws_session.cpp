@@ -186,10 +186,10 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
     }
 
     result<void> act(const ClientMessage& message, const AttachMessage& attach) {
-        auto record = find_stored(attach.response_id);
-        if (!record) return plain_error(errc::response_not_found, "response_id");
-        if (auto attached = lanes_.attach(message.lane, record); !attached) return attached.error();
-        streams_.add(message.lane, record, attach.starting_after, Wakeup::Clock::now());
+        const auto record = find_response(app_, attach.response_id, upgrade_.caller);
+        if (!record) return record.error();
+        if (auto attached = lanes_.attach(message.lane, *record); !attached) return attached.error();
+        streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
         return {};
     }
 
@@ -227,16 +227,15 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
 
     // --- responses ---
 
-    ResponsePtr find_stored(const std::string& id) const {
-        return app_.responses.find(id, owner_of(upgrade_.caller), ResponseStore::Clock::now());
-    }
-
     // Also one that another socket of this caller began.
     result<ResponsePtr> find_running(const std::string& id) const {
         auto record = streams_.find(id);
         if (!record) record = lanes_.find_unstored(id);
-        if (!record) record = find_stored(id);
-        if (!record) return plain_error(errc::response_not_found, "response_id");
+        if (!record) {
+            auto stored = find_response(app_, id, upgrade_.caller);
+            if (!stored) return stored.error();
+            record = *std::move(stored);
+        }
         if (record->log->terminal()) return plain_error(errc::response_already_completed, "response_id");
         return record;
     }
@@ -245,7 +244,8 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
         const auto& id = request.previous_response_id;
         if (!id) return nullptr;
         const auto unstored = lanes_.find_unstored(*id);
-        return unstored ? unstored : find_stored(*id);
+        if (unstored) return unstored;
+        return app_.responses.find(*id, owner_of(upgrade_.caller), ResponseStore::Clock::now());
     }
 
     void begin_turns() {
@@ -336,7 +336,7 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
                 open = false;
             } else if (verdict == WsLiveness::Verdict::ping) {
                 liveness_.pinged(now);
-                socket_.stream().expires_after(app_.config.write_timeout);
+                socket_.stream().expires_without_progress(app_.config.write_timeout);
                 auto pinging = socket_.ping();
                 co_await std::move(pinging);
                 socket_.stream().expires_never();
@@ -349,7 +349,7 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
     }
 
     asio::awaitable<void> send(std::string_view frame) {
-        socket_.stream().expires_after(app_.config.write_timeout);
+        socket_.stream().expires_without_progress(app_.config.write_timeout);
         auto writing = socket_.write(frame);
         co_await std::move(writing);
         socket_.stream().expires_never();
@@ -377,6 +377,7 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
         const auto& failure = ended.record->log->failure();
         if (failure && failure->code != errc::request_cancelled) app_.metrics.error(failure->code);
         liveness_.active(Wakeup::Clock::now());
+        ended.record->running.reset();  // and with it its part of the key's quota
         lanes_.ended(ended.lane);
         begin_turns();
     }

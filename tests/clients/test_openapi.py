@@ -47,7 +47,7 @@ def test_it_names_every_error_of_the_table():
     table = re.findall(r'ErrorInfo\{errc::\w+, (\d+), [\w"]+, "(\w+)"', (ROOT / "server/api/error.cpp").read_text())
     assert len(table) > 20
     others = {
-        "invalid_stream_id", "invalid_store_transition", "response_expired", "lane_busy", "unknown_event_type",
+        "invalid_stream_id", "invalid_store_transition", "lane_busy", "unknown_event_type",
         "websocket_queue_full", "websocket_stream_limit_reached", "websocket_connection_limit_reached",
         "steering_not_supported", "request_cancelled",
     }  # fmt: skip

@@ -45,6 +45,44 @@ BOOST_AUTO_TEST_CASE(what_is_old_is_forgotten) {
     BOOST_TEST(store.size() == 1);
 }
 
+BOOST_AUTO_TEST_CASE(that_one_has_expired_is_told_to_its_owner_and_erased_is_not_expired) {
+    ResponseStore store(1 << 20, 1min);
+    store.insert(record("a", 1), start);
+    store.insert(record("b", 1), start);
+    BOOST_TEST(!store.has_expired("a", 1));
+    store.erase("b", 1, start);
+    store.find("a", 1, start + 61s);
+    BOOST_TEST(store.has_expired("a", 1));
+    BOOST_TEST(!store.has_expired("a", 2));
+    BOOST_TEST(!store.has_expired("b", 1));
+    BOOST_TEST(!store.has_expired("never", 1));
+    for (int i = 0; i < 4096; ++i) store.insert(record("x" + std::to_string(i), 1), start);
+    store.find("", 1, start + 61s);
+    BOOST_TEST(!store.has_expired("a", 1));  // also of ids only so many are remembered
+    BOOST_TEST(store.has_expired("x4095", 1));
+}
+
+BOOST_AUTO_TEST_CASE(a_key_finds_its_response_for_five_minutes_and_for_its_owner) {
+    ResponseStore store(1 << 20, 1h);
+    const auto keyed = [](const std::string& id, std::uint64_t owner) {
+        auto made = record(id, owner);
+        made->facts.request.idempotency_key = "k";
+        return made;
+    };
+    store.insert(keyed("a", 1), start);
+    BOOST_TEST(store.find_repeated("k", 1, start + 300s)->facts.id == "a");
+    BOOST_TEST(!store.find_repeated("k", 1, start + 301s));
+    BOOST_TEST(!store.find_repeated("k", 2, start));
+    BOOST_TEST(!store.find_repeated("other", 1, start));
+    store.insert(keyed("b", 2), start);
+    store.erase("a", 1, start);
+    BOOST_TEST(!store.find_repeated("k", 1, start));
+    BOOST_TEST(store.find_repeated("k", 2, start)->facts.id == "b");
+    store.insert(keyed("c", 2), start + 400s);  // after its time the key is free again
+    store.erase("b", 2, start + 400s);
+    BOOST_TEST(store.find_repeated("k", 2, start + 400s)->facts.id == "c");
+}
+
 BOOST_AUTO_TEST_CASE(the_oldest_make_room_for_what_is_new) {
     ResponseStore store(10'000, 1h);
     store.insert(record("a", 0, 4'000), start);

@@ -17,12 +17,12 @@ using namespace std::chrono_literals;
 namespace {
 
 struct KeyFile {
-    KeyFile() {
+    explicit KeyFile(const std::string& limits = {}) {
         std::string pattern = SOLARD_TEST_BUILD_DIR "/keys-XXXXXX";
         close(mkstemp(pattern.data()));
         path = pattern;
         const auto key = make_api_key("tester");
-        std::ofstream(path) << key.line << '\n';
+        std::ofstream(path) << key.line << limits << '\n';
         secret = key.secret;
     }
     ~KeyFile() { std::filesystem::remove(path); }
@@ -201,6 +201,26 @@ BOOST_AUTO_TEST_CASE(a_key_opens_so_many_sockets_and_closed_ones_make_room) {
     }
     // Its place is free once the server has seen the end.
     for (std::string answer; answer != "101";) answer = answer_to(service, upgrade_request(fields));
+}
+
+BOOST_AUTO_TEST_CASE(a_key_of_one_request_at_once_may_send_the_next_before_the_last_has_ended) {
+    const KeyFile keys(" concurrency=1");
+    RunningService service({"--api-key-file", keys.path});
+    WsClient client(service.port(), {"Authorization: Bearer " + keys.secret});
+    for (int i = 0; i < 3; ++i) client.send(create_message(R"("max_output_tokens":3)"));
+    for (int i = 0; i < 3; ++i) {
+        auto event = client.read();
+        while (!is_terminal(event) && type_of(event) != "error") event = client.read();
+        BOOST_TEST(type_of(event) == "response.incomplete");
+    }
+    // Lanes run together, so that another one is one too many.
+    service.control().close_gate();
+    client.send(create_message(R"("max_output_tokens":3)"));
+    client.send(create_message(R"("max_output_tokens":3,"stream_id":"b")"));
+    const auto error = client.read_until("error").back();
+    BOOST_TEST(error.at("code") == "rate_limit_exceeded");
+    BOOST_TEST(error.at("stream_id") == "b");
+    BOOST_TEST(error.at("error").at("headers").at("retry-after").as_string().size() >= 1U);
 }
 
 BOOST_AUTO_TEST_CASE(one_connection_too_many_is_told_so) {

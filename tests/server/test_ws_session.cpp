@@ -583,6 +583,27 @@ BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(sockets_and_the_errors_on_them_are_counted) {
+    RunningService service;
+    WsClient client(service.port());
+    client.send(create_message(R"("top_p":9)"));
+    BOOST_TEST(code_of(client.read()) == "invalid_value");
+    Connection scrape(service.port());
+    scrape.send(get_request("/metrics"));
+    const auto text = scrape.read_answer().body;
+    const auto has = [&](const std::string& name, const std::string& rest) {
+        for (auto at = text.find("\n" + name + "{"); at != std::string::npos;
+             at = text.find("\n" + name, at + 1)) {
+            if (text.substr(at, text.find('\n', at + 1) - at).ends_with(rest)) return true;
+        }
+        return false;
+    };
+    BOOST_TEST(has("solard_websockets", "} 1"));
+    BOOST_TEST(has("solard_connections", "} 2"));
+    BOOST_TEST(has("solard_request_errors_total", R"(code="invalid_value"} 1)"));
+    BOOST_TEST(has("solard_http_requests_total", R"(status="101"} 1)"));
+}
+
 BOOST_AUTO_TEST_CASE(who_waits_hears_its_place_in_the_line) {
     RunningService service({"--max-num-seqs", "1"});
     service.control().close_gate();
