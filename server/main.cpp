@@ -1,6 +1,7 @@
 // The only file that knows server, inference and their backends at once: configuration -> engine -> listener.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -110,6 +111,8 @@ int serve(const AppConfig& config) {
     if (!keys) return fail(keys.error());
     auto model = open_model(config);
     if (!model) return fail(model.error());
+    if (std::ranges::find(config.allowed_origins, "*") != config.allowed_origins.end())
+        log(LogLevel::warning, "--allowed-origins *: every web page that a user opens may use this server");
 
     App app(config, describe_model(config, model->config), std::move(model->tokenizer), *std::move(keys));
     auto listener = Listener::bind(app.io, config);

@@ -178,3 +178,8 @@ def test_sigterm_while_the_model_loads(tmp_path, endless_model):
         assert process.wait(DEADLINE) in (0, -signal.SIGTERM), (tmp_path / "solard.log").read_text()
     finally:
         process.kill()
+
+
+def test_that_all_origins_are_allowed_is_warned_of(start_server):
+    with start_server("--allowed-origins", "*") as server:
+        assert "warning --allowed-origins *" in server.log()
