@@ -45,7 +45,7 @@ asio::awaitable<void> cancel_unless_followed(ResponsePtr record, asio::any_io_ex
 // The messages of the parent's prompt and its answer.
 result<std::vector<ChatMessage>> lineage(const ResponseRequest& request, const ResponseRecord* parent) {
     if (!request.previous_response_id) return std::vector<ChatMessage>();
-    if (parent == nullptr || !parent->log->terminal() || parent->log->failure())
+    if (parent == nullptr || !parent->log->terminal() || parent->state().status == ResponseStatus::failed)
         return Error{errc::previous_response_not_found, "There is no finished response of that id.",
                      "previous_response_id"};
     if (request.store && !parent->facts.request.store)

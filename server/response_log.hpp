@@ -57,6 +57,7 @@ class ResponseLog {
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
+    std::size_t num_entries() const { return entries_.size(); }
     // Unix seconds of the end; 0 before.
     std::int64_t ended_at() const { return ended_at_; }
     Clock::time_point ended() const { return ended_; }

@@ -188,6 +188,12 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
     result<void> act(const ClientMessage& message, const AttachMessage& attach) {
         const auto record = find_response(app_, attach.response_id, upgrade_.caller);
         if (!record) return record.error();
+        const ResponseLog& log = *(*record)->log;
+        const auto newest = ResponseEvents::newest_number(log.num_entries(), log.terminal());
+        if (attach.starting_after >= newest && log.terminal())
+            return plain_error(errc::response_already_completed, "starting_after");
+        if (attach.starting_after > newest)
+            return Error{errc::invalid_value, "starting_after is no number of an event.", "starting_after"};
         if (auto attached = lanes_.attach(message.lane, *record); !attached) return attached.error();
         streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
         return {};
@@ -288,7 +294,6 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
         const bool wanted = lanes_.begun(lane, record);
         streams_.add(lane, record, -1, Wakeup::Clock::now());
         if (!wanted) cancel_response(*record);
-        if (ended_) streams_.clear();
     }
 
     void fail(const std::exception_ptr& problem) {

@@ -36,6 +36,10 @@ class ResponseEvents {
     }
     // Of the last event that the reader has.
     std::int64_t last_number() const { return seen_; }
+    // The last number that a reader can have of a response with so many entries.
+    static std::int64_t newest_number(std::size_t num_entries, bool terminal) {
+        return first_delta - 1 + static_cast<std::int64_t>(num_entries) + (terminal ? 4 : 0);
+    }
     // The terminal event was appended.
     bool ended() const { return ended_; }
 

@@ -364,6 +364,16 @@ BOOST_AUTO_TEST_CASE(a_response_goes_on_without_its_socket_and_every_cursor_give
         if (cursor >= 4 && cursor < 4 + 20)
             BOOST_TEST(service.reference_text("hi", cursor - 4) + text == whole, "after " << cursor);
     }
+    // Who has everything is told so and does not wait for nothing.
+    for (const int cursor : {last, last + 1}) {
+        client.send(attach_message(id, cursor));
+        BOOST_TEST(code_of(client.read()) == "response_already_completed");
+    }
+    control.close_gate();
+    client.send(create_message(R"("max_output_tokens":2,"stream_id":"running")"));
+    const auto running = id_of(client.read());
+    client.send(attach_message(running, 1000));
+    BOOST_TEST(code_of(client.read_until("error").back()) == "invalid_value");
 }
 
 BOOST_AUTO_TEST_CASE(a_response_that_nobody_comes_back_to_ends_after_its_time) {
@@ -433,6 +443,15 @@ BOOST_AUTO_TEST_CASE(continuing_what_is_stored_and_what_only_the_socket_remember
     const auto child = run(continued(id_of(stored)));
     BOOST_TEST(input_tokens(child) > input_tokens(stored));
     BOOST_TEST(child.at("response").at("previous_response_id").as_string() == json::string(id_of(stored)));
+    service.control().close_gate();
+    client.send(create_message(R"("max_output_tokens":400)"));
+    for (int i = 0; i < 3; ++i) service.control().pass_one();
+    const auto running = id_of(client.read_until("response.output_text.delta").back());
+    client.send(cancel_message(R"("response_id":")" + running + '"'));
+    const auto cut = read_response(client).back();
+    BOOST_TEST(cut.at("response").at("status") == "cancelled");
+    service.control().open_gate();
+    BOOST_TEST(input_tokens(run(continued(id_of(cut)))) > input_tokens(stored));  // what was said counts
     const auto unstored = run(R"(,"store":false)");
     BOOST_TEST(code_of(run(continued(id_of(unstored)))) == "invalid_store_transition");
     // That attempt failed on its own lane and took the parent with it.
@@ -528,6 +547,40 @@ BOOST_AUTO_TEST_CASE(a_request_that_is_sent_again_with_its_key_is_the_same_one) 
     BOOST_TEST(ids.size() == 2);
 }
 
+BOOST_AUTO_TEST_CASE(twins_that_come_together_are_one_though_their_prompts_are_encoded_apart) {
+    FakeOptions options;
+    options.capacity = {
+        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
+    RunningService service({}, options);
+    service.control().close_gate();
+    WsClient client(service.port());
+    const std::string long_prompt(10'000, 'x');  // for the helper thread
+    for (const auto* lane : {"a", "b"})
+        client.send(create_message(R"("max_output_tokens":1,"solar":{"idempotency_key":"k"},"stream_id":")" +
+                                       std::string(lane) + '"',
+                                   long_prompt));
+    std::map<std::string, std::string> ids;
+    while (ids.size() < 2) {
+        const auto event = client.read();
+        ids[lane_of(event)] = id_of(event);
+    }
+    BOOST_TEST(ids["a"] == ids["b"]);
+    BOOST_TEST(metadata(service.port()).at("engine").at("in_flight") == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_is_cancelled_by_its_lane_also_while_its_prompt_is_encoded) {
+    FakeOptions options;
+    options.capacity = {
+        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
+    RunningService service({}, options);
+    service.control().close_gate();
+    WsClient client(service.port());
+    client.send(create_message(R"("stream_id":"a","max_output_tokens":9)", std::string(10'000, 'x')));
+    client.send(cancel_message(R"("stream_id":"a")"));
+    BOOST_TEST(read_response(client).back().at("response").at("status") == "cancelled");
+    wait_for_in_flight(service.port(), 0);
+}
+
 BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
     for (const bool knows : {false, true}) {
         RunningService service({"--keep-alive-interval", "0.02"});
@@ -547,6 +600,9 @@ BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
         const auto rest = client.read_until("keepalive");
         events.insert(events.end(), rest.begin(), rest.end());
         BOOST_TEST(id_of(events.back()) == id_of(events[knows ? 1 : 0]));
+        for (int i = 0; i < 3; ++i) service.control().pass_one();
+        const auto begun = client.read_until(knows ? "solar:progress" : "response.output_text.delta");
+        events.insert(events.end(), begun.begin(), begun.end());
         service.control().open_gate();
         const auto end = read_response(client);
         events.insert(events.end(), end.begin(), end.end());
@@ -776,6 +832,24 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stalls_gets_the_same_text_in_few_frames) {
     BOOST_TEST(num_deltas < num_tokens / 4);
     BOOST_TEST(events.back().at("response").at("solar").at("frames_merged").as_int64() + num_deltas ==
                num_tokens);
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_with_a_backlog_does_not_hold_the_others_up) {
+    FakeOptions options;
+    options.capacity = {
+        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
+    RunningService service({}, options);
+    WsClient client(service.port(), {}, 4096);
+    client.send(create_message(R"("max_output_tokens":12000,"stream_id":"large")"));
+    wait_for_in_flight(service.port(), 1);
+    wait_for_in_flight(service.port(), 0);
+    client.send(create_message(R"("max_output_tokens":5,"stream_id":"small")"));
+    std::vector<std::string> ends;
+    while (ends.size() < 2) {
+        const auto event = client.read();
+        if (is_terminal(event)) ends.push_back(lane_of(event));
+    }
+    BOOST_TEST(ends.front() == "small");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -22,7 +22,8 @@ namespace {
 
 class PacedBackend final : public Backend {
   public:
-    PacedBackend(FakeOptions options, std::chrono::milliseconds step) : fake_(std::move(options)), step_(step) {}
+    PacedBackend(FakeOptions options, std::chrono::milliseconds step)
+        : fake_(std::move(options)), step_(step) {}
     BackendCapacity capacity() const override { return fake_.capacity(); }
     std::string description() const override { return "paced"; }
     void submit(const ForwardBatch& batch) override { fake_.submit(batch); }
