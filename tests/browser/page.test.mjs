@@ -3,6 +3,7 @@
 // SOLARD_API_KEY and SOLARD_OTHER_KEY. Pictures go to the folder SOLARD_SCREENSHOTS.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -307,6 +308,30 @@ test("an answer that runs goes on with its own key, and with no other", async ()
     await inPhase("complete");
     assert.match(await lastAnswer().locator(".text").innerText(), /Paris/);
     complaints = complaints.filter((complaint) => !complaint.includes("401"));
+});
+
+test("a page of another origin gets no socket", async () => {
+    const foreign = createHttpServer((_, answer) => answer.end("<!doctype html><title>Another page</title>"));
+    await new Promise((resolve) => foreign.listen(0, "127.0.0.1", resolve));
+    try {
+        const tab = await context.newPage();
+        await tab.goto(`http://127.0.0.1:${foreign.address().port}/`);
+        const opens = (from) =>
+            from.evaluate(
+                (address) =>
+                    new Promise((resolve) => {
+                        const socket = new WebSocket(address, ["solar.responses.v1"]);
+                        socket.onopen = () => resolve(true);
+                        socket.onerror = () => resolve(false);
+                    }),
+                `${url.replace("http", "ws")}/v1/responses`,
+            );
+        assert.equal(await opens(page), true);
+        assert.equal(await opens(tab), false);
+    } finally {
+        foreign.close();
+        foreign.closeAllConnections();
+    }
 });
 
 test("two answers stand side by side, each stopped by itself", async () => {

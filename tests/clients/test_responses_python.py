@@ -70,6 +70,15 @@ def test_the_complete_set_of_events_in_order(client, server):
     assert events[0].response.output == [] and events[0].response.usage is None
 
 
+def test_a_stream_knows_no_events_but_openais(client, server):
+    """The helper throws on others, whatever a request asks for."""
+    solar = {"progress": True, "resumable": True, "max_delta_hz": 120, "idempotency_key": "sse"}
+    with client.responses.stream(model=server.model, input=FRANCE, temperature=0, extra_body={"solar": solar}) as stream:
+        kinds = {event.type for event in stream}
+        assert kinds <= set(EVENTS) | {"response.queued"}
+        assert stream.get_final_response().output_text == PARIS
+
+
 def test_the_stream_helper(client, server):
     with client.responses.stream(model=server.model, input=FRANCE, temperature=0) as stream:
         for _ in stream:

@@ -23,7 +23,7 @@ CONTRACTS = {"backend", "weights", "safetensors", "model_config", "sampling_para
 # Who may include what of Boost.
 BEAST = re.compile(r"#include <boost/beast")
 ASIO = re.compile(r"#include <boost/asio")
-BEAST_FILES = {"server/http_session.cpp", "server/ws_socket.cpp", "server/asio.cpp"}
+BEAST_FILES = {"server/http_head.hpp", "server/http_head.cpp", "server/http_session.cpp", "server/ws_socket.cpp", "server/asio.cpp"}
 
 
 def folder_of(path):
