@@ -73,7 +73,7 @@ result<Caller> check_access(const App& app, const HttpRequest& head, Access acce
 
 bool is_allowed_origin(const App& app, std::string_view origin) {
     return std::ranges::any_of(app.config.allowed_origins, [&](const std::string& allowed) {
-        return allowed == origin || (allowed == "*" && !origin.empty() && origin != "null");
+        return !origin.empty() && origin != "null" && (allowed == origin || allowed == "*");
     });
 }
 

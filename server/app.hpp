@@ -69,6 +69,7 @@ class App {
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads
     // For work that would hold the loop up; takes values and returns values.
     boost::asio::thread_pool helpers{1};
+    std::size_t num_helper_jobs = 0;
     EngineClient engine;
     ResponseStore responses{256 << 20, std::chrono::minutes(30)};
     WsTickets ws_tickets;

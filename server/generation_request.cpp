@@ -13,6 +13,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t encode_inline_bytes = 8 << 10;  // about a millisecond of the loop
+constexpr std::size_t max_helper_jobs = 256;          // prompts that wait to be encoded
 constexpr std::size_t max_model_name_shown = 200;     // bytes
 
 std::string maximum_context(const App& app) {
@@ -83,6 +84,8 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(App& a
         num_bytes += text.size();
     }
     const bool is_short = num_bytes <= encode_inline_bytes;
+    if (!is_short && app.num_helper_jobs >= max_helper_jobs)
+        co_return Error{errc::server_overloaded, "Too many long prompts are being read; try again later."};
     auto encoding = run_on_helper(app, is_short, [&tokenizer = app.tokenizer, texts = std::move(texts)] {
         std::vector<std::vector<TokenId>> prompts;
         prompts.reserve(texts.size());

@@ -20,8 +20,8 @@ class App;
 result<void> check_model(const App& app, const std::string& name);
 
 // BOS and the pieces of each text; on the helper thread where they are long together. `field` is what an
-// error names. Errors: context_length_exceeded, also without tokenizing where a text is too long whatever its
-// pieces are.
+// error names. Errors: server_overloaded, context_length_exceeded, also without tokenizing where a text is
+// too long whatever its pieces are.
 boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(
     App& app, std::vector<std::string> texts, std::string_view field);
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(App& app, std::string text,

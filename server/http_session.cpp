@@ -251,21 +251,29 @@ class Session {
         request = plain_head(parser.get(), connection_);
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return read_problem(http::error::body_limit);
-        if (turned_away_)
-            co_return Error{errc::server_overloaded, "The server has as many connections as it takes."};
-        if (request.websocket && request.path == ws_path) co_return begin_upgrade(parser, request);
+        if (request.websocket && request.path == ws_path)
+            co_return begin_upgrade(parser, request, *request.websocket);
         const auto caller = check_access(app_, request, access_of(request));
         if (!caller) co_return caller.error();
+        if (auto room = check_room(); !room) co_return room.error();
         request.caller = *caller;
         co_await read_body(parser, ec);
         if (ec) co_return read_problem(ec);
         request.body = std::move(parser.get().body());
-        co_return result<void>();
+        const result<void> read;  // named: g++ 12's sanitizers warn of the temporary
+        co_return read;
     }
 
-    result<void> begin_upgrade(const Parser& parser, const HttpRequest& request) {
-        auto upgrade = check_upgrade(app_, request);
+    result<void> check_room() const {
+        if (!turned_away_) return {};
+        return Error{errc::server_overloaded, "The server has as many connections as it takes."};
+    }
+
+    result<void> begin_upgrade(const Parser& parser, const HttpRequest& request,
+                               const WebSocketFields& fields) {
+        auto upgrade = check_upgrade(app_, request, fields);
         if (!upgrade) return upgrade.error();
+        if (auto room = check_room(); !room) return room.error();
         // A client says nothing before it was answered (RFC 6455, section 4.1).
         if (parser.content_length().value_or(0) > 0 || parser.chunked() || buffer_.size() > 0)
             return Error{errc::invalid_value, "A request to open a socket has no body."};

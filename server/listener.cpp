@@ -46,7 +46,7 @@ std::size_t connection_cap(const AppConfig& config) {
 // Connections beyond the cap that are told so; the others are dropped.
 constexpr std::size_t max_turned_away = 64;
 
-constexpr std::size_t crowd = 1024;
+constexpr std::size_t crowd = 64;
 
 // Out of descriptors: without a pause the loop would spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};

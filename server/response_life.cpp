@@ -129,8 +129,10 @@ ResponseFacts make_facts(const App& app, ResponseRequest request) {
 // The one that this request began already.
 ResponsePtr find_repeated(App& app, const ResponseRequest& request, const Caller& caller) {
     if (request.idempotency_key.empty()) return nullptr;
-    return app.responses.find_repeated(request.idempotency_key, owner_of(caller),
-                                       ResponseStore::Clock::now());
+    auto record =
+        app.responses.find_repeated(request.idempotency_key, owner_of(caller), ResponseStore::Clock::now());
+    // One that was cancelled or failed is asked for anew.
+    return record && !record->log->failure() ? record : nullptr;
 }
 
 }  // namespace
@@ -155,6 +157,7 @@ asio::awaitable<result<ResponsePtr>> create_response(App& app, ResponseRequest r
     if (!prepared) co_return prepared.error();
     // Its twin may have come while the prompt was encoded; from here on nothing waits.
     if (auto repeated = find_repeated(app, request, caller)) co_return repeated;
+    request.input = {};  // is in the conversation now
     GenerationFields generation = request.generation;
     if (!request.generate) generation.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;

@@ -16,7 +16,12 @@ constexpr std::size_t max_expired = 4096;
 std::size_t most_bytes(const ResponseRecord& record) {
     std::size_t bytes = sizeof(ResponseRecord) + record.facts.request.idempotency_key.size();
     for (const ChatMessage& message : record.conversation) bytes += sizeof message + message.content.size();
-    const auto& generation = record.facts.request.generation;
+    const ResponseRequest& request = record.facts.request;
+    bytes += request.instructions.value_or("").size() + request.user.value_or("").size();
+    for (const auto& pair : request.metadata)
+        bytes += 64 + pair.key().size() + pair.value().as_string().size();
+    for (const auto& stop : request.generation.sampling.stop) bytes += sizeof stop + stop.size();
+    const auto& generation = request.generation;
     const std::size_t alternatives =
         static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;  // -1: none
     const auto tokens = static_cast<std::size_t>(record.max_tokens);
@@ -104,9 +109,12 @@ bool ResponseStore::erase(const std::string& id, std::uint64_t owner, Clock::tim
 }
 
 void ResponseStore::forget_old(Clock::time_point now) {
-    while (!entries_.empty() && (bytes_ > max_bytes_ || now - entries_.front().inserted > max_age_)) {
-        note_expired(*entries_.front().record);
-        forget(entries_.begin());
+    for (auto it = entries_.begin(); it != entries_.end();) {
+        if (bytes_ <= max_bytes_ && now - it->inserted <= max_age_) return;
+        const auto entry = it++;
+        if (entry->record->running) continue;  // kept while it runs
+        note_expired(*entry->record);
+        forget(entry);
     }
 }
 

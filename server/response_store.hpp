@@ -35,7 +35,7 @@ struct ResponseRecord {
     ResponseState state() const;
 };
 
-// Bounded by bytes and by age; the oldest go first. I/O thread only.
+// Bounded by bytes and by age; the oldest go first, but none that still runs. I/O thread only.
 class ResponseStore {
   public:
     using Clock = std::chrono::steady_clock;

@@ -24,7 +24,18 @@ class Stream {
 
     template <class Buffers, class Token>
     auto async_read_some(const Buffers& buffers, Token&& token) {
-        return state_->socket.async_read_some(buffers, std::forward<Token>(token));
+        auto step = [state = state_, buffers, begun = false](auto& self, boost::system::error_code ec = {},
+                                                             std::size_t size = 0) mutable {
+            if (std::exchange(begun, true)) {
+                state->num_read += size;
+                return self.complete(ec, size);
+            }
+            auto& socket = state->socket;
+            const Buffers space = buffers;  // `self` moves, and this lambda with it
+            socket.async_read_some(space, std::move(self));
+        };
+        return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
+            std::move(step), token, state_->socket);
     }
     template <class Buffers, class Token>
     auto async_write_some(const Buffers& buffers, Token&& token) {
@@ -35,7 +46,7 @@ class Stream {
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
-            const Buffers data = buffers;  // `self` moves, and this lambda with it
+            const Buffers data = buffers;
             socket.async_write_some(data, std::move(self));
         };
         return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
@@ -48,6 +59,7 @@ class Stream {
     // one that pretends to read is not.
     void expires_without_progress(std::chrono::steady_clock::duration interval);
     void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
+    std::uint64_t num_read() const { return state_->num_read; }  // bytes, ever
     bool is_open() const { return state_->socket.is_open(); }
 
     // Ends the sending direction; the peer reads end of file.
@@ -70,7 +82,8 @@ class Stream {
         void close();
         Socket socket;
         boost::asio::steady_timer deadline;
-        std::uint64_t num_written = 0;  // bytes, ever
+        std::uint64_t num_read = 0;  // bytes, ever
+        std::uint64_t num_written = 0;
         bool idle = true;
     };
     std::shared_ptr<State> state_;  // shared with the deadline's handler, which may run after this object

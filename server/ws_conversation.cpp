@@ -19,6 +19,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_outbox = 64;
+constexpr std::size_t max_line = 1024;  // requests on all lanes, those that will be refused included
 
 WsLaneLimits lane_limits(const AppConfig& config) {
     return {.max_in_flight = static_cast<std::size_t>(config.ws_max_in_flight),
@@ -36,10 +37,16 @@ Error plain_error(errc code, std::string param = {}) {
 WsConversation::WsConversation(App& app, const Caller& caller, bool extensions)
     : app_(app),
       caller_(caller),
+      extensions_(extensions),
       wakeup_(app.io.get_executor()),
       lanes_(lane_limits(app.config)),
       streams_(app, wakeup_, extensions) {
+    if (caller_.key) ++app_.key_states[*caller_.key].num_sockets;
     if (extensions) say(greeting());
+}
+
+WsConversation::~WsConversation() {
+    if (caller_.key) --app_.key_states[*caller_.key].num_sockets;
 }
 
 bool WsConversation::is_full() const {
@@ -59,7 +66,13 @@ std::string WsConversation::greeting() const {
 }
 
 void WsConversation::retire() {
-    if (std::exchange(retired_, true)) return;
+    retired_ = true;
+    tell_retired();
+}
+
+// An SDK takes an error without a lane for the answer to what it asked on the default lane.
+void WsConversation::tell_retired() {
+    if (!retired_ || !lanes_.is_free("") || std::exchange(told_retired_, true)) return;
     tell(plain_error(errc::websocket_connection_limit_reached), {}, {});
 }
 
@@ -70,7 +83,7 @@ void WsConversation::end() {
 
 // --- what the client says ---
 
-asio::awaitable<bool> WsConversation::hear(std::string text) {
+asio::awaitable<WsConversation::Heard> WsConversation::hear(std::string text) {
     const std::size_t size = text.size();
     auto parsing = run_on_helper(app_, size <= parse_inline_bytes,
                                  [text = std::move(text), unknown = app_.unknown_fields()] {
@@ -78,21 +91,23 @@ asio::awaitable<bool> WsConversation::hear(std::string text) {
                                  });
     auto message = co_await std::move(parsing);
     if (auto* create = std::get_if<CreateMessage>(&message.body))
-        co_return add_request(message, std::move(create->request), size);
+        co_return add_request(message, std::move(*create), size);
     const auto done = std::visit([&](const auto& body) { return act(message, body); }, message.body);
     if (!done) tell(done.error(), message.lane, message.event_id);
-    co_return !std::holds_alternative<Error>(message.body);
+    co_return std::holds_alternative<Error>(message.body) ? Heard::slip : Heard::sound;
 }
 
-bool WsConversation::add_request(const ClientMessage& message, result<ResponseRequest> request,
-                                 std::size_t size) {
-    if (retired_) request = plain_error(errc::websocket_connection_limit_reached);
-    const auto added = lanes_.add(message.lane, {message.event_id, size, std::move(request)});
+WsConversation::Heard WsConversation::add_request(const ClientMessage& message, CreateMessage create,
+                                                  std::size_t size) {
+    if (retired_) create.request = plain_error(errc::websocket_connection_limit_reached);
+    const auto added = lanes_.add(
+        message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
     // One that is too much is told so at its turn; one whose lane cannot be, here.
-    if (!added && added.error().code != errc::websocket_queue_full)
-        tell(added.error(), message.lane, message.event_id);
+    const bool has_lane = added || added.error().code == errc::websocket_queue_full;
+    if (!has_lane) tell(added.error(), message.lane, message.event_id);
     begin_turns();
-    return added.has_value();
+    if (lanes_.num_waiting() > max_line) return Heard::abuse;
+    return has_lane ? Heard::sound : Heard::slip;
 }
 
 result<void> WsConversation::act(const ClientMessage& message, const CancelMessage& cancel) {
@@ -100,7 +115,7 @@ result<void> WsConversation::act(const ClientMessage& message, const CancelMessa
     if (cancel.queued) lanes_.cancel_waiting(message.lane);
     if (target && *target) cancel_response(**target);
     begin_turns();
-    if (!target && !cancel.queued) return target.error();
+    if (!target && (cancel.response_id || !cancel.queued)) return target.error();
     return {};
 }
 
@@ -123,12 +138,17 @@ result<void> WsConversation::act(const ClientMessage&, const DetachMessage& deta
     if (!record) return plain_error(errc::response_not_found, "response_id");
     if (!record->facts.request.resumable)
         return Error{errc::invalid_value, "Only a resumable response can be left.", "response_id"};
-    lanes_.detach(*streams_.remove(detach.response_id));
+    if (const auto lane = streams_.remove(detach.response_id)) lanes_.detach(*lane);
     begin_turns();
+    wakeup_.notify();  // it may have been the last thing that the socket waited for
     return {};
 }
 
 result<void> WsConversation::act(const ClientMessage&, const PingMessage& ping) {
+    // Its answer is no event of OpenAI's.
+    if (!extensions_)
+        return Error{errc::unknown_event_type, "solar:ping needs the subprotocol solar.responses.v1.",
+                     "type"};
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     say(pong_event(ping.t, std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
     return {};
@@ -166,14 +186,15 @@ void WsConversation::begin_turns() {
         auto turn = lanes_.next();
         if (!turn) return;
         if (turn->request.request) {
+            auto on_end = [self = shared_from_this(), lane = turn->lane,
+                           event_id = turn->request.event_id](const std::exception_ptr& problem) {
+                if (problem) self->fail(problem, lane, event_id);
+            };
             auto beginning = begin(shared_from_this(), *std::move(turn));
-            asio::co_spawn(app_.io, std::move(beginning),
-                           [self = shared_from_this()](const std::exception_ptr& problem) {
-                               if (problem) self->fail(problem);
-                           });
+            asio::co_spawn(app_.io, std::move(beginning), std::move(on_end));
         } else {
             tell(turn->request.request.error(), turn->lane, turn->request.event_id);
-            lanes_.refused(turn->lane, std::nullopt);
+            lanes_.refused(turn->lane, turn->request.parent);
         }
     }
 }
@@ -181,7 +202,6 @@ void WsConversation::begin_turns() {
 // Apart from the reader, which goes on while a prompt is tokenized.
 asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn) {
     auto request = *std::move(turn.request.request);
-    const auto parent_id = request.previous_response_id;
     auto parent = self->find_parent(request);
     auto creating = create_response(self->app_, std::move(request), self->caller_, std::move(parent));
     auto created = co_await std::move(creating);
@@ -189,7 +209,7 @@ asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self
         self->begun(turn.lane, *created);
     } else {
         self->tell(created.error(), turn.lane, turn.request.event_id);
-        self->lanes_.refused(turn.lane, parent_id);
+        self->lanes_.refused(turn.lane, turn.request.parent);
         self->begin_turns();
     }
 }
@@ -199,16 +219,20 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
     const bool wanted = lanes_.begun(lane, record);
     streams_.add(lane, record, -1, Wakeup::Clock::now());
     if (!wanted) cancel_response(*record);
+    if (ended_) streams_.clear();
 }
 
-void WsConversation::fail(const std::exception_ptr& problem) {
+// One request's misfortune is nobody else's.
+void WsConversation::fail(const std::exception_ptr& problem, const std::string& lane,
+                          const std::string& event_id) {
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
         log(LogLevel::error, std::string("a socket's request failed: ") + e.what());
     }
-    broken_ = true;
-    wakeup_.notify();
+    tell(plain_error(errc::server_error), lane, event_id);
+    lanes_.refused(lane, std::nullopt);
+    begin_turns();
 }
 
 // --- what the client hears ---
@@ -235,6 +259,7 @@ void WsConversation::finish(const LaneStreams::Ended& ended) {
     ended.record->running.reset();  // and with it its part of the key's quota
     lanes_.ended(ended.lane);
     begin_turns();
+    tell_retired();
 }
 
 void WsConversation::say(std::string frame) {

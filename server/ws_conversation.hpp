@@ -27,12 +27,16 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
     // `app` outlives it. `extensions`: the client knows the events whose type begins with "solar:".
     WsConversation(App& app, const Caller& caller, bool extensions);
+    ~WsConversation();
     WsConversation(const WsConversation&) = delete;
     WsConversation& operator=(const WsConversation&) = delete;
 
-    // Acts on one message. False for a slip, which was answered like everything else.
-    boost::asio::awaitable<bool> hear(std::string text);
-    // From now on new requests are refused, as is told once: the socket is too old.
+    enum class Heard : std::uint8_t { sound, slip, abuse };
+    // Acts on one message. A slip was answered like everything else; abuse is more than will ever be
+    // answered.
+    boost::asio::awaitable<Heard> hear(std::string text);
+    // From now on new requests are refused: the socket is too old. That is told once, when nobody can take it
+    // for the answer to a request.
     void retire();
     // The client goes: no response goes out or begins any more. Those that nobody follows end, but for
     // resumable ones.
@@ -49,13 +53,11 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     bool is_busy() const { return !lanes_.idle(); }
     // So many answers wait for the client that it should not be heard now.
     bool is_full() const;
-    // Something went wrong that nobody foresaw.
-    bool is_broken() const { return broken_; }
     std::size_t num_responses() const { return num_responses_; }
 
   private:
     std::string greeting() const;
-    bool add_request(const ClientMessage& message, result<ResponseRequest> request, std::size_t size);
+    Heard add_request(const ClientMessage& message, CreateMessage create, std::size_t size);
     result<void> act(const ClientMessage& message, const CancelMessage& cancel);
     result<void> act(const ClientMessage& message, const AttachMessage& attach);
     result<void> act(const ClientMessage& message, const DetachMessage& detach);
@@ -69,20 +71,22 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     void begin_turns();
     static boost::asio::awaitable<void> begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn);
     void begun(const std::string& lane, const ResponsePtr& record);
-    void fail(const std::exception_ptr& problem);
+    void fail(const std::exception_ptr& problem, const std::string& lane, const std::string& event_id);
+    void tell_retired();
     void finish(const LaneStreams::Ended& ended);
     void say(std::string frame);
     void tell(const Error& error, std::string_view lane, std::string_view event_id);
 
     App& app_;
     const Caller caller_;
+    const bool extensions_;
     Wakeup wakeup_;
     WsLanes lanes_;
     LaneStreams streams_;
     std::deque<std::string> outbox_;  // what is no event of a response
     bool retired_ = false;
+    bool told_retired_ = false;
     bool ended_ = false;
-    bool broken_ = false;
     std::size_t num_responses_ = 0;
 };
 

@@ -44,10 +44,9 @@ bool is_websocket_key(std::string_view key) {
     return key.size() == 24 && key.ends_with("==") && std::ranges::all_of(key.substr(0, 22), is_base64);
 }
 
-result<Caller> check_secret(App& app, const HttpRequest& head) {
-    const std::string_view secret = offered_secret(head.websocket->protocols);
+result<Caller> check_secret(const App& app, const HttpRequest& head, std::string_view secret) {
     if (secret.empty()) return check_key(app, head, bearer_token(head.authorization));
-    if (const auto ticket = app.ws_tickets.redeem(std::string(secret), WsTickets::Clock::now()))
+    if (const auto ticket = app.ws_tickets.find(std::string(secret), WsTickets::Clock::now()))
         return caller_of(head, ticket->key);
     return check_key(app, head, secret);
 }
@@ -82,19 +81,20 @@ std::string_view offered_secret(std::string_view offered) {
     return secret;
 }
 
-result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head) {
+result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head, const WebSocketFields& fields) {
     if (auto host = check_host(app, head.host); !host) return host.error();
     if (!is_origin_allowed(app, head))
         return Error{errc::origin_not_allowed,
                      "Pages of this origin may not open a socket here; --allowed-origins adds it."};
-    auto caller = check_secret(app, head);
+    const std::string_view secret = offered_secret(fields.protocols);
+    const auto caller = check_secret(app, head, secret);
     if (!caller) return caller.error();
     if (auto room = check_room(app, *caller); !room) return room.error();
-    const WebSocketFields& fields = *head.websocket;
     if (fields.version != "13")
         return Error{errc::upgrade_required, "Version 13 of the WebSocket protocol is spoken here."};
     if (!is_websocket_key(fields.key))
         return Error{errc::invalid_value, "Sec-WebSocket-Key must be 16 bytes in base64."};
+    app.ws_tickets.use(std::string(secret));  // if it is one
     const auto selected = select_subprotocol(fields.protocols);
     return WsUpgrade{.caller = *caller,
                      .key = fields.key,

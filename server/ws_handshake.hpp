@@ -10,6 +10,7 @@ namespace solard {
 
 class App;
 struct HttpRequest;
+struct WebSocketFields;
 
 // A socket that may be opened.
 struct WsUpgrade {
@@ -23,7 +24,7 @@ struct WsUpgrade {
 // Host, then Origin, then the key or ticket, then how many sockets there are. I/O thread only. Errors:
 // host_not_allowed, origin_not_allowed, invalid_api_key, rate_limit_exceeded (sockets of this key),
 // server_draining, engine_unavailable, upgrade_required (another version of the protocol), invalid_value.
-result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head);
+result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head, const WebSocketFields& fields);
 
 // The first of the client's subprotocols that the server knows; empty if it knows none.
 std::string_view select_subprotocol(std::string_view offered);

@@ -44,12 +44,12 @@ result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
     ++num_requests_waiting_;
     waiting_bytes_ += bytes;
     // One that can begin at once does not wait.
-    const std::size_t beginning = !(*opened)->busy && num_busy_ < limits_.max_in_flight ? 1 : 0;
-    if (num_requests_waiting_ <= limits_.max_waiting + beginning &&
-        (num_requests_waiting_ == 1 || waiting_bytes_ <= limits_.max_waiting_bytes))
+    const bool begins = !(*opened)->busy && line.size() == 1 && num_busy_ < limits_.max_in_flight;
+    if (begins || (num_requests_waiting_ <= limits_.max_waiting &&
+                   (num_requests_waiting_ == 1 || waiting_bytes_ <= limits_.max_waiting_bytes)))
         return {};
-    const Error full{errc::websocket_queue_full,
-                     "Too many requests wait on this socket; wait for an answer to end."};
+    Error full{errc::websocket_queue_full,
+               "Too many requests wait on this socket; wait for an answer to end."};
     refuse(line.back().request, full);
     return full;
 }
@@ -99,7 +99,8 @@ bool WsLanes::begun(const std::string& name, std::shared_ptr<ResponseRecord> res
 
 void WsLanes::ended(const std::string& name) {
     Lane& lane = lanes_.at(name);
-    lane.newest = std::move(lane.active);
+    lane.has_ended = true;
+    lane.newest = lane.active && !lane.active->facts.request.store ? std::move(lane.active) : nullptr;
     release(lane);
 }
 
@@ -131,7 +132,7 @@ result<std::shared_ptr<ResponseRecord>> WsLanes::cancel(const std::string& name)
         refuse(lane.waiting.front().request, plain_error(errc::request_cancelled));
         return std::shared_ptr<ResponseRecord>();
     }
-    return plain_error(lane.newest ? errc::response_already_completed : errc::response_not_found);
+    return plain_error(lane.has_ended ? errc::response_already_completed : errc::response_not_found);
 }
 
 void WsLanes::cancel_waiting(const std::string& name) {
@@ -142,10 +143,14 @@ void WsLanes::cancel_waiting(const std::string& name) {
     }
 }
 
+bool WsLanes::is_free(const std::string& name) const {
+    const auto found = lanes_.find(name);
+    return found == lanes_.end() || (!found->second.busy && found->second.waiting.empty());
+}
+
 std::shared_ptr<ResponseRecord> WsLanes::find_unstored(std::string_view id) const {
     for (const auto& [name, lane] : lanes_) {
-        const bool is_this = lane.newest && lane.newest->facts.id == id;
-        if (is_this && !lane.newest->facts.request.store) return lane.newest;
+        if (lane.newest && lane.newest->facts.id == id) return lane.newest;
     }
     return nullptr;
 }

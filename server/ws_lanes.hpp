@@ -31,6 +31,7 @@ struct LaneRequest {
     std::string event_id;
     std::size_t bytes = 0;  // of its message
     result<ResponseRequest> request;
+    std::optional<std::string> parent = {};  // its previous_response_id, also where it is in error
 };
 
 // One request after the other in a lane, many lanes at once. A lane is named by its stream_id; the default
@@ -76,7 +77,9 @@ class WsLanes {
     // remembered here alone. Null if there is none.
     std::shared_ptr<ResponseRecord> find_unstored(std::string_view id) const;
     bool idle() const { return num_busy_ == 0 && num_waiting_ == 0; }
-    std::size_t num_busy() const { return num_busy_; }
+    // The lane has nothing under way and nothing in line.
+    bool is_free(const std::string& lane) const;
+    std::size_t num_waiting() const { return num_waiting_; }  // those that are to be refused included
 
   private:
     struct Waiting {
@@ -86,8 +89,9 @@ class WsLanes {
     struct Lane {
         bool busy = false;
         bool cancelled = false;                       // while it is created
+        bool has_ended = false;                       // one of its responses
         std::shared_ptr<ResponseRecord> active = {};  // null while it is created
-        std::shared_ptr<ResponseRecord> newest = {};
+        std::shared_ptr<ResponseRecord> newest = {};  // that ended, if it is not stored
         std::deque<Waiting> waiting = {};
     };
     result<Lane*> open(const std::string& name);

@@ -27,6 +27,7 @@ constexpr std::size_t max_slips = 20;
 constexpr std::size_t max_control_frames = 1000;
 constexpr std::chrono::seconds abuse_window{10};
 constexpr double max_jitter = 0.2;
+constexpr std::size_t large_frame = 64 << 10;  // bytes; its memory is not kept
 
 // RFC 6455, section 7.4; 1012 is of its registry.
 constexpr std::uint16_t close_going_away = 1001;
@@ -52,14 +53,12 @@ class WsSession {
           room_(app.io.get_executor()),
           conversation_(std::make_shared<WsConversation>(app, upgrade_.caller, upgrade_.extensions)),
           socket_(std::move(stream), static_cast<std::size_t>(app.config.ws_max_message_size),
-                  [this] { on_control_frame(); }),
+                  [this](WsSocket::Control control) { on_control_frame(control); }),
           liveness_(liveness_limits(app.config), Wakeup::Clock::now()) {
         app_.sockets.insert(&conversation_->wakeup());
-        if (upgrade_.caller.key) ++app_.key_states[*upgrade_.caller.key].num_sockets;
     }
     ~WsSession() {
         app_.sockets.erase(&conversation_->wakeup());
-        if (upgrade_.caller.key) --app_.key_states[*upgrade_.caller.key].num_sockets;
         conversation_->end();
     }
     WsSession(const WsSession&) = delete;
@@ -94,15 +93,37 @@ class WsSession {
             liveness_.active(now);
             if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages are text");
             if (close_code_) continue;  // only the closing handshake is left
-            auto hearing = conversation_->hear(std::string(message.text));
-            const bool is_sound = co_await std::move(hearing);
-            if (!is_sound && slips_.note(now)) close(close_abuse, "too many messages in error");
+            check_age(now);
+            auto hearing = hear(std::string(message.text));
+            const auto verdict = co_await std::move(hearing);
+            const bool is_slip = verdict == WsConversation::Heard::slip && slips_.note(now);
+            if (is_slip || verdict == WsConversation::Heard::abuse) close(close_abuse, "too many messages");
         }
     }
 
-    void on_control_frame() {
+    asio::awaitable<WsConversation::Heard> hear(std::string text) {
+        std::string problem;
+        try {
+            auto hearing = conversation_->hear(std::move(text));
+            co_return co_await std::move(hearing);
+        } catch (const boost::system::system_error&) {
+            throw;  // the session ends
+        } catch (const std::exception& e) {
+            problem = e.what();
+        }
+        log(LogLevel::error, upgrade_.request_id + " " + problem);
+        close(close_internal, "internal error");
+        co_return WsConversation::Heard::sound;
+    }
+
+    void on_control_frame(WsSocket::Control control) {
         const Time now = Wakeup::Clock::now();
         liveness_.heard(now);
+        if (control == WsSocket::Control::close) {
+            peer_closed_ = true;
+            conversation_->end();
+            conversation_->wakeup().notify();
+        }
         if (control_frames_.note(now)) close(close_abuse, "too many control frames");
     }
 
@@ -110,11 +131,17 @@ class WsSession {
         std::string frame;
         for (bool open = true; open;) {
             const Time now = Wakeup::Clock::now();
+            if (peer_closed_ && !close_code_) {  // the reader is about to end, and this with it
+                co_await conversation_->wakeup().sleep_until(Time::max());
+                continue;
+            }
             if (next_frame(now, frame)) {
                 auto sending = send(frame);
                 co_await std::move(sending);
                 continue;
             }
+            if (frame.capacity() > large_frame) frame = {};
+            note_bytes(now);
             check_end(now);
             const bool busy = conversation_->is_busy();
             const auto verdict = liveness_.verdict(now, busy);
@@ -168,13 +195,21 @@ class WsSession {
         conversation_->wakeup().notify();
     }
 
+    // A message that comes slowly is no silence, though a client can answer no ping within it.
+    void note_bytes(Time now) {
+        const auto num_read = socket_.stream().num_read();
+        if (std::exchange(bytes_heard_, num_read) != num_read) liveness_.heard(now);
+    }
+
+    void check_age(Time now) {
+        if (retired_ || !liveness_.too_old(now)) return;
+        retired_ = true;
+        conversation_->retire();
+    }
+
     // Sets what the socket closes with if its time has come.
     void check_end(Time now) {
-        if (conversation_->is_broken()) return close(close_internal, "internal error");
-        if (!retired_ && liveness_.too_old(now)) {
-            retired_ = true;
-            conversation_->retire();
-        }
+        check_age(now);
         if (!conversation_->idle()) return;
         const auto state = app_.engine.state();
         const bool restarts = state == ServiceState::draining || state == ServiceState::failed;
@@ -193,7 +228,9 @@ class WsSession {
     EventRate control_frames_{max_control_frames, abuse_window};
     std::optional<std::uint16_t> close_code_;
     std::string close_reason_;
+    std::uint64_t bytes_heard_ = 0;
     bool retired_ = false;
+    bool peer_closed_ = false;
 };
 
 }  // namespace
@@ -202,7 +239,8 @@ asio::awaitable<void> run_ws_session(App* app, Stream stream, WsUpgrade upgrade)
     WsSession session(*app, std::move(stream), std::move(upgrade));
     try {
         co_await session.run();
-    } catch (const boost::system::system_error&) {  // the client is gone
+    } catch (const boost::system::system_error& gone) {
+        log(LogLevel::debug, std::string("the client is gone: ") + gone.what());
     }
     log(LogLevel::info, session.summary());
 }

@@ -59,7 +59,7 @@ struct WsSocket::Impl {
     beast::flat_buffer buffer;
 };
 
-WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void()> on_control)
+WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control)
     : impl_(std::make_unique<Impl>(std::move(stream), max_message_bytes)) {
     auto& socket = impl_->socket;
     // Silence, pings and slow writes are the session's to judge.
@@ -71,7 +71,7 @@ WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<v
     socket.write_buffer_bytes(8);  // nothing is masked or compressed, so nothing is copied
     socket.control_callback(
         [on_control = std::move(on_control)](websocket::frame_type kind, beast::string_view) {
-            if (kind != websocket::frame_type::close) on_control();
+            on_control(kind == websocket::frame_type::close ? Control::close : Control::ping_or_pong);
         });
 }
 
@@ -93,7 +93,7 @@ asio::awaitable<void> WsSocket::accept(Handshake handshake) {
         if (!handshake.subprotocol.empty())
             response.set(http::field::sec_websocket_protocol, handshake.subprotocol);
         response.set("x-request-id", handshake.request_id);
-        response.erase(http::field::server);
+        response.set(http::field::server, "solard");  // Beast would name itself
     }));
     co_await socket.async_accept(request, use_awaitable);
     socket.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));

@@ -23,13 +23,15 @@ class WsSocket {
         std::string request_id;
     };
     enum class Kind : std::uint8_t { text, binary, closed };
+    enum class Control : std::uint8_t { ping_or_pong, close };
     struct Message {
         Kind kind;
         std::string_view text;  // valid until the next read
     };
 
-    // `on_control` runs for every ping and pong that comes in.
-    WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void()> on_control);
+    // `on_control` runs for every control frame that comes in. After a close nothing can be written any more;
+    // the read that is pending ends once the client has closed its side.
+    WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control);
     ~WsSocket();
     WsSocket(const WsSocket&) = delete;
     WsSocket& operator=(const WsSocket&) = delete;

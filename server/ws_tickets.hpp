@@ -4,18 +4,19 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
 namespace solard {
 
-// I/O thread only; of bounded size, the oldest go first.
+// I/O thread only; of bounded size for each key, of which the oldest go first.
 class WsTickets {
   public:
     using Clock = std::chrono::steady_clock;
     static constexpr std::chrono::seconds lifetime{30};
-    static constexpr std::size_t max_tickets = 4096;
+    static constexpr std::size_t max_per_key = 64;
 
     struct Ticket {
         std::optional<std::size_t> key;  // into ApiKeys::all(): who asked for it
@@ -24,13 +25,13 @@ class WsTickets {
     // The new ticket: characters of [A-Za-z0-9_] only.
     std::string issue(std::optional<std::size_t> key, Clock::time_point now);
     // Nothing for one that is not known, was used or is too old.
-    std::optional<Ticket> redeem(const std::string& text, Clock::time_point now);
+    std::optional<Ticket> find(const std::string& text, Clock::time_point now) const;
+    void use(const std::string& text) { tickets_.erase(text); }
 
   private:
-    void forget_old(Clock::time_point now, std::size_t most);
-
     std::unordered_map<std::string, Ticket> tickets_;
-    std::deque<std::string> order_;  // as issued; those that were used are still in it
+    // As issued, by key; those that were used are still in it.
+    std::map<std::optional<std::size_t>, std::deque<std::string>> issued_;
 };
 
 }  // namespace solard

@@ -25,6 +25,7 @@ void append_response_usage(std::string& out, const Usage& usage) {
     };
     number(R"({"input_tokens":)", usage.prompt_tokens);
     number(R"(,"input_tokens_details":{"cached_tokens":)", static_cast<std::size_t>(usage.cached_tokens));
+    out += R"(,"cache_write_tokens":0)";
     number(R"(},"output_tokens":)", usage.completion_tokens);
     out += R"(,"output_tokens_details":{"reasoning_tokens":0})";
     number(R"(,"total_tokens":)", usage.prompt_tokens + usage.completion_tokens);

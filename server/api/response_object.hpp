@@ -49,7 +49,6 @@ struct ResponseState {
     std::span<const TokenLogprob> logprobs;
     Usage usage;
     StopMatch stop;
-    FinishReason finish = FinishReason::none;
     ResponseTimings timings;
     const Error* failure = nullptr;  // why it failed
     std::int64_t completed_at = 0;   // Unix seconds, of a terminal state

@@ -11,7 +11,13 @@ namespace json = boost::json;
 
 constexpr std::size_t max_input_items = 1024;
 constexpr std::size_t max_idempotency_key = 256;  // bytes
+constexpr double min_delta_rate = 0.1;
 constexpr double max_delta_rate = 120;
+// OpenAI's limits of `metadata`, in bytes here, and a size for `user`: both are stored.
+constexpr std::size_t max_metadata_pairs = 16;
+constexpr std::size_t max_metadata_key = 64;
+constexpr std::size_t max_metadata_value = 512;
+constexpr std::size_t max_user = 512;
 constexpr std::string_view logprobs_included = "message.output_text.logprobs";
 
 // Accepted without effect where they ask for nothing; OpenAI's SDKs and agents send them so.
@@ -138,6 +144,19 @@ std::int32_t parse_logprobs(FieldReader& fields) {
     return static_cast<std::int32_t>(alternatives.value_or(0));
 }
 
+json::object parse_metadata(FieldReader& fields) {
+    const auto* metadata = fields.object("metadata");
+    if (metadata == nullptr) return {};
+    const bool fits =
+        metadata->size() <= max_metadata_pairs && std::ranges::all_of(*metadata, [](const auto& pair) {
+            const auto* text = pair.value().if_string();
+            return pair.key().size() <= max_metadata_key && text != nullptr &&
+                   text->size() <= max_metadata_value;
+        });
+    if (!fits) fields.fail("metadata", "at most 16 strings of 512 bytes by names of 64");
+    return *metadata;
+}
+
 bool parse_truncation(FieldReader& fields) {
     const auto truncation = fields.string("truncation").value_or("disabled");
     if (truncation != "disabled" && truncation != "auto") fields.fail("truncation", "auto or disabled");
@@ -151,6 +170,8 @@ void parse_extension(FieldReader& fields, ResponseRequest& request) {
     request.resumable = inner.boolean("resumable").value_or(false);
     request.progress = inner.boolean("progress").value_or(false);
     request.max_delta_hz = inner.number("max_delta_hz", 0, max_delta_rate).value_or(0);
+    if (request.max_delta_hz > 0 && request.max_delta_hz < min_delta_rate)
+        inner.fail("max_delta_hz", "0, or from 0.1 to 120");
     request.idempotency_key = inner.string("idempotency_key").value_or("");
     if (request.idempotency_key.size() > max_idempotency_key)
         inner.fail("idempotency_key", "a string of at most 256 bytes");
@@ -197,8 +218,9 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
     request.store = fields.boolean("store").value_or(true);
     check_text(fields);
     request.truncate = parse_truncation(fields);
-    if (const auto* metadata = fields.object("metadata")) request.metadata = *metadata;
+    request.metadata = parse_metadata(fields);
     request.user = fields.string("user");
+    if (request.user && request.user->size() > max_user) fields.fail("user", "a string of at most 512 bytes");
     parse_extension(fields, request);
     for (const auto name : without_effect) fields.ignore(name);
     fields.refuse_unless_neutral(neutral_only);

@@ -12,6 +12,7 @@ namespace json = boost::json;
 
 constexpr std::size_t max_stream_id = 256;
 constexpr std::size_t max_type_shown = 64;
+constexpr std::size_t max_ping_bytes = 256;
 
 bool is_stream_id(std::string_view text) {
     return !text.empty() && text.size() <= max_stream_id && std::ranges::all_of(text, [](char c) {
@@ -31,7 +32,8 @@ result<std::string> parse_lane(const json::object& object) {
 result<std::string> parse_event_id(const json::object& object) {
     const auto* value = object.if_contains("event_id");
     if (value == nullptr || value->is_null()) return std::string();
-    if (value->is_string() && value->get_string().size() <= max_event_id)
+    const auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+    if (value->is_string() && std::ranges::count_if(value->get_string(), begins_character) <= max_event_id)
         return std::string(value->get_string());
     return Error{errc::invalid_value, "event_id must be a string of at most 64 characters.", "event_id"};
 }
@@ -44,7 +46,10 @@ CreateMessage parse_create(json::object& object, UnknownFields unknown) {
     const bool generate = fields.boolean("generate").value_or(true);
     auto request = parse_response_request(object, fields, unknown);
     if (request) request->generate = generate;
-    return {std::move(request)};
+    CreateMessage message{std::move(request)};
+    const auto* parent = object.if_contains("previous_response_id");
+    if (parent != nullptr && parent->is_string()) message.parent = std::string(parent->get_string());
+    return message;
 }
 
 // The id that a message cannot do without.
@@ -83,7 +88,9 @@ result<PingMessage> parse_ping(const json::object& object) {
     if (t == nullptr) return PingMessage{"null"};
     if (!t->is_number() && !t->is_string() && !t->is_null())
         return Error{errc::invalid_value, "t must be a number or a string.", "t"};
-    return PingMessage{json::serialize(*t)};
+    std::string text = json::serialize(*t);
+    if (text.size() > max_ping_bytes) return Error{errc::invalid_value, "t must be at most 256 bytes.", "t"};
+    return PingMessage{std::move(text)};
 }
 
 template <class Body>
@@ -105,10 +112,10 @@ ClientMessage parse_client_message(std::string_view text, UnknownFields unknown)
         message.body = value ? Error{errc::invalid_json, "A message must be a JSON object."} : value.error();
         return message;
     }
-    auto lane = parse_lane(*object);
-    auto event_id = parse_event_id(*object);
-    if (event_id) message.event_id = *std::move(event_id);
-    if (lane) message.lane = *std::move(lane);
+    const auto lane = parse_lane(*object);
+    const auto event_id = parse_event_id(*object);
+    if (event_id) message.event_id = *event_id;
+    if (lane) message.lane = *lane;
     if (!lane || !event_id) {
         message.body = lane ? event_id.error() : lane.error();
         return message;

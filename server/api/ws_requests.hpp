@@ -1,6 +1,7 @@
 // What a client says on the socket of /v1/responses (websocket-protocol.md, 5.5), without a socket.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,10 +13,11 @@
 
 namespace solard {
 
-inline constexpr std::size_t max_event_id = 64;  // characters
+inline constexpr std::ptrdiff_t max_event_id = 64;  // characters
 
 struct CreateMessage {
-    result<ResponseRequest> request;  // an error is told when it is this request's turn on its lane
+    result<ResponseRequest> request;         // an error is told when it is this request's turn on its lane
+    std::optional<std::string> parent = {};  // previous_response_id, also of one in error
 };
 // One of both, or neither for the active response of the lane.
 struct CancelMessage {

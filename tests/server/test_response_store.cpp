@@ -45,6 +45,17 @@ BOOST_AUTO_TEST_CASE(what_is_old_is_forgotten) {
     BOOST_TEST(store.size() == 1);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_response_repeats_counts_as_its_size) {
+    ResponseStore store(10'000, 1h);
+    auto large = record("a");
+    large->facts.request.instructions = std::string(4'000, 'i');
+    large->facts.request.metadata["k"] = std::string(4'000, 'm');
+    store.insert(large, start);
+    store.insert(record("b", 0, 1'500), start);
+    BOOST_TEST(!store.find("a", 0, start));
+    BOOST_TEST(!!store.find("b", 0, start));
+}
+
 BOOST_AUTO_TEST_CASE(that_one_has_expired_is_told_to_its_owner_and_erased_is_not_expired) {
     ResponseStore store(1 << 20, 1min);
     store.insert(record("a", 1), start);

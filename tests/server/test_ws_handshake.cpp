@@ -69,22 +69,24 @@ BOOST_AUTO_TEST_CASE(the_first_known_subprotocol_is_selected_and_never_a_credent
     BOOST_TEST(offered_secret("a,b").empty());
 }
 
-BOOST_AUTO_TEST_CASE(a_ticket_works_once_and_for_30_seconds_and_the_oldest_make_room) {
+BOOST_AUTO_TEST_CASE(a_ticket_works_once_and_for_30_seconds_and_a_keys_oldest_make_room) {
     WsTickets tickets;
     const WsTickets::Clock::time_point now{1h};
     const auto ticket = tickets.issue(3, now);
     for (const char c : ticket) BOOST_TEST((std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'));
-    BOOST_TEST((tickets.redeem(ticket, now + 29s)->key == 3U));
-    BOOST_TEST(!tickets.redeem(ticket, now + 29s).has_value());
-    const auto late = tickets.issue(std::nullopt, now);
-    BOOST_TEST(!tickets.redeem(late, now + 30s).has_value());
-    BOOST_TEST(!tickets.redeem("wst_unknown", now).has_value());
-    const auto first = tickets.issue(std::nullopt, now);
-    for (std::size_t i = 0; i < WsTickets::max_tickets - 1; ++i) tickets.issue(std::nullopt, now);
-    BOOST_TEST(tickets.redeem(first, now).has_value());
-    const auto again = tickets.issue(std::nullopt, now);
-    for (std::size_t i = 0; i < WsTickets::max_tickets; ++i) tickets.issue(std::nullopt, now);
-    BOOST_TEST(!tickets.redeem(again, now).has_value());
+    BOOST_TEST((tickets.find(ticket, now + 29s)->key == 3U));
+    BOOST_TEST(!tickets.find(ticket, now + 30s).has_value());
+    tickets.use(ticket);
+    BOOST_TEST(!tickets.find(ticket, now + 29s).has_value());
+    tickets.use("wst_unknown");
+    BOOST_TEST(!tickets.find("wst_unknown", now).has_value());
+    const auto first = tickets.issue(1, now);
+    const auto of_another = tickets.issue(2, now);
+    for (std::size_t i = 1; i < WsTickets::max_per_key; ++i) tickets.issue(1, now);
+    BOOST_TEST(tickets.find(first, now).has_value());
+    tickets.issue(1, now);
+    BOOST_TEST(!tickets.find(first, now).has_value());
+    BOOST_TEST(tickets.find(of_another, now).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_websocket_is_told_to_upgrade) {
@@ -117,6 +119,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_selected_that_was_not_offered_and_nothing_is_com
     const auto plain = head({"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"});
     BOOST_TEST(plain.find("Sec-WebSocket-Protocol") == std::string::npos);
     BOOST_TEST(plain.find("Extensions") == std::string::npos);
+    BOOST_TEST(plain.find("Beast") == std::string::npos);
     BOOST_TEST(plain.find("x-request-id: req_") != std::string::npos);
     const auto selected =
         head({"Sec-WebSocket-Protocol: " + secret_entry + "k", "Sec-WebSocket-Protocol: solar.responses.v1"});
@@ -146,7 +149,7 @@ BOOST_AUTO_TEST_CASE(a_page_of_another_origin_or_name_gets_in_only_where_it_was_
 }
 
 BOOST_AUTO_TEST_CASE(every_origin_is_allowed_where_the_operator_said_so_but_null) {
-    RunningService service({"--allowed-origins", "*"});
+    RunningService service({"--allowed-origins", "*", "--allowed-origins", "null"});
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://any.example"})) == "101");
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: null"})) == "403 origin_not_allowed");
 }
@@ -177,6 +180,8 @@ BOOST_AUTO_TEST_CASE(a_key_comes_in_the_header_or_as_a_subprotocol_or_as_a_ticke
     const std::string ticket(body.at("ticket").as_string());
     BOOST_TEST(with("Authorization: Bearer " + ticket) ==
                "401 invalid_api_key");  // a ticket opens sockets alone
+    BOOST_TEST(answer_to(service, replaced(upgrade_request({offer + ticket}), "Version: 13", "Version: 8")) ==
+               "426 upgrade_required");  // which does not use it up
     BOOST_TEST(with(offer + ticket) == "101");
     BOOST_TEST(with(offer + ticket) == "401 invalid_api_key");
     // Host and Origin come first.
@@ -227,6 +232,8 @@ BOOST_AUTO_TEST_CASE(one_connection_too_many_is_told_so) {
     RunningService service({"--max-connections", "2"});
     WsClient first(service.port());
     WsClient second(service.port());
+    BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://evil.example"})) ==
+               "403 origin_not_allowed");
     for (const auto& request : {upgrade_request(), get_request("/v1/models")}) {
         const auto answer = ask(service, request);
         BOOST_TEST(answer.status == 503);

@@ -105,7 +105,9 @@ BOOST_AUTO_TEST_CASE(too_many_or_too_large_requests_are_refused_at_their_turn) {
     BOOST_TEST((lanes.add("a", request("too large", 601)).error().code == errc::websocket_queue_full));
     BOOST_TEST(lanes.add("a", request("2", 600)).has_value());
     BOOST_TEST((lanes.add("a", request("too many", 0)).error().code == errc::websocket_queue_full));
-    BOOST_TEST(!lanes.add("b", request()).has_value());  // though its lane is free: the bytes are used up
+    BOOST_TEST(lanes.add("b", request("", 5000)).has_value());  // begins at once and does not wait
+    BOOST_TEST(next(lanes) == "b:");
+    BOOST_TEST(lanes.num_waiting() == 4U);  // those that will be refused included
     for (const auto* id : {"1", "too large", "2", "too many"}) {
         lanes.refused("a", std::nullopt);
         const auto turn = lanes.next();
@@ -137,6 +139,7 @@ BOOST_AUTO_TEST_CASE(cancel_finds_the_active_the_one_being_created_and_the_one_t
     BOOST_TEST((lanes.cancel("a").value() == active));
     lanes.ended("a");
     BOOST_TEST((lanes.cancel("a").error().code == errc::response_already_completed));
+    BOOST_TEST(active.use_count() == 1);                 // the store has it; a lane does not keep it
     BOOST_TEST((lanes.cancel("b").value() == nullptr));  // waits
     BOOST_TEST((code_of(lanes.next().value()) == errc::request_cancelled));
     lanes.refused("b", std::nullopt);
@@ -204,6 +207,18 @@ BOOST_AUTO_TEST_CASE(a_lane_remembers_its_newest_response_that_is_not_stored_unt
     run("a", response("a3", false));
     BOOST_TEST(lanes.find_unstored("a2") == nullptr);
     BOOST_TEST(lanes.find_unstored("a3") != nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_is_free_when_nothing_is_under_way_or_in_line) {
+    WsLanes lanes({.max_in_flight = 1});
+    BOOST_TEST(lanes.is_free(""));
+    lanes.add("a", request());
+    lanes.add("", request());
+    lanes.next();
+    BOOST_TEST(!lanes.is_free("a"));
+    BOOST_TEST(!lanes.is_free(""));
+    lanes.refused("a", std::nullopt);
+    BOOST_TEST(lanes.is_free("a"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -63,6 +63,8 @@ BOOST_AUTO_TEST_CASE(the_extension_object_of_a_create) {
     BOOST_TEST(full->idempotency_key == "k");
     BOOST_TEST(request(R"({"max_delta_hz":120})").has_value());
     BOOST_TEST(request(R"({"max_delta_hz":120.1})").error().param == "solar.max_delta_hz");
+    BOOST_TEST(request(R"({"max_delta_hz":0.1})").has_value());
+    BOOST_TEST(request(R"({"max_delta_hz":0.09})").error().param == "solar.max_delta_hz");
     BOOST_TEST(request(R"({"max_delta_hz":-1})").error().param == "solar.max_delta_hz");
     BOOST_TEST(request(R"({"idempotency_key":")" + std::string(256, 'k') + R"("})").has_value());
     BOOST_TEST(request(R"({"idempotency_key":")" + std::string(257, 'k') + R"("})").error().param ==
@@ -72,6 +74,29 @@ BOOST_AUTO_TEST_CASE(the_extension_object_of_a_create) {
             R"({"type":"response.create","input":"a","store":false,"solar":{)" + field + "}}");
         BOOST_TEST((unstored.request.error().code == errc::invalid_value));
     }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_stored_with_a_response_is_of_bounded_size) {
+    const auto param = [](const std::string& field) {
+        const auto create = body_of<CreateMessage>(R"({"type":"response.create","input":"a",)" + field + "}");
+        return create.request ? "" : create.request.error().param;
+    };
+    const auto pairs = [](int count) {
+        std::string text = R"("metadata":{)";
+        for (int i = 0; i < count; ++i) text += (i > 0 ? "," : "") + ('"' + std::to_string(i)) + R"(":"v")";
+        return text + "}";
+    };
+    BOOST_TEST(param(pairs(16)).empty());
+    BOOST_TEST(param(pairs(17)) == "metadata");
+    const auto pair = [](std::size_t key, std::size_t value) {
+        return R"("metadata":{")" + std::string(key, 'k') + R"(":")" + std::string(value, 'v') + R"("})";
+    };
+    BOOST_TEST(param(pair(64, 512)).empty());
+    BOOST_TEST(param(pair(65, 1)) == "metadata");
+    BOOST_TEST(param(pair(1, 513)) == "metadata");
+    BOOST_TEST(param(R"("metadata":{"a":[[]]})") == "metadata");
+    BOOST_TEST(param(R"("user":")" + std::string(512, 'u') + '"').empty());
+    BOOST_TEST(param(R"("user":")" + std::string(513, 'u') + '"') == "user");
 }
 
 BOOST_AUTO_TEST_CASE(a_create_with_a_wrong_field_is_an_error_of_its_turn_and_no_slip) {
@@ -107,6 +132,9 @@ BOOST_AUTO_TEST_CASE(slips_name_what_is_wrong) {
     BOOST_TEST(slip(R"({"type":"solar:attach","response_id":"r","starting_after":-2})") ==
                is(errc::invalid_value, "starting_after"));
     BOOST_TEST(slip(R"({"type":"response.cancel","queued":1})") == is(errc::invalid_value, "queued"));
+    BOOST_TEST(slip(R"({"type":"solar:ping","t":")" + std::string(254, 't') + R"("})") == "none");
+    BOOST_TEST(slip(R"({"type":"solar:ping","t":")" + std::string(255, 't') + R"("})") ==
+               is(errc::invalid_value, "t"));
     BOOST_TEST(slip(R"({"type":"solar:ping","t":{}})") == is(errc::invalid_value, "t"));
     BOOST_TEST(slip(R"({"type":"solar:ping","event_id":")" + std::string(65, 'e') + R"("})") ==
                is(errc::invalid_value, "event_id"));

@@ -33,7 +33,7 @@ asio::awaitable<std::string> read_websocket_key(Stream& stream) {
 asio::awaitable<void> echo(Stream stream) {
     WsSocket::Handshake handshake;
     handshake.key = co_await read_websocket_key(stream);
-    WsSocket socket(std::move(stream), max_message, [] {});
+    WsSocket socket(std::move(stream), max_message, [](WsSocket::Control) {});
     auto accepting = socket.accept(std::move(handshake));
     co_await std::move(accepting);
     for (;;) {
