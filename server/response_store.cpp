@@ -20,7 +20,7 @@ std::size_t most_bytes(const ResponseRecord& record) {
     bytes += request.instructions.value_or("").size() + request.user.value_or("").size();
     for (const auto& pair : request.metadata)
         bytes += 64 + pair.key().size() + pair.value().as_string().size();
-    for (const auto& stop : request.generation.sampling.stop) bytes += sizeof stop + stop.size();
+    for (const auto& stop : request.generation.sampling.stop) bytes += 32 + stop.size();
     const auto& generation = request.generation;
     const std::size_t alternatives =
         static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;  // -1: none

@@ -31,7 +31,8 @@ class Stream {
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
-            const Buffers space = buffers;  // `self` moves, and this lambda with it
+            // `self` moves, and this lambda with it.
+            const Buffers space = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
             socket.async_read_some(space, std::move(self));
         };
         return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
@@ -46,7 +47,7 @@ class Stream {
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
-            const Buffers data = buffers;
+            const Buffers data = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
             socket.async_write_some(data, std::move(self));
         };
         return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
