@@ -37,8 +37,6 @@ constexpr std::string_view page_policy =
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'";
 
-constexpr std::string_view ws_path = "/v1/responses";
-
 std::string make_request_id() {
     std::array<char, 32> text{};
     std::snprintf(text.data(), text.size(), "req_%016llx", static_cast<unsigned long long>(random_bits()));
@@ -251,7 +249,7 @@ class Session {
         request = plain_head(parser.get(), connection_);
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return read_problem(http::error::body_limit);
-        if (request.websocket && request.path == ws_path)
+        if (request.websocket && request.path == "/v1/responses")
             co_return begin_upgrade(parser, request, *request.websocket);
         const auto caller = check_access(app_, request, access_of(request));
         if (!caller) co_return caller.error();

@@ -140,7 +140,7 @@ class WsSession {
                 co_await std::move(sending);
                 continue;
             }
-            if (frame.capacity() > large_frame) frame = {};
+            if (frame.capacity() > large_frame) frame.shrink_to_fit();
             note_bytes(now);
             check_end(now);
             const bool busy = conversation_->is_busy();

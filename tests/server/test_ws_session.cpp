@@ -75,6 +75,14 @@ std::string attach_message(const std::string& id, std::int64_t after, std::strin
            std::to_string(after) + std::string(fields) + "}";
 }
 
+// A model for prompts and answers of thousands of tokens.
+FakeOptions long_context() {
+    FakeOptions options;
+    options.capacity = {
+        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
+    return options;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(ws_session)
@@ -552,10 +560,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_is_sent_again_with_its_key_is_the_same_one) 
 }
 
 BOOST_AUTO_TEST_CASE(twins_that_come_together_are_one_though_their_prompts_are_encoded_apart) {
-    FakeOptions options;
-    options.capacity = {
-        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
-    RunningService service({}, options);
+    RunningService service({}, long_context());
     service.control().close_gate();
     WsClient client(service.port());
     const std::string long_prompt(10'000, 'x');  // for the helper thread
@@ -573,10 +578,7 @@ BOOST_AUTO_TEST_CASE(twins_that_come_together_are_one_though_their_prompts_are_e
 }
 
 BOOST_AUTO_TEST_CASE(a_request_is_cancelled_by_its_lane_also_while_its_prompt_is_encoded) {
-    FakeOptions options;
-    options.capacity = {
-        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
-    RunningService service({}, options);
+    RunningService service({}, long_context());
     service.control().close_gate();
     WsClient client(service.port());
     client.send(create_message(R"("stream_id":"a","max_output_tokens":9)", std::string(10'000, 'x')));
@@ -909,10 +911,7 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stalls_gets_the_same_text_in_few_frames) {
 }
 
 BOOST_AUTO_TEST_CASE(a_lane_with_a_backlog_does_not_hold_the_others_up) {
-    FakeOptions options;
-    options.capacity = {
-        .num_blocks = 2048, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 16'000};
-    RunningService service({}, options);
+    RunningService service({}, long_context());
     WsClient client(service.port(), {}, 4096);
     client.send(create_message(R"("max_output_tokens":12000,"stream_id":"large")"));
     wait_for_in_flight(service.port(), 1);
