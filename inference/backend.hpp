@@ -17,6 +17,9 @@ inline constexpr std::int32_t kv_block_size = 16;  // tokens of one KV block
 // One logits row to sample from. The spans point into the sequence and stay valid until collect() returned.
 struct SamplingRow {
     SamplingParams params;
+    // The same for all rows of one sequence in every step, and never used again by another: whoever keeps
+    // state of a sequence finds it by this.
+    std::uint64_t sequence = 0;
     std::int32_t position = 0;  // of the token being chosen: index in its sequence, prompt included
     std::span<const TokenId> context = {};       // [position]: prompt, answer so far, drafts before this row
     std::int32_t num_prompt_tokens = 0;          // of `context`, from its front

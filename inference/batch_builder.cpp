@@ -10,6 +10,7 @@ void append_row(ForwardBatch& batch, const Sequence& sequence, std::int32_t row,
     batch.logits_rows.push_back(row);
     batch.sampling.push_back(
         {.params = sequence.request.sampling,
+         .sequence = sequence.request.id * max_choices + sequence.choice(),
          .position = position,
          .context = std::span(sequence.token_ids).first(static_cast<std::size_t>(position)),
          .num_prompt_tokens = sequence.num_prompt_tokens,

@@ -1,4 +1,5 @@
-// The exponential of every softmax on the CPU: inline, so that the loops around it are vectorised.
+// The exponential of the sampler, the same bit for bit on every backend: inline, so that the loops around it
+// are vectorised, and constexpr, so that device code may call it.
 #pragma once
 
 #include <bit>
@@ -9,7 +10,7 @@
 namespace solard {
 
 // e^x within 2 units in the last place; 0 below -87, infinity above 88; NaN stays NaN.
-inline float exp_approx(float x) {
+constexpr float exp_approx(float x) {
     // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits: e^x = 2^n e^r, |r| <= ln(2) / 2.
     const float shifted = x * std::numbers::log2e_v<float> + 12582912.0F;
     const float n = shifted - 12582912.0F;

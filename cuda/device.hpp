@@ -1,0 +1,121 @@
+// The CUDA runtime with errors as exceptions and memory with owners.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace solard::cuda {
+
+// A call that failed, or work on the device that did. The device's context may be unusable from then on.
+struct DeviceError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Throws DeviceError with the call's place where `status` is not success.
+inline void check(cudaError_t status, const std::source_location& where = std::source_location::current()) {
+    if (status == cudaSuccess) return;
+    throw DeviceError(std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status) + " (" +
+                      where.file_name() + ":" + std::to_string(where.line()) + ")");
+}
+
+// Device memory of `size` elements, uninitialised. Movable; freed with its owner.
+template <class T>
+class DeviceBuffer {
+  public:
+    DeviceBuffer() = default;
+    // Throws DeviceError when memory is short.
+    explicit DeviceBuffer(std::size_t size) : size_(size) {
+        if (size > 0) check(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)));
+    }
+    DeviceBuffer(DeviceBuffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~DeviceBuffer() { cudaFree(data_); }
+
+    T* data() { return data_; }
+    const T* data() const { return data_; }
+    std::size_t size() const { return size_; }  // elements
+    std::size_t size_bytes() const { return size_ * sizeof(T); }
+
+  private:
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// Page-locked host memory, which the device copies from and to by itself.
+template <class T>
+class PinnedBuffer {
+  public:
+    PinnedBuffer() = default;
+    explicit PinnedBuffer(std::size_t size) : size_(size) {
+        if (size > 0) check(cudaMallocHost(reinterpret_cast<void**>(&data_), size * sizeof(T)));
+    }
+    PinnedBuffer(PinnedBuffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~PinnedBuffer() { cudaFreeHost(data_); }
+
+    T* data() { return data_; }
+    const T* data() const { return data_; }
+    std::size_t size() const { return size_; }
+
+  private:
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// Work in order. Nothing else on the device waits for it.
+class Stream {
+  public:
+    Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+    ~Stream() { cudaStreamDestroy(stream_); }
+
+    cudaStream_t get() const { return stream_; }
+    void synchronize() const { check(cudaStreamSynchronize(stream_)); }
+
+  private:
+    cudaStream_t stream_ = nullptr;
+};
+
+// A point in a stream's work.
+class Event {
+  public:
+    enum class Timing : bool { off, on };
+    explicit Event(Timing timing = Timing::off) {
+        check(cudaEventCreateWithFlags(&event_,
+                                       timing == Timing::on ? cudaEventDefault : cudaEventDisableTiming));
+    }
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
+    ~Event() { cudaEventDestroy(event_); }
+
+    void record(const Stream& stream) { check(cudaEventRecord(event_, stream.get())); }
+    // Waits on the host; the work before it may have failed, which throws.
+    void synchronize() const { check(cudaEventSynchronize(event_)); }
+    // Between two events made with Timing::on, both of which have happened.
+    float milliseconds_since(const Event& begin) const {
+        float elapsed = 0;
+        check(cudaEventElapsedTime(&elapsed, begin.event_, event_));
+        return elapsed;
+    }
+
+  private:
+    cudaEvent_t event_ = nullptr;
+};
+
+}  // namespace solard::cuda

@@ -1,0 +1,151 @@
+// Every kernel that the forward pass starts: its shapes, its formula, one launcher each.
+//
+// A launcher only enqueues on `stream` and throws DeviceError where the launch is refused. All pointers are
+// device memory; `void` arrays hold elements of `type`, the compute type: bf16 or fp16. Arrays are row-major
+// without gaps unless a stride, in elements, is given. Sums, norms and softmax are fp32. Rows are
+// independent: what one row gets does not depend on how many there are.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "inference/backend.hpp"
+#include "inference/model_config.hpp"
+
+namespace solard::cuda {
+
+// Sizes that the 16-byte accesses ask for: hidden_size, intermediate_size and head_dim are multiples of this.
+inline constexpr std::int32_t size_granularity = 8;
+
+// residual[t, :] = table[token_ids[t], :]
+struct EmbeddingArgs {
+    const void* table;              // [vocab, hidden]
+    const std::int32_t* token_ids;  // [num_tokens]
+    float* residual;                // [num_tokens, hidden]
+    std::int32_t num_tokens;
+    std::int32_t hidden;
+};
+void embed(DType type, const EmbeddingArgs& args, cudaStream_t stream);
+
+// x = residual[t, :] + projected[t, :];  normed[i, :] = x / sqrt(mean(x^2) + eps) * weight
+// Without `rows`, i = t and x becomes the new residual. With them, t = rows[i] and residual stays: the gather
+// of the rows whose logits are wanted. Source: Zhang, Sennrich, "Root mean square layer normalization",
+// NeurIPS 2019, equation 4.
+struct AddRmsNormArgs {
+    float* residual;           // [tokens, hidden]
+    const void* projected;     // [tokens, hidden], or null: nothing is added
+    const std::int32_t* rows;  // [num_rows], or null
+    const void* weight;        // [hidden]
+    void* normed;              // [num_rows, hidden]
+    std::int32_t num_rows;
+    std::int32_t hidden;  // <= 24576
+    float eps;
+};
+void add_rms_norm(DType type, const AddRmsNormArgs& args, cudaStream_t stream);
+
+// KV of one layer: [num_blocks, 2 (keys, values), num_kv_heads, kv_block_size, head_dim].
+struct KvShape {
+    std::int32_t num_kv_heads;
+    std::int32_t head_dim;  // 64 or 128
+    std::int64_t block_elements() const { return std::int64_t{2} * num_kv_heads * kv_block_size * head_dim; }
+};
+
+// With (c, s) = rope[position, i]: (x[i], x[i + d/2]) becomes (c x[i] - s x[i + d/2], c x[i + d/2] + s x[i])
+// in every query head, in place, and in every key head on its way into the cache; values are stored as they
+// are. Source: Su et al., "RoFormer", 2021, equation 34, with the halves paired as in Hugging Face's
+// modeling_llama.
+struct RopeAppendArgs {
+    void* qkv;                         // [num_tokens, (num_heads + 2 num_kv_heads) * head_dim]
+    const float2* rope;                // [positions, head_dim / 2], cosine and sine
+    const std::int32_t* positions;     // [num_tokens]
+    const std::int32_t* slot_mapping;  // [num_tokens]
+    void* layer_cache;                 // one layer, KvShape
+    KvShape kv;
+    std::int32_t num_heads;
+    std::int32_t num_tokens;
+};
+void rope_append(DType type, const RopeAppendArgs& args, cudaStream_t stream);
+
+// Whole blocks of all layers, before anything else of the step writes to the cache.
+struct CopyBlocksArgs {
+    void* cache;              // [num_layers, num_blocks, block]
+    const BlockCopy* copies;  // [num_copies]; no destination is also a source
+    std::int32_t num_copies;
+    std::int32_t num_layers;
+    std::int64_t num_blocks;
+    std::int64_t block_bytes;  // of one layer, a multiple of 16
+};
+void copy_blocks(const CopyBlocksArgs& args, cudaStream_t stream);
+
+// Attention works on tiles: consecutive new tokens of one sequence times the query heads that share a KV
+// head. Row r of a tile is token r / group, head kv_head * group + r % group, group = num_heads /
+// num_kv_heads.
+struct AttentionTile {
+    std::int32_t sequence;        // row of block_tables
+    std::int32_t first_token;     // row of qkv
+    std::int32_t num_tokens;      // num_tokens * group <= rows of the tile
+    std::int32_t first_position;  // of first_token in its sequence
+};
+inline constexpr std::int32_t prefill_tile_rows = 64;
+inline constexpr std::int32_t decode_tile_rows = 16;
+
+// attended[t, h, :] = sum_j softmax_j(q[t, h, :] k[j, h / group, :] / sqrt(head_dim)) v[j, h / group, :]
+// over the positions j <= position of t.
+// Source: Dao, "FlashAttention-2", 2023, algorithm 1.
+struct AttentionArgs {
+    const void* qkv;                   // [tokens, (num_heads + 2 num_kv_heads) * head_dim], rotated
+    const void* layer_cache;           // one layer, KvShape, holding the new tokens too
+    const std::int32_t* block_tables;  // [num_seqs, block_table_stride]
+    void* attended;                    // [tokens, num_heads * head_dim]
+    const AttentionTile* tiles;        // [num_tiles]
+    std::int32_t num_tiles;
+    std::int32_t block_table_stride;
+    std::int32_t num_heads;  // at most prefill_tile_rows times num_kv_heads, and divisible by it
+    KvShape kv;
+};
+
+// Tiles of 64 rows, each walking all its keys in tiles of 64 from position 0: a row's result depends on
+// nothing but its own query and keys, however the prompt was cut.
+void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t stream);
+
+// Tiles of 16 rows, whose keys are split into runs of fixed length so that one sequence fills the device;
+// then the splits are combined.
+inline constexpr std::int32_t decode_split_keys = 256;
+struct DecodeSplit {
+    std::int32_t tile;
+    std::int32_t first_key;  // a multiple of decode_split_keys
+};
+struct DecodeAttentionArgs {
+    AttentionArgs attention;
+    const DecodeSplit* splits;        // [num_splits], a tile's own in order and together
+    const std::int32_t* first_split;  // [num_tiles + 1], index into splits
+    // Scratch. Unnormalised outputs and, of each row, the largest score (base 2, scaled) and the sum of
+    // weights.
+    float* partial_outputs;  // [num_splits, num_kv_heads, decode_tile_rows, head_dim]
+    float2* partial_states;  // [num_splits, num_kv_heads, decode_tile_rows]
+    std::int32_t num_splits;
+};
+void decode_attention(DType type, const DecodeAttentionArgs& args, cudaStream_t stream);
+
+// activated[t, i] = silu(gate_up[t, i]) * gate_up[t, intermediate + i],  silu(x) = x / (1 + e^-x)
+// Source: Shazeer, "GLU variants improve Transformer", 2020, equation 6.
+struct SwigluArgs {
+    const void* gate_up;  // [num_tokens, 2 * intermediate]
+    void* activated;      // [num_tokens, intermediate]
+    std::int32_t num_tokens;
+    std::int32_t intermediate;
+};
+void swiglu(DType type, const SwigluArgs& args, cudaStream_t stream);
+
+// out[i] = in[i] in another type, rounded to nearest even. Both aligned to 16 bytes.
+struct ConvertArgs {
+    const void* in;  // [count] of `from`
+    void* out;       // [count] of `to`
+    std::int64_t count;
+    DType from;
+    DType to;
+};
+void convert(const ConvertArgs& args, cudaStream_t stream);
+
+}  // namespace solard::cuda

@@ -1,0 +1,56 @@
+// How a kernel starts: its parameters are one struct by value, its checks are here.
+#pragma once
+
+#ifndef SOLARD_CUDA_ON_CPU
+#include <cuda_runtime.h>
+#endif
+
+#include <cstddef>
+
+#include "cuda/device.hpp"
+
+namespace solard::cuda {
+
+struct LaunchShape {
+    dim3 grid;
+    dim3 block;
+    std::size_t dynamic_shared_bytes = 0;
+};
+
+// What a block may use without asking.
+inline constexpr std::size_t default_shared_bytes = std::size_t{48} * 1024;
+
+// Enqueues the kernel. Throws DeviceError when the launch itself is refused; what goes wrong while it runs is
+// reported by whoever waits for the stream.
+template <class Params>
+void launch(void (*kernel)(Params), const LaunchShape& shape, cudaStream_t stream, const Params& params) {
+    if (shape.dynamic_shared_bytes > default_shared_bytes) {
+        check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(shape.dynamic_shared_bytes)));
+    }
+#ifdef SOLARD_CUDA_ON_CPU
+    cuda_on_cpu::launch(kernel, shape.grid, shape.block, shape.dynamic_shared_bytes, stream, params);
+#else
+    cudaLaunchConfig_t config{};
+    config.gridDim = shape.grid;
+    config.blockDim = shape.block;
+    config.dynamicSmemBytes = shape.dynamic_shared_bytes;
+    config.stream = stream;
+    check(cudaLaunchKernelEx(&config, kernel, params));
+#endif
+    check(cudaGetLastError());
+}
+
+// The block's dynamic shared memory, aligned to 128 bytes.
+template <class T>
+__device__ inline T* dynamic_shared() {
+#ifdef SOLARD_CUDA_ON_CPU
+    return static_cast<T*>(cuda_on_cpu::dynamic_shared());
+#else
+    extern __shared__ __align__(128) unsigned char dynamic_shared_bytes[];
+    return reinterpret_cast<T*>(dynamic_shared_bytes);
+#endif
+}
+
+}  // namespace solard::cuda

@@ -1,0 +1,57 @@
+// One step's inputs: written by the host into pinned memory piece by piece, then one copy to the device.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+
+#include "cuda/device.hpp"
+
+namespace solard::cuda {
+
+class Staging {
+  public:
+    // Room for pieces of `capacity` bytes together, their alignment included. Takes all memory here.
+    explicit Staging(std::size_t capacity) : host_(capacity), device_(capacity) {}
+
+    // Forgets all pieces. Not while an upload is under way.
+    void clear() { size_ = 0; }
+
+    // A piece of `count` elements for the host to fill, aligned to 16 bytes; valid until clear(). Throws
+    // std::logic_error where the capacity was computed too small.
+    template <class T>
+    std::span<T> take(std::size_t count) {
+        constexpr std::size_t alignment = 16;
+        const std::size_t begin = (size_ + alignment - 1) / alignment * alignment;
+        if (begin + count * sizeof(T) > host_.size())
+            throw std::logic_error("the staging buffer is too small");
+        size_ = begin + count * sizeof(T);
+        return {reinterpret_cast<T*>(host_.data() + begin), count};
+    }
+    template <class T>
+    std::span<T> copy(std::span<const T> values) {
+        const std::span<T> piece = take<T>(values.size());
+        std::ranges::copy(values, piece.begin());
+        return piece;
+    }
+
+    // Where the device finds a piece once upload() has run in its stream.
+    template <class T>
+    const T* on_device(std::span<T> piece) const {
+        return reinterpret_cast<const T*>(device_.data() +
+                                          (reinterpret_cast<const std::byte*>(piece.data()) - host_.data()));
+    }
+
+    // Enqueues the one copy of everything taken since clear().
+    void upload(const Stream& stream) {
+        check(cudaMemcpyAsync(device_.data(), host_.data(), size_, cudaMemcpyHostToDevice, stream.get()));
+    }
+
+  private:
+    PinnedBuffer<std::byte> host_;
+    DeviceBuffer<std::byte> device_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace solard::cuda
