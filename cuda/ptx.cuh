@@ -27,28 +27,32 @@ __device__ inline std::uint32_t shared_address(const void* pointer) {
 }  // namespace detail
 #endif
 
-// ldmatrix.x4: four 8x8 matrices of 16-bit elements from shared memory. Lane i gives the address of row i % 8
-// of matrix i / 8, 16 bytes, aligned to 16. Lane i receives of matrix m in r[m] the elements (i / 4,
-// 2 * (i % 4)) and its right neighbour, the left one in the low half.
-__device__ inline void load_matrix_x4(std::uint32_t (&r)[4], const void* row) {
+// Shared memory is named by a base and an offset in bytes: the sum is made in 32 bits, and what is constant
+// in the offset costs no register.
+
+// ldmatrix.x4: four 8x8 matrices of 16-bit elements from shared memory. Lane i gives the place of row i % 8
+// of matrix i / 8, 16 bytes, aligned to 16. Lane i receives of matrix m in r[m] the elements (i / 4, 2 * (i %
+// 4)) and its right neighbour, the left one in the low half.
+__device__ inline void load_matrix_x4(std::uint32_t (&r)[4], const void* base, std::uint32_t offset) {
 #ifdef SOLARD_CUDA_ON_CPU
-    cuda_on_cpu::load_matrix_x4(r, row);
+    cuda_on_cpu::load_matrix_x4(r, static_cast<const unsigned char*>(base) + offset);
 #else
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(detail::shared_address(row))
+                 : "r"(detail::shared_address(base) + offset)
                  : "memory");
 #endif
 }
 
 // ldmatrix.x4.trans: the same, each matrix transposed on its way.
-__device__ inline void load_matrix_x4_transposed(std::uint32_t (&r)[4], const void* row) {
+__device__ inline void load_matrix_x4_transposed(std::uint32_t (&r)[4], const void* base,
+                                                 std::uint32_t offset) {
 #ifdef SOLARD_CUDA_ON_CPU
-    cuda_on_cpu::load_matrix_x4_transposed(r, row);
+    cuda_on_cpu::load_matrix_x4_transposed(r, static_cast<const unsigned char*>(base) + offset);
 #else
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(detail::shared_address(row))
+                 : "r"(detail::shared_address(base) + offset)
                  : "memory");
 #endif
 }
@@ -82,13 +86,14 @@ __device__ inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], 
 
 // cp.async.cg: 16 bytes from global to shared memory, both aligned to 16, past the registers and the L1
 // cache. Where !valid, zeros are written and `global` is not read. Belongs to the thread's open group.
-__device__ inline void copy_async_16(void* shared, const void* global, bool valid) {
+__device__ inline void copy_async_16(void* base, std::uint32_t offset, const void* global, bool valid) {
 #ifdef SOLARD_CUDA_ON_CPU
-    cuda_on_cpu::copy_async_16(shared, global, valid);
+    cuda_on_cpu::copy_async_16(static_cast<unsigned char*>(base) + offset, global, valid);
 #else
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(detail::shared_address(shared)),
-                 "l"(__cvta_generic_to_global(global)), "r"(valid ? 16 : 0)
-                 : "memory");
+    asm volatile(
+        "cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(detail::shared_address(base) + offset),
+        "l"(__cvta_generic_to_global(global)), "r"(valid ? 16 : 0)
+        : "memory");
 #endif
 }
 

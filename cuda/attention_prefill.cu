@@ -1,0 +1,97 @@
+// Attention of prompts: 64 query rows against all their keys.
+#include <numbers>
+
+#include "cuda/attention.cuh"
+#include "cuda/compute_type.cuh"
+#include "cuda/launch.cuh"
+
+namespace solard::cuda {
+namespace {
+
+constexpr int tile_keys = 64;
+
+// A block a tile and KV head; a warp 16 of its rows. One tile of keys and one of values in shared memory;
+// each is loaded while the other is used:
+//
+//   keys    | wait | scores      | load next ...........
+//   values  | load ............. | softmax | wait | output
+//
+// With head_dim 128, two blocks share a multiprocessor (208 registers a thread) and cover each other's waits.
+template <class T, int head_dim>
+__global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArgs args) {
+    static_assert(prefill_tile_rows == attention_warps * warp_rows);
+    T* const keys = dynamic_shared<T>();            // [tile_keys, head_dim]
+    T* const values = keys + tile_keys * head_dim;  // the same; the queries pass through it first
+    const AttentionTile tile = args.tiles[blockIdx.x];
+    const int kv_head = static_cast<int>(blockIdx.y);
+    const int thread = static_cast<int>(threadIdx.x);
+    const int lane = thread % warp_size;
+    const int first_row = thread / warp_size * warp_rows;
+    const TileRows<T, head_dim> rows(args, tile, kv_head);
+    using Pages = PagedRows<T, head_dim>;
+    const Pages pages(args, tile.sequence, kv_head);
+    const int end = rows.end_key();
+
+    rows.template copy_queries<prefill_tile_rows>(values);
+    copy_async_commit();
+    pages.template copy<tile_keys, attention_threads>(keys, Pages::keys, 0, end, thread);
+    copy_async_commit();
+    copy_async_wait<1>();
+    __syncthreads();
+    QueryFragments<head_dim> queries;
+    load_queries<T, head_dim>(queries, values, first_row);
+
+    const int last_keys[2] = {rows.last_key(first_row + lane / 4), rows.last_key(first_row + lane / 4 + 8)};
+    constexpr auto scale = static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
+    OnlineSoftmax<T, head_dim> softmax;
+    for (int key = 0; key < end; key += tile_keys) {
+        copy_async_wait<0>();
+        __syncthreads();  // the keys are here, and nobody reads the last values any more
+        pages.template copy<tile_keys, attention_threads>(values, Pages::values, key, end, thread);
+        copy_async_commit();
+        float scores[tile_keys / mma_columns][4];
+        score<T, head_dim, tile_keys>(scores, queries, keys);
+        __syncthreads();  // nobody reads the keys any more
+        if (key + tile_keys < end) {
+            pages.template copy<tile_keys, attention_threads>(keys, Pages::keys, key + tile_keys, end,
+                                                              thread);
+        }
+        copy_async_commit();
+        mask(scores, key, last_keys);
+        softmax.weigh(scores, scale);
+        copy_async_wait<1>();
+        __syncthreads();  // the values are here
+        softmax.accumulate(scores, values);
+    }
+    softmax.finish();
+
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+        const int row = first_row + lane / 4 + 8 * r;
+        if (row >= rows.count()) continue;
+        T* const out = rows.output(row) + lane % 4 * 2;
+#pragma unroll
+        for (int n = 0; n < head_dim / mma_columns; ++n) {
+            *reinterpret_cast<std::uint32_t*>(out + n * mma_columns) = pack<T>(
+                softmax.output[n][2 * r] / softmax.sum[r], softmax.output[n][2 * r + 1] / softmax.sum[r]);
+        }
+    }
+}
+
+}  // namespace
+
+void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t stream) {
+    if (args.num_tiles == 0) return;
+    with_compute_type(type, [&]<class T>(T) {
+        with_head_dim(args.kv.head_dim, [&]<int head_dim>(HeadDim<head_dim>) {
+            const LaunchShape shape{
+                .grid =
+                    dim3(static_cast<unsigned>(args.num_tiles), static_cast<unsigned>(args.kv.num_kv_heads)),
+                .block = dim3(attention_threads),
+                .dynamic_shared_bytes = std::size_t{2} * tile_keys * head_dim * sizeof(T)};
+            launch(prefill_kernel<T, head_dim>, shape, stream, args);
+        });
+    });
+}
+
+}  // namespace solard::cuda

@@ -1,0 +1,38 @@
+// The feed-forward's gate.
+#include "cuda/compute_type.cuh"
+#include "cuda/kernels.hpp"
+#include "cuda/launch.cuh"
+
+namespace solard::cuda {
+namespace {
+
+constexpr int num_threads = 256;
+
+template <class T>
+__global__ void __launch_bounds__(num_threads) swiglu_kernel(SwigluArgs args) {
+    const std::int64_t token = blockIdx.y;
+    const int i = static_cast<int>(blockIdx.x * num_threads + threadIdx.x) * vector_width;
+    if (i >= args.intermediate) return;
+    const T* const gate = static_cast<const T*>(args.gate_up) + token * 2 * args.intermediate + i;
+    float gates[vector_width];
+    float ups[vector_width];
+    unpack<T>(*reinterpret_cast<const uint4*>(gate), gates);
+    unpack<T>(*reinterpret_cast<const uint4*>(gate + args.intermediate), ups);
+    for (int j = 0; j < vector_width; ++j) gates[j] = gates[j] / (1.0F + expf(-gates[j])) * ups[j];
+    T* const out = static_cast<T*>(args.activated) + token * args.intermediate + i;
+    *reinterpret_cast<uint4*>(out) = pack<T>(gates);
+}
+
+}  // namespace
+
+void swiglu(DType type, const SwigluArgs& args, cudaStream_t stream) {
+    if (args.num_tokens == 0) return;
+    const int columns_per_block = num_threads * vector_width;
+    const int blocks = (args.intermediate + columns_per_block - 1) / columns_per_block;
+    const LaunchShape shape{
+        .grid = dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(args.num_tokens)),
+        .block = dim3(num_threads)};
+    with_compute_type(type, [&]<class T>(T) { launch(swiglu_kernel<T>, shape, stream, args); });
+}
+
+}  // namespace solard::cuda
