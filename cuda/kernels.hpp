@@ -48,7 +48,9 @@ void add_rms_norm(DType type, const AddRmsNormArgs& args, cudaStream_t stream);
 struct KvShape {
     std::int32_t num_kv_heads;
     std::int32_t head_dim;  // 64 or 128
-    constexpr std::int64_t block_elements() const { return std::int64_t{2} * num_kv_heads * kv_block_size * head_dim; }
+    constexpr std::int64_t block_elements() const {
+        return std::int64_t{2} * num_kv_heads * kv_block_size * head_dim;
+    }
 };
 
 // With (c, s) = rope[position, i]: (x[i], x[i + d/2]) becomes (c x[i] - s x[i + d/2], c x[i + d/2] + s x[i])

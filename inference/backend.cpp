@@ -1,5 +1,8 @@
 #include "inference/backend.hpp"
 
+#include <algorithm>
+#include <stdexcept>
+
 namespace solard {
 
 void ForwardBatch::clear() {
@@ -12,6 +15,36 @@ void ForwardBatch::clear() {
     logits_rows.clear();
     sampling.clear();
     block_copies.clear();
+}
+
+void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std::int32_t vocab_size) {
+    const std::size_t num_seqs = batch.context_lens.size();
+    const bool fits =
+        batch.num_tokens() <= capacity.max_tokens_per_step &&
+        batch.num_seqs() <= capacity.max_seqs_per_step && batch.num_rows() <= capacity.max_seqs_per_step &&
+        batch.sampling.size() == batch.logits_rows.size() &&
+        batch.positions.size() == batch.token_ids.size() &&
+        batch.slot_mapping.size() == batch.token_ids.size() && batch.cu_seqlens_q.size() == num_seqs + 1 &&
+        batch.block_tables.size() >= num_seqs * static_cast<std::size_t>(batch.block_table_stride);
+    const auto below = [](std::int32_t end) {
+        return [end](std::int32_t value) { return value >= 0 && value < end; };
+    };
+    const auto is_length = [&](std::int32_t length) {
+        return length >= 1 && length <= capacity.max_model_len &&
+               length <= batch.block_table_stride * kv_block_size;
+    };
+    const auto is_block = below(capacity.num_blocks);
+    const auto is_copy = [&](const BlockCopy& copy) {
+        return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
+    };
+    if (!fits || !std::ranges::all_of(batch.token_ids, below(vocab_size)) ||
+        !std::ranges::all_of(batch.positions, below(capacity.max_model_len)) ||
+        !std::ranges::all_of(batch.logits_rows, below(batch.num_tokens())) ||
+        !std::ranges::all_of(batch.block_copies, is_copy) ||
+        !std::ranges::all_of(batch.slot_mapping, below(capacity.num_blocks * kv_block_size)) ||
+        !std::ranges::all_of(batch.context_lens, is_length)) {
+        throw std::logic_error("batch outside the backend's capacity");
+    }
 }
 
 }  // namespace solard

@@ -83,6 +83,10 @@ struct BackendCapacity {
     std::int32_t max_model_len = 0;        // tokens of one sequence
 };
 
+// Throws std::logic_error where a batch would make a backend read or write out of bounds; the scheduler
+// promises that none does.
+void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std::int32_t vocab_size);
+
 // Called by the engine thread only, which also creates and destroys it. All memory is reserved in the
 // constructor; submit() and collect() allocate nothing. A thrown exception means that the backend is unusable
 // from then on.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <stdexcept>
 
 #include "inference/cpu/attention.hpp"
 #include "inference/cpu/cpu_weights.hpp"
@@ -46,7 +45,7 @@ struct CpuBackend::Impl {
     Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
          const CpuBackendOptions& requested);
 
-    void check(const ForwardBatch& batch) const;
+    BackendCapacity capacity() const;
     void copy_blocks(const ForwardBatch& batch);
     void embed(const ForwardBatch& batch);
     void attend(const ForwardBatch& batch, std::size_t layer);
@@ -117,30 +116,11 @@ CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, 
     top_logprobs.reserve(rows * max_top_logprobs);
 }
 
-// What would otherwise be written or read out of bounds; the scheduler promises all of it.
-void CpuBackend::Impl::check(const ForwardBatch& batch) const {
-    const bool fits =
-        batch.num_tokens() <= options.max_tokens_per_step && batch.num_seqs() <= options.max_seqs_per_step &&
-        batch.num_rows() <= options.max_seqs_per_step && batch.sampling.size() == batch.logits_rows.size();
-    const auto is_token = [&](TokenId token) { return token >= 0 && token < config.vocab_size; };
-    const auto is_slot = [&](std::int32_t slot) {
-        return slot >= 0 && count_of(slot) < num_blocks * count_of(kv_block_size);
-    };
-    const auto is_length = [&](std::int32_t length) {
-        return length >= 1 && length <= options.max_model_len;
-    };
-    const auto is_row = [&](std::int32_t row) { return row >= 0 && row < batch.num_tokens(); };
-    const auto is_block = [&](std::int32_t block) { return block >= 0 && count_of(block) < num_blocks; };
-    const auto is_copy = [&](const BlockCopy& copy) {
-        return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
-    };
-    if (!fits || !std::ranges::all_of(batch.token_ids, is_token) ||
-        !std::ranges::all_of(batch.logits_rows, is_row) ||
-        !std::ranges::all_of(batch.block_copies, is_copy) ||
-        !std::ranges::all_of(batch.slot_mapping, is_slot) ||
-        !std::ranges::all_of(batch.context_lens, is_length)) {
-        throw std::logic_error("batch outside the backend's capacity");
-    }
+BackendCapacity CpuBackend::Impl::capacity() const {
+    return {.num_blocks = static_cast<std::int32_t>(num_blocks),
+            .max_tokens_per_step = options.max_tokens_per_step,
+            .max_seqs_per_step = options.max_seqs_per_step,
+            .max_model_len = options.max_model_len};
 }
 
 void CpuBackend::Impl::copy_blocks(const ForwardBatch& batch) {
@@ -230,10 +210,7 @@ CpuBackend::CpuBackend(const WeightSource& source, const ModelTensors& tensors, 
 CpuBackend::~CpuBackend() = default;
 
 BackendCapacity CpuBackend::capacity() const {
-    return {.num_blocks = static_cast<std::int32_t>(impl_->num_blocks),
-            .max_tokens_per_step = impl_->options.max_tokens_per_step,
-            .max_seqs_per_step = impl_->options.max_seqs_per_step,
-            .max_model_len = impl_->options.max_model_len};
+    return impl_->capacity();
 }
 
 std::string CpuBackend::description() const {
@@ -246,7 +223,7 @@ std::string CpuBackend::description() const {
 // There is nothing to overlap with on a CPU: the step is finished when submit() returns.
 void CpuBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
-    impl.check(batch);
+    check_batch(batch, impl.capacity(), impl.config.vocab_size);
     impl.copy_blocks(batch);
     impl.embed(batch);
     impl.attention.plan(batch);

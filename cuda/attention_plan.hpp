@@ -1,0 +1,47 @@
+// Which tiles and splits the attention kernels work on, from a batch's shape. Host only, no device calls.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cuda/kernels.hpp"
+#include "inference/backend.hpp"
+
+namespace solard::cuda {
+
+// All memory is taken at construction; one step at a time.
+class AttentionPlan {
+  public:
+    // `group` query heads share a KV head. one_kernel: every row goes through the prefill kernel, so that a
+    // token's result is the same bits whether it came with a prompt or alone.
+    AttentionPlan(std::int32_t group, std::int32_t max_tokens, std::int32_t max_seqs,
+                  std::int32_t max_model_len, bool one_kernel);
+
+    // A sequence whose new tokens fit one tile of 16 rows is decoded, any other is a prompt. The parts below
+    // are valid until the next call.
+    void make(const ForwardBatch& batch);
+
+    // Longest first: the last blocks to start should be short ones.
+    std::span<const AttentionTile> prefill_tiles() const { return prefill_tiles_; }
+    std::span<const AttentionTile> decode_tiles() const { return decode_tiles_; }
+    std::span<const DecodeSplit> splits() const { return splits_; }
+    std::span<const std::int32_t> first_split() const { return first_split_; }  // [decode_tiles + 1]
+
+    std::size_t max_prefill_tiles() const { return prefill_tiles_.capacity(); }
+    std::size_t max_decode_tiles() const { return decode_tiles_.capacity(); }
+    std::size_t max_splits() const { return splits_.capacity(); }
+
+  private:
+    void add_decode(const AttentionTile& tile);
+    void add_prefill(AttentionTile tile);
+
+    std::int32_t group_;
+    bool one_kernel_;
+    std::vector<AttentionTile> prefill_tiles_;
+    std::vector<AttentionTile> decode_tiles_;
+    std::vector<DecodeSplit> splits_;
+    std::vector<std::int32_t> first_split_;
+};
+
+}  // namespace solard::cuda

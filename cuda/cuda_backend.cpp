@@ -1,0 +1,408 @@
+#include "cuda/cuda_backend.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/attention_plan.hpp"
+#include "cuda/device.hpp"
+#include "cuda/device_sampler.hpp"
+#include "cuda/gemm.hpp"
+#include "cuda/kernels.hpp"
+#include "cuda/staging.hpp"
+
+namespace solard::cuda {
+namespace {
+
+std::size_t count_of(std::int32_t value) {
+    return static_cast<std::size_t>(value);
+}
+
+std::size_t divide_up(std::size_t count, std::size_t size) {
+    return (count + size - 1) / size;
+}
+
+// What the kernels are compiled for.
+void check_shape(const ModelConfig& config) {
+    const auto refuse = [](const std::string& what) {
+        throw ErrorException({errc::bad_model, "the CUDA backend cannot run this model: " + what});
+    };
+    if (config.head_dim != 64 && config.head_dim != 128)
+        refuse("head_dim is " + std::to_string(config.head_dim) + ", expected 64 or 128");
+    if (config.num_heads / config.num_kv_heads > prefill_tile_rows)
+        refuse("more than " + std::to_string(prefill_tile_rows) + " query heads share a KV head");
+    if (config.hidden_size % size_granularity != 0 || config.intermediate_size % size_granularity != 0)
+        refuse("hidden_size and intermediate_size are expected to be multiples of " +
+               std::to_string(size_granularity));
+}
+
+// Cosine and sine of every angle, [max_positions, head_dim / 2], computed in double as the CPU backend does.
+DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t max_positions) {
+    const std::size_t half = head_dim / 2;
+    std::vector<float2> table(max_positions * half);
+    for (std::size_t i = 0; i < half; ++i) {
+        const double frequency = std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
+        for (std::size_t position = 0; position < max_positions; ++position) {
+            const double angle = static_cast<double>(position) * frequency;
+            table[position * half + i] = {static_cast<float>(std::cos(angle)),
+                                          static_cast<float>(std::sin(angle))};
+        }
+    }
+    DeviceBuffer<float2> device(table.size());
+    check(cudaMemcpy(device.data(), table.data(), device.size_bytes(), cudaMemcpyHostToDevice));
+    return device;
+}
+
+// The matrices of a model, each with its own plans.
+struct Products {
+    GemmId qkv;
+    GemmId o;
+    GemmId gate_up;
+    GemmId down;
+    GemmId lm_head;
+};
+
+std::vector<const void*> of_all_layers(const DeviceWeights& weights, const void* DeviceLayer::* matrix) {
+    std::vector<const void*> all;
+    for (const DeviceLayer& layer : weights.layers) all.push_back(layer.*matrix);
+    return all;
+}
+
+// Where the device finds a step's inputs.
+struct StepInputs {
+    const std::int32_t* token_ids;
+    const std::int32_t* positions;
+    const std::int32_t* slot_mapping;
+    const std::int32_t* block_tables;
+    const std::int32_t* logits_rows;
+    const BlockCopy* block_copies;
+    const AttentionTile* prefill_tiles;
+    const AttentionTile* decode_tiles;
+    const DecodeSplit* splits;
+    const std::int32_t* first_split;
+};
+
+}  // namespace
+
+struct CudaBackend::Impl {
+    Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
+         const CublasLt& library, const CudaBackendOptions& requested);
+
+    std::size_t staging_bytes() const;
+    void plan_products();
+    void take_kv_memory();
+    BackendCapacity capacity() const;
+
+    void stage(const ForwardBatch& batch);
+    void embed_tokens(const ForwardBatch& batch);
+    void attend(const ForwardBatch& batch, std::size_t layer);
+    void feed_forward(const ForwardBatch& batch, std::size_t layer);
+    void choose_tokens(const ForwardBatch& batch);
+    void normalize(const void* weight, const void* added, std::int32_t count,
+                   const std::int32_t* rows = nullptr);
+
+    std::byte* layer_cache(std::size_t layer) {
+        return cache.data() + layer * count_of(num_blocks) * block_bytes();
+    }
+    // Of one layer.
+    std::size_t block_bytes() const {
+        return static_cast<std::size_t>(kv.block_elements()) * sizeof(std::uint16_t);
+    }
+    AttentionArgs attention_args(const ForwardBatch& batch, std::size_t layer);
+
+    ModelConfig config;
+    CudaBackendOptions options;
+    KvShape kv;
+    std::int32_t qkv_size;       // (heads + 2 kv_heads) * head_dim
+    std::int32_t logits_stride;  // of a row: 16 bytes, whatever the vocabulary
+
+    Stream stream;
+    Event finished;
+    DeviceWeights weights;
+    DeviceBuffer<float2> rope;
+    AttentionPlan plan;
+    DeviceSampler sampler;
+    Staging staging;
+    StepInputs in{};
+    std::int32_t num_rows = 0;  // of the last step
+
+    // Activations of one step; 16-bit elements where nothing else is said.
+    DeviceBuffer<float> residual;           // [tokens, hidden]
+    DeviceBuffer<std::uint16_t> normed;     // [max(tokens, rows), hidden]
+    DeviceBuffer<std::uint16_t> qkv;        // [tokens, qkv_size]
+    DeviceBuffer<std::uint16_t> attended;   // [tokens, heads * head_dim]
+    DeviceBuffer<std::uint16_t> gate_up;    // [tokens, 2 * intermediate]
+    DeviceBuffer<std::uint16_t> activated;  // [tokens, intermediate]
+    DeviceBuffer<std::uint16_t> projected;  // [tokens, hidden]
+    DeviceBuffer<float> logits;             // [rows, logits_stride]
+    DeviceBuffer<float> partial_outputs;    // [splits, kv_heads, 16, head_dim]
+    DeviceBuffer<float2> partial_states;    // [splits, kv_heads, 16]
+
+    Gemm gemm;
+    Products products{};
+    std::int32_t num_blocks = 0;
+    DeviceBuffer<std::byte> cache;  // [layers, num_blocks, block]
+};
+
+CudaBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
+                        const CublasLt& library, const CudaBackendOptions& requested)
+    : config(model),
+      options(requested),
+      kv{.num_kv_heads = model.num_kv_heads, .head_dim = model.head_dim},
+      qkv_size((model.num_heads + 2 * model.num_kv_heads) * model.head_dim),
+      logits_stride((model.vocab_size + 3) / 4 * 4),
+      weights(load_device_weights(source, tensors, requested.compute_type, requested.on_load_progress)),
+      rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len))),
+      plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
+           requested.max_model_len, requested.deterministic),
+      sampler(model.vocab_size, requested.max_seqs_per_step, requested.max_model_len),
+      staging(staging_bytes()),
+      gemm(library, requested.compute_type,
+           std::max(requested.max_tokens_per_step, requested.max_seqs_per_step), requested.deterministic) {
+    const std::size_t tokens = count_of(options.max_tokens_per_step);
+    const std::size_t rows = count_of(options.max_seqs_per_step);
+    const std::size_t hidden = count_of(config.hidden_size);
+    const std::size_t intermediate = count_of(config.intermediate_size);
+    const std::size_t part_rows = plan.max_splits() * count_of(config.num_kv_heads * decode_tile_rows);
+    residual = DeviceBuffer<float>(tokens * hidden);
+    normed = DeviceBuffer<std::uint16_t>(std::max(tokens, rows) * hidden);
+    qkv = DeviceBuffer<std::uint16_t>(tokens * count_of(qkv_size));
+    attended = DeviceBuffer<std::uint16_t>(tokens * count_of(config.num_heads * config.head_dim));
+    gate_up = DeviceBuffer<std::uint16_t>(tokens * 2 * intermediate);
+    activated = DeviceBuffer<std::uint16_t>(tokens * intermediate);
+    projected = DeviceBuffer<std::uint16_t>(tokens * hidden);
+    logits = DeviceBuffer<float>(rows * count_of(logits_stride));
+    partial_outputs = DeviceBuffer<float>(part_rows * count_of(config.head_dim));
+    partial_states = DeviceBuffer<float2>(part_rows);
+    plan_products();
+    take_kv_memory();
+}
+
+// The most that one step's inputs take, each piece rounded up to 16 bytes.
+std::size_t CudaBackend::Impl::staging_bytes() const {
+    const std::size_t tokens = count_of(options.max_tokens_per_step);
+    const std::size_t rows = count_of(options.max_seqs_per_step);
+    const std::size_t table = divide_up(count_of(options.max_model_len), kv_block_size);
+    constexpr std::size_t num_pieces = 10;
+    return (3 * tokens + rows * table + rows) * sizeof(std::int32_t) + rows * sizeof(BlockCopy) +
+           (plan.max_prefill_tiles() + plan.max_decode_tiles()) * sizeof(AttentionTile) +
+           plan.max_splits() * sizeof(DecodeSplit) + (rows + 1) * sizeof(std::int32_t) + num_pieces * 16 +
+           sampler.staging_bytes();
+}
+
+void CudaBackend::Impl::plan_products() {
+    const std::int32_t hidden = config.hidden_size;
+    const auto add = [&](std::int32_t out, std::int32_t in_size, const void* DeviceLayer::* matrix) {
+        return gemm.add({.n = out, .k = in_size, .out = options.compute_type, .out_stride = out},
+                        of_all_layers(weights, matrix));
+    };
+    products.qkv = add(qkv_size, hidden, &DeviceLayer::qkv);
+    products.o = add(hidden, config.num_heads * config.head_dim, &DeviceLayer::o);
+    products.gate_up = add(2 * config.intermediate_size, hidden, &DeviceLayer::gate_up);
+    products.down = add(hidden, config.intermediate_size, &DeviceLayer::down);
+    products.lm_head =
+        gemm.add({.n = config.vocab_size, .k = hidden, .out = DType::fp32, .out_stride = logits_stride},
+                 {weights.lm_head});
+    gemm.tune(stream);
+}
+
+// Everything else is taken by now: what is left of the allowed part of the card becomes KV blocks.
+void CudaBackend::Impl::take_kv_memory() {
+    std::size_t free_bytes = 0;
+    std::size_t total_bytes = 0;
+    check(cudaMemGetInfo(&free_bytes, &total_bytes));
+    const auto allowed =
+        static_cast<std::size_t>(options.gpu_memory_utilization * static_cast<double>(total_bytes));
+    const std::size_t used = total_bytes - free_bytes;
+    const std::size_t left = allowed > used ? allowed - used : 0;
+    const std::size_t bytes_of_block = block_bytes() * count_of(config.num_layers);
+    // Slots are 32-bit numbers.
+    std::size_t blocks = std::min<std::size_t>(left / bytes_of_block, INT32_MAX / kv_block_size);
+    if (options.max_blocks > 0) blocks = std::min(blocks, count_of(options.max_blocks));
+    const std::size_t needed = divide_up(count_of(options.max_model_len), kv_block_size);
+    if (blocks < needed) {
+        throw ErrorException(
+            {errc::bad_configuration,
+             "--gpu-memory-utilization " + std::to_string(options.gpu_memory_utilization) + " leaves " +
+                 std::to_string(left >> 20) + " MiB of the device for KV, room for " +
+                 std::to_string(blocks * kv_block_size) + " tokens, fewer than --max-model-len " +
+                 std::to_string(options.max_model_len) + "; it needs at least " +
+                 std::to_string(divide_up(needed * bytes_of_block, std::size_t{1} << 20)) + " MiB"});
+    }
+    num_blocks = static_cast<std::int32_t>(blocks);
+    cache = DeviceBuffer<std::byte>(blocks * bytes_of_block);
+}
+
+BackendCapacity CudaBackend::Impl::capacity() const {
+    return {.num_blocks = num_blocks,
+            .max_tokens_per_step = options.max_tokens_per_step,
+            .max_seqs_per_step = options.max_seqs_per_step,
+            .max_model_len = options.max_model_len};
+}
+
+// All of a step's inputs into pinned memory, and one copy from there.
+void CudaBackend::Impl::stage(const ForwardBatch& batch) {
+    plan.make(batch);
+    staging.clear();
+    const auto put = [&]<class T>(const T*& device, const auto& values) {
+        device = staging.on_device(staging.copy<T>(values));
+    };
+    put(in.token_ids, batch.token_ids);
+    put(in.positions, batch.positions);
+    put(in.slot_mapping, batch.slot_mapping);
+    put(in.block_tables, batch.block_tables);
+    put(in.logits_rows, batch.logits_rows);
+    put(in.block_copies, batch.block_copies);
+    put(in.prefill_tiles, plan.prefill_tiles());
+    put(in.decode_tiles, plan.decode_tiles());
+    put(in.splits, plan.splits());
+    put(in.first_split, plan.first_split());
+    sampler.prepare(batch.sampling, staging);
+    staging.upload(stream);
+}
+
+void CudaBackend::Impl::embed_tokens(const ForwardBatch& batch) {
+    copy_blocks({.cache = cache.data(),
+                 .copies = in.block_copies,
+                 .num_copies = static_cast<std::int32_t>(batch.block_copies.size()),
+                 .num_layers = config.num_layers,
+                 .num_blocks = num_blocks,
+                 .block_bytes = static_cast<std::int64_t>(block_bytes())},
+                stream.get());
+    embed(options.compute_type,
+          {.table = weights.embedding,
+           .token_ids = in.token_ids,
+           .residual = residual.data(),
+           .num_tokens = batch.num_tokens(),
+           .hidden = config.hidden_size},
+          stream.get());
+}
+
+// residual += added, and its norm; with `rows`, the norm of those rows alone.
+void CudaBackend::Impl::normalize(const void* weight, const void* added, std::int32_t count,
+                                  const std::int32_t* rows) {
+    add_rms_norm(options.compute_type,
+                 {.residual = residual.data(),
+                  .projected = added,
+                  .rows = rows,
+                  .weight = weight,
+                  .normed = normed.data(),
+                  .num_rows = count,
+                  .hidden = config.hidden_size,
+                  .eps = config.rms_norm_eps},
+                 stream.get());
+}
+
+AttentionArgs CudaBackend::Impl::attention_args(const ForwardBatch& batch, std::size_t layer) {
+    return {.qkv = qkv.data(),
+            .layer_cache = layer_cache(layer),
+            .block_tables = in.block_tables,
+            .attended = attended.data(),
+            .tiles = in.prefill_tiles,
+            .num_tiles = static_cast<std::int32_t>(plan.prefill_tiles().size()),
+            .block_table_stride = batch.block_table_stride,
+            .num_heads = config.num_heads,
+            .kv = kv};
+}
+
+void CudaBackend::Impl::attend(const ForwardBatch& batch, std::size_t layer) {
+    const std::int32_t tokens = batch.num_tokens();
+    const DeviceLayer& matrices = weights.layers[layer];
+    // What the layer before has left to add.
+    normalize(matrices.input_norm, layer == 0 ? nullptr : projected.data(), tokens);
+    gemm.run(products.qkv, normed.data(), matrices.qkv, qkv.data(), tokens, stream);
+    rope_append(options.compute_type,
+                {.qkv = qkv.data(),
+                 .rope = rope.data(),
+                 .positions = in.positions,
+                 .slot_mapping = in.slot_mapping,
+                 .layer_cache = layer_cache(layer),
+                 .kv = kv,
+                 .num_heads = config.num_heads,
+                 .num_tokens = tokens},
+                stream.get());
+    const AttentionArgs prefill = attention_args(batch, layer);
+    prefill_attention(options.compute_type, prefill, stream.get());
+    DecodeAttentionArgs decode{.attention = prefill,
+                               .splits = in.splits,
+                               .first_split = in.first_split,
+                               .partial_outputs = partial_outputs.data(),
+                               .partial_states = partial_states.data(),
+                               .num_splits = static_cast<std::int32_t>(plan.splits().size())};
+    decode.attention.tiles = in.decode_tiles;
+    decode.attention.num_tiles = static_cast<std::int32_t>(plan.decode_tiles().size());
+    decode_attention(options.compute_type, decode, stream.get());
+    gemm.run(products.o, attended.data(), matrices.o, projected.data(), tokens, stream);
+}
+
+void CudaBackend::Impl::feed_forward(const ForwardBatch& batch, std::size_t layer) {
+    const std::int32_t tokens = batch.num_tokens();
+    const DeviceLayer& matrices = weights.layers[layer];
+    normalize(matrices.post_norm, projected.data(), tokens);
+    gemm.run(products.gate_up, normed.data(), matrices.gate_up, gate_up.data(), tokens, stream);
+    swiglu(options.compute_type,
+           {.gate_up = gate_up.data(),
+            .activated = activated.data(),
+            .num_tokens = tokens,
+            .intermediate = config.intermediate_size},
+           stream.get());
+    gemm.run(products.down, activated.data(), matrices.down, projected.data(), tokens, stream);
+}
+
+void CudaBackend::Impl::choose_tokens(const ForwardBatch& batch) {
+    num_rows = batch.num_rows();
+    if (num_rows == 0) return;
+    normalize(weights.final_norm, projected.data(), num_rows, in.logits_rows);
+    gemm.run(products.lm_head, normed.data(), weights.lm_head, logits.data(), num_rows, stream);
+    sampler.run(logits.data(), logits_stride, staging, stream);
+    sampler.copy_back(stream);
+}
+
+CudaBackend::CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
+                         const CublasLt& library, const CudaBackendOptions& options) {
+    check_shape(config);
+    impl_ = std::make_unique<Impl>(source, tensors, config, library, options);
+}
+
+CudaBackend::~CudaBackend() = default;
+
+BackendCapacity CudaBackend::capacity() const {
+    return impl_->capacity();
+}
+
+std::string CudaBackend::description() const {
+    cudaDeviceProp device{};
+    check(cudaGetDeviceProperties(&device, 0));
+    return "cuda (" + std::string(device.name) + ", " + std::string(name_of(impl_->options.compute_type)) +
+           (impl_->options.deterministic ? ", deterministic" : "") + ", " + impl_->gemm.library_name() + ")";
+}
+
+void CudaBackend::submit(const ForwardBatch& batch) {
+    Impl& impl = *impl_;
+    check_batch(batch, impl.capacity(), impl.config.vocab_size);
+    impl.stage(batch);
+    impl.embed_tokens(batch);
+    for (std::size_t layer = 0; layer < impl.weights.layers.size(); ++layer) {
+        impl.attend(batch, layer);
+        impl.feed_forward(batch, layer);
+        progress_.fetch_add(1, std::memory_order_relaxed);
+    }
+    impl.choose_tokens(batch);
+    impl.finished.record(impl.stream);
+}
+
+// The event's status is that of all work before it: no token leaves a step that failed.
+void CudaBackend::collect(StepResults& results) {
+    impl_->finished.synchronize();
+    impl_->sampler.read(results);
+}
+
+std::vector<float> CudaBackend::logits() const {
+    const auto vocab = count_of(impl_->config.vocab_size);
+    std::vector<float> rows(count_of(impl_->num_rows) * vocab);
+    check(cudaMemcpy2D(rows.data(), vocab * sizeof(float), impl_->logits.data(),
+                       count_of(impl_->logits_stride) * sizeof(float), vocab * sizeof(float),
+                       count_of(impl_->num_rows), cudaMemcpyDeviceToHost));
+    return rows;
+}
+
+}  // namespace solard::cuda

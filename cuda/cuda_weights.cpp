@@ -1,0 +1,132 @@
+#include "cuda/cuda_weights.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
+#include "cuda/kernels.hpp"
+
+namespace solard::cuda {
+namespace {
+
+using Parts = std::initializer_list<const TensorInfo*>;
+
+constexpr std::size_t piece_bytes = std::size_t{32} << 20;  // of one pinned buffer
+constexpr std::size_t alignment = 256;                      // of every matrix, as cudaMalloc gives it
+
+// Elements of the tensor, in the compute type's bytes.
+std::size_t bytes_of(const TensorInfo& tensor) {
+    return tensor.num_bytes / size_of(tensor.dtype) * sizeof(std::uint16_t);
+}
+
+std::size_t footprint(Parts parts) {
+    std::size_t bytes = 0;
+    for (const TensorInfo* part : parts) bytes += bytes_of(*part);
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
+// What the loader will take; walks the tensors as load_device_weights() does.
+std::size_t memory_bytes(const ModelTensors& tensors) {
+    std::size_t bytes = footprint({tensors.embedding}) + footprint({tensors.final_norm});
+    if (tensors.lm_head != tensors.embedding) bytes += footprint({tensors.lm_head});
+    for (const LayerTensors& layer : tensors.layers) {
+        bytes += footprint({layer.input_norm}) + footprint({layer.post_norm});
+        bytes += footprint({layer.q_proj, layer.k_proj, layer.v_proj}) + footprint({layer.o_proj});
+        bytes += footprint({layer.gate_proj, layer.up_proj}) + footprint({layer.down_proj});
+    }
+    return bytes;
+}
+
+class Loader {
+  public:
+    Loader(const WeightSource& source, DType compute_type, std::byte* memory, const LoadProgress& on_progress)
+        : source_(source), compute_type_(compute_type), next_(memory), on_progress_(on_progress) {}
+
+    // The parts' rows below one another; contiguous in memory, since a row-major matrix of more rows is.
+    const void* load(Parts parts) {
+        std::byte* const begin = next_;
+        std::byte* out = begin;
+        for (const TensorInfo* part : parts) {
+            load_tensor(*part, out);
+            out += bytes_of(*part);
+        }
+        next_ = begin + footprint(parts);
+        return begin;
+    }
+
+    void wait() const { stream_.synchronize(); }
+
+  private:
+    struct Piece {
+        PinnedBuffer<std::byte> host{piece_bytes};
+        Event copied;
+    };
+
+    void load_tensor(const TensorInfo& tensor, std::byte* out) {
+        for (std::uint64_t begin = 0; begin < tensor.num_bytes; begin += piece_bytes) {
+            Piece& piece = pieces_[turn_];
+            turn_ = 1 - turn_;
+            piece.copied.synchronize();
+            const std::size_t size = std::min<std::uint64_t>(piece_bytes, tensor.num_bytes - begin);
+            source_.read(tensor, begin, {piece.host.data(), size}).value();
+            copy(piece, size, tensor.dtype, out + begin / size_of(tensor.dtype) * sizeof(std::uint16_t));
+            piece.copied.record(stream_);
+            done_ += size;
+            if (on_progress_) on_progress_(done_, source_.total_bytes());
+        }
+    }
+
+    void copy(Piece& piece, std::size_t size, DType type, std::byte* out) {
+        std::byte* const target = type == compute_type_ ? out : conversion_scratch();
+        check(cudaMemcpyAsync(target, piece.host.data(), size, cudaMemcpyHostToDevice, stream_.get()));
+        if (type == compute_type_) return;
+        convert({.in = target,
+                 .out = out,
+                 .count = static_cast<std::int64_t>(size / size_of(type)),
+                 .from = type,
+                 .to = compute_type_},
+                stream_.get());
+    }
+
+    // Only where the file's type is another; the stream's order keeps one piece from overwriting the last.
+    std::byte* conversion_scratch() {
+        if (scratch_.size() == 0) scratch_ = DeviceBuffer<std::byte>(piece_bytes);
+        return scratch_.data();
+    }
+
+    const WeightSource& source_;
+    DType compute_type_;
+    std::byte* next_;
+    const LoadProgress& on_progress_;
+    std::uint64_t done_ = 0;
+    Stream stream_;
+    std::array<Piece, 2> pieces_;
+    std::size_t turn_ = 0;
+    DeviceBuffer<std::byte> scratch_;
+};
+
+}  // namespace
+
+DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
+                                  const LoadProgress& on_progress) {
+    DeviceWeights weights;
+    weights.memory = DeviceBuffer<std::byte>(memory_bytes(tensors));
+    Loader loader(source, compute_type, weights.memory.data(), on_progress);
+    weights.embedding = loader.load({tensors.embedding});
+    for (const LayerTensors& layer : tensors.layers) {
+        // In the order of the braces: each call takes the next place.
+        weights.layers.push_back({.input_norm = loader.load({layer.input_norm}),
+                                  .qkv = loader.load({layer.q_proj, layer.k_proj, layer.v_proj}),
+                                  .o = loader.load({layer.o_proj}),
+                                  .post_norm = loader.load({layer.post_norm}),
+                                  .gate_up = loader.load({layer.gate_proj, layer.up_proj}),
+                                  .down = loader.load({layer.down_proj})});
+    }
+    weights.final_norm = loader.load({tensors.final_norm});
+    const bool tied = tensors.lm_head == tensors.embedding;
+    weights.lm_head = tied ? weights.embedding : loader.load({tensors.lm_head});
+    loader.wait();
+    return weights;
+}
+
+}  // namespace solard::cuda

@@ -1,0 +1,41 @@
+// A Llama model's weights on the device, in the compute type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "cuda/device.hpp"
+#include "inference/weights.hpp"
+
+namespace solard::cuda {
+
+// Row-major, [out_features, in_features]; projections that read the same input are one matrix.
+struct DeviceLayer {
+    const void* input_norm;  // [hidden]
+    const void* qkv;         // [(heads + 2 kv_heads) * head_dim, hidden]
+    const void* o;           // [hidden, heads * head_dim]
+    const void* post_norm;   // [hidden]
+    const void* gate_up;     // [2 * intermediate, hidden], all gates first
+    const void* down;        // [hidden, intermediate]
+};
+
+struct DeviceWeights {
+    DeviceBuffer<std::byte> memory;  // behind everything below
+    const void* embedding = nullptr;
+    std::vector<DeviceLayer> layers;
+    const void* final_norm = nullptr;
+    const void* lm_head = nullptr;  // == embedding when tied
+};
+
+// Called on the loading thread with bytes of tensors read so far and in all.
+using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+// Reads every tensor once, in order, through two pinned buffers: while one is copied to the device the other
+// is filled. Host memory: the two buffers, 64 MiB. Throws ErrorException (bad_model) if a file cannot be
+// read, DeviceError if device memory is short.
+DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
+                                  const LoadProgress& on_progress);
+
+}  // namespace solard::cuda

@@ -1,0 +1,98 @@
+// What the threads of a warp or a block do together. A warp's operation: every lane leaves its arguments and
+// waits; the last to arrive computes for all of them.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <source_location>
+
+namespace cuda_on_cpu {
+
+using Where = std::source_location;
+
+// __syncthreads.
+void sync_block(const Where& where);
+
+// One warp operation. `arguments[i]` is what lane i gave.
+using WarpOperation = void (*)(const std::array<void*, 32>& arguments);
+// Fails where lanes meet at different operations or places in the code.
+void meet_warp(WarpOperation operation, void* arguments, const Where& where);
+
+// __syncwarp: unlike other operations, it also orders what the lanes wrote to memory.
+void sync_warp(const Where& where = Where::current());
+
+// Fails unless [address, address + bytes) is in the block's dynamic shared memory and aligned to `alignment`.
+void check_shared(const void* address, std::size_t bytes, std::size_t alignment, const Where& where);
+
+void load_matrix_x4(std::uint32_t (&r)[4], const void* row, const Where& where = Where::current());
+void load_matrix_x4_transposed(std::uint32_t (&r)[4], const void* row, const Where& where = Where::current());
+
+template <class T>
+void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                  const Where& where = Where::current());
+extern template void mma_m16n8k16<__nv_bfloat16>(float (&)[4], const std::uint32_t (&)[4],
+                                                 const std::uint32_t (&)[2], const Where&);
+extern template void mma_m16n8k16<__half>(float (&)[4], const std::uint32_t (&)[4],
+                                          const std::uint32_t (&)[2], const Where&);
+
+void copy_async_16(void* shared, const void* global, bool valid, const Where& where = Where::current());
+void copy_async_commit();
+void copy_async_wait(int pending_groups);
+
+namespace detail {
+
+// value of 4 or 8 bytes; source(lane) names the lane to take it from, the own one where it would be outside.
+struct ShuffleArguments {
+    std::uint64_t value = 0;
+    int source = 0;
+};
+std::uint64_t shuffle_bits(std::uint64_t value, int source, const Where& where);
+int lane();
+
+template <class T>
+T shuffle_from(T value, int source, const Where& where) {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 8);
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(T));
+    bits = shuffle_bits(bits, source, where);
+    std::memcpy(&value, &bits, sizeof(T));
+    return value;
+}
+
+}  // namespace detail
+
+template <class T>
+T shuffle(T value, int lane, const Where& where = Where::current()) {
+    return detail::shuffle_from(value, lane, where);
+}
+template <class T>
+T shuffle_xor(T value, int mask, const Where& where = Where::current()) {
+    return detail::shuffle_from(value, detail::lane() ^ mask, where);
+}
+template <class T>
+T shuffle_up(T value, unsigned delta, const Where& where = Where::current()) {
+    const int source = detail::lane() - static_cast<int>(delta);
+    return detail::shuffle_from(value, source < 0 ? detail::lane() : source, where);
+}
+std::uint32_t ballot(bool predicate, const Where& where = Where::current());
+
+// The race checker's view of an atomic operation; without it, nothing.
+void note_atomic(void* address, std::size_t bytes);
+
+// One thread runs at a time: reading and writing is enough.
+template <class T, class Change>
+T atomically(T* address, const Change& change) {
+    note_atomic(address, sizeof(T));
+    T old;
+    std::memcpy(&old, address, sizeof(T));
+    const T changed = change(old);
+    std::memcpy(address, &changed, sizeof(T));
+    return old;
+}
+
+}  // namespace cuda_on_cpu

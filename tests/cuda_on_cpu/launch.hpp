@@ -1,0 +1,27 @@
+// Kernels as work in a stream.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <functional>
+
+namespace cuda_on_cpu {
+
+// Appends a launch to the stream; it runs when somebody waits for it. A shape that a device of sm_89 refuses,
+// and more than 48 KiB of dynamic shared memory without cudaFuncSetAttribute, leave an error for
+// cudaGetLastError().
+void enqueue_launch(const void* kernel, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes,
+                    cudaStream_t stream, std::function<void()> body);
+
+template <class Params>
+void launch(void (*kernel)(Params), dim3 grid, dim3 block, std::size_t dynamic_shared_bytes,
+            cudaStream_t stream, const Params& params) {
+    enqueue_launch(reinterpret_cast<const void*>(kernel), grid, block, dynamic_shared_bytes, stream,
+                   [kernel, params] { kernel(params); });
+}
+
+// The running block's: exactly as many bytes as the launch asked for, NaN before each block.
+void* dynamic_shared();
+
+}  // namespace cuda_on_cpu
