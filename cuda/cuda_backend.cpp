@@ -30,6 +30,7 @@ void check_shape(const ModelConfig& config) {
         refuse("head_dim is " + std::to_string(config.head_dim) + ", expected 64 or 128");
     if (config.num_heads / config.num_kv_heads > prefill_tile_rows)
         refuse("more than " + std::to_string(prefill_tile_rows) + " query heads share a KV head");
+    if (config.vocab_size > (1 << 18)) refuse("vocab_size is above 262144");
     if (config.hidden_size % size_granularity != 0 || config.intermediate_size % size_granularity != 0)
         refuse("hidden_size and intermediate_size are expected to be multiples of " +
                std::to_string(size_granularity));
@@ -54,11 +55,11 @@ DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t m
 
 // The matrices of a model, each with its own plans.
 struct Products {
-    GemmId qkv;
-    GemmId o;
-    GemmId gate_up;
-    GemmId down;
-    GemmId lm_head;
+    Gemm::Id qkv;
+    Gemm::Id o;
+    Gemm::Id gate_up;
+    Gemm::Id down;
+    Gemm::Id lm_head;
 };
 
 std::vector<const void*> of_all_layers(const DeviceWeights& weights, const void* DeviceLayer::* matrix) {
@@ -353,7 +354,7 @@ void CudaBackend::Impl::choose_tokens(const ForwardBatch& batch) {
     if (num_rows == 0) return;
     normalize(weights.final_norm, projected.data(), num_rows, in.logits_rows);
     gemm.run(products.lm_head, normed.data(), weights.lm_head, logits.data(), num_rows, stream);
-    sampler.run(logits.data(), logits_stride, staging, stream);
+    sampler.run(logits.data(), logits_stride, stream);
     sampler.copy_back(stream);
 }
 

@@ -104,6 +104,13 @@ Problem store(std::int64_t AppConfig::* member, AppConfig& config, const Option&
     return std::nullopt;
 }
 
+Problem store(double AppConfig::* member, AppConfig& config, const Option& option, std::string_view text) {
+    const auto value = in_range(option, parse_number(text));
+    if (!value) return expected_range("a number", option, text);
+    config.*member = *value;
+    return std::nullopt;
+}
+
 Problem store(Bytes bytes, AppConfig& config, const Option& option, std::string_view text) {
     const auto value = in_range(option, parse_bytes(text));
     if (!value) return expected_range("a size (such as 512MiB)", option, text);
@@ -242,6 +249,9 @@ std::string text_of(bool value) {
 }
 std::string text_of(std::int64_t value) {
     return std::to_string(value);
+}
+std::string text_of(double value) {
+    return shown(value);
 }
 std::string text_of(milliseconds value) {
     return shown(static_cast<double>(value.count()) / 1000);

@@ -30,6 +30,9 @@ struct AppConfig {
     bool strict_params = false;
 
     std::string device;
+    double gpu_memory_utilization = 0;  // of the device's memory, (0, 1)
+    std::string cublaslt;
+    bool deterministic = false;
     std::int64_t threads = 0;          // 0: one per core
     std::int64_t kv_cache_memory = 0;  // bytes
     std::int64_t max_model_len = 0;    // tokens; 0: the model's own

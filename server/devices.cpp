@@ -1,13 +1,36 @@
 #include "server/devices.hpp"
 
+#include <tuple>
+
 namespace solard {
 namespace {
 
-// Why no CUDA device can be used; this build has no CUDA backend, so there always is a reason.
-std::string cuda_obstacle(NvidiaPresence nvidia) {
+// What the kernels are compiled for: sm_89, and its PTX for what came later.
+constexpr int least_major = 8;
+constexpr int least_minor = 9;
+
+std::string capability_of(const CudaDevice& device) {
+    return std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor);
+}
+
+// Empty where the kernels run on it.
+std::string obstacle_of(const CudaDevice& device) {
+    if (std::tuple(device.compute_major, device.compute_minor) >= std::tuple(least_major, least_minor))
+        return {};
+    return device.name + " has compute capability " + capability_of(device) + ", and 8.9 or above is needed";
+}
+
+// Why no CUDA device can be used; empty where one can.
+std::string cuda_obstacle(NvidiaPresence nvidia, const CudaSupport& cuda) {
     if (!nvidia.any()) return "no NVIDIA driver and no device node";
     if (!nvidia.driver) return "a device node exists, but the NVIDIA driver is not loaded";
-    return "an NVIDIA driver is loaded, but this build has no CUDA backend";
+    if (!cuda.built)
+        return "an NVIDIA driver is loaded, but this build has no CUDA backend (./run.sh installs the "
+               "toolkit and builds "
+               "it)";
+    if (!cuda.error.empty()) return "the CUDA runtime says: " + cuda.error;
+    if (cuda.devices.empty()) return "the NVIDIA driver shows no device";
+    return obstacle_of(cuda.devices.front());
 }
 
 }  // namespace
@@ -19,16 +42,25 @@ NvidiaPresence find_nvidia(const std::filesystem::path& root) {
                            std::filesystem::exists(root / "dev/nvidia0", ignored)};
 }
 
-result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence nvidia) {
+result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence nvidia,
+                                       const CudaSupport& cuda) {
     if (wanted == "cpu" || (wanted == "auto" && !nvidia.any())) return std::string_view("cpu");
-    return Error{errc::device_unavailable, "--device " + std::string(wanted) +
-                                               ": no usable CUDA device: " + cuda_obstacle(nvidia) +
-                                               "; --device cpu runs on the processor"};
+    const std::string obstacle = cuda_obstacle(nvidia, cuda);
+    if (obstacle.empty()) return std::string_view("cuda");
+    return Error{errc::device_unavailable, "--device " + std::string(wanted) + ": no usable CUDA device: " +
+                                               obstacle + "; --device cpu runs on the processor"};
 }
 
-std::string list_devices(NvidiaPresence nvidia, unsigned num_cores) {
-    return "cpu   " + std::to_string(num_cores) + " cores\n" + "cuda  not usable: " + cuda_obstacle(nvidia) +
-           "\n";
+std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigned num_cores) {
+    std::string text = "cpu   " + std::to_string(num_cores) + " cores\n";
+    for (const CudaDevice& device : cuda.devices) {
+        const std::string obstacle = obstacle_of(device);
+        text += "cuda  " + device.name + ", compute capability " + capability_of(device) + ", " +
+                std::to_string(device.memory_bytes >> 20) + " MiB" +
+                (obstacle.empty() ? "" : ", not usable: " + obstacle) + "\n";
+    }
+    if (cuda.devices.empty()) text += "cuda  not usable: " + cuda_obstacle(nvidia, cuda) + "\n";
+    return text;
 }
 
 }  // namespace solard

@@ -19,6 +19,10 @@
 #include "server/log.hpp"
 #include "server/service.hpp"
 #include "server/version.hpp"
+#ifdef SOLARD_HAS_CUDA
+#include "cuda/cuda_backend.hpp"
+#include "cuda/device_probe.hpp"
+#endif
 
 namespace solard {
 namespace {
@@ -67,13 +71,19 @@ class LoadProgress {
     void operator()(std::uint64_t done, std::uint64_t total) {
         const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
         percent_ = percent;
-        if (Clock::now() - begin_ < std::chrono::seconds(1)) return;
+        const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+        if (seconds < 1) return;
         if (percent == shown_ || (!terminal_ && percent / 10 == shown_ / 10)) return;
         shown_ = percent;
         if (terminal_) {
             std::fprintf(stderr, "\rloading weights %3d %%%s", percent, percent == 100 ? "\n" : "");
         } else {
             std::fprintf(stderr, "loading weights %d %%\n", percent);
+        }
+        if (percent == 100) {
+            const double gigabytes = static_cast<double>(total) / 1e9;
+            std::fprintf(stderr, "loaded %.1f GB in %.1f s, %.1f GB/s\n", gigabytes, seconds,
+                         gigabytes / seconds);
         }
     }
 
@@ -98,6 +108,56 @@ void print_banner(const App& app, const EngineInfo& info, const std::string& url
     std::cout << text.str() << std::flush;
 }
 
+// The runtime is asked only where the machine shows hardware.
+CudaSupport ask_cuda([[maybe_unused]] NvidiaPresence nvidia) {
+    CudaSupport support;
+#ifdef SOLARD_HAS_CUDA
+    support.built = true;
+    if (!nvidia.driver) return support;
+    const cuda::DeviceProbe probe = cuda::probe_devices();
+    support.error = probe.error;
+    for (const cuda::DeviceFacts& facts : probe.devices) {
+        support.devices.push_back({facts.name, facts.compute_major, facts.compute_minor, facts.memory_bytes});
+    }
+#endif
+    return support;
+}
+
+using OnLoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+// On the engine's thread.
+std::unique_ptr<Backend> make_backend(std::string_view device, const AppConfig& config, const Model& model,
+                                      std::int32_t context_length, const OnLoadProgress& on_load_progress) {
+    const DType type = compute_type(config, model.tensors.dtype);
+    const auto max_num_seqs = static_cast<std::int32_t>(config.max_num_seqs);
+    const auto max_num_batched_tokens = static_cast<std::int32_t>(config.max_num_batched_tokens);
+#ifdef SOLARD_HAS_CUDA
+    if (device == "cuda") {
+        cuda::CudaBackendOptions options;
+        options.compute_type = type;
+        options.gpu_memory_utilization = config.gpu_memory_utilization;
+        options.max_model_len = context_length;
+        options.max_seqs_per_step = max_num_seqs;
+        if (max_num_batched_tokens != 0) options.max_tokens_per_step = max_num_batched_tokens;
+        options.deterministic = config.deterministic;
+        options.on_load_progress = on_load_progress;
+        const cuda::CublasLt library = cuda::CublasLt::open(config.cublaslt).value();
+        return std::make_unique<cuda::CudaBackend>(model.weights, model.tensors, model.config, library,
+                                                   options);
+    }
+#endif
+    if (device != "cpu") throw std::logic_error("a device that this build lacks was chosen");
+    CpuBackendOptions options;
+    options.compute_type = type;
+    options.num_threads = num_threads(config);
+    options.kv_cache_bytes = static_cast<std::size_t>(config.kv_cache_memory);
+    options.max_model_len = context_length;
+    options.max_seqs_per_step = max_num_seqs;
+    if (max_num_batched_tokens != 0) options.max_tokens_per_step = max_num_batched_tokens;
+    options.on_load_progress = on_load_progress;
+    return std::make_unique<CpuBackend>(model.weights, model.tensors, model.config, options);
+}
+
 int fail(const Error& error) {
     std::cerr << "solard: " << error.message << '\n';
     return exit_code(error.code);
@@ -105,7 +165,9 @@ int fail(const Error& error) {
 
 int serve(const AppConfig& config) {
     if (auto allowed = check_exposure(config); !allowed) return fail(allowed.error());
-    const auto device = choose_device(config.device, find_nvidia());
+    const NvidiaPresence nvidia = find_nvidia();
+    const auto device =
+        choose_device(config.device, nvidia, config.device == "cpu" ? CudaSupport{} : ask_cuda(nvidia));
     if (!device) return fail(device.error());
     auto keys = config.api_key_file.empty() ? result<ApiKeys>(ApiKeys()) : ApiKeys::load(config.api_key_file);
     if (!keys) return fail(keys.error());
@@ -120,21 +182,13 @@ int serve(const AppConfig& config) {
     Service service(app, *std::move(listener),
                     [&](const EngineInfo& info, const std::string& url) { print_banner(app, info, url); });
 
-    CpuBackendOptions options;
-    options.compute_type = compute_type(config, model->tensors.dtype);
-    options.num_threads = num_threads(config);
-    options.kv_cache_bytes = static_cast<std::size_t>(config.kv_cache_memory);
-    options.max_model_len = app.model.context_length;
-    options.max_seqs_per_step = static_cast<std::int32_t>(config.max_num_seqs);
-    if (config.max_num_batched_tokens != 0)
-        options.max_tokens_per_step = static_cast<std::int32_t>(config.max_num_batched_tokens);
     LoadProgress progress(app.load_percent);
-    options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
+    const auto on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
         if (service.stopping()) throw ErrorException({errc::server_draining, "the load was given up"});
         progress(done, total);
     };
     const int code = service.run(
-        [&] { return std::make_unique<CpuBackend>(model->weights, model->tensors, model->config, options); });
+        [&] { return make_backend(*device, config, *model, app.model.context_length, on_load_progress); });
     if (service.engine_hangs()) std::_Exit(code);  // nothing that its thread uses may be destroyed
     return code;
 }
@@ -148,7 +202,8 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
     if (config->help) return print_help(std::cout), 0;
     if (config->version) return std::cout << "solard " << version_text << '\n', 0;
     if (config->list_devices) {
-        std::cout << list_devices(find_nvidia(), std::thread::hardware_concurrency());
+        const NvidiaPresence nvidia = find_nvidia();
+        std::cout << list_devices(nvidia, ask_cuda(nvidia), std::thread::hardware_concurrency());
         return 0;
     }
     if (config->check_config) return print_config(std::cout, *config), 0;

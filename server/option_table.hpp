@@ -18,9 +18,9 @@ struct Bytes {
     std::int64_t AppConfig::* member;
 };
 // Where the value lives in AppConfig; its type says how it is read.
-using OptionMember =
-    std::variant<std::string AppConfig::*, std::int64_t AppConfig::*, Bytes, bool AppConfig::*,
-                 std::chrono::milliseconds AppConfig::*, std::vector<std::string> AppConfig::*>;
+using OptionMember = std::variant<std::string AppConfig::*, std::int64_t AppConfig::*, double AppConfig::*,
+                                  Bytes, bool AppConfig::*, std::chrono::milliseconds AppConfig::*,
+                                  std::vector<std::string> AppConfig::*>;
 
 struct Option {
     std::string_view group;

@@ -40,9 +40,39 @@ BOOST_AUTO_TEST_CASE(presence_is_read_from_device_nodes_and_the_driver) {
 }
 
 BOOST_AUTO_TEST_CASE(the_list_names_every_device_and_its_obstacle) {
-    const auto text = list_devices({}, 3);
+    const auto text = list_devices({}, {}, 3);
     BOOST_TEST(text.find("cpu   3 cores") != std::string::npos);
     BOOST_TEST(text.find("cuda  not usable: no NVIDIA driver") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(cuda_is_taken_where_it_can_be_used) {
+    const NvidiaPresence present{.driver = true, .device_node = true};
+    const CudaDevice l40s{
+        .name = "NVIDIA L40S", .compute_major = 8, .compute_minor = 9, .memory_bytes = 46068ULL << 20};
+    BOOST_TEST(choose_device("auto", present, {.built = true, .devices = {l40s}}).value() == "cuda");
+    BOOST_TEST(choose_device("cuda", present, {.built = true, .devices = {l40s}}).value() == "cuda");
+    BOOST_TEST(choose_device("cpu", present, {.built = true, .devices = {l40s}}).value() == "cpu");
+    const auto text = list_devices(present, {.built = true, .devices = {l40s}}, 3);
+    BOOST_TEST(text.find("cuda  NVIDIA L40S, compute capability 8.9, 46068 MiB\n") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_device_that_cannot_be_used_is_no_reason_to_take_the_cpu) {
+    const NvidiaPresence present{.driver = true, .device_node = true};
+    const CudaDevice a100{.name = "NVIDIA A100", .compute_major = 8, .compute_minor = 0};
+    const auto reason = [&](const CudaSupport& cuda) {
+        const auto device = choose_device("auto", present, cuda);
+        BOOST_REQUIRE(!device);
+        BOOST_TEST((device.error().code == errc::device_unavailable));
+        return device.error().message;
+    };
+    BOOST_TEST(reason({}).find("./run.sh") != std::string::npos);
+    BOOST_TEST(reason({.built = true}).find("no device") != std::string::npos);
+    BOOST_TEST(reason({.built = true, .error = "driver too old"}).find("driver too old") !=
+               std::string::npos);
+    BOOST_TEST(reason({.built = true, .devices = {a100}}).find("NVIDIA A100 has compute capability 8.0") !=
+               std::string::npos);
+    BOOST_TEST(list_devices(present, {.built = true, .devices = {a100}}, 3).find("not usable: NVIDIA A100") !=
+               std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

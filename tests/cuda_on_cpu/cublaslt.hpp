@@ -1,0 +1,17 @@
+// cuBLASLt's matrix product on the CPU, behind the library's own names: what a test puts into the table of
+// functions.
+#pragma once
+
+#include "cuda/cublaslt.hpp"
+
+namespace cuda_on_cpu {
+
+solard::cuda::CublasLt make_cublaslt();
+
+// How many algorithms are proposed for a product, 1 to 4; 1 at the start, so that nothing needs to be
+// measured. Number 1 splits K, number 2 asks for 64 MiB of workspace.
+void set_proposals(int count);
+// Products computed by the algorithm of this number.
+std::size_t products_of(int algorithm);
+
+}  // namespace cuda_on_cpu
