@@ -78,7 +78,7 @@ void DeviceSampler::count(const SamplingRow& row, std::int32_t index) {
     Slot& slot = slots_[count_of(index)];
     const std::int32_t known = slot.num_counted;
     const auto fresh = row.context.subspan(count_of(known));
-    if (fresh.empty()) return;
+    if (fresh.empty() && known > 0) return;
     updates_.push_back({.slot = index,
                         .reset = known == 0 ? 1 : 0,
                         .first_token = length_of(counted_tokens_),

@@ -1,0 +1,21 @@
+#include "tests/cuda/device_library.hpp"
+#include "tests/cuda_on_cpu/cublaslt.hpp"
+
+namespace solard::cuda {
+
+CublasLt device_library() {
+    return cuda_on_cpu::make_cublaslt();
+}
+bool device_is_emulated() {
+    return true;
+}
+void propose_algorithms(int count) {
+    cuda_on_cpu::set_proposals(count);
+}
+std::uint64_t products_computed() {
+    std::uint64_t all = 0;
+    for (int i = 0; i < 4; ++i) all += cuda_on_cpu::products_of(i);
+    return all;
+}
+
+}  // namespace solard::cuda
