@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "tests/cuda_on_cpu/block_executor.hpp"
+#include "inference/cpu/half.hpp"
 #include "tests/cuda_on_cpu/race_checker.hpp"
 #include "tests/cuda_on_cpu/streams.hpp"
 
@@ -52,13 +52,6 @@ std::size_t workspace_of(std::uint64_t algorithm) {
     return algorithm == 2 ? std::size_t{64} << 20 : 0;
 }
 
-float load(const std::byte* from, cudaDataType_t type) {
-    std::uint16_t bits = 0;
-    std::memcpy(&bits, from, sizeof(bits));
-    return type == CUDA_R_16BF ? __bfloat162float(__ushort_as_bfloat16(bits))
-                               : __half2float(__ushort_as_half(bits));
-}
-
 void store(float value, std::byte* to, cudaDataType_t type) {
     if (type == CUDA_R_32F) {
         std::memcpy(to, &value, sizeof(value));
@@ -72,20 +65,33 @@ void store(float value, std::byte* to, cudaDataType_t type) {
 // A column of a matrix as floats.
 void unpack(const std::byte* matrix, const Layout& layout, std::uint64_t column, std::vector<float>& out) {
     out.resize(layout.rows);
-    const std::byte* const begin = matrix + column * static_cast<std::uint64_t>(layout.leading) * 2;
-    for (std::uint64_t i = 0; i < layout.rows; ++i) out[i] = load(begin + 2 * i, layout.type);
+    const auto* const begin =
+        reinterpret_cast<const std::uint16_t*>(matrix) + column * static_cast<std::uint64_t>(layout.leading);
+    if (layout.type == CUDA_R_16BF) {
+        for (std::uint64_t i = 0; i < layout.rows; ++i) out[i] = solard::float_from_bf16(begin[i]);
+    } else {
+        for (std::uint64_t i = 0; i < layout.rows; ++i) out[i] = solard::float_from_fp16(begin[i]);
+    }
 }
 
-float dot(const std::vector<float>& a, const std::vector<float>& b) {
-    constexpr std::size_t width = 16;
-    std::array<float, width> sums{};
+// Independent sums, in a fixed order.
+using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
+constexpr std::size_t num_lanes = sizeof(Lanes) / sizeof(float);
+
+__attribute__((target_clones("avx2", "default"))) float dot(const float* a, const float* b,
+                                                            std::size_t count) {
+    Lanes even{};
+    Lanes odd{};
     std::size_t i = 0;
-    for (; i + width <= a.size(); i += width) {
-        for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+    for (; i + 2 * num_lanes <= count; i += 2 * num_lanes) {
+        even += *reinterpret_cast<const Lanes*>(a + i) * *reinterpret_cast<const Lanes*>(b + i);
+        odd += *reinterpret_cast<const Lanes*>(a + i + num_lanes) *
+               *reinterpret_cast<const Lanes*>(b + i + num_lanes);
     }
-    for (; i < a.size(); ++i) sums[0] += a[i] * b[i];
+    even += odd;
     float sum = 0;
-    for (const float lane : sums) sum += lane;
+    for (std::size_t lane = 0; lane < num_lanes; ++lane) sum += even[lane];
+    for (; i < count; ++i) sum += a[i] * b[i];
     return sum;
 }
 
@@ -107,7 +113,7 @@ struct Product {
             unpack(a, a_layout, n, weight);
             for (std::uint64_t m = 0; m < rows.size(); ++m) {
                 std::byte* const to = d + (m * static_cast<std::uint64_t>(d_layout.leading) + n) * size;
-                store(dot(weight, rows[m]), to, d_layout.type);
+                store(dot(weight.data(), rows[m].data(), weight.size()), to, d_layout.type);
             }
         }
         for (std::uint64_t m = 0; m < rows.size(); ++m) {

@@ -7,9 +7,13 @@
 namespace cuda_on_cpu {
 namespace {
 
-Schedule& current() {
+Schedule from_environment() {
     const char* const text = std::getenv("SOLARD_CUDA_SCHEDULE");
-    static Schedule schedule = text == nullptr ? Schedule{} : parse_schedule(text);
+    return text == nullptr ? Schedule{} : parse_schedule(text);
+}
+
+Schedule& current() {
+    static Schedule schedule = from_environment();
     return schedule;
 }
 
