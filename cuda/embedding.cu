@@ -13,15 +13,13 @@ template <class T>
 __global__ void embedding_kernel(EmbeddingArgs args) {
     const int token = static_cast<int>(blockIdx.x);
     const std::int64_t row = args.token_ids[token];
-    const auto* const source =
-        reinterpret_cast<const uint4*>(static_cast<const T*>(args.table) + row * args.hidden);
+    const T* const source = static_cast<const T*>(args.table) + row * args.hidden;
     float* const target = args.residual + std::int64_t{token} * args.hidden;
-    for (int i = static_cast<int>(threadIdx.x); i < args.hidden / vector_width; i += num_threads) {
+    for (int i = static_cast<int>(threadIdx.x) * vector_width; i < args.hidden;
+         i += num_threads * vector_width) {
         float values[vector_width];
-        unpack<T>(source[i], values);
-        auto* const out = reinterpret_cast<float4*>(target + i * vector_width);
-        out[0] = {values[0], values[1], values[2], values[3]};
-        out[1] = {values[4], values[5], values[6], values[7]};
+        load(source + i, values);
+        store(values, target + i);
     }
 }
 

@@ -54,7 +54,8 @@ __device__ inline float2 unpack(std::uint32_t pair) {
 inline constexpr int vector_width = 8;
 
 template <class T>
-__device__ inline void unpack(const uint4& vector, float (&values)[vector_width]) {
+__device__ inline void load(const T* from, float (&values)[vector_width]) {
+    const uint4 vector = *reinterpret_cast<const uint4*>(from);
     const std::uint32_t pairs[4] = {vector.x, vector.y, vector.z, vector.w};
     for (int i = 0; i < 4; ++i) {
         const float2 pair = unpack<T>(pairs[i]);
@@ -63,10 +64,25 @@ __device__ inline void unpack(const uint4& vector, float (&values)[vector_width]
     }
 }
 
+// Through a local: a vector that is returned straight into memory is written where no race checker looks.
 template <class T>
-__device__ inline uint4 pack(const float (&values)[vector_width]) {
-    return {pack<T>(values[0], values[1]), pack<T>(values[2], values[3]), pack<T>(values[4], values[5]),
-            pack<T>(values[6], values[7])};
+__device__ inline void store(const float (&values)[vector_width], T* to) {
+    const uint4 vector = {pack<T>(values[0], values[1]), pack<T>(values[2], values[3]),
+                          pack<T>(values[4], values[5]), pack<T>(values[6], values[7])};
+    *reinterpret_cast<uint4*>(to) = vector;
+}
+
+// Eight floats, two accesses.
+__device__ inline void load(const float* from, float (&values)[vector_width]) {
+    const float4 low = reinterpret_cast<const float4*>(from)[0];
+    const float4 high = reinterpret_cast<const float4*>(from)[1];
+    const float all[vector_width] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+    for (int i = 0; i < vector_width; ++i) values[i] = all[i];
+}
+
+__device__ inline void store(const float (&values)[vector_width], float* to) {
+    reinterpret_cast<float4*>(to)[0] = {values[0], values[1], values[2], values[3]};
+    reinterpret_cast<float4*>(to)[1] = {values[4], values[5], values[6], values[7]};
 }
 
 }  // namespace solard::cuda

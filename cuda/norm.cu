@@ -10,19 +10,6 @@ namespace {
 constexpr int num_threads = 256;
 constexpr int num_warps = num_threads / warp_size;
 
-// Eight floats of a row.
-__device__ void load(const float* from, float (&values)[vector_width]) {
-    const float4 low = reinterpret_cast<const float4*>(from)[0];
-    const float4 high = reinterpret_cast<const float4*>(from)[1];
-    const float all[vector_width] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-    for (int i = 0; i < vector_width; ++i) values[i] = all[i];
-}
-
-__device__ void store(const float (&values)[vector_width], float* to) {
-    reinterpret_cast<float4*>(to)[0] = {values[0], values[1], values[2], values[3]};
-    reinterpret_cast<float4*>(to)[1] = {values[4], values[5], values[6], values[7]};
-}
-
 // A block a row. The row waits in shared memory for its sum of squares.
 template <class T>
 __global__ void __launch_bounds__(num_threads) add_rms_norm_kernel(AddRmsNormArgs args) {
@@ -43,7 +30,7 @@ __global__ void __launch_bounds__(num_threads) add_rms_norm_kernel(AddRmsNormArg
         load(residual + i, values);
         if (args.projected != nullptr) {
             float added[vector_width];
-            unpack<T>(*reinterpret_cast<const uint4*>(projected + i), added);
+            load(projected + i, added);
             for (int j = 0; j < vector_width; ++j) values[j] += added[j];
             if (args.rows == nullptr) store(values, residual + i);
         }
@@ -56,9 +43,9 @@ __global__ void __launch_bounds__(num_threads) add_rms_norm_kernel(AddRmsNormArg
         float values[vector_width];
         float weights[vector_width];
         load(x + i, values);
-        unpack<T>(*reinterpret_cast<const uint4*>(weight + i), weights);
+        load(weight + i, weights);
         for (int j = 0; j < vector_width; ++j) values[j] = values[j] * scale * weights[j];
-        *reinterpret_cast<uint4*>(normed + i) = pack<T>(values);
+        store(values, normed + i);
     }
 }
 

@@ -13,16 +13,16 @@ template <class T>
 __device__ void rotate(const T* from, T* to, const float2* rope, int i, int half) {
     float low[vector_width];
     float high[vector_width];
-    unpack<T>(*reinterpret_cast<const uint4*>(from + i), low);
-    unpack<T>(*reinterpret_cast<const uint4*>(from + i + half), high);
+    load(from + i, low);
+    load(from + i + half, high);
     for (int j = 0; j < vector_width; ++j) {
         const float2 angle = rope[i + j];
         const float rotated = angle.x * low[j] - angle.y * high[j];
         high[j] = angle.x * high[j] + angle.y * low[j];
         low[j] = rotated;
     }
-    *reinterpret_cast<uint4*>(to + i) = pack<T>(low);
-    *reinterpret_cast<uint4*>(to + i + half) = pack<T>(high);
+    store(low, to + i);
+    store(high, to + i + half);
 }
 
 // A block a token; its threads share the token's heads in pieces of eight pairs.

@@ -167,7 +167,7 @@ class Logits {
             before += above - own;
             const bool reaches = before < limit && before + own >= limit;
             const std::uint32_t who = ballot(reaches);
-            if (who == 0 && lane == 0) shared_.found.bucket = -1;
+            if (who == 0 && lane == 0) shared_.found = {0, -1, 1};
             if (reaches) {
                 int bucket = top;
                 while (before + shared_.masses[bucket] < limit) before += shared_.masses[bucket--];
@@ -202,6 +202,13 @@ struct RowChange {
     const float* logits;
     float* changed;
 
+    // Is tokens[i] among those before it?
+    __device__ static bool stands_before(const std::int32_t* tokens, int i) {
+        for (int j = 0; j < i; ++j) {
+            if (tokens[j] == tokens[i]) return true;
+        }
+        return false;
+    }
     __device__ bool in_vocabulary(int token) const { return token >= 0 && token < args.vocab; }
     __device__ float bias_of(int token) const {
         for (int i = 0; i < row.num_biases; ++i) {
@@ -230,7 +237,9 @@ struct RowChange {
         if (row.slot >= 0) apply_penalties();
         for (int i = thread; with_bans && i < row.num_bans; i += num_threads) {
             const int token = args.bans[row.first_ban + i];
-            if (in_vocabulary(token)) changed[token] = -INFINITY;
+            // One writer for a token that is named twice.
+            if (in_vocabulary(token) && !stands_before(args.bans + row.first_ban, i))
+                changed[token] = -INFINITY;
         }
         __syncthreads();
     }
@@ -247,14 +256,9 @@ struct RowChange {
         for (int i = thread; i < row.num_drafts; i += num_threads) {
             const std::int32_t* const drafts = args.drafts + row.first_draft;
             const int token = drafts[i];
+            if (!in_vocabulary(token) || stands_before(drafts, i)) continue;
             TokenCount more = 0;
-            bool first = true;
-            for (int j = 0; j < row.num_drafts; ++j) {
-                if (drafts[j] != token) continue;
-                ++more;
-                first = first && j >= i;
-            }
-            if (!first || !in_vocabulary(token)) continue;
+            for (int j = i; j < row.num_drafts; ++j) more += drafts[j] == token ? 1 : 0;
             float logit = logits[token];
             if (row.num_biases > 0) logit += bias_of(token);
             changed[token] = penalised(logit, count_of(token) + more, row.params);

@@ -16,11 +16,11 @@ __global__ void __launch_bounds__(num_threads) swiglu_kernel(SwigluArgs args) {
     const T* const gate = static_cast<const T*>(args.gate_up) + token * 2 * args.intermediate + i;
     float gates[vector_width];
     float ups[vector_width];
-    unpack<T>(*reinterpret_cast<const uint4*>(gate), gates);
-    unpack<T>(*reinterpret_cast<const uint4*>(gate + args.intermediate), ups);
+    load(gate, gates);
+    load(gate + args.intermediate, ups);
     for (int j = 0; j < vector_width; ++j) gates[j] = gates[j] / (1.0F + expf(-gates[j])) * ups[j];
     T* const out = static_cast<T*>(args.activated) + token * args.intermediate + i;
-    *reinterpret_cast<uint4*>(out) = pack<T>(gates);
+    store(gates, out);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/cuda_on_cpu/allocate.hpp"
 #include "tests/cuda_on_cpu/collectives.hpp"
 #include "tests/cuda_on_cpu/fibers.hpp"
 #include "tests/cuda_on_cpu/launch.hpp"
@@ -26,6 +27,10 @@ namespace {
 constexpr std::size_t lanes = 32;
 constexpr std::size_t max_warps = max_fibers / lanes;
 
+struct Release {
+    void operator()(std::byte* memory) const { release(memory); }
+};
+
 // Lanes of one warp that have met at an operation.
 struct Meeting {
     std::size_t arrived = 0;
@@ -35,7 +40,8 @@ struct Meeting {
 };
 
 std::string place(const std::source_location& where) {
-    return std::string(where.file_name()) + ":" + std::to_string(where.line());
+    return std::string(where.file_name()) + ":" + std::to_string(where.line()) + ":" +
+           std::to_string(where.column());
 }
 
 class Executor {
@@ -44,6 +50,11 @@ class Executor {
 
     void sync_block(const std::source_location& where);
     void meet_warp(WarpOperation operation, void* arguments, const std::source_location& where);
+
+    [[noreturn]] void stop(const std::string& fault) {
+        failure_ = std::make_exception_ptr(KernelFault(fault));
+        while (true) fibers_.yield();  // never has another turn
+    }
 
     ThreadState& current() { return threads_[current_]; }
     std::uint32_t epoch() const { return epoch_; }
@@ -86,7 +97,7 @@ class Executor {
     std::uint32_t epoch_ = 0;
     std::uint64_t block_number_ = 0;
     std::uint64_t launch_number_ = 0;
-    std::unique_ptr<std::byte[]> shared_;
+    std::unique_ptr<std::byte[], Release> shared_;
     std::size_t shared_bytes_ = 0;
     const std::function<void()>* body_ = nullptr;
     std::exception_ptr failure_;
@@ -106,8 +117,7 @@ void Executor::run(dim3 grid, dim3 block, std::size_t shared_bytes, const std::f
     blockDim = block;
     ++launch_number_;
     random_.seed(static_cast<std::uint32_t>(schedule().seed + 977 * launch_number_));
-    // Exactly so many bytes: an address sanitizer guards their end.
-    shared_.reset(new std::byte[shared_bytes + (shared_bytes == 0 ? 1 : 0)]);
+    shared_.reset(static_cast<std::byte*>(allocate(shared_bytes)));
     shared_bytes_ = shared_bytes;
     const MemoryNote note(shared_.get(), shared_bytes);
     for (unsigned z = 0; z < grid.z; ++z) {
@@ -122,7 +132,6 @@ void Executor::run(dim3 grid, dim3 block, std::size_t shared_bytes, const std::f
 
 void Executor::run_block() {
     std::memset(shared_.get(), 0xff, shared_bytes_);
-    note_new_block(shared_.get(), shared_bytes_);
     ++block_number_;
     epoch_ = 0;
     at_barrier_ = 0;
@@ -148,6 +157,7 @@ void Executor::run_block() {
         take_turns();
     } catch (...) {
         running_ = false;
+        Unchecked::depth = 0;
         fibers_.abandon(num_threads_);
         throw;
     }
@@ -227,11 +237,16 @@ void Executor::meet_warp(WarpOperation operation, void* arguments, const std::so
     thread.where = where;
     const std::size_t warp = thread.index / lanes;
     Meeting& meeting = meetings_[warp];
-    if (lanes_of(warp) != ~0U) throw KernelFault("a warp of fewer than 32 threads at " + place(where));
+    if (lanes_of(warp) != ~0U) {
+        const Unchecked own;
+        throw KernelFault("a warp of fewer than 32 threads at " + place(where));
+    }
     if (meeting.arrived == 0) {
         meeting.operation = operation;
         meeting.where = where;
-    } else if (meeting.operation != operation || meeting.where.line() != where.line()) {
+    } else if (meeting.operation != operation || meeting.where.line() != where.line() ||
+               meeting.where.column() != where.column()) {
+        const Unchecked own;
         throw KernelFault("lanes of one warp meet at " + place(meeting.where) + " and at " + place(where));
     }
     meeting.arguments[thread.index % lanes] = arguments;
@@ -251,6 +266,9 @@ void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, const std
 
 ThreadState& this_thread() {
     return executor().current();
+}
+void stop_kernel(const std::string& fault) {
+    executor().stop(fault);
 }
 std::uint32_t block_epoch() {
     return executor().epoch();

@@ -9,6 +9,7 @@
 #include <functional>
 #include <source_location>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace cuda_on_cpu {
@@ -41,6 +42,8 @@ void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, const std
 
 // From a running thread only.
 ThreadState& this_thread();
+// Ends the kernel with this fault without unwinding the thread: for where nothing may be thrown.
+[[noreturn]] void stop_kernel(const std::string& fault);
 std::uint32_t block_epoch();   // barriers passed
 std::uint64_t block_number();  // of all blocks ever run
 std::uint64_t launch_number();

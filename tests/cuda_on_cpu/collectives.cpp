@@ -19,9 +19,10 @@ T& of_lane(const Arguments& arguments, std::size_t lane) {
     return *static_cast<T*>(arguments[lane]);
 }
 
-[[noreturn]] void fail(const std::string& what, const Where& where) {
-    throw KernelFault(what + " at " + where.file_name() + ":" + std::to_string(where.line()) + ", thread " +
-                      std::to_string(this_thread().index));
+[[noreturn]] void fail(const char* what, const Where& where) {
+    const Unchecked own;
+    throw KernelFault(std::string(what) + " at " + where.file_name() + ":" + std::to_string(where.line()) +
+                      ", thread " + std::to_string(this_thread().index));
 }
 
 // ---- shuffles
@@ -241,8 +242,12 @@ std::uint32_t ballot(bool predicate, const Where& where) {
     return arguments.result;
 }
 
-#ifndef SOLARD_CUDA_RACE_CHECK
-void note_atomic(void*, std::size_t) {}
-#endif
+void read_atomic(void* to, const void* address, std::size_t bytes) {
+    note_atomic(address, bytes);
+    std::memcpy(to, address, bytes);
+}
+void write_atomic(void* address, const void* from, std::size_t bytes) {
+    std::memcpy(address, from, bytes);
+}
 
 }  // namespace cuda_on_cpu

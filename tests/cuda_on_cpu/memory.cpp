@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "tests/cuda_on_cpu/allocate.hpp"
 #include "tests/cuda_on_cpu/race_checker.hpp"
 #include "tests/cuda_on_cpu/streams.hpp"
 
@@ -20,14 +21,6 @@ struct Memory {
 Memory& memory() {
     static Memory instance;
     return instance;
-}
-
-// Fresh memory is NaN, whatever 16- or 32-bit type it is read as.
-void* fresh(std::size_t bytes) {
-    void* address = nullptr;
-    // Exactly so many bytes: an address sanitizer guards their end.
-    if (posix_memalign(&address, 256, bytes) != 0) return nullptr;
-    return std::memset(address, 0xff, bytes);
 }
 
 void copy(void* to, const void* from, std::size_t bytes) {
@@ -63,7 +56,7 @@ extern "C" {
 cudaError_t cudaMalloc(void** address, std::size_t bytes) {
     ++mutable_counters().allocations;
     if (memory().used + bytes > memory().size) return refuse(cudaErrorMemoryAllocation);
-    *address = fresh(bytes);
+    *address = allocate(bytes);
     if (*address == nullptr) return refuse(cudaErrorMemoryAllocation);
     memory().allocations[static_cast<const std::byte*>(*address)] = bytes;
     memory().used += bytes;
@@ -78,17 +71,17 @@ cudaError_t cudaFree(void* address) {
     memory().used -= found->second;
     memory().allocations.erase(found);
     note_no_memory(address);
-    std::free(address);
+    release(address);
     return status;
 }
 cudaError_t cudaMallocHost(void** address, std::size_t bytes) {
     ++mutable_counters().allocations;
-    *address = fresh(bytes);
+    *address = allocate(bytes);
     return *address == nullptr ? refuse(cudaErrorMemoryAllocation) : cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* address) {
     const cudaError_t status = drain_all();
-    std::free(address);
+    release(address);
     return status;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total) {

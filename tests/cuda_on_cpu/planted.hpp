@@ -1,0 +1,35 @@
+// Kernels with mistakes that the layer must show: the test of the test.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace solard::cuda {
+
+enum class Bug : std::uint8_t {
+    none,
+    missing_barrier,           // a sum is read before every warp has written its part
+    wait_off_by_one,           // cp.async: the newest group is not waited for
+    refill_too_early,          // a buffer is overwritten while others may still read it
+    divergent_barrier,         // half of the block waits at a barrier that the others never reach
+    missing_sync_warp,         // a lane reads what its neighbour wrote, with nothing in between
+    diverging_collective,      // half of a warp shuffles, the other half votes
+    read_past_the_end,         // of device memory
+    write_past_the_end,        // of device memory
+    ldmatrix_past_the_end,     // of shared memory
+    uninitialised_read,        // of shared memory
+    misaligned_vector,         // a 16-byte load at an odd place
+    static_array_past_the_end  // a __shared__ array
+};
+
+// One block of 128 threads, `rounds` = 4: out[t] = the sum of in[4, 128] up to and with each round, turned by
+// one place. Right for Bug::none only.
+struct PlantedArgs {
+    const float* in;  // [4, 128]
+    float* out;       // [128]
+    Bug bug;
+};
+void run_planted(const PlantedArgs& args, cudaStream_t stream);
+
+}  // namespace solard::cuda
