@@ -6,3 +6,4 @@ set(CMAKE_CXX_FLAGS
   "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DBOOST_ASIO_DISABLE_SMALL_BLOCK_RECYCLING -DBOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING"
   CACHE STRING "")
 set(SOLARD_WEB OFF CACHE BOOL "")
+set(SOLARD_CUDA OFF CACHE STRING "")

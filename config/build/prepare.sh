@@ -90,6 +90,40 @@ prepare_packages() {
     install_packages "${packages[@]}"
 }
 
+# Does nvcc stand in a toolkit that has cuBLASLt's header too, or in /usr/local/cuda?
+has_cuda_toolkit() {
+    local nvcc root
+    for nvcc in build/cuda/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
+        [ -x "$nvcc" ] || continue
+        root=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
+        [ -f "$root/include/cublasLt.h" ] && return
+    done
+    return 1
+}
+
+# prepare_cuda: the CUDA toolkit into build/cuda, where the machine has none. The same list installs once: its stamp is its own
+# copy. Returns 1 where that fails.
+prepare_cuda() {
+    local list=config/build/cuda-requirements.txt
+    [ -f build/cuda/requirements.txt ] || ! has_cuda_toolkit || return 0
+    cmp -s "$list" build/cuda/requirements.txt && return
+    echo "solard: installing the CUDA toolkit into build/cuda (0.9 GB)"
+    if command -v apt-get >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        install_packages python3 python3-venv
+    fi
+    rm -rf build/cuda build/cuda-pip
+    mkdir -p build
+    python3 -m venv build/cuda-pip || return 1
+    if ! build/cuda-pip/bin/pip install -q --disable-pip-version-check --no-deps --target build/cuda -r "$list"; then
+        rm -rf build/cuda
+        return 1
+    fi
+    rm -rf build/cuda-pip
+    # nvcc's own profile looks there.
+    ln -sfn lib build/cuda/nvidia/cu13/lib64
+    cp "$list" build/cuda/requirements.txt
+}
+
 # configure FOLDER OPTIONS...: once; later changes of CMakeLists.txt are noticed by the build itself.
 configure() {
     local folder=$1

@@ -5,3 +5,4 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g" CACHE STRING "")
 # of another allocator.
 set(CMAKE_CXX_FLAGS "-fsanitize=thread -Wno-tsan -Wno-mismatched-new-delete" CACHE STRING "")
 set(SOLARD_WEB OFF CACHE BOOL "")
+set(SOLARD_CUDA OFF CACHE STRING "")

@@ -15,4 +15,13 @@ bool device_is_emulated();
 void propose_algorithms(int count);
 std::uint64_t products_computed();
 
+// Emulated: while it lives, threads take their turns by chance. On a GPU they always do.
+class RandomSchedule {
+  public:
+    explicit RandomSchedule(std::uint64_t seed);
+    RandomSchedule(const RandomSchedule&) = delete;
+    RandomSchedule& operator=(const RandomSchedule&) = delete;
+    ~RandomSchedule();
+};
+
 }  // namespace solard::cuda

@@ -1,5 +1,6 @@
 #include "tests/cuda/device_library.hpp"
 #include "tests/cuda_on_cpu/cublaslt.hpp"
+#include "tests/cuda_on_cpu/schedule.hpp"
 
 namespace solard::cuda {
 
@@ -16,6 +17,14 @@ std::uint64_t products_computed() {
     std::uint64_t all = 0;
     for (int i = 0; i < 4; ++i) all += cuda_on_cpu::products_of(i);
     return all;
+}
+
+RandomSchedule::RandomSchedule(std::uint64_t seed) {
+    cuda_on_cpu::set_schedule(
+        {.order = cuda_on_cpu::Order::random, .copy_time = cuda_on_cpu::CopyTime::mixed, .seed = seed});
+}
+RandomSchedule::~RandomSchedule() {
+    cuda_on_cpu::set_schedule({});
 }
 
 }  // namespace solard::cuda

@@ -24,6 +24,7 @@ Memory& memory() {
 }
 
 void copy(void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0) return;
     note_host_write(to, bytes);
     std::memcpy(to, from, bytes);
 }
