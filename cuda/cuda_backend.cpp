@@ -85,8 +85,8 @@ struct StepInputs {
 }  // namespace
 
 struct CudaBackend::Impl {
-    Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
-         const CublasLt& library, const CudaBackendOptions& requested);
+    Impl(DeviceWeights loaded, const ModelConfig& model, const CublasLt& library,
+         const CudaBackendOptions& requested);
 
     std::size_t staging_bytes() const;
     void plan_products();
@@ -144,14 +144,14 @@ struct CudaBackend::Impl {
     DeviceBuffer<std::byte> cache;  // [layers, num_blocks, block]
 };
 
-CudaBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
-                        const CublasLt& library, const CudaBackendOptions& requested)
+CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const CublasLt& library,
+                        const CudaBackendOptions& requested)
     : config(model),
       options(requested),
       kv{.num_kv_heads = model.num_kv_heads, .head_dim = model.head_dim},
       qkv_size((model.num_heads + 2 * model.num_kv_heads) * model.head_dim),
       logits_stride((model.vocab_size + 3) / 4 * 4),
-      weights(load_device_weights(source, tensors, requested.compute_type, requested.on_load_progress)),
+      weights(std::move(loaded)),
       rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len))),
       plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
            requested.max_model_len, requested.deterministic),
@@ -358,10 +358,18 @@ void CudaBackend::Impl::choose_tokens(const ForwardBatch& batch) {
     sampler.copy_back(stream);
 }
 
+CudaBackend::CudaBackend(DeviceWeights weights, const ModelConfig& config, const CublasLt& library,
+                         const CudaBackendOptions& options) {
+    check_shape(config);
+    impl_ = std::make_unique<Impl>(std::move(weights), config, library, options);
+}
+
 CudaBackend::CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                          const CublasLt& library, const CudaBackendOptions& options) {
     check_shape(config);
-    impl_ = std::make_unique<Impl>(source, tensors, config, library, options);
+    impl_ = std::make_unique<Impl>(
+        load_device_weights(source, tensors, options.compute_type, options.on_load_progress), config, library,
+        options);
 }
 
 CudaBackend::~CudaBackend() = default;

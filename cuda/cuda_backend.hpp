@@ -32,6 +32,9 @@ class CudaBackend final : public Backend {
     // cannot be read; bad_configuration: no room for one sequence of max_model_len), DeviceError.
     CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                 const CublasLt& library, const CudaBackendOptions& options);
+    // The same with weights that are on the device already, in options.compute_type.
+    CudaBackend(DeviceWeights weights, const ModelConfig& config, const CublasLt& library,
+                const CudaBackendOptions& options);
     ~CudaBackend() override;
 
     BackendCapacity capacity() const override;

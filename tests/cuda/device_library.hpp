@@ -7,13 +7,26 @@
 
 namespace solard::cuda {
 
-// Throws ErrorException where the library cannot be opened.
-CublasLt device_library();
+// On a GPU, `wanted` or else $SOLARD_CUBLASLT as CublasLt::open() takes it; throws ErrorException where it
+// cannot be opened.
+CublasLt device_library(const std::filesystem::path& wanted = {});
 bool device_is_emulated();
 // Emulated: how many algorithms are proposed for a product (see cuda_on_cpu::set_proposals), and how many
 // products were computed. On a GPU the first does nothing and the second is 0.
 void propose_algorithms(int count);
 std::uint64_t products_computed();
+
+// What the device was asked for so far; all 0 on a GPU.
+struct DeviceCounters {
+    std::uint64_t allocations = 0;
+    std::uint64_t copies_to_device = 0;
+    std::uint64_t copies_to_host = 0;
+    std::uint64_t launches = 0;
+};
+DeviceCounters device_counters();
+// Emulated: the `count`th launch from now on fails, and with it the device until forget_failures().
+void fail_launch(std::uint64_t count);
+void forget_failures();
 
 // Emulated: while it lives, threads take their turns by chance. On a GPU they always do.
 class RandomSchedule {

@@ -1,10 +1,11 @@
 #include "tests/cuda/device_library.hpp"
 #include "tests/cuda_on_cpu/cublaslt.hpp"
 #include "tests/cuda_on_cpu/schedule.hpp"
+#include "tests/cuda_on_cpu/streams.hpp"
 
 namespace solard::cuda {
 
-CublasLt device_library() {
+CublasLt device_library(const std::filesystem::path&) {
     return cuda_on_cpu::make_cublaslt();
 }
 bool device_is_emulated() {
@@ -17,6 +18,20 @@ std::uint64_t products_computed() {
     std::uint64_t all = 0;
     for (int i = 0; i < 4; ++i) all += cuda_on_cpu::products_of(i);
     return all;
+}
+
+DeviceCounters device_counters() {
+    const cuda_on_cpu::Counters& now = cuda_on_cpu::counters();
+    return {.allocations = now.allocations,
+            .copies_to_device = now.copies_to_device,
+            .copies_to_host = now.copies_to_host,
+            .launches = now.launches};
+}
+void fail_launch(std::uint64_t count) {
+    cuda_on_cpu::fail_launch(count);
+}
+void forget_failures() {
+    cuda_on_cpu::reset_faults();
 }
 
 RandomSchedule::RandomSchedule(std::uint64_t seed) {

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "cuda/cuda_backend.hpp"
+#include "inference/sampler.hpp"
 #include "tests/cuda/device_library.hpp"
 #include "tests/support/batch_builder.hpp"
 #include "tests/support/demo_model.hpp"
@@ -197,6 +198,227 @@ BOOST_AUTO_TEST_CASE(ten_texts_in_fp16) {
     CudaBackendOptions options = small_options();
     options.compute_type = DType::fp16;  // the file is bf16: converted on the device
     check_texts(10, options, 40);
+}
+
+// ---- steps by hand
+
+std::vector<TokenId> random_tokens(std::size_t count, std::uint64_t seed, std::int32_t vocab) {
+    std::mt19937_64 random(seed);
+    std::vector<TokenId> tokens(count);
+    for (TokenId& token : tokens) token = static_cast<TokenId>(random() % static_cast<std::uint64_t>(vocab));
+    return tokens;
+}
+
+// Other shapes than the demonstration model's: one KV head for each query head, tied, fp16; a head of 128,
+// untied, with a vocabulary that fills no 16 bytes. `run_sequences` cuts each prompt in two.
+BOOST_DATA_TEST_CASE(other_shapes_have_the_cpu_backends_logits, data::make({0, 1}), number) {
+    ModelConfig config = small_mha_config();
+    config.head_dim = 64;
+    DType type = DType::fp16;
+    if (number == 1) {
+        config = small_gqa_config();
+        config.head_dim = 128;
+        config.hidden_size = 96;
+        type = DType::bf16;
+    }
+    const ModelFolder folder;
+    const LoadedModel model(write_hashed_model(folder, config, type));
+    const auto vocab = static_cast<std::size_t>(config.vocab_size);
+    CudaBackendOptions options = small_options();
+    options.compute_type = type;
+    options.max_model_len = 256;
+    CudaBackend backend(model.source, model.tensors, model.config, device_library(), options);
+    CpuBackendOptions cpu_options;
+    cpu_options.compute_type = type;
+    cpu_options.max_model_len = 256;
+    CpuBackend cpu(model.source, model.tensors, model.config, cpu_options);
+
+    for (const std::size_t length : {1U, 2U, 17U, 100U}) {
+        const TestSequence sequence{random_tokens(length, length, config.vocab_size), {6, 3, 0, 5, 1, 2, 4}};
+        for (std::size_t end : {(length + 1) / 2, length}) {
+            ForwardBatch batch;
+            batch.block_table_stride = 7;
+            add_chunk(batch, sequence, end == length ? length / 2 : 0, end, end - 1);
+            StepResults results;
+            backend.submit(batch);
+            backend.collect(results);
+            cpu.submit(batch);
+            cpu.collect(results);
+        }
+        const std::vector<float> found = backend.logits();
+        const std::span<const float> expected = cpu.logits();
+        BOOST_REQUIRE_EQUAL(found.size(), vocab);
+        double difference = 0;
+        double magnitude = 0;
+        for (std::size_t i = 0; i < vocab; ++i) {
+            difference += std::pow(static_cast<double>(found[i]) - expected[i], 2);
+            magnitude += std::pow(static_cast<double>(expected[i]), 2);
+        }
+        BOOST_TEST(std::sqrt(difference / magnitude) < 1.5e-2);
+    }
+}
+
+// A prompt of 40 tokens, then steps that decode it, with every kind of row.
+struct SteppingSequence {
+    TestSequence sequence{random_tokens(64, 5, 2000), {9, 4, 7, 2}};
+
+    ForwardBatch step(std::size_t begin, std::size_t end, std::size_t first_logits) const {
+        ForwardBatch batch;
+        batch.block_table_stride = 4;
+        add_chunk(batch, sequence, begin, end, first_logits);
+        for (SamplingRow& row : batch.sampling) {
+            row.context = std::span(sequence.tokens).first(static_cast<std::size_t>(row.position));
+            row.num_prompt_tokens = 40;
+            row.params = {.temperature = 0.9F,
+                          .top_p = 0.9F,
+                          .repetition_penalty = 1.1F,
+                          .presence_penalty = 0.3F,
+                          .num_logprobs = 3,
+                          .seed = 11};
+        }
+        return batch;
+    }
+};
+
+BOOST_AUTO_TEST_CASE(tokens_are_the_reference_samplers_of_the_devices_own_logits) {
+    const auto backend = make_backend();
+    const SteppingSequence made;
+    Sampler reference(demo().config.vocab_size);
+    const auto vocab = static_cast<std::size_t>(demo().config.vocab_size);
+    // A prompt, single tokens, and three rows at once as drafts are.
+    for (const auto& [begin, end] :
+         {std::pair{0U, 40U}, {40U, 41U}, {41U, 42U}, {42U, 45U}, {43U, 46U}, {46U, 47U}}) {
+        const ForwardBatch batch = made.step(begin, end, begin == 0 ? 39 : begin);
+        StepResults results;
+        backend->submit(batch);
+        backend->collect(results);
+        const std::vector<float> logits = backend->logits();
+        BOOST_REQUIRE_EQUAL(results.rows.size(), batch.sampling.size());
+        for (std::size_t row = 0; row < results.rows.size(); ++row) {
+            const SampledToken expected =
+                reference.sample(std::span(logits).subspan(row * vocab, vocab), batch.sampling[row]);
+            BOOST_TEST(results.rows[row].token == expected.token);
+            BOOST_TEST(results.rows[row].logprob == expected.logprob, boost::test_tools::tolerance(1e-4F));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_step_takes_no_memory_and_copies_once_each_way) {
+    const auto backend = make_backend();
+    const SteppingSequence made;
+    StepResults results;
+    backend->submit(made.step(0, 8, 7));
+    backend->collect(results);
+    const ForwardBatch large = made.step(8, 64, 40);  // the largest so far
+    const DeviceCounters before = device_counters();
+    backend->submit(large);
+    backend->collect(results);
+    const DeviceCounters after = device_counters();
+    BOOST_TEST(after.allocations == before.allocations);
+    if (!device_is_emulated()) return;
+    BOOST_TEST(after.copies_to_device - before.copies_to_device == 1);
+    BOOST_TEST(after.copies_to_host - before.copies_to_host == 1);
+}
+
+BOOST_AUTO_TEST_CASE(copied_blocks_continue_as_their_source) {
+    const auto backend = make_backend();
+    const SteppingSequence made;
+    StepResults results;
+    backend->submit(made.step(0, 40, 40));
+    backend->collect(results);
+    BOOST_TEST(results.rows.empty());
+    backend->submit(made.step(40, 41, 40));
+    backend->collect(results);
+    const std::vector<float> expected = backend->logits();
+    // Block 7 holds the tokens from 32 on; its copy gets token 40 anew.
+    SteppingSequence copied;
+    copied.sequence.blocks[2] = 1;
+    ForwardBatch batch = copied.step(40, 41, 40);
+    batch.block_copies = {{7, 1}};
+    backend->submit(batch);
+    backend->collect(results);
+    BOOST_TEST(backend->logits() == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_device_error_leaves_no_token) {
+    if (!device_is_emulated()) return;
+    auto backend = make_backend();
+    const SteppingSequence made;
+    StepResults results;
+    fail_launch(17);
+    const auto run_step = [&] {
+        backend->submit(made.step(0, 40, 39));
+        backend->collect(results);
+    };
+    BOOST_CHECK_THROW(run_step(), DeviceError);
+    BOOST_CHECK_THROW(run_step(), DeviceError);
+    BOOST_TEST(results.rows.empty());
+    backend.reset();
+    forget_failures();
+    make_backend();
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_is_refused) {
+    const auto backend = make_backend();
+    const SteppingSequence made;
+    ForwardBatch batch = made.step(0, 40, 39);
+    batch.slot_mapping[3] = 200 * kv_block_size;
+    BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
+}
+
+// ---- loading
+
+BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_names_both_options) {
+    CudaBackendOptions options = small_options();
+    options.max_blocks = 31;
+    BOOST_CHECK_EXCEPTION(make_backend(options), ErrorException, [](const ErrorException& failure) {
+        const std::string& message = failure.error.message;
+        return failure.error.code == errc::bad_configuration &&
+               message.find("--gpu-memory-utilization") != std::string::npos &&
+               message.find("--max-model-len") != std::string::npos;
+    });
+    options.max_blocks = 32;
+    BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
+}
+
+BOOST_AUTO_TEST_CASE(blocks_fill_the_allowed_part_of_the_device) {
+    if (!device_is_emulated()) return;
+    CudaBackendOptions options = small_options();
+    options.max_blocks = 0;
+    options.gpu_memory_utilization = 0.5;
+    const std::int32_t half = make_backend(options)->capacity().num_blocks;
+    options.gpu_memory_utilization = 0.25;
+    const std::int32_t quarter = make_backend(options)->capacity().num_blocks;
+    // A quarter of 2 GiB, in blocks of 16 tokens of 3,072 bytes.
+    BOOST_TEST(std::abs(half - quarter - (1 << 29) / (16 * 3072)) <= 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_shape_without_kernels_is_refused_by_name) {
+    const ModelFolder folder;
+    const LoadedModel model(write_hashed_model(folder, small_gqa_config(), DType::bf16));
+    const auto load = [&] {
+        CudaBackend(model.source, model.tensors, model.config, device_library(), small_options());
+    };
+    BOOST_CHECK_EXCEPTION(load(), ErrorException, [](const ErrorException& failure) {
+        return failure.error.code == errc::bad_model &&
+               failure.error.message.find("head_dim is 24") != std::string::npos;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(progress_counts_every_byte_and_an_exception_gives_the_load_up) {
+    CudaBackendOptions options = small_options();
+    std::uint64_t last = 0;
+    options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
+        BOOST_TEST(done > last);
+        BOOST_TEST(total == demo().source.total_bytes());
+        last = done;
+    };
+    make_backend(options);
+    BOOST_TEST(last == demo().source.total_bytes());
+    options.on_load_progress = [](std::uint64_t, std::uint64_t) {
+        throw ErrorException({errc::server_draining, "enough"});
+    };
+    BOOST_CHECK_THROW(make_backend(options), ErrorException);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
