@@ -29,8 +29,8 @@ struct CudaDevice {
 // What the CUDA runtime says, where this build has it and the machine shows hardware.
 struct CudaSupport {
     bool built = false;
-    std::vector<CudaDevice> devices;
-    std::string error;  // of the runtime; empty where it listed the devices
+    std::vector<CudaDevice> devices = {};
+    std::string error = {};  // of the runtime; empty where it listed the devices
 };
 
 // "cpu" or "cuda" for --device `wanted` (auto, cpu, cuda). There is no silent fallback: auto means the CPU

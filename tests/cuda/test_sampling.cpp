@@ -21,8 +21,7 @@ constexpr std::int32_t max_model_len = 512;
 class Rig {
   public:
     Rig(std::size_t vocab, std::int32_t max_rows)
-        : vocab_(vocab),
-          stride_(vocab + 3),
+        : stride_(vocab + 3),
           sampler_(static_cast<std::int32_t>(vocab), max_rows, max_model_len),
           staging_(sampler_.staging_bytes()),
           logits_(static_cast<std::size_t>(max_rows) * stride_) {}
@@ -51,7 +50,6 @@ class Rig {
     const DeviceSampler& sampler() const { return sampler_; }
 
   private:
-    std::size_t vocab_;
     std::size_t stride_;
     DeviceSampler sampler_;
     Staging staging_;

@@ -49,10 +49,10 @@ class Fibers {
     boost::context::detail::fcontext_t caller_ = nullptr;
     std::size_t running_ = 0;
     // AddressSanitizer's picture of the caller's stack.
-    void* caller_fake_stack_ = nullptr;
-    const void* caller_stack_ = nullptr;
-    std::size_t caller_stack_bytes_ = 0;
-    void* fake_stacks_[max_fibers] = {};
+    [[maybe_unused]] void* caller_fake_stack_ = nullptr;
+    [[maybe_unused]] const void* caller_stack_ = nullptr;
+    [[maybe_unused]] std::size_t caller_stack_bytes_ = 0;
+    [[maybe_unused]] void* fake_stacks_[max_fibers] = {};
 };
 
 }  // namespace cuda_on_cpu

@@ -4,7 +4,7 @@ usage: parity.py TEACHER_FORCED MODEL [--tokens N] [--length N] [--dtype bf16|fp
 
 Both read the same folder and the same tokens. The measure is transformers in float32; solard's error must be no more than
 1.2 times that of transformers in the same 16-bit type: in the mean, and in the 99.9th percentile. Agreement on the likeliest
-token is printed beside it. Needs torch, transformers and, for text, the folder's tokenizer; without --text the tokens are by
+token is printed beside it. Needs torch, transformers, sentencepiece and, for text, the folder's tokenizer; without --text the tokens are by
 chance (a checkpoint without a tokenizer has nothing better).
 """
 
@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import numpy
+import sentencepiece
 import torch
 import transformers
 
@@ -36,8 +37,8 @@ def parse():
 
 def make_sequences(options, config):
     if options.text:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(options.model, use_fast=False)
-        ids = tokenizer.encode(pathlib.Path(options.text).read_text())[: options.tokens]
+        pieces = sentencepiece.SentencePieceProcessor(model_file=str(pathlib.Path(options.model) / "tokenizer.model"))
+        ids = ([pieces.bos_id()] + pieces.encode(pathlib.Path(options.text).read_text()))[: options.tokens]
         assert len(ids) > 1, "the text has no tokens"
     else:
         ids = numpy.random.default_rng(1).integers(3, config.vocab_size, options.tokens).tolist()
@@ -47,7 +48,7 @@ def make_sequences(options, config):
 def by_transformers(options, sequences, dtype):
     """(log-probabilities of the tokens, likeliest ids), one array each over all sequences."""
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        options.model, torch_dtype=dtype, attn_implementation="eager").to(options.device).eval()
+        options.model, dtype=dtype, attn_implementation="eager").to(options.device).eval()
     logprobs, best = [], []
     with torch.inference_mode():
         for sequence in sequences:

@@ -42,14 +42,14 @@ part bench_deterministic "$build/tests/solard-bench" decode --shape solar-10.7b 
     --json "$output/bench.jsonl"
 part bench_offline_500_2000 "$build/tests/solard-bench" offline --shape solar-10.7b --batch 128 --input 500 --output 2000 \
     --requests 128 --json "$output/bench.jsonl"
-if python3 -c 'import torch, transformers, safetensors' 2>/dev/null; then
+if python3 -c 'import torch, transformers, safetensors, sentencepiece' 2>/dev/null; then
     random=$(mktemp -d)
     part make_random_solar python3 tests/gpu/make_random_solar.py "$random"
     part parity python3 tests/gpu/parity.py "$build/tests/teacher_forced" "$random" --tokens 8192
     rm -r "$random"
     part parity_demo python3 tests/gpu/parity.py "$build/tests/teacher_forced" config/demo-model --tokens 4000 --text README.md
 else
-    echo "parity: python3 has no torch, transformers or safetensors" | tee -a "$output/summary.txt"
+    echo "parity: python3 has no torch, transformers, safetensors or sentencepiece" | tee -a "$output/summary.txt"
 fi
 # The server on the card; --device auto takes it.
 if build/venv/bin/python -c 'import pytest' 2>/dev/null; then

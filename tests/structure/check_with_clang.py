@@ -26,17 +26,22 @@ def format_commands():
 
 
 def compile_commands():
-    """What the build compiles, but for generated files."""
+    """What the build compiles, each file once, but for generated files; kernels are nvcc's."""
+    seen = set()
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
-        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
-            yield path, shlex.split(entry["command"])
+        if path.suffix != ".cpp" or path in seen or not path.is_relative_to(ROOT) or path.is_relative_to(ROOT / "build"):
+            continue
+        seen.add(path)
+        yield path, shlex.split(entry["command"])
 
 
 def syntax_commands():
     quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 uses what it deprecates
     for path, command in compile_commands():
-        flags = [flag for flag in command[1:] if flag.startswith(("-I", "-D", "-std", "-m", "-isystem"))]
+        flags = [flag for flag in command[1:] if flag.startswith(("-I", "-D", "-std", "-m"))]
+        for flag, folder in zip(command, command[1:]):
+            flags += ["-isystem", folder] if flag == "-isystem" else []
         yield path, [TOOL, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *quiet, *flags, str(path)]
 
 
