@@ -231,6 +231,8 @@ void CudaBackend::Impl::take_kv_memory() {
     }
     num_blocks = static_cast<std::int32_t>(blocks);
     cache = DeviceBuffer<std::byte>(blocks * bytes_of_block);
+    // A block that is copied is copied whole, also what no token has filled yet.
+    check(cudaMemsetAsync(cache.data(), 0, cache.size(), stream.get()));
 }
 
 BackendCapacity CudaBackend::Impl::capacity() const {
