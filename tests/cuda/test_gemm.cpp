@@ -120,6 +120,24 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_has_one_algorithm_and_never_splits_k) {
     BOOST_TEST(choices.size() > 8);
 }
 
+// Whatever the file says.
+BOOST_AUTO_TEST_CASE(deterministic_mode_takes_no_remembered_algorithm_that_splits_k) {
+    if (!device_is_emulated()) return;
+    const auto cache = fresh_folder("splitting");
+    OneProduct product;
+    propose_algorithms(4);
+    product.choose(true, cache);
+    const auto file = only_file_of(cache);
+    std::string text;
+    std::getline(std::ifstream(file), text, '\0');
+    const auto colon = text.find(" : ");
+    BOOST_REQUIRE(colon != std::string::npos);
+    std::ofstream(file, std::ios::trunc) << text.substr(0, colon) << " : 1 1 0 0 0 0 0 0 0\n";
+    for (const GemmChoice& choice : product.choose(true, cache)) BOOST_TEST(choice.split_k == 1);
+    propose_algorithms(1);
+    std::filesystem::remove_all(cache);
+}
+
 BOOST_AUTO_TEST_CASE(what_was_measured_is_remembered) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("remembered");
