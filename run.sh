@@ -18,9 +18,11 @@ if [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; then
     }
 fi
 [ -x build/release/solard ] || echo "solard: building; the first time takes a few minutes"
-# Again, if there is a toolkit now that the last time did not see.
-if [ ! -f build/release/build.ninja ] || { [ $cuda = AUTO ] && [ build/cuda/requirements.txt -nt build/release/build.ninja ]; }; then
+# The build itself notices what changed in CMakeLists.txt, but no other --no-cuda than last time, and no toolkit that came since.
+if [ ! -f build/release/build.ninja ]; then
     configure build/release -DSOLARD_TESTS=OFF -DSOLARD_CUDA=$cuda
+elif [ "$(cached build/release SOLARD_CUDA)" != $cuda ] || { [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; }; then
+    configure build/release -DSOLARD_CUDA=$cuda
 fi
 step "building" "The lines above show the error." ninja -C build/release solard
 exec build/release/solard "$@"

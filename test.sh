@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs every test: ./test.sh [--long] [--no-cuda] [options of ctest]. --long adds the slow ones, --no-cuda leaves
-# out those of the CUDA backend, which need the CUDA toolkit but no device.
+# Builds and runs every test: ./test.sh [--long] [--no-cuda] [options of ctest]. --long adds the slow ones. The CUDA
+# backend's tests need no device, but the CUDA toolkit, which is installed unless --no-cuda says not to.
 # What the machine lacks is reported as skipped, by name; with CI=true the clients and the browser may not be skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -85,6 +85,9 @@ result<CublasLt> CublasLt::open(const std::filesystem::path& wanted) {
     if (!symbols.missing().empty())
         return Error{errc::device_unavailable,
                      opened + " has no " + symbols.missing() + ": not a cuBLASLt 13?"};
+    if (const std::size_t major = table.get_version() / 10000; major != CUBLAS_VER_MAJOR)
+        return Error{errc::device_unavailable, opened + " is cuBLASLt " + std::to_string(major) + ", and " +
+                                                   std::to_string(CUBLAS_VER_MAJOR) + " is needed"};
     table.file = real_path(reinterpret_cast<void*>(table.matmul), opened);
     return table;
 }

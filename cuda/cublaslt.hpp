@@ -5,6 +5,7 @@
 #include <cublasLt.h>
 
 #include <filesystem>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <vector>
@@ -35,11 +36,24 @@ struct CublasLt {
 
     // Searched in this order: `wanted` alone where it is not empty (a file, or a folder that holds it);
     // <folder of the executable>/../cuda/nvidia/cu13/lib, where the scripts install it; the loader's path.
-    // Stays open until the process ends. Errors: device_unavailable, naming every place tried.
+    // Stays open until the process ends. Errors: device_unavailable, naming every place tried, or what was
+    // opened and is no cuBLASLt of the major version that this was compiled for.
     static result<CublasLt> open(const std::filesystem::path& wanted);
 
     // "cuBLASLt 13.1.0, /path/of/libcublasLt.so.13"
     std::string description() const;
+
+    // One setting of an algorithm; nothing where the library cannot tell it.
+    template <class T>
+    std::optional<T> config_of(const cublasLtMatmulAlgo_t& algo,
+                               cublasLtMatmulAlgoConfigAttributes_t attribute) const {
+        T value{};
+        std::size_t written = 0;
+        const bool told =
+            get_config(&algo, attribute, &value, sizeof(value), &written) == CUBLAS_STATUS_SUCCESS &&
+            written == sizeof(value);
+        return told ? std::optional<T>(value) : std::nullopt;
+    }
 };
 
 // Throws DeviceError with the call's place where `status` is not success.

@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 namespace solard::cuda {
 namespace {
@@ -39,35 +36,24 @@ std::vector<std::int32_t> make_buckets(std::int32_t max_rows) {
     return buckets;
 }
 
-std::string name_of_card(const CublasLt& library) {
+// The file is the card's and the library version's: a choice depends on both.
+std::filesystem::path cache_file(const std::filesystem::path& folder, const CublasLt& library) {
+    if (folder.empty()) return {};
     cudaDeviceProp device{};
     check(cudaGetDeviceProperties(&device, 0));
-    std::string name = device.name;
-    std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '-');
-    return name + "-" + std::to_string(device.multiProcessorCount) + "-" +
-           std::to_string(library.get_version());
+    std::string card = device.name;
+    std::ranges::replace_if(card, [](unsigned char c) { return std::isalnum(c) == 0; }, '-');
+    return folder / ("gemm-" + card + "-" + std::to_string(device.multiProcessorCount) + "-" +
+                     std::to_string(library.get_version()) + ".txt");
 }
 
-std::string hex_of(const cublasLtMatmulAlgo_t& algo) {
-    std::ostringstream text;
-    text << std::hex;
-    for (const std::uint64_t word : algo.data) text << ' ' << word;
-    return text.str();
-}
-
-std::optional<std::string> environment(const char* name) {
-    const char* const value = std::getenv(name);
-    return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>(value);
+std::string cache_key(const GemmShape& shape, DType type, std::int32_t m) {
+    return std::to_string(m) + "x" + std::to_string(shape.n) + "x" + std::to_string(shape.k) + "/" +
+           std::to_string(shape.out_stride) + " " + std::string(name_of(type)) + " " +
+           std::string(name_of(shape.out));
 }
 
 }  // namespace
-
-std::filesystem::path default_cache_folder() {
-    if (const auto folder = environment("CACHE_DIRECTORY")) return folder->substr(0, folder->find(':'));
-    if (const auto folder = environment("XDG_CACHE_HOME")) return std::filesystem::path(*folder) / "solard";
-    if (const auto home = environment("HOME")) return std::filesystem::path(*home) / ".cache/solard";
-    return {};
-}
 
 // What cuBLASLt is told of one shape. In its column-major words: d^T[n, m] = op(w)[n, k] x^T[k, m], where w
 // lies as a k x n matrix and is transposed: the form that has a kernel for every type.
@@ -112,13 +98,12 @@ struct Gemm::Plan {
 };
 
 Gemm::Gemm(const CublasLt& library, DType type, std::int32_t max_rows, bool deterministic,
-           std::filesystem::path cache_folder)
+           const std::filesystem::path& cache_folder)
     : library_(library),
       type_(type),
       max_rows_(max_rows),
       deterministic_(deterministic),
-      cache_folder_(std::move(cache_folder)),
-      card_(name_of_card(library)),
+      cache_(cache_file(cache_folder, library)),
       buckets_(make_buckets(max_rows)),
       workspace_(workspace_bytes) {
     check(library_.create(&handle_));
@@ -168,52 +153,44 @@ void Gemm::tune(const Stream& stream) {
     tuning_d_ = DeviceBuffer<std::byte>(d_bytes);
     // Small numbers in either type; zeros would draw less power than any real step.
     check(cudaMemsetAsync(tuning_x_.data(), 0x3c, tuning_x_.size(), stream.get()));
-    read_cache();
-    for (const auto& plan : plans_) tune_plan(*plan, stream);
+    for (const auto& plan : plans_) choose(*plan, stream);
     stream.synchronize();
-    write_cache();
+    cache_.save();
     tuning_x_ = {};
     tuning_d_ = {};
 }
 
-void Gemm::tune_plan(Plan& plan, const Stream& stream) {
-    // `rows`: every m that the choice must be able to do.
-    const auto choose = [&](std::int32_t m, const std::vector<std::int32_t>& rows,
-                            const std::vector<cublasLtMatmulAlgo_t>& candidates) {
-        const std::string key = cache_key(plan, m);
-        const auto known = std::ranges::find(
-            remembered_, key, [](const auto& entry) -> const std::string& { return entry.first; });
-        // Checked again: the file may be anybody's.
-        if (known != remembered_.end() && is_valid(plan, known->second.algo, rows)) return known->second;
-        if (candidates.empty())
-            throw DeviceError("cuBLASLt has no algorithm for " + std::to_string(m) + " x " +
-                              std::to_string(plan.shape.n) + " x " + std::to_string(plan.shape.k));
-        const Algo choice = fastest(plan, candidates, m, stream);
-        if (known == remembered_.end()) {
-            remembered_.emplace_back(key, choice);
-        } else {
-            known->second = choice;
-        }
-        return choice;
-    };
-    if (!deterministic_) {
-        for (const std::int32_t m : buckets_) plan.algos.push_back(choose(m, {m}, proposals(plan, m)));
+void Gemm::choose(Plan& plan, const Stream& stream) {
+    if (deterministic_) {
+        plan.algos.assign(buckets_.size(), choose_one(plan, buckets_, stream));
         return;
     }
-    auto candidates = proposals(plan, max_rows_);
-    std::erase_if(candidates,
-                  [&](const cublasLtMatmulAlgo_t& algo) { return !is_valid(plan, algo, buckets_); });
-    plan.algos.assign(buckets_.size(), choose(max_rows_, buckets_, candidates));
+    std::int32_t least = 1;
+    for (const std::int32_t most : buckets_) {
+        plan.algos.push_back(choose_one(plan, std::array{least, most}, stream));
+        least = most + 1;
+    }
 }
 
-std::vector<cublasLtMatmulAlgo_t> Gemm::proposals(Plan& plan, std::int32_t m) const {
-    plan.set_rows(m);
+// `rows`: ascending, every m that the algorithm has to do; it is chosen for the last.
+Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, const Stream& stream) {
+    const std::int32_t m = rows.back();
+    const std::string key = cache_key(plan.shape, type_, m);
+    const Algo* const known = deterministic_ ? nullptr : cache_.find(key);
+    if (known != nullptr && is_valid(plan, known->algo, rows)) return *known;
+    const Algo choice = pick(plan, candidates(plan, rows), m, stream);
+    if (!deterministic_) cache_.remember(key, choice);
+    return choice;
+}
+
+// What cuBLASLt proposes, the best first.
+std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const std::int32_t> rows) const {
+    plan.set_rows(rows.back());
     cublasLtMatmulPreference_t preference = nullptr;
     check(library_.create_preference(&preference));
     check(library_.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
                                   sizeof(workspace_bytes)));
-    const std::uint32_t reductions =
-        deterministic_ ? CUBLASLT_REDUCTION_SCHEME_NONE : CUBLASLT_REDUCTION_SCHEME_MASK;
+    const std::uint32_t reductions = allowed_reductions(plan);
     check(library_.set_preference(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions,
                                   sizeof(reductions)));
     std::array<cublasLtMatmulHeuristicResult_t, max_proposals> results{};
@@ -225,42 +202,47 @@ std::vector<cublasLtMatmulAlgo_t> Gemm::proposals(Plan& plan, std::int32_t m) co
     std::vector<cublasLtMatmulAlgo_t> algos;
     for (int i = 0; i < count; ++i) {
         const auto& result = results[static_cast<std::size_t>(i)];
-        if (result.state == CUBLAS_STATUS_SUCCESS) algos.push_back(result.algo);
+        if (result.state == CUBLAS_STATUS_SUCCESS && is_valid(plan, result.algo, rows))
+            algos.push_back(result.algo);
     }
     return algos;
 }
 
-bool Gemm::splits_k(const cublasLtMatmulAlgo_t& algo) const {
-    std::int32_t parts = 1;
-    std::uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_NONE;
-    std::size_t written = 0;
-    check(library_.get_config(&algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof(parts), &written));
-    check(library_.get_config(&algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &reduction, sizeof(reduction),
-                              &written));
-    return parts > 1 || reduction != CUBLASLT_REDUCTION_SCHEME_NONE;
+// Ways to add up the parts where K is split. The others round every partial sum to 16 bits.
+std::uint32_t Gemm::allowed_reductions(const Plan& plan) const {
+    if (deterministic_) return CUBLASLT_REDUCTION_SCHEME_NONE;
+    if (plan.shape.out == DType::fp32) return CUBLASLT_REDUCTION_SCHEME_MASK;
+    return CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 }
 
-bool Gemm::is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo,
-                    const std::vector<std::int32_t>& rows) const {
+bool Gemm::is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::span<const std::int32_t> rows) const {
+    const auto parts = library_.config_of<std::int32_t>(algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM);
+    const auto reduction = library_.config_of<std::uint32_t>(algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME);
+    if (deterministic_ && parts != 1) return false;
+    const std::uint32_t added_up = parts == 1 ? 0U : reduction.value_or(0);
+    if ((added_up & ~allowed_reductions(plan)) != 0) return false;
     return std::ranges::all_of(rows, [&](std::int32_t m) {
         plan.set_rows(m);
         cublasLtMatmulHeuristicResult_t result{};
         const cublasStatus_t status =
             library_.check_algo(handle_, plan.desc, plan.w, plan.x, plan.d, plan.d, &algo, &result);
-        return status == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= workspace_bytes &&
-               !(deterministic_ && splits_k(algo));
+        return status == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= workspace_bytes;
     });
 }
 
-Gemm::Algo Gemm::fastest(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& candidates, std::int32_t m,
-                         const Stream& stream) {
-    Algo best{.algo = candidates.front()};
-    if (candidates.size() == 1) return best;
-    best.microseconds = -1;
-    for (const cublasLtMatmulAlgo_t& algo : candidates) {
+// The fastest; in deterministic mode, where no clock may decide, the first that runs.
+Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos, std::int32_t m,
+                      const Stream& stream) {
+    if (algos.size() == 1) return {.algo = algos.front()};
+    Algo best{.microseconds = -1};
+    for (const cublasLtMatmulAlgo_t& algo : algos) {
         const float time = measure(plan, algo, m, stream);
         if (time >= 0 && (best.microseconds < 0 || time < best.microseconds)) best = {algo, time};
+        if (deterministic_ && best.microseconds >= 0) break;
     }
+    if (best.microseconds < 0)
+        throw DeviceError("cuBLASLt has no algorithm for " + std::to_string(m) + " x " +
+                          std::to_string(plan.shape.n) + " x " + std::to_string(plan.shape.k));
     return best;
 }
 
@@ -285,56 +267,12 @@ std::vector<GemmChoice> Gemm::choices() const {
     std::vector<GemmChoice> all;
     for (const auto& plan : plans_) {
         for (std::size_t i = 0; i < plan->algos.size(); ++i) {
-            std::int32_t parts = 1;
-            std::size_t written = 0;
-            check(library_.get_config(&plan->algos[i].algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts,
-                                      sizeof(parts), &written));
-            all.push_back({plan->shape, buckets_[i], parts, plan->algos[i].microseconds});
+            const Algo& choice = plan->algos[i];
+            const auto parts = library_.config_of<std::int32_t>(choice.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM);
+            all.push_back({plan->shape, buckets_[i], parts.value_or(1), choice.microseconds});
         }
     }
     return all;
-}
-
-// ---- The cache: a line a choice, "<key> : <microseconds> <the algorithm's eight words>". cublasLt.h allows
-// the algorithm to be kept for the same version of the library, which is part of the file's name.
-
-std::filesystem::path Gemm::cache_file() const {
-    return cache_folder_.empty() ? cache_folder_ : cache_folder_ / ("gemm-" + card_ + ".txt");
-}
-
-std::string Gemm::cache_key(const Plan& plan, std::int32_t m) const {
-    return std::to_string(m) + "x" + std::to_string(plan.shape.n) + "x" + std::to_string(plan.shape.k) + "/" +
-           std::to_string(plan.shape.out_stride) + " " + std::string(name_of(type_)) + " " +
-           std::string(name_of(plan.shape.out)) + (deterministic_ ? " deterministic" : "");
-}
-
-void Gemm::read_cache() {
-    std::ifstream file(cache_file());
-    for (std::string line; std::getline(file, line);) {
-        const std::size_t colon = line.find(" : ");
-        if (colon == std::string::npos) continue;
-        std::istringstream rest(line.substr(colon + 3));
-        Algo algo;
-        rest >> algo.microseconds >> std::hex;
-        for (std::uint64_t& word : algo.algo.data) rest >> word;
-        if (rest) remembered_.emplace_back(line.substr(0, colon), algo);
-    }
-}
-
-// Whoever starts next measures again where this fails: nothing is lost but seconds.
-void Gemm::write_cache() const {
-    if (cache_folder_.empty()) return;
-    std::error_code ignored;
-    std::filesystem::create_directories(cache_folder_, ignored);
-    const std::filesystem::path temporary = cache_file().string() + ".new";
-    {
-        std::ofstream file(temporary, std::ios::trunc);
-        for (const auto& [key, algo] : remembered_) {
-            file << key << " : " << algo.microseconds << hex_of(algo.algo) << '\n';
-        }
-        if (!file.flush()) return;
-    }
-    std::filesystem::rename(temporary, cache_file(), ignored);
 }
 
 }  // namespace solard::cuda

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cuda/cublaslt.hpp"
 #include "cuda/device.hpp"
+#include "cuda/gemm_cache.hpp"
 #include "inference/model_config.hpp"
 
 namespace solard::cuda {
@@ -29,27 +31,26 @@ struct GemmChoice {
     float microseconds = 0;  // measured with cold weights; 0 where nothing had to be measured
 };
 
-// $CACHE_DIRECTORY, as systemd sets it, else $XDG_CACHE_HOME/solard, else ~/.cache/solard; empty where none
-// is set.
-std::filesystem::path default_cache_folder();
-
 // One thread. run() allocates nothing.
 class Gemm {
   public:
     using Id = std::size_t;
 
     // max_rows: the largest m. deterministic: one algorithm for every m, without split K, so that a row's
-    // bits do not depend on m. `cache_folder` keeps choices from one start to the next; empty: nothing is
-    // kept.
+    // bits do not depend on m; it is cuBLASLt's own first choice for max_rows, the same at every start on the
+    // same card. `cache_folder` keeps what was measured from one start to the next; empty: nothing is kept.
     Gemm(const CublasLt& library, DType type, std::int32_t max_rows, bool deterministic,
-         std::filesystem::path cache_folder = default_cache_folder());
+         const std::filesystem::path& cache_folder = default_cache_folder());
+    Gemm(const Gemm&) = delete;
+    Gemm& operator=(const Gemm&) = delete;
     ~Gemm();
 
     // `weights`: device memory of all matrices of this shape, for measuring.
     Id add(const GemmShape& shape, std::vector<const void*> weights);
-    // Chooses an algorithm for every shape and number of rows: from the cache, else by measuring what
-    // cuBLASLt proposes, each run with weights that are not in the L2 cache, as far as there are enough of
-    // them. Once, after the last add(). Throws DeviceError where cuBLASLt has no algorithm.
+    // Chooses an algorithm for every shape and number of rows, among those that sum in fp32 to the end: from
+    // the cache, else by measuring what cuBLASLt proposes, each run with weights that are not in the L2
+    // cache, as far as there are enough of them. Once, after the last add(). Throws DeviceError where
+    // cuBLASLt has no algorithm.
     void tune(const Stream& stream);
 
     // Enqueues the product, 1 <= m <= max_rows.
@@ -59,37 +60,29 @@ class Gemm {
     std::vector<GemmChoice> choices() const;
 
   private:
-    struct Algo {
-        cublasLtMatmulAlgo_t algo{};
-        float microseconds = 0;
-    };
+    using Algo = GemmCache::Entry;
     struct Plan;
 
-    std::vector<cublasLtMatmulAlgo_t> proposals(Plan& plan, std::int32_t m) const;
-    bool splits_k(const cublasLtMatmulAlgo_t& algo) const;
-    bool is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo, const std::vector<std::int32_t>& rows) const;
-    void tune_plan(Plan& plan, const Stream& stream);
-    Algo fastest(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& candidates, std::int32_t m,
-                 const Stream& stream);
+    void choose(Plan& plan, const Stream& stream);
+    Algo choose_one(Plan& plan, std::span<const std::int32_t> rows, const Stream& stream);
+    std::vector<cublasLtMatmulAlgo_t> candidates(Plan& plan, std::span<const std::int32_t> rows) const;
+    std::uint32_t allowed_reductions(const Plan& plan) const;
+    bool is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::span<const std::int32_t> rows) const;
+    Algo pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos, std::int32_t m,
+              const Stream& stream);
     float measure(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::int32_t m, const Stream& stream);
     cublasStatus_t multiply(Plan& plan, const cublasLtMatmulAlgo_t& algo, const void* x, const void* w,
                             void* d, std::int32_t m, const Stream& stream);
-    std::filesystem::path cache_file() const;
-    std::string cache_key(const Plan& plan, std::int32_t m) const;
-    void read_cache();
-    void write_cache() const;
 
     CublasLt library_;
     DType type_;
     std::int32_t max_rows_;
     bool deterministic_;
-    std::filesystem::path cache_folder_;
-    std::string card_;  // name, multiprocessors, library version: what a choice depends on
+    GemmCache cache_;
     cublasLtHandle_t handle_ = nullptr;
     std::vector<std::int32_t> buckets_;    // ascending; the last is max_rows
     std::vector<std::uint8_t> bucket_of_;  // [max_rows + 1]
     std::vector<std::unique_ptr<Plan>> plans_;
-    std::vector<std::pair<std::string, Algo>> remembered_;
     DeviceBuffer<std::byte> workspace_;
     DeviceBuffer<std::byte> tuning_x_;
     DeviceBuffer<std::byte> tuning_d_;

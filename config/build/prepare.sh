@@ -90,13 +90,14 @@ prepare_packages() {
     install_packages "${packages[@]}"
 }
 
-# Does nvcc stand in a toolkit that has cuBLASLt's header too, or in /usr/local/cuda?
+# Is there a CUDA 13 with nvcc and cuBLASLt's header, where config/build/cuda.cmake looks for it?
 has_cuda_toolkit() {
     local nvcc root
     for nvcc in build/cuda/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
         [ -x "$nvcc" ] || continue
         root=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
-        [ -f "$root/include/cublasLt.h" ] && return
+        [ -f "$root/include/cublasLt.h" ] || continue
+        grep -qs '^#define CUDART_VERSION  *13[0-9][0-9][0-9]$' "$root/include/cuda_runtime_api.h" && return
     done
     return 1
 }
@@ -104,25 +105,32 @@ has_cuda_toolkit() {
 # prepare_cuda: the CUDA toolkit into build/cuda, where the machine has none. The same list installs once: its stamp is its own
 # copy. Returns 1 where that fails.
 prepare_cuda() {
-    local list=config/build/cuda-requirements.txt
+    local list=config/build/cuda-requirements.txt work=build/cuda-install
     [ -f build/cuda/requirements.txt ] || ! has_cuda_toolkit || return 0
     cmp -s "$list" build/cuda/requirements.txt && return
     echo "solard: installing the CUDA toolkit into build/cuda (0.9 GB)"
     if command -v apt-get >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         install_packages python3 python3-venv
     fi
-    rm -rf build/cuda build/cuda-pip
-    mkdir -p build
-    python3 -m venv build/cuda-pip || return 1
-    if ! build/cuda-pip/bin/pip install -q --disable-pip-version-check --no-deps --target build/cuda -r "$list"; then
-        rm -rf build/cuda
+    # Aside, and moved when it is whole: half a toolkit would be found by the next run.
+    rm -rf "$work"
+    mkdir -p "$work"
+    # A pip of our own, since Debian's may be missing and installs nothing outside a virtual environment.
+    if ! python3 -m venv "$work/venv" ||
+        ! "$work/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$work/cuda" -r "$list"; then
+        rm -rf "$work"
         return 1
     fi
-    rm -rf build/cuda-pip
     # nvcc's own profile looks there.
-    ln -sfn lib build/cuda/nvidia/cu13/lib64
-    cp "$list" build/cuda/requirements.txt
+    ln -sfn lib "$work/cuda/nvidia/cu13/lib64"
+    cp "$list" "$work/cuda/requirements.txt"
+    rm -rf build/cuda
+    mv "$work/cuda" build/cuda
+    rm -rf "$work"
 }
+
+# cached FOLDER VARIABLE: what the build folder was configured with; nothing if it was not.
+cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 
 # configure FOLDER OPTIONS...: once; later changes of CMakeLists.txt are noticed by the build itself.
 configure() {

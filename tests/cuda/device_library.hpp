@@ -12,9 +12,11 @@ namespace solard::cuda {
 CublasLt device_library(const std::filesystem::path& wanted = {});
 bool device_is_emulated();
 // Emulated: how many algorithms are proposed for a product (see cuda_on_cpu::set_proposals), and how many
-// products were computed. On a GPU the first does nothing and the second is 0.
+// products were computed, in all and by one algorithm. On a GPU the first does nothing and the others are 0.
+constexpr int num_algorithms = 5;
 void propose_algorithms(int count);
 std::uint64_t products_computed();
+std::uint64_t products_computed_by(int algorithm);
 
 // What the device was asked for so far; all 0 on a GPU.
 struct DeviceCounters {

@@ -16,8 +16,11 @@ void propose_algorithms(int count) {
 }
 std::uint64_t products_computed() {
     std::uint64_t all = 0;
-    for (int i = 0; i < 4; ++i) all += cuda_on_cpu::products_of(i);
+    for (int i = 0; i < num_algorithms; ++i) all += cuda_on_cpu::products_of(i);
     return all;
+}
+std::uint64_t products_computed_by(int algorithm) {
+    return cuda_on_cpu::products_of(algorithm);
 }
 
 DeviceCounters device_counters() {

@@ -15,6 +15,9 @@ void propose_algorithms(int) {}
 std::uint64_t products_computed() {
     return 0;
 }
+std::uint64_t products_computed_by(int) {
+    return 0;
+}
 DeviceCounters device_counters() {
     return {};
 }

@@ -32,7 +32,7 @@ struct Preference {
 };
 
 int num_proposals = 1;
-std::array<std::size_t, 4> products{};
+std::array<std::size_t, 5> products{};
 
 Layout& of(cublasLtMatrixLayout_t layout) {
     return *reinterpret_cast<Layout*>(layout);
@@ -50,6 +50,13 @@ std::size_t size_of(cudaDataType_t type) {
 
 std::size_t workspace_of(std::uint64_t algorithm) {
     return algorithm == 2 ? std::size_t{64} << 20 : 0;
+}
+
+// How the algorithm adds up the parts where it splits K.
+std::uint32_t reduction_of(std::uint64_t algorithm) {
+    if (algorithm == 1) return CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    if (algorithm == 4) return CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+    return CUBLASLT_REDUCTION_SCHEME_NONE;
 }
 
 void store(float value, std::byte* to, cudaDataType_t type) {
@@ -223,9 +230,8 @@ cublasStatus_t get_heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
                              cublasLtMatmulHeuristicResult_t* results, int* count) {
     *count = 0;
     for (std::uint64_t algorithm = 0; algorithm < static_cast<std::uint64_t>(num_proposals); ++algorithm) {
-        const bool reduces = algorithm == 1;
         if (*count == wanted || workspace_of(algorithm) > of(preference).workspace) continue;
-        if (reduces && (of(preference).reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) == 0) continue;
+        if ((reduction_of(algorithm) & ~of(preference).reductions) != 0) continue;
         const cublasLtMatmulAlgo_t algo{.data = {algorithm}};
         const cublasStatus_t status = check_algo(handle, desc, a, b, c, d, &algo, results + *count);
         if (status != CUBLAS_STATUS_SUCCESS) return status;
@@ -236,13 +242,10 @@ cublasStatus_t get_heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
 
 cublasStatus_t get_config(const cublasLtMatmulAlgo_t* algo, cublasLtMatmulAlgoConfigAttributes_t attribute,
                           void* value, std::size_t size, std::size_t* written) {
-    const bool splits = algo->data[0] == 1;
-    std::int32_t answer = 0;
+    std::uint32_t answer = reduction_of(algo->data[0]);
     if (attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM) {
-        answer = splits ? 4 : 1;
-    } else if (attribute == CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME) {
-        answer = splits ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE;
-    } else {
+        answer = answer == CUBLASLT_REDUCTION_SCHEME_NONE ? 1 : 4;
+    } else if (attribute != CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME) {
         return CUBLAS_STATUS_NOT_SUPPORTED;
     }
     std::memcpy(value, &answer, size);
