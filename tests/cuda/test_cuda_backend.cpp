@@ -381,6 +381,7 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_names_both_options) {
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
 }
 
+#ifndef SOLARD_CUDA_RACE_CHECK  // whose shadow of a gigabyte would be thirty
 BOOST_AUTO_TEST_CASE(blocks_fill_the_allowed_part_of_the_device) {
     if (!device_is_emulated()) return;
     CudaBackendOptions options = small_options();
@@ -392,6 +393,7 @@ BOOST_AUTO_TEST_CASE(blocks_fill_the_allowed_part_of_the_device) {
     // A quarter of 2 GiB, in blocks of 16 tokens of 3,072 bytes.
     BOOST_TEST(std::abs(half - quarter - (1 << 29) / (16 * 3072)) <= 1);
 }
+#endif
 
 BOOST_AUTO_TEST_CASE(a_shape_without_kernels_is_refused_by_name) {
     const ModelFolder folder;
