@@ -1,9 +1,11 @@
 // Arrays between host tests and the device, which may be emulated, and numbers to fill them with.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <ostream>
 #include <random>
 #include <span>
@@ -64,7 +66,8 @@ inline double max_error(DType type, const Halves& values, std::span<const double
     double worst = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
         const double error = std::abs(float_of(type, values[i]) - expected[i]);
-        if (!(error <= worst)) worst = error;  // NaN counts as the worst
+        if (std::isnan(error)) return std::numeric_limits<double>::infinity();
+        worst = std::max(worst, error);
     }
     return worst;
 }
