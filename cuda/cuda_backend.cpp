@@ -64,6 +64,7 @@ struct Products {
 
 std::vector<const void*> of_all_layers(const DeviceWeights& weights, const void* DeviceLayer::* matrix) {
     std::vector<const void*> all;
+    all.reserve(weights.layers.size());
     for (const DeviceLayer& layer : weights.layers) all.push_back(layer.*matrix);
     return all;
 }

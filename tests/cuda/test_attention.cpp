@@ -46,7 +46,9 @@ struct AttentionCase {
     Halves qkv;                  // [tokens, (heads + 2 kv_heads) * head_dim]; keys and values there are NaN
     Halves cache;
 
-    AttentionCase(DType compute_type, const Shape& attention_shape, const Lengths& lengths)
+    // deviation: of the queries; scores have as much.
+    AttentionCase(DType compute_type, const Shape& attention_shape, const Lengths& lengths,
+                  float deviation = 1)
         : type(compute_type), shape(attention_shape) {
         std::mt19937_64 random(11);
         cache.assign(num_blocks * static_cast<std::size_t>(kv().block_elements()), poison);
@@ -57,7 +59,7 @@ struct AttentionCase {
         batch.cu_seqlens_q = {0};
         for (const auto& [cached, fresh] : lengths) add_sequence(cached + fresh, fresh, free_blocks, random);
         const std::size_t width = row_width();
-        qkv = random_halves(type, batch.positions.size() * width, random);
+        qkv = random_halves(type, batch.positions.size() * width, random, deviation);
         for (std::size_t i = 0; i < qkv.size(); ++i) {
             if (i % width >= count_of(shape.num_heads * shape.head_dim)) qkv[i] = poison;
         }
@@ -240,6 +242,11 @@ BOOST_DATA_TEST_CASE(drafts,
 BOOST_DATA_TEST_CASE(everything_by_the_prefill_kernel, data::make(compute_types) * data::make(shapes), type,
                      shape) {
     AttentionCase(type, shape, {{0, 1}, {255, 1}, {256, 4}, {40, 33}}).check(true);
+}
+
+// Larger by far in one tile or split than in another: e^(difference) is no float.
+BOOST_DATA_TEST_CASE(scores_far_apart, data::make(compute_types), type) {
+    AttentionCase(type, {8, 2, 64}, {{600, 1}, {500, 30}, {40, 3}}, 40).check(false);
 }
 
 // What deterministic mode stands on: cutting a prompt elsewhere changes no bit.

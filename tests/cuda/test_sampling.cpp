@@ -154,6 +154,26 @@ BOOST_DATA_TEST_CASE(large_vocabularies_do_too, data::make({32000, 33000}), voca
     check_step(rig, step, size);
 }
 
+// The bar of min_p lies between two floats: the one below it is out, however near it is.
+BOOST_AUTO_TEST_CASE(min_p_leaves_out_what_is_just_below_its_bar) {
+    std::vector<std::vector<float>> logits;
+    std::vector<SamplingRow> rows;
+    for (float temperature = 0.3F; rows.size() < 64; temperature += 0.01F) {
+        const double bar = static_cast<double>(temperature) * std::log(static_cast<double>(0.5F));
+        const auto nearest = static_cast<float>(bar);
+        if (nearest >= bar) continue;
+        logits.push_back({0, nearest});
+        rows.push_back({.params = {.temperature = temperature, .min_p = 0.5F, .seed = rows.size()}});
+    }
+    Rig rig(2, 64);
+    Sampler reference(2);
+    const StepResults& results = rig.sample(logits, rows);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        BOOST_TEST(results.rows[i].token == 0);
+        BOOST_TEST(reference.sample(logits[i], rows[i]).token == 0);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_row_with_nan_or_infinity_is_reported_alone) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     Rig rig(257, 6);
@@ -265,6 +285,20 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
         }
     }
     for (const GrowingSequence& sequence : sequences) BOOST_TEST(sequence.context.size() > 10);
+}
+
+BOOST_AUTO_TEST_CASE(a_context_that_shrank_is_counted_anew) {
+    Rig rig(40, 2);
+    Sampler reference(40);
+    const std::vector<TokenId> context = {1, 1, 2, 2, 3, 3, 4, 4};
+    for (const std::size_t length : {8U, 3U, 5U}) {
+        const auto logits = normal_logits(40, length);
+        const SamplingRow row{.params = {.temperature = 0, .frequency_penalty = 2},
+                              .sequence = 5,
+                              .position = static_cast<std::int32_t>(length),
+                              .context = std::span(context).first(length)};
+        BOOST_TEST(rig.sample({logits}, {row}).rows[0].token == reference.sample(logits, row).token);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_step_allocates_nothing) {

@@ -81,12 +81,17 @@ void unpack(const std::byte* matrix, const Layout& layout, std::uint64_t column,
     }
 }
 
+#ifdef __x86_64__
+#define SOLARD_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define SOLARD_CLONES
+#endif
+
 // Independent sums, in a fixed order.
 using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
 constexpr std::size_t num_lanes = sizeof(Lanes) / sizeof(float);
 
-__attribute__((target_clones("avx2", "default"))) float dot(const float* a, const float* b,
-                                                            std::size_t count) {
+SOLARD_CLONES float dot(const float* a, const float* b, std::size_t count) {
     Lanes even{};
     Lanes odd{};
     std::size_t i = 0;
