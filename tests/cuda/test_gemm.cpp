@@ -256,6 +256,20 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_has_one_algorithm_and_never_splits_k) {
     BOOST_TEST(!used[3]);
 }
 
+// Whatever the file says.
+BOOST_AUTO_TEST_CASE(deterministic_mode_takes_no_remembered_algorithm) {
+    if (!device_is_emulated()) return;
+    const auto folder = fresh_folder("splitting");
+    OneProduct product;
+    product.choose(false, folder);
+    GemmCache cache(only_file_of(folder));
+    cache.remember("256x64x64/64 bf16 bf16", {.algo = {.data = {1}}});
+    cache.save();
+    BOOST_TEST(product.choose(false, folder).back().split_k == 4);
+    for (const GemmChoice& choice : product.choose(true, folder)) BOOST_TEST(choice.split_k == 1);
+    std::filesystem::remove_all(folder);
+}
+
 // ---- the cache
 
 BOOST_AUTO_TEST_CASE(what_was_measured_is_remembered) {

@@ -124,6 +124,27 @@ BOOST_AUTO_TEST_CASE(values_outside_their_range_are_refused_with_the_range) {
     BOOST_TEST(contains(error_of({}, {"SOLARD_PORT=x"}).message, "SOLARD_PORT"));
 }
 
+BOOST_AUTO_TEST_CASE(options_of_a_gpu) {
+    const auto defaults = parse_app_config({}, {}).value();
+    BOOST_TEST(defaults.gpu_memory_utilization == 0.9);
+    BOOST_TEST(defaults.cublaslt == "");
+    BOOST_TEST(!defaults.deterministic);
+    const auto config = parse_app_config({"--deterministic", "--cublaslt", "/opt/cuda/lib64"},
+                                         {"SOLARD_GPU_MEMORY_UTILIZATION=0.5", "SOLARD_DETERMINISTIC=false"})
+                            .value();
+    BOOST_TEST(config.gpu_memory_utilization == 0.5);
+    BOOST_TEST(config.cublaslt == "/opt/cuda/lib64");
+    BOOST_TEST(config.deterministic);
+    for (const char* share : {"0.1", "0.98"}) {
+        BOOST_TEST(!!parse_app_config({"--gpu-memory-utilization", share}, {}), share);
+    }
+    for (const char* share : {"0.09", "0.99", "1", "90", "90%", "nan"}) {
+        const auto error = error_of({std::string("--gpu-memory-utilization=") + share});
+        BOOST_TEST((error.code == errc::bad_command_line));
+        BOOST_TEST(contains(error.message, "from 0.1 to 0.98"), share);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(check_config_prints_a_file_that_gives_the_same_values) {
     const auto config =
         parse_app_config({"--port", "81", "--served-model-name", "x", "--drain-timeout", "1.5"}, {}).value();

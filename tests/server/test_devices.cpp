@@ -56,6 +56,29 @@ BOOST_AUTO_TEST_CASE(cuda_is_taken_where_it_can_be_used) {
     BOOST_TEST(text.find("cuda  NVIDIA L40S, compute capability 8.9, 46068 MiB\n") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(cards_from_8_9_on_run_the_kernels) {
+    const NvidiaPresence present{.driver = true, .device_node = true};
+    const auto usable = [&](int major, int minor) {
+        const CudaDevice card{.name = "card", .compute_major = major, .compute_minor = minor};
+        return !!choose_device("cuda", present, {.built = true, .devices = {card}});
+    };
+    for (const auto& [major, minor] : {std::pair(8, 9), {9, 0}, {10, 0}, {12, 0}})
+        BOOST_TEST(usable(major, minor), major << "." << minor);
+    for (const auto& [major, minor] : {std::pair(6, 1), {7, 5}, {8, 0}, {8, 6}})
+        BOOST_TEST(!usable(major, minor), major << "." << minor);
+}
+
+BOOST_AUTO_TEST_CASE(the_first_card_counts_and_all_are_listed) {
+    const NvidiaPresence present{.driver = true, .device_node = true};
+    const CudaDevice old{.name = "old", .compute_major = 7, .compute_minor = 0};
+    const CudaDevice l40s{.name = "L40S", .compute_major = 8, .compute_minor = 9};
+    BOOST_TEST(!!choose_device("auto", present, {.built = true, .devices = {l40s, old}}));
+    BOOST_TEST(!choose_device("auto", present, {.built = true, .devices = {old, l40s}}));
+    const auto text = list_devices(present, {.built = true, .devices = {old, l40s}}, 3);
+    BOOST_TEST(text.find("cuda  old, compute capability 7.0, 0 MiB, not usable: ") != std::string::npos);
+    BOOST_TEST(text.find("cuda  L40S, compute capability 8.9, 0 MiB\n") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_device_that_cannot_be_used_is_no_reason_to_take_the_cpu) {
     const NvidiaPresence present{.driver = true, .device_node = true};
     const CudaDevice a100{.name = "NVIDIA A100", .compute_major = 8, .compute_minor = 0};
