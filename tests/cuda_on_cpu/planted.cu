@@ -52,7 +52,6 @@ __device__ float read_strangely(const PlantedArgs& args, Shared& shared) {
     const int thread = static_cast<int>(threadIdx.x);
     float extra = 0;
     if (args.bug == Bug::read_past_the_end) extra = args.in[rounds * num_threads + thread];
-    if (args.bug == Bug::uninitialised_read) extra = shared.exchange[thread];
     if (args.bug == Bug::misaligned_vector)
         extra = reinterpret_cast<const float4*>(args.in + 1)[thread % 4].x;
     if (args.bug == Bug::ldmatrix_past_the_end) {

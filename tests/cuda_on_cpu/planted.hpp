@@ -18,13 +18,12 @@ enum class Bug : std::uint8_t {
     read_past_the_end,         // of device memory
     write_past_the_end,        // of device memory
     ldmatrix_past_the_end,     // of shared memory
-    uninitialised_read,        // of shared memory
     misaligned_vector,         // a 16-byte load at an odd place
     static_array_past_the_end  // a __shared__ array
 };
 
-// One block of 128 threads, `rounds` = 4: out[t] = the sum of in[4, 128] up to and with each round, turned by
-// one place. Right for Bug::none only.
+// One block of 128 threads: out[t] = r[t] + the sum of all r, where r[t] is the sum over the four rounds of
+// what the thread's right neighbour in its warp takes from the round. Right for Bug::none only.
 struct PlantedArgs {
     const float* in;  // [4, 128]
     float* out;       // [128]
