@@ -36,8 +36,9 @@ def no_network():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """solard on its default, the demonstration model."""
-    with running_server(tmp_path_factory.mktemp("server")) as running:
+    """solard on its default, the demonstration model; SOLARD_TEST_DEVICE=cuda runs it on the GPU."""
+    device = os.environ.get("SOLARD_TEST_DEVICE", "cpu")
+    with running_server(tmp_path_factory.mktemp("server"), "--device", device) as running:
         yield running
 
 

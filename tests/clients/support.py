@@ -112,7 +112,12 @@ class Server:
 
 
 def start_solard(log_path, *flags):
-    """The process on a free port, its output in log_path. The caller ends it."""
+    """The process on a free port, its output in log_path. The caller ends it.
+
+    On the CPU, unless the flags say otherwise: a GPU's memory belongs to one server, and tests start several.
+    """
+    if "--device" not in flags:
+        flags = ("--device", "cpu", *flags)
     assert BINARY.exists(), f"{BINARY} does not exist: build first or set SOLARD_BINARY"
     with log_path.open("wb") as log:
         return subprocess.Popen([BINARY, "--port", "0", *flags], stdout=log, stderr=log, cwd=log_path.parent)

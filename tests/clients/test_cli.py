@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -161,7 +162,8 @@ def test_a_second_sigterm_ends_at_once(start_server, endless_model):
 
 def test_banner_says_what_runs(server):
     banner = server.log()
-    for fact in (server.model, "cpu", "tokens", server.root_url, server.base_url):
+    device = os.environ.get("SOLARD_TEST_DEVICE", "cpu")
+    for fact in (server.model, device, "tokens", server.root_url, server.base_url):
         assert fact in banner
 
 

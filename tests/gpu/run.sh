@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh OUTPUT [BUILD]: everything that wants a GPU, each part's output in a file of the folder OUTPUT, then a line a part with
+# run.sh OUTPUT [BUILD], both relative to the repository: everything that wants a GPU, each part's output in a file of the folder OUTPUT, then a line a part with
 # its exit status in OUTPUT/summary.txt. A part that cannot run here says why. Results are committed under tests/gpu/results/
 # as they came out.
 set -uo pipefail
@@ -24,14 +24,15 @@ part() {
 tests=$build/tests/test_cuda_gpu
 # First, because everything else stands on it: are the emulated instructions the real ones?
 part wrappers "$tests" --run_test=wrappers
-part kernels "$tests" --run_test=attention,elementwise,gemm,cublaslt,device_sampler
+part kernels "$tests" --run_test=attention,attention_plan,elementwise,gemm,cublaslt,device_sampler,device_probe
 part backend "$tests" --run_test=cuda_backend
-# The code for sm_89 through its PTX, whatever the card is.
-part sm_89_by_ptx env CUDA_FORCE_PTX_JIT=1 "$tests" --run_test=wrappers,attention,elementwise,device_sampler,cuda_backend
+# The code for sm_89 through its PTX, whatever the card is. Our kernels alone: cuBLASLt has no PTX for these cards, and the
+# variable is for the whole process.
+part sm_89_by_ptx env CUDA_FORCE_PTX_JIT=1 "$tests" --run_test=wrappers,attention,elementwise,device_sampler
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
         part "sanitizer_$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$tests" \
-            --run_test=wrappers,elementwise,attention/drafts*,device_sampler/a_row*,cuda_backend/ten_texts_are*
+            "--run_test=wrappers:elementwise:attention/drafts*:device_sampler/a_row*:cuda_backend/ten_texts_are*"
     done
 else
     echo "sanitizer: compute-sanitizer is not installed" | tee -a "$output/summary.txt"
@@ -42,18 +43,19 @@ part bench_deterministic "$build/tests/solard-bench" decode --shape solar-10.7b 
     --json "$output/bench.jsonl"
 part bench_offline_500_2000 "$build/tests/solard-bench" offline --shape solar-10.7b --batch 128 --input 500 --output 2000 \
     --requests 128 --json "$output/bench.jsonl"
-if python3 -c 'import torch, transformers, safetensors, sentencepiece' 2>/dev/null; then
+if python3 -c 'import torch, transformers, safetensors, sentencepiece
+assert tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 56)' 2>/dev/null; then
     random=$(mktemp -d)
     part make_random_solar python3 tests/gpu/make_random_solar.py "$random"
-    part parity python3 tests/gpu/parity.py "$build/tests/teacher_forced" "$random" --tokens 8192
+    part parity python3 tests/gpu/parity.py "$build/tests/teacher_forced" "$random" --tokens 10240
     rm -r "$random"
     part parity_demo python3 tests/gpu/parity.py "$build/tests/teacher_forced" config/demo-model --tokens 4000 --text README.md
 else
-    echo "parity: python3 has no torch, transformers, safetensors or sentencepiece" | tee -a "$output/summary.txt"
+    echo "parity: python3 has no torch, transformers >= 4.56, safetensors or sentencepiece" | tee -a "$output/summary.txt"
 fi
-# The server on the card; --device auto takes it.
+# The server on the card.
 if build/venv/bin/python -c 'import pytest' 2>/dev/null; then
-    part clients ctest --test-dir "$build" -L clients --output-on-failure
+    part clients env SOLARD_TEST_DEVICE=cuda ctest --test-dir "$build" -L clients --output-on-failure
 else
     echo "clients: build/venv is missing; ./test.sh makes it" | tee -a "$output/summary.txt"
 fi
