@@ -20,6 +20,8 @@ struct DecodeShared {
         attention_warps * decode_tile_rows * sizeof(float2);
     // A warp's outputs take the place of its keys and values.
     static_assert(decode_tile_rows * head_dim * sizeof(float) <= warp_elements * sizeof(T));
+    // Of the 100 KB of a multiprocessor of sm_89, of which each block costs one more: two blocks, or one.
+    static_assert((bytes + 1024) * (head_dim == 64 ? 2 : 1) <= 100 * 1024);
 
     __device__ static T* queries() { return dynamic_shared<T>(); }
     __device__ static T* keys(int warp) {
@@ -182,11 +184,11 @@ void decode_attention(DType type, const DecodeAttentionArgs& args, cudaStream_t 
             const LaunchShape splits{.grid = dim3(static_cast<unsigned>(args.num_splits), num_kv_heads),
                                      .block = dim3(attention_threads),
                                      .dynamic_shared_bytes = DecodeShared<T, head_dim>::bytes};
-            launch(decode_kernel<T, head_dim>, splits, stream, args);
+            launch<decode_kernel<T, head_dim>>(splits, stream, args);
             const LaunchShape tiles{
                 .grid = dim3(static_cast<unsigned>(args.attention.num_tiles), num_kv_heads),
                 .block = dim3(attention_threads)};
-            launch(combine_kernel<T, head_dim>, tiles, stream, args);
+            launch<combine_kernel<T, head_dim>>(tiles, stream, args);
         });
     });
 }

@@ -10,6 +10,9 @@ namespace {
 
 constexpr int tile_keys = 64;
 
+template <class T, int head_dim>
+constexpr std::size_t shared_bytes = std::size_t{2} * tile_keys * head_dim * sizeof(T);  // keys and values
+
 // A block a tile and KV head; a warp 16 of its rows. One tile of keys and one of values in shared memory;
 // each is loaded while the other is used:
 //
@@ -20,6 +23,8 @@ constexpr int tile_keys = 64;
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArgs args) {
     static_assert(prefill_tile_rows == attention_warps * warp_rows);
+    // Shared memory of two blocks, of the 100 KB of a multiprocessor of sm_89.
+    static_assert(2 * (shared_bytes<T, head_dim> + 1024) <= 100 * 1024);
     T* const keys = dynamic_shared<T>();            // [tile_keys, head_dim]
     T* const values = keys + tile_keys * head_dim;  // the same; the queries pass through it first
     const AttentionTile tile = args.tiles[blockIdx.x];
@@ -84,12 +89,11 @@ void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t strea
     if (args.num_tiles == 0) return;
     with_compute_type(type, [&]<class T>(T) {
         with_head_dim(args.kv.head_dim, [&]<int head_dim>(HeadDim<head_dim>) {
-            const LaunchShape shape{
-                .grid =
-                    dim3(static_cast<unsigned>(args.num_tiles), static_cast<unsigned>(args.kv.num_kv_heads)),
-                .block = dim3(attention_threads),
-                .dynamic_shared_bytes = std::size_t{2} * tile_keys * head_dim * sizeof(T)};
-            launch(prefill_kernel<T, head_dim>, shape, stream, args);
+            const LaunchShape shape{.grid = dim3(static_cast<unsigned>(args.num_tiles),
+                                                 static_cast<unsigned>(args.kv.num_kv_heads)),
+                                    .block = dim3(attention_threads),
+                                    .dynamic_shared_bytes = shared_bytes<T, head_dim>};
+            launch<prefill_kernel<T, head_dim>>(shape, stream, args);
         });
     });
 }

@@ -22,9 +22,9 @@ void convert(const ConvertArgs& args, cudaStream_t stream) {
     const std::int64_t blocks = (args.count + num_threads - 1) / num_threads;
     const LaunchShape shape{.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(num_threads)};
     with_compute_type(args.to, [&]<class To>(To) {
-        if (args.from == DType::fp32) return launch(convert_kernel<float, To>, shape, stream, args);
+        if (args.from == DType::fp32) return launch<convert_kernel<float, To>>(shape, stream, args);
         with_compute_type(args.from,
-                          [&]<class From>(From) { launch(convert_kernel<From, To>, shape, stream, args); });
+                          [&]<class From>(From) { launch<convert_kernel<From, To>>(shape, stream, args); });
     });
 }
 

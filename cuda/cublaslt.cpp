@@ -17,8 +17,11 @@ std::vector<std::string> places(const std::filesystem::path& wanted) {
     }
     std::vector<std::string> all;
     const auto executable = std::filesystem::read_symlink("/proc/self/exe", ignored);
-    const auto installed = executable.parent_path() / "../cuda/nvidia/cu13/lib" / library_name;
-    if (!executable.empty()) all.push_back(installed.lexically_normal().string());
+    // The server lies in build/release, the programs of the tests a folder deeper.
+    for (const char* const above : {"..", "../.."}) {
+        const auto installed = executable.parent_path() / above / "cuda/nvidia/cu13/lib" / library_name;
+        if (std::filesystem::exists(installed, ignored)) all.push_back(installed.lexically_normal().string());
+    }
     all.emplace_back(library_name);
     return all;
 }

@@ -35,7 +35,8 @@ struct CublasLt {
     std::string file;  // what was opened
 
     // Searched in this order: `wanted` alone where it is not empty (a file, or a folder that holds it);
-    // <folder of the executable>/../cuda/nvidia/cu13/lib, where the scripts install it; the loader's path.
+    // cuda/nvidia/cu13/lib one and two folders above that of the executable, which is build/cuda, where the
+    // scripts install it; the loader's path.
     // Stays open until the process ends. Errors: device_unavailable, naming every place tried, or what was
     // opened and is no cuBLASLt of the major version that this was compiled for.
     static result<CublasLt> open(const std::filesystem::path& wanted);

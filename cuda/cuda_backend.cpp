@@ -9,6 +9,7 @@
 #include "cuda/gemm.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
+#include "cuda/warm_up.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -31,13 +32,22 @@ void check_shape(const ModelConfig& config) {
     if (config.num_heads / config.num_kv_heads > prefill_tile_rows)
         refuse("more than " + std::to_string(prefill_tile_rows) + " query heads share a KV head");
     if (config.vocab_size > (1 << 18)) refuse("vocab_size is above 262144");
+    if (config.hidden_size > max_hidden_size)
+        refuse("hidden_size is above " + std::to_string(max_hidden_size));
     if (config.hidden_size % size_granularity != 0 || config.intermediate_size % size_granularity != 0)
         refuse("hidden_size and intermediate_size are expected to be multiples of " +
                std::to_string(size_granularity));
 }
 
+DeviceWeights load_checked(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
+                           const CudaBackendOptions& options) {
+    check_shape(config);
+    return load_device_weights(source, tensors, options.compute_type, options.on_load_progress);
+}
+
 // Cosine and sine of every angle, [max_positions, head_dim / 2], computed in double as the CPU backend does.
-DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t max_positions) {
+DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t max_positions,
+                               const Stream& stream) {
     const std::size_t half = head_dim / 2;
     std::vector<float2> table(max_positions * half);
     for (std::size_t i = 0; i < half; ++i) {
@@ -49,7 +59,9 @@ DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t m
         }
     }
     DeviceBuffer<float2> device(table.size());
-    check(cudaMemcpy(device.data(), table.data(), device.size_bytes(), cudaMemcpyHostToDevice));
+    check(cudaMemcpyAsync(device.data(), table.data(), device.size_bytes(), cudaMemcpyHostToDevice,
+                          stream.get()));
+    stream.synchronize();
     return device;
 }
 
@@ -153,10 +165,10 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
       qkv_size((model.num_heads + 2 * model.num_kv_heads) * model.head_dim),
       logits_stride((model.vocab_size + 3) / 4 * 4),
       weights(std::move(loaded)),
-      rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len))),
+      rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len), stream)),
       plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
            requested.max_model_len, requested.deterministic),
-      sampler(model.vocab_size, requested.max_seqs_per_step, requested.max_model_len),
+      sampler(model.vocab_size, requested.max_seqs_per_step, requested.max_model_len, stream),
       staging(staging_bytes()),
       gemm(library, requested.compute_type,
            std::max(requested.max_tokens_per_step, requested.max_seqs_per_step), requested.deterministic) {
@@ -365,15 +377,12 @@ CudaBackend::CudaBackend(DeviceWeights weights, const ModelConfig& config, const
                          const CudaBackendOptions& options) {
     check_shape(config);
     impl_ = std::make_unique<Impl>(std::move(weights), config, library, options);
+    warm_up(*this, config.vocab_size);
 }
 
 CudaBackend::CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
-                         const CublasLt& library, const CudaBackendOptions& options) {
-    check_shape(config);
-    impl_ = std::make_unique<Impl>(
-        load_device_weights(source, tensors, options.compute_type, options.on_load_progress), config, library,
-        options);
-}
+                         const CublasLt& library, const CudaBackendOptions& options)
+    : CudaBackend(load_checked(source, tensors, config, options), config, library, options) {}
 
 CudaBackend::~CudaBackend() = default;
 

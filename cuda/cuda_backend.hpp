@@ -27,9 +27,10 @@ struct CudaBackendOptions {
 
 class CudaBackend final : public Backend {
   public:
-    // Creates the device context on the calling thread, reads all weights and takes all memory; `source` is
-    // not needed afterwards. Throws ErrorException (bad_model: a shape that the kernels lack, or a file that
-    // cannot be read; bad_configuration: no room for one sequence of max_model_len), DeviceError.
+    // Creates the device context on the calling thread, reads all weights, takes all memory and runs two
+    // steps to warm up; `source` is not needed afterwards. Throws ErrorException (bad_model: a shape that the
+    // kernels lack, or a file that cannot be read; bad_configuration: no room for one sequence of
+    // max_model_len), DeviceError.
     CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                 const CublasLt& library, const CudaBackendOptions& options);
     // The same with weights that are on the device already, in options.compute_type.

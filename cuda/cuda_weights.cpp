@@ -37,10 +37,26 @@ std::size_t memory_bytes(const ModelTensors& tensors) {
     return bytes;
 }
 
+void check_room(std::size_t needed) {
+    std::size_t free_bytes = 0;
+    std::size_t total_bytes = 0;
+    check(cudaMemGetInfo(&free_bytes, &total_bytes));
+    if (needed <= free_bytes) return;
+    throw ErrorException(
+        {errc::bad_configuration, "the model's weights take " + std::to_string(needed >> 20) +
+                                      " MiB, and of the device's " + std::to_string(total_bytes >> 20) +
+                                      " MiB " + std::to_string(free_bytes >> 20) + " are free"});
+}
+
 class Loader {
   public:
-    Loader(const WeightSource& source, DType compute_type, std::byte* memory, const LoadProgress& on_progress)
-        : source_(source), compute_type_(compute_type), next_(memory), on_progress_(on_progress) {}
+    Loader(const WeightSource& source, std::uint64_t num_bytes, DType compute_type, std::byte* memory,
+           const LoadProgress& on_progress)
+        : source_(source),
+          num_bytes_(num_bytes),
+          compute_type_(compute_type),
+          next_(memory),
+          on_progress_(on_progress) {}
 
     // The parts' rows below one another; contiguous in memory, since a row-major matrix of more rows is.
     const void* load(Parts parts) {
@@ -72,7 +88,7 @@ class Loader {
             copy(piece, size, tensor.dtype, out + begin / size_of(tensor.dtype) * sizeof(std::uint16_t));
             piece.copied.record(stream_);
             done_ += size;
-            if (on_progress_) on_progress_(done_, source_.total_bytes());
+            if (on_progress_) on_progress_(done_, num_bytes_);
         }
     }
 
@@ -95,6 +111,7 @@ class Loader {
     }
 
     const WeightSource& source_;
+    std::uint64_t num_bytes_;  // of all tensors
     DType compute_type_;
     std::byte* next_;
     const LoadProgress& on_progress_;
@@ -110,8 +127,10 @@ class Loader {
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
                                   const LoadProgress& on_progress) {
     DeviceWeights weights;
-    weights.memory = DeviceBuffer<std::byte>(memory_bytes(tensors));
-    Loader loader(source, compute_type, weights.memory.data(), on_progress);
+    const std::size_t needed = memory_bytes(tensors);
+    check_room(needed);
+    weights.memory = DeviceBuffer<std::byte>(needed);
+    Loader loader(source, tensors.num_bytes, compute_type, weights.memory.data(), on_progress);
     weights.embedding = loader.load({tensors.embedding});
     for (const LayerTensors& layer : tensors.layers) {
         // In the order of the braces: each call takes the next place.

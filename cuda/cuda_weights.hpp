@@ -33,8 +33,8 @@ struct DeviceWeights {
 using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 // Reads every tensor once, in order, through two pinned buffers: while one is copied to the device the other
-// is filled. Host memory: the two buffers, 64 MiB. Throws ErrorException (bad_model) if a file cannot be
-// read, DeviceError if device memory is short.
+// is filled. Host memory: the two buffers, 64 MiB. Throws ErrorException: bad_model if a file cannot be
+// read, bad_configuration if the device has less memory free than the weights take.
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
                                   const LoadProgress& on_progress);
 

@@ -30,7 +30,8 @@ std::size_t top_bytes(std::int32_t rows) {
 
 }  // namespace
 
-DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int32_t max_model_len)
+DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int32_t max_model_len,
+                             const Stream& stream)
     : vocab_(vocab),
       max_rows_(max_rows),
       max_model_len_(max_model_len),
@@ -49,7 +50,7 @@ DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int
     updates_.reserve(rows);
     counted_tokens_.reserve(contexts);
     // The places of rows that ask for no alternatives are copied with those that do.
-    check(cudaMemset(results_.data(), 0, results_.size()));
+    check(cudaMemsetAsync(results_.data(), 0, results_.size(), stream.get()));
 }
 
 std::size_t DeviceSampler::staging_bytes() const {

@@ -17,7 +17,9 @@ namespace solard::cuda {
 // All memory is taken at construction.
 class DeviceSampler {
   public:
-    DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int32_t max_model_len);
+    // `stream`: the one that run() will use.
+    DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int32_t max_model_len,
+                  const Stream& stream);
 
     // The most that prepare() takes from a Staging.
     std::size_t staging_bytes() const;

@@ -28,7 +28,7 @@ __global__ void embedding_kernel(EmbeddingArgs args) {
 void embed(DType type, const EmbeddingArgs& args, cudaStream_t stream) {
     if (args.num_tokens == 0) return;
     const LaunchShape shape{.grid = dim3(static_cast<unsigned>(args.num_tokens)), .block = dim3(num_threads)};
-    with_compute_type(type, [&]<class T>(T) { launch(embedding_kernel<T>, shape, stream, args); });
+    with_compute_type(type, [&]<class T>(T) { launch<embedding_kernel<T>>(shape, stream, args); });
 }
 
 }  // namespace solard::cuda

@@ -28,7 +28,7 @@ struct GemmChoice {
     GemmShape shape;
     std::int32_t rows = 0;
     std::int32_t split_k = 0;
-    float microseconds = 0;  // measured with cold weights; 0 where nothing had to be measured
+    float microseconds = 0;  // measured with cold weights
 };
 
 // One thread. run() allocates nothing.

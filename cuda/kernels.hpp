@@ -17,6 +17,8 @@ namespace solard::cuda {
 
 // Sizes that the 16-byte accesses ask for: hidden_size, intermediate_size and head_dim are multiples of this.
 inline constexpr std::int32_t size_granularity = 8;
+// A row of this many floats fits the shared memory of one block on every card of sm_89 and later.
+inline constexpr std::int32_t max_hidden_size = 24576;
 
 // residual[t, :] = table[token_ids[t], :]
 struct EmbeddingArgs {
@@ -39,7 +41,7 @@ struct AddRmsNormArgs {
     const void* weight;        // [hidden]
     void* normed;              // [num_rows, hidden]
     std::int32_t num_rows;
-    std::int32_t hidden;  // <= 24576
+    std::int32_t hidden;  // <= max_hidden_size
     float eps;
 };
 void add_rms_norm(DType type, const AddRmsNormArgs& args, cudaStream_t stream);

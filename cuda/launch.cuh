@@ -20,15 +20,22 @@ struct LaunchShape {
 // What a block may use without asking.
 inline constexpr std::size_t default_shared_bytes = std::size_t{48} * 1024;
 
+// Lets blocks of the kernel use that much shared memory. The driver is asked only when a launch of this
+// thread needs more than the last.
+template <auto kernel>
+void allow_shared_bytes(std::size_t bytes) {
+    thread_local std::size_t allowed = default_shared_bytes;
+    if (bytes <= allowed) return;
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+    allowed = bytes;
+}
+
 // Enqueues the kernel. Throws DeviceError when the launch itself is refused; what goes wrong while it runs is
 // reported by whoever waits for the stream.
-template <class Params>
-void launch(void (*kernel)(Params), const LaunchShape& shape, cudaStream_t stream, const Params& params) {
-    if (shape.dynamic_shared_bytes > default_shared_bytes) {
-        check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(shape.dynamic_shared_bytes)));
-    }
+template <auto kernel, class Params>
+void launch(const LaunchShape& shape, cudaStream_t stream, const Params& params) {
+    allow_shared_bytes<kernel>(shape.dynamic_shared_bytes);
 #ifdef SOLARD_CUDA_ON_CPU
     cuda_on_cpu::launch(kernel, shape.grid, shape.block, shape.dynamic_shared_bytes, stream, params);
 #else

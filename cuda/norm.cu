@@ -57,7 +57,7 @@ void add_rms_norm(DType type, const AddRmsNormArgs& args, cudaStream_t stream) {
         .grid = dim3(static_cast<unsigned>(args.num_rows)),
         .block = dim3(num_threads),
         .dynamic_shared_bytes = sizeof(float) * (num_warps + static_cast<std::size_t>(args.hidden))};
-    with_compute_type(type, [&]<class T>(T) { launch(add_rms_norm_kernel<T>, shape, stream, args); });
+    with_compute_type(type, [&]<class T>(T) { launch<add_rms_norm_kernel<T>>(shape, stream, args); });
 }
 
 }  // namespace solard::cuda

@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(num_threads) copy_blocks_kernel(CopyBlocksArgs
 void rope_append(DType type, const RopeAppendArgs& args, cudaStream_t stream) {
     if (args.num_tokens == 0) return;
     const LaunchShape shape{.grid = dim3(static_cast<unsigned>(args.num_tokens)), .block = dim3(num_threads)};
-    with_compute_type(type, [&]<class T>(T) { launch(rope_append_kernel<T>, shape, stream, args); });
+    with_compute_type(type, [&]<class T>(T) { launch<rope_append_kernel<T>>(shape, stream, args); });
 }
 
 void copy_blocks(const CopyBlocksArgs& args, cudaStream_t stream) {
@@ -81,7 +81,7 @@ void copy_blocks(const CopyBlocksArgs& args, cudaStream_t stream) {
     const LaunchShape shape{
         .grid = dim3(static_cast<unsigned>(args.num_copies), static_cast<unsigned>(args.num_layers)),
         .block = dim3(num_threads)};
-    launch(copy_blocks_kernel, shape, stream, args);
+    launch<copy_blocks_kernel>(shape, stream, args);
 }
 
 }  // namespace solard::cuda

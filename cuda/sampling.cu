@@ -458,8 +458,8 @@ __global__ void __launch_bounds__(num_threads) update_counts_kernel(UpdateCounts
 
 void update_counts(const UpdateCountsArgs& args, cudaStream_t stream) {
     if (args.num_updates == 0) return;
-    launch(update_counts_kernel,
-           {.grid = dim3(static_cast<unsigned>(args.num_updates)), .block = dim3(num_threads)}, stream, args);
+    launch<update_counts_kernel>(
+        {.grid = dim3(static_cast<unsigned>(args.num_updates)), .block = dim3(num_threads)}, stream, args);
 }
 
 void sample(const SampleArgs& args, cudaStream_t stream) {
@@ -467,7 +467,7 @@ void sample(const SampleArgs& args, cudaStream_t stream) {
     const LaunchShape shape{.grid = dim3(static_cast<unsigned>(args.num_rows)),
                             .block = dim3(num_threads),
                             .dynamic_shared_bytes = sizeof(Shared)};
-    launch(sample_kernel, shape, stream, args);
+    launch<sample_kernel>(shape, stream, args);
 }
 
 }  // namespace solard::cuda

@@ -10,8 +10,8 @@ constexpr int num_threads = 256;
 
 template <class T>
 __global__ void __launch_bounds__(num_threads) swiglu_kernel(SwigluArgs args) {
-    const std::int64_t token = blockIdx.y;
-    const int i = static_cast<int>(blockIdx.x * num_threads + threadIdx.x) * vector_width;
+    const std::int64_t token = blockIdx.x;
+    const int i = static_cast<int>(blockIdx.y * num_threads + threadIdx.x) * vector_width;
     if (i >= args.intermediate) return;
     const T* const gate = static_cast<const T*>(args.gate_up) + token * 2 * args.intermediate + i;
     float gates[vector_width];
@@ -30,9 +30,9 @@ void swiglu(DType type, const SwigluArgs& args, cudaStream_t stream) {
     const int columns_per_block = num_threads * vector_width;
     const int blocks = (args.intermediate + columns_per_block - 1) / columns_per_block;
     const LaunchShape shape{
-        .grid = dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(args.num_tokens)),
+        .grid = dim3(static_cast<unsigned>(args.num_tokens), static_cast<unsigned>(blocks)),
         .block = dim3(num_threads)};
-    with_compute_type(type, [&]<class T>(T) { launch(swiglu_kernel<T>, shape, stream, args); });
+    with_compute_type(type, [&]<class T>(T) { launch<swiglu_kernel<T>>(shape, stream, args); });
 }
 
 }  // namespace solard::cuda

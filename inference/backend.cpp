@@ -1,6 +1,7 @@
 #include "inference/backend.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <stdexcept>
 
 namespace solard {
@@ -37,12 +38,22 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
     const auto is_copy = [&](const BlockCopy& copy) {
         return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
     };
+    // Its own tokens, in order, and the blocks of all that they see.
+    const auto is_sequence = [&](std::size_t i) {
+        const std::int32_t count = batch.cu_seqlens_q[i + 1] - batch.cu_seqlens_q[i];
+        const auto table = batch.block_tables.begin() +
+                           static_cast<std::ptrdiff_t>(i) * std::ptrdiff_t{batch.block_table_stride};
+        return count >= 1 && batch.context_lens[i] >= count &&
+               std::all_of(table, table + (batch.context_lens[i] - 1) / kv_block_size + 1, is_block);
+    };
     if (!fits || !std::ranges::all_of(batch.token_ids, below(vocab_size)) ||
         !std::ranges::all_of(batch.positions, below(capacity.max_model_len)) ||
         !std::ranges::all_of(batch.logits_rows, below(batch.num_tokens())) ||
         !std::ranges::all_of(batch.block_copies, is_copy) ||
         !std::ranges::all_of(batch.slot_mapping, below(capacity.num_blocks * kv_block_size)) ||
-        !std::ranges::all_of(batch.context_lens, is_length)) {
+        !std::ranges::all_of(batch.context_lens, is_length) || batch.cu_seqlens_q.front() != 0 ||
+        batch.cu_seqlens_q.back() != batch.num_tokens() ||
+        !std::ranges::all_of(std::views::iota(std::size_t{0}, num_seqs), is_sequence)) {
         throw std::logic_error("batch outside the backend's capacity");
     }
 }

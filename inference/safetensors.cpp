@@ -233,12 +233,6 @@ result<void> WeightSource::read(const TensorInfo& tensor, std::uint64_t begin,
     return done;
 }
 
-std::uint64_t WeightSource::total_bytes() const {
-    std::uint64_t total = 0;
-    for (const auto& [name, tensor] : tensors_) total += tensor.num_bytes;
-    return total;
-}
-
 const std::filesystem::path& WeightSource::file_of(const TensorInfo& tensor) const {
     return shards_[tensor.shard].path();
 }

@@ -41,8 +41,6 @@ class WeightSource {
     // behind the reader. Errors: bad_model if the range leaves the tensor or the file shrank meanwhile.
     result<void> read(const TensorInfo& tensor, std::uint64_t begin, std::span<std::byte> out) const;
 
-    // Bytes of all tensors.
-    std::uint64_t total_bytes() const;
     const std::filesystem::path& file_of(const TensorInfo& tensor) const;
     std::size_t num_tensors() const;
     // By name.

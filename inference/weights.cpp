@@ -55,6 +55,11 @@ class TensorResolver {
     bool failed() const { return error_.has_value(); }
     result<void> outcome() const { return error_ ? result<void>(*error_) : result<void>(); }
     DType dtype() const { return dtype_.value_or(DType::bf16); }
+    std::uint64_t num_bytes() const {
+        std::uint64_t total = 0;
+        for (const TensorInfo* tensor : taken_) total += tensor->num_bytes;
+        return total;
+    }
 
   private:
     void refuse(const TensorInfo& tensor, const std::string& what) {
@@ -106,6 +111,7 @@ result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConf
     tensors.refuse_others(config.tie_word_embeddings);
     if (const auto outcome = tensors.outcome(); !outcome) return outcome.error();
     model.dtype = tensors.dtype();
+    model.num_bytes = tensors.num_bytes();
     return model;
 }
 

@@ -1,6 +1,7 @@
 // Which tensors a Llama model is made of, checked against its configuration.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "inference/error.hpp"
@@ -29,6 +30,7 @@ struct ModelTensors {
     const TensorInfo* final_norm;  // [hidden]
     const TensorInfo* lm_head;     // [vocab, hidden]; == embedding when tied
     DType dtype;                   // of every matrix on disk
+    std::uint64_t num_bytes;       // on disk, of all of them
 };
 
 // Finds every tensor the configuration asks for and checks shape and dtype.

@@ -44,9 +44,10 @@ std::size_t arena_bytes(const ModelTensors& tensors) {
 
 class Loader {
   public:
-    Loader(const WeightSource& source, DType compute_type, Arena& arena, ThreadPool& pool,
-           const LoadProgress& on_progress)
+    Loader(const WeightSource& source, std::uint64_t num_bytes, DType compute_type, Arena& arena,
+           ThreadPool& pool, const LoadProgress& on_progress)
         : source_(source),
+          num_bytes_(num_bytes),
           compute_type_(compute_type),
           arena_(arena),
           pool_(pool),
@@ -111,10 +112,11 @@ class Loader {
 
     void report(const TensorInfo& tensor) {
         done_ += tensor.num_bytes;
-        if (on_progress_) on_progress_(done_, source_.total_bytes());
+        if (on_progress_) on_progress_(done_, num_bytes_);
     }
 
     const WeightSource& source_;
+    std::uint64_t num_bytes_;  // of all tensors
     DType compute_type_;
     Arena& arena_;
     ThreadPool& pool_;
@@ -131,7 +133,7 @@ CpuWeights load_cpu_weights(const WeightSource& source, const ModelTensors& tens
                             ThreadPool& pool, const LoadProgress& on_progress) {
     CpuWeights weights;
     weights.arena = std::make_unique<Arena>(arena_bytes(tensors));
-    Loader loader(source, compute_type, *weights.arena, pool, on_progress);
+    Loader loader(source, tensors.num_bytes, compute_type, *weights.arena, pool, on_progress);
 
     weights.embedding = loader.matrix({tensors.embedding});
     for (const LayerTensors& layer : tensors.layers) {

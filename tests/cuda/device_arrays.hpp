@@ -50,6 +50,7 @@ template <class T>
 DeviceBuffer<T> on_device(const std::vector<T>& values) {
     DeviceBuffer<T> buffer(values.size());
     check(cudaMemcpy(buffer.data(), values.data(), buffer.size_bytes(), cudaMemcpyHostToDevice));
+    check(cudaDeviceSynchronize());  // other streams would not wait for the copy
     return buffer;
 }
 

@@ -24,10 +24,14 @@ struct DeviceCounters {
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
     std::uint64_t launches = 0;
+    std::uint64_t kernels = 0;  // different ones, since unload_kernels()
 };
 DeviceCounters device_counters();
+void unload_kernels();
 // Emulated: the `count`th launch from now on fails, and with it the device until forget_failures().
 void fail_launch(std::uint64_t count);
+// Emulated: of the whole device, 2 GiB at first.
+void set_device_memory(std::size_t bytes);
 void forget_failures();
 
 // Emulated: while it lives, threads take their turns by chance. On a GPU they always do.

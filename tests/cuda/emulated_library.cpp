@@ -28,7 +28,14 @@ DeviceCounters device_counters() {
     return {.allocations = now.allocations,
             .copies_to_device = now.copies_to_device,
             .copies_to_host = now.copies_to_host,
-            .launches = now.launches};
+            .launches = now.launches,
+            .kernels = now.kernels};
+}
+void set_device_memory(std::size_t bytes) {
+    cuda_on_cpu::set_device_memory(bytes);
+}
+void unload_kernels() {
+    cuda_on_cpu::unload_kernels();
 }
 void fail_launch(std::uint64_t count) {
     cuda_on_cpu::fail_launch(count);

@@ -22,6 +22,8 @@ DeviceCounters device_counters() {
     return {};
 }
 void fail_launch(std::uint64_t) {}
+void unload_kernels() {}
+void set_device_memory(std::size_t) {}
 void forget_failures() {}
 RandomSchedule::RandomSchedule(std::uint64_t) {}
 RandomSchedule::~RandomSchedule() = default;

@@ -146,6 +146,7 @@ void check_texts(std::size_t num_requests, const CudaBackendOptions& options, st
         if (next % 9 == 0 && next > 4) run.cancel(next - 4);
     }
     std::size_t whole = 0;
+    std::size_t cancels = 0;
     std::size_t compared = 0;
     for (std::size_t i = 0; i < num_requests; ++i) {
         const Answer& answer = run.answers[{i, 0}];
@@ -158,9 +159,12 @@ void check_texts(std::size_t num_requests, const CudaBackendOptions& options, st
             BOOST_TEST(std::equal(answer.tokens.begin(),
                                   answer.tokens.begin() + static_cast<std::ptrdiff_t>(count),
                                   expected[i].tokens.begin()));
+            const bool is_whole = count == expected[i].tokens.size() && !cancelled;
+            if (is_whole) BOOST_TEST(answer.tokens.size() == count);
+            whole += is_whole ? 1 : 0;
         }
         compared += count;
-        whole += count == expected[i].tokens.size() && !cancelled ? 1 : 0;
+        cancels += cancelled ? 1 : 0;
     }
     const EngineSnapshot& snapshot = run.snapshot();
     BOOST_TEST_MESSAGE(whole << " of " << num_requests << " texts whole, " << compared << " tokens, "
@@ -170,6 +174,7 @@ void check_texts(std::size_t num_requests, const CudaBackendOptions& options, st
     BOOST_TEST(whole * 2 >= num_requests);
     BOOST_TEST(snapshot.num_free_blocks == num_blocks);
     if (num_requests < 50) return;
+    BOOST_TEST(cancels > 0);
     BOOST_TEST(watched.num_mixed_steps > 0);
     BOOST_TEST(snapshot.num_preemptions >= 5);
     BOOST_TEST(snapshot.accepted_draft_tokens > 0);
@@ -320,6 +325,69 @@ BOOST_AUTO_TEST_CASE(a_step_takes_no_memory_and_copies_once_each_way) {
     BOOST_TEST(after.copies_to_host - before.copies_to_host == 1);
 }
 
+BOOST_AUTO_TEST_CASE(no_step_meets_a_kernel_that_is_not_loaded_yet) {
+    unload_kernels();
+    const auto backend = make_backend();
+    const std::uint64_t loaded = device_counters().kernels;
+    const SteppingSequence made;
+    StepResults results;
+    ForwardBatch batch = made.step(0, 40, 39);
+    batch.block_copies = {{1, 3}};
+    for (const ForwardBatch& step : {batch, made.step(40, 41, 40), made.step(41, 44, 41)}) {
+        backend->submit(step);
+        backend->collect(results);
+    }
+    BOOST_TEST(device_counters().kernels == loaded);
+    if (device_is_emulated()) BOOST_TEST(loaded == 10);
+}
+
+// Alone and whole; cut, beside another sequence's prompt; its end alone, beside a token.
+BOOST_AUTO_TEST_CASE(in_deterministic_mode_company_and_cuts_change_no_bit) {
+    CudaBackendOptions options = small_options();
+    options.deterministic = true;
+    const auto backend = make_backend(options);
+    const auto vocab = static_cast<std::size_t>(demo().config.vocab_size);
+    const TestSequence sequence{random_tokens(40, 5, 2000), {9, 4, 7}};
+    const TestSequence other{random_tokens(64, 6, 2000), {1, 2, 3, 5}};
+    StepResults results;
+    const auto logits_after = [&](const ForwardBatch& batch) {
+        backend->submit(batch);
+        backend->collect(results);
+        std::vector<float> logits = backend->logits();
+        logits.resize(std::min(logits.size(), vocab));
+        return logits;
+    };
+    ForwardBatch alone;
+    alone.block_table_stride = 4;
+    add_chunk(alone, sequence, 0, 40, 39);
+    const std::vector<float> expected = logits_after(alone);
+    std::size_t begin = 0;
+    std::size_t other_begin = 0;
+    for (const auto& [end, other_end] : {std::pair{7U, 50U}, {30U, 51U}, {39U, 64U}}) {
+        ForwardBatch batch;
+        batch.block_table_stride = 4;
+        add_chunk(batch, sequence, begin, end, end);
+        add_chunk(batch, other, other_begin, other_end, other_end - 1);
+        logits_after(batch);
+        begin = end;
+        other_begin = other_end;
+    }
+    ForwardBatch last;
+    last.block_table_stride = 4;
+    add_chunk(last, sequence, 39, 40, 39);
+    add_chunk(last, other, 63, 64, 63);
+    BOOST_TEST(logits_after(last) == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(it_names_the_device_the_type_and_the_library) {
+    CudaBackendOptions options = small_options();
+    options.deterministic = true;
+    const std::string description = make_backend(options)->description();
+    BOOST_TEST(description.starts_with("cuda ("));
+    BOOST_TEST(description.find(", bf16, deterministic, cuBLASLt ") != std::string::npos, description);
+    BOOST_TEST(description.ends_with(device_library().file + ")"), description);
+}
+
 BOOST_AUTO_TEST_CASE(copied_blocks_continue_as_their_source) {
     const auto backend = make_backend();
     const SteppingSequence made;
@@ -364,6 +432,15 @@ BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_is_refused) {
     ForwardBatch batch = made.step(0, 40, 39);
     batch.slot_mapping[3] = 200 * kv_block_size;
     BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
+    batch = made.step(0, 40, 39);
+    batch.block_tables[2] = -1;  // the last that the sequence uses
+    BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
+    batch = made.step(0, 40, 39);
+    batch.cu_seqlens_q.back() = 41;
+    BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
+    batch = made.step(0, 40, 39);
+    batch.context_lens.front() = 39;
+    BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
 }
 
 // ---- loading
@@ -379,6 +456,16 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_names_both_options) {
     });
     options.max_blocks = 32;
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
+}
+
+BOOST_AUTO_TEST_CASE(a_device_smaller_than_the_weights_is_told_so) {
+    if (!device_is_emulated()) return;
+    set_device_memory(std::size_t{3} << 20);
+    BOOST_CHECK_EXCEPTION(make_backend(), ErrorException, [](const ErrorException& failure) {
+        return failure.error.code == errc::bad_configuration &&
+               failure.error.message.find("of the device's 3 MiB 3 are free") != std::string::npos;
+    });
+    set_device_memory(std::size_t{2} << 30);
 }
 
 #ifndef SOLARD_CUDA_RACE_CHECK  // whose shadow of a gigabyte would be thirty
@@ -412,11 +499,11 @@ BOOST_AUTO_TEST_CASE(progress_counts_every_byte_and_an_exception_gives_the_load_
     std::uint64_t last = 0;
     options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
         BOOST_TEST(done > last);
-        BOOST_TEST(total == demo().source.total_bytes());
+        BOOST_TEST(total == demo().tensors.num_bytes);
         last = done;
     };
     make_backend(options);
-    BOOST_TEST(last == demo().source.total_bytes());
+    BOOST_TEST(last == demo().tensors.num_bytes);
     options.on_load_progress = [](std::uint64_t, std::uint64_t) {
         throw ErrorException({errc::server_draining, "enough"});
     };

@@ -6,6 +6,7 @@
 
 #include "cuda/kernels.hpp"
 #include "tests/cuda/device_arrays.hpp"
+#include "tests/cuda/device_library.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -152,8 +153,8 @@ BOOST_DATA_TEST_CASE(norm_of_named_rows_leaves_the_residual, data::make(compute_
     auto residual = on_device(made.residual);
     const auto projected = on_device(made.projected);
     const auto weight = on_device(made.weight);
-    const std::vector<std::int32_t> rows = {0, 3, 3, 3,
-                                            64};  // choices that share a prompt name its row again
+    std::vector<std::int32_t> rows = {0, 3, 3, 3, 64};  // choices that share a prompt name its row again
+    for (std::int32_t row = 64; row >= 0; --row) rows.push_back(row);
     const auto device_rows = on_device(rows);
     DeviceBuffer<std::uint16_t> normed(rows.size() * count_of(made.hidden));
     add_rms_norm(type,
@@ -185,10 +186,10 @@ std::ostream& operator<<(std::ostream& out, Heads heads) {
 const std::vector<Heads> head_counts = {{32, 8}, {8, 2}, {4, 4}, {7, 1}};
 
 BOOST_DATA_TEST_CASE(rope_rotates_queries_in_place_and_keys_into_their_slots,
-                     data::make(compute_types) * data::make(head_counts) * data::make({64, 128}), type, heads,
-                     head_dim) {
+                     data::make(compute_types) * data::make(head_counts) * data::make(row_counts), type,
+                     heads, rows) {
     std::mt19937_64 random(4);
-    constexpr std::int32_t rows = 9;
+    const std::int32_t head_dim = rows % 2 == 0 ? 64 : 128;
     constexpr std::int32_t num_blocks = 5;
     constexpr std::int32_t num_positions = 70;
     const std::int32_t half = head_dim / 2;
@@ -201,8 +202,14 @@ BOOST_DATA_TEST_CASE(rope_rotates_queries_in_place_and_keys_into_their_slots,
                              std::pow(10000.0, -static_cast<double>(i % count_of(half)) / half);
         rope[i] = {static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
     }
-    const std::vector<std::int32_t> positions = {0, 1, 15, 16, 17, 33, 69, 2, 3};
-    const std::vector<std::int32_t> slots = {64, 65, 79, 0, 1, 17, 37, 15, 50};  // blocks out of order
+    std::vector<std::int32_t> positions(num_positions);
+    std::vector<std::int32_t> slots(count_of(num_blocks * kv_block_size));
+    std::iota(positions.begin(), positions.end(), 0);
+    std::iota(slots.begin(), slots.end(), 0);
+    std::ranges::shuffle(positions, random);
+    std::ranges::shuffle(slots, random);
+    positions.resize(count_of(rows));
+    slots.resize(count_of(rows));
     const Halves cache_before =
         random_halves(type, count_of(num_blocks) * static_cast<std::size_t>(kv.block_elements()), random);
     auto device_qkv = on_device(qkv);
@@ -306,6 +313,18 @@ BOOST_DATA_TEST_CASE(swiglu_gates, data::make(compute_types) * data::make(row_co
         }
         check_rounded(type, on_host(out), expected);
     }
+}
+
+// --max-num-batched-tokens may be as large. Emulated, the work is not waited for: a launch is refused at
+// once.
+BOOST_AUTO_TEST_CASE(the_largest_step_is_not_refused) {
+    constexpr std::int32_t rows = 1 << 16;
+    const DeviceBuffer<std::uint16_t> in(std::size_t{16} * rows);
+    DeviceBuffer<std::uint16_t> out(std::size_t{8} * rows);
+    BOOST_CHECK_NO_THROW(swiglu(
+        DType::bf16, {.gate_up = in.data(), .activated = out.data(), .num_tokens = rows, .intermediate = 8},
+        nullptr));
+    forget_failures();
 }
 
 BOOST_AUTO_TEST_CASE(a_gate_far_below_zero_closes_and_a_large_product_overflows_as_the_type_does) {

@@ -22,7 +22,7 @@ class Rig {
   public:
     Rig(std::size_t vocab, std::int32_t max_rows)
         : stride_(vocab + 3),
-          sampler_(static_cast<std::int32_t>(vocab), max_rows, max_model_len),
+          sampler_(static_cast<std::int32_t>(vocab), max_rows, max_model_len, stream_),
           staging_(sampler_.staging_bytes()),
           logits_(static_cast<std::size_t>(max_rows) * stride_) {}
 
@@ -33,7 +33,9 @@ class Rig {
         for (std::size_t i = 0; i < logits.size(); ++i) {
             std::ranges::copy(logits[i], all.begin() + static_cast<std::ptrdiff_t>(i * stride_));
         }
-        check(cudaMemcpy(logits_.data(), all.data(), logits_.size_bytes(), cudaMemcpyHostToDevice));
+        check(cudaMemcpyAsync(logits_.data(), all.data(), logits_.size_bytes(), cudaMemcpyHostToDevice,
+                              stream_.get()));
+        stream_.synchronize();
         return sample(rows);
     }
     // Of the logits of the last time.
@@ -51,9 +53,9 @@ class Rig {
 
   private:
     std::size_t stride_;
+    Stream stream_;
     DeviceSampler sampler_;
     Staging staging_;
-    Stream stream_;
     DeviceBuffer<float> logits_;
     StepResults results_;
 };
@@ -319,7 +321,8 @@ BOOST_AUTO_TEST_CASE(a_step_allocates_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(too_much_is_refused) {
-    DeviceSampler sampler(16, 2, 8);
+    const Stream stream;
+    DeviceSampler sampler(16, 2, 8, stream);
     Staging staging(sampler.staging_bytes());
     BOOST_CHECK_THROW(sampler.prepare(std::vector<SamplingRow>(3), staging), std::logic_error);
     const std::vector<TokenId> bans(max_logit_biases + 1);

@@ -71,22 +71,22 @@ __global__ void copy_kernel(CopyAsyncArgs args) {
 }  // namespace
 
 void load_matrices(const LoadMatrixArgs& args, cudaStream_t stream) {
-    launch(load_kernel, {.grid = dim3(1), .block = dim3(warp_size), .dynamic_shared_bytes = 512}, stream,
-           args);
+    launch<load_kernel>({.grid = dim3(1), .block = dim3(warp_size), .dynamic_shared_bytes = 512}, stream,
+                        args);
 }
 
 void multiply_tiles(DType type, const MmaArgs& args, cudaStream_t stream) {
     with_compute_type(type, [&]<class T>(T) {
-        launch(mma_kernel<T>, {.grid = dim3(1), .block = dim3(warp_size)}, stream, args);
+        launch<mma_kernel<T>>({.grid = dim3(1), .block = dim3(warp_size)}, stream, args);
     });
 }
 
 void shuffle_values(const ShuffleArgs& args, cudaStream_t stream) {
-    launch(shuffle_kernel, {.grid = dim3(1), .block = dim3(warp_size)}, stream, args);
+    launch<shuffle_kernel>({.grid = dim3(1), .block = dim3(warp_size)}, stream, args);
 }
 
 void copy_pieces(const CopyAsyncArgs& args, cudaStream_t stream) {
-    launch(copy_kernel, {.grid = dim3(1), .block = dim3(64), .dynamic_shared_bytes = 1024}, stream, args);
+    launch<copy_kernel>({.grid = dim3(1), .block = dim3(64), .dynamic_shared_bytes = 1024}, stream, args);
 }
 
 }  // namespace solard::cuda

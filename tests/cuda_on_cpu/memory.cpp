@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <vector>
 
 #include "tests/cuda_on_cpu/allocate.hpp"
 #include "tests/cuda_on_cpu/race_checker.hpp"
@@ -96,9 +97,17 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     count(kind);
     return enqueue(stream, [=] { copy(to, from, bytes); });
 }
+// As the driver has it: what the host wrote is taken at once, but may reach the device later, and no stream
+// made with cudaStreamNonBlocking waits for it.
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-    const cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
-    return status != cudaSuccess ? status : drain(nullptr);
+    if (kind != cudaMemcpyHostToDevice) {
+        const cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+        return status != cudaSuccess ? status : drain(nullptr);
+    }
+    count(kind);
+    const auto* const begin = static_cast<const std::byte*>(from);
+    return enqueue(nullptr,
+                   [to, taken = std::vector(begin, begin + bytes)] { copy(to, taken.data(), taken.size()); });
 }
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
                               std::size_t width, std::size_t height, cudaMemcpyKind kind,
@@ -123,9 +132,9 @@ cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStr
         std::memset(address, value, bytes);
     });
 }
+// Nobody waits for this either.
 cudaError_t cudaMemset(void* address, int value, std::size_t bytes) {
-    const cudaError_t status = cudaMemsetAsync(address, value, bytes, nullptr);
-    return status != cudaSuccess ? status : drain(nullptr);
+    return cudaMemsetAsync(address, value, bytes, nullptr);
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {

@@ -101,9 +101,8 @@ __global__ void planted_kernel(PlantedArgs args) {
 }  // namespace
 
 void run_planted(const PlantedArgs& args, cudaStream_t stream) {
-    launch(planted_kernel,
-           {.grid = dim3(1), .block = dim3(num_threads), .dynamic_shared_bytes = sizeof(Shared)}, stream,
-           args);
+    launch<planted_kernel>(
+        {.grid = dim3(1), .block = dim3(num_threads), .dynamic_shared_bytes = sizeof(Shared)}, stream, args);
 }
 
 }  // namespace solard::cuda

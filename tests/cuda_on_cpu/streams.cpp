@@ -31,6 +31,7 @@ struct Device {
     std::uint64_t launches_to_failure = 0;
     std::uint64_t clock = 0;  // of events: one tick each
     std::set<const void*> large_shared;
+    std::set<const void*> loaded;
     Counters counters;
 };
 
@@ -122,6 +123,10 @@ void fail_launch(std::uint64_t count) {
 const Counters& counters() {
     return device().counters;
 }
+void unload_kernels() {
+    device().loaded.clear();
+    device().counters.kernels = 0;
+}
 Counters& mutable_counters() {
     return device().counters;
 }
@@ -133,6 +138,8 @@ void enqueue_launch(const void* kernel, dim3 grid, dim3 block, std::size_t dynam
         return;
     }
     ++device().counters.launches;
+    device().loaded.insert(kernel);
+    device().counters.kernels = device().loaded.size();
     const bool fails = device().launches_to_failure > 0 && --device().launches_to_failure == 0;
     enqueue(stream, [=, body = std::move(body)] {
         if (fails) throw KernelFault("an illegal address, as the test asked");

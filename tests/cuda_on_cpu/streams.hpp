@@ -33,8 +33,10 @@ struct Counters {
     std::uint64_t allocations = 0;  // of device and pinned memory
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
+    std::uint64_t kernels = 0;  // loaded: started at least once since unload_kernels()
 };
 const Counters& counters();
+void unload_kernels();
 Counters& mutable_counters();
 
 // Bytes of the device; cudaMalloc fails beyond them. 2 GiB at the start.

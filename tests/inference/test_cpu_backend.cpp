@@ -377,11 +377,11 @@ BOOST_AUTO_TEST_CASE(loading_reports_every_byte_and_running_ticks_progress_per_l
     std::uint64_t last = 0;
     options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
         BOOST_TEST(done > last);
-        BOOST_TEST(total == model.loaded.source.total_bytes());
+        BOOST_TEST(total == model.loaded.tensors.num_bytes);
         last = done;
     };
     CpuBackend backend = make_backend(model, options);
-    BOOST_TEST(last == model.loaded.source.total_bytes());
+    BOOST_TEST(last == model.loaded.tensors.num_bytes);
     BOOST_TEST(backend.progress().load() == 0);
     run_in_chunks(backend, random_sequence(3, 1, {0}), 3);
     BOOST_TEST(backend.progress().load() >= 2);

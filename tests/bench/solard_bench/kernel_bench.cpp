@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <numeric>
 
 #include "cuda/attention_plan.hpp"
 #include "cuda/device_sampler.hpp"
@@ -30,6 +31,7 @@ template <class T>
 DeviceBuffer<T> filled(std::size_t count) {
     DeviceBuffer<T> buffer(count);
     check(cudaMemset(buffer.data(), 0x3c, buffer.size_bytes()));
+    check(cudaDeviceSynchronize());  // other streams would not wait for it
     return buffer;
 }
 
@@ -37,6 +39,7 @@ template <class T>
 DeviceBuffer<T> uploaded(std::span<const T> values) {
     DeviceBuffer<T> buffer(values.size());
     check(cudaMemcpy(buffer.data(), values.data(), buffer.size_bytes(), cudaMemcpyHostToDevice));
+    check(cudaDeviceSynchronize());
     return buffer;
 }
 
@@ -84,6 +87,7 @@ class KernelBench {
 
     void products(const std::vector<std::int32_t>& rows);
     void elementwise(std::int32_t rows);
+    void block_copies(std::int32_t count);
     void attention(std::int32_t rows, std::int32_t context, bool decode);
     void sampling(std::int32_t rows);
 
@@ -163,6 +167,32 @@ void KernelBench::elementwise(std::int32_t rows) {
     const Halves projected = filled<std::uint16_t>(tokens * hidden);
     const Halves weight = filled<std::uint16_t>(hidden);
     Halves normed(tokens * hidden);
+    const Halves table = filled<std::uint16_t>(std::max(count_of(config_.vocab_size), tokens) * hidden);
+    std::vector<std::int32_t> numbers(tokens);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const auto ids = uploaded<std::int32_t>(numbers);
+    add("embedding" + suffix, static_cast<double>(tokens * hidden) * (2 + 4), 0, [&](const Stream& on) {
+        embed(type_,
+              {.table = table.data(),
+               .token_ids = ids.data(),
+               .residual = residual.data(),
+               .num_tokens = rows,
+               .hidden = config_.hidden_size},
+              on.get());
+    });
+    add("norm of rows" + suffix, static_cast<double>(tokens * hidden) * (4 + 2 + 2), 0,
+        [&](const Stream& on) {
+            add_rms_norm(type_,
+                         {.residual = residual.data(),
+                          .projected = projected.data(),
+                          .rows = ids.data(),
+                          .weight = weight.data(),
+                          .normed = normed.data(),
+                          .num_rows = rows,
+                          .hidden = config_.hidden_size,
+                          .eps = config_.rms_norm_eps},
+                         on.get());
+        });
     const double norm_bytes = static_cast<double>(tokens * hidden) * (4 + 4 + 2 + 2);
     add("add + norm" + suffix, norm_bytes, 0, [&](const Stream& on) {
         add_rms_norm(type_,
@@ -179,17 +209,14 @@ void KernelBench::elementwise(std::int32_t rows) {
 
     Halves qkv = filled<std::uint16_t>(tokens * qkv_size);
     const auto rope = filled<float2>(tokens * count_of(config_.head_dim / 2));
-    std::vector<std::int32_t> positions(tokens);
-    for (std::size_t i = 0; i < tokens; ++i) positions[i] = static_cast<std::int32_t>(i);
-    const auto device_positions = uploaded<std::int32_t>(positions);
     Halves cache(count_of(blocks_for(rows)) * static_cast<std::size_t>(kv.block_elements()));
     const double rope_bytes = 2.0 * 2 * static_cast<double>(tokens * qkv_size);
     add("RoPE + append" + suffix, rope_bytes, 0, [&](const Stream& on) {
         rope_append(type_,
                     {.qkv = qkv.data(),
                      .rope = rope.data(),
-                     .positions = device_positions.data(),
-                     .slot_mapping = device_positions.data(),
+                     .positions = ids.data(),
+                     .slot_mapping = ids.data(),
                      .layer_cache = cache.data(),
                      .kv = kv,
                      .num_heads = config_.num_heads,
@@ -208,6 +235,26 @@ void KernelBench::elementwise(std::int32_t rows) {
                 .intermediate = config_.intermediate_size},
                on.get());
     });
+}
+
+// Of one layer: in a step every layer copies as much.
+void KernelBench::block_copies(std::int32_t count) {
+    const KvShape kv{.num_kv_heads = config_.num_kv_heads, .head_dim = config_.head_dim};
+    const std::int64_t bytes = kv.block_elements() * 2;
+    auto cache = filled<std::uint16_t>(count_of(2 * count) * static_cast<std::size_t>(kv.block_elements()));
+    std::vector<BlockCopy> copies(count_of(count));
+    for (std::int32_t i = 0; i < count; ++i) copies[count_of(i)] = {.source = i, .destination = count + i};
+    const auto device_copies = uploaded<BlockCopy>(copies);
+    add("block copies, " + std::to_string(count), 2.0 * static_cast<double>(bytes) * count, 0,
+        [&](const Stream& on) {
+            copy_blocks({.cache = cache.data(),
+                         .copies = device_copies.data(),
+                         .num_copies = count,
+                         .num_layers = 1,
+                         .num_blocks = 2 * count,
+                         .block_bytes = bytes},
+                        on.get());
+        });
 }
 
 // decode: `rows` sequences with one new token behind `context`; else one prompt of `rows` tokens.
@@ -275,7 +322,8 @@ void KernelBench::attention(std::int32_t rows, std::int32_t context, bool decode
 
 void KernelBench::sampling(std::int32_t rows) {
     const std::size_t vocab = count_of(config_.vocab_size);
-    DeviceSampler sampler(config_.vocab_size, rows, 128);
+    Stream stream;
+    DeviceSampler sampler(config_.vocab_size, rows, 128, stream);
     Staging staging(sampler.staging_bytes());
     std::vector<float> logits(count_of(rows) * vocab);
     for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -287,7 +335,6 @@ void KernelBench::sampling(std::int32_t rows) {
         std::vector<SamplingRow> sampled(count_of(rows), {.params = params});
         staging.clear();
         sampler.prepare(sampled, staging);
-        Stream stream;
         staging.upload(stream);
         stream.synchronize();
         add(name + ", " + std::to_string(rows) + " rows", 4.0 * static_cast<double>(logits.size()), 0,
@@ -339,6 +386,7 @@ void bench_kernels(const CublasLt& library, const ModelConfig& config, DType typ
     bench.products(rows);
     for (const std::int32_t count : rows) {
         bench.elementwise(count);
+        bench.block_copies(count);
         bench.sampling(std::min(count, 64));
         bench.attention(count, context, true);
         if (count > 4) bench.attention(count, context, false);

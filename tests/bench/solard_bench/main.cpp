@@ -217,7 +217,8 @@ void run_on_gpu(const Options& options, Report& report) {
 
 int run(int argc, char** argv) {
     const Options options = parse(argc, argv);
-    Report report(gather_facts(SOLARD_SOURCE_DIR, options.device == "cuda"), options.json);
+    const bool on_gpu = options.device == "cuda";
+    Report report(gather_facts(SOLARD_SOURCE_DIR, on_gpu), options.json, on_gpu);
     if (options.device == "cpu") {
         run_on_cpu(options, report);
         return 0;

@@ -48,7 +48,7 @@ class Filler {
                 .grid = dim3(static_cast<unsigned>((args.count + per_block - 1) / per_block)),
                 .block = dim3(num_threads)};
             cuda::with_compute_type(
-                type_, [&]<class T>(T) { cuda::launch(fill_kernel<T>, shape, cudaStream_t{}, args); });
+                type_, [&]<class T>(T) { cuda::launch<fill_kernel<T>>(shape, cudaStream_t{}, args); });
         }
         const auto bytes = static_cast<std::size_t>((args.count * 2 + 255) / 256 * 256);
         if (next_ != nullptr) next_ += bytes;

@@ -20,6 +20,10 @@ std::string first_line_of(const std::string& command) {
     return text;
 }
 
+std::string ask_card(const std::string& field) {
+    return first_line_of("nvidia-smi --format=csv,noheader --query-gpu=" + field);
+}
+
 }  // namespace
 
 Facts gather_facts(const std::string& repository, bool on_gpu) {
@@ -33,15 +37,15 @@ Facts gather_facts(const std::string& repository, bool on_gpu) {
         facts.emplace_back("processor", first_line_of("sed -n 's/^model name.*: //p' /proc/cpuinfo"));
         return facts;
     }
-    for (const char* const field : {"name", "driver_version", "ecc.mode.current", "clocks.sm", "clocks.mem",
-                                    "clocks.max.sm", "clocks.max.mem", "power.limit", "memory.total"}) {
-        facts.emplace_back(
-            field, first_line_of(std::string("nvidia-smi --format=csv,noheader --query-gpu=") + field));
+    for (const char* const field : {"name", "driver_version", "ecc.mode.current", "clocks.max.sm",
+                                    "clocks.max.mem", "power.limit", "memory.total"}) {
+        facts.emplace_back(field, ask_card(field));
     }
     return facts;
 }
 
-Report::Report(Facts facts, const std::string& json_file) : facts_(std::move(facts)) {
+Report::Report(Facts facts, const std::string& json_file, bool on_gpu)
+    : facts_(std::move(facts)), on_gpu_(on_gpu) {
     for (const auto& [name, value] : facts_) std::printf("%-18s %s\n", name.c_str(), value.c_str());
     if (json_file.empty()) return;
     json_ = std::fopen(json_file.c_str(), "a");
@@ -73,6 +77,9 @@ void Report::add(const Row& row) {
     boost::json::object line{{"table", title_}, {"row", row.name}};
     for (const auto& [name, value] : row.values) line[name] = value;
     for (const auto& [name, value] : facts_) line[name] = value;
+    for (const char* const clock : {"clocks.sm", "clocks.mem"}) {
+        if (on_gpu_) line[clock] = ask_card(clock);
+    }
     std::fprintf(json_, "%s\n", boost::json::serialize(line).c_str());
     std::fflush(json_);
 }

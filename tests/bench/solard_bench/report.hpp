@@ -9,7 +9,7 @@
 
 namespace solard::bench {
 
-// What the figures were taken on: commit, card, driver, clocks, ECC state, load average.
+// What the figures were taken on: commit, card, driver, highest clocks, ECC state, load average.
 using Facts = std::vector<std::pair<std::string, std::string>>;
 // `repository`: where git is asked for the commit. On a GPU, nvidia-smi is asked for the rest.
 Facts gather_facts(const std::string& repository, bool on_gpu);
@@ -22,8 +22,8 @@ struct Row {
 
 class Report {
   public:
-    // json_file: empty for none.
-    Report(Facts facts, const std::string& json_file);
+    // json_file: empty for none. on_gpu: each row also has the clocks that the card had right after it.
+    Report(Facts facts, const std::string& json_file, bool on_gpu);
     Report(const Report&) = delete;
     Report& operator=(const Report&) = delete;
     ~Report();
@@ -34,6 +34,7 @@ class Report {
 
   private:
     Facts facts_;
+    bool on_gpu_;
     std::string title_;
     bool header_printed_ = false;
     std::FILE* json_ = nullptr;
