@@ -219,7 +219,8 @@ void CudaBackend::Impl::plan_products() {
     gemm.tune(stream);
 }
 
-// Everything else is taken by now: what is left of the allowed part of the card becomes KV blocks.
+// Everything else is taken by now, but for the code of our own kernels: what is left of the allowed part of
+// the card becomes KV blocks.
 void CudaBackend::Impl::take_kv_memory() {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;

@@ -34,7 +34,7 @@ using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)
 
 // Reads every tensor once, in order, through two pinned buffers: while one is copied to the device the other
 // is filled. Host memory: the two buffers, 64 MiB. Throws ErrorException: bad_model if a file cannot be
-// read, bad_configuration if the device has less memory free than the weights take.
+// read, bad_configuration if the device has less memory free than the weights take. And DeviceError.
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
                                   const LoadProgress& on_progress);
 

@@ -20,11 +20,11 @@ struct LaunchShape {
 // What a block may use without asking.
 inline constexpr std::size_t default_shared_bytes = std::size_t{48} * 1024;
 
-// Lets blocks of the kernel use that much shared memory. The driver is asked only when a launch of this
-// thread needs more than the last.
+// Lets blocks of the kernel use that much shared memory. The driver is asked only for more than any launch
+// before needed. What it is told holds for the process: one thread starts kernels.
 template <auto kernel>
 void allow_shared_bytes(std::size_t bytes) {
-    thread_local std::size_t allowed = default_shared_bytes;
+    static std::size_t allowed = default_shared_bytes;
     if (bytes <= allowed) return;
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));

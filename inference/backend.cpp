@@ -38,7 +38,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
     const auto is_copy = [&](const BlockCopy& copy) {
         return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
     };
-    // Its own tokens, in order, and the blocks of all that they see.
+    // As many tokens as it says, one after another sequence's, and a block for all that they see.
     const auto is_sequence = [&](std::size_t i) {
         const std::int32_t count = batch.cu_seqlens_q[i + 1] - batch.cu_seqlens_q[i];
         const auto table = batch.block_tables.begin() +

@@ -40,7 +40,7 @@ class Manager:
             environment["WATCHDOG_USEC"] = str(watchdog_usec)
         self.log = folder / "log"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([BINARY, "--port", "0", *flags], stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen([BINARY, "--port", "0", "--device", "cpu", *flags], stdout=log, stderr=log, env=environment)
 
     def __enter__(self):
         return self

@@ -159,7 +159,7 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
 /** solard on this port, ready. */
 async function startServer(port) {
     // Without this test's variables, some of which are options of solard.
-    const server = spawn(process.env.SOLARD_BINARY, ["--port", port], { stdio: "ignore", env: {} });
+    const server = spawn(process.env.SOLARD_BINARY, ["--port", port, "--device", "cpu"], { stdio: "ignore", env: {} });
     for (;;) {
         const health = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
         if (health?.ok) return server;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# run.sh OUTPUT [BUILD], both relative to the repository: everything that wants a GPU, each part's output in a file of the folder OUTPUT, then a line a part with
-# its exit status in OUTPUT/summary.txt. A part that cannot run here says why. Results are committed under tests/gpu/results/
-# as they came out.
+# run.sh OUTPUT [BUILD], both relative to the repository: everything that wants a GPU, each part's output in a file of the
+# folder OUTPUT, then a line a part with its exit status in OUTPUT/summary.txt. A part that cannot run here says why. Results
+# are committed under tests/gpu/results/ as they came out.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 output=${1:?usage: run.sh OUTPUT [BUILD]}
