@@ -180,32 +180,21 @@ void KernelBench::elementwise(std::int32_t rows) {
                .hidden = config_.hidden_size},
               on.get());
     });
-    add("norm of rows" + suffix, static_cast<double>(tokens * hidden) * (4 + 2 + 2), 0,
-        [&](const Stream& on) {
-            add_rms_norm(type_,
-                         {.residual = residual.data(),
-                          .projected = projected.data(),
-                          .rows = ids.data(),
-                          .weight = weight.data(),
-                          .normed = normed.data(),
-                          .num_rows = rows,
-                          .hidden = config_.hidden_size,
-                          .eps = config_.rms_norm_eps},
-                         on.get());
-        });
-    const double norm_bytes = static_cast<double>(tokens * hidden) * (4 + 4 + 2 + 2);
-    add("add + norm" + suffix, norm_bytes, 0, [&](const Stream& on) {
-        add_rms_norm(type_,
-                     {.residual = residual.data(),
-                      .projected = projected.data(),
-                      .rows = nullptr,
-                      .weight = weight.data(),
-                      .normed = normed.data(),
-                      .num_rows = rows,
-                      .hidden = config_.hidden_size,
-                      .eps = config_.rms_norm_eps},
-                     on.get());
-    });
+    // Bytes of an element: the gather of rows does not write the residual.
+    const auto norm = [&](const std::string& name, const std::int32_t* named_rows, double bytes) {
+        const AddRmsNormArgs args{.residual = residual.data(),
+                                  .projected = projected.data(),
+                                  .rows = named_rows,
+                                  .weight = weight.data(),
+                                  .normed = normed.data(),
+                                  .num_rows = rows,
+                                  .hidden = config_.hidden_size,
+                                  .eps = config_.rms_norm_eps};
+        add(name + suffix, static_cast<double>(tokens * hidden) * bytes, 0,
+            [&](const Stream& on) { add_rms_norm(type_, args, on.get()); });
+    };
+    norm("add + norm", nullptr, 4 + 4 + 2 + 2);
+    norm("norm of rows", ids.data(), 4 + 2 + 2);
 
     Halves qkv = filled<std::uint16_t>(tokens * qkv_size);
     const auto rope = filled<float2>(tokens * count_of(config_.head_dim / 2));
