@@ -21,6 +21,7 @@ std::uint64_t products_computed_by(int algorithm);
 // What the device was asked for so far; all 0 on a GPU.
 struct DeviceCounters {
     std::uint64_t allocations = 0;
+    std::uint64_t pinned_bytes = 0;  // taken, also what was given back
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
     std::uint64_t launches = 0;

@@ -26,6 +26,7 @@ std::uint64_t products_computed_by(int algorithm) {
 DeviceCounters device_counters() {
     const cuda_on_cpu::Counters& now = cuda_on_cpu::counters();
     return {.allocations = now.allocations,
+            .pinned_bytes = now.pinned_bytes,
             .copies_to_device = now.copies_to_device,
             .copies_to_host = now.copies_to_host,
             .launches = now.launches,

@@ -458,6 +458,16 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_names_both_options) {
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
 }
 
+// The host holds two pieces of the weights at a time, however many there are, and what a step needs.
+BOOST_AUTO_TEST_CASE(the_host_gives_64_mib_to_the_load_and_little_to_the_steps) {
+    if (!device_is_emulated()) return;
+    const std::uint64_t before = device_counters().pinned_bytes;
+    make_backend();
+    const std::uint64_t taken = device_counters().pinned_bytes - before;
+    BOOST_TEST(taken >= std::uint64_t{64} << 20);
+    BOOST_TEST(taken < std::uint64_t{72} << 20);
+}
+
 BOOST_AUTO_TEST_CASE(a_device_smaller_than_the_weights_is_told_so) {
     if (!device_is_emulated()) return;
     set_device_memory(std::size_t{3} << 20);

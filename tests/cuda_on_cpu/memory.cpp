@@ -78,6 +78,7 @@ cudaError_t cudaFree(void* address) {
 }
 cudaError_t cudaMallocHost(void** address, std::size_t bytes) {
     ++mutable_counters().allocations;
+    mutable_counters().pinned_bytes += bytes;
     *address = allocate(bytes);
     return *address == nullptr ? refuse(cudaErrorMemoryAllocation) : cudaSuccess;
 }

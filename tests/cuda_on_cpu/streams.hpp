@@ -30,7 +30,8 @@ void fail_launch(std::uint64_t count);
 
 struct Counters {
     std::uint64_t launches = 0;
-    std::uint64_t allocations = 0;  // of device and pinned memory
+    std::uint64_t allocations = 0;   // of device and pinned memory
+    std::uint64_t pinned_bytes = 0;  // taken, also what was given back
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
     std::uint64_t kernels = 0;  // loaded: started at least once since unload_kernels()
