@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "cuda/half.cuh"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard::cuda {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cuda/device.hpp"
-#include "inference/weights.hpp"
+#include "inference/model/tensors.hpp"
 
 namespace solard::cuda {
 

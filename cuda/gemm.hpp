@@ -11,7 +11,7 @@
 #include "cuda/cublaslt.hpp"
 #include "cuda/device.hpp"
 #include "cuda/gemm_cache.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard::cuda {
 

@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "inference/backend.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard::cuda {
 

@@ -2,7 +2,7 @@
 // builtin or a matrix unit. All lanes of the warp call them together.
 //
 // Fragment layouts are those of the PTX ISA, "Matrix fragments for mma.m16n8k16" and "ldmatrix". With
-// `SOLARD_CUDA_ON_CPU` each wrapper has a scalar body in tests/cuda_on_cpu/.
+// `SOLARD_CUDA_ON_CPU` each wrapper has a scalar body in tests/cuda/emulator/.
 #pragma once
 
 #ifndef SOLARD_CUDA_ON_CPU

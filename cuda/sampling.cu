@@ -4,8 +4,8 @@
 
 #include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
-#include "inference/exp_approx.hpp"
-#include "inference/philox.hpp"
+#include "inference/sampling/exp_approx.hpp"
+#include "inference/sampling/philox.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -15,8 +15,8 @@ constexpr int num_warps = num_threads / warp_size;
 constexpr int num_buckets = 256;  // eight bits of a rank
 constexpr int bucket_bits = 8;
 
-// A token as a number, greater = likelier, as inference/row_scan.hpp has it: the logit's bits in the order of
-// the floats, then the inverted id, so that of equal logits the smaller id is the likelier.
+// A token as a number, greater = likelier, as inference/sampling/token_ranking.hpp has it: the logit's bits
+// in the order of the floats, then the inverted id, so that of equal logits the smaller id is the likelier.
 using Rank = unsigned long long;
 // Sums of probabilities, in units that depend on the vocabulary.
 using Mass = unsigned long long;

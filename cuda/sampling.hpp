@@ -1,4 +1,4 @@
-// The sampler on the device: inference/sampler.hpp's ten steps, a block a row.
+// The sampler on the device: inference/sampling/sampler.hpp's ten steps, a block a row.
 //
 // It chooses what the reference sampler chooses: the same floats in the same order of operations (the file is
 // compiled without contraction), the same noise. Where the reference adds probabilities in double, the device

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 #include "inference/sampling_params.hpp"
 
 namespace solard {

@@ -9,7 +9,7 @@
 
 #include "inference/backend.hpp"
 #include "inference/error.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 #include "inference/sampling_params.hpp"
 
 namespace solard {

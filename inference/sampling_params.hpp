@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 

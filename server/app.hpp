@@ -9,19 +9,19 @@
 #include <utility>
 #include <vector>
 
-#include "inference/block_hash.hpp"
-#include "inference/tokenizer.hpp"
+#include "inference/model/tokenizer.hpp"
+#include "inference/scheduling/block_hash.hpp"
 #include "server/api/generation_fields.hpp"
-#include "server/api_keys.hpp"
-#include "server/app_config.hpp"
-#include "server/engine_client.hpp"
-#include "server/metrics.hpp"
-#include "server/quota.hpp"
-#include "server/random_bits.hpp"
-#include "server/response_store.hpp"
-#include "server/served_model.hpp"
-#include "server/wakeup.hpp"
-#include "server/ws_tickets.hpp"
+#include "server/auth/api_keys.hpp"
+#include "server/auth/quota.hpp"
+#include "server/auth/ws_tickets.hpp"
+#include "server/config/app_config.hpp"
+#include "server/config/random_bits.hpp"
+#include "server/generation/engine_client.hpp"
+#include "server/generation/served_model.hpp"
+#include "server/observe/metrics.hpp"
+#include "server/observe/wakeup.hpp"
+#include "server/responses/response_store.hpp"
 
 namespace solard {
 

@@ -14,14 +14,14 @@
 #include <sstream>
 
 #include "server/app.hpp"
-#include "server/http_exchange.hpp"
-#include "server/http_head.hpp"
-#include "server/http_rules.hpp"
-#include "server/log.hpp"
-#include "server/random_bits.hpp"
+#include "server/config/random_bits.hpp"
+#include "server/http/exchange.hpp"
+#include "server/http/head.hpp"
+#include "server/http/smuggling_rules.hpp"
+#include "server/observe/log.hpp"
 #include "server/routes.hpp"
-#include "server/ws_handshake.hpp"
-#include "server/ws_session.hpp"
+#include "server/ws/handshake.hpp"
+#include "server/ws/session.hpp"
 
 namespace solard {
 namespace {

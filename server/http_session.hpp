@@ -3,7 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "server/stream.hpp"
+#include "server/http/stream.hpp"
 
 namespace solard {
 

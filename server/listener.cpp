@@ -15,7 +15,7 @@
 
 #include "server/app.hpp"
 #include "server/http_session.hpp"
-#include "server/log.hpp"
+#include "server/observe/log.hpp"
 
 namespace solard {
 

@@ -12,8 +12,8 @@
 #include <variant>
 
 #include "inference/error.hpp"
-#include "server/app_config.hpp"
-#include "server/stream.hpp"
+#include "server/config/app_config.hpp"
+#include "server/http/stream.hpp"
 
 namespace solard {
 

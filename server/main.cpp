@@ -8,17 +8,17 @@
 #include <sstream>
 #include <thread>
 
-#include "inference/chat_template.hpp"
 #include "inference/cpu/cpu_backend.hpp"
-#include "inference/weights.hpp"
+#include "inference/model/chat_template.hpp"
+#include "inference/model/tensors.hpp"
 #include "server/app.hpp"
-#include "server/app_config.hpp"
+#include "server/auth/keygen.hpp"
+#include "server/config/app_config.hpp"
+#include "server/config/version.hpp"
 #include "server/devices.hpp"
-#include "server/keygen.hpp"
 #include "server/listener.hpp"
-#include "server/log.hpp"
+#include "server/observe/log.hpp"
 #include "server/service.hpp"
-#include "server/version.hpp"
 #ifdef SOLARD_HAS_CUDA
 #include "cuda/cuda_backend.hpp"
 #include "cuda/device_probe.hpp"

@@ -10,9 +10,9 @@
 
 #include "server/api/error.hpp"
 #include "server/app.hpp"
-#include "server/handlers.hpp"
-#include "server/http_exchange.hpp"
-#include "server/log.hpp"
+#include "server/endpoints/handlers.hpp"
+#include "server/http/exchange.hpp"
+#include "server/observe/log.hpp"
 
 namespace solard {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "server/access.hpp"
+#include "server/auth/access.hpp"
 
 namespace solard {
 

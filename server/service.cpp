@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-#include "server/log.hpp"
+#include "server/observe/log.hpp"
 
 namespace solard {
 namespace {

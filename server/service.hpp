@@ -8,7 +8,7 @@
 
 #include "server/app.hpp"
 #include "server/listener.hpp"
-#include "server/service_manager.hpp"
+#include "server/observe/systemd.hpp"
 
 namespace solard {
 

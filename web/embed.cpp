@@ -96,7 +96,8 @@ void write_source(std::ostream& out, const fs::path& folder) {
     }
     if (!files.contains("/")) throw std::runtime_error("no index.html in " + folder.string());
 
-    out << "// Made by solard_embed from the bundled page.\n#include \"server/static_files.hpp\"\n\n"
+    out << "// Made by solard_embed from the bundled page.\n"
+           "#include \"server/endpoints/static_files.hpp\"\n\n"
            "namespace solard {\nnamespace {\n\nconst StaticFile files[] = {\n";
     for (const auto& [path, bytes] : files) {
         const auto packed = gzip(bytes);

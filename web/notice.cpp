@@ -1,6 +1,6 @@
 // Stands in for the page in a build without it (-DSOLARD_WEB=OFF).
 
-#include "server/static_files.hpp"
+#include "server/endpoints/static_files.hpp"
 
 namespace solard {
 namespace {

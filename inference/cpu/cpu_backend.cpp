@@ -9,7 +9,7 @@
 #include "inference/cpu/ops.hpp"
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
-#include "inference/sampler.hpp"
+#include "inference/sampling/sampler.hpp"
 
 namespace solard {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "inference/backend.hpp"
-#include "inference/weights.hpp"
+#include "inference/model/tensors.hpp"
 
 namespace solard {
 

@@ -10,7 +10,7 @@
 #include "inference/cpu/arena.hpp"
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
-#include "inference/weights.hpp"
+#include "inference/model/tensors.hpp"
 
 namespace solard {
 

@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 

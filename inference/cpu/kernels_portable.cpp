@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "inference/cpu/kernels.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "inference/cpu/half.hpp"
-#include "inference/exp_approx.hpp"
+#include "inference/sampling/exp_approx.hpp"
 
 namespace solard {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "inference/cpu/thread_pool.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 

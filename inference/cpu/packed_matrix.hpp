@@ -7,7 +7,7 @@
 
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/thread_pool.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 

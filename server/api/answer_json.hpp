@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "inference/model/tokenizer.hpp"
 #include "inference/request.hpp"
-#include "inference/tokenizer.hpp"
 #include "server/api/generation_fields.hpp"
 #include "server/api/log_delta.hpp"
 

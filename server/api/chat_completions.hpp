@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/chat_template.hpp"
 #include "inference/error.hpp"
+#include "inference/model/chat_template.hpp"
 #include "server/api/answer_json.hpp"
 #include "server/api/generation_fields.hpp"
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <boost/json/value.hpp>
 
-#include "inference/detokenizer.hpp"
+#include "inference/text/detokenizer.hpp"
 #include "server/api/json.hpp"
 
 namespace solard {

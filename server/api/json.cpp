@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "inference/json_file.hpp"
+#include "inference/model/json_file.hpp"
 
 namespace solard {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "inference/backend.hpp"
-#include "inference/tokenizer.hpp"
+#include "inference/model/tokenizer.hpp"
 
 namespace solard {
 

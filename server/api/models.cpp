@@ -4,7 +4,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "server/served_model.hpp"
+#include "server/generation/served_model.hpp"
 
 namespace solard {
 namespace {

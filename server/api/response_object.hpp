@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "inference/model/tokenizer.hpp"
 #include "inference/request.hpp"
-#include "inference/tokenizer.hpp"
 #include "server/api/answer_json.hpp"
 #include "server/api/log_delta.hpp"
 #include "server/api/responses.hpp"

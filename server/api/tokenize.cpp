@@ -1,6 +1,6 @@
 #include "server/api/tokenize.hpp"
 
-#include "inference/detokenizer.hpp"
+#include "inference/text/detokenizer.hpp"
 #include "server/api/json.hpp"
 
 namespace solard {

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "inference/tokenizer.hpp"
+#include "inference/model/tokenizer.hpp"
 #include "server/api/chat_completions.hpp"
 
 namespace solard {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "inference/scheduler.hpp"
+#include "inference/scheduling/scheduler.hpp"
 #include "tests/bench/bench.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "inference/engine_core.hpp"
+#include "inference/engine/engine_core.hpp"
 #include "tests/bench/bench.hpp"
 #include "tests/support/demo_model.hpp"
 

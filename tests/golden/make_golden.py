@@ -1,4 +1,4 @@
-"""Golden logits by Hugging Face transformers, for tests/inference/test_golden_parity.cpp.
+"""Golden logits by Hugging Face transformers, for tests/inference/cpu/test_golden_parity.cpp.
 
     python tests/golden/make_golden.py [name ...]        (needs tests/demo_model/requirements.txt)
 

@@ -15,8 +15,8 @@
 
 #include "cuda/cuda_backend.hpp"
 #include "inference/cpu/cpu_backend.hpp"
-#include "inference/sequence.hpp"
-#include "tests/cuda/device_library.hpp"
+#include "inference/scheduling/sequence.hpp"
+#include "tests/cuda/unit/device_library.hpp"
 #include "tests/support/batch_builder.hpp"
 #include "tests/support/hashed_model.hpp"
 

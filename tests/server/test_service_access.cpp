@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/api_keys.hpp"
+#include "server/auth/api_keys.hpp"
 #include "tests/support/running_service.hpp"
 
 using namespace solard;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "inference/detokenizer.hpp"
+#include "inference/text/detokenizer.hpp"
 
 namespace solard {
 namespace {

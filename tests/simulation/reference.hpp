@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "inference/model/tokenizer.hpp"
 #include "inference/request.hpp"
-#include "inference/tokenizer.hpp"
 #include "tests/support/fake_backend.hpp"
 
 namespace solard {

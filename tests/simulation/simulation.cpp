@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "inference/engine_core.hpp"
+#include "inference/engine/engine_core.hpp"
 #include "tests/simulation/reference.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 

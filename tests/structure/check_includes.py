@@ -18,12 +18,12 @@ ALLOWED = {
     "web": {"server"},
 }
 # Of server/, what the sans-I/O layer may use: plain structs without a socket behind them.
-PLAIN_HEADERS = {"server/served_model.hpp", "server/app_config.hpp"}
-CONTRACTS = {"backend", "weights", "safetensors", "model_config", "sampling_params", "error", "philox", "exp_approx"}
+PLAIN_HEADERS = {"server/generation/served_model.hpp", "server/config/app_config.hpp"}
+CONTRACTS = {"backend", "tensors", "safetensors", "config", "sampling_params", "error", "philox", "exp_approx"}
 # Who may include what of Boost.
 BEAST = re.compile(r"#include <boost/beast")
 ASIO = re.compile(r"#include <boost/asio")
-BEAST_FILES = {"server/http_head.hpp", "server/http_head.cpp", "server/http_session.cpp", "server/ws_socket.cpp", "server/asio.cpp"}
+BEAST_FILES = {"server/http/head.hpp", "server/http/head.cpp", "server/http_session.cpp", "server/ws/socket.cpp", "server/asio.cpp"}
 
 
 def folder_of(path):

@@ -1,4 +1,4 @@
-"""Compiles every kernel for its cards and holds what ptxas reports to tests/cuda/ptxas_limits.json.
+"""Compiles every kernel for its cards and holds what ptxas reports to tests/cuda/unit/ptxas_limits.json.
 
 usage: check_ptxas.py ROOT NVCC [--write]
 
@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(sys.argv[1])
 NVCC = sys.argv[2]
-TABLE = ROOT / "tests/cuda/ptxas_limits.json"
+TABLE = ROOT / "tests/cuda/unit/ptxas_limits.json"
 ARCHITECTURES = (89, 90)
 NO_SPILLS = re.compile("attention|norm")
 

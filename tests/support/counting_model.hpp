@@ -10,7 +10,7 @@
 
 #include <filesystem>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 #include "tests/support/model_folder.hpp"
 
 namespace solard::counting {

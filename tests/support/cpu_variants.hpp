@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "inference/chat_template.hpp"
 #include "inference/cpu/cpu_backend.hpp"
-#include "inference/tokenizer.hpp"
+#include "inference/model/chat_template.hpp"
+#include "inference/model/tokenizer.hpp"
 
 namespace solard {
 

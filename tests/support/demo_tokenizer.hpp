@@ -1,7 +1,7 @@
 // The tokenizer of config/demo-model, loaded once.
 #pragma once
 
-#include "inference/tokenizer.hpp"
+#include "inference/model/tokenizer.hpp"
 
 namespace solard {
 

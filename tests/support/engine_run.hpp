@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "inference/engine_core.hpp"
+#include "inference/engine/engine_core.hpp"
 
 namespace solard {
 

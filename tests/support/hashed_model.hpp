@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "inference/weights.hpp"
+#include "inference/model/tensors.hpp"
 #include "tests/support/model_folder.hpp"
 
 namespace solard {

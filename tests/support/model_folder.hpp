@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "inference/backend.hpp"
-#include "inference/philox.hpp"
+#include "inference/sampling/philox.hpp"
 
 namespace solard::plain {
 

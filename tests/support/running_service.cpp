@@ -9,9 +9,9 @@
 #include <csignal>
 #include <stdexcept>
 
-#include "inference/chat_template.hpp"
-#include "inference/detokenizer.hpp"
-#include "server/log.hpp"
+#include "inference/model/chat_template.hpp"
+#include "inference/text/detokenizer.hpp"
+#include "server/observe/log.hpp"
 #include "server/service.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 

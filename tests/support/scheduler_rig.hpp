@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "inference/scheduler.hpp"
+#include "inference/scheduling/scheduler.hpp"
 #include "tests/support/fake_backend.hpp"
 
 namespace solard {

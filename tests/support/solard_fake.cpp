@@ -9,10 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 #include "server/app.hpp"
 #include "server/listener.hpp"
-#include "server/log.hpp"
+#include "server/observe/log.hpp"
 #include "server/service.hpp"
 #include "tests/support/fake_backend.hpp"
 

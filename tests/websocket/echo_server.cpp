@@ -8,7 +8,7 @@
 #include <exception>
 #include <string>
 
-#include "server/ws_socket.hpp"
+#include "server/ws/socket.hpp"
 
 namespace asio = boost::asio;
 using asio::use_awaitable;

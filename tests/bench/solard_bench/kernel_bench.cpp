@@ -10,9 +10,9 @@
 #include "cuda/gemm.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
-#include "inference/sequence.hpp"
+#include "inference/scheduling/sequence.hpp"
 #include "tests/bench/bench.hpp"
-#include "tests/cuda/device_library.hpp"
+#include "tests/cuda/unit/device_library.hpp"
 
 namespace solard::bench {
 namespace {

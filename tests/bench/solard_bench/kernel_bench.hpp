@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cuda/cublaslt.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 #include "tests/bench/solard_bench/model_bench.hpp"
 #include "tests/bench/solard_bench/report.hpp"
 

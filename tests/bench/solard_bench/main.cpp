@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "inference/cpu/cpu_backend.hpp"
-#include "inference/tokenizer.hpp"
+#include "inference/model/tokenizer.hpp"
 #include "tests/bench/solard_bench/model_bench.hpp"
 #include "tests/bench/solard_bench/report.hpp"
 #include "tests/support/hashed_model.hpp"
@@ -18,7 +18,7 @@
 #include "cuda/cuda_backend.hpp"
 #include "tests/bench/solard_bench/kernel_bench.hpp"
 #include "tests/bench/solard_bench/random_weights.hpp"
-#include "tests/cuda/device_library.hpp"
+#include "tests/cuda/unit/device_library.hpp"
 #endif
 
 namespace solard::bench {

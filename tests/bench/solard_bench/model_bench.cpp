@@ -6,8 +6,8 @@
 #include <random>
 #include <string>
 
-#include "inference/engine_core.hpp"
-#include "inference/sequence.hpp"
+#include "inference/engine/engine_core.hpp"
+#include "inference/scheduling/sequence.hpp"
 #include "tests/bench/bench.hpp"
 
 namespace solard::bench {

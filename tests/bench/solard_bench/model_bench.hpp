@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "inference/backend.hpp"
-#include "inference/tokenizer.hpp"
+#include "inference/model/tokenizer.hpp"
 #include "tests/bench/solard_bench/report.hpp"
 
 namespace solard::bench {

@@ -4,7 +4,7 @@
 
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
-#include "inference/philox.hpp"
+#include "inference/sampling/philox.hpp"
 
 namespace solard::bench {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cuda/cuda_weights.hpp"
-#include "inference/model_config.hpp"
+#include "inference/model/config.hpp"
 
 namespace solard::bench {
 

@@ -1,0 +1,51 @@
+// The engine's step without its thread: scheduler, forward pass, stop rules, events.
+#pragma once
+
+#include <functional>
+
+#include "inference/backend.hpp"
+#include "inference/model/tokenizer.hpp"
+#include "inference/scheduling/scheduler.hpp"
+
+namespace solard {
+
+// One thread at a time. `backend` and `tokenizer` outlive it.
+class EngineCore {
+  public:
+    using TimeSource = std::function<Clock::time_point()>;
+
+    EngineCore(Backend& backend, const Tokenizer& tokenizer, const SchedulerOptions& options,
+               TimeSource time_source = Clock::now);
+
+    void submit(Request request) { scheduler_.add(std::move(request)); }
+    // Takes effect in the next step: each choice's last event is `cancelled`, unless it finished first.
+    void cancel(RequestId id) { scheduler_.cancel(id); }
+    bool has_work() const { return scheduler_.has_work(); }
+
+    // Runs one step and appends what it did to `events`. Only while has_work(). Throws what the backend
+    // throws, and std::logic_error where nothing advances; afterwards only abort() may be called.
+    void step(StepEvents& events);
+    // Every unfinished choice gets its one last event, which carries `error`.
+    void abort(errc error, StepEvents& events);
+
+    // When idle or between steps. Throws std::logic_error that says what is wrong.
+    void check_integrity() const { scheduler_.check_integrity(); }
+
+  private:
+    void report(const Scheduler::Advance& advance, StepEvents& events);
+    void report_token(const Scheduler::Advance& advance, std::int32_t index, StepEvent& event,
+                      StepEvents& events);
+    void measure(Clock::time_point begin, StepEvents& events);
+
+    Backend& backend_;
+    const Tokenizer& tokenizer_;
+    TimeSource now_;
+    Scheduler scheduler_;
+    StepResults results_;
+    std::uint64_t generated_tokens_ = 0;
+    // Of the last steps; both are halved now and then, so that the rate follows.
+    double recent_tokens_ = 0;
+    double recent_seconds_ = 0;
+};
+
+}  // namespace solard

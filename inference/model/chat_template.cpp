@@ -1,0 +1,87 @@
+#include "inference/model/chat_template.hpp"
+
+#include "inference/model/json_file.hpp"
+#include "inference/model/model_file.hpp"
+
+namespace solard {
+namespace {
+
+// chat_template of upstage/SOLAR-10.7B-Instruct-v1.0, tokenizer_config.json. Each \n is a Jinja escape: two
+// characters.
+constexpr std::string_view solar_template =
+    R"({% for message in messages %})"
+    R"({% if message['role'] == 'system' %})"
+    R"({% if message['content']%}{{'### System:\n' + message['content']+'\n\n'}}{% endif %})"
+    R"({% elif message['role'] == 'user' %}{{'### User:\n' + message['content']+'\n\n'}})"
+    R"({% elif message['role'] == 'assistant' %}{{'### Assistant:\n'  + message['content']}}{% endif %})"
+    R"({% if loop.last and add_generation_prompt %}{{ '### Assistant:\n' }}{% endif %})"
+    R"({% endfor %})";
+
+bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// Of a literal's escapes none is read: the published text has no escaped quote.
+std::string without_space_outside_literals(std::string_view text) {
+    std::string kept;
+    char quote = '\0';  // that of the literal we are in
+    for (const char c : text) {
+        if (quote == '\0' && is_space(c)) continue;
+        kept += c;
+        if (quote == '\0' && (c == '\'' || c == '"')) {
+            quote = c;
+        } else if (c == quote) {
+            quote = '\0';
+        }
+    }
+    return kept;
+}
+
+}  // namespace
+
+std::string render_solar_prompt(std::span<const ChatMessage> messages, PromptEnd end) {
+    std::string prompt;
+    for (const ChatMessage& message : messages) {
+        switch (message.role) {
+            case Role::system:
+                if (!message.content.empty()) prompt += "### System:\n" + message.content + "\n\n";
+                break;
+            case Role::user:
+                prompt += "### User:\n" + message.content + "\n\n";
+                break;
+            case Role::assistant:
+                prompt += "### Assistant:\n" + message.content;
+                break;
+        }
+    }
+    if (end == PromptEnd::assistant_turn) prompt += "### Assistant:\n";
+    return prompt;
+}
+
+result<void> check_chat_template(const std::filesystem::path& folder,
+                                 const std::optional<std::string>& override_name) {
+    if (override_name) {
+        if (*override_name == "solar") return {};
+        return Error{errc::bad_configuration,
+                     "--chat-template " + quoted_name(*override_name) + " is unknown, expected solar"};
+    }
+    const std::filesystem::path file = folder / "tokenizer_config.json";
+    constexpr std::string_view advice = "; --chat-template solar serves this model with SOLAR's prompt form";
+    std::error_code ec;
+    if (!std::filesystem::exists(file, ec)) {
+        return bad_model(file, "is missing, expected SOLAR's chat_template in it" + std::string(advice));
+    }
+    const auto config = read_json_file(file);
+    if (!config) return config.error();
+    const boost::json::value* text = config->if_contains("chat_template");
+    if (text == nullptr || !text->is_string()) {
+        return bad_model(file, "has no chat_template text, expected SOLAR's" + std::string(advice));
+    }
+    if (without_space_outside_literals(text->get_string()) !=
+        without_space_outside_literals(solar_template)) {
+        return bad_model(file, "chat_template is unknown, expected SOLAR's" + std::string(advice));
+    }
+    return {};
+}
+
+}  // namespace solard

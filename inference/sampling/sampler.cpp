@@ -1,0 +1,187 @@
+#include "inference/sampling/sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "inference/sampling/exp_approx.hpp"
+#include "inference/sampling/gumbel.hpp"
+
+namespace solard {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+// In the counts: this token's logit has its penalties already.
+constexpr std::int32_t penalised = -1;
+
+std::size_t index_of(TokenId token) {
+    return static_cast<std::size_t>(token);
+}
+
+bool has_penalties(const SamplingParams& params) {
+    return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
+}
+
+float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingParams& params) {
+    const float r = params.repetition_penalty;
+    logit = logit > 0 ? logit / r : logit * r;
+    if (count_in_answer > 0) {
+        logit -= static_cast<float>(count_in_answer) * params.frequency_penalty + params.presence_penalty;
+    }
+    constexpr float widest = std::numeric_limits<float>::max();
+    return std::clamp(logit, -widest, widest);
+}
+
+// Of all these tokens together, times a constant.
+double probability_of(std::span<const TokenRank> ranks, float largest, float temperature) {
+    double sum = 0;
+    for (const TokenRank rank : ranks) sum += exp_approx((logit_of(rank) - largest) / temperature);
+    return sum;
+}
+
+// `candidates`, reordered and cut to the likeliest that reach `mass` together.
+std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float largest, float temperature) {
+    // Tokens before `first` are in, those from `last` on are out.
+    auto first = candidates.begin();
+    auto last = candidates.end();
+    double mass_before = 0;
+    while (last - first > 1) {
+        const auto middle = first + (last - first) / 2;
+        std::nth_element(first, middle, last, std::greater{});
+        const double mass_to_middle = mass_before + probability_of({first, middle}, largest, temperature);
+        if (mass_to_middle >= mass) {
+            last = middle;
+        } else {
+            first = middle;
+            mass_before = mass_to_middle;
+        }
+    }
+    return {candidates.begin(), last};
+}
+
+float round_up(double x) {
+    const auto nearest = static_cast<float>(x);
+    return nearest < x ? std::nextafter(nearest, infinity) : nearest;
+}
+
+}  // namespace
+
+Sampler::Sampler(std::int32_t vocab_size)
+    : changed_(static_cast<std::size_t>(vocab_size)),
+      counts_(static_cast<std::size_t>(vocab_size)),
+      candidates_(static_cast<std::size_t>(vocab_size)) {}
+
+SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& row,
+                             std::span<TokenLogprob> top) {
+    const RowMaximum maximum = find_maximum(logits);
+    if (!maximum.finite) return {.token = -1, .finite = false};
+    SampledToken sampled{.token = choose(logits, row, maximum.token)};
+    if (row.params.num_logprobs >= 0) {
+        const auto wanted = static_cast<std::size_t>(row.params.num_logprobs);
+        top = top.first(std::min({wanted, top.size(), logits.size()}));
+        sampled.logprob = log_probabilities(logits, maximum.token, sampled.token, top);
+    }
+    return sampled;
+}
+
+TokenId Sampler::choose(std::span<const float> logits, const SamplingRow& row, TokenId best) {
+    const SamplingParams& params = row.params;
+    if (has_penalties(params) || !row.logit_bias.empty() || !row.banned.empty()) {
+        change(logits, row, row.banned);
+        best = find_maximum(changed_).token;
+        if (changed_[index_of(best)] == -infinity) {
+            change(logits, row, {});
+            best = find_maximum(changed_).token;
+        }
+        logits = changed_;
+    }
+    if (params.temperature == 0) return best;
+    const bool keeps_all = !has_top_k(params) && params.top_p >= 1 && params.min_p <= 0;
+    if (keeps_all) return draw_from_all(logits, row, best);
+    return draw_from(cut(logits, params, logits[index_of(best)]), logits, row, best);
+}
+
+void Sampler::change(std::span<const float> logits, const SamplingRow& row, std::span<const TokenId> banned) {
+    std::ranges::copy(logits, changed_.begin());
+    for (const auto& [token, bias] : row.logit_bias) {
+        if (in_vocabulary(token)) changed_[index_of(token)] += bias;
+    }
+    if (has_penalties(row.params)) penalise(row);
+    // Last, since nothing brings a banned token back.
+    for (const TokenId token : banned) {
+        if (in_vocabulary(token)) changed_[index_of(token)] = -infinity;
+    }
+}
+
+// Counts by walking the context and forgets by walking it again: with no counts kept between steps, there is
+// nothing that preemption or a rejected draft could leave wrong.
+void Sampler::penalise(const SamplingRow& row) {
+    const auto prompt_length = static_cast<std::size_t>(std::max(row.num_prompt_tokens, 0));
+    const auto answer = row.context.subspan(std::min(prompt_length, row.context.size()));
+    // Only the repetition penalty looks at the prompt, which may be long.
+    const auto seen = row.params.repetition_penalty == 1 ? answer : row.context;
+    for (const TokenId token : answer) {
+        if (in_vocabulary(token)) ++counts_[index_of(token)];
+    }
+    for (const TokenId token : seen) {
+        if (!in_vocabulary(token) || counts_[index_of(token)] == penalised) continue;
+        changed_[index_of(token)] =
+            apply_penalties(changed_[index_of(token)], counts_[index_of(token)], row.params);
+        counts_[index_of(token)] = penalised;
+    }
+    for (const TokenId token : seen) {
+        if (in_vocabulary(token)) counts_[index_of(token)] = 0;
+    }
+}
+
+// Every cut keeps a front of the same order, likeliest first, so they may be done in any order as long as
+// top_p's mass is that of all tokens top_k keeps.
+std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const SamplingParams& params,
+                                        float largest) {
+    const double temperature = params.temperature;
+    std::span<TokenRank> kept;
+    if (has_top_k(params)) kept = find_likeliest(logits, static_cast<std::size_t>(params.top_k), candidates_);
+
+    double bar = std::numeric_limits<float>::lowest();
+    if (params.min_p > 0) bar = largest + temperature * std::log(double{params.min_p});
+    double mass = 0;
+    if (params.top_p < 1) {
+        const double sum = has_top_k(params) ? probability_of(kept, largest, params.temperature)
+                                             : exp_sum(logits, largest, params.temperature);
+        mass = params.top_p * sum;
+        // All tokens below this share together hold less than 1 - top_p, so none of them can be in the
+        // nucleus; the margin is for rounding.
+        const double negligible = 0.99 * (1.0 - params.top_p) * sum / static_cast<double>(logits.size());
+        bar = std::max(bar, largest + temperature * std::log(negligible));
+    }
+
+    if (has_top_k(params)) {
+        const auto dropped =
+            std::ranges::remove_if(kept, [&](TokenRank rank) { return logit_of(rank) < bar; });
+        kept = kept.first(kept.size() - dropped.size());
+    } else {
+        kept = find_at_least(logits, round_up(bar), candidates_);
+    }
+    return params.top_p < 1 ? nucleus(kept, mass, largest, params.temperature) : kept;
+}
+
+float Sampler::log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,
+                                 std::span<TokenLogprob> top) {
+    const float largest = logits[index_of(best)];
+    const double log_sum = largest + std::log(exp_sum(logits, largest, 1));
+    const auto logprob_of = [&](TokenId token) {
+        const double logprob = logits[index_of(token)] - log_sum;
+        return static_cast<float>(std::max(logprob, double{std::numeric_limits<float>::lowest()}));
+    };
+    if (!top.empty()) {
+        const auto likeliest = find_likeliest(logits, top.size(), candidates_);
+        std::ranges::sort(likeliest, std::greater{});
+        std::ranges::transform(likeliest, top.begin(), [&](TokenRank rank) {
+            return TokenLogprob{token_of(rank), logprob_of(token_of(rank))};
+        });
+    }
+    return logprob_of(chosen);
+}
+
+}  // namespace solard

@@ -1,0 +1,21 @@
+// Scheduled sequences to the flat arrays of one step.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "inference/backend.hpp"
+#include "inference/scheduling/sequence.hpp"
+
+namespace solard {
+
+// Reserves a batch for the largest step, so that filling it allocates nothing.
+void reserve_batch(ForwardBatch& batch, std::int32_t max_tokens, std::int32_t max_seqs,
+                   std::int32_t max_model_len);
+
+// Fills `batch` with the next num_scheduled_tokens of each sequence, in order. The rows of a sequence that
+// samples follow one another from its first_row, which is set here: the one that chooses its next token, then
+// one for each draft, then the first row of each other choice.
+void fill_batch(ForwardBatch& batch, std::span<Sequence* const> scheduled);
+
+}  // namespace solard

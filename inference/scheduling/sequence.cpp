@@ -1,0 +1,66 @@
+#include "inference/scheduling/sequence.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace solard {
+
+std::int32_t blocks_for(std::int32_t num_tokens) {
+    return (num_tokens + kv_block_size - 1) / kv_block_size;
+}
+
+Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const TokenId> eos_token_ids)
+    : token_ids(std::move(r.prompt)),
+      num_prompt_tokens(static_cast<std::int32_t>(token_ids.size())),
+      num_accepted_tokens(num_prompt_tokens),
+      arrival(arrival_number),
+      request(std::move(r)),
+      stop_matcher_(std::move(request.stop)) {
+    const auto blocks = static_cast<std::size_t>(blocks_for(max_kv_tokens()));
+    token_ids.reserve(token_ids.size() + static_cast<std::size_t>(request.max_tokens));
+    block_table.reserve(blocks);
+    block_hashes.reserve(blocks);
+    characters_.reserve(64);
+    if (!request.ignore_eos) end_tokens_.assign(eos_token_ids.begin(), eos_token_ids.end());
+    num_eos_tokens_ = end_tokens_.size();
+    end_tokens_.insert(end_tokens_.end(), request.stop_token_ids.begin(), request.stop_token_ids.end());
+}
+
+std::span<const TokenId> Sequence::banned_tokens(std::int32_t num_generated) const {
+    if (num_generated >= request.min_tokens) return {};
+    return end_tokens_;
+}
+
+FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
+    const TokenId token = token_ids[static_cast<std::size_t>(num_accepted_tokens++)];
+    if (num_generated_tokens() > request.min_tokens && is_end(token)) {
+        flush_text(out);
+        return FinishReason::stop;
+    }
+    characters_.clear();
+    detokenizer_.append(bytes, characters_);
+    if (num_generated_tokens() < request.min_tokens) {
+        out += characters_;
+    } else if (stop_matcher_.append(characters_, out)) {
+        if (const auto matched = stop_matcher_.matched()) matched_stop = static_cast<std::int32_t>(*matched);
+        return FinishReason::stop;
+    }
+    if (num_generated_tokens() < request.max_tokens) return FinishReason::none;
+    flush_text(out);
+    return FinishReason::length;
+}
+
+bool Sequence::is_end(TokenId token) {
+    const auto found = std::ranges::find(end_tokens_, token);
+    if (found == end_tokens_.end()) return false;
+    if (std::cmp_greater_equal(found - end_tokens_.begin(), num_eos_tokens_)) matched_stop_token = token;
+    return true;
+}
+
+void Sequence::flush_text(std::string& out) {
+    characters_.clear();
+    detokenizer_.flush(characters_);
+    if (!stop_matcher_.append(characters_, out)) stop_matcher_.flush(out);
+}
+
+}  // namespace solard

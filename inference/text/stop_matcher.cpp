@@ -1,0 +1,53 @@
+#include "inference/text/stop_matcher.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace solard {
+
+StopMatcher::Pattern::Pattern(std::string stop) : text(std::move(stop)), borders(text.size() + 1, 0) {
+    for (std::size_t end = 1; end < text.size(); ++end) {
+        borders[end + 1] = extended(borders[end], text[end]);
+    }
+}
+
+std::size_t StopMatcher::Pattern::extended(std::size_t length, char c) const {
+    while (length > 0 && text[length] != c) length = borders[length];
+    return text[length] == c ? length + 1 : 0;
+}
+
+StopMatcher::StopMatcher(std::vector<std::string> stops) {
+    for (std::string& stop : stops) patterns_.emplace_back(std::move(stop));
+}
+
+bool StopMatcher::append(std::string_view text, std::string& out) {
+    for (const char c : text) {
+        held_ += c;
+        std::size_t longest_match = 0;
+        for (std::size_t i = 0; i < patterns_.size(); ++i) {
+            Pattern& pattern = patterns_[i];
+            pattern.matched = pattern.extended(pattern.matched, c);
+            if (pattern.matched == pattern.text.size() && pattern.matched > longest_match) {
+                longest_match = pattern.matched;
+                matched_ = i;
+            }
+        }
+        if (matched_) {
+            out.append(held_, 0, held_.size() - longest_match);
+            held_.clear();
+            return true;
+        }
+    }
+    std::size_t keep = 0;
+    for (const Pattern& pattern : patterns_) keep = std::max(keep, pattern.matched);
+    out.append(held_, 0, held_.size() - keep);
+    held_.erase(0, held_.size() - keep);
+    return false;
+}
+
+void StopMatcher::flush(std::string& out) {
+    out += held_;
+    held_.clear();
+}
+
+}  // namespace solard

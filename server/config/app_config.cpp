@@ -1,0 +1,327 @@
+#include "server/config/app_config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <variant>
+
+#include "server/config/option_table.hpp"
+
+namespace solard {
+namespace {
+
+namespace po = boost::program_options;
+using std::chrono::milliseconds;
+
+constexpr double one_kib = 1024;
+
+std::optional<double> parse_number(std::string_view text) {
+    double value = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+std::optional<double> parse_bytes(std::string_view text) {
+    double unit = 1;
+    for (const auto& [suffix, factor] :
+         {std::pair{"KiB", one_kib}, {"MiB", one_kib * one_kib}, {"GiB", one_kib * one_kib * one_kib}}) {
+        if (text.ends_with(suffix)) {
+            text.remove_suffix(3);
+            unit = factor;
+            break;
+        }
+    }
+    const auto number = parse_number(text);
+    if (!number) return std::nullopt;
+    return *number * unit;
+}
+
+std::string shown(double value) {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    return {text.data(), end};
+}
+
+bool is_choice(std::string_view choices, std::string_view value) {
+    while (!choices.empty()) {
+        const auto bar = choices.find('|');
+        if (choices.substr(0, bar) == value) return true;
+        if (bar == std::string_view::npos) break;
+        choices.remove_prefix(bar + 1);
+    }
+    return false;
+}
+
+// `value` if it lies in the option's range; not-a-number fails every comparison.
+std::optional<double> in_range(const Option& option, std::optional<double> value) {
+    if (value && *value >= option.min && *value <= option.max) return value;
+    return std::nullopt;
+}
+
+std::string expected(std::string_view what, std::string_view text) {
+    return "expected " + std::string(what) + ", got '" + std::string(text) + "'";
+}
+
+std::string expected_range(std::string_view what, const Option& option, std::string_view text) {
+    return expected(std::string(what) + " from " + shown(option.min) + " to " + shown(option.max), text);
+}
+
+using Problem = std::optional<std::string>;  // the part of a message after "option 'x': "
+
+// One overload for each type of option: checks `text` and stores it.
+Problem store(std::string AppConfig::* member, AppConfig& config, const Option& option,
+              std::string_view text) {
+    if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
+        return expected("one of " + std::string(option.choices), text);
+    config.*member = text;
+    return std::nullopt;
+}
+
+Problem store(std::vector<std::string> AppConfig::* member, AppConfig& config, const Option&,
+              std::string_view text) {
+    if (!text.empty()) (config.*member).emplace_back(text);
+    return std::nullopt;
+}
+
+Problem store(bool AppConfig::* member, AppConfig& config, const Option&, std::string_view text) {
+    if (!text.empty() && text != "true" && text != "false") return expected("true or false", text);
+    config.*member = text == "true";
+    return std::nullopt;
+}
+
+Problem store(std::int64_t AppConfig::* member, AppConfig& config, const Option& option,
+              std::string_view text) {
+    const auto value = in_range(option, parse_number(text));
+    if (!value || std::trunc(*value) != *value) return expected_range("a whole number", option, text);
+    config.*member = static_cast<std::int64_t>(*value);
+    return std::nullopt;
+}
+
+Problem store(double AppConfig::* member, AppConfig& config, const Option& option, std::string_view text) {
+    const auto value = in_range(option, parse_number(text));
+    if (!value) return expected_range("a number", option, text);
+    config.*member = *value;
+    return std::nullopt;
+}
+
+Problem store(Bytes bytes, AppConfig& config, const Option& option, std::string_view text) {
+    const auto value = in_range(option, parse_bytes(text));
+    if (!value) return expected_range("a size (such as 512MiB)", option, text);
+    config.*bytes.member = static_cast<std::int64_t>(*value);
+    return std::nullopt;
+}
+
+Problem store(milliseconds AppConfig::* member, AppConfig& config, const Option& option,
+              std::string_view text) {
+    const auto value = in_range(option, parse_number(text));
+    if (!value) return expected_range("seconds", option, text);
+    config.*member = milliseconds(std::llround(*value * 1000));
+    return std::nullopt;
+}
+
+Problem store(AppConfig& config, const Option& option, std::string_view text) {
+    return std::visit([&](auto member) { return store(member, config, option, text); }, option.member);
+}
+
+struct Setting {
+    std::string name;
+    std::string value;
+    std::string where;  // for messages: "--port", "SOLARD_PORT", "file.conf:12"
+};
+
+// One source's settings override those of the sources before it.
+result<void> apply(AppConfig& config, std::span<const Setting> settings, std::string_view source, errc code) {
+    for (const auto& setting : settings) {
+        const Option* option = find_option(setting.name);
+        if (option == nullptr || (option->command_line_only && source != "command line"))
+            return Error{code, setting.where + ": unknown option '" + setting.name + "'" +
+                                   suggestion_for(setting.name)};
+        auto& known_source = config.sources[setting.name];
+        if (known_source != source) {
+            if (const auto* list = std::get_if<std::vector<std::string> AppConfig::*>(&option->member))
+                (config.*(*list)).clear();
+            known_source = source;
+        }
+        if (const auto problem = store(config, *option, setting.value))
+            return Error{code, setting.where + ": option '" + setting.name + "': " + *problem};
+    }
+    return {};
+}
+
+result<std::vector<Setting>> read_command_line(const std::vector<std::string>& arguments) {
+    po::options_description description;
+    for (const auto& option : option_table()) {
+        const std::string name(option.name);
+        if (is_flag(option)) {
+            description.add_options()(name.c_str(),
+                                      po::value<std::string>()->implicit_value("true", "")->zero_tokens());
+        } else {
+            description.add_options()(name.c_str(), po::value<std::vector<std::string>>());
+        }
+    }
+    namespace style = po::command_line_style;
+    try {
+        const auto parsed =
+            po::command_line_parser(arguments)
+                .options(description)
+                .style(style::allow_long | style::long_allow_next | style::long_allow_adjacent)
+                .positional(po::positional_options_description{})
+                .run();
+        std::vector<Setting> settings;
+        for (const auto& option : parsed.options) {
+            const std::string value = option.value.empty() ? "true" : option.value.front();
+            settings.push_back({option.string_key, value, "command line"});
+        }
+        return settings;
+    } catch (const po::unknown_option& unknown) {
+        std::string name = unknown.get_option_name();
+        name.erase(0, name.find_first_not_of('-'));
+        return Error{errc::bad_command_line,
+                     "command line: unknown option '" + name + "'" + suggestion_for(name)};
+    } catch (const po::too_many_positional_options_error&) {
+        return Error{errc::bad_command_line, "command line: options begin with '--'; see --help"};
+    } catch (const po::error& error) {
+        return Error{errc::bad_command_line, std::string("command line: ") + error.what()};
+    }
+}
+
+std::vector<Setting> read_environment(const std::vector<std::string>& environment) {
+    std::vector<Setting> settings;
+    for (const auto& entry : environment) {
+        const auto equals = entry.find('=');
+        if (equals == std::string::npos) continue;
+        const std::string name = entry.substr(0, equals);
+        // Variables of other programs that share the prefix (SOLARD_BINARY of the tests) are not ours to
+        // refuse.
+        const auto table = option_table();
+        const auto it = std::ranges::find_if(
+            table, [&](const Option& o) { return !o.command_line_only && environment_name(o.name) == name; });
+        if (it != table.end()) settings.push_back({std::string(it->name), entry.substr(equals + 1), name});
+    }
+    return settings;
+}
+
+std::string_view trimmed(std::string_view text) {
+    const auto first = text.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+// A comment begins with '#' at the beginning of a line or after a blank: a path may hold one.
+std::string_view without_comment(std::string_view line) {
+    for (std::size_t i = 0; i < line.size(); ++i)
+        if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) return line.substr(0, i);
+    return line;
+}
+
+result<std::vector<Setting>> read_file(const std::string& path) {
+    std::ifstream file(path);
+    if (!file) return Error{errc::bad_configuration, path + ": cannot be read"};
+    std::vector<Setting> settings;
+    std::string line;
+    for (int number = 1; std::getline(file, line); ++number) {
+        const std::string where = path + ":" + std::to_string(number);
+        const auto text = trimmed(without_comment(line));
+        if (text.empty()) continue;
+        const auto equals = text.find('=');
+        if (equals == std::string_view::npos)
+            return Error{errc::bad_configuration,
+                         where + ": expected 'key = value', got '" + std::string(text) + "'"};
+        settings.push_back({std::string(trimmed(text.substr(0, equals))),
+                            std::string(trimmed(text.substr(equals + 1))), where});
+    }
+    if (file.bad()) return Error{errc::bad_configuration, path + ": cannot be read"};
+    return settings;
+}
+
+std::string text_of(const std::string& value) {
+    return value;
+}
+std::string text_of(bool value) {
+    return value ? "true" : "false";
+}
+std::string text_of(std::int64_t value) {
+    return std::to_string(value);
+}
+std::string text_of(double value) {
+    return shown(value);
+}
+std::string text_of(milliseconds value) {
+    return shown(static_cast<double>(value.count()) / 1000);
+}
+
+// Every value of the option: one, but for a list.
+std::vector<std::string> values_of(const AppConfig& config, const Option& option) {
+    return std::visit(
+        [&](auto member) -> std::vector<std::string> {
+            if constexpr (std::is_same_v<decltype(member), Bytes>) {
+                return {text_of(config.*member.member)};
+            } else if constexpr (std::is_same_v<decltype(member), std::vector<std::string> AppConfig::*>) {
+                return config.*member;
+            } else {
+                return {text_of(config.*member)};
+            }
+        },
+        option.member);
+}
+
+}  // namespace
+
+result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
+                                   const std::vector<std::string>& environment) {
+    AppConfig config;
+    for (const auto& option : option_table()) {
+        store(config, option, option.fallback);
+        config.sources[std::string(option.name)] = "default";
+    }
+    auto command_line = read_command_line(arguments);
+    if (!command_line) return command_line.error();
+
+    const auto file_flag = std::ranges::find(*command_line, "config", &Setting::name);
+    if (file_flag != command_line->end()) {
+        const auto settings = read_file(file_flag->value);
+        if (!settings) return settings.error();
+        if (auto ok = apply(config, *settings, "file", errc::bad_configuration); !ok) return ok.error();
+    }
+    if (auto ok = apply(config, read_environment(environment), "environment", errc::bad_configuration); !ok)
+        return ok.error();
+    if (auto ok = apply(config, *command_line, "command line", errc::bad_command_line); !ok)
+        return ok.error();
+    return config;
+}
+
+void print_help(std::ostream& out) {
+    out << "usage: solard [options]\n"
+           "       solard keygen [--name NAME] [--api-key-file FILE]\n"
+           "Serves a Llama-architecture model over the OpenAI API. Every option may also stand in the file "
+           "given by\n"
+           "--config (key = value) or in the environment (SOLARD_PORT for --port).\n";
+    std::string_view group;
+    for (const auto& option : option_table()) {
+        if (option.group != group) out << '\n' << (group = option.group) << ":\n";
+        std::string left = "  --" + std::string(option.name);
+        if (!is_flag(option)) left += option.choices.empty() ? " VALUE" : " " + std::string(option.choices);
+        left.resize(std::max<std::size_t>(left.size() + 2, 40), ' ');
+        out << left << option.help;
+        if (!option.fallback.empty()) out << " (" << option.fallback << ")";
+        out << '\n';
+    }
+}
+
+void print_config(std::ostream& out, const AppConfig& config) {
+    for (const auto& option : option_table()) {
+        if (option.command_line_only) continue;
+        for (const auto& value : values_of(config, option))
+            out << option.name << " = " << value << "  # " << config.sources.find(option.name)->second
+                << '\n';
+    }
+}
+
+}  // namespace solard

@@ -1,0 +1,90 @@
+// POST /v1/completions.
+#include <span>
+#include <utility>
+
+#include "server/api/completions.hpp"
+#include "server/api/tokenize.hpp"
+#include "server/app.hpp"
+#include "server/endpoints/answer.hpp"
+#include "server/endpoints/handlers.hpp"
+#include "server/generation/worker_thread.hpp"
+#include "server/http/exchange.hpp"
+
+namespace solard {
+namespace {
+
+namespace asio = boost::asio;
+
+result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size) {
+    for (const TokenId token : token_ids) {
+        if (token >= vocab_size)
+            return Error{errc::invalid_value,
+                         "prompt names token " + std::to_string(token) + ", but the vocabulary ends at " +
+                             std::to_string(vocab_size - 1) + ".",
+                         "prompt"};
+    }
+    return {};
+}
+
+// All of one form.
+asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(App& app, std::vector<PromptInput> inputs) {
+    std::vector<std::string> texts;
+    std::vector<std::vector<TokenId>> prompts;
+    for (PromptInput& input : inputs) {
+        if (auto* text = std::get_if<std::string>(&input)) {
+            texts.push_back(std::move(*text));
+            continue;
+        }
+        auto& token_ids = std::get<std::vector<TokenId>>(input);
+        if (auto known = check_tokens(token_ids, app.model.config.vocab_size); !known)
+            co_return known.error();
+        prompts.push_back(std::move(token_ids));
+    }
+    if (texts.empty()) co_return prompts;
+    auto encoding = encode_prompts(app, std::move(texts), "prompt");
+    co_return co_await std::move(encoding);
+}
+
+// As far as the answer shows it.
+ShownPrompt shown(const App& app, const CompletionRequest& request, const PromptInput& input,
+                  const std::vector<TokenId>& token_ids) {
+    ShownPrompt prompt;
+    if (request.echo) {
+        const auto* text = std::get_if<std::string>(&input);
+        prompt.text = text != nullptr ? *text : text_of(token_ids, app.tokenizer);
+    }
+    if (request.generation.return_token_ids) prompt.token_ids = token_ids;
+    return prompt;
+}
+
+asio::awaitable<result<PendingAnswer>> begin_completion(App& app, const HttpRequest& http) {
+    // First, so that a full or starting server spends nothing on a request.
+    if (auto open = app.engine.check_open(); !open) co_return open.error();
+    auto parsing = run_on_helper(app, http.body.size() <= parse_inline_bytes,
+                                 [body = http.body, unknown = app.unknown_fields()] {
+                                     return parse_completion_request(body, unknown);
+                                 });
+    auto request = co_await std::move(parsing);
+    if (!request) co_return request.error();
+    if (auto served = check_model(app, request->generation.model); !served) co_return served.error();
+    AnswerContext context{make_identity(app, "cmpl-"), request->generation, app.tokenizer};
+    auto encoding = encode(app, request->prompts);
+    auto prompts = co_await std::move(encoding);
+    if (!prompts) co_return prompts.error();
+    for (std::size_t i = 0; i < prompts->size(); ++i)
+        context.prompts.push_back(shown(app, *request, request->prompts[i], (*prompts)[i]));
+    auto admitted = admit(app, context.fields, http.caller, *std::move(prompts), "prompt");
+    if (!admitted) co_return admitted.error();
+    PendingAnswer pending{std::make_unique<CompletionAnswerWriter>(std::move(context), request->echo),
+                          *std::move(admitted)};
+    co_return pending;
+}
+
+}  // namespace
+
+asio::awaitable<void> handle_completions(App& app, HttpExchange& exchange) {
+    auto pending = co_await begin_completion(app, exchange.request());
+    co_await answer(app, exchange, std::move(pending));
+}
+
+}  // namespace solard

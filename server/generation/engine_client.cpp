@@ -1,0 +1,262 @@
+#include "server/generation/engine_client.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "server/api/error.hpp"
+
+namespace solard {
+namespace {
+
+std::int64_t part_of_one(std::int64_t all) {
+    return all - all / 8;
+}
+
+}  // namespace
+
+std::string_view name_of(ServiceState state) {
+    switch (state) {
+        case ServiceState::starting:
+            return "starting";
+        case ServiceState::ready:
+            return "ready";
+        case ServiceState::draining:
+            return "draining";
+        case ServiceState::failed:
+            return "failed";
+    }
+    return "";
+}
+
+Generation::Generation(Generation&& other) noexcept
+    : client_(std::exchange(other.client_, nullptr)),
+      first_id_(other.first_id_),
+      num_requests_(other.num_requests_),
+      log_(std::move(other.log_)) {}
+
+Generation::~Generation() {
+    if (client_ != nullptr) client_->release(first_id_, num_requests_);
+}
+
+void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
+                         AdmissionLimits limits, std::function<void(const EngineInfo&)> on_ready,
+                         std::function<void(Error)> on_failed) {
+    limits_ = limits;
+    EngineCallbacks callbacks;
+    callbacks.ready = [this, on_ready = std::move(on_ready)](EngineInfo info) {
+        boost::asio::post(io_, [this, on_ready, info = std::move(info)]() mutable {
+            info_ = std::move(info);
+            snapshot_.num_blocks = snapshot_.num_free_blocks = info_->capacity.num_blocks;
+            if (state_ == ServiceState::starting) state_ = ServiceState::ready;
+            on_ready(*info_);
+        });
+    };
+    callbacks.publish = [this](StepEvents events) {
+        boost::asio::post(io_, [this, events = std::move(events)]() mutable { deliver(std::move(events)); });
+    };
+    callbacks.failed = [this, on_failed = std::move(on_failed)](Error error) {
+        boost::asio::post(io_, [this, on_failed, error = std::move(error)] {
+            fail({errc::engine_unavailable, "The engine stopped; the server is restarting."});
+            on_failed(error);
+        });
+    };
+    engine_ = std::make_unique<Engine>(std::move(make_backend), tokenizer, std::move(options),
+                                       std::move(callbacks));
+}
+
+std::int64_t EngineClient::capacity_tokens() const {
+    return info_ ? std::int64_t{info_->capacity.num_blocks} * kv_block_size : 0;
+}
+
+result<void> EngineClient::check_open() const {
+    if (state_ == ServiceState::starting)
+        return Error{errc::server_starting, std::string(message_of(errc::server_starting))};
+    if (state_ == ServiceState::draining)
+        return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
+    if (state_ == ServiceState::failed)
+        return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
+    if (load_.choices >= num_places()) return busy(errc::server_overloaded, "The waiting queue is full");
+    return {};
+}
+
+result<void> EngineClient::admit(std::span<const Request> requests) const {
+    if (auto open = check_open(); !open) return open.error();
+    std::int64_t choices = 0;
+    std::int64_t prompt_tokens = 0;
+    for (const Request& request : requests) {
+        const auto size = static_cast<std::int64_t>(request.prompt.size());
+        if (size + request.max_tokens > capacity_tokens())
+            return Error{errc::invalid_value,
+                         "prompt and max_tokens need more than the KV cache holds (" +
+                             std::to_string(capacity_tokens()) + " tokens)",
+                         "max_tokens"};
+        choices += request.num_choices;
+        prompt_tokens += size;
+    }
+    if (choices > num_places())
+        return Error{errc::invalid_value,
+                     "The server takes " + std::to_string(num_places()) + " answers at once, not " +
+                         std::to_string(choices) + ".",
+                     "prompt"};
+    if (load_.choices + choices > num_places())
+        return busy(errc::server_overloaded, "The waiting queue is full");
+    // A single request always passes: it would otherwise never be served.
+    if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
+        return busy(errc::server_overloaded, "Too many prompt tokens are waiting");
+    const auto found = loads_.find(requests.front().principal.id);
+    if (found == loads_.end()) return {};
+    const Load& own = found->second;
+    if (own.choices + choices > part_of_one(num_places()) ||
+        (own.queued_tokens > 0 && own.queued_tokens + prompt_tokens > part_of_one(limits_.max_queued_tokens)))
+        return busy(errc::rate_limit_exceeded, "Too much of yours is waiting");
+    return {};
+}
+
+Error EngineClient::busy(errc code, std::string message) const {
+    return {code, std::move(message) + "; try again later.", {}, drain_rate_.time_for(1, Clock::now())};
+}
+
+result<Generation> EngineClient::submit(Request request) {
+    std::vector<Request> one;
+    one.push_back(std::move(request));
+    return submit(std::move(one));
+}
+
+result<Generation> EngineClient::submit(std::vector<Request> requests, bool keep_token_ids) {
+    if (auto ok = admit(requests); !ok) return ok.error();
+    const std::uint32_t num_choices = requests.front().num_choices;
+    const std::uint64_t principal = requests.front().principal.id;
+    const RequestId first_id = next_id_;
+    auto log = std::make_shared<ResponseLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
+                                             keep_token_ids);
+    ++num_generations_;
+    Generation generation(*this, first_id, requests.size(), log);
+    const auto now = Clock::now();
+    std::uint32_t first_output = 0;
+    for (Request& request : requests) {
+        const RequestId id = request.id = next_id_++;
+        const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+        if (!engine_->submit(std::move(request)))  // the destructor takes back those before
+            return busy(errc::server_overloaded, "The engine's queue is full");
+        if (first_output == 0) log->set_times({.accepted = now});
+        in_flight_.emplace(id, InFlight{.log = log,
+                                        .first_output = first_output,
+                                        .principal = principal,
+                                        .queued_tokens = prompt_tokens,
+                                        .choices_left = num_choices,
+                                        .prompt_tokens = static_cast<std::size_t>(prompt_tokens),
+                                        .times = {.accepted = now}});
+        charge(principal, num_choices, prompt_tokens);
+        first_output += num_choices;
+    }
+    return generation;
+}
+
+void EngineClient::release(RequestId first_id, std::size_t num_requests) {
+    --num_generations_;
+    for (RequestId id = first_id; id < first_id + num_requests; ++id) {
+        const auto it = in_flight_.find(id);
+        if (it == in_flight_.end()) continue;
+        // The entry stays until the engine's last event, so that admission counts what really runs.
+        it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
+        if (engine_) engine_->cancel(id);
+    }
+}
+
+void EngineClient::deliver(StepEvents events) {
+    snapshot_ = events.snapshot;
+    const auto now = Clock::now();
+    for (const auto& event : events.progress) {
+        const auto it = in_flight_.find(event.id);
+        if (it == in_flight_.end()) continue;
+        deliver_progress(event, it->second, now - events.snapshot.step_time);
+    }
+    for (const auto& event : events.events) {
+        const auto it = in_flight_.find(event.id);
+        if (it == in_flight_.end()) continue;
+        InFlight& entry = it->second;
+        measure(event, entry, now);
+        deliver_event(events, event, entry);
+        if (event.finish == FinishReason::none) continue;
+        charge(entry.principal, -1, 0);
+        drain_rate_.note(now);
+        if (--entry.choices_left > 0) continue;
+        metrics_.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
+        in_flight_.erase(it);
+    }
+    if (engine_) engine_->recycle(std::move(events));
+}
+
+void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
+                                    Clock::time_point step_begin) {
+    using Phase = ProgressEvent::Phase;
+    ResponseLog& log = *entry.log;
+    const bool waits = event.phase == Phase::queued || event.phase == Phase::preempted;
+    log.set_progress({.requests_ahead = waits ? event.done : 0,
+                      .prompt_tokens_done = event.phase == Phase::prefill ? event.done : 0});
+    if (event.phase == Phase::queued) return log.set_queued();
+    log.set_started();
+    if (entry.times.started != Clock::time_point{}) return;
+    entry.times.started = std::max(entry.times.accepted, step_begin);
+    log.set_times(entry.times);
+}
+
+void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_point now) {
+    if (event.finish != FinishReason::none) metrics_.choice_ended(event.finish);
+    if (event.num_tokens == 0) return;
+    entry.log->set_started();
+    entry.generated_tokens += event.num_tokens;
+    RequestTimes& times = entry.times;
+    if (times.started == Clock::time_point{}) times.started = now;
+    if (times.first_token == Clock::time_point{}) times.first_token = now;
+    times.last_token = now;
+    entry.log->set_times(times);
+    metrics_.tokens(times, std::exchange(entry.last_tokens[event.choice], now), now, event.num_tokens);
+}
+
+void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
+    charge(entry.principal, 0, -std::exchange(entry.queued_tokens, 0));
+    if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
+        const errc code = event.finish == FinishReason::error ? event.error : errc::request_cancelled;
+        entry.log->fail({code, std::string(message_of(code))});
+        // Nobody waits for the other choices.
+        if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
+        return;
+    }
+    // Choices share their prompt: the first one tells.
+    if (event.num_cached_tokens >= 0 && event.choice == 0)
+        entry.log->add_cached_tokens(event.num_cached_tokens);
+    entry.log->append({.output = entry.first_output + event.choice,
+                       .text = events.text_of(event),
+                       .num_tokens = event.num_tokens,
+                       .finish = event.finish,
+                       .stop = {event.matched_stop, event.matched_stop_token},
+                       .logprobs = events.logprobs_of(event),
+                       .token_ids = events.tokens_of(event)});
+}
+
+void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens) {
+    load_.add(choices, tokens);
+    const auto own = loads_.try_emplace(principal).first;
+    own->second.add(choices, tokens);
+    if (own->second.choices == 0) loads_.erase(own);
+}
+
+void EngineClient::drain() {
+    if (state_ != ServiceState::failed) state_ = ServiceState::draining;
+}
+
+void EngineClient::fail(const Error& error) {
+    state_ = ServiceState::failed;
+    fail_all(error);
+}
+
+void EngineClient::fail_all(const Error& error) {
+    for (auto& [id, entry] : in_flight_) {
+        entry.log->fail(error);
+        if (engine_) engine_->cancel(id);
+    }
+}
+
+}  // namespace solard

@@ -1,0 +1,81 @@
+#include "server/http/head.hpp"
+
+#include <algorithm>
+#include <boost/beast/http/rfc7230.hpp>
+#include <cctype>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "inference/text/detokenizer.hpp"
+#include "server/http/smuggling_rules.hpp"
+
+namespace solard {
+namespace {
+
+namespace http = boost::beast::http;
+
+// Percent-decoding of a path (RFC 3986, section 2.1); nothing for a broken escape or a NUL.
+std::optional<std::string> decode_path(std::string_view target) {
+    target = target.substr(0, target.find('?'));
+    std::string path;
+    const auto hex = [](char c) {
+        if (c >= '0' && c <= '9') return c - '0';
+        const int lower = c | 0x20;
+        return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    };
+    for (std::size_t i = 0; i < target.size(); ++i) {
+        if (target[i] != '%') {
+            path += target[i];
+            continue;
+        }
+        const int high = i + 2 < target.size() ? hex(target[i + 1]) : -1;
+        const int low = i + 2 < target.size() ? hex(target[i + 2]) : -1;
+        if (high < 0 || low < 0 || high + low == 0) return std::nullopt;
+        path += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return valid_utf8(path);  // error messages show it
+}
+
+// A list may come in several fields (RFC 9110, section 5.3).
+std::string joined_fields(const http::request_header<>& header, http::field name) {
+    std::string joined;
+    const auto fields = header.equal_range(name);
+    for (auto it = fields.first; it != fields.second; ++it)
+        joined.append(joined.empty() ? "" : ",").append(std::string_view(it->value()));
+    return joined;
+}
+
+}  // namespace
+
+HttpRequest plain_head(const http::request_header<>& header, std::uint64_t connection) {
+    HttpRequest request;
+    request.method = std::string(header.method_string());
+    request.path = decode_path(origin_form(std::string_view(header.target()))).value_or("");
+    const std::string_view target(header.target());
+    if (const auto mark = target.find('?'); mark != std::string_view::npos)
+        request.query = target.substr(mark + 1);
+    std::string_view type = header[http::field::content_type];
+    type = type.substr(0, type.find(';'));
+    while (type.ends_with(' ')) type.remove_suffix(1);
+    request.content_type = type;
+    std::ranges::transform(request.content_type, request.content_type.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.host = std::string(header[http::field::host]);
+    if (header.count(http::field::authorization) == 1)  // of two, nobody knows which one counts
+        request.authorization = std::string(header[http::field::authorization]);
+    request.origin = std::string(header[http::field::origin]);
+    request.if_none_match = std::string(header[http::field::if_none_match]);
+    const bool upgrades = http::token_list(header[http::field::connection]).exists("upgrade") &&
+                          http::token_list(header[http::field::upgrade]).exists("websocket");
+    if (upgrades && request.method == "GET" && header.version() == 11)
+        request.websocket = WebSocketFields{std::string(header[http::field::sec_websocket_key]),
+                                            std::string(header[http::field::sec_websocket_version]),
+                                            joined_fields(header, http::field::sec_websocket_protocol)};
+    request.accepts_gzip = http::token_list(header[http::field::accept_encoding]).exists("gzip");
+    request.connection = connection;
+    return request;
+}
+
+}  // namespace solard

@@ -1,0 +1,52 @@
+#include "server/responses/response_cursor.hpp"
+
+namespace solard {
+namespace {
+
+constexpr std::size_t max_delta_bytes = 16 << 10;
+
+ResponseCursor::Clock::duration spacing_of(double max_hz) {
+    if (max_hz == 0) return {};
+    return std::chrono::duration_cast<ResponseCursor::Clock::duration>(
+        std::chrono::duration<double>(1 / max_hz));
+}
+
+}  // namespace
+
+ResponseCursor::ResponseCursor(std::shared_ptr<ResponseRecord> record, const Tokenizer& tokenizer,
+                               Wakeup& wakeup, EventForm form, std::int64_t starting_after)
+    : record_(std::move(record)),
+      events_(record_->facts, tokenizer, std::move(form), starting_after),
+      reader_(*record_->log, wakeup, events_.first_entry()),
+      spacing_(spacing_of(record_->facts.request.max_delta_hz)) {}
+
+bool ResponseCursor::next(Clock::time_point now, std::string& out) {
+    const ResponseState state = record_->state();
+    if (events_.begin(state, out)) return true;
+    while (reader_.num_unread() > 0 && (now >= next_delta_ || state.is_terminal())) {
+        const std::size_t before = reader_.position();
+        const LogDelta delta = reader_.read(max_delta_bytes).front();
+        if (!state.has_output) continue;
+        if (!events_.delta(delta, reader_.position(), reader_.position() - before, out)) continue;
+        next_delta_ = now + spacing_;
+        return true;
+    }
+    if (!state.is_terminal()) return false;
+    const bool more = events_.end(state, reader_.position(), out);
+    at_end_ = !more || events_.ended();
+    return more;
+}
+
+bool ResponseCursor::ready(Clock::time_point now) const {
+    if (at_end_) return false;
+    const ResponseLog& log = *record_->log;
+    const auto last = events_.last_number();
+    return last < 0 || (last < 1 && log.was_queued()) || (last < 2 && log.started()) || log.terminal() ||
+           (reader_.num_unread() > 0 && now >= next_delta_);
+}
+
+ResponseCursor::Clock::time_point ResponseCursor::due() const {
+    return reader_.num_unread() > 0 && !at_end_ ? next_delta_ : Clock::time_point::max();
+}
+
+}  // namespace solard

@@ -1,0 +1,200 @@
+#include "server/responses/response_service.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <utility>
+
+#include "server/api/error.hpp"
+#include "server/app.hpp"
+#include "server/endpoints/answer.hpp"
+#include "server/observe/log.hpp"
+
+namespace solard {
+namespace {
+
+namespace asio = boost::asio;
+
+void log_failure(const std::exception_ptr& problem) {
+    if (!problem) return;
+    try {
+        std::rethrow_exception(problem);
+    } catch (const std::exception& e) {
+        log(LogLevel::error, std::string("a response was not watched to its end: ") + e.what());
+    }
+}
+
+// Its place in the engine and its quota end with the answer, however long it is stored.
+asio::awaitable<void> let_go_at_end(ResponsePtr record, asio::any_io_executor executor) {
+    Wakeup wakeup(executor);
+    LogReader reader(*record->log, wakeup);
+    co_await reader.wait_terminal();
+    record->running.reset();
+}
+
+asio::awaitable<void> cancel_unless_followed(ResponsePtr record, asio::any_io_executor executor,
+                                             std::chrono::milliseconds limit) {
+    const auto left_at = record->left_at;
+    asio::steady_timer timer(executor, limit);
+    co_await timer.async_wait(asio::use_awaitable);
+    // Who came and left again since then set a time of their own.
+    if (record->num_readers == 0 && record->left_at == left_at) cancel_response(*record);
+}
+
+// The messages of the parent's prompt and its answer.
+result<std::vector<ChatMessage>> lineage(const ResponseRequest& request, const ResponseRecord* parent) {
+    if (!request.previous_response_id) return std::vector<ChatMessage>();
+    if (parent == nullptr || !parent->log->terminal() || parent->state().status == ResponseStatus::failed)
+        return Error{errc::previous_response_not_found, "There is no finished response of that id.",
+                     "previous_response_id"};
+    if (request.store && !parent->facts.request.store)
+        return Error{errc::invalid_store_transition,
+                     "A response that is stored cannot continue one that is not.", "store"};
+    std::vector<ChatMessage> messages = parent->conversation;
+    const ResponseState state = parent->state();
+    if (state.has_output) messages.push_back({Role::assistant, std::string(state.text)});
+    return messages;
+}
+
+struct Prepared {
+    std::vector<ChatMessage> conversation;  // without the instructions, which are not inherited
+    std::vector<TokenId> token_ids;
+};
+
+// A copy: the texts go to another thread.
+std::string render(const ResponseRequest& request, std::span<const ChatMessage> conversation) {
+    std::vector<ChatMessage> messages{{Role::system, request.instructions.value_or("")}};  // empty: left out
+    messages.insert(messages.end(), conversation.begin(), conversation.end());
+    return render_solar_prompt(messages);
+}
+
+// What the prompt leaves room for is what was asked for, or one token.
+bool leaves_room(const App& app, const ResponseRequest& request, std::size_t prompt_tokens) {
+    const auto wanted = static_cast<std::size_t>(request.generation.max_tokens.value_or(1));
+    return prompt_tokens + wanted <= static_cast<std::size_t>(app.model.context_length);
+}
+
+// `conversation` without its oldest messages, as few of them as leave room; the last one stays.
+asio::awaitable<result<Prepared>> prepare_truncated(App& app, const ResponseRequest& request,
+                                                    std::span<const ChatMessage> conversation) {
+    std::size_t low = 0;  // to leave out, at least and at most
+    std::size_t high = conversation.size() - 1;
+    for (;;) {
+        const std::size_t middle = low + (high - low) / 2;
+        auto encoding = encode_prompt(app, render(request, conversation.subspan(middle)), "input");
+        auto token_ids = co_await std::move(encoding);
+        const bool fits = token_ids && leaves_room(app, request, token_ids->size());
+        if (low == high) {
+            if (!token_ids) co_return token_ids.error();
+            const auto kept = conversation.subspan(middle);
+            Prepared prepared{{kept.begin(), kept.end()}, *std::move(token_ids)};
+            co_return prepared;
+        }
+        (fits ? high : low) = fits ? middle : middle + 1;
+    }
+}
+
+asio::awaitable<result<Prepared>> prepare(App& app, const ResponseRequest& request,
+                                          const ResponseRecord* parent) {
+    if (auto served = check_model(app, request.generation.model); !served) co_return served.error();
+    auto conversation = lineage(request, parent);
+    if (!conversation) co_return conversation.error();
+    conversation->insert(conversation->end(), request.input.begin(), request.input.end());
+    auto encoding = encode_prompt(app, render(request, *conversation), "input");
+    auto token_ids = co_await std::move(encoding);
+    const bool fits = token_ids && leaves_room(app, request, token_ids->size());
+    if (!fits && request.truncate) {
+        auto truncating = prepare_truncated(app, request, *conversation);
+        co_return co_await std::move(truncating);
+    }
+    if (!token_ids) co_return token_ids.error();
+    Prepared prepared{*std::move(conversation), *std::move(token_ids)};
+    co_return prepared;
+}
+
+ResponseFacts make_facts(const App& app, ResponseRequest request) {
+    const auto identity = make_identity(app, "resp_");
+    const auto& sampling = request.generation.sampling;
+    const auto& defaults = app.model.config;
+    return {.id = identity.id,
+            .item_id = make_identity(app, "msg_").id,
+            .model = identity.model,
+            .created_at = identity.created,
+            .temperature = sampling.temperature.value_or(defaults.default_temperature.value_or(1.0)),
+            .top_p = sampling.top_p.value_or(defaults.default_top_p.value_or(1.0)),
+            .request = std::move(request)};
+}
+
+// The one that this request began already.
+ResponsePtr find_repeated(App& app, const ResponseRequest& request, const Caller& caller) {
+    if (request.idempotency_key.empty()) return nullptr;
+    auto record =
+        app.responses.find_repeated(request.idempotency_key, owner_of(caller), ResponseStore::Clock::now());
+    // One that was cancelled or failed is asked for anew.
+    return record && !record->log->failure() ? record : nullptr;
+}
+
+}  // namespace
+
+std::uint64_t owner_of(const Caller& caller) {
+    return caller.key ? *caller.key + 1 : 0;
+}
+
+result<ResponsePtr> find_response(App& app, const std::string& id, const Caller& caller) {
+    if (auto record = app.responses.find(id, owner_of(caller), ResponseStore::Clock::now())) return record;
+    const auto code =
+        app.responses.has_expired(id, owner_of(caller)) ? errc::response_expired : errc::response_not_found;
+    return Error{code, std::string(message_of(code)), "response_id"};
+}
+
+asio::awaitable<result<ResponsePtr>> create_response(App& app, ResponseRequest request, Caller caller,
+                                                     ResponsePtr parent) {
+    if (auto repeated = find_repeated(app, request, caller)) co_return repeated;
+    if (auto open = app.engine.check_open(); !open) co_return open.error();
+    auto preparing = prepare(app, request, parent.get());
+    auto prepared = co_await std::move(preparing);
+    if (!prepared) co_return prepared.error();
+    // Its twin may have come while the prompt was encoded; from here on nothing waits.
+    if (auto repeated = find_repeated(app, request, caller)) co_return repeated;
+    request.input = {};  // is in the conversation now
+    GenerationFields generation = request.generation;
+    if (!request.generate) generation.max_tokens = 1;
+    std::vector<std::vector<TokenId>> prompts;
+    prompts.push_back(std::move(prepared->token_ids));
+    auto admitted = admit(app, generation, caller, std::move(prompts), "input");
+    if (!admitted) co_return admitted.error();
+    auto record = std::make_shared<ResponseRecord>();
+    record->owner = owner_of(caller);
+    record->facts = make_facts(app, std::move(request));
+    record->facts.seed = admitted->seed();
+    record->conversation = std::move(prepared->conversation);
+    record->prompt_tokens = admitted->prompt_tokens();
+    record->max_tokens = admitted->max_tokens();
+    record->log = admitted->shared_log();
+    record->running.emplace(*std::move(admitted));
+    asio::co_spawn(app.io, let_go_at_end(record, app.io.get_executor()), log_failure);
+    if (record->facts.request.store) app.responses.insert(record, ResponseStore::Clock::now());
+    co_return record;
+}
+
+asio::awaitable<result<std::size_t>> count_response_input(App& app, ResponseRequest request,
+                                                          ResponsePtr parent) {
+    auto preparing = prepare(app, request, parent.get());
+    const auto prepared = co_await std::move(preparing);
+    if (!prepared) co_return prepared.error();
+    co_return prepared->token_ids.size();
+}
+
+ResponseFollower::~ResponseFollower() {
+    if (--record_->num_readers > 0 || !record_->running || record_->log->terminal()) return;
+    if (record_->facts.request.resumable && !app_.io.stopped()) {
+        record_->left_at = ResponseStore::Clock::now();
+        auto watching = cancel_unless_followed(record_, app_.io.get_executor(), app_.config.resume_timeout);
+        asio::co_spawn(app_.io, std::move(watching), log_failure);
+    } else {
+        cancel_response(*record_);
+    }
+}
+
+}  // namespace solard

@@ -1,0 +1,93 @@
+// What is said on one socket of /v1/responses: messages of the client become requests on lanes, and what the
+// lanes have becomes frames. Knows no socket.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/api/ws_requests.hpp"
+#include "server/auth/access.hpp"
+#include "server/responses/response_service.hpp"
+#include "server/ws/lane_streams.hpp"
+#include "server/ws/lanes.hpp"
+
+namespace solard {
+
+class App;
+
+// Shared with the creations of its responses, which may outlast the socket. I/O thread only.
+class WsConversation : public std::enable_shared_from_this<WsConversation> {
+  public:
+    using Time = LaneStreams::Time;
+
+    // `app` outlives it. `extensions`: the client knows the events whose type begins with "solar:".
+    WsConversation(App& app, const Caller& caller, bool extensions);
+    ~WsConversation();
+    WsConversation(const WsConversation&) = delete;
+    WsConversation& operator=(const WsConversation&) = delete;
+
+    enum class Heard : std::uint8_t { sound, slip, abuse };
+    // Acts on one message. A slip was answered like everything else; abuse is more than will ever be
+    // answered.
+    boost::asio::awaitable<Heard> hear(std::string text);
+    // From now on new requests are refused: the socket is too old. That is told once, when nobody can take it
+    // for the answer to a request.
+    void retire();
+    // The client goes: no response goes out or begins any more. Those that nobody follows end, but for
+    // resumable ones.
+    void end();
+
+    // Puts the next frame in place of `frame`; false if there is none now.
+    bool next_frame(Time now, std::string& frame);
+    // When next_frame() has something though wakeup() was not notified.
+    Time due() const { return streams_.due(); }
+    Wakeup& wakeup() { return wakeup_; }
+
+    // Nothing is in flight, and nothing waits.
+    bool idle() const { return lanes_.idle() && outbox_.empty(); }
+    bool is_busy() const { return !lanes_.idle(); }
+    // So many answers wait for the client that it should not be heard now.
+    bool is_full() const;
+    std::size_t num_responses() const { return num_responses_; }
+
+  private:
+    std::string greeting() const;
+    Heard add_request(const ClientMessage& message, CreateMessage create, std::size_t size);
+    result<void> act(const ClientMessage& message, const CancelMessage& cancel);
+    result<void> act(const ClientMessage& message, const AttachMessage& attach);
+    result<void> act(const ClientMessage& message, const DetachMessage& detach);
+    result<void> act(const ClientMessage& message, const PingMessage& ping);
+    result<void> act(const ClientMessage& message, const SteerMessage& steer);
+    static result<void> act(const ClientMessage&, const Error& slip) { return slip; }
+    static result<void> act(const ClientMessage&, const CreateMessage&) { return {}; }  // add_request()
+
+    result<ResponsePtr> find_running(const std::string& id) const;
+    ResponsePtr find_parent(const ResponseRequest& request) const;
+    void begin_turns();
+    static boost::asio::awaitable<void> begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn);
+    void begun(const std::string& lane, const ResponsePtr& record);
+    void fail(const std::exception_ptr& problem, const std::string& lane, const std::string& event_id);
+    void tell_retired();
+    void finish(const LaneStreams::Ended& ended);
+    void say(std::string frame);
+    void tell(const Error& error, std::string_view lane, std::string_view event_id);
+
+    App& app_;
+    const Caller caller_;
+    const bool extensions_;
+    Wakeup wakeup_;
+    WsLanes lanes_;
+    LaneStreams streams_;
+    std::deque<std::string> outbox_;  // what is no event of a response
+    bool retired_ = false;
+    bool told_retired_ = false;
+    bool ended_ = false;
+    std::size_t num_responses_ = 0;
+};
+
+}  // namespace solard

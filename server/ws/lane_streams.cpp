@@ -1,0 +1,155 @@
+#include "server/ws/lane_streams.hpp"
+
+#include <algorithm>
+
+#include "server/api/ws_events.hpp"
+#include "server/app.hpp"
+
+namespace solard {
+namespace {
+
+using Time = LaneStreams::Time;
+
+constexpr std::size_t max_server_message = 1'000'000;  // Python's websockets takes 1 MiB by default
+constexpr std::chrono::milliseconds progress_spacing{250};
+
+ProgressFacts progress_of(const App& app, const ResponseRecord& record, Time now) {
+    const ResponseLog& log = *record.log;
+    const RequestTimes& times = log.times();
+    ProgressFacts facts;
+    facts.prompt_tokens = static_cast<std::int64_t>(record.prompt_tokens);
+    facts.queue_length = app.engine.snapshot().num_waiting;
+    facts.output_tokens = log.num_tokens();
+    facts.elapsed_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - times.accepted).count();
+    if (!log.started()) {
+        facts.phase = "queued";
+        facts.queue_position = log.progress().requests_ahead + 1;
+    } else if (facts.output_tokens == 0) {
+        facts.phase = "prefill";
+        facts.prompt_tokens_done = log.progress().prompt_tokens_done;
+    } else {
+        facts.phase = "decode";
+        facts.prompt_tokens_done = facts.prompt_tokens;
+        const std::chrono::duration<double> span = times.last_token - times.first_token;
+        if (span.count() > 0)
+            facts.tokens_per_second = static_cast<double>(facts.output_tokens - 1) / span.count();
+    }
+    return facts;
+}
+
+}  // namespace
+
+struct LaneStreams::LaneStream {
+    LaneStream(App& app, std::string lane_name, const ResponsePtr& record, Wakeup& wakeup,
+               std::int64_t starting_after, Time now)
+        : lane(std::move(lane_name)),
+          follower(app, record),
+          cursor(record, app.tokenizer, wakeup,
+                 {.server_sent = false, .stream_id = lane, .max_bytes = max_server_message}, starting_after),
+          last_frame(now),
+          last_progress(now - progress_spacing) {}
+
+    std::string lane;
+    ResponseFollower follower;
+    ResponseCursor cursor;
+    std::uint64_t bytes_sent = 0;  // from where the others stood when it began
+    Time last_frame;
+    Time last_progress;
+    ProgressFacts progress;  // as it was last told
+};
+
+void LaneStreams::add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now) {
+    auto stream = std::make_shared<LaneStream>(app_, std::move(lane), record, wakeup_, starting_after, now);
+    const auto least =
+        std::ranges::min_element(streams_, {}, [](const auto& other) { return other->bytes_sent; });
+    if (least != streams_.end()) stream->bytes_sent = (*least)->bytes_sent;
+    streams_.push_back(std::move(stream));
+    wakeup_.notify();
+}
+
+ResponsePtr LaneStreams::find(const std::string& id) const {
+    for (const auto& stream : streams_) {
+        if (stream->cursor.record()->facts.id == id) return stream->cursor.record();
+    }
+    return nullptr;
+}
+
+std::optional<std::string> LaneStreams::remove(const std::string& id) {
+    const auto it =
+        std::ranges::find_if(streams_, [&](const auto& one) { return one->cursor.record()->facts.id == id; });
+    if (it == streams_.end()) return std::nullopt;
+    std::string lane = (*it)->lane;
+    streams_.erase(it);
+    return lane;
+}
+
+bool LaneStreams::next(Time now, std::string& frame, std::optional<Ended>& ended) {
+    // One whose news are an entry whose text is held back has nothing to say after all.
+    while (LaneStream* stream = choose(now)) {
+        const bool more = stream->cursor.next(now, frame);
+        stream->bytes_sent += frame.size();
+        stream->last_frame = more ? now : stream->last_frame;
+        if (stream->cursor.at_end()) {
+            ended = Ended{stream->lane, stream->cursor.record()};
+            std::erase_if(streams_, [&](const auto& one) { return one.get() == stream; });
+            return true;
+        }
+        if (more) return true;
+    }
+    return append_sign_of_life(now, frame);
+}
+
+// The one that was served the least of those that have something to say.
+LaneStreams::LaneStream* LaneStreams::choose(Time now) const {
+    LaneStream* chosen = nullptr;
+    for (const auto& stream : streams_) {
+        if (!stream->cursor.ready(now)) continue;
+        if (chosen == nullptr || stream->bytes_sent < chosen->bytes_sent) chosen = stream.get();
+    }
+    return chosen;
+}
+
+bool LaneStreams::append_sign_of_life(Time now, std::string& frame) {
+    for (const auto& stream : streams_) {
+        if (append_progress(*stream, now, frame)) return true;
+        if (now < stream->last_frame + app_.config.keep_alive_interval) continue;
+        stream->last_frame = now;
+        stream->cursor.events().keep_alive(frame);
+        return true;
+    }
+    return false;
+}
+
+// Before the engine has looked at a request nobody knows its place.
+bool LaneStreams::tells_progress(const ResponseRecord& record) const {
+    return extensions_ && record.facts.request.progress &&
+           (record.log->was_queued() || record.log->started());
+}
+
+// Only what has changed, and not the passing of time alone.
+bool LaneStreams::append_progress(LaneStream& stream, Time now, std::string& frame) const {
+    const ResponseRecord& record = *stream.cursor.record();
+    if (!tells_progress(record) || now < stream.last_progress + progress_spacing) return false;
+    stream.last_progress = now;
+    ProgressFacts facts = progress_of(app_, record, now);
+    const auto elapsed = std::exchange(facts.elapsed_ms, stream.progress.elapsed_ms);
+    const bool is_new = facts != stream.progress;
+    facts.elapsed_ms = elapsed;
+    if (!is_new) return false;
+    stream.progress = facts;
+    stream.last_frame = now;
+    stream.cursor.events().progress(progress_fields(facts), frame);
+    return true;
+}
+
+Time LaneStreams::due() const {
+    Time due = Time::max();
+    for (const auto& stream : streams_) {
+        due = std::min({due, stream->cursor.due(), stream->last_frame + app_.config.keep_alive_interval});
+        if (tells_progress(*stream->cursor.record()))
+            due = std::min(due, stream->last_progress + progress_spacing);
+    }
+    return due;
+}
+
+}  // namespace solard

@@ -1,0 +1,158 @@
+#include "server/ws/lanes.hpp"
+
+#include <utility>
+
+#include "server/api/error.hpp"
+
+namespace solard {
+namespace {
+
+Error plain_error(errc code) {
+    return {code, std::string(message_of(code))};
+}
+
+}  // namespace
+
+result<WsLanes::Lane*> WsLanes::open(const std::string& name) {
+    const auto found = lanes_.find(name);
+    if (found != lanes_.end()) return &found->second;
+    const std::size_t num_named = lanes_.size() - lanes_.count("");
+    if (!name.empty() && num_named >= limits_.max_lanes)
+        return Error{errc::websocket_stream_limit_reached,
+                     "This socket has used its " + std::to_string(limits_.max_lanes) + " stream ids.",
+                     "stream_id"};
+    return &lanes_[name];
+}
+
+void WsLanes::refuse(LaneRequest& request, Error error) {
+    if (request.request) {
+        --num_requests_waiting_;
+        waiting_bytes_ -= request.bytes;
+    }
+    request.request = std::move(error);
+}
+
+result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
+    const auto opened = open(lane);
+    if (!opened) return opened.error();
+    auto& line = (*opened)->waiting;
+    const bool is_request = request.request.has_value();
+    const std::size_t bytes = request.bytes;
+    line.push_back({next_arrival_++, std::move(request)});
+    ++num_waiting_;
+    if (!is_request) return {};
+    ++num_requests_waiting_;
+    waiting_bytes_ += bytes;
+    // One that can begin at once does not wait.
+    const bool begins = !(*opened)->busy && line.size() == 1 && num_busy_ < limits_.max_in_flight;
+    if (begins || (num_requests_waiting_ <= limits_.max_waiting &&
+                   (num_requests_waiting_ == 1 || waiting_bytes_ <= limits_.max_waiting_bytes)))
+        return {};
+    Error full{errc::websocket_queue_full,
+               "Too many requests wait on this socket; wait for an answer to end."};
+    refuse(line.back().request, full);
+    return full;
+}
+
+std::optional<WsLanes::Turn> WsLanes::next() {
+    std::pair<const std::string, Lane>* first = nullptr;
+    for (auto& entry : lanes_) {
+        const Lane& lane = entry.second;
+        if (lane.busy || lane.waiting.empty()) continue;
+        const bool is_request = lane.waiting.front().request.request.has_value();
+        if (is_request && num_busy_ >= limits_.max_in_flight) continue;
+        if (first == nullptr || lane.waiting.front().arrival < first->second.waiting.front().arrival)
+            first = &entry;
+    }
+    if (first == nullptr) return std::nullopt;
+    Lane& lane = first->second;
+    Turn turn{first->first, std::move(lane.waiting.front().request)};
+    lane.waiting.pop_front();
+    --num_waiting_;
+    if (turn.request.request) {
+        --num_requests_waiting_;
+        waiting_bytes_ -= turn.request.bytes;
+    }
+    lane.busy = true;
+    ++num_busy_;
+    return turn;
+}
+
+void WsLanes::release(Lane& lane) {
+    lane.busy = false;
+    lane.cancelled = false;
+    lane.active.reset();
+    --num_busy_;
+}
+
+void WsLanes::refused(const std::string& name, const std::optional<std::string>& parent) {
+    Lane& lane = lanes_.at(name);
+    release(lane);
+    if (parent && lane.newest && lane.newest->facts.id == *parent) lane.newest.reset();
+}
+
+bool WsLanes::begun(const std::string& name, std::shared_ptr<ResponseRecord> response) {
+    Lane& lane = lanes_.at(name);
+    lane.active = std::move(response);
+    return !lane.cancelled;
+}
+
+void WsLanes::ended(const std::string& name) {
+    Lane& lane = lanes_.at(name);
+    lane.has_ended = true;
+    lane.newest = lane.active && !lane.active->facts.request.store ? std::move(lane.active) : nullptr;
+    release(lane);
+}
+
+result<void> WsLanes::attach(const std::string& name, std::shared_ptr<ResponseRecord> response) {
+    const auto opened = open(name);
+    if (!opened) return opened.error();
+    Lane& lane = **opened;
+    if (lane.busy || !lane.waiting.empty())
+        return Error{errc::lane_busy, "The lane has a response or waits for one.", "stream_id"};
+    lane.busy = true;
+    lane.active = std::move(response);
+    ++num_busy_;
+    return {};
+}
+
+void WsLanes::detach(const std::string& name) {
+    release(lanes_.at(name));
+}
+
+result<std::shared_ptr<ResponseRecord>> WsLanes::cancel(const std::string& name) {
+    const auto found = lanes_.find(name);
+    if (found == lanes_.end()) return plain_error(errc::response_not_found);
+    Lane& lane = found->second;
+    if (lane.busy) {
+        lane.cancelled = lane.active == nullptr;
+        return lane.active;
+    }
+    if (!lane.waiting.empty()) {
+        refuse(lane.waiting.front().request, plain_error(errc::request_cancelled));
+        return std::shared_ptr<ResponseRecord>();
+    }
+    return plain_error(lane.has_ended ? errc::response_already_completed : errc::response_not_found);
+}
+
+void WsLanes::cancel_waiting(const std::string& name) {
+    const auto found = lanes_.find(name);
+    if (found == lanes_.end()) return;
+    for (auto& waiting : found->second.waiting) {
+        if (waiting.request.request) refuse(waiting.request, plain_error(errc::request_cancelled));
+    }
+}
+
+bool WsLanes::is_free(const std::string& name) const {
+    const auto found = lanes_.find(name);
+    return found == lanes_.end() || (!found->second.busy && found->second.waiting.empty());
+}
+
+std::shared_ptr<ResponseRecord> WsLanes::find_unstored(std::string_view id) const {
+    for (const auto& [name, lane] : lanes_) {
+        if (lane.newest && lane.newest->facts.id == id) return lane.newest;
+    }
+    return nullptr;
+}
+
+}  // namespace solard

@@ -1,0 +1,248 @@
+#include "server/ws/session.hpp"
+
+#include <algorithm>
+#include <boost/system/system_error.hpp>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/app.hpp"
+#include "server/http/run_until.hpp"
+#include "server/observe/log.hpp"
+#include "server/ws/conversation.hpp"
+#include "server/ws/event_rate.hpp"
+#include "server/ws/liveness.hpp"
+#include "server/ws/socket.hpp"
+
+namespace solard {
+namespace {
+
+namespace asio = boost::asio;
+using Time = Wakeup::Clock::time_point;
+
+constexpr std::size_t max_slips = 20;
+constexpr std::size_t max_control_frames = 1000;
+constexpr std::chrono::seconds abuse_window{10};
+constexpr double max_jitter = 0.2;
+constexpr std::size_t large_frame = 64 << 10;  // bytes; its memory is not kept
+
+// RFC 6455, section 7.4; 1012 is of its registry.
+constexpr std::uint16_t close_going_away = 1001;
+constexpr std::uint16_t close_not_text = 1003;
+constexpr std::uint16_t close_abuse = 1008;
+constexpr std::uint16_t close_internal = 1011;
+constexpr std::uint16_t close_restart = 1012;
+
+WsLivenessLimits liveness_limits(const AppConfig& config) {
+    constexpr double parts = 1 << 16;
+    return {.ping_interval = config.ws_ping_interval,
+            .pong_timeout = config.ws_pong_timeout,
+            .idle_timeout = config.ws_idle_timeout,
+            .max_age = config.ws_max_age,
+            .jitter = max_jitter * static_cast<double>(random_bits() & 0xffff) / parts};
+}
+
+class WsSession {
+  public:
+    WsSession(App& app, Stream stream, WsUpgrade upgrade)
+        : app_(app),
+          upgrade_(std::move(upgrade)),
+          room_(app.io.get_executor()),
+          conversation_(std::make_shared<WsConversation>(app, upgrade_.caller, upgrade_.extensions)),
+          socket_(std::move(stream), static_cast<std::size_t>(app.config.ws_max_message_size),
+                  [this](WsSocket::Control control) { on_control_frame(control); }),
+          liveness_(liveness_limits(app.config), Wakeup::Clock::now()) {
+        app_.sockets.insert(&conversation_->wakeup());
+    }
+    ~WsSession() {
+        app_.sockets.erase(&conversation_->wakeup());
+        conversation_->end();
+    }
+    WsSession(const WsSession&) = delete;
+    WsSession& operator=(const WsSession&) = delete;
+
+    // Throws system_error when the client is gone.
+    asio::awaitable<void> run() {
+        socket_.stream().expires_after(app_.config.header_timeout);
+        WsSocket::Handshake handshake{upgrade_.key, upgrade_.subprotocol, upgrade_.request_id};
+        auto accepting = socket_.accept(std::move(handshake));
+        co_await std::move(accepting);
+        socket_.stream().expires_never();
+        auto writing = write_all();
+        auto reading = read_all();
+        co_await run_until(std::move(writing), std::move(reading));
+    }
+    std::string summary() const {
+        return upgrade_.request_id + " socket closed with " +
+               std::to_string(close_code_.value_or(socket_.close_code())) + " after " +
+               std::to_string(conversation_->num_responses()) + " responses";
+    }
+
+  private:
+    asio::awaitable<void> read_all() {
+        for (;;) {
+            while (conversation_->is_full()) co_await room_.sleep_until(Time::max());
+            auto reading = socket_.read();
+            const auto message = co_await std::move(reading);
+            if (message.kind == WsSocket::Kind::closed) co_return;
+            const Time now = Wakeup::Clock::now();
+            liveness_.heard(now);
+            liveness_.active(now);
+            if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages are text");
+            if (close_code_) continue;  // only the closing handshake is left
+            check_age(now);
+            auto hearing = hear(std::string(message.text));
+            const auto verdict = co_await std::move(hearing);
+            const bool is_slip = verdict == WsConversation::Heard::slip && slips_.note(now);
+            if (is_slip || verdict == WsConversation::Heard::abuse) close(close_abuse, "too many messages");
+        }
+    }
+
+    asio::awaitable<WsConversation::Heard> hear(std::string text) {
+        std::string problem;
+        try {
+            auto hearing = conversation_->hear(std::move(text));
+            co_return co_await std::move(hearing);
+        } catch (const boost::system::system_error&) {
+            throw;  // the session ends
+        } catch (const std::exception& e) {
+            problem = e.what();
+        }
+        log(LogLevel::error, upgrade_.request_id + " " + problem);
+        close(close_internal, "internal error");
+        co_return WsConversation::Heard::sound;
+    }
+
+    void on_control_frame(WsSocket::Control control) {
+        const Time now = Wakeup::Clock::now();
+        liveness_.heard(now);
+        if (control == WsSocket::Control::close) {
+            peer_closed_ = true;
+            conversation_->end();
+            conversation_->wakeup().notify();
+        }
+        if (control_frames_.note(now)) close(close_abuse, "too many control frames");
+    }
+
+    asio::awaitable<void> write_all() {
+        std::string frame;
+        for (bool open = true; open;) {
+            const Time now = Wakeup::Clock::now();
+            if (peer_closed_ && !close_code_) {  // the reader is about to end, and this with it
+                co_await conversation_->wakeup().sleep_until(Time::max());
+                continue;
+            }
+            if (next_frame(now, frame)) {
+                auto sending = send(frame);
+                co_await std::move(sending);
+                continue;
+            }
+            if (frame.capacity() > large_frame) frame.shrink_to_fit();
+            note_bytes(now);
+            check_end(now);
+            const bool busy = conversation_->is_busy();
+            const auto verdict = liveness_.verdict(now, busy);
+            if (close_code_) {
+                auto closing = socket_.close(*close_code_, close_reason_);
+                co_await std::move(closing);
+                open = false;
+            } else if (verdict == WsLiveness::Verdict::lost) {
+                open = false;
+            } else if (verdict == WsLiveness::Verdict::ping) {
+                auto pinging = ping(now);
+                co_await std::move(pinging);
+            } else {
+                const Time retires = retired_ ? Time::max() : liveness_.retires();
+                const Time due = std::min({conversation_->due(), liveness_.due(busy), retires});
+                co_await conversation_->wakeup().sleep_until(due);
+            }
+        }
+        socket_.stream().close();
+    }
+
+    bool next_frame(Time now, std::string& frame) {
+        if (!conversation_->next_frame(now, frame)) return false;
+        room_.notify();
+        if (!conversation_->is_busy()) liveness_.active(now);
+        return true;
+    }
+
+    asio::awaitable<void> send(std::string_view frame) {
+        socket_.stream().expires_without_progress(app_.config.write_timeout);
+        auto writing = socket_.write(frame);
+        co_await std::move(writing);
+        socket_.stream().expires_never();
+    }
+
+    asio::awaitable<void> ping(Time now) {
+        liveness_.pinged(now);
+        socket_.stream().expires_without_progress(app_.config.write_timeout);
+        auto pinging = socket_.ping();
+        co_await std::move(pinging);
+        socket_.stream().expires_never();
+    }
+
+    // Once everything that was said has gone out; a client that must go hears no more of what it asked for.
+    // The first reason counts.
+    void close(std::uint16_t code, std::string_view reason) {
+        if (close_code_) return;
+        close_code_ = code;
+        close_reason_ = reason;
+        conversation_->end();
+        conversation_->wakeup().notify();
+    }
+
+    // A message that comes slowly is no silence, though a client can answer no ping within it.
+    void note_bytes(Time now) {
+        const auto num_read = socket_.stream().num_read();
+        if (std::exchange(bytes_heard_, num_read) != num_read) liveness_.heard(now);
+    }
+
+    void check_age(Time now) {
+        if (retired_ || !liveness_.too_old(now)) return;
+        retired_ = true;
+        conversation_->retire();
+    }
+
+    // Sets what the socket closes with if its time has come.
+    void check_end(Time now) {
+        check_age(now);
+        if (!conversation_->idle()) return;
+        const auto state = app_.engine.state();
+        const bool restarts = state == ServiceState::draining || state == ServiceState::failed;
+        if (restarts) return close(close_restart, "the server restarts");
+        if (retired_) return close(close_restart, "connect again");
+        if (liveness_.verdict(now, false) == WsLiveness::Verdict::idle) close(close_going_away, "idle");
+    }
+
+    App& app_;
+    const WsUpgrade upgrade_;
+    Wakeup room_;  // of the reader, for the client takes what it was told
+    const std::shared_ptr<WsConversation> conversation_;
+    WsSocket socket_;
+    WsLiveness liveness_;
+    EventRate slips_{max_slips, abuse_window};
+    EventRate control_frames_{max_control_frames, abuse_window};
+    std::optional<std::uint16_t> close_code_;
+    std::string close_reason_;
+    std::uint64_t bytes_heard_ = 0;
+    bool retired_ = false;
+    bool peer_closed_ = false;
+};
+
+}  // namespace
+
+asio::awaitable<void> run_ws_session(App* app, Stream stream, WsUpgrade upgrade) {
+    WsSession session(*app, std::move(stream), std::move(upgrade));
+    try {
+        co_await session.run();
+    } catch (const boost::system::system_error& gone) {
+        log(LogLevel::debug, std::string("the client is gone: ") + gone.what());
+    }
+    log(LogLevel::info, session.summary());
+}
+
+}  // namespace solard

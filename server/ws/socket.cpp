@@ -1,0 +1,138 @@
+// The one translation unit that instantiates Beast's WebSocket.
+#include "server/ws/socket.hpp"
+
+#include <array>
+#include <boost/asio/compose.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <chrono>
+#include <utility>
+
+namespace solard {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+using asio::use_awaitable;
+using beast::error_code;
+
+namespace {
+
+constexpr std::chrono::seconds close_limit{10};    // for the client's part of the closing handshake
+constexpr std::chrono::seconds teardown_limit{2};  // and then for its end of the connection
+constexpr std::size_t large_buffer = 64 << 10;
+
+}  // namespace
+
+// Beast finds these two by the type of the stream below it.
+
+void beast_close_socket(Stream& stream) {
+    stream.close();
+}
+
+// The server's part of the TCP closing sequence (RFC 6455, section 7.1.1): it sends its end and waits for the
+// client's.
+template <class TeardownHandler>
+void async_teardown(beast::role_type, Stream& stream, TeardownHandler&& handler) {
+    stream.shutdown_send();
+    stream.expires_after(teardown_limit);
+    auto sink = std::make_unique<std::array<char, 512>>();
+    const auto buffer = asio::buffer(*sink);
+    auto step = [&stream, buffer, sink = std::move(sink)](auto& self, error_code ec = {},
+                                                          std::size_t = 0) mutable {
+        if (!ec) return stream.async_read_some(buffer, std::move(self));
+        stream.close();
+        self.complete(ec == asio::error::eof ? error_code{} : ec);
+    };
+    asio::async_compose<TeardownHandler, void(error_code)>(std::move(step), handler, stream);
+}
+
+struct WsSocket::Impl {
+    Impl(Stream stream, std::size_t max_message_bytes)
+        : socket(std::move(stream)), buffer(max_message_bytes) {}
+    websocket::stream<Stream, false> socket;
+    beast::flat_buffer buffer;
+};
+
+WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control)
+    : impl_(std::make_unique<Impl>(std::move(stream), max_message_bytes)) {
+    auto& socket = impl_->socket;
+    // Silence, pings and slow writes are the session's to judge.
+    socket.set_option(websocket::stream_base::timeout{.handshake_timeout = close_limit,
+                                                      .idle_timeout = websocket::stream_base::none(),
+                                                      .keep_alive_pings = false});
+    socket.read_message_max(max_message_bytes);
+    socket.auto_fragment(false);
+    socket.write_buffer_bytes(8);  // nothing is masked or compressed, so nothing is copied
+    socket.control_callback(
+        [on_control = std::move(on_control)](websocket::frame_type kind, beast::string_view) {
+            on_control(kind == websocket::frame_type::close ? Control::close : Control::ping_or_pong);
+        });
+}
+
+WsSocket::~WsSocket() = default;
+
+Stream& WsSocket::stream() {
+    return impl_->socket.next_layer();
+}
+
+asio::awaitable<void> WsSocket::accept(Handshake handshake) {
+    auto& socket = impl_->socket;
+    http::request<http::empty_body> request(http::verb::get, "/", 11);
+    request.set(http::field::host, "solard");
+    request.set(http::field::connection, "Upgrade");
+    request.set(http::field::upgrade, "websocket");
+    request.set(http::field::sec_websocket_version, "13");
+    request.set(http::field::sec_websocket_key, handshake.key);
+    socket.set_option(websocket::stream_base::decorator([&](websocket::response_type& response) {
+        if (!handshake.subprotocol.empty())
+            response.set(http::field::sec_websocket_protocol, handshake.subprotocol);
+        response.set("x-request-id", handshake.request_id);
+        response.set(http::field::server, "solard");  // Beast would name itself
+    }));
+    co_await socket.async_accept(request, use_awaitable);
+    socket.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));
+}
+
+asio::awaitable<WsSocket::Message> WsSocket::read() {
+    auto& buffer = impl_->buffer;
+    buffer.consume(buffer.size());
+    if (buffer.capacity() > large_buffer) buffer.shrink_to_fit();
+    error_code ec;
+    co_await impl_->socket.async_read(buffer, asio::redirect_error(use_awaitable, ec));
+    if (ec) {
+        stream().close();
+        co_return Message{Kind::closed, {}};
+    }
+    const auto bytes = buffer.cdata();
+    co_return Message{impl_->socket.got_text() ? Kind::text : Kind::binary,
+                      {static_cast<const char*>(bytes.data()), bytes.size()}};
+}
+
+asio::awaitable<void> WsSocket::write(std::string_view text, Kind kind) {
+    impl_->socket.text(kind == Kind::text);
+    co_await impl_->socket.async_write(asio::buffer(text), use_awaitable);
+}
+
+asio::awaitable<void> WsSocket::ping() {
+    co_await impl_->socket.async_ping({}, use_awaitable);
+}
+
+asio::awaitable<void> WsSocket::close(std::uint16_t code, std::string reason) {
+    if (!impl_->socket.is_open()) co_return;
+    const websocket::close_reason why(static_cast<websocket::close_code>(code), reason);
+    error_code ignored;
+    co_await impl_->socket.async_close(why, asio::redirect_error(use_awaitable, ignored));
+}
+
+std::uint16_t WsSocket::close_code() const {
+    const auto code = impl_->socket.reason().code;
+    return code == websocket::close_code::none ? std::uint16_t{websocket::close_code::abnormal} : code;
+}
+
+}  // namespace solard

@@ -1,0 +1,162 @@
+#include "inference/model/tensors.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/check_refused.hpp"
+#include "tests/support/model_folder.hpp"
+
+namespace solard {
+namespace {
+
+ModelConfig tiny_config() {
+    ModelConfig config;
+    config.vocab_size = 10;
+    config.hidden_size = 12;
+    config.intermediate_size = 7;
+    config.num_layers = 2;
+    config.num_heads = 4;
+    config.num_kv_heads = 2;
+    config.head_dim = 4;  // heads * head_dim differs from hidden
+    config.max_position_embeddings = 32;
+    config.rms_norm_eps = 1e-5F;
+    config.eos_token_ids = {2};
+    return config;
+}
+
+TensorData& named(std::vector<TensorData>& tensors, std::string_view name) {
+    const auto it = std::ranges::find(tensors, name, &TensorData::name);
+    BOOST_REQUIRE(it != tensors.end());
+    return *it;
+}
+
+// The source outlives the pointers into it.
+struct Resolved {
+    Resolved(const std::vector<TensorData>& tensors, const ModelConfig& config) {
+        folder.write_safetensors("model.safetensors", tensors);
+        source = WeightSource::open(folder.path());
+        require_accepted(source);
+        model = resolve_tensors(*source, config);
+    }
+    ModelFolder folder;
+    result<WeightSource> source = Error{errc::server_error, ""};
+    result<ModelTensors> model = Error{errc::server_error, ""};
+};
+
+BOOST_AUTO_TEST_SUITE(weights)
+
+BOOST_AUTO_TEST_CASE(finds_every_tensor_by_its_published_name) {
+    for (const DType dtype : {DType::bf16, DType::fp16, DType::fp32}) {
+        const Resolved resolved(llama_tensors(tiny_config(), dtype), tiny_config());
+        require_accepted(resolved.model);
+        const ModelTensors& model = *resolved.model;
+        BOOST_TEST((model.dtype == dtype));
+        BOOST_TEST(model.embedding->name == "model.embed_tokens.weight");
+        BOOST_TEST(model.final_norm->name == "model.norm.weight");
+        BOOST_TEST(model.lm_head->name == "lm_head.weight");
+        BOOST_REQUIRE(model.layers.size() == 2U);
+        const LayerTensors& layer = model.layers[1];
+        BOOST_TEST(layer.input_norm->name == "model.layers.1.input_layernorm.weight");
+        BOOST_TEST(layer.q_proj->name == "model.layers.1.self_attn.q_proj.weight");
+        BOOST_TEST(layer.k_proj->name == "model.layers.1.self_attn.k_proj.weight");
+        BOOST_TEST(layer.v_proj->name == "model.layers.1.self_attn.v_proj.weight");
+        BOOST_TEST(layer.o_proj->name == "model.layers.1.self_attn.o_proj.weight");
+        BOOST_TEST(layer.post_norm->name == "model.layers.1.post_attention_layernorm.weight");
+        BOOST_TEST(layer.gate_proj->name == "model.layers.1.mlp.gate_proj.weight");
+        BOOST_TEST(layer.up_proj->name == "model.layers.1.mlp.up_proj.weight");
+        BOOST_TEST(layer.down_proj->name == "model.layers.1.mlp.down_proj.weight");
+        BOOST_TEST(layer.q_proj->shape == (std::vector<std::int64_t>{16, 12}));
+        BOOST_TEST(layer.k_proj->shape == (std::vector<std::int64_t>{8, 12}));
+        BOOST_TEST(layer.o_proj->shape == (std::vector<std::int64_t>{12, 16}));
+        BOOST_TEST(layer.down_proj->shape == (std::vector<std::int64_t>{12, 7}));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(all_bytes_belong_to_parameters) {
+    const Resolved resolved(llama_tensors(tiny_config(), DType::bf16), tiny_config());
+    BOOST_TEST(resolved.model->num_bytes == 2 * static_cast<std::uint64_t>(tiny_config().num_parameters()));
+}
+
+BOOST_AUTO_TEST_CASE(tied_embeddings_serve_twice) {
+    ModelConfig config = tiny_config();
+    config.tie_word_embeddings = true;
+    const Resolved resolved(llama_tensors(config, DType::bf16), config);
+    require_accepted(resolved.model);
+    BOOST_TEST(resolved.model->lm_head == resolved.model->embedding);
+    // A stored second copy changes nothing.
+    const Resolved with_copy(llama_tensors(tiny_config(), DType::bf16), config);
+    require_accepted(with_copy.model);
+    BOOST_TEST(with_copy.model->lm_head == with_copy.model->embedding);
+}
+
+BOOST_AUTO_TEST_CASE(each_missing_tensor_is_named_with_its_shape) {
+    const auto tensors = llama_tensors(tiny_config(), DType::bf16);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        auto others = tensors;
+        others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+        const Resolved resolved(others, tiny_config());
+        check_refused(resolved.model,
+                      {tensors[i].name, "missing", "[" + std::to_string(tensors[i].shape[0])});
+    }
+}
+
+BOOST_AUTO_TEST_CASE(each_wrong_shape_is_refused_with_both_shapes) {
+    const auto tensors = llama_tensors(tiny_config(), DType::bf16);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        auto changed = tensors;
+        changed[i].shape.push_back(1);  // the same bytes
+        const Resolved resolved(changed, tiny_config());
+        check_refused(resolved.model, {"model.safetensors", tensors[i].name, ", 1]", "expected ["});
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_vocabulary_of_another_size_is_refused) {
+    ModelConfig config = tiny_config();
+    config.vocab_size = 11;
+    const Resolved resolved(llama_tensors(tiny_config(), DType::bf16), config);
+    check_refused(resolved.model, {"model.embed_tokens.weight", "[10, 12]", "[11, 12]"});
+}
+
+BOOST_AUTO_TEST_CASE(mixed_types_are_refused) {
+    auto tensors = llama_tensors(tiny_config(), DType::bf16);
+    named(tensors, "model.layers.1.mlp.up_proj.weight").dtype = DType::fp16;
+    const Resolved resolved(tensors, tiny_config());
+    check_refused(resolved.model, {"model.layers.1.mlp.up_proj.weight", "fp16", "bf16"});
+}
+
+BOOST_AUTO_TEST_CASE(tensors_of_other_architectures_are_refused) {
+    for (const char* name : {"model.layers.0.self_attn.q_proj.bias", "model.layers.0.self_attn.q_norm.weight",
+                             "model.layers.2.mlp.up_proj.weight"}) {
+        auto tensors = llama_tensors(tiny_config(), DType::bf16);
+        tensors.push_back({name, DType::bf16, {1}, std::vector<std::byte>(2)});
+        const Resolved resolved(tensors, tiny_config());
+        check_refused(resolved.model, {"model.safetensors", name});
+    }
+}
+
+BOOST_AUTO_TEST_CASE(rotary_tables_of_old_writers_are_left_out) {
+    auto tensors = llama_tensors(tiny_config(), DType::bf16);
+    tensors.push_back(
+        {"model.layers.0.self_attn.rotary_emb.inv_freq", DType::fp32, {2}, std::vector<std::byte>(8)});
+    const Resolved resolved(tensors, tiny_config());
+    require_accepted(resolved.model);
+    // Who loads the model reads no more than this.
+    BOOST_TEST(resolved.model->num_bytes == 2 * static_cast<std::uint64_t>(tiny_config().num_parameters()));
+}
+
+BOOST_AUTO_TEST_CASE(the_demonstration_model_is_whole) {
+    const auto folder = std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model";
+    const auto config = load_model_config(folder);
+    require_accepted(config);
+    const auto source = WeightSource::open(folder);
+    require_accepted(source);
+    const auto model = resolve_tensors(*source, *config);
+    require_accepted(model);
+    BOOST_TEST(model->num_bytes ==
+               size_of(model->dtype) * static_cast<std::uint64_t>(config->num_parameters()));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace solard

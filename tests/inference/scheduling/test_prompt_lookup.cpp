@@ -1,0 +1,38 @@
+#include <boost/test/unit_test.hpp>
+#include <vector>
+
+#include "inference/scheduling/prompt_lookup.hpp"
+
+namespace solard {
+namespace {
+
+std::vector<TokenId> draft(const std::vector<TokenId>& tokens, std::size_t most) {
+    const auto found = find_draft(tokens, most);
+    return {found.begin(), found.end()};
+}
+
+using Tokens = std::vector<TokenId>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(prompt_lookup)
+
+BOOST_AUTO_TEST_CASE(what_followed_the_same_three_tokens_last) {
+    BOOST_TEST(draft({1, 2, 3, 4, 5, 9, 1, 2, 3}, 2) == (Tokens{4, 5}), boost::test_tools::per_element());
+    BOOST_TEST(draft({1, 2, 3, 7, 1, 2, 3, 8, 1, 2, 3}, 1) == (Tokens{8}), boost::test_tools::per_element());
+    BOOST_TEST(draft({1, 2, 3, 4, 1, 2, 3}, 9) == (Tokens{4, 1, 2, 3}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(an_occurrence_may_overlap_the_end) {
+    BOOST_TEST(draft({5, 5, 5, 5}, 4) == (Tokens{5}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(nothing_without_an_earlier_occurrence) {
+    BOOST_TEST(draft({}, 4).empty());
+    BOOST_TEST(draft({1, 2, 3}, 4).empty());
+    BOOST_TEST(draft({1, 2, 4, 1, 2, 3}, 4).empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard

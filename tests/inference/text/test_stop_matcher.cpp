@@ -1,0 +1,145 @@
+#include "inference/text/stop_matcher.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <random>
+
+namespace solard {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+struct Outcome {
+    std::string released;
+    std::optional<std::size_t> matched;
+};
+
+// What must have left once `text` was fed, by trying everything.
+Outcome reference(const Strings& stops, std::string_view text) {
+    for (std::size_t end = 1; end <= text.size(); ++end) {
+        Outcome outcome;
+        std::size_t longest = 0;
+        for (std::size_t i = 0; i < stops.size(); ++i) {
+            if (text.substr(0, end).ends_with(stops[i]) && stops[i].size() > longest) {
+                longest = stops[i].size();
+                outcome = {std::string(text.substr(0, end - longest)), i};
+            }
+        }
+        if (outcome.matched) return outcome;
+    }
+    for (std::size_t begin = 0; begin < text.size(); ++begin) {
+        for (const std::string& stop : stops) {
+            if (stop.starts_with(text.substr(begin)))
+                return {std::string(text.substr(0, begin)), std::nullopt};
+        }
+    }
+    return {std::string(text), std::nullopt};
+}
+
+// Feeds `text` in parts (bit i of `cuts`: a cut after byte i) and compares after each part.
+void check_split(const Strings& stops, const std::string& text, std::uint32_t cuts) {
+    StopMatcher matcher(stops);
+    std::string out;
+    std::size_t begin = 0;
+    for (std::size_t end = 1; end <= text.size(); ++end) {
+        if (end < text.size() && ((cuts >> (end - 1)) & 1) == 0) continue;
+        const bool stopped = matcher.append(std::string_view(text).substr(begin, end - begin), out);
+        begin = end;
+        const Outcome expected = reference(stops, std::string_view(text).substr(0, end));
+        BOOST_REQUIRE_EQUAL(out, expected.released);
+        BOOST_REQUIRE_EQUAL(stopped, expected.matched.has_value());
+        BOOST_REQUIRE(matcher.matched() == expected.matched);
+        if (stopped) return;
+    }
+    matcher.flush(out);
+    BOOST_REQUIRE_EQUAL(out, text);
+}
+
+void check_every_split(const Strings& stops, const std::string& text) {
+    for (std::uint32_t cuts = 0; cuts < (1U << (text.size() - 1)); ++cuts) check_split(stops, text, cuts);
+}
+
+BOOST_AUTO_TEST_SUITE(stop_matcher)
+
+BOOST_AUTO_TEST_CASE(without_stops_everything_passes_at_once) {
+    StopMatcher matcher;
+    std::string out;
+    BOOST_TEST(!matcher.append("anything", out));
+    BOOST_TEST(out == "anything");
+    matcher.flush(out);
+    BOOST_TEST(out == "anything");
+    BOOST_TEST(!matcher.matched().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(text_ends_before_the_stop_string) {
+    StopMatcher matcher({"\n\n", "END"});
+    std::string out;
+    BOOST_TEST(!matcher.append("one\ntwo E", out));
+    BOOST_TEST(out == "one\ntwo ");
+    BOOST_TEST(!matcher.append("N", out));
+    BOOST_TEST(out == "one\ntwo ");
+    BOOST_TEST(matcher.append("D and more", out));
+    BOOST_TEST(out == "one\ntwo ");
+    BOOST_TEST((matcher.matched() == 1U));
+    matcher.flush(out);
+    BOOST_TEST(out == "one\ntwo ");
+}
+
+BOOST_AUTO_TEST_CASE(what_was_held_back_is_released_when_it_cannot_match) {
+    StopMatcher matcher({"aab"});
+    std::string out;
+    BOOST_TEST(!matcher.append("aa", out));
+    BOOST_TEST(out == "");
+    BOOST_TEST(!matcher.append("a", out));  // "aa" may still begin a match
+    BOOST_TEST(out == "a");
+    BOOST_TEST(!matcher.append("c", out));
+    BOOST_TEST(out == "aaac");
+}
+
+BOOST_AUTO_TEST_CASE(the_match_that_is_complete_first_wins) {
+    StopMatcher matcher({"abcd", "bc"});
+    std::string out;
+    BOOST_TEST(matcher.append("xabcd", out));
+    BOOST_TEST(out == "xa");
+    BOOST_TEST((matcher.matched() == 1U));
+}
+
+BOOST_AUTO_TEST_CASE(of_matches_that_end_together_the_longest_wins) {
+    StopMatcher matcher({"c", "bc", "abc"});
+    std::string out;
+    BOOST_TEST(matcher.append("xabc", out));
+    BOOST_TEST(out == "x");
+    BOOST_TEST((matcher.matched() == 2U));
+}
+
+BOOST_AUTO_TEST_CASE(awkward_texts_agree_with_the_reference_in_every_split) {
+    check_every_split({"aab"}, "aaaacaab");
+    check_every_split({"abab", "bb"}, "abaabababb");
+    check_every_split({"abcabd", "cab"}, "abcabcabd");
+    check_every_split({"\n\n### User:"}, "a\n\n\n### User");
+    check_every_split({"\xEC\x95\x88", "\xEC\x95\x89"}, "\xEC\x95\x8A\xEC\x95\x89");
+    check_every_split({"a", "a"}, "ba");
+    check_every_split({std::string("\0", 1)}, std::string("x\0y", 3));
+}
+
+BOOST_AUTO_TEST_CASE(random_texts_agree_with_the_reference) {
+    std::mt19937 random(715517);  // NOLINT(bugprone-random-generator-seed): the same texts each time
+    const auto random_text = [&](std::size_t max_size) {
+        std::string text(1 + random() % max_size, '\0');
+        for (char& c : text) c = static_cast<char>('a' + random() % 2);
+        return text;
+    };
+    for (int round = 0; round < 20'000; ++round) {
+        Strings stops(1 + random() % 4);
+        for (std::string& stop : stops) stop = random_text(7);
+        const std::string text = random_text(24);
+        check_split(stops, text, ~0U);
+        check_split(stops, text, static_cast<std::uint32_t>(random()));
+        check_split(stops, text, 0);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace solard

@@ -1,0 +1,270 @@
+// The events of a response as every reader gets them, from the first and from any cursor.
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "server/responses/response_cursor.hpp"
+#include "tests/support/demo_tokenizer.hpp"
+
+using namespace solard;
+
+namespace {
+
+struct Event {
+    std::string type;
+    std::int64_t number;
+    boost::json::object body;
+};
+
+// A response whose log the test fills, and readers of it.
+struct Response {
+    Response() {
+        record->facts.id = "resp_1";
+        record->facts.item_id = "msg_1";
+        record->log = std::make_shared<ResponseLog>(1);
+    }
+
+    // A reader of its own.
+    ResponseCursor cursor(std::int64_t starting_after = -1, EventForm form = {}) {
+        return {record, demo_tokenizer(), wakeup, std::move(form), starting_after};
+    }
+    // Everything that a reader gets now.
+    static std::string drain(ResponseCursor& cursor, ResponseCursor::Clock::time_point now = {}) {
+        std::string out;
+        while (cursor.next(now, out)) {
+        }
+        return out;
+    }
+    std::vector<Event> read(std::int64_t starting_after = -1) {
+        auto reader = cursor(starting_after);
+        return parse(drain(reader));
+    }
+    static std::vector<Event> parse(const std::string& out) {
+        std::vector<Event> events;
+        for (std::size_t at = 0; at < out.size();) {
+            const auto data = out.find("\ndata: ", at) + 7;
+            const auto end = out.find("\n\n", data);
+            auto body = boost::json::parse(out.substr(data, end - data)).as_object();
+            const std::string type(body.at("type").as_string());
+            BOOST_TEST(out.substr(at, data - at) == "event: " + type + "\ndata: ");
+            events.push_back({type, body.at("sequence_number").as_int64(), std::move(body)});
+            at = end + 2;
+        }
+        return events;
+    }
+
+    boost::asio::io_context io;
+    Wakeup wakeup{io.get_executor()};
+    std::shared_ptr<ResponseRecord> record = std::make_shared<ResponseRecord>();
+};
+
+std::vector<std::string> types_of(const std::vector<Event>& events) {
+    std::vector<std::string> types;
+    types.reserve(events.size());
+    for (const auto& event : events) types.push_back(std::to_string(event.number) + " " + event.type);
+    return types;
+}
+
+std::string text_of(const std::vector<Event>& events) {
+    std::string text;
+    for (const auto& event : events) {
+        if (event.type == "response.output_text.delta") text += event.body.at("delta").as_string();
+    }
+    return text;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(response_events)
+
+BOOST_AUTO_TEST_CASE(each_stage_is_told_once_when_it_is_reached) {
+    Response response;
+    auto reader = response.cursor();
+    const auto told = [&] { return types_of(Response::parse(Response::drain(reader))); };
+    using Types = std::vector<std::string>;
+    BOOST_TEST(told() == (Types{"0 response.created"}), boost::test_tools::per_element());
+    BOOST_TEST(told().empty());
+    response.record->log->set_queued();
+    BOOST_TEST(told() == (Types{"1 response.queued"}), boost::test_tools::per_element());
+    response.record->log->set_started();
+    BOOST_TEST(told() == (Types{"2 response.in_progress"}), boost::test_tools::per_element());
+    response.record->log->append({.text = "a", .num_tokens = 1});
+    BOOST_TEST(told() == (Types{"3 response.output_item.added", "4 response.content_part.added",
+                                "5 response.output_text.delta"}),
+               boost::test_tools::per_element());
+    response.record->log->append({.num_tokens = 1});  // whose text is held back
+    BOOST_TEST(told().empty());
+    response.record->log->append({.text = "b", .num_tokens = 1});
+    response.record->log->append({.text = "c", .num_tokens = 1, .finish = FinishReason::stop});
+    BOOST_TEST(told() == (Types{"8 response.output_text.delta", "9 response.output_text.done",
+                                "10 response.content_part.done", "11 response.output_item.done",
+                                "12 response.completed"}),
+               boost::test_tools::per_element());
+    BOOST_TEST(told().empty());
+}
+
+BOOST_AUTO_TEST_CASE(whatever_was_read_before_the_rest_makes_the_same_text_with_the_same_numbers) {
+    Response response;
+    response.record->log->set_started();
+    const std::vector<std::string> pieces{"The", "", " capital", " \xed\x95\x9c", "\n", "end"};
+    for (const auto& piece : pieces) response.record->log->append({.text = piece, .num_tokens = 1});
+    response.record->log->append({.num_tokens = 1, .finish = FinishReason::length});
+    const auto whole = response.read();
+    const std::string text = text_of(whole);
+    std::int64_t last = whole.back().number;
+    BOOST_TEST(last == 5 + 7 + 3);
+    for (std::int64_t cursor = -1; cursor <= last; ++cursor) {
+        const auto rest = response.read(cursor);
+        std::string begun;
+        for (std::int64_t entry = 0; entry < static_cast<std::int64_t>(pieces.size()) && entry + 5 <= cursor;
+             ++entry)
+            begun += pieces[static_cast<std::size_t>(entry)];
+        BOOST_TEST(begun + text_of(rest) == text, "after " << cursor);
+        for (const auto& event : rest) BOOST_TEST(event.number > cursor);
+        if (cursor < last) {
+            BOOST_TEST(rest.back().type == "response.incomplete");
+            BOOST_TEST(rest.back().number == last);
+        } else {
+            BOOST_TEST(rest.empty());
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_response_keeps_what_was_said_and_a_failed_one_says_why) {
+    Response cancelled;
+    cancelled.record->log->set_started();
+    cancelled.record->log->append({.text = "So", .num_tokens = 1});
+    cancelled.record->log->fail({errc::request_cancelled, "gone"});
+    const auto end = cancelled.read().back();
+    BOOST_TEST(end.type == "response.incomplete");
+    const auto& response = end.body.at("response").as_object();
+    BOOST_TEST(response.at("status") == "cancelled");
+    BOOST_TEST(response.at("incomplete_details").at("reason") == "cancelled");
+    BOOST_TEST(response.at("output").at(0).at("content").at(0).at("text") == "So");
+    BOOST_TEST(response.at("output").at(0).at("status") == "incomplete");
+
+    Response failed;
+    failed.record->log->fail({errc::queue_timeout, "waited too long"});
+    const auto events = failed.read();
+    BOOST_REQUIRE(events.size() == 2);  // created, and one terminal
+    BOOST_TEST(events[1].type == "response.failed");
+    BOOST_TEST(events[1].body.at("response").at("error") ==
+               boost::json::parse(R"({"code":"server_error","message":"waited too long"})"));
+    BOOST_TEST(events[1].body.at("response").at("output").as_array().empty());
+}
+
+BOOST_AUTO_TEST_CASE(logprobs_ride_with_their_deltas_and_stand_whole_at_the_end) {
+    Response response;
+    response.record->facts.request.generation.sampling.num_logprobs = 0;
+    response.record->log->set_started();
+    const std::vector<TokenLogprob> logprobs{{300, -1}, {301, -2}, {302, -3}};
+    const std::span all(logprobs);
+    response.record->log->append({.text = "a", .num_tokens = 1, .logprobs = all.subspan(0, 1)});
+    response.record->log->append({.num_tokens = 1, .logprobs = all.subspan(1, 1)});
+    response.record->log->append(
+        {.text = "b", .num_tokens = 1, .finish = FinishReason::stop, .logprobs = all.subspan(2, 1)});
+    const auto rest = response.read(5);
+    BOOST_TEST(rest.front().body.at("logprobs").as_array().size() == 2);
+    BOOST_TEST(rest.front().body.at("logprobs").at(0).at("logprob").to_number<int>() == -2);
+    const auto& output = rest.back().body.at("response").at("output").at(0).at("content").at(0);
+    BOOST_TEST(output.at("logprobs").as_array().size() == 3);
+    BOOST_TEST(rest[1].body.at("logprobs").as_array().size() == 3);  // of output_text.done
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_that_lags_gets_fewer_and_larger_deltas_of_at_most_16_kib) {
+    Response response;
+    response.record->log->set_started();
+    auto lagging = response.cursor();
+    Response::drain(lagging);
+    std::string text;
+    for (int i = 0; i < 10'000; ++i) {
+        const std::string piece = "word" + std::to_string(i) + " ";
+        response.record->log->append({.text = piece, .num_tokens = 1});
+        text += piece;
+    }
+    response.record->log->append({.num_tokens = 1, .finish = FinishReason::stop});
+    std::size_t largest = 0;
+    std::vector<Event> events;
+    for (std::string frame; lagging.next({}, frame); frame.clear()) {
+        largest = std::max(largest, frame.find("output_text.delta") != std::string::npos ? frame.size() : 0);
+        events.push_back(Response::parse(frame).front());
+    }
+    BOOST_TEST(text_of(events) == text);
+    BOOST_TEST(largest < (17 << 10));
+    const auto num_deltas = std::ranges::count(events, "response.output_text.delta", &Event::type);
+    BOOST_TEST(num_deltas == static_cast<std::ptrdiff_t>(text.size() / (16 << 10) + 1));
+    const auto& telemetry = events.back().body.at("response").at("solar");
+    BOOST_TEST(telemetry.at("frames_merged").as_int64() + num_deltas == 10'001);
+}
+
+BOOST_AUTO_TEST_CASE(deltas_keep_the_distance_that_was_asked_for_and_the_end_does_not_wait) {
+    using namespace std::chrono_literals;
+    Response response;
+    response.record->facts.request.max_delta_hz = 10;
+    response.record->log->set_started();
+    auto reader = response.cursor();
+    const ResponseCursor::Clock::time_point start{1h};
+    const auto num_deltas = [&](auto after) {
+        const auto events = Response::parse(Response::drain(reader, start + after));
+        return std::ranges::count(events, "response.output_text.delta", &Event::type);
+    };
+    const auto append = [&](FinishReason finish = FinishReason::none) {
+        response.record->log->append({.text = "x", .num_tokens = 1, .finish = finish});
+    };
+    append();
+    BOOST_TEST(num_deltas(0ms) == 1);
+    append();
+    append();
+    BOOST_TEST(!reader.ready(start + 99ms));
+    BOOST_TEST((reader.due() == start + 100ms));
+    BOOST_TEST(num_deltas(99ms) == 0);
+    BOOST_TEST(reader.ready(start + 100ms));
+    BOOST_TEST(num_deltas(100ms) == 1);
+    append(FinishReason::stop);
+    BOOST_TEST(reader.ready(start + 101ms));
+    BOOST_TEST(num_deltas(101ms) == 1);
+    BOOST_TEST(reader.at_end());
+}
+
+BOOST_AUTO_TEST_CASE(
+    on_a_socket_an_event_is_a_message_with_its_lane_and_an_end_too_large_leaves_logprobs_out) {
+    Response response;
+    response.record->facts.request.generation.sampling.num_logprobs = 0;
+    response.record->log->set_started();
+    const std::vector<TokenLogprob> logprobs(1, {300, -1});
+    for (int i = 0; i < 100; ++i)
+        response.record->log->append({.text = "a", .num_tokens = 1, .logprobs = logprobs});
+    response.record->log->append({.num_tokens = 1, .finish = FinishReason::stop});
+    const auto read = [&](std::size_t max_bytes) {
+        auto reader =
+            response.cursor(-1, {.server_sent = false, .stream_id = "tab1", .max_bytes = max_bytes});
+        std::vector<boost::json::object> events;
+        for (std::string frame; reader.next({}, frame); frame.clear())
+            events.push_back(boost::json::parse(frame).as_object());
+        return events;
+    };
+    for (const auto& event : read(SIZE_MAX)) {
+        BOOST_TEST(event.at("stream_id") == "tab1");
+        BOOST_TEST(event.at("response_id") == "resp_1");
+    }
+    const auto num_logprobs = [](const boost::json::object& terminal) {
+        const auto& part = terminal.at("response").at("output").at(0).at("content").at(0);
+        return part.at("logprobs").as_array().size();
+    };
+    const auto whole = read(SIZE_MAX);
+    BOOST_TEST(num_logprobs(whole.back()) == 100);
+    BOOST_TEST(!whole.back().at("response").at("solar").as_object().contains("logprobs_omitted"));
+    const auto size = boost::json::serialize(whole[whole.size() - 4]).size();  // output_text.done
+    for (const auto& event : read(size / 2)) {
+        if (event.at("type") != "response.output_text.done") continue;
+        BOOST_TEST(event.at("logprobs").as_array().empty());
+        BOOST_TEST(event.at("text").as_string().size() == 100);
+    }
+    const auto cut = read(size / 2);
+    BOOST_TEST(num_logprobs(cut.back()) == 0);
+    BOOST_TEST(cut.back().at("response").at("solar").at("logprobs_omitted").as_bool());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,178 @@
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "server/config/app_config.hpp"
+
+using namespace solard;
+
+namespace {
+
+// A configuration file that lives as long as the test.
+class ConfigFile {
+  public:
+    explicit ConfigFile(const std::string& text)
+        : path_(std::filesystem::path(SOLARD_TEST_BUILD_DIR) /
+                ("config_" + std::to_string(getpid()) + "_" + std::to_string(++count_) + ".conf")) {
+        std::ofstream(path_) << text;
+    }
+    ~ConfigFile() { std::filesystem::remove(path_); }
+    std::string path() const { return path_.string(); }
+
+  private:
+    inline static int count_ = 0;
+    std::filesystem::path path_;
+};
+
+Error error_of(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {}) {
+    const auto config = parse_app_config(arguments, environment);
+    BOOST_REQUIRE(!config);
+    return config.error();
+}
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(app_config)
+
+BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_architecture) {
+    const auto config = parse_app_config({}, {}).value();
+    BOOST_TEST(config.host == "127.0.0.1");
+    BOOST_TEST(config.port == 8000);
+    BOOST_TEST(config.max_queued_requests == 256);
+    BOOST_TEST(config.max_queued_tokens == 512 * 1024);
+    BOOST_TEST(config.kv_cache_memory == std::int64_t{1} << 30);
+    BOOST_TEST(config.max_body_size == 4 << 20);
+    BOOST_TEST(config.max_header_size == 16 << 10);
+    BOOST_TEST((config.keep_alive_interval == std::chrono::seconds(15)));
+    BOOST_TEST(config.served_model_name.empty());
+}
+
+BOOST_AUTO_TEST_CASE(flag_beats_environment_beats_file) {
+    const ConfigFile file("port = 1  # of the file\nthreads=2\nlog-level = debug\n");
+    const auto config = parse_app_config({"--config", file.path(), "--port", "3"},
+                                         {"SOLARD_PORT=9", "SOLARD_THREADS=4", "PATH=/"})
+                            .value();
+    BOOST_TEST(config.port == 3);
+    BOOST_TEST(config.threads == 4);
+    BOOST_TEST(config.log_level == "debug");
+    BOOST_TEST(config.sources.at("port") == "command line");
+    BOOST_TEST(config.sources.at("threads") == "environment");
+    BOOST_TEST(config.sources.at("log-level") == "file");
+    BOOST_TEST(config.sources.at("host") == "default");
+}
+
+BOOST_AUTO_TEST_CASE(lists_add_up_within_a_source_and_are_replaced_by_a_stronger_one) {
+    const ConfigFile file("served-model-name = a\nserved-model-name = b\n");
+    const auto from_file = parse_app_config({"--config", file.path()}, {}).value();
+    BOOST_TEST((from_file.served_model_name == std::vector<std::string>{"a", "b"}));
+    const auto from_flags =
+        parse_app_config({"--config", file.path(), "--served-model-name", "c", "--served-model-name=d"}, {})
+            .value();
+    BOOST_TEST((from_flags.served_model_name == std::vector<std::string>{"c", "d"}));
+}
+
+BOOST_AUTO_TEST_CASE(sizes_and_seconds_have_units) {
+    const auto config =
+        parse_app_config({"--kv-cache-memory", "512MiB", "--max-body-size=8192", "--drain-timeout", "0.25"},
+                         {})
+            .value();
+    BOOST_TEST(config.kv_cache_memory == std::int64_t{512} << 20);
+    BOOST_TEST(config.max_body_size == 8192);
+    BOOST_TEST((config.drain_timeout == std::chrono::milliseconds(250)));
+}
+
+BOOST_AUTO_TEST_CASE(unknown_flags_suggest_the_nearest) {
+    const auto error = error_of({"--prot", "1"});
+    BOOST_TEST((error.code == errc::bad_command_line));
+    BOOST_TEST(contains(error.message, "'prot'"));
+    BOOST_TEST(contains(error.message, "did you mean 'port'"));
+    BOOST_TEST((error_of({"serve"}).code == errc::bad_command_line));
+    BOOST_TEST((error_of({"--port"}).code == errc::bad_command_line));
+    // An abbreviation would change its meaning with the next option that is added.
+    BOOST_TEST((error_of({"--por", "1"}).code == errc::bad_command_line));
+}
+
+BOOST_AUTO_TEST_CASE(mistakes_in_a_file_name_file_and_line) {
+    const ConfigFile unknown("port = 1\n\nprot = 2\n");
+    const auto error = error_of({"--config", unknown.path()});
+    BOOST_TEST((error.code == errc::bad_configuration));
+    BOOST_TEST(contains(error.message, unknown.path() + ":3"));
+    BOOST_TEST(contains(error.message, "did you mean 'port'"));
+
+    const ConfigFile no_value("port\n");
+    BOOST_TEST(contains(error_of({"--config", no_value.path()}).message, ":1: expected 'key = value'"));
+    const ConfigFile nested("config = other\n");
+    BOOST_TEST((error_of({"--config", nested.path()}).code == errc::bad_configuration));
+    BOOST_TEST((error_of({"--config", "no/such/file"}).code == errc::bad_configuration));
+}
+
+BOOST_AUTO_TEST_CASE(values_outside_their_range_are_refused_with_the_range) {
+    for (const char* port : {"-1", "65536", "1e9", "nan", "inf", "8000x", "80.5", "0x50"}) {
+        const auto error = error_of({std::string("--port=") + port});
+        BOOST_TEST(contains(error.message, "from 0 to 65535"), port);
+    }
+    BOOST_TEST((error_of({"--port="}).code == errc::bad_command_line));
+    BOOST_TEST(parse_app_config({"--port=0"}, {}).value().port == 0);
+    BOOST_TEST(parse_app_config({"--port=65535"}, {}).value().port == 65535);
+    BOOST_TEST(contains(error_of({"--device", "gpu"}).message, "auto|cpu|cuda"));
+    BOOST_TEST((error_of({}, {"SOLARD_PORT=x"}).code == errc::bad_configuration));
+    BOOST_TEST(contains(error_of({}, {"SOLARD_PORT=x"}).message, "SOLARD_PORT"));
+}
+
+BOOST_AUTO_TEST_CASE(options_of_a_gpu) {
+    const auto defaults = parse_app_config({}, {}).value();
+    BOOST_TEST(defaults.gpu_memory_utilization == 0.9);
+    BOOST_TEST(defaults.cublaslt == "");
+    BOOST_TEST(!defaults.deterministic);
+    const auto config = parse_app_config({"--deterministic", "--cublaslt", "/opt/cuda/lib64"},
+                                         {"SOLARD_GPU_MEMORY_UTILIZATION=0.5", "SOLARD_DETERMINISTIC=false"})
+                            .value();
+    BOOST_TEST(config.gpu_memory_utilization == 0.5);
+    BOOST_TEST(config.cublaslt == "/opt/cuda/lib64");
+    BOOST_TEST(config.deterministic);
+    for (const char* share : {"0.1", "0.98"}) {
+        BOOST_TEST(!!parse_app_config({"--gpu-memory-utilization", share}, {}), share);
+    }
+    for (const char* share : {"0.09", "0.99", "1", "90", "90%", "nan"}) {
+        const auto error = error_of({std::string("--gpu-memory-utilization=") + share});
+        BOOST_TEST((error.code == errc::bad_command_line));
+        BOOST_TEST(contains(error.message, "from 0.1 to 0.98"), share);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(check_config_prints_a_file_that_gives_the_same_values) {
+    const auto config =
+        parse_app_config({"--port", "81", "--served-model-name", "x", "--drain-timeout", "1.5"}, {}).value();
+    std::ostringstream text;
+    print_config(text, config);
+    BOOST_TEST(contains(text.str(), "port = 81  # command line"));
+    const ConfigFile file(text.str());
+    const auto again = parse_app_config({"--config", file.path()}, {}).value();
+    BOOST_TEST(again.port == 81);
+    BOOST_TEST((again.served_model_name == config.served_model_name));
+    BOOST_TEST((again.drain_timeout == config.drain_timeout));
+    BOOST_TEST(again.kv_cache_memory == config.kv_cache_memory);
+}
+
+BOOST_AUTO_TEST_CASE(the_annotated_file_holds_only_defaults) {
+    const auto config = parse_app_config({"--config", SOLARD_SOURCE_DIR "/config/solard.conf"}, {}).value();
+    const auto defaults = parse_app_config({}, {}).value();
+    std::ostringstream with_file;
+    std::ostringstream without;
+    print_config(with_file, config);
+    print_config(without, defaults);
+    const auto values_only = [](std::string text) {
+        std::string out;
+        std::istringstream lines(text);
+        for (std::string line; std::getline(lines, line);) out += line.substr(0, line.find("  #")) + '\n';
+        return out;
+    };
+    BOOST_TEST(values_only(with_file.str()) == values_only(without.str()));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,148 @@
+// Admission: what is refused before any status line, and to whom.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/test/unit_test.hpp>
+#include <memory>
+#include <vector>
+
+#include "server/generation/engine_client.hpp"
+#include "tests/support/demo_tokenizer.hpp"
+#include "tests/support/fake_backend.hpp"
+
+namespace solard {
+namespace {
+
+// An engine whose first step is held: everything that is admitted stays in flight.
+struct Fixture {
+    explicit Fixture(AdmissionLimits limits) {
+        EngineOptions options;
+        options.max_num_seqs = 8;
+        options.max_num_batched_tokens = 64;
+        control->close_gate();
+        client.start([this] { return std::make_unique<FakeBackend>(FakeOptions{}, control); },
+                     demo_tokenizer(), options, limits, [](const EngineInfo&) {}, [](const Error&) {});
+        while (client.state() == ServiceState::starting) io.run_one();
+    }
+    ~Fixture() {
+        generations.clear();
+        control->open_gate();
+    }
+
+    // errc of the refusal; none if it was admitted.
+    std::optional<errc> submit(std::uint64_t principal, std::uint32_t num_choices = 1,
+                               std::size_t prompt = 4) {
+        Request request;
+        request.prompt.assign(prompt, 5);
+        request.max_tokens = 2;
+        request.num_choices = num_choices;
+        request.principal.id = principal;
+        auto generation = client.submit(std::move(request));
+        if (!generation) return generation.error().code;
+        generations.push_back(*std::move(generation));
+        return std::nullopt;
+    }
+
+    std::shared_ptr<FakeControl> control = std::make_shared<FakeControl>();
+    boost::asio::io_context io;
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
+    Metrics metrics;
+    EngineClient client{io, metrics};
+    std::vector<Generation> generations;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(engine_client)
+
+BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_places_to_others) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places
+    for (int i = 0; i < 14; ++i) BOOST_TEST(!fixture.submit(1).has_value());
+    BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
+    BOOST_TEST(!fixture.submit(2).has_value());
+    BOOST_TEST(!fixture.submit(3).has_value());
+    BOOST_TEST((fixture.submit(4) == errc::server_overloaded));
+}
+
+BOOST_AUTO_TEST_CASE(choices_count_as_places) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
+    BOOST_TEST(!fixture.submit(1, 8).has_value());
+    BOOST_TEST((fixture.submit(1, 7) == errc::rate_limit_exceeded));
+    BOOST_TEST(!fixture.submit(1, 6).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_prompt_tokens_to_others) {
+    Fixture fixture({.max_queued_requests = 100, .max_queued_tokens = 800});
+    BOOST_TEST(!fixture.submit(1, 1, 400).has_value());
+    BOOST_TEST((fixture.submit(1, 1, 301) == errc::rate_limit_exceeded));
+    BOOST_TEST(!fixture.submit(1, 1, 300).has_value());
+    BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));
+    BOOST_TEST(!fixture.submit(2, 1, 100).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(places_come_back_when_requests_end) {
+    Fixture fixture({.max_queued_requests = 0, .max_queued_tokens = 1 << 20});
+    for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
+    BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
+    fixture.control->open_gate();
+    while (!fixture.generations.back().log().terminal()) fixture.io.run_one();
+    for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(the_prompts_of_one_answer_are_taken_together_or_not_at_all) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places
+    const auto requests = [](std::size_t num_prompts, std::uint32_t num_choices) {
+        std::vector<Request> all(num_prompts);
+        for (std::size_t i = 0; i < num_prompts; ++i) {
+            all[i].prompt.assign(4 + i, 5);
+            all[i].max_tokens = static_cast<std::int32_t>(1 + i);
+            all[i].num_choices = num_choices;
+            all[i].principal.id = 1;
+        }
+        return all;
+    };
+    BOOST_TEST((fixture.client.submit(requests(17, 1)).error().code == errc::invalid_value));
+    auto generation = fixture.client.submit(requests(3, 4), true);
+    BOOST_REQUIRE(generation);
+    BOOST_TEST((fixture.client.submit(requests(5, 1)).error().code == errc::server_overloaded));
+    BOOST_TEST((fixture.client.submit(requests(3, 1)).error().code == errc::rate_limit_exceeded));
+    fixture.control->open_gate();
+    while (!generation->log().terminal()) fixture.io.run_one();
+    const auto outputs = generation->log().read_all();
+    BOOST_REQUIRE(outputs.size() == 12);
+    // Output i is a choice of prompt i / 4, which is answered with so many tokens.
+    for (const LogDelta& output : outputs) {
+        BOOST_TEST(output.num_tokens == 1 + output.output / 4);
+        BOOST_TEST(output.token_ids.size() == output.num_tokens);
+        BOOST_TEST(output.token_ids == fake_reference(std::vector<TokenId>(4 + output.output / 4, 5),
+                                                      static_cast<std::int32_t>(output.num_tokens),
+                                                      FakeOptions{}, {.choice = output.output % 4}),
+                   boost::test_tools::per_element());
+    }
+    fixture.generations.push_back(*std::move(generation));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_of_several_prompts_that_nobody_waits_for_frees_all_places) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
+    const auto whole_load = [] {
+        std::vector<Request> all(16);
+        for (Request& request : all) {
+            request.prompt.assign(4, 5);
+            request.max_tokens = 400;
+        }
+        return all;
+    };
+    {
+        const auto unwanted = fixture.client.submit(whole_load()).value();
+    }
+    BOOST_TEST(fixture.client.num_in_flight() == 0);
+    fixture.control->open_gate();
+    std::optional<Generation> next;
+    while (!next) {
+        fixture.io.run_one();  // an event of the engine, until all have ended
+        if (auto taken = fixture.client.submit(whole_load())) next.emplace(*std::move(taken));
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard

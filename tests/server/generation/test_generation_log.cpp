@@ -1,0 +1,185 @@
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "server/generation/generation_log.hpp"
+
+using namespace solard;
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::hours long_time{1};
+
+struct Fixture {
+    asio::io_context io;
+    ResponseLog log{1};
+    Wakeup wakeup{io.get_executor()};
+    LogReader reader{log, wakeup};
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(response_log)
+
+BOOST_FIXTURE_TEST_CASE(unread_entries_merge_into_one_delta, Fixture) {
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
+    log.append({.output = 0, .text = "", .num_tokens = 1, .finish = FinishReason::none});
+    log.append({.output = 0, .text = "bc", .num_tokens = 1, .finish = FinishReason::none});
+    BOOST_REQUIRE(reader.ready());
+    const auto deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 1);
+    BOOST_TEST(deltas[0].text == "abc");
+    BOOST_TEST(deltas[0].num_tokens == 3);
+    BOOST_TEST((deltas[0].finish == FinishReason::none));
+    BOOST_TEST(!reader.ready());
+    log.append({.output = 0, .text = "d", .num_tokens = 1, .finish = FinishReason::stop});
+    BOOST_TEST(reader.read()[0].text == "d");
+    BOOST_TEST(log.terminal());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixture) {
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
+    reader.read();
+    log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::length});
+    Wakeup late_wakeup(io.get_executor());
+    LogReader late(log, late_wakeup);
+    BOOST_TEST(late.read()[0].text == "ab");
+    const auto all = log.read_all();
+    BOOST_REQUIRE(all.size() == 1);
+    BOOST_TEST(all[0].text == "ab");
+    BOOST_TEST(all[0].num_tokens == 2);
+    BOOST_TEST((all[0].finish == FinishReason::length));
+}
+
+BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
+    asio::io_context io;
+    ResponseLog log(3);
+    Wakeup wakeup(io.get_executor());
+    LogReader reader(log, wakeup);
+    log.append({.output = 2, .text = "x", .num_tokens = 1, .finish = FinishReason::stop});
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
+    log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::stop});
+    BOOST_TEST(!log.terminal());
+    const auto deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 2);
+    BOOST_TEST(deltas[0].output == 0);
+    BOOST_TEST(deltas[0].text == "ab");
+    BOOST_TEST(deltas[1].output == 2);
+    log.append({.output = 1, .text = "", .num_tokens = 1, .finish = FinishReason::length});
+    BOOST_TEST(log.terminal());
+}
+
+BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
+    asio::io_context io;
+    ResponseLog log(4);
+    Wakeup wakeup(io.get_executor());
+    LogReader reader(log, wakeup);
+    const auto add = [&](std::uint32_t output, TokenId token, FinishReason finish = FinishReason::none,
+                         StopMatch stop = {}) {
+        const std::vector<TokenLogprob> logprobs{{token, -1}, {token, -1}, {token + 1, -2}};
+        log.append({.output = output,
+                    .text = "x",
+                    .num_tokens = 1,
+                    .finish = finish,
+                    .stop = stop,
+                    .logprobs = logprobs});
+    };
+    const auto tokens_of = [](const LogDelta& delta) {
+        std::vector<TokenId> tokens;
+        for (const auto& entry : delta.logprobs) tokens.push_back(entry.token);
+        return tokens;
+    };
+    add(1, 10);
+    add(3, 30);
+    add(1, 11);
+    auto deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 2);
+    BOOST_TEST((tokens_of(deltas[0]) == std::vector<TokenId>{10, 10, 11, 11, 11, 12}));
+    BOOST_TEST((tokens_of(deltas[1]) == std::vector<TokenId>{30, 30, 31}));
+
+    for (TokenId i = 0; i < 4; ++i) {
+        for (std::uint32_t output = 0; output < 4; ++output)
+            add(output, 100 + i, i == 3 ? FinishReason::stop : FinishReason::none,
+                i < 3 ? StopMatch{} : StopMatch{.index = static_cast<std::int32_t>(output), .token = 7});
+    }
+    deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 4);
+    for (std::uint32_t output = 0; output < 4; ++output) {
+        BOOST_TEST(deltas[output].output == output);
+        BOOST_TEST(deltas[output].text == "xxxx");
+        BOOST_TEST(deltas[output].num_tokens == 4);
+        BOOST_TEST((tokens_of(deltas[output]) ==
+                    std::vector<TokenId>{100, 100, 101, 101, 101, 102, 102, 102, 103, 103, 103, 104}));
+        BOOST_TEST(deltas[output].stop.index == static_cast<std::int32_t>(output));
+        BOOST_TEST(deltas[output].stop.token == 7);
+    }
+    BOOST_TEST(!reader.ready());
+    BOOST_TEST(log.num_tokens() == 19);
+    const auto all = log.read_all();
+    BOOST_REQUIRE(all.size() == 4);
+    BOOST_TEST(all[1].output == 1);
+    BOOST_TEST(all[1].text == "xxxxxx");
+    BOOST_TEST(all[1].logprobs.size() == 18);
+    BOOST_TEST(all[2].stop.index == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_limited_read_takes_whole_entries_and_the_next_goes_on, Fixture) {
+    for (const auto* text : {"abc", "de", "", "fghijkl", "m"}) log.append({.text = text, .num_tokens = 1});
+    const auto read = [&] { return std::string(reader.read(5)[0].text); };
+    BOOST_TEST(read() == "abcde");
+    BOOST_TEST(reader.position() == 3);  // with the entry that holds its text back
+    BOOST_TEST(read() == "fghijkl");     // larger than the limit, and not cut
+    BOOST_TEST(reader.num_unread() == 1);
+    BOOST_TEST(read() == "m");
+    BOOST_TEST(reader.read(5).empty());
+
+    Wakeup late_wakeup(io.get_executor());
+    LogReader late(log, late_wakeup, 2);
+    BOOST_TEST(late.read()[0].text == "fghijklm");
+    BOOST_TEST(late.position() == 5);
+}
+
+BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::stop});
+    log.append({.output = 0, .text = "late", .num_tokens = 1, .finish = FinishReason::length});
+    log.fail({errc::server_error, "late"});
+    BOOST_TEST(log.read_all()[0].text == "a");
+    BOOST_TEST(!log.failure().has_value());
+
+    ResponseLog failed(1);
+    failed.fail({errc::queue_timeout, "first"});
+    failed.fail({errc::server_error, "second"});
+    failed.append({.output = 0, .text = "late", .num_tokens = 1, .finish = FinishReason::stop});
+    BOOST_TEST((failed.failure()->code == errc::queue_timeout));
+    BOOST_TEST(failed.read_all()[0].text.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_waiting_reader_wakes_for_news_and_for_failure, Fixture) {
+    auto first = asio::co_spawn(io, reader.wait(long_time), asio::use_future);
+    io.poll();
+    log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
+    io.restart();
+    io.run();
+    BOOST_TEST(first.get());
+    reader.read();
+
+    auto second = asio::co_spawn(io, reader.wait(long_time), asio::use_future);
+    io.restart();
+    io.poll();
+    log.fail({errc::server_error, "x"});
+    io.restart();
+    io.run();
+    BOOST_TEST(second.get());
+    BOOST_TEST(reader.read().empty());
+    BOOST_TEST(!reader.ready());
+}
+
+BOOST_FIXTURE_TEST_CASE(silence_ends_a_wait_without_news, Fixture) {
+    auto wait = asio::co_spawn(io, reader.wait(std::chrono::milliseconds(1)), asio::use_future);
+    io.run();
+    BOOST_TEST(!wait.get());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,81 @@
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/test/unit_test.hpp>
+#include <stdexcept>
+
+#include "server/http/run_until.hpp"
+
+using namespace solard;
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds give_up{20};
+
+asio::awaitable<void> never(bool* cancelled) {
+    asio::steady_timer timer(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+    try {
+        co_await timer.async_wait(asio::use_awaitable);
+    } catch (const boost::system::system_error&) {
+        *cancelled = true;
+        throw;
+    }
+}
+
+asio::awaitable<void> at_once() {
+    co_return;
+}
+
+asio::awaitable<void> failing() {
+    throw std::logic_error("broken");
+    co_return;
+}
+
+struct Outcome {
+    bool ended = false;
+    std::exception_ptr problem;
+};
+
+Outcome run(asio::awaitable<void> work, asio::awaitable<void> stop, asio::io_context& io) {
+    Outcome outcome;
+    asio::co_spawn(io, run_until(std::move(work), std::move(stop)),
+                   [&](std::exception_ptr problem) { outcome = {true, std::move(problem)}; });
+    io.run_for(give_up);
+    return outcome;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(run_until_tests)
+
+BOOST_AUTO_TEST_CASE(an_exception_of_the_work_does_not_wait_for_the_stop) {
+    asio::io_context io;
+    bool cancelled = false;
+    const auto outcome = run(failing(), never(&cancelled), io);
+    BOOST_REQUIRE(outcome.ended);
+    BOOST_REQUIRE(outcome.problem);
+    BOOST_CHECK_THROW(std::rethrow_exception(outcome.problem), std::logic_error);
+    BOOST_TEST(cancelled);
+}
+
+BOOST_AUTO_TEST_CASE(the_stop_cancels_the_work) {
+    asio::io_context io;
+    bool cancelled = false;
+    const auto outcome = run(never(&cancelled), at_once(), io);
+    BOOST_TEST(outcome.ended);
+    BOOST_TEST(!outcome.problem);
+    BOOST_TEST(cancelled);
+}
+
+BOOST_AUTO_TEST_CASE(the_end_of_the_work_cancels_the_stop) {
+    asio::io_context io;
+    bool cancelled = false;
+    const auto outcome = run(at_once(), never(&cancelled), io);
+    BOOST_TEST(outcome.ended);
+    BOOST_TEST(!outcome.problem);
+    BOOST_TEST(cancelled);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

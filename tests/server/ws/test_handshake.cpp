@@ -1,0 +1,245 @@
+// Who may open a socket, and what the server says to the others.
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "server/auth/api_keys.hpp"
+#include "server/auth/ws_tickets.hpp"
+#include "server/ws/handshake.hpp"
+#include "tests/support/ws_client.hpp"
+
+using namespace solard;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct KeyFile {
+    explicit KeyFile(const std::string& limits = {}) {
+        std::string pattern = SOLARD_TEST_BUILD_DIR "/keys-XXXXXX";
+        close(mkstemp(pattern.data()));
+        path = pattern;
+        const auto key = make_api_key("tester");
+        std::ofstream(path) << key.line << limits << '\n';
+        secret = key.secret;
+    }
+    ~KeyFile() { std::filesystem::remove(path); }
+    std::string path;
+    std::string secret;
+};
+
+HttpAnswer ask(RunningService& service, const std::string& request) {
+    Connection connection(service.port());
+    connection.send(request);
+    return connection.read_answer();
+}
+
+// "101", or the status and the code of the refusal.
+std::string answer_to(RunningService& service, const std::string& request) {
+    Connection connection(service.port());
+    connection.send(request);
+    const std::string head = connection.read_until("\r\n\r\n");
+    if (head.starts_with("HTTP/1.1 101")) return "101";
+    const auto answer = connection.read_answer();
+    return std::to_string(answer.status) + " " +
+           std::string(boost::json::parse(answer.body).at("error").at("code").as_string());
+}
+
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+    return text.replace(text.find(what), what.size(), with);
+}
+
+const std::string secret_entry = "openai-insecure-api-key.";
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ws_handshake)
+
+BOOST_AUTO_TEST_CASE(the_first_known_subprotocol_is_selected_and_never_a_credential) {
+    BOOST_TEST(select_subprotocol("").empty());
+    BOOST_TEST(select_subprotocol("chat, " + secret_entry + "k").empty());
+    BOOST_TEST(select_subprotocol("chat , solar.responses.v1") == "solar.responses.v1");
+    BOOST_TEST(select_subprotocol("openai-beta.responses-v1,solar.responses.v1") ==
+               "openai-beta.responses-v1");
+    BOOST_TEST(select_subprotocol(secret_entry + "k,openai-beta.responses.v1") == "openai-beta.responses.v1");
+    BOOST_TEST(select_subprotocol("Solar.Responses.v1").empty());
+    BOOST_TEST(offered_secret("a, " + secret_entry + "k-1_2 ,b") == "k-1_2");
+    BOOST_TEST(offered_secret("a,b").empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_ticket_works_once_and_for_30_seconds_and_a_keys_oldest_make_room) {
+    WsTickets tickets;
+    const WsTickets::Clock::time_point now{1h};
+    const auto ticket = tickets.issue(3, now);
+    for (const char c : ticket) BOOST_TEST((std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'));
+    BOOST_TEST((tickets.find(ticket, now + 29s)->key == 3U));
+    BOOST_TEST(!tickets.find(ticket, now + 30s).has_value());
+    tickets.use(ticket);
+    BOOST_TEST(!tickets.find(ticket, now + 29s).has_value());
+    tickets.use("wst_unknown");
+    BOOST_TEST(!tickets.find("wst_unknown", now).has_value());
+    const auto first = tickets.issue(1, now);
+    const auto of_another = tickets.issue(2, now);
+    for (std::size_t i = 1; i < WsTickets::max_per_key; ++i) tickets.issue(1, now);
+    BOOST_TEST(tickets.find(first, now).has_value());
+    tickets.issue(1, now);
+    BOOST_TEST(!tickets.find(first, now).has_value());
+    BOOST_TEST(tickets.find(of_another, now).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_websocket_is_told_to_upgrade) {
+    RunningService service;
+    for (const auto& request : {get_request("/v1/responses"),
+                                replaced(upgrade_request(), "Connection: keep-alive, Upgrade\r\n", ""),
+                                replaced(upgrade_request(), "Upgrade: websocket", "Upgrade: h2c"),
+                                replaced(upgrade_request(), "Version: 13", "Version: 8")}) {
+        const auto answer = ask(service, request);
+        BOOST_TEST(answer.status == 426);
+        BOOST_TEST(answer.has("Upgrade: websocket"));
+        BOOST_TEST(answer.has("Sec-WebSocket-Version: 13"));
+        BOOST_TEST(boost::json::parse(answer.body).at("error").at("code") == "upgrade_required");
+    }
+    BOOST_TEST(answer_to(service, replaced(upgrade_request(), "dGhlIHNhbXBsZSBub25jZQ==", "short")) ==
+               "400 invalid_value");
+    BOOST_TEST(answer_to(service, upgrade_request({"Content-Length: 1"}) + "x") == "400 invalid_value");
+    BOOST_TEST(answer_to(service, upgrade_request() + "\x81\x80") == "400 invalid_value");
+    BOOST_TEST(ask(service, replaced(upgrade_request(), "/v1/responses", "/v1/models")).status == 200);
+    BOOST_TEST(answer_to(service, upgrade_request()) == "101");
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_selected_that_was_not_offered_and_nothing_is_compressed) {
+    RunningService service;
+    const auto head = [&](const std::vector<std::string>& fields) {
+        Connection connection(service.port());
+        connection.send(upgrade_request(fields));
+        return connection.read_until("\r\n\r\n");
+    };
+    const auto plain = head({"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"});
+    BOOST_TEST(plain.find("Sec-WebSocket-Protocol") == std::string::npos);
+    BOOST_TEST(plain.find("Extensions") == std::string::npos);
+    BOOST_TEST(plain.find("Beast") == std::string::npos);
+    BOOST_TEST(plain.find("x-request-id: req_") != std::string::npos);
+    const auto selected =
+        head({"Sec-WebSocket-Protocol: " + secret_entry + "k", "Sec-WebSocket-Protocol: solar.responses.v1"});
+    BOOST_TEST(selected.find("Sec-WebSocket-Protocol: solar.responses.v1\r\n") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_page_of_another_origin_or_name_gets_in_only_where_it_was_allowed) {
+    RunningService service(
+        {"--allowed-origins", "https://chat.example.com", "--allowed-hosts", "solard.example"});
+    const auto from = [&](const std::string& origin, const std::string& host = "localhost") {
+        return answer_to(
+            service, replaced(upgrade_request({"Origin: " + origin}), "Host: localhost", "Host: " + host));
+    };
+    BOOST_TEST(from("http://localhost") == "101");
+    BOOST_TEST(from("https://localhost") == "101");  // behind TLS
+    BOOST_TEST(from("http://localhost:80", "localhost:80") == "101");
+    BOOST_TEST(from("https://chat.example.com") == "101");
+    for (const auto* origin :
+         {"http://evil.example", "null", "http://localhost:81", "https://chat.example.com:8443",
+          "http://localhost.evil.example", "HTTP://LOCALHOST/"})
+        BOOST_TEST(from(origin) == "403 origin_not_allowed", origin);
+    BOOST_TEST(from("http://solard.example", "solard.example") == "101");
+    BOOST_TEST(from("http://evil.example", "evil.example") == "403 host_not_allowed");
+    BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://localhost",
+                                                   "Origin: http://evil.example"})) == "400 invalid_value");
+    BOOST_TEST(answer_to(service, upgrade_request({"Host: localhost"})) == "400 invalid_value");
+}
+
+BOOST_AUTO_TEST_CASE(every_origin_is_allowed_where_the_operator_said_so_but_null) {
+    RunningService service({"--allowed-origins", "*", "--allowed-origins", "null"});
+    BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://any.example"})) == "101");
+    BOOST_TEST(answer_to(service, upgrade_request({"Origin: null"})) == "403 origin_not_allowed");
+}
+
+BOOST_AUTO_TEST_CASE(a_key_comes_in_the_header_or_as_a_subprotocol_or_as_a_ticket) {
+    const KeyFile keys;
+    RunningService service({"--api-key-file", keys.path});
+    const auto with = [&](const std::string& field) { return answer_to(service, upgrade_request({field})); };
+    const std::string offer = "Sec-WebSocket-Protocol: solar.responses.v1, " + secret_entry;
+    BOOST_TEST(answer_to(service, upgrade_request()) == "401 invalid_api_key");
+    BOOST_TEST(with("Authorization: Bearer wrong") == "401 invalid_api_key");
+    BOOST_TEST(with("Authorization: Bearer " + keys.secret) == "101");
+    BOOST_TEST(with("Cookie: key=" + keys.secret) == "401 invalid_api_key");
+    BOOST_TEST(answer_to(service, replaced(upgrade_request(), "/responses",
+                                           "/responses?api_key=" + keys.secret)) == "401 invalid_api_key");
+    BOOST_TEST(with(offer + "wrong") == "401 invalid_api_key");
+    BOOST_TEST(with(offer + keys.secret) == "101");
+    BOOST_TEST(
+        ask(service, "POST /v1/ws_tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").status ==
+        401);
+    const auto answer = ask(service,
+                            "POST /v1/ws_tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                            "Authorization: Bearer " +
+                                keys.secret + "\r\n\r\n");
+    BOOST_REQUIRE(answer.status == 200);
+    const auto body = boost::json::parse(answer.body);
+    BOOST_TEST(body.at("expires_in") == 30);
+    const std::string ticket(body.at("ticket").as_string());
+    BOOST_TEST(with("Authorization: Bearer " + ticket) ==
+               "401 invalid_api_key");  // a ticket opens sockets alone
+    BOOST_TEST(answer_to(service, replaced(upgrade_request({offer + ticket}), "Version: 13", "Version: 8")) ==
+               "426 upgrade_required");  // which does not use it up
+    BOOST_TEST(with(offer + ticket) == "101");
+    BOOST_TEST(with(offer + ticket) == "401 invalid_api_key");
+    // Host and Origin come first.
+    BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://evil.example"})) ==
+               "403 origin_not_allowed");
+}
+
+BOOST_AUTO_TEST_CASE(a_key_opens_so_many_sockets_and_closed_ones_make_room) {
+    const KeyFile keys;
+    RunningService service({"--api-key-file", keys.path, "--ws-max-per-key", "2"});
+    const std::vector<std::string> fields{"Authorization: Bearer " + keys.secret};
+    WsClient first(service.port(), fields);
+    {
+        WsClient second(service.port(), fields);
+        Connection third(service.port());
+        third.send(upgrade_request(fields));
+        const auto answer = third.read_answer();
+        BOOST_TEST(answer.status == 429);
+        BOOST_TEST(answer.has("Retry-After: "));
+        second.send_frame(WsFrame::close, "\x03\xe8");
+        BOOST_TEST(second.read_close() == 1000);
+    }
+    // Its place is free once the server has seen the end.
+    for (std::string answer; answer != "101";) answer = answer_to(service, upgrade_request(fields));
+}
+
+BOOST_AUTO_TEST_CASE(a_key_of_one_request_at_once_may_send_the_next_before_the_last_has_ended) {
+    const KeyFile keys(" concurrency=1");
+    RunningService service({"--api-key-file", keys.path});
+    WsClient client(service.port(), {"Authorization: Bearer " + keys.secret});
+    for (int i = 0; i < 3; ++i) client.send(create_message(R"("max_output_tokens":3)"));
+    for (int i = 0; i < 3; ++i) {
+        auto event = client.read();
+        while (!is_terminal(event) && type_of(event) != "error") event = client.read();
+        BOOST_TEST(type_of(event) == "response.incomplete");
+    }
+    // Lanes run together, so that another one is one too many.
+    service.control().close_gate();
+    client.send(create_message(R"("max_output_tokens":3)"));
+    client.send(create_message(R"("max_output_tokens":3,"stream_id":"b")"));
+    const auto error = client.read_until("error").back();
+    BOOST_TEST(error.at("code") == "rate_limit_exceeded");
+    BOOST_TEST(error.at("stream_id") == "b");
+    BOOST_TEST(error.at("error").at("headers").at("retry-after").as_string().size() >= 1U);
+}
+
+BOOST_AUTO_TEST_CASE(one_connection_too_many_is_told_so) {
+    RunningService service({"--max-connections", "2"});
+    WsClient first(service.port());
+    WsClient second(service.port());
+    BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://evil.example"})) ==
+               "403 origin_not_allowed");
+    for (const auto& request : {upgrade_request(), get_request("/v1/models")}) {
+        const auto answer = ask(service, request);
+        BOOST_TEST(answer.status == 503);
+        BOOST_TEST(answer.has("Retry-After: "));
+        BOOST_TEST(boost::json::parse(answer.body).at("error").at("code") == "server_overloaded");
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

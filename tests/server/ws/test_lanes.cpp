@@ -1,0 +1,224 @@
+// The lanes of a socket, without a socket.
+#include <boost/test/unit_test.hpp>
+#include <memory>
+
+#include "server/ws/lanes.hpp"
+
+using namespace solard;
+
+namespace {
+
+LaneRequest request(std::string event_id = {}, std::size_t bytes = 100) {
+    return {std::move(event_id), bytes, ResponseRequest{}};
+}
+
+LaneRequest wrong_request() {
+    return {"", 100, Error{errc::invalid_value, "wrong"}};
+}
+
+std::shared_ptr<ResponseRecord> response(std::string id, bool store = true) {
+    auto record = std::make_shared<ResponseRecord>();
+    record->facts.id = std::move(id);
+    record->facts.request.store = store;
+    return record;
+}
+
+// "lane:event_id" of the next turn; "-" if there is none.
+std::string next(WsLanes& lanes) {
+    const auto turn = lanes.next();
+    return turn ? turn->lane + ":" + turn->request.event_id : "-";
+}
+
+errc code_of(const WsLanes::Turn& turn) {
+    return turn.request.request.error().code;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ws_lanes)
+
+BOOST_AUTO_TEST_CASE(a_lane_takes_one_after_the_other_and_lanes_run_together) {
+    WsLanes lanes({});
+    for (const auto* id : {"1", "2"}) BOOST_TEST(lanes.add("", request(id)).has_value());
+    for (const auto* id : {"3", "4"}) BOOST_TEST(lanes.add("tab", request(id)).has_value());
+    BOOST_TEST(next(lanes) == ":1");
+    BOOST_TEST(next(lanes) == "tab:3");
+    BOOST_TEST(next(lanes) == "-");
+    BOOST_TEST(lanes.begun("tab", response("a")));
+    BOOST_TEST(next(lanes) == "-");  // begun is not ended
+    lanes.ended("tab");
+    BOOST_TEST(next(lanes) == "tab:4");
+    lanes.refused("", std::nullopt);
+    BOOST_TEST(next(lanes) == ":2");
+    lanes.refused("", std::nullopt);
+    lanes.refused("tab", std::nullopt);
+    BOOST_TEST(lanes.idle());
+}
+
+BOOST_AUTO_TEST_CASE(the_request_that_came_first_goes_first_when_places_are_few) {
+    WsLanes lanes({.max_in_flight = 2});
+    for (const auto* lane : {"d", "b", "c", "a"}) BOOST_TEST(lanes.add(lane, request()).has_value());
+    BOOST_TEST(next(lanes) == "d:");
+    BOOST_TEST(next(lanes) == "b:");
+    BOOST_TEST(next(lanes) == "-");
+    lanes.begun("b", response("1"));
+    lanes.ended("b");
+    BOOST_TEST(next(lanes) == "c:");
+    lanes.refused("d", std::nullopt);
+    BOOST_TEST(next(lanes) == "a:");
+}
+
+BOOST_AUTO_TEST_CASE(a_request_in_error_waits_for_its_turn_and_needs_no_place) {
+    WsLanes lanes({.max_in_flight = 1});
+    BOOST_TEST(lanes.add("a", request()).has_value());
+    BOOST_TEST(lanes.add("a", wrong_request()).has_value());
+    BOOST_TEST(lanes.add("b", wrong_request()).has_value());
+    BOOST_TEST(next(lanes) == "a:");
+    const auto refusal = lanes.next();  // of b: its lane is free
+    BOOST_REQUIRE(refusal.has_value());
+    BOOST_TEST(refusal->lane == "b");
+    BOOST_TEST((code_of(*refusal) == errc::invalid_value));
+    lanes.refused("b", std::nullopt);
+    BOOST_TEST(!lanes.next().has_value());
+    lanes.begun("a", response("1"));
+    lanes.ended("a");
+    BOOST_TEST((code_of(lanes.next().value()) == errc::invalid_value));
+}
+
+BOOST_AUTO_TEST_CASE(thirty_two_lanes_have_names_and_the_default_one_does_not_count) {
+    WsLanes lanes({});
+    BOOST_TEST(lanes.add("", request()).has_value());
+    for (int i = 0; i < 32; ++i) BOOST_TEST(lanes.add("lane" + std::to_string(i), request()).has_value());
+    BOOST_TEST((lanes.add("one more", request()).error().code == errc::websocket_stream_limit_reached));
+    BOOST_TEST(
+        (lanes.attach("one more", response("1")).error().code == errc::websocket_stream_limit_reached));
+    BOOST_TEST(lanes.add("lane31", request()).has_value());
+    while (const auto turn = lanes.next()) lanes.refused(turn->lane, std::nullopt);
+    BOOST_TEST((lanes.add("one more", request()).error().code == errc::websocket_stream_limit_reached));
+}
+
+BOOST_AUTO_TEST_CASE(too_many_or_too_large_requests_are_refused_at_their_turn) {
+    WsLanes lanes({.max_waiting = 2, .max_waiting_bytes = 1000});
+    BOOST_TEST(lanes.add("a", request("runs")).has_value());
+    BOOST_TEST(next(lanes) == "a:runs");
+    BOOST_TEST(lanes.add("a", request("1", 400)).has_value());
+    BOOST_TEST((lanes.add("a", request("too large", 601)).error().code == errc::websocket_queue_full));
+    BOOST_TEST(lanes.add("a", request("2", 600)).has_value());
+    BOOST_TEST((lanes.add("a", request("too many", 0)).error().code == errc::websocket_queue_full));
+    BOOST_TEST(lanes.add("b", request("", 5000)).has_value());  // begins at once and does not wait
+    BOOST_TEST(next(lanes) == "b:");
+    BOOST_TEST(lanes.num_waiting() == 4U);  // those that will be refused included
+    for (const auto* id : {"1", "too large", "2", "too many"}) {
+        lanes.refused("a", std::nullopt);
+        const auto turn = lanes.next();
+        BOOST_REQUIRE(turn.has_value());
+        BOOST_TEST(turn->request.event_id == id);
+        const bool is_refusal = !turn->request.request.has_value();
+        BOOST_TEST(is_refusal == std::string_view(id).starts_with("too"));
+        if (is_refusal) BOOST_TEST((code_of(*turn) == errc::websocket_queue_full));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(one_that_begins_at_once_does_not_count_as_waiting) {
+    WsLanes lanes({.max_waiting = 0});
+    BOOST_TEST(lanes.add("a", request()).has_value());
+    BOOST_TEST(next(lanes) == "a:");
+    BOOST_TEST(!lanes.add("a", request()).has_value());
+    BOOST_TEST(lanes.add("b", request()).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(cancel_finds_the_active_the_one_being_created_and_the_one_that_waits) {
+    WsLanes lanes({.max_in_flight = 1});
+    BOOST_TEST((lanes.cancel("a").error().code == errc::response_not_found));
+    lanes.add("a", request());
+    lanes.add("b", request("b1"));
+    lanes.next();
+    BOOST_TEST((lanes.cancel("a").value() == nullptr));  // being created
+    const auto active = response("1");
+    BOOST_TEST(!lanes.begun("a", active));
+    BOOST_TEST((lanes.cancel("a").value() == active));
+    lanes.ended("a");
+    BOOST_TEST((lanes.cancel("a").error().code == errc::response_already_completed));
+    BOOST_TEST(active.use_count() == 1);                 // the store has it; a lane does not keep it
+    BOOST_TEST((lanes.cancel("b").value() == nullptr));  // waits
+    BOOST_TEST((code_of(lanes.next().value()) == errc::request_cancelled));
+    lanes.refused("b", std::nullopt);
+    lanes.add("a", request());
+    lanes.next();
+    BOOST_TEST(lanes.begun("a", response("2")));  // nothing is left of the cancel before
+}
+
+BOOST_AUTO_TEST_CASE(all_that_waits_on_a_lane_can_be_cancelled_and_other_lanes_do_not_notice) {
+    WsLanes lanes({.max_in_flight = 1, .max_waiting = 3});
+    lanes.add("a", request("runs"));
+    lanes.next();
+    lanes.begun("a", response("1"));
+    for (const auto* id : {"1", "2"}) lanes.add("a", request(id));
+    lanes.add("b", request("other"));
+    lanes.cancel_waiting("a");
+    lanes.cancel_waiting("never used");
+    BOOST_TEST(lanes.add("b", request("there is room again")).has_value());
+    BOOST_TEST(next(lanes) == "-");  // in their turn
+    lanes.ended("a");
+    for (const auto* id : {"1", "2"}) {
+        const auto turn = lanes.next().value();
+        BOOST_TEST(turn.request.event_id == id);
+        BOOST_TEST((code_of(turn) == errc::request_cancelled));
+        lanes.refused("a", std::nullopt);
+    }
+    BOOST_TEST(next(lanes) == "b:other");
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_that_is_busy_or_has_a_line_takes_no_attached_response) {
+    WsLanes lanes({});
+    BOOST_TEST(lanes.attach("a", response("1")).has_value());
+    BOOST_TEST((lanes.attach("a", response("2")).error().code == errc::lane_busy));
+    lanes.add("a", request());
+    BOOST_TEST(next(lanes) == "-");
+    lanes.detach("a");
+    BOOST_TEST((lanes.attach("a", response("2")).error().code == errc::lane_busy));
+    BOOST_TEST(next(lanes) == "a:");
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_remembers_its_newest_response_that_is_not_stored_until_a_continuation_fails) {
+    WsLanes lanes({});
+    const auto run = [&](const std::string& lane, const std::shared_ptr<ResponseRecord>& record) {
+        lanes.add(lane, request());
+        lanes.next();
+        lanes.begun(lane, record);
+        lanes.ended(lane);
+    };
+    const auto fail = [&](const std::string& lane, const std::string& parent) {
+        lanes.add(lane, request());
+        lanes.next();
+        lanes.refused(lane, parent);
+    };
+    run("a", response("a1", false));
+    run("b", response("b1", true));
+    BOOST_TEST(lanes.find_unstored("a1") != nullptr);
+    BOOST_TEST(lanes.find_unstored("b1") == nullptr);  // the store has it
+    fail("b", "a1");                                   // a fork on another lane that fails
+    BOOST_TEST(lanes.find_unstored("a1") != nullptr);
+    fail("a", "other");
+    BOOST_TEST(lanes.find_unstored("a1") != nullptr);
+    fail("a", "a1");
+    BOOST_TEST(lanes.find_unstored("a1") == nullptr);
+    run("a", response("a2", false));
+    run("a", response("a3", false));
+    BOOST_TEST(lanes.find_unstored("a2") == nullptr);
+    BOOST_TEST(lanes.find_unstored("a3") != nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(a_lane_is_free_when_nothing_is_under_way_or_in_line) {
+    WsLanes lanes({.max_in_flight = 1});
+    BOOST_TEST(lanes.is_free(""));
+    lanes.add("a", request());
+    lanes.add("", request());
+    lanes.next();
+    BOOST_TEST(!lanes.is_free("a"));
+    BOOST_TEST(!lanes.is_free(""));
+    lanes.refused("a", std::nullopt);
+    BOOST_TEST(lanes.is_free("a"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
