@@ -23,7 +23,7 @@
 #include "server/observe/wakeup.hpp"
 #include "server/responses/response_store.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // I/O thread only. Session coroutines live in `io` and use everything above it, hence the order of members.
 class App {
@@ -78,4 +78,4 @@ class App {
     boost::asio::io_context io{1};
 };
 
-}  // namespace solard
+}  // namespace solard::server

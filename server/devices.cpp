@@ -2,7 +2,7 @@
 
 #include <tuple>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // What the kernels are compiled for: sm_89, and its PTX for what came later.
@@ -63,4 +63,4 @@ std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigne
     return text;
 }
 
-}  // namespace solard
+}  // namespace solard::server

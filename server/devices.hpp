@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // What the machine shows of NVIDIA hardware, by its device nodes and its driver's proc entry under `root`.
 struct NvidiaPresence {
@@ -42,4 +42,4 @@ result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence n
 // The text of --list-devices: a line a device, with the reason where one cannot be used.
 std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigned num_cores);
 
-}  // namespace solard
+}  // namespace solard::server

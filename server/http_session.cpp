@@ -23,7 +23,7 @@
 #include "server/ws/handshake.hpp"
 #include "server/ws/session.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -397,4 +397,4 @@ asio::awaitable<void> run_http_session(App* app, Stream stream, bool turned_away
     co_await std::move(socket);
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,11 +5,11 @@
 
 #include "server/http/stream.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
 // Runs until the client leaves, a deadline passes or the server drains. Never throws for what a client does.
 boost::asio::awaitable<void> run_http_session(App* app, Stream stream, bool turned_away);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -17,7 +17,7 @@
 #include "server/http_session.hpp"
 #include "server/observe/log.hpp"
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
@@ -207,4 +207,4 @@ void Listener::end_session(std::uint64_t id) {
     if (is_awaited && --num_awaited_ == 0) end_drain();
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -11,11 +11,11 @@
 #include <unordered_map>
 #include <variant>
 
-#include "inference/error.hpp"
 #include "server/config/app_config.hpp"
+#include "server/config/error.hpp"
 #include "server/http/stream.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
@@ -64,4 +64,4 @@ class Listener {
 // Errors: bad_configuration naming --host.
 result<void> check_exposure(const AppConfig& config);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -24,7 +24,7 @@
 #include "cuda/device_probe.hpp"
 #endif
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // A model folder whose every file was checked, before a socket is opened or a weight is read.
@@ -37,19 +37,20 @@ struct Model {
 
 result<Model> open_model(const AppConfig& config) {
     auto model_config = load_model_config(config.model);
-    if (!model_config) return model_config.error();
+    if (!model_config) return to_server_error(model_config.error());
     auto weights = WeightSource::open(config.model);
-    if (!weights) return weights.error();
+    if (!weights) return to_server_error(weights.error());
     auto tensors = resolve_tensors(*weights, *model_config);
-    if (!tensors) return tensors.error();
+    if (!tensors) return to_server_error(tensors.error());
     auto tokenizer = Tokenizer::load(config.model, model_config->vocab_size);
-    if (!tokenizer) return tokenizer.error();
+    if (!tokenizer) return to_server_error(tokenizer.error());
     if (tokenizer->bos() != model_config->bos_token_id)
         return Error{errc::bad_model, config.model + "/config.json: key \"bos_token_id\": expected " +
                                           std::to_string(tokenizer->bos()) + ", as tokenizer.model has it"};
     const auto override_name =
         config.chat_template.empty() ? std::nullopt : std::optional(config.chat_template);
-    if (auto known = check_chat_template(config.model, override_name); !known) return known.error();
+    if (auto known = check_chat_template(config.model, override_name); !known)
+        return to_server_error(known.error());
     return Model{*std::move(model_config), *std::move(weights), *std::move(tensors), *std::move(tokenizer)};
 }
 
@@ -184,7 +185,7 @@ int serve(const AppConfig& config) {
 
     LoadProgress progress(app.load_percent);
     const auto on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
-        if (service.stopping()) throw ErrorException({errc::server_draining, "the load was given up"});
+        if (service.stopping()) throw ErrorException({solard::errc::load_cancelled, "the load was given up"});
         progress(done, total);
     };
     const int code = service.run(
@@ -211,13 +212,13 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
 }
 
 }  // namespace
-}  // namespace solard
+}  // namespace solard::server
 
 int main(int argc, char** argv) {
     std::vector<std::string> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
     try {
-        return solard::run({argv + 1, argv + argc}, environment);
+        return solard::server::run({argv + 1, argv + argc}, environment);
     } catch (const std::exception& e) {
         std::cerr << "solard: " << e.what() << '\n';
         return 1;

@@ -14,7 +14,7 @@
 #include "server/http/exchange.hpp"
 #include "server/observe/log.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -181,4 +181,4 @@ asio::awaitable<void> dispatch(App& app, HttpExchange& exchange) {
     co_await exchange.respond(std::move(response));
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,7 +5,7 @@
 
 #include "server/auth/access.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 class HttpExchange;
@@ -18,4 +18,4 @@ Access access_of(const HttpRequest& head);
 // 500 and a log line. Throws system_error only when the client is gone.
 boost::asio::awaitable<void> dispatch(App& app, HttpExchange& exchange);
 
-}  // namespace solard
+}  // namespace solard::server

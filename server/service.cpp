@@ -7,7 +7,7 @@
 
 #include "server/observe/log.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // After the drain limit: long enough to write one error object to everyone who still reads.
@@ -18,21 +18,6 @@ constexpr std::chrono::seconds farewell{2};
 constexpr std::int32_t speculation_tokens = 8;
 
 }  // namespace
-
-int exit_code(errc code) {
-    switch (code) {
-        case errc::bad_command_line:
-            return 2;
-        case errc::bad_model:
-            return 66;
-        case errc::device_unavailable:
-            return 69;
-        case errc::bad_configuration:
-            return 78;
-        default:
-            return 1;
-    }
-}
 
 Service::Service(App& app, Listener listener, OnReady on_ready)
     : app_(app),
@@ -186,4 +171,4 @@ void Service::finish() {
     app_.io.stop();
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -10,10 +10,7 @@
 #include "server/listener.hpp"
 #include "server/observe/systemd.hpp"
 
-namespace solard {
-
-// Exit code of the process for a start-up or engine failure.
-int exit_code(errc code);
+namespace solard::server {
 
 class Service {
   public:
@@ -50,4 +47,4 @@ class Service {
     int exit_code_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -98,7 +98,7 @@ void write_source(std::ostream& out, const fs::path& folder) {
 
     out << "// Made by solard_embed from the bundled page.\n"
            "#include \"server/endpoints/static_files.hpp\"\n\n"
-           "namespace solard {\nnamespace {\n\nconst StaticFile files[] = {\n";
+           "namespace solard::server {\nnamespace {\n\nconst StaticFile files[] = {\n";
     for (const auto& [path, bytes] : files) {
         const auto packed = gzip(bytes);
         out << "    {\"" << path << "\", \"" << content_type(path == "/" ? "index.html" : path) << "\", ";
@@ -109,7 +109,7 @@ void write_source(std::ostream& out, const fs::path& folder) {
         out << "},\n";
     }
     out << "};\n\n}  // namespace\n\nstd::span<const StaticFile> static_files() { return files; }\n\n"
-           "}  // namespace solard\n";
+           "}  // namespace solard::server\n";
 }
 
 }  // namespace

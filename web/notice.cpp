@@ -2,7 +2,7 @@
 
 #include "server/endpoints/static_files.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::string_view page = R"(<!doctype html>
@@ -23,4 +23,4 @@ std::span<const StaticFile> static_files() {
     return files;
 }
 
-}  // namespace solard
+}  // namespace solard::server

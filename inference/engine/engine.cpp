@@ -26,13 +26,13 @@ Error describe(const std::exception_ptr& exception) {
         return e.error;
     } catch (const std::bad_alloc&) {
         return {
-            errc::runtime_failure,
+            errc::backend_failed,
             "not enough memory for the model and its KV cache: lower --kv-cache-memory or serve a smaller "
             "model"};
     } catch (const std::exception& e) {
-        return {errc::runtime_failure, std::string("the inference backend failed: ") + e.what()};
+        return {errc::backend_failed, std::string("the inference backend failed: ") + e.what()};
     } catch (...) {
-        return {errc::runtime_failure, "the inference backend failed without saying why"};
+        return {errc::backend_failed, "the inference backend failed without saying why"};
     }
 }
 

@@ -63,7 +63,7 @@ std::optional<errc> Scheduler::why_refused(const Request& request) const {
     const auto most_choices = std::min(static_cast<std::uint32_t>(max_running_), max_choices);
     if (request.prompt.empty() || request.max_tokens < 1 || request.num_choices < 1 ||
         request.num_choices > most_choices || request.sampling.num_logprobs > max_top_logprobs) {
-        return errc::invalid_value;
+        return errc::invalid_request;
     }
     const auto num_tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
     const std::int64_t pool_tokens = std::int64_t{pool_.num_blocks()} * kv_block_size;
@@ -125,7 +125,7 @@ void Scheduler::expire(Clock::time_point now) {
         if (overdue(*running_[i])) expired_.push_back(take_running(*running_[i]));
     }
     for (SequencePtr& sequence : expired_) {
-        end(std::move(sequence), FinishReason::error, errc::server_overloaded);
+        end(std::move(sequence), FinishReason::error, errc::deadline_exceeded);
     }
     expired_.clear();
 }

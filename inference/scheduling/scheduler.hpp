@@ -143,7 +143,7 @@ class Scheduler {
 
     SequencePtr take_running(const Sequence& sequence);
     void insert_running(SequencePtr sequence);
-    void end(SequencePtr sequence, FinishReason reason, errc error = errc::server_error);
+    void end(SequencePtr sequence, FinishReason reason, errc error = errc::backend_failed);
 
     SchedulerOptions options_;
     std::int32_t max_running_;  // slots

@@ -46,7 +46,7 @@ struct Sequence {
     bool is_giving_way = false;  // while the scheduler looks for room
     bool prefilling = false;     // runs, and has not chosen a token since it was admitted
     FinishReason finish = FinishReason::none;
-    errc error = errc::server_error;  // meaningful when finish == error
+    errc error = errc::backend_failed;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
     PrincipalShare* principal = nullptr;  // who pays

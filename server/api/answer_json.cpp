@@ -2,7 +2,7 @@
 
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 
 std::string_view name_of(FinishReason reason) {
     return reason == FinishReason::length ? "length" : "stop";
@@ -57,4 +57,4 @@ void append_token_ids(std::string& out, std::span<const TokenId> token_ids) {
     out += ']';
 }
 
-}  // namespace solard
+}  // namespace solard::server

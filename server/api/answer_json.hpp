@@ -12,7 +12,7 @@
 #include "server/api/generation_fields.hpp"
 #include "server/api/log_delta.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct AnswerIdentity {
     std::string id;  // "chatcmpl-..."
@@ -73,4 +73,4 @@ void append_finish(std::string& out, const LogDelta& delta, std::span<const std:
 // `[1,2,3]`
 void append_token_ids(std::string& out, std::span<const TokenId> token_ids);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,7 +5,7 @@
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -243,4 +243,4 @@ void ChatAnswerWriter::end_chunk(std::string& out, const Usage& usage) const {
     out += "}\n\n";
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -7,12 +7,12 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/error.hpp"
 #include "inference/model/chat_template.hpp"
 #include "server/api/answer_json.hpp"
 #include "server/api/generation_fields.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // A conversation, and where its rendering ends.
 struct ChatPrompt {
@@ -58,4 +58,4 @@ class ChatAnswerWriter final : public AnswerWriter {
     std::uint32_t num_started_ = 0;  // choices whose first chunk is written, from the front
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -6,7 +6,7 @@
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -162,4 +162,4 @@ void CompletionAnswerWriter::append_choice(std::string& out, const LogDelta& del
     out += '}';
 }
 
-}  // namespace solard
+}  // namespace solard::server

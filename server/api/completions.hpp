@@ -7,11 +7,11 @@
 #include <variant>
 #include <vector>
 
-#include "inference/error.hpp"
 #include "server/api/answer_json.hpp"
 #include "server/api/generation_fields.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 inline constexpr std::size_t max_outputs = 128;  // prompts x choices of one request
 
@@ -51,4 +51,4 @@ class CompletionAnswerWriter final : public AnswerWriter {
     std::vector<Place> places_;  // [outputs]
 };
 
-}  // namespace solard
+}  // namespace solard::server

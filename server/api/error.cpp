@@ -5,7 +5,7 @@
 
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::string_view invalid = "invalid_request_error";
@@ -96,4 +96,4 @@ std::string error_body(const Error& error) {
     return body;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct ErrorInfo {
     errc code;
@@ -33,4 +33,4 @@ inline std::chrono::milliseconds retry_time(const Error& error) {
 // raises an error inside a stream only when it reads it.
 std::string error_body(const Error& error);
 
-}  // namespace solard
+}  // namespace solard::server

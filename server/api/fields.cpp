@@ -7,7 +7,7 @@
 #include "inference/text/detokenizer.hpp"
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -167,4 +167,4 @@ void FieldReader::refuse(std::string_view name) {
     fail({errc::unsupported_parameter, path + " is not supported by this server.", path});
 }
 
-}  // namespace solard
+}  // namespace solard::server

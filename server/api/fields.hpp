@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 inline constexpr std::int64_t max_token_count =
     1 << 24;  // above any context; the model's own limit is checked later
@@ -67,4 +67,4 @@ class FieldReader {
     std::optional<Error> error_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::size_t max_label_bytes = 256;  // of user and cache_salt
@@ -114,4 +114,4 @@ std::optional<Error> check_rest(FieldReader& fields, UnknownFields unknown) {
     return fields.error();
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -7,11 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include "inference/error.hpp"
 #include "server/api/fields.hpp"
 #include "server/api/sampling_fields.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // What becomes of a field that no API of ours knows.
 enum class UnknownFields : std::uint8_t { ignored, refused };
@@ -38,4 +38,4 @@ GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unkn
 // last step of every parser, when all fields it knows were read. Gives the first problem of all.
 std::optional<Error> check_rest(FieldReader& fields, UnknownFields unknown);
 
-}  // namespace solard
+}  // namespace solard::server

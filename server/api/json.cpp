@@ -8,7 +8,7 @@
 
 #include "inference/model/json_file.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -90,4 +90,4 @@ void append_json_number(std::string& out, float value) {
     append_shortest(out, value);
 }
 
-}  // namespace solard
+}  // namespace solard::server

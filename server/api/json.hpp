@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Refuses duplicate keys, numbers that are not finite, nesting deeper than 32 and invalid UTF-8. Errors:
 // invalid_json.
@@ -22,4 +22,4 @@ void append_json_number(std::string& out, std::uint64_t value);
 void append_json_number(std::string& out, double value);
 void append_json_number(std::string& out, float value);
 
-}  // namespace solard
+}  // namespace solard::server

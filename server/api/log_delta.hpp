@@ -7,7 +7,7 @@
 
 #include "inference/request.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Which of the request's stops ended an output; -1: none of them did.
 struct StopMatch {
@@ -27,4 +27,4 @@ struct LogDelta {
     std::span<const TokenId> token_ids = {};  // if the log keeps them; also where their text is held back
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -8,7 +8,7 @@
 #include "inference/text/detokenizer.hpp"
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // OpenAI's stand-in for minus infinity, which JSON cannot say.
@@ -141,4 +141,4 @@ std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogp
     return sum;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,7 +9,7 @@
 #include "inference/backend.hpp"
 #include "inference/model/tokenizer.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // [{"token","logprob","bytes","top_logprobs":[..]},..]; empty where there are none.
 void append_logprob_list(std::string& out, const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
@@ -31,4 +31,4 @@ void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
 std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
                            std::int32_t num_alternatives);
 
-}  // namespace solard
+}  // namespace solard::server

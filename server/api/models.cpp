@@ -6,7 +6,7 @@
 
 #include "server/generation/served_model.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -33,4 +33,4 @@ std::string model_json(const ServedModel& model, std::string_view name) {
     return json::serialize(model_object(model, name));
 }
 
-}  // namespace solard
+}  // namespace solard::server

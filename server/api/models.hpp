@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace solard {
+namespace solard::server {
 
 struct ServedModel;
 
@@ -13,4 +13,4 @@ std::string models_json(const ServedModel& model);
 // `name` is one of the served names.
 std::string model_json(const ServedModel& model, std::string_view name);
 
-}  // namespace solard
+}  // namespace solard::server

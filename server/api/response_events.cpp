@@ -3,7 +3,7 @@
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
-namespace solard {
+namespace solard::server {
 
 bool ResponseEvents::begin(const ResponseState& state, std::string& out) {
     ResponseState begun = state;
@@ -133,4 +133,4 @@ void ResponseEvents::progress(std::string_view fields, std::string& out) const {
     close(out);
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -10,7 +10,7 @@
 #include "server/api/log_delta.hpp"
 #include "server/api/response_object.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // How an event is wrapped.
 struct EventForm {
@@ -78,4 +78,4 @@ class ResponseEvents {
     ResponseView view_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

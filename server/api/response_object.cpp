@@ -7,7 +7,7 @@
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 void append_optional_string(std::string& out, const std::optional<std::string>& text) {
@@ -212,4 +212,4 @@ std::string input_tokens_json(std::size_t num_tokens) {
     return out + "}";
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -12,8 +12,9 @@
 #include "server/api/answer_json.hpp"
 #include "server/api/log_delta.hpp"
 #include "server/api/responses.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // What is known of a response from its creation on.
 struct ResponseFacts {
@@ -80,4 +81,4 @@ std::string deleted_response_json(std::string_view id);
 // {"object":"response.input_tokens","input_tokens":..}
 std::string input_tokens_json(std::size_t num_tokens);
 
-}  // namespace solard
+}  // namespace solard::server

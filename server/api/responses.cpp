@@ -4,7 +4,7 @@
 #include <array>
 #include <boost/json/array.hpp>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -228,4 +228,4 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
     return request;
 }
 
-}  // namespace solard
+}  // namespace solard::server

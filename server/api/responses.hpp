@@ -7,12 +7,12 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/error.hpp"
 #include "inference/model/chat_template.hpp"
 #include "server/api/fields.hpp"
 #include "server/api/generation_fields.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct ResponseRequest {
     std::vector<ChatMessage> input;           // not empty
@@ -39,4 +39,4 @@ result<ResponseRequest> parse_response_request(std::string_view body, UnknownFie
 result<ResponseRequest> parse_response_request(const boost::json::object& object, FieldReader& fields,
                                                UnknownFields unknown);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <limits>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -151,4 +151,4 @@ result<Request> make_request(const SamplingFields& fields, const SamplingContext
     return request;
 }
 
-}  // namespace solard
+}  // namespace solard::server

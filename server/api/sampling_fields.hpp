@@ -10,8 +10,9 @@
 
 #include "inference/request.hpp"
 #include "server/api/fields.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // What a field may hold; /v1/metadata tells it to the page.
 struct NumberRange {
@@ -71,4 +72,4 @@ struct SamplingContext {
 result<Request> make_request(const SamplingFields& fields, const SamplingContext& context,
                              std::int32_t max_tokens);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -3,7 +3,7 @@
 #include "inference/text/detokenizer.hpp"
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -105,4 +105,4 @@ std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokeniz
     return text.starts_with(' ') ? text.substr(1) : text;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -10,8 +10,9 @@
 
 #include "inference/model/tokenizer.hpp"
 #include "server/api/chat_completions.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct TokenizeRequest {
     std::string model;
@@ -43,4 +44,4 @@ std::string render_json(std::string_view model, std::string_view prompt, std::sp
 // The text of `token_ids`, which stand at the beginning of one.
 std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokenizer);
 
-}  // namespace solard
+}  // namespace solard::server

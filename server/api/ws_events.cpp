@@ -6,7 +6,7 @@
 #include "server/api/error.hpp"
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 void append_string_field(std::string& out, std::string_view name, std::string_view value) {
@@ -100,4 +100,4 @@ std::string progress_fields(const ProgressFacts& facts) {
     return out;
 }
 
-}  // namespace solard
+}  // namespace solard::server

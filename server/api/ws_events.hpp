@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Carries the error flat and nested: SDKs read one or the other. `lane` and `event_id` may be empty.
 std::string error_event(const Error& error, std::string_view lane, std::string_view event_id);
@@ -42,4 +42,4 @@ struct ProgressFacts {
 // The members of a solar:progress event after those that every event has: `,"phase":..`
 std::string progress_fields(const ProgressFacts& facts);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,7 +5,7 @@
 
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace json = boost::json;
@@ -145,4 +145,4 @@ ClientMessage parse_client_message(std::string_view text, UnknownFields unknown)
     return message;
 }
 
-}  // namespace solard
+}  // namespace solard::server

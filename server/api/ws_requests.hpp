@@ -8,10 +8,10 @@
 #include <string_view>
 #include <variant>
 
-#include "inference/error.hpp"
 #include "server/api/responses.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 inline constexpr std::ptrdiff_t max_event_id = 64;  // characters
 
@@ -47,4 +47,4 @@ struct ClientMessage {
 // Slips: invalid_json, unknown_event_type, invalid_stream_id, invalid_value.
 ClientMessage parse_client_message(std::string_view text, UnknownFields unknown);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,7 +9,7 @@
 #include "server/app.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;  // connections count from 1
@@ -77,4 +77,4 @@ bool is_allowed_origin(const App& app, std::string_view origin) {
     });
 }
 
-}  // namespace solard
+}  // namespace solard::server

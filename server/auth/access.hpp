@@ -6,9 +6,9 @@
 #include <optional>
 #include <string_view>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 struct HttpRequest;
@@ -36,4 +36,4 @@ std::string_view bearer_token(std::string_view authorization);
 // Exact comparison with --allowed-origins; "*" there allows every page but those without an origin.
 bool is_allowed_origin(const App& app, std::string_view origin);
 
-}  // namespace solard
+}  // namespace solard::server

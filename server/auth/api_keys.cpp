@@ -13,7 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::string_view digest_prefix = "sha256:";
@@ -146,4 +146,4 @@ NewApiKey make_api_key(std::string_view name) {
     return key;
 }
 
-}  // namespace solard
+}  // namespace solard::server

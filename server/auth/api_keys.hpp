@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct ApiKey {
     std::string name;                        // for people; no secret
@@ -44,4 +44,4 @@ struct NewApiKey {
 NewApiKey make_api_key(std::string_view name);
 bool is_key_name(std::string_view name);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -7,7 +7,7 @@
 
 #include "server/auth/api_keys.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr int command_line_error = 2;
@@ -52,4 +52,4 @@ int run_keygen(const std::vector<std::string>& arguments, std::ostream& out, std
     return 0;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace solard {
+namespace solard::server {
 
 result<Quota::Ticket> Quota::admit(Clock::time_point now) {
     if (concurrency_ > 0 && in_flight_ >= concurrency_)
@@ -24,4 +24,4 @@ result<Quota::Ticket> Quota::admit(Clock::time_point now) {
     return Ticket(this);
 }
 
-}  // namespace solard
+}  // namespace solard::server

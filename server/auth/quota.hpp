@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <utility>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // I/O thread only. Limits of 0 are none.
 class Quota {
@@ -49,4 +49,4 @@ class Quota {
     Clock::time_point filled_ = {};
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -2,7 +2,7 @@
 
 #include "server/config/random_bits.hpp"
 
-namespace solard {
+namespace solard::server {
 
 std::string WsTickets::issue(std::optional<std::size_t> key, Clock::time_point now) {
     std::string text = "wst_" + random_hex();
@@ -22,4 +22,4 @@ std::optional<WsTickets::Ticket> WsTickets::find(const std::string& text, Clock:
     return found->second;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,7 +9,7 @@
 #include <string>
 #include <unordered_map>
 
-namespace solard {
+namespace solard::server {
 
 // I/O thread only; of bounded size for each key, of which the oldest go first.
 class WsTickets {
@@ -34,4 +34,4 @@ class WsTickets {
     std::map<std::optional<std::size_t>, std::deque<std::string>> issued_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

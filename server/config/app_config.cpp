@@ -13,7 +13,7 @@
 
 #include "server/config/option_table.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace po = boost::program_options;
@@ -324,4 +324,4 @@ void print_config(std::ostream& out, const AppConfig& config) {
     }
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Effective values; every member is one row of the option table in app_config.cpp, where the defaults stand.
 struct AppConfig {
@@ -93,4 +93,4 @@ void print_help(std::ostream& out);
 // file.
 void print_config(std::ostream& out, const AppConfig& config);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr double one_gib = 1024.0 * 1024 * 1024;
@@ -157,4 +157,4 @@ std::string suggestion_for(std::string_view name) {
     return best.empty() ? "; see --help" : "; did you mean '" + std::string(best) + "'?";
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -11,7 +11,7 @@
 
 #include "server/config/app_config.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // A size, whose values take a suffix (KiB, MiB, GiB); durations are in seconds and may have a fraction.
 struct Bytes {
@@ -43,4 +43,4 @@ std::string environment_name(std::string_view option);
 // "; did you mean 'port'?", or a hint at --help where nothing is near.
 std::string suggestion_for(std::string_view unknown_name);
 
-}  // namespace solard
+}  // namespace solard::server

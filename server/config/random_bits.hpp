@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-namespace solard {
+namespace solard::server {
 
 // I/O thread only.
 inline std::uint64_t random_bits() {
@@ -23,4 +23,4 @@ inline std::string random_hex() {
     return text;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-namespace solard {
+namespace solard::server {
 
 inline constexpr std::string_view version_text = SOLARD_VERSION;
 
-}  // namespace solard
+}  // namespace solard::server

@@ -7,7 +7,7 @@
 #include "server/http/run_until.hpp"
 #include "server/http/sse_writer.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -77,4 +77,4 @@ asio::awaitable<void> answer(const App& app, HttpExchange& exchange, result<Pend
     co_await run_until(std::move(writing), std::move(gone));
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,9 +5,10 @@
 #include <memory>
 
 #include "server/api/answer_json.hpp"
+#include "server/config/error.hpp"
 #include "server/generation/admission.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 class HttpExchange;
@@ -24,4 +25,4 @@ AnswerIdentity make_identity(const App& app, std::string_view prefix);
 // Also answers the refusal that `pending` may be.
 boost::asio::awaitable<void> answer(const App& app, HttpExchange& exchange, result<PendingAnswer> pending);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,7 +9,7 @@
 #include "server/generation/worker_thread.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -85,4 +85,4 @@ asio::awaitable<void> handle_render(App& app, HttpExchange& exchange) {
     co_await respond(exchange, std::move(rendered));
 }
 
-}  // namespace solard
+}  // namespace solard::server

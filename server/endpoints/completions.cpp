@@ -10,7 +10,7 @@
 #include "server/generation/worker_thread.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -87,4 +87,4 @@ asio::awaitable<void> handle_completions(App& app, HttpExchange& exchange) {
     co_await answer(app, exchange, std::move(pending));
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace solard {
+namespace solard::server {
 
 std::string_view license_text();  // LICENSE
 std::string_view openapi_text();  // server/api/openapi.json
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-namespace solard {
+namespace solard::server {
 
 class App;
 class HttpExchange;
@@ -32,4 +32,4 @@ boost::asio::awaitable<void> handle_openapi(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_metrics(App& app, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_static_file(App& app, HttpExchange& exchange);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -14,7 +14,7 @@
 #include "server/generation/admission.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 namespace json = boost::json;
@@ -173,4 +173,4 @@ asio::awaitable<void> handle_ws_ticket(App& app, HttpExchange& exchange) {
     co_await exchange.respond(std::move(response));
 }
 
-}  // namespace solard
+}  // namespace solard::server

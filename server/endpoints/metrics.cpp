@@ -5,7 +5,7 @@
 #include "server/http/exchange.hpp"
 #include "server/observe/metrics_text.hpp"
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 
@@ -26,4 +26,4 @@ asio::awaitable<void> handle_metrics(App& app, HttpExchange& exchange) {
     co_await exchange.respond(std::move(response));
 }
 
-}  // namespace solard
+}  // namespace solard::server

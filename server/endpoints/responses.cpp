@@ -13,7 +13,7 @@
 #include "server/responses/response_cursor.hpp"
 #include "server/responses/response_service.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -210,4 +210,4 @@ asio::awaitable<void> handle_input_tokens(App& app, HttpExchange& exchange) {
     co_await respond(exchange, std::move(counted));
 }
 
-}  // namespace solard
+}  // namespace solard::server

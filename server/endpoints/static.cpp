@@ -6,7 +6,7 @@
 #include "server/endpoints/static_files.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 
@@ -41,4 +41,4 @@ asio::awaitable<void> handle_static_file(App&, HttpExchange& exchange) {
     co_await exchange.respond(std::move(response));
 }
 
-}  // namespace solard
+}  // namespace solard::server

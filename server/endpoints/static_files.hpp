@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-namespace solard {
+namespace solard::server {
 
 /// One file of the browser page. Everything points into the program itself and is valid for ever.
 struct StaticFile {
@@ -18,4 +18,4 @@ struct StaticFile {
 /// "/assets/" contain a hash of their content, so those may be cached for ever; "/" must be revalidated.
 std::span<const StaticFile> static_files();
 
-}  // namespace solard
+}  // namespace solard::server

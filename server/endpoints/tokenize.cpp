@@ -8,7 +8,7 @@
 #include "server/generation/worker_thread.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -63,4 +63,4 @@ asio::awaitable<void> handle_detokenize(App& app, HttpExchange& exchange) {
     co_await respond(exchange, std::move(text));
 }
 
-}  // namespace solard
+}  // namespace solard::server

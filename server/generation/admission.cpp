@@ -7,7 +7,7 @@
 #include "server/app.hpp"
 #include "server/generation/worker_thread.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -151,4 +151,4 @@ std::int32_t max_choices_together(const App& app) {
     return info ? std::min(most, info->max_running) : most;
 }
 
-}  // namespace solard
+}  // namespace solard::server

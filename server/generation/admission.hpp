@@ -10,9 +10,10 @@
 #include "server/api/generation_fields.hpp"
 #include "server/auth/access.hpp"
 #include "server/auth/quota.hpp"
+#include "server/config/error.hpp"
 #include "server/generation/engine_client.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
@@ -65,4 +66,4 @@ result<Admitted> admit(App& app, const GenerationFields& fields, const Caller& c
 // Choices of one request that the server can run together; `n` is at most that.
 std::int32_t max_choices_together(const App& app);
 
-}  // namespace solard
+}  // namespace solard::server

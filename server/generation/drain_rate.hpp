@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstddef>
 
-namespace solard {
+namespace solard::server {
 
 class DrainRate {
   public:
@@ -32,4 +32,4 @@ class DrainRate {
     std::size_t num_ends_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

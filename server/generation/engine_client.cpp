@@ -6,7 +6,7 @@
 
 #include "server/api/error.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 std::int64_t part_of_one(std::int64_t all) {
@@ -55,8 +55,8 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
     callbacks.publish = [this](StepEvents events) {
         boost::asio::post(io_, [this, events = std::move(events)]() mutable { deliver(std::move(events)); });
     };
-    callbacks.failed = [this, on_failed = std::move(on_failed)](Error error) {
-        boost::asio::post(io_, [this, on_failed, error = std::move(error)] {
+    callbacks.failed = [this, on_failed = std::move(on_failed)](const solard::Error& failure) {
+        boost::asio::post(io_, [this, on_failed, error = to_server_error(failure)] {
             fail({errc::engine_unavailable, "The engine stopped; the server is restarting."});
             on_failed(error);
         });
@@ -218,7 +218,8 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
     charge(entry.principal, 0, -std::exchange(entry.queued_tokens, 0));
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
-        const errc code = event.finish == FinishReason::error ? event.error : errc::request_cancelled;
+        const errc code =
+            event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
         entry.log->fail({code, std::string(message_of(code))});
         // Nobody waits for the other choices.
         if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
@@ -259,4 +260,4 @@ void EngineClient::fail_all(const Error& error) {
     }
 }
 
-}  // namespace solard
+}  // namespace solard::server

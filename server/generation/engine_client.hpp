@@ -10,11 +10,12 @@
 #include <unordered_map>
 
 #include "inference/engine/engine.hpp"
+#include "server/config/error.hpp"
 #include "server/generation/drain_rate.hpp"
 #include "server/generation/generation_log.hpp"
 #include "server/observe/metrics.hpp"
 
-namespace solard {
+namespace solard::server {
 
 enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
 std::string_view name_of(ServiceState state);
@@ -145,4 +146,4 @@ class EngineClient {
     RequestId next_id_ = 1;
 };
 
-}  // namespace solard
+}  // namespace solard::server

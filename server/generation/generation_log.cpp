@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 
@@ -124,4 +124,4 @@ const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes) {
     return deltas_;
 }
 
-}  // namespace solard
+}  // namespace solard::server

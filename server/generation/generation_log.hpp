@@ -10,13 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "inference/error.hpp"
 #include "inference/request.hpp"
 #include "server/api/log_delta.hpp"
+#include "server/config/error.hpp"
 #include "server/observe/request_times.hpp"
 #include "server/observe/wakeup.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class LogReader;
 
@@ -139,4 +139,4 @@ class LogReader {
     std::vector<LogDelta> deltas_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

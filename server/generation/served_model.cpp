@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // SOLAR-10.7B's own sizes.
@@ -69,4 +69,4 @@ ServedModel describe_model(const AppConfig& config, ModelConfig model_config) {
     return model;
 }
 
-}  // namespace solard
+}  // namespace solard::server

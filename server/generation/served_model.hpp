@@ -9,7 +9,7 @@
 #include "inference/model/config.hpp"
 #include "server/config/app_config.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct ServedModel {
     std::vector<std::string> names;  // the first is the main one
@@ -25,4 +25,4 @@ struct ServedModel {
 // families.json.
 ServedModel describe_model(const AppConfig& config, ModelConfig model_config);
 
-}  // namespace solard
+}  // namespace solard::server

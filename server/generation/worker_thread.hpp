@@ -8,7 +8,7 @@
 
 #include "server/app.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Larger bodies are parsed on the helper: about a millisecond of the loop.
 inline constexpr std::size_t parse_inline_bytes = 64 << 10;
@@ -36,4 +36,4 @@ boost::asio::awaitable<std::invoke_result_t<Function>> run_on_helper(App& app, b
     co_return co_await boost::asio::co_spawn(app.helpers, std::move(task), boost::asio::use_awaitable);
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "inference/error.hpp"
 #include "server/auth/access.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Of a request to make a WebSocket of its connection.
 struct WebSocketFields {
@@ -90,4 +90,4 @@ HttpResponse error_response(const Error& error);
 // A whole answer or its error.
 boost::asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -10,7 +10,7 @@
 #include "inference/text/detokenizer.hpp"
 #include "server/http/smuggling_rules.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace http = boost::beast::http;
@@ -78,4 +78,4 @@ HttpRequest plain_head(const http::request_header<>& header, std::uint64_t conne
     return request;
 }
 
-}  // namespace solard
+}  // namespace solard::server

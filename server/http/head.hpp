@@ -6,9 +6,9 @@
 
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // All of the request but its body and caller. `connection` is the number of the one it came on.
 HttpRequest plain_head(const boost::beast::http::request_header<>& header, std::uint64_t connection);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 #include <exception>
 #include <utility>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -30,4 +30,4 @@ asio::awaitable<void> run_until(asio::awaitable<void> work, asio::awaitable<void
     if (work_was_first && problem) std::rethrow_exception(problem);
 }
 
-}  // namespace solard
+}  // namespace solard::server

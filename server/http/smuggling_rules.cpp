@@ -4,7 +4,7 @@
 #include <cctype>
 #include <string>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::string_view line_end = "\r\n";
@@ -129,4 +129,4 @@ std::string_view origin_form(std::string_view target) {
     return target.empty() ? "/" : target;
 }
 
-}  // namespace solard
+}  // namespace solard::server

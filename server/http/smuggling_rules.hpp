@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <string_view>
 
-#include "inference/error.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 inline constexpr std::size_t max_header_fields = 100;
 inline constexpr std::size_t max_target_bytes = 8 << 10;
@@ -19,4 +19,4 @@ result<void> check_header_block(std::string_view block);
 // "http://host/path" is "/path" (RFC 9112, section 3.2.2).
 std::string_view origin_form(std::string_view target);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -2,7 +2,7 @@
 
 #include "server/api/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 
@@ -42,4 +42,4 @@ asio::awaitable<void> SseWriter::end() {
     co_await exchange_.end_stream();
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -5,9 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "server/config/error.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Two bare line feeds: the only idle bytes that every client survives.
 inline constexpr std::string_view idle_bytes = "\n\n";
@@ -34,4 +35,4 @@ class SseWriter {
     std::string buffer_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

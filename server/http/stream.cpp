@@ -1,6 +1,6 @@
 #include "server/http/stream.hpp"
 
-namespace solard {
+namespace solard::server {
 
 void Stream::State::close() {
     boost::system::error_code ignored;
@@ -38,4 +38,4 @@ void Stream::close() {
     state_->close();
 }
 
-}  // namespace solard
+}  // namespace solard::server

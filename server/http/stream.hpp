@@ -10,7 +10,7 @@
 #include <memory>
 #include <utility>
 
-namespace solard {
+namespace solard::server {
 
 // TCP or Unix socket. Models Asio's AsyncReadStream and AsyncWriteStream. I/O thread only.
 class Stream {
@@ -90,4 +90,4 @@ class Stream {
     std::shared_ptr<State> state_;  // shared with the deadline's handler, which may run after this object
 };
 
-}  // namespace solard
+}  // namespace solard::server

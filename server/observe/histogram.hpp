@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-namespace solard {
+namespace solard::server {
 
 // Allocates nothing.
 class Histogram {
@@ -35,4 +35,4 @@ class Histogram {
     double sum_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

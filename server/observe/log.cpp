@@ -6,7 +6,7 @@
 #include <ctime>
 #include <string>
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::array<std::string_view, 4> level_names{"error", "warning", "info", "debug"};
@@ -53,4 +53,4 @@ void log(LogLevel level, std::string_view message) {
     std::fwrite(line.data(), 1, line.size(), stderr);  // one write, so that lines never mix
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace solard {
+namespace solard::server {
 
 enum class LogLevel { error, warning, info, debug };
 
@@ -13,4 +13,4 @@ bool log_enabled(LogLevel level);
 // Control characters of `message` are escaped, so that no client can forge a line.
 void log(LogLevel level, std::string_view message);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -1,6 +1,6 @@
 #include "server/observe/metrics.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 double seconds(Clock::time_point from, Clock::time_point to) {
@@ -34,4 +34,4 @@ void Metrics::request_ended(const RequestTimes& times, std::size_t prompt_tokens
     prompt_tokens_ += prompt_tokens;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -8,10 +8,11 @@
 #include <string_view>
 
 #include "inference/request.hpp"
+#include "server/config/error.hpp"
 #include "server/observe/histogram.hpp"
 #include "server/observe/request_times.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // vLLM's buckets, since the dashboards in the field are drawn for them.
 inline constexpr std::array first_token_bounds{0.001, 0.005, 0.01, 0.02,  0.04,  0.06,  0.08, 0.1,
@@ -62,4 +63,4 @@ class Metrics {
     std::uint64_t prompt_tokens_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -9,7 +9,7 @@
 #include "server/api/error.hpp"
 #include "server/api/json.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 enum class Names : std::uint8_t { ours, vllm_too };
@@ -200,4 +200,4 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
     return text.take();
 }
 
-}  // namespace solard
+}  // namespace solard::server

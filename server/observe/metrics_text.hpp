@@ -7,7 +7,7 @@
 #include "inference/request.hpp"
 #include "server/observe/metrics.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // What is true at the moment of the scrape.
 struct MetricsNow {
@@ -25,4 +25,4 @@ struct MetricsNow {
 // stands there once more under its name. Every label's values are of a fixed set.
 std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vllm_names);
 
-}  // namespace solard
+}  // namespace solard::server

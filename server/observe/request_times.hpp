@@ -3,7 +3,7 @@
 
 #include "inference/request.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct RequestTimes {
     Clock::time_point accepted{};
@@ -12,4 +12,4 @@ struct RequestTimes {
     Clock::time_point last_token{};
 };
 
-}  // namespace solard
+}  // namespace solard::server

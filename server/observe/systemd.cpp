@@ -16,7 +16,7 @@
 
 #include "server/observe/log.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 std::string_view environment(const char* name) {
@@ -66,4 +66,4 @@ void ServiceManager::status(const std::string& text) {
     notify("STATUS=" + text);
 }
 
-}  // namespace solard
+}  // namespace solard::server

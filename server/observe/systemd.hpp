@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace solard {
+namespace solard::server {
 
 // Silent where no service manager asked to be told. Never blocks, never fails: a notification that cannot be
 // sent is dropped; the first one leaves a line at debug level.
@@ -33,4 +33,4 @@ class ServiceManager {
     std::chrono::microseconds watchdog_interval_{0};
 };
 
-}  // namespace solard
+}  // namespace solard::server

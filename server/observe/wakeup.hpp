@@ -8,7 +8,7 @@
 #include <chrono>
 #include <utility>
 
-namespace solard {
+namespace solard::server {
 
 // I/O thread only; one sleeper at a time.
 class Wakeup {
@@ -37,4 +37,4 @@ class Wakeup {
     bool notified_ = false;
 };
 
-}  // namespace solard
+}  // namespace solard::server

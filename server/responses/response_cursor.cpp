@@ -1,6 +1,6 @@
 #include "server/responses/response_cursor.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::size_t max_delta_bytes = 16 << 10;
@@ -49,4 +49,4 @@ ResponseCursor::Clock::time_point ResponseCursor::due() const {
     return reader_.num_unread() > 0 && !at_end_ ? next_delta_ : Clock::time_point::max();
 }
 
-}  // namespace solard
+}  // namespace solard::server

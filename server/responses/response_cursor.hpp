@@ -9,7 +9,7 @@
 #include "server/generation/generation_log.hpp"
 #include "server/responses/response_store.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Costs its place in the log and nothing else, however far it lags. I/O thread only.
 class ResponseCursor {
@@ -43,4 +43,4 @@ class ResponseCursor {
     bool at_end_ = false;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -11,7 +11,7 @@
 #include "server/endpoints/answer.hpp"
 #include "server/observe/log.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -197,4 +197,4 @@ ResponseFollower::~ResponseFollower() {
     }
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -7,9 +7,10 @@
 #include <optional>
 
 #include "server/auth/access.hpp"
+#include "server/config/error.hpp"
 #include "server/responses/response_store.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
@@ -51,4 +52,4 @@ class ResponseFollower {
     ResponsePtr record_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

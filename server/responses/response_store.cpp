@@ -1,6 +1,6 @@
 #include "server/responses/response_store.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // What a token of the answer may cost in its log: text, entry, logprobs of its own.
@@ -140,4 +140,4 @@ void ResponseStore::forget(std::list<Entry>::iterator entry) {
     entries_.erase(entry);
 }
 
-}  // namespace solard
+}  // namespace solard::server

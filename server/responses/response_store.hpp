@@ -18,7 +18,7 @@
 #include "server/api/response_object.hpp"
 #include "server/generation/admission.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // One response from its creation until it is forgotten. I/O thread only.
 struct ResponseRecord {
@@ -76,4 +76,4 @@ class ResponseStore {
     std::deque<std::string> expired_order_;                                // the first goes first
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -13,7 +13,7 @@
 #include "server/generation/worker_thread.hpp"
 #include "server/observe/log.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -272,4 +272,4 @@ void WsConversation::tell(const Error& error, std::string_view lane, std::string
     say(error_event(error, lane, event_id));
 }
 
-}  // namespace solard
+}  // namespace solard::server

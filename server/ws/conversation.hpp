@@ -12,11 +12,12 @@
 
 #include "server/api/ws_requests.hpp"
 #include "server/auth/access.hpp"
+#include "server/config/error.hpp"
 #include "server/responses/response_service.hpp"
 #include "server/ws/lane_streams.hpp"
 #include "server/ws/lanes.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
@@ -90,4 +91,4 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     std::size_t num_responses_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstddef>
 
-namespace solard {
+namespace solard::server {
 
 class EventRate {
   public:
@@ -29,4 +29,4 @@ class EventRate {
     std::size_t count_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

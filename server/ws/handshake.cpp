@@ -8,7 +8,7 @@
 #include "server/app.hpp"
 #include "server/http/exchange.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 constexpr std::string_view own_subprotocol = "solar.responses.v1";
@@ -103,4 +103,4 @@ result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head, const WebSock
                      .request_id = {}};
 }
 
-}  // namespace solard
+}  // namespace solard::server

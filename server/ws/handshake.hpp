@@ -5,8 +5,9 @@
 #include <string_view>
 
 #include "server/auth/access.hpp"
+#include "server/config/error.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 struct HttpRequest;
@@ -31,4 +32,4 @@ std::string_view select_subprotocol(std::string_view offered);
 // The key or ticket among them; empty if there is none.
 std::string_view offered_secret(std::string_view offered);
 
-}  // namespace solard
+}  // namespace solard::server

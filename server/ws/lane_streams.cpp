@@ -5,7 +5,7 @@
 #include "server/api/ws_events.hpp"
 #include "server/app.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 using Time = LaneStreams::Time;
@@ -152,4 +152,4 @@ Time LaneStreams::due() const {
     return due;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -11,7 +11,7 @@
 #include "server/responses/response_cursor.hpp"
 #include "server/responses/response_service.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
@@ -57,4 +57,4 @@ class LaneStreams {
     std::vector<std::shared_ptr<LaneStream>> streams_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 
 #include "server/api/error.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 Error plain_error(errc code) {
@@ -155,4 +155,4 @@ std::shared_ptr<ResponseRecord> WsLanes::find_unstored(std::string_view id) cons
     return nullptr;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -12,11 +12,11 @@
 #include <string>
 #include <string_view>
 
-#include "inference/error.hpp"
 #include "server/api/responses.hpp"
+#include "server/config/error.hpp"
 #include "server/responses/response_store.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct WsLaneLimits {
     std::size_t max_in_flight = 16;
@@ -107,4 +107,4 @@ class WsLanes {
     std::uint64_t next_arrival_ = 0;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace solard {
+namespace solard::server {
 
 namespace {
 
@@ -38,4 +38,4 @@ WsLiveness::Time WsLiveness::retires() const {
     return limits_.max_age == Duration::zero() ? Time::max() : begun_ + limits_.max_age;
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <optional>
 
-namespace solard {
+namespace solard::server {
 
 struct WsLivenessLimits {
     std::chrono::steady_clock::duration ping_interval;  // of silence; half of it while busy
@@ -46,4 +46,4 @@ class WsLiveness {
     std::optional<Time> ping_sent_;  // and not answered
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -17,7 +17,7 @@
 #include "server/ws/liveness.hpp"
 #include "server/ws/socket.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
@@ -245,4 +245,4 @@ asio::awaitable<void> run_ws_session(App* app, Stream stream, WsUpgrade upgrade)
     log(LogLevel::info, session.summary());
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -7,11 +7,11 @@
 #include "server/http/stream.hpp"
 #include "server/ws/handshake.hpp"
 
-namespace solard {
+namespace solard::server {
 
 class App;
 
 // Serves until either side closes. `app` outlives the coroutine.
 boost::asio::awaitable<void> run_ws_session(App* app, Stream stream, WsUpgrade upgrade);
 
-}  // namespace solard
+}  // namespace solard::server

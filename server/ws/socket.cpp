@@ -12,7 +12,7 @@
 #include <chrono>
 #include <utility>
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -135,4 +135,4 @@ std::uint16_t WsSocket::close_code() const {
     return code == websocket::close_code::none ? std::uint16_t{websocket::close_code::abnormal} : code;
 }
 
-}  // namespace solard
+}  // namespace solard::server

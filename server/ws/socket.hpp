@@ -11,7 +11,7 @@
 
 #include "server/http/stream.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // I/O thread only. One read, one write or ping, and one close at a time; a read must stay pending, for
 // control frames are answered inside it.
@@ -56,4 +56,4 @@ class WsSocket {
     std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace solard
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 
 #include "server/devices.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 BOOST_AUTO_TEST_SUITE(devices)
 
@@ -99,3 +99,5 @@ BOOST_AUTO_TEST_CASE(a_device_that_cannot_be_used_is_no_reason_to_take_the_cpu) 
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

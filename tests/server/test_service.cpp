@@ -8,7 +8,7 @@
 #include "server/listener.hpp"
 #include "tests/support/running_service.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -736,3 +736,5 @@ BOOST_AUTO_TEST_CASE(an_address_others_can_reach_needs_permission) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

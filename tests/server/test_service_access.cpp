@@ -9,7 +9,7 @@
 #include "server/auth/api_keys.hpp"
 #include "tests/support/running_service.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -240,3 +240,5 @@ BOOST_AUTO_TEST_CASE(strict_params_refuse_what_nobody_knows) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

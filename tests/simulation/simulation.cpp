@@ -66,7 +66,7 @@ struct Choice {
     std::vector<TokenId> tokens = {};
     std::string text = {};
     FinishReason finish = FinishReason::none;
-    errc error = errc::server_error;
+    errc error = errc::backend_failed;
 };
 
 struct Tracked {
@@ -397,7 +397,7 @@ class Simulation {
             require(tracked.cancelled_in.has_value(), id, "was cancelled by nobody");
         } else if (event.finish == FinishReason::error && event.error == errc::queue_timeout) {
             require(now_ >= request.queue_deadline && choice.tokens.empty(), id, "queue_timeout too early");
-        } else if (event.finish == FinishReason::error && event.error == errc::server_overloaded) {
+        } else if (event.finish == FinishReason::error && event.error == errc::deadline_exceeded) {
             require(now_ >= request.request_deadline, id, "ended before its deadline");
         } else if (event.finish == FinishReason::error && event.error == errc::engine_unavailable) {
             require(machine_.fails_at_step.has_value(), id, "the engine failed by itself");

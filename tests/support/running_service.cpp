@@ -15,7 +15,7 @@
 #include "server/service.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 
-namespace solard {
+namespace solard::server {
 
 namespace asio = boost::asio;
 
@@ -239,4 +239,4 @@ std::string get_request(std::string_view path) {
     return "GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
 }
 
-}  // namespace solard
+}  // namespace solard::server

@@ -14,7 +14,7 @@
 
 #include "tests/support/fake_backend.hpp"
 
-namespace solard {
+namespace solard::server {
 
 // Serves from construction until SIGTERM, a failing engine or destruction. Flags are solard's own.
 class RunningService {
@@ -95,4 +95,4 @@ void wait_for_free_blocks(std::uint16_t port);
 std::string chat_request(std::string_view user_text, std::string_view fields = "");
 std::string get_request(std::string_view path);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -19,7 +19,7 @@ namespace solard {
 struct Outcome {
     std::vector<TokenId> tokens;
     FinishReason finish = FinishReason::none;
-    errc error = errc::server_error;
+    errc error = errc::backend_failed;
     std::int32_t num_cached_tokens = 0;
     std::int32_t num_preemptions = 0;
 };

@@ -17,6 +17,7 @@
 #include "tests/support/fake_backend.hpp"
 
 using namespace solard;
+using namespace solard::server;
 
 namespace {
 

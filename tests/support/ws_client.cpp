@@ -3,7 +3,7 @@
 #include <boost/json/parse.hpp>
 #include <stdexcept>
 
-namespace solard {
+namespace solard::server {
 
 std::string upgrade_request(const std::vector<std::string>& fields) {
     std::string request =
@@ -98,4 +98,4 @@ bool is_terminal(const boost::json::object& event) {
     return type == "response.completed" || type == "response.incomplete" || type == "response.failed";
 }
 
-}  // namespace solard
+}  // namespace solard::server

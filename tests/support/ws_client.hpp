@@ -10,7 +10,7 @@
 
 #include "tests/support/running_service.hpp"
 
-namespace solard {
+namespace solard::server {
 
 struct WsFrame {
     enum Opcode : std::uint8_t { text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
@@ -49,4 +49,4 @@ std::string create_message(std::string_view fields = "", std::string_view input 
 bool is_terminal(const boost::json::object& event);
 std::string type_of(const boost::json::object& event);
 
-}  // namespace solard
+}  // namespace solard::server

@@ -13,6 +13,7 @@
 namespace asio = boost::asio;
 using asio::use_awaitable;
 using namespace solard;
+using namespace solard::server;
 
 namespace {
 

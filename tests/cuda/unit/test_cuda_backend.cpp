@@ -515,7 +515,7 @@ BOOST_AUTO_TEST_CASE(progress_counts_every_byte_and_an_exception_gives_the_load_
     make_backend(options);
     BOOST_TEST(last == demo().tensors.num_bytes);
     options.on_load_progress = [](std::uint64_t, std::uint64_t) {
-        throw ErrorException({errc::server_draining, "enough"});
+        throw ErrorException({errc::load_cancelled, "enough"});
     };
     BOOST_CHECK_THROW(make_backend(options), ErrorException);
 }

@@ -39,7 +39,7 @@ struct Outcome {
     std::vector<std::string> deltas;
     std::uint32_t num_tokens = 0;
     FinishReason finish = FinishReason::none;
-    errc error = errc::server_error;
+    errc error = errc::backend_failed;
     int num_ends = 0;
 };
 
@@ -352,7 +352,7 @@ BOOST_AUTO_TEST_CASE(a_backend_failure_ends_every_request_once_and_then_the_engi
     control->open_gate();
 
     const Error error = inbox.wait_until_failed();
-    BOOST_TEST((error.code == errc::runtime_failure));
+    BOOST_TEST((error.code == errc::backend_failed));
     BOOST_TEST(error.message.find("the fake device was lost") != std::string::npos);
     for (RequestId id = 1; id <= 4; ++id) {
         const Outcome outcome = inbox.outcome(id);
@@ -386,7 +386,7 @@ BOOST_AUTO_TEST_CASE(a_request_accepted_before_the_backend_fails_to_load_is_ende
     });
     BOOST_TEST(submit(1, 5));
     submitted.set_value();
-    BOOST_TEST((inbox.wait_until_failed().code == errc::runtime_failure));
+    BOOST_TEST((inbox.wait_until_failed().code == errc::backend_failed));
     BOOST_TEST((inbox.outcome(1).error == errc::engine_unavailable));
     BOOST_TEST(inbox.outcome(1).num_ends == 1);
 }

@@ -39,8 +39,8 @@ struct Resolved {
         model = resolve_tensors(*source, config);
     }
     ModelFolder folder;
-    result<WeightSource> source = Error{errc::server_error, ""};
-    result<ModelTensors> model = Error{errc::server_error, ""};
+    result<WeightSource> source = Error{errc::backend_failed, ""};
+    result<ModelTensors> model = Error{errc::backend_failed, ""};
 };
 
 BOOST_AUTO_TEST_SUITE(weights)

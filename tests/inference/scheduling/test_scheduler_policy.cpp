@@ -579,13 +579,13 @@ BOOST_AUTO_TEST_CASE(more_than_can_run_together_are_refused) {
     greedy_for_logprobs.sampling.num_logprobs = max_top_logprobs + 1;
     rig.scheduler.add(greedy_for_logprobs);
     rig.run();
-    BOOST_TEST((rig.outcomes[77].error == errc::invalid_value));
+    BOOST_TEST((rig.outcomes[77].error == errc::invalid_request));
     for (const std::uint32_t num_choices : {0U, 4U, max_choices + 1, 0xffffffffU}) {
         Request request = Rig::request(num_choices + 1ULL, 10, 5);
         request.num_choices = num_choices;
         rig.scheduler.add(request);
         rig.run();
-        BOOST_TEST((rig.outcomes[request.id].error == errc::invalid_value));
+        BOOST_TEST((rig.outcomes[request.id].error == errc::invalid_request));
     }
 }
 

@@ -11,7 +11,7 @@
 #include "server/api/logprobs.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -662,3 +662,5 @@ BOOST_AUTO_TEST_CASE(the_error_table_is_that_of_the_architecture) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

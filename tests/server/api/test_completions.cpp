@@ -7,7 +7,7 @@
 #include "server/api/tokenize.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -184,3 +184,5 @@ BOOST_AUTO_TEST_CASE(detokenize_takes_ids_of_the_vocabulary_and_undoes_tokenize)
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

@@ -7,7 +7,7 @@
 
 #include "server/api/json.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -79,3 +79,5 @@ BOOST_AUTO_TEST_CASE(of_what_may_be_either_only_numbers_with_a_value_are_taken) 
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

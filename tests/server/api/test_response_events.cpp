@@ -8,7 +8,7 @@
 #include "server/responses/response_cursor.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -268,3 +268,5 @@ BOOST_AUTO_TEST_CASE(
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

@@ -5,7 +5,7 @@
 #include "server/api/ws_events.hpp"
 #include "server/api/ws_requests.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -173,3 +173,5 @@ BOOST_AUTO_TEST_CASE(an_error_is_told_flat_and_nested_with_the_ids_it_is_about) 
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

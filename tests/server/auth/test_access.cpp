@@ -12,7 +12,7 @@
 #include "server/auth/quota.hpp"
 #include "server/generation/drain_rate.hpp"
 
-using namespace solard;
+namespace solard::server {
 using namespace std::chrono_literals;
 
 namespace {
@@ -181,3 +181,5 @@ BOOST_AUTO_TEST_CASE(when_to_come_back_follows_from_how_fast_answers_end) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

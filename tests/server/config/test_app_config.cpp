@@ -5,7 +5,7 @@
 
 #include "server/config/app_config.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -176,3 +176,5 @@ BOOST_AUTO_TEST_CASE(the_annotated_file_holds_only_defaults) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

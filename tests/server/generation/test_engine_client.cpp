@@ -9,7 +9,7 @@
 #include "tests/support/demo_tokenizer.hpp"
 #include "tests/support/fake_backend.hpp"
 
-namespace solard {
+namespace solard::server {
 namespace {
 
 // An engine whose first step is held: everything that is admitted stays in flight.
@@ -145,4 +145,4 @@ BOOST_AUTO_TEST_CASE(an_answer_of_several_prompts_that_nobody_waits_for_frees_al
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace solard
+}  // namespace solard::server

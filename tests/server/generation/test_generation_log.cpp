@@ -5,7 +5,7 @@
 
 #include "server/generation/generation_log.hpp"
 
-using namespace solard;
+namespace solard::server {
 namespace asio = boost::asio;
 
 namespace {
@@ -183,3 +183,5 @@ BOOST_FIXTURE_TEST_CASE(silence_ends_a_wait_without_news, Fixture) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

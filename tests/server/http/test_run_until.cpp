@@ -7,7 +7,7 @@
 
 #include "server/http/run_until.hpp"
 
-using namespace solard;
+namespace solard::server {
 namespace asio = boost::asio;
 
 namespace {
@@ -79,3 +79,5 @@ BOOST_AUTO_TEST_CASE(the_end_of_the_work_cancels_the_stop) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

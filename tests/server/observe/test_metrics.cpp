@@ -3,7 +3,7 @@
 
 #include "server/observe/metrics_text.hpp"
 
-using namespace solard;
+namespace solard::server {
 using namespace std::chrono_literals;
 
 namespace {
@@ -225,3 +225,5 @@ BOOST_AUTO_TEST_CASE(labels_are_escaped_and_come_from_the_tables_of_codes) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

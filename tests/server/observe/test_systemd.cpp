@@ -10,7 +10,7 @@
 
 #include "tests/support/running_service.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -79,3 +79,5 @@ BOOST_AUTO_TEST_CASE(a_step_that_does_not_end_starves_the_watchdog_though_the_ev
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

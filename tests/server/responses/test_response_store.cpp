@@ -2,7 +2,7 @@
 
 #include "server/responses/response_store.hpp"
 
-using namespace solard;
+namespace solard::server {
 using namespace std::chrono_literals;
 
 namespace {
@@ -152,3 +152,5 @@ BOOST_AUTO_TEST_CASE(the_state_follows_the_log) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

@@ -11,7 +11,7 @@
 #include "server/ws/handshake.hpp"
 #include "tests/support/ws_client.hpp"
 
-using namespace solard;
+namespace solard::server {
 using namespace std::chrono_literals;
 
 namespace {
@@ -243,3 +243,5 @@ BOOST_AUTO_TEST_CASE(one_connection_too_many_is_told_so) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

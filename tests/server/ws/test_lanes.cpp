@@ -4,7 +4,7 @@
 
 #include "server/ws/lanes.hpp"
 
-using namespace solard;
+namespace solard::server {
 
 namespace {
 
@@ -222,3 +222,5 @@ BOOST_AUTO_TEST_CASE(a_lane_is_free_when_nothing_is_under_way_or_in_line) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

@@ -4,7 +4,7 @@
 #include "server/ws/event_rate.hpp"
 #include "server/ws/liveness.hpp"
 
-using namespace solard;
+namespace solard::server {
 using namespace std::chrono_literals;
 using Verdict = WsLiveness::Verdict;
 
@@ -78,3 +78,5 @@ BOOST_AUTO_TEST_CASE(too_often_is_the_limit_within_one_window) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server

@@ -11,7 +11,7 @@
 
 #include "tests/support/ws_client.hpp"
 
-using namespace solard;
+namespace solard::server {
 namespace json = boost::json;
 
 namespace {
@@ -926,3 +926,5 @@ BOOST_AUTO_TEST_CASE(a_lane_with_a_backlog_does_not_hold_the_others_up) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server
