@@ -29,7 +29,7 @@ std::string bytes_of(std::string_view code) {
 
 // Names of the cases that begin with `letter`, and whether they were taken.
 std::map<std::string, bool> verdicts(char letter) {
-    std::ifstream file(SOLARD_SOURCE_DIR "/tests/server/json_cases.txt");
+    std::ifstream file(SOLARD_SOURCE_DIR "/tests/server/api/json_cases.txt");
     std::map<std::string, bool> verdicts;
     for (std::string line; std::getline(file, line);) {
         if (line.front() != letter) continue;
