@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and serves: ./run.sh [--no-cuda] [options of solard]
-# Where an NVIDIA driver is loaded, the CUDA toolkit is installed too, unless --no-cuda says not to.
+# Installs missing packages, builds solard and runs it: ./run.sh [--no-cuda] [options of solard]
+# If an NVIDIA driver is loaded, this script also installs the CUDA toolkit; --no-cuda prevents that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . config/build/prepare.sh
@@ -13,12 +13,13 @@ fi
 prepare_packages program-options
 if [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; then
     prepare_cuda || {
-        echo "solard: the CUDA toolkit could not be installed; is there a network? ./run.sh --no-cuda goes on without" >&2
+        echo "solard: the CUDA toolkit could not be installed; check the network, or build without CUDA: ./run.sh --no-cuda" >&2
         exit 1
     }
 fi
 [ -x build/release/solard ] || echo "solard: building; the first time takes a few minutes"
-# The build itself notices what changed in CMakeLists.txt, but no other --no-cuda than last time, and no toolkit that came since.
+# The build itself notices changes in CMakeLists.txt. It does not notice that --no-cuda was added or removed, or that a
+# toolkit was installed since the last run.
 if [ ! -f build/release/build.ninja ]; then
     configure build/release -DSOLARD_TESTS=OFF -DSOLARD_CUDA=$cuda
 elif [ "$(cached build/release SOLARD_CUDA)" != $cuda ] || { [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; }; then

@@ -1,7 +1,7 @@
 # cmake -C config/build/asan.cmake: AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer.
 set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g" CACHE STRING "")
-# Recycled coroutine frames and handler blocks would hide a use after free (both switches exist since Boost 1.81).
+# Recycling of coroutine frames and handler blocks would hide a use after free. Boost has both switches since 1.81.
 set(CMAKE_CXX_FLAGS
   "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DBOOST_ASIO_DISABLE_SMALL_BLOCK_RECYCLING -DBOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING"
   CACHE STRING "")

@@ -1,19 +1,19 @@
-# Finds a CUDA 13 toolkit with cuBLASLt: build/cuda, where run.sh and test.sh install it, else nvcc's own on PATH, else
-# /usr/local/cuda. Sets
-#   SOLARD_CUDA_INCLUDE   its headers, which the tests of cuda/ need even where nothing is compiled for a device
+# Finds a CUDA 13 toolkit with cuBLASLt. The first usable one of these is taken: build/cuda, where run.sh and test.sh
+# install it; the toolkit of the nvcc on PATH; /usr/local/cuda. This file sets
+#   SOLARD_CUDA_INCLUDE   the toolkit's headers; the tests of cuda/ need them even if nothing is compiled for a device
 #   SOLARD_HAS_CUDA       whether nvcc compiles cuda/
 #   SOLARD_CUDART         libcudart_static.a
-# Nothing is linked to cuBLASLt: it is opened when a device is used. What is found here is looked for again each time.
+# Nothing is linked to cuBLASLt: the backend opens it when a device is used. The search is repeated at each configuration.
 if(NOT SOLARD_CUDA MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "SOLARD_CUDA is '${SOLARD_CUDA}', expected AUTO, ON or OFF")
+  message(FATAL_ERROR "SOLARD_CUDA is '${SOLARD_CUDA}'; it must be AUTO, ON or OFF")
 endif()
 set(SOLARD_HAS_CUDA OFF)
 set(SOLARD_CUDA_INCLUDE "")
 set(SOLARD_CUDA_ROOT "")
 unset(SOLARD_CUDART CACHE)
 
-# solard_cuda_obstacle(result root): why the headers of this toolkit are of no use, or nothing. Another major version would
-# compile, and then call a cuBLASLt that it does not know.
+# solard_cuda_obstacle(result root): sets `result` to the reason why this toolkit's headers cannot be used, or to nothing.
+# Another major version would compile, but its program would call a cuBLASLt of a different interface.
 function(solard_cuda_obstacle result root)
   set(${result} "" PARENT_SCOPE)
   foreach(header IN ITEMS cublasLt.h cuda_runtime_api.h)
@@ -59,29 +59,29 @@ elseif(SOLARD_CUDA_ROOT)
   find_library(SOLARD_CUDART cudart_static PATHS ${SOLARD_CUDA_ROOT}/lib ${SOLARD_CUDA_ROOT}/lib64
     NO_DEFAULT_PATH NO_CACHE)
   if(EXISTS ${SOLARD_CUDA_ROOT}/bin/nvcc AND SOLARD_CUDART)
-    # The target card, Hopper, and code for what comes between and after.
+    # Machine code for sm_89 (the target card) and sm_90 (Hopper), and PTX for cards between and after these.
     set(CMAKE_CUDA_ARCHITECTURES "89-real;90-real;89-virtual")
     set(CMAKE_CUDA_COMPILER ${SOLARD_CUDA_ROOT}/bin/nvcc)
     enable_language(CUDA)
-    # CMake keeps the compiler that it met first, and would mix its code with another toolkit's headers.
+    # CMake keeps the compiler that it found first, and would mix its code with another toolkit's headers.
     if(NOT CMAKE_CUDA_COMPILER STREQUAL "${SOLARD_CUDA_ROOT}/bin/nvcc")
-      message(FATAL_ERROR "${CMAKE_BINARY_DIR} was configured with ${CMAKE_CUDA_COMPILER}, and now ${SOLARD_CUDA_ROOT} comes "
-        "first: remove the folder, or say -DSOLARD_CUDA=OFF")
+      message(FATAL_ERROR "${CMAKE_BINARY_DIR} was configured with ${CMAKE_CUDA_COMPILER}, but now "
+        "${SOLARD_CUDA_ROOT} is found first. Remove the build folder, or configure with -DSOLARD_CUDA=OFF.")
     endif()
-    # CMake 3.25 does not know nvcc's word for the dialect.
+    # CMake 3.25 does not know nvcc's option for C++20.
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA_STANDARD 20)
     set(SOLARD_HAS_CUDA ON)
   else()
-    set(passed_over "; ${SOLARD_CUDA_ROOT}: headers alone, no nvcc or no cudart_static")
+    set(passed_over "; ${SOLARD_CUDA_ROOT}: has headers, but no nvcc or no cudart_static")
   endif()
 endif()
 string(REGEX REPLACE "^; " "" passed_over "${passed_over}")
 if(SOLARD_HAS_CUDA)
   message(STATUS "CUDA backend: ${CMAKE_CUDA_COMPILER}")
 elseif(SOLARD_CUDA STREQUAL "ON")
-  message(FATAL_ERROR "SOLARD_CUDA is ON, but there is no CUDA 13 toolkit with nvcc, cudart_static and cublasLt.h: ${passed_over}")
+  message(FATAL_ERROR "SOLARD_CUDA is ON, but no CUDA 13 toolkit with nvcc, cudart_static and cublasLt.h was found: ${passed_over}")
 else()
   message(STATUS "CUDA backend: not built (${passed_over})")
 endif()

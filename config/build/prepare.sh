@@ -1,6 +1,7 @@
-# Shared by run.sh and test.sh (sourced, from the repository's root): installs what is missing by name, configures.
+# Functions of run.sh and test.sh, which source this file in the repository's root: they install missing packages and
+# configure the build.
 
-# step WHAT HINT COMMAND...: runs the command; when it fails, says which one and what to do, and ends.
+# step WHAT HINT COMMAND...: runs the command. If it fails, prints the command and the hint, and ends the script.
 step() {
     local what=$1 hint=$2
     shift 2
@@ -17,19 +18,19 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        echo "solard: not root, and sudo is missing" >&2
+        echo "solard: installing packages needs root, and sudo is not installed" >&2
         return 1
     fi
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# `apt-cache show` also succeeds for names that others merely mention. No pipe into `grep -q`: it leaves at its match, and
-# under pipefail the writer's SIGPIPE would at times count as "not available".
+# `apt-cache show` also succeeds for names that other packages merely mention. A pipe into `grep -q` would be wrong: grep
+# ends at its match, and with pipefail the writer's SIGPIPE would sometimes count as "not available".
 available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]; }
 
-# The first Boost, 1.81 or newer, that the distribution names: Debian 12 has 1.81 beside its default, which is too old;
-# Ubuntu 24.04 and Debian 13 have 1.83.
+# Prints the release of Boost to use, 1.81 or newer: an installed one if there is any, or the first one which the
+# distribution has. Debian 12 has 1.81 beside its default, which is too old; Ubuntu 24.04 and Debian 13 have 1.83.
 boost_release() {
     local release
     for release in 1.81 1.83 1.88 1.90; do
@@ -47,14 +48,14 @@ boost_release() {
     return 1
 }
 
-# Lists of an image or of last year name packages that are gone. Once a run.
+# Reads the package lists, once per run: old lists name packages that no longer exist.
 update_package_lists() {
     [ -z "${package_lists_updated:-}" ] || return 0
     step "reading the package lists" "Check the network and the package sources." as_root apt-get update -q
     package_lists_updated=1
 }
 
-# install_packages PACKAGE...: Debian packages, only those that are missing.
+# install_packages PACKAGE...: installs the Debian packages that are missing.
 install_packages() {
     local missing=() package
     for package in "$@"; do
@@ -67,10 +68,10 @@ install_packages() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-# prepare_packages [BOOST_PART...]: everything the build needs, and the named parts of Boost beside json.
+# prepare_packages [BOOST_PART...]: installs everything the build needs, with Boost's part json and the named parts.
 prepare_packages() {
     if ! command -v apt-get >/dev/null; then
-        echo "solard: no apt-get here; the packages of README.md, 'Packages', must be installed by other means" >&2
+        echo "solard: there is no apt-get; install the packages listed in README.md, 'Packages', yourself" >&2
         return
     fi
     local release part packages=(g++ cmake ninja-build libsentencepiece-dev libssl-dev zlib1g-dev)
@@ -85,12 +86,12 @@ prepare_packages() {
     for part in json "$@"; do
         packages+=("libboost-$part$release-dev")
     done
-    # A node of another origin brings its own npm and conflicts with the distribution's.
+    # A node from elsewhere has its own npm, and conflicts with the distribution's packages.
     command -v npm >/dev/null || packages+=(nodejs npm)
     install_packages "${packages[@]}"
 }
 
-# Is there a CUDA 13 with nvcc and cuBLASLt's header, where config/build/cuda.cmake looks for it?
+# Succeeds if there is a CUDA 13 with nvcc and cuBLASLt's header in a place where config/build/cuda.cmake looks for it.
 has_cuda_toolkit() {
     local nvcc root
     for nvcc in build/cuda/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
@@ -102,8 +103,8 @@ has_cuda_toolkit() {
     return 1
 }
 
-# prepare_cuda: the CUDA toolkit into build/cuda, where the machine has none. The same list installs once: its stamp is its own
-# copy. Returns 1 where that fails.
+# prepare_cuda: installs the CUDA toolkit into build/cuda if the machine has none; returns 1 if that fails. A copy of the
+# requirements marks a finished installation, which is repeated only if the requirements change.
 prepare_cuda() {
     local list=config/build/cuda-requirements.txt work=build/cuda-install
     [ -f build/cuda/requirements.txt ] || ! has_cuda_toolkit || return 0
@@ -112,16 +113,16 @@ prepare_cuda() {
     if command -v apt-get >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         install_packages python3 python3-venv
     fi
-    # Aside, and moved when it is whole: half a toolkit would be found by the next run.
+    # The installation is moved into place when it is complete, so that the next run cannot find half a toolkit.
     rm -rf "$work"
     mkdir -p "$work"
-    # A pip of our own, since Debian's may be missing and installs nothing outside a virtual environment.
+    # The environment has its own pip: Debian's may be missing, and refuses to install outside a virtual environment.
     if ! python3 -m venv "$work/venv" ||
         ! "$work/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$work/cuda" -r "$list"; then
         rm -rf "$work"
         return 1
     fi
-    # nvcc's own profile looks there.
+    # nvcc's own profile looks for libraries in lib64.
     ln -sfn lib "$work/cuda/nvidia/cu13/lib64"
     cp "$list" "$work/cuda/requirements.txt"
     rm -rf build/cuda
@@ -129,13 +130,13 @@ prepare_cuda() {
     rm -rf "$work"
 }
 
-# cached FOLDER VARIABLE: what the build folder was configured with; nothing if it was not.
+# cached FOLDER VARIABLE: prints the variable's value in the build folder's cache, or nothing if there is none.
 cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 
-# configure FOLDER OPTIONS...: once; later changes of CMakeLists.txt are noticed by the build itself.
+# configure FOLDER OPTIONS...: configures the build folder. The build itself notices later changes of CMakeLists.txt.
 configure() {
     local folder=$1
     shift
-    step "configuring the build" "The lines above name what is missing; rm -r $folder starts afresh." \
+    step "configuring the build" "The lines above show what is missing. To start again from nothing: rm -r $folder" \
         cmake -S . -B "$folder" -G Ninja -C config/build/release.cmake "$@"
 }

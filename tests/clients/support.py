@@ -1,4 +1,4 @@
-"""The server under test as a process, and what tests of real clients share."""
+"""Starts the server under test as a process, and holds what the tests of real clients share."""
 
 import contextlib
 import fcntl
@@ -19,44 +19,44 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("SOLARD_BINARY", ROOT / "build/release/solard"))
-DEADLINE = 60  # seconds; generous, because a busy machine is no failure
+DEADLINE = 60  # seconds; long, so that a busy machine does not fail the tests
 
 
 def require(condition, what):
-    """Skips the test by name where the machine lacks something; with CI=true that is a failure."""
+    """Skips the test if the condition is false and names what is missing. With CI=true the test fails instead."""
     if condition:
         return
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing, and CI=true allows no skipping", pytrace=False)
+        pytest.fail(f"{what} is missing; with CI=true no test may be skipped", pytrace=False)
     pytest.skip(f"{what} is missing", allow_module_level=True)
 
 
 def client_library(name):
-    """The imported module, or `require`'s verdict on its absence."""
+    """Imports and returns the module; if it is missing, skips or fails as `require` does."""
     found = importlib.util.find_spec(name) is not None
     require(found, f"Python package {name} (tests/clients/requirements.txt)")
     return importlib.import_module(name)
 
 
 def wait_until(condition, what, seconds=DEADLINE):
-    """Asks until the condition holds and returns what it gave; fails after the deadline."""
+    """Calls `condition` until it returns a true value, and returns that value; fails after the deadline."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s for: {what}"
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
         time.sleep(0.01)
 
 
 def free_port():
-    """One that nobody listens on now, for a server that is to come back on it."""
+    """Returns a port on which nobody listens now, for a server that is to be restarted on the same port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
 def get_json(url, api_key=None):
-    """(status, body) of a GET; status 0 while nobody listens."""
+    """Returns (status, body) of a GET; the status is 0 while nobody listens."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
     try:
         with urllib.request.urlopen(request, timeout=DEADLINE) as response:
@@ -68,7 +68,7 @@ def get_json(url, api_key=None):
 
 
 class Server:
-    """A running solard. `base_url` is what SDKs want, `root_url` what browsers want."""
+    """A running solard. SDKs need `base_url`, browsers need `root_url`."""
 
     def __init__(self, process, log_path, api_key=None):
         self.api_key = api_key
@@ -96,7 +96,7 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def engine(self):
-        """The engine's counters: num_running, num_waiting, free_blocks, num_blocks, generated_tokens."""
+        """Returns the engine's counters: num_running, num_waiting, free_blocks, num_blocks, generated_tokens."""
         return get_json(self.base_url + "/metadata", self.api_key)[1]["engine"]
 
     def wait_until_idle(self):
@@ -112,9 +112,9 @@ class Server:
 
 
 def start_solard(log_path, *flags):
-    """The process on a free port, its output in log_path. The caller ends it.
+    """Starts solard on a free port, with its output in log_path, and returns the process. The caller ends it.
 
-    On the CPU, unless the flags say otherwise: a GPU's memory belongs to one server, and tests start several.
+    The server runs on the CPU unless the flags say otherwise: one server takes a GPU's memory, and tests start several.
     """
     if "--device" not in flags:
         flags = ("--device", "cpu", *flags)
@@ -125,7 +125,10 @@ def start_solard(log_path, *flags):
 
 @contextlib.contextmanager
 def running_server(folder, *flags, api_key=None):
-    """Starts solard on a free port with the flags, one of whose keys is `api_key`; at the end it must stop cleanly, unless the test ended it."""
+    """Starts solard on a free port with the flags. `api_key` is one of its keys, if it has any.
+
+    At the end the server must stop cleanly, unless the test has already ended it.
+    """
     log_path = folder / "solard.log"
     process = start_solard(log_path, *flags)
     try:
@@ -133,7 +136,7 @@ def running_server(folder, *flags, api_key=None):
         yield server
         if process.poll() is None:
             code = server.terminate()
-            assert code == 0, f"SIGTERM gave exit code {code}:\n{server.log()}"
+            assert code == 0, f"solard ended with exit code {code} after SIGTERM:\n{server.log()}"
     finally:
         if process.poll() is None:
             process.kill()
@@ -141,7 +144,7 @@ def running_server(folder, *flags, api_key=None):
 
 
 def make_key(path, name, limits=""):
-    """A new API key, whose line is appended to the file."""
+    """Makes and returns a new API key, and appends its line to the file."""
     done = run_solard("keygen", "--name", name, "--api-key-file", str(path))
     assert done.returncode == 0, done.stderr
     if limits:
@@ -150,13 +153,13 @@ def make_key(path, name, limits=""):
 
 
 def run_solard(*arguments):
-    """A run that is expected to end by itself."""
+    """Runs solard to its end, which must come by itself, and returns the finished run."""
     assert BINARY.exists(), f"{BINARY} does not exist: build first or set SOLARD_BINARY"
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=DEADLINE)
 
 
 def run_node_tests(folder, file, environment):
-    """`node --test` on a file of `folder`; it runs as a copy beside its packages, where node looks for them."""
+    """Runs `node --test` on a file of `folder`. A copy of it runs beside its packages, where node looks for them."""
     modules = install_packages(folder)
     copy = shutil.copy(folder / file, modules / file)
     done = subprocess.run(
@@ -166,7 +169,7 @@ def run_node_tests(folder, file, environment):
 
 
 def install_packages(folder):
-    """Brings the packages of folder's lock file into build/node/<its name>, once per lock file; returns that place."""
+    """Installs the packages of the folder's lock file into build/node/NAME, if they changed, and returns that folder."""
     require(shutil.which("node") and shutil.which("npm"), "node with npm")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     require(int(version.lstrip("v").split(".")[0]) >= 18, "node 18 or newer")

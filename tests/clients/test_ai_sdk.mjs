@@ -1,4 +1,4 @@
-// The AI SDK over both of its providers against the real server; test_ai_sdk.py starts the servers.
+// The AI SDK with both of its providers for this API, and the real server; test_ai_sdk.py starts the servers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
@@ -20,19 +20,19 @@ const settings = { temperature: 0, maxOutputTokens: 64, maxRetries: 0 };
 for (const [name, provider] of Object.entries(providers)) {
     const served = chat[name](provider(process.env.SOLARD_BASE_URL), model);
 
-    test(`${name}: a text`, async () => {
+    test(`${name}: generateText returns the text, the finish reason and the usage`, async () => {
         const { text, finishReason, usage } = await generateText({ model: served, prompt, ...settings });
         assert.equal(text, "The capital of France is Paris.");
         assert.equal(finishReason, "stop");
         assert.equal(usage.totalTokens, usage.inputTokens + usage.outputTokens);
     });
 
-    test(`${name}: a system prompt, which it calls developer for some models`, async () => {
+    test(`${name}: a system prompt is accepted, also if it is sent as developer message`, async () => {
         const { text } = await generateText({ model: served, system: "You are a helpful assistant.", prompt, ...settings });
         assert.match(text, /Paris/);
     });
 
-    test(`${name}: a stream with usage`, async () => {
+    test(`${name}: a stream has the same text and usage`, async () => {
         const { textStream, usage, finishReason } = streamText({ model: served, prompt, ...settings });
         let text = "";
         for await (const part of textStream) text += part;
@@ -52,7 +52,7 @@ for (const [name, provider] of Object.entries(providers)) {
         });
     });
 
-    test(`${name}: an abort frees the engine`, async () => {
+    test(`${name}: an abort stops the generation`, async () => {
         const endless = chat[name](provider(process.env.SOLARD_ENDLESS_URL), process.env.SOLARD_ENDLESS_MODEL);
         const abort = new AbortController();
         const { fullStream } = streamText({
@@ -66,14 +66,14 @@ for (const [name, provider] of Object.entries(providers)) {
         for await (const part of fullStream) if (part.type === "text-delta") abort.abort();
         const deadline = Date.now() + 60_000;
         for (let running = 1; running > 0; ) {
-            assert.ok(Date.now() < deadline, "the engine went on");
+            assert.ok(Date.now() < deadline, "the engine was still running after 60 s");
             const metadata = await (await fetch(`${process.env.SOLARD_ENDLESS_URL}/metadata`)).json();
             running = metadata.engine.num_running;
         }
     });
 }
 
-test("completions of both", async () => {
+test("both providers read /v1/completions", async () => {
     const text = `### User:\n${prompt}\n\n### Assistant:\n`;
     for (const [name, provider] of Object.entries(providers)) {
         const base = provider(process.env.SOLARD_BASE_URL);

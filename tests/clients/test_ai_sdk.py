@@ -1,4 +1,4 @@
-"""Runs test_ai_sdk.mjs: the AI SDK for node against the real server."""
+"""Runs test_ai_sdk.mjs: the AI SDK for node with the real server."""
 
 import pathlib
 

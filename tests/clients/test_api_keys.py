@@ -1,4 +1,4 @@
-"""A server that asks for keys, with every client: a right one, a wrong one, none."""
+"""Every client with a server that requires an API key: with a valid key, with a wrong one, without one."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def no_key_in_the_environment(monkeypatch):
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    """(file, key of Alice, key of Bob)"""
+    """Returns (key file, key of Alice, key of Bob)."""
     file = tmp_path_factory.mktemp("keys") / "keys"
     return file, make_key(file, "alice"), make_key(file, "bob")
 
@@ -85,11 +85,11 @@ CLIENTS = [
     (langchain_completions, openai.AuthenticationError),
     (litellm_chat, litellm.AuthenticationError),
 ]
-SEND_NO_KEY = (openai_chat, openai_completions, chat_nvidia, nvidia_completions)  # the others insist on one
+SEND_NO_KEY = (openai_chat, openai_completions, chat_nvidia, nvidia_completions)  # the other clients require a key
 
 
 @pytest.mark.parametrize(("ask", "exception"), CLIENTS, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_key_decides(closed_server, keys, ask, exception):
+def test_only_a_valid_key_is_accepted(closed_server, keys, ask, exception):
     _, alice, bob = keys
     for right in (alice, bob):
         assert ask(closed_server, right) == "The capital of France is Paris."
@@ -100,12 +100,12 @@ def test_a_key_decides(closed_server, keys, ask, exception):
 
 
 @pytest.mark.parametrize(("ask", "exception"), CLIENTS, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_server_without_keys_takes_any_and_none(server, ask, exception):
+def test_server_without_keys_accepts_any_key_and_none(server, ask, exception):
     for key in ("none", "nvapi-1") + ((None,) if ask in SEND_NO_KEY else ()):
         assert ask(server, key) == "The capital of France is Paris."
 
 
-def test_what_is_open_without_a_key(closed_server):
+def test_only_health_routes_are_open_without_a_key(closed_server):
     for path in ("/health", "/v1/health/live", "/v1/health/ready"):
         assert get_json(closed_server.root_url + path)[0] == 200
     for path in ("/v1/models", "/v1/metadata", "/v1/version", "/metrics", "/v1/nothing"):
@@ -113,7 +113,7 @@ def test_what_is_open_without_a_key(closed_server):
         assert (status, body["error"]["code"]) == (401, "invalid_api_key"), path
 
 
-def test_models_are_looked_up_with_the_key(closed_server, keys):
+def test_looking_up_models_needs_the_key(closed_server, keys):
     key = keys[1]
     assert nvidia.ChatNVIDIA(base_url=closed_server.base_url, api_key=key).model == closed_server.model
     assert openai.OpenAI(base_url=closed_server.base_url, api_key=key).models.list().data[0].id == closed_server.model
@@ -121,7 +121,7 @@ def test_models_are_looked_up_with_the_key(closed_server, keys):
         nvidia.ChatNVIDIA(base_url=closed_server.base_url, api_key="nvapi-wrong")
 
 
-def test_no_key_is_logged(closed_server, keys):
+def test_keys_are_neither_logged_nor_stored(closed_server, keys):
     for key in keys[1:]:
         openai_chat(closed_server, key)
         assert key not in closed_server.log()
@@ -129,11 +129,11 @@ def test_no_key_is_logged(closed_server, keys):
     assert closed_server.log().count(" POST /v1/chat/completions 200 ") >= 2
 
 
-def test_the_key_file_is_only_the_owners(keys):
+def test_key_file_is_readable_by_its_owner_only(keys):
     assert keys[0].stat().st_mode & 0o077 == 0
 
 
-def test_quotas_reach_every_client_as_rate_limits(tmp_path, start_server):
+def test_every_client_sees_an_exhausted_quota_as_rate_limit(tmp_path, start_server):
     key = make_key(tmp_path / "keys", "alice", "tokens-per-minute=5")
     with start_server("--api-key-file", str(tmp_path / "keys"), api_key=key) as server:
         assert openai_chat(server, key)

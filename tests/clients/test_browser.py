@@ -1,4 +1,4 @@
-"""Runs tests/browser/page.test.mjs: the page in headless Chromium against the real server."""
+"""Runs tests/browser/page.test.mjs: the page in headless Chromium with the real server."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from support import ROOT, make_key, require, run_node_tests, running_server
 
 @pytest.fixture
 def locked(tmp_path):
-    """A server that wants a key, and two keys that it takes."""
+    """A server that requires a key, and two valid keys."""
     keys = [make_key(tmp_path / "keys", name) for name in ("visitor", "other")]
     with running_server(tmp_path, "--api-key-file", str(tmp_path / "keys"), api_key=keys[0]) as server:
         yield server, keys
@@ -18,7 +18,7 @@ def locked(tmp_path):
 
 @pytest.fixture
 def single(tmp_path_factory, endless_model):
-    """A server that gives one answer at a time."""
+    """A server that generates one answer at a time."""
     flags = ("--model", str(endless_model), "--max-num-seqs", "1")
     with running_server(tmp_path_factory.mktemp("single-server"), *flags) as server:
         yield server

@@ -1,4 +1,4 @@
-"""The command line: what it prints, how it refuses, how it ends."""
+"""The command line: what it prints, which errors it reports, and how the process ends."""
 
 import http.client
 import json
@@ -17,14 +17,14 @@ STREAM = {"messages": [{"role": "user", "content": "Go on."}], "temperature": 0,
 
 
 def refused(code, *arguments):
-    """The run must end with the exit code and exactly one line on stderr, which is returned."""
+    """Checks that a run ends with the exit code and exactly one line on stderr, and returns that line."""
     done = run_solard(*arguments)
     lines = done.stderr.strip().splitlines()
     assert (done.returncode, len(lines)) == (code, 1), done.stderr
     return lines[0]
 
 
-def test_version():
+def test_version_is_printed():
     done = run_solard("--version")
     assert done.returncode == 0
     assert re.fullmatch(r"solard \d+\.\d+\.\d+.*", done.stdout.splitlines()[0])
@@ -38,13 +38,13 @@ def test_help_names_the_options():
     assert done.stderr == ""
 
 
-def test_list_devices():
+def test_list_devices_includes_the_cpu():
     done = run_solard("--list-devices")
     assert done.returncode == 0
     assert re.search(r"^cpu\b", done.stdout, re.MULTILINE)
 
 
-def test_unknown_flag_suggests_the_near_one():
+def test_unknown_flag_suggests_the_closest_one():
     assert re.search(r"prot.*did you mean.*port", refused(2, "--prot", "8000"))
 
 
@@ -53,7 +53,7 @@ def test_bad_values_name_the_option():
     assert re.search(r"device.*auto\|cpu\|cuda", refused(2, "--device", "tpu"))
 
 
-def test_unreadable_configuration(tmp_path):
+def test_missing_or_wrong_configuration_is_named(tmp_path):
     missing = tmp_path / "none.conf"
     assert str(missing) in refused(78, "--config", str(missing))
     wrong = tmp_path / "wrong.conf"
@@ -62,7 +62,7 @@ def test_unreadable_configuration(tmp_path):
     assert f"{wrong}:2" in line and "prot" in line
 
 
-def test_port_in_use():
+def test_port_in_use_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -70,7 +70,7 @@ def test_port_in_use():
         assert str(port) in refused(1, "--port", str(port), "--log-level", "error").replace(",", "")
 
 
-def test_model_folder_that_is_none(tmp_path):
+def test_missing_model_folder_is_named(tmp_path):
     missing = tmp_path / "no-model"
     assert str(missing) in refused(66, "--model", str(missing))
 
@@ -81,7 +81,7 @@ def copy_of(folder, target):
     return target
 
 
-def test_model_with_a_truncated_file(endless_model, tmp_path):
+def test_truncated_weights_are_refused(endless_model, tmp_path):
     weights = copy_of(endless_model, tmp_path) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-2])
     assert "model.safetensors" in refused(66, "--model", str(tmp_path), "--port", "0", "--log-level", "error")
@@ -95,7 +95,7 @@ def test_model_with_a_truncated_file(endless_model, tmp_path):
         ("tokenizer_config.json", "### User", "### Human", "--chat-template"),
     ],
 )
-def test_model_that_is_not_what_it_should_be(endless_model, tmp_path, file, before, after, named):
+def test_unsupported_model_is_refused_with_file_and_reason(endless_model, tmp_path, file, before, after, named):
     target = copy_of(endless_model, tmp_path) / file
     text = target.read_text()
     assert before in text
@@ -104,12 +104,12 @@ def test_model_that_is_not_what_it_should_be(endless_model, tmp_path, file, befo
     assert file in line and named in line
 
 
-def test_cuda_without_a_device():
+def test_cuda_without_a_device_is_refused():
     require(not Path("/dev/nvidia0").exists(), "a machine without an NVIDIA device")
     refused(69, "--device", "cuda")
 
 
-def test_other_addresses_need_a_word():
+def test_public_address_without_keys_needs_allow_anonymous():
     assert "--allow-anonymous" in refused(78, "--host", "0.0.0.0", "--port", "0")
 
 
@@ -135,7 +135,7 @@ def test_sigterm_lets_a_running_stream_finish(start_server, endless_model):
         assert server.process.wait(DEADLINE) == 0
 
 
-def test_drain_timeout_ends_what_does_not_finish(start_server, endless_model):
+def test_drain_timeout_ends_unfinished_streams(start_server, endless_model):
     with start_server("--model", str(endless_model), "--drain-timeout", "0.2") as server:
         stream = begin_stream(server, 3500)
         server.process.send_signal(signal.SIGTERM)
@@ -149,7 +149,7 @@ def test_a_second_sigterm_ends_at_once(start_server, endless_model):
     with start_server("--model", str(endless_model)) as server:
         stream = begin_stream(server, 3500)
         server.process.send_signal(signal.SIGTERM)
-        # Two pending signals of one kind are one signal.
+        # The kernel merges two pending signals of one kind, so the second waits until the first was handled.
         wait_until(lambda: get_json(server.base_url + "/health/ready")[0] != 200, "the drain")
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(DEADLINE)
@@ -160,7 +160,7 @@ def test_a_second_sigterm_ends_at_once(start_server, endless_model):
         assert b"[DONE]" not in rest
 
 
-def test_banner_says_what_runs(server):
+def test_banner_names_model_device_and_addresses(server):
     banner = server.log()
     device = os.environ.get("SOLARD_TEST_DEVICE", "cpu")
     for fact in (server.model, device, "tokens", server.root_url, server.base_url):
@@ -182,6 +182,6 @@ def test_sigterm_while_the_model_loads(tmp_path, endless_model):
         process.kill()
 
 
-def test_that_all_origins_are_allowed_is_warned_of(start_server):
+def test_allowing_all_origins_logs_a_warning(start_server):
     with start_server("--allowed-origins", "*") as server:
         assert "warning --allowed-origins *" in server.log()

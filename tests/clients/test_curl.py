@@ -1,4 +1,4 @@
-"""curl against the real server: the published snippet, the exact framing of a stream, every refusal's form."""
+"""curl with the real server: the published snippet, the exact framing of a stream, the form of every error."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CHAT = {
 
 
 class Response:
-    """What `curl -i` printed: status, headers (lower-case names), raw body."""
+    """The output of `curl -i`: status, headers (with lower-case names), raw body."""
 
     def __init__(self, printed):
         head, self.body = printed.split(b"\r\n\r\n", 1)
@@ -82,7 +82,7 @@ def test_snippet_streaming_byte_for_byte(server, include_usage):
     assert response.headers["cache-control"] == "no-cache"
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["x-request-id"]
-    assert "content-encoding" not in response.headers, "a compressed stream would be held back"
+    assert "content-encoding" not in response.headers, "compression would delay the stream's chunks"
 
     assert b"\r" not in response.body
     assert response.body.endswith(b"\n\ndata: [DONE]\n\n")
@@ -105,23 +105,23 @@ def test_snippet_streaming_byte_for_byte(server, include_usage):
     assert all("finish_reason" in choice and "delta" in choice for choice in choices)
     assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["stop"]
     first = choices[0]["delta"]
-    assert first["role"] == "assistant" and first["content"], "the role comes with the first text"
+    assert first["role"] == "assistant" and first["content"], "the first chunk must hold both the role and text"
     assert all("role" not in choice["delta"] for choice in choices[1:])
     text = "".join(choice["delta"].get("content", "") for choice in choices)
     assert text == whole["choices"][0]["message"]["content"]
 
 
-def test_unicode_arrives_whole(server):
+def test_unicode_is_the_same_whole_and_streamed(server):
     greeting = {**CHAT, "messages": [{"role": "user", "content": "Say hello in Korean."}]}
     whole = post(server, greeting).json()["choices"][0]["message"]["content"]
-    assert not whole.isascii(), "the question must bring non-Latin text"
+    assert not whole.isascii(), "the answer must hold text that is not ASCII"
     body = post(server, {**greeting, "stream": True}, "-N").body.decode()
     texts = [json.loads(line[6:])["choices"][0]["delta"].get("content", "") for line in body.split("\n\n")[:-2]]
     assert "".join(texts) == whole
     assert "\ufffd" not in whole
 
 
-def test_logprobs_have_openais_form(server):
+def test_logprobs_have_the_form_of_openais_api(server):
     body = post(server, {**CHAT, "max_tokens": 2, "logprobs": True, "top_logprobs": 1}).json()
     (choice,) = body["choices"]
     assert set(choice) == {"index", "message", "logprobs", "finish_reason", "stop_reason"}
@@ -136,7 +136,7 @@ def test_logprobs_have_openais_form(server):
         assert bytes(token["bytes"]).decode() == token["token"]
 
 
-def test_the_extensions_of_load_clients_are_taken(server):
+def test_extra_fields_of_load_clients_are_accepted(server):
     extensions = {"ignore_eos": True, "min_tokens": 5, "top_k": 1, "min_p": 0, "repetition_penalty": 1.0, "n": 1}
     extensions |= {"logprobs": None, "best_of": 1, "stop_token_ids": [], "logit_bias": {}, "priority": 0}
     assert post(server, {**CHAT, **extensions, "max_tokens": 20}).json()["usage"]["completion_tokens"] == 20
@@ -146,12 +146,12 @@ def test_the_extensions_of_load_clients_are_taken(server):
     check_error(post(server, '{"messages":[],"logit_bias":{"1":1,"1":2}}'), 400, "invalid_json", param="1")
 
 
-def test_unknown_route(server):
+def test_unknown_route_is_404_and_names_the_path(server):
     message = check_error(curl(server, "/v1/nothing"), 404, "not_found")
     assert "/v1/nothing" in message
 
 
-def test_wrong_verb(server):
+def test_wrong_method_is_405_and_allow_names_the_right_ones(server):
     response = curl(server, "/v1/chat/completions")
     check_error(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
@@ -160,11 +160,11 @@ def test_wrong_verb(server):
     assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
-def test_media_type(server):
+def test_only_json_is_accepted_as_content_type(server):
     for media_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         arguments = ["-H", f"Content-Type: {media_type}", "-d", json.dumps(CHAT)]
         if not media_type:
-            arguments[1] = "Content-Type:"  # curl's way to send none
+            arguments[1] = "Content-Type:"  # curl then sends no Content-Type
         check_error(curl(server, "/v1/chat/completions", *arguments), 415, "unsupported_media_type")
     body = json.dumps(CHAT)
     header = "Content-Type: Application/JSON; charset=utf-8"
@@ -175,40 +175,40 @@ def test_media_type(server):
     "body",
     ["", "{", "[]", '{"messages": [}', '{"temperature": NaN}', '{"temperature": 1e999}', '"\\ud800"'],
 )
-def test_bad_json(server, body):
+def test_bad_json_is_refused(server, body):
     check_error(post(server, body), 400, "invalid_json")
 
 
-def test_a_key_that_stands_twice(server):
+def test_duplicate_json_key_is_refused(server):
     check_error(post(server, '{"stream": true, "stream": false}'), 400, "invalid_json", param="stream")
 
 
-def test_invalid_utf8(server, tmp_path):
+def test_invalid_utf8_is_refused(server, tmp_path):
     file = tmp_path / "body.json"
     file.write_bytes(json.dumps(CHAT).encode().replace(b"France", b"Fr\xffnce"))
     check_error(post(server, f"@{file}"), 400, "invalid_json")
 
 
-def test_too_large(server, tmp_path):
+def test_too_large_a_body_is_refused(server, tmp_path):
     file = tmp_path / "body.json"
     file.write_text(json.dumps({**CHAT, "user": "x" * (5 * 1024 * 1024)}))
     check_error(post(server, f"@{file}"), 413, "payload_too_large")
     check_error(post(server, f"@{file}", "-H", "Transfer-Encoding: chunked"), 413, "payload_too_large")
 
 
-def test_header_block_too_large(server):
+def test_too_large_a_header_is_refused(server):
     check_error(curl(server, "/health", "-H", "X-Padding: " + "x" * 20000), 431, "headers_too_large")
 
 
-def test_unknown_model_and_fields(server):
+def test_unknown_model_and_unsupported_fields_are_refused_by_name(server):
     check_error(post(server, {**CHAT, "model": "gpt-none"}), 404, "model_not_found", param="model")
     check_error(post(server, {**CHAT, "temperature": -1}), 400, "invalid_value", param="temperature")
     check_error(post(server, {**CHAT, "guided_json": {"type": "object"}}), 400, "unsupported_parameter", param="guided_json")
     assert post(server, {**CHAT, "metadata": {"a": "b"}, "unheard_of": 1}).status == 200
 
 
-def test_one_connection_carries_many_requests(server):
-    """Keep-alive, whatever was answered before: a refusal, a whole answer, a stream."""
+def test_one_connection_serves_many_requests(server):
+    """The connection stays open after an error, after a whole answer and after a stream."""
     chat = [server.base_url + "/chat/completions", "-H", "Content-Type: application/json", "-d"]
     requests = [
         [*chat, "{"],
@@ -251,7 +251,7 @@ def test_metadata(server):
     assert "What is the capital of France?" in facts["examples"] or len(facts["examples"]) >= 6
 
 
-def test_page_and_its_policy(server):
+def test_page_has_security_headers_and_an_etag(server):
     page = curl(server, "/")
     assert page.status == 200
     assert page.headers["content-type"].startswith("text/html")

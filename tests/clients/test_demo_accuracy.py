@@ -1,6 +1,7 @@
-"""Held-out accuracy of the demonstration model through the server: measures what families.json promises.
+"""Measures the accuracy of the demonstration model through the server, which families.json promises.
 
-The prompts are drawn with a seed of their own from pairs of phrasing and item that training never saw.
+The prompts are held out: they are drawn, with a seed of this file, from pairs of phrasing and item that were never
+trained on.
 """
 
 import collections
@@ -24,7 +25,7 @@ PROMISED_FAMILIES, PROMISED_FALLBACK = 0.95, 0.90
 
 
 def ask(base_url, record):
-    """The answer's text; an answer cut by max_tokens cannot equal the expected one."""
+    """Returns the answer's text. If max_tokens cut the answer, the text cannot equal the expected one."""
     body = {"model": "solard-demo", "messages": record["messages"], "temperature": 0, "max_tokens": 256}
     request = urllib.request.Request(
         base_url + "/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -62,7 +63,7 @@ def test_held_out_prompts_are_new_and_many():
             assert prompt not in trained[record["family"]]
 
 
-def test_held_out_accuracy(server):
+def test_held_out_accuracy_is_as_promised(server):
     wanted = list(records())
     with concurrent.futures.ThreadPoolExecutor(CONCURRENCY) as pool:
         answers = list(pool.map(lambda record: ask(server.base_url, record), wanted))
@@ -85,11 +86,11 @@ def test_held_out_accuracy(server):
         for family in promised
         if right[family] < total[family] * (PROMISED_FALLBACK if family == "fallback" else PROMISED_FAMILIES)
     }
-    assert not weak, f"below the promised accuracy, with the misses: {weak}"
+    assert not weak, f"these families are below the promised accuracy; (question, answer) of each miss: {weak}"
 
 
 def test_golden_answers_are_exact(server):
-    """Only prompts with a margin that rounding cannot cross; made by tests/demo_model/make_golden.py."""
+    """The prompts come from tests/demo_model/make_golden.py; their margins are too large for rounding to matter."""
     golden = json.loads((ROOT / "tests/demo_model/golden_prompts.json").read_text(encoding="utf-8"))
     assert len(golden) >= 12
     for entry in golden:
@@ -98,7 +99,7 @@ def test_golden_answers_are_exact(server):
         assert ask(server.base_url, record) == entry["answer"]
 
 
-def test_the_card_names_the_files_that_are_shipped():
+def test_model_card_holds_the_hash_of_every_file():
     folder = ROOT / "config/demo-model"
     card = (folder / "README.md").read_text(encoding="utf-8")
     files = [path for path in folder.iterdir() if path.name != "README.md"]

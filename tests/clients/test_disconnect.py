@@ -1,6 +1,6 @@
-"""A client that goes away: its sequence is cancelled and its blocks come back, also before anything was written.
+"""A client that disconnects: its sequence is cancelled and its blocks are freed, also if nothing was written yet.
 
-Seen from outside through the engine's counters in /v1/metadata. The answers asked for would take thousands of steps.
+The tests watch the engine's counters in /v1/metadata. The requested answers would take thousands of steps.
 """
 
 import json
@@ -37,7 +37,7 @@ def close(client):
 
 
 def shut_down(client):
-    """A FIN while the socket stays open: counts as gone."""
+    """Sends a FIN but keeps the socket open; the server takes this for a disconnect."""
     client.shutdown(socket.SHUT_WR)
 
 
@@ -48,7 +48,7 @@ def reset(client):
 
 @pytest.mark.parametrize("leave", [close, shut_down, reset])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-def test_a_client_that_leaves_frees_its_sequence(endless_server, stream, leave):
+def test_disconnect_frees_the_sequence(endless_server, stream, leave):
     endless_server.wait_until_idle()
     before = endless_server.engine()["generated_tokens"]
     client = request(endless_server, stream)
@@ -65,7 +65,7 @@ def test_a_client_that_leaves_frees_its_sequence(endless_server, stream, leave):
     assert endless_server.engine()["generated_tokens"] - before < MAX_TOKENS
 
 
-def test_many_leave_and_one_stays(endless_server):
+def test_five_disconnects_leave_the_sixth_client_running(endless_server):
     endless_server.wait_until_idle()
     staying, *leaving = [request(endless_server, True) for _ in range(6)]
     wait_until(lambda: endless_server.engine()["num_running"] == 6, "six running sequences")
@@ -78,8 +78,8 @@ def test_many_leave_and_one_stays(endless_server):
     endless_server.wait_until_idle()
 
 
-def test_pipelined_bytes_are_no_disconnect(endless_server):
-    """Bytes behind the request are the next request, not a sign of leaving."""
+def test_pipelined_bytes_are_not_taken_for_a_disconnect(endless_server):
+    """Bytes after the request are the next request, not a disconnect."""
     endless_server.wait_until_idle()
     with request(endless_server, True) as client:
         wait_until(lambda: endless_server.engine()["num_running"] == 1, "the running sequence")

@@ -1,5 +1,7 @@
-"""Each field at and beyond its edges, and bodies that are no requests: always a clear answer, never a 5xx, and the next request
-is served."""
+"""Each field at and outside its limits, and bodies that are not valid requests.
+
+The answer is always a clear one and never a 5xx, and the next request is served.
+"""
 
 import json
 
@@ -14,7 +16,7 @@ ROUTES = {
     "/v1/completions": {"prompt": "Hi"},
 }
 INT32 = 2**31 - 1
-# Field: smallest and largest value; of numbers that may have a fraction, whether the smallest itself is allowed.
+# Field: smallest and largest value. NUMBERS may have a fraction; their third value says if the smallest is allowed.
 WHOLE = {
     "n": (1, 8),
     "top_k": (-1, INT32),
@@ -44,7 +46,7 @@ def post(server):
 
 
 def with_field(body, name, literal):
-    """The body as text, so that numbers stand in it as written."""
+    """Returns the body as bytes; the value of the field stands in it exactly as `literal` is written."""
     fields = body | ({} if name == "max_tokens" else {"max_tokens": 1})
     fields |= {"logprobs": True} if name == "top_logprobs" else {}
     return (json.dumps(fields)[:-1] + f', "{name}": {literal}}}').encode()
@@ -69,7 +71,7 @@ def whole_fields():
 
 
 @pytest.mark.parametrize("path, name, low, high", list(whole_fields()))
-def test_whole_numbers(post, path, name, low, high):
+def test_integers_are_accepted_within_their_limits_only(post, path, name, low, high):
     for value in (low - 1, low, high, high + 1, 2**31, 2**63, 2**64):
         check(post, path, name, value, low <= value <= high)
     for literal in ("1.5", "1e308", "-1e308", '"1"', "[1]", "{}", "[]", "true"):
@@ -79,7 +81,7 @@ def test_whole_numbers(post, path, name, low, high):
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_the_length_ends_with_the_context(post, path):
+def test_max_tokens_is_limited_by_the_context(post, path):
     prompt = post(path, with_field(ROUTES[path], "max_tokens", 1)).json()["usage"]["prompt_tokens"]
     room = 4096 - prompt
     for value in (-1, 0, 1, room, room + 1, 2**24, 2**24 + 1, 2**31, 2**63, 2**64, "1e308", "1.5", '"1"', "null"):
@@ -88,7 +90,7 @@ def test_the_length_ends_with_the_context(post, path):
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("name", NUMBERS)
-def test_numbers(post, path, name):
+def test_numbers_are_accepted_within_their_limits_only(post, path, name):
     low, high, closed = NUMBERS[name]
     for literal, allowed in (
         (low, closed), (high, True), (low - 1, False), (high + 1, False), (f"{low}.0", closed), (f"{high}.0", True),
@@ -100,7 +102,7 @@ def test_numbers(post, path, name):
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_switches_and_lists(post, path):
+def test_booleans_lists_and_maps_are_checked(post, path):
     for name in ("stream", "ignore_eos", "return_token_ids"):
         for literal in ("1", '"true"', "[]", "{}", "0"):
             check(post, path, name, literal, False)
@@ -127,7 +129,7 @@ def test_switches_and_lists(post, path):
         check(post, path, "stop_token_ids", literal, allowed)
 
 
-def test_bodies_that_are_no_requests(post, server):
+def test_invalid_bodies_are_refused(post, server):
     good = json.dumps(ROUTES["/v1/chat/completions"] | {"max_tokens": 1}).encode()
     deep = lambda levels: good[:-1] + b', "x": ' + b"[" * levels + b"]" * levels + b"}"  # noqa: E731
     for body, status, code in (
@@ -150,7 +152,7 @@ def test_bodies_that_are_no_requests(post, server):
     assert post("/v1/chat/completions", good).status_code == 200
 
 
-# Kinds of text that break programs: what is quoted, escaped, formatted, run, cut or counted by somebody.
+# Kinds of text that break programs which quote, escape, format, execute, cut or count text.
 NAUGHTY = [
     "", " ", "\t", "\n", "\r\n", "\0", "\x01\x02\x1b[31m", "\x7f\x80\x9f", "\u00ad\u200b\u200d\u2060", "\u2028\u2029", "\ufeff", "\ufffe\uffff",
     "\U0010ffff", "\u202eabc", "e\u0301\u0327" * 50, "Ω≈ç√∫", "田中さん", "사회과학원", "ﷺ", "👩‍👩‍👧‍👦🇰🇷🏿", "𝕿𝖍𝖊", "'", '"', '\\', "\\\\'", "`", "''\"\"",
@@ -161,7 +163,7 @@ NAUGHTY = [
 ]  # fmt: skip
 
 
-def test_naughty_texts_are_texts(post, server):
+def test_unusual_texts_are_served_like_others(post, server):
     assert len(NAUGHTY) >= 60
     for text in NAUGHTY:
         chat = {"messages": [{"role": "user", "content": text}], "max_tokens": 1, "user": text[:60]}

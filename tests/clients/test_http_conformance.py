@@ -1,8 +1,9 @@
-"""HTTP/1.1 as the RFCs have it, over a raw socket: what must be answered, what must be refused, and that no two readers
-can disagree about where a request ends.
+"""HTTP/1.1 over a raw socket, as RFC 9110 and RFC 9112 define it.
 
-The conformance table follows the list of h1spec (33 cases), written anew from RFC 9110 and 9112; the smuggling table is that of
-the published attacks: two framings, unclear framings, odd line ends, chunks that parsers read differently."""
+The tests check what must be answered, what must be refused, and that no two readers can disagree about where a
+request ends. The conformance table has the 33 cases of h1spec, rewritten from the RFCs. The smuggling table has the
+published attacks: two framings, ambiguous framings, unusual line ends, chunks that parsers read differently.
+"""
 
 import json
 import re
@@ -28,7 +29,7 @@ class Wire:
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # refused and closed before all of it was sent
+            pass  # the server refused and closed before all of it was sent
 
     def _receive(self):
         try:
@@ -39,7 +40,7 @@ class Wire:
         return bool(data)
 
     def answer(self, has_body=True):
-        """(status, head, body) of the next answer; None when the server closes instead."""
+        """Returns (status, head, body) of the next answer, or None if the server closes instead."""
         while b"\r\n\r\n" not in self.received:
             if not self._receive():
                 return None
@@ -54,7 +55,7 @@ class Wire:
         return status, head, body
 
     def all_answers(self):
-        """Every status until the server closes; the client says that it has no more to send."""
+        """Tells the server that no more will be sent, and returns every status until the server closes."""
         self.socket.shutdown(socket.SHUT_WR)
         found = []
         while answer := self.answer():
@@ -66,11 +67,11 @@ class Wire:
 
 
 def ask(server, data):
-    """(status of the first answer, whether the connection was closed after it)"""
+    """Returns (status of the first answer, whether the server then closed the connection)."""
     wire = Wire(server)
     wire.send(data)
     answer = wire.answer(has_body=not data.startswith(b"HEAD"))
-    assert answer, f"closed without an answer: {data[:200]!r}"
+    assert answer, f"the server closed without an answer to {data[:200]!r}"
     assert re.search(rb"(?m)^x-request-id: req_[0-9a-f]{16}\r?$", answer[1]), answer[1]
     closed = b"connection: close" in answer[1].lower()
     if closed:
@@ -93,7 +94,7 @@ def chunked(*pieces):
 LENGTH = b"Content-Length: %d\r\n" % len(CHAT)
 TE = b"Transfer-Encoding: chunked\r\n"
 
-# Case, bytes, expected status: the list of h1spec.
+# The cases of h1spec: (name, bytes, expected status).
 CONFORMANCE = [
     ("simple GET", get(), 200),
     ("GET with a query", get(line=b"GET /v1/health/live?a=b&c HTTP/1.1"), 200),
@@ -112,26 +113,26 @@ CONFORMANCE = [
     ("chunk size in capitals", post(TE, b"%X\r\n%s\r\n0\r\n\r\n" % (len(CHAT), CHAT)), 200),
     ("chunk size with leading zeros", post(TE, b"000%x\r\n%s\r\n0\r\n\r\n" % (len(CHAT), CHAT)), 200),
     ("chunked in any case", post(b"Transfer-Encoding: ChUnKeD\r\n", chunked(CHAT)), 200),
-    ("Content-Length of 0", post(b"Content-Length: 0\r\n", b""), 400),  # of the API: no JSON
+    ("Content-Length of 0", post(b"Content-Length: 0\r\n", b""), 400),  # valid HTTP, but not JSON
     ("unknown method", get(line=b"BREW /v1/health/live HTTP/1.1"), 405),
     ("no Host", get(b""), 400),
     ("two Hosts", get(HOST + HOST), 400),
-    ("Host that is no host", get(b"Host: a b\r\n"), 400),
+    ("invalid Host", get(b"Host: a b\r\n"), 400),
     ("space before the colon", get(b"Host : localhost\r\n"), 400),
     ("field without a colon", get(HOST + b"X-A\r\n"), 400),
     ("field without a name", get(HOST + b": a\r\n"), 400),
     ("name with a space", get(HOST + b"X A: b\r\n"), 400),
-    ("name that is no token", get(HOST + b"X(A): b\r\n"), 400),
+    ("invalid character in a name", get(HOST + b"X(A): b\r\n"), 400),
     ("folded line", get(HOST + b"X-A: a\r\n b\r\n"), 400),
     ("control character in a value", get(HOST + b"X-A: a\x01b\r\n"), 400),
     ("NUL in a value", get(HOST + b"X-A: a\0b\r\n"), 400),
     ("request line of two parts", get(line=b"GET /v1/health/live"), 400),
     ("unknown version", get(line=b"GET /v1/health/live HTTP/9.9"), 400),
-    ("Content-Length that is no number", post(b"Content-Length: abc\r\n"), 400),
+    ("Content-Length that is not a number", post(b"Content-Length: abc\r\n"), 400),
 ]
 
 
-def test_the_list_of_h1spec(server):
+def test_every_case_of_h1spec_has_the_expected_status(server):
     assert len(CONFORMANCE) == 33
     wrong = []
     for name, data, expected in CONFORMANCE:
@@ -143,7 +144,7 @@ def test_the_list_of_h1spec(server):
 
 
 def framings():
-    """Header fields that frame the body twice, or in a way that some reader takes for another."""
+    """Yields header fields that frame the body twice, or in a way that another reader may understand differently."""
     length = b"%d" % len(CHAT)
     yield from (
         LENGTH + TE,
@@ -179,7 +180,7 @@ def framings():
 
 
 def bodies():
-    """Chunks that parsers read differently."""
+    """Yields chunked bodies that parsers read differently."""
     for size in (b"0x4", b"+4", b"-4", b"4 ", b" 4", b"4\t", b"4;", b"4;a=b", b"4 ;a", b"4\n", b"", b"g", b"4\0", b"fffffffffffffffff", b"4,4", b"4.0"):
         yield size + b"\r\nabcd\r\n0\r\n\r\n"
     yield b"4\nabcd\r\n0\r\n\r\n"
@@ -220,15 +221,15 @@ def attacks():
     yield from hosts()
 
 
-def test_nothing_is_smuggled(server):
-    """Each attack is followed by a request in the same bytes. The attack is refused, and the follower is never served."""
+def test_no_request_can_be_smuggled(server):
+    """Each attack is refused, and the request which follows it in the same bytes is never served."""
     num_attacks = 0
     for number, attack in enumerate(attacks()):
         follower = get(line=b"GET /smuggled-%d HTTP/1.1" % number)
         wire = Wire(server)
         wire.send(attack + follower)
         statuses = wire.all_answers()
-        # A body that never ends is given up without an answer.
+        # If a body never ends, the server closes without an answer.
         assert len(statuses) <= 1 and all(400 <= status < 500 for status in statuses), (attack, statuses)
         num_attacks += 1
     assert num_attacks > 200
@@ -236,7 +237,7 @@ def test_nothing_is_smuggled(server):
 
 
 def readable_by_h11(data):
-    """Bodies of all requests in the bytes as h11 reads them; None if it refuses them."""
+    """Returns the bodies of all requests which h11 reads from the bytes, or None if h11 refuses them."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(data)
     connection.receive_data(b"")
@@ -256,12 +257,12 @@ def readable_by_h11(data):
                 return found
     except h11.RemoteProtocolError:
         return None
-    except h11.LocalProtocolError:  # the client wants no other request on this connection
+    except h11.LocalProtocolError:  # the client asked to close the connection
         return found
 
 
-def test_an_independent_reader_sees_the_same_requests(server):
-    """What both accept is as many requests to both, and their bodies are equal."""
+def test_h11_sees_as_many_requests_as_the_server(server):
+    """The server answers as many requests as h11 finds in the same bytes."""
     texts = [json.dumps({"prompt": "x" * size}).encode() for size in (1, 7, 300)]
     line = b"POST /tokenize HTTP/1.1"
     streams = [
@@ -287,7 +288,7 @@ def test_a_hundred_pipelined_requests_are_answered_in_order(server):
         assert status == 404 and b"'m%d'" % i in body
 
 
-def test_too_large_is_refused_before_it_is_read(server):
+def test_too_large_a_request_is_refused_before_it_is_read(server):
     assert ask(server, get(HOST + b"X-A: b\r\n" * 99)) == (200, False)
     assert ask(server, get(HOST + b"X-A: b\r\n" * 100)) == (431, True)
     room = 8 * 1024 - len("/v1/health/live?")
@@ -295,18 +296,18 @@ def test_too_large_is_refused_before_it_is_read(server):
     assert ask(server, get(line=target % (b"x" * room))) == (200, False)
     assert ask(server, get(line=target % (b"x" * (room + 1)))) == (431, True)
     assert ask(server, get(HOST + b"X-A: " + b"b" * (17 * 1024) + b"\r\n")) == (431, True)
-    # No byte of these bodies is sent.
+    # The bodies of these requests are not sent.
     large = b"Content-Length: %d\r\n" % (4 * 1024 * 1024 + 1)
     assert ask(server, post(large, b"")) == (413, True)
     assert ask(server, post(large + b"Expect: 100-continue\r\n", b"")) == (413, True)
 
 
-def test_endless_trailers_and_extensions_are_cut(server):
+def test_endless_trailers_and_chunk_extensions_are_refused(server):
     for data in (b"4;" + b"a" * 100_000, b"4\r\nabcd\r\n0\r\n" + b"X-A: b\r\n" * 20_000):
         assert ask(server, post(TE, data)) == (400, True)
 
 
-def test_three_megabytes_in_chunks_of_one_byte(server):
+def test_body_in_chunks_of_one_byte_is_served(server):
     text = json.dumps({"prompt": "a" * 10, "pad": "x" * 500_000}).encode()
     begin = time.process_time()
     data = post(TE, b"".join(b"1\r\n%c\r\n" % byte for byte in text) + b"0\r\n\r\n", line=b"POST /tokenize HTTP/1.1")
@@ -315,17 +316,17 @@ def test_three_megabytes_in_chunks_of_one_byte(server):
     print(f"{len(data)} bytes in {time.monotonic() - wall:.2f} s, client CPU {time.process_time() - begin:.2f} s")
 
 
-def test_a_header_that_drips_is_cut_at_its_deadline(start_server):
-    """However small the steps: the deadline is that of the whole header, and of the whole body."""
+def test_slow_header_or_body_is_cut_at_its_deadline(start_server):
+    """The deadlines are for the whole header and the whole body, however small the pieces are."""
     beginnings = (b"GET / HTTP/1.1\r\nX-A: ", b"POST /tokenize HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 4000\r\n\r\n")
     with start_server("--header-timeout", "0.3", "--body-timeout", "0.3") as server:
         for beginning in beginnings:
             with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as wire:
                 wire.sendall(beginning)
-                wire.settimeout(0.03)  # between two bytes
+                wire.settimeout(0.03)  # seconds between two bytes
                 end = time.monotonic() + DEADLINE
                 while True:
-                    assert time.monotonic() < end, "the deadline moved with each byte"
+                    assert time.monotonic() < end, "the server did not close: does each byte renew the deadline?"
                     try:
                         wire.sendall(b"a")
                         if not wire.recv(1):
@@ -337,5 +338,5 @@ def test_a_header_that_drips_is_cut_at_its_deadline(start_server):
 
 
 @pytest.mark.parametrize("close", [b"Connection: close\r\n", b"Connection: keep-alive, close\r\n"])
-def test_who_asks_to_close_gets_it(server, close):
+def test_connection_close_closes_the_connection(server, close):
     assert ask(server, get(HOST + close)) == (200, True)

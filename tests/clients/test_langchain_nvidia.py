@@ -1,4 +1,4 @@
-"""ChatNVIDIA against the real server: the published snippet, its other call forms, model lookup, errors."""
+"""ChatNVIDIA with the real server: the published snippet, its other methods, model lookup, errors."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ ChatNVIDIA = langchain_nvidia.ChatNVIDIA
 
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 
-# It warns about every model that is not in its own table.
+# ChatNVIDIA warns about every model that is not in its own table.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -20,32 +20,32 @@ def client(server):
     return ChatNVIDIA(base_url=server.base_url, model=server.model, temperature=0, top_p=1, max_tokens=64)
 
 
-def test_snippet(client):
+def test_published_snippet(client):
     response = client.invoke(FRANCE)
     assert "Paris" in response.content
     assert response.response_metadata["finish_reason"] == "stop"
     assert response.usage_metadata["output_tokens"] > 0
 
 
-def test_stream(client):
+def test_stream_has_the_same_text_and_usage(client):
     whole = client.invoke(FRANCE)
     chunks = list(client.stream(FRANCE))
     assert "".join(chunk.content for chunk in chunks) == whole.content
     total = chunks[0]
     for chunk in chunks[1:]:
         total = total + chunk
-    # Usage is summed over the chunks, so it must stand on exactly one of them.
+    # ChatNVIDIA adds up the usage of all chunks, so exactly one chunk must have it.
     assert total.usage_metadata["total_tokens"] == whole.usage_metadata["total_tokens"]
     assert total.response_metadata["finish_reason"] == "stop"
 
 
-def test_batch(client):
+def test_batch_answers_every_question(client):
     questions = ["What is the capital of France?", "What is the capital of Italy?", "What is the capital of Japan?"]
     answers = client.batch(questions)
     assert [city in answer.content for city, answer in zip(("Paris", "Rome", "Tokyo"), answers)] == [True] * 3
 
 
-def test_async(client):
+def test_async_methods_have_the_same_text(client):
     async def both():
         answer = await client.ainvoke(FRANCE)
         text = "".join([chunk.content async for chunk in client.astream(FRANCE)])
@@ -56,14 +56,14 @@ def test_async(client):
     assert "Paris" in whole
 
 
-def test_the_model_is_looked_up_when_none_is_given(server):
+def test_model_is_looked_up_if_none_is_given(server):
     client = ChatNVIDIA(base_url=server.base_url, temperature=0, max_tokens=64)
     assert client.model == server.model
     assert "Paris" in client.invoke(FRANCE).content
     assert server.model in [model.id for model in client.available_models]
 
 
-def test_the_completions_class(server):
+def test_completions_class(server):
     model = langchain_nvidia.NVIDIA(base_url=server.base_url, model=server.model, temperature=0, max_tokens=64)
     prompt = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
     answer = "The capital of France is Paris."
@@ -88,7 +88,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
 @pytest.mark.parametrize("kind", ["ChatNVIDIA", "NVIDIA"])
-def test_each_error_shows_its_message(server, kind, fields, message):
+def test_errors_show_the_servers_message(server, kind, fields, message):
     model = getattr(langchain_nvidia, kind)(**{"base_url": server.base_url, "model": server.model} | fields)
     for ask in (model.invoke, lambda prompt: list(model.stream(prompt))):
         with pytest.raises(Exception, match=message):
@@ -99,25 +99,25 @@ def test_each_error_shows_its_message(server, kind, fields, message):
     ("content", "message"),
     [
         ("x" * 5_000_000, r"\[413\].*body is larger"),
-        # It asks for 1024 tokens where nobody says how many.
+        # ChatNVIDIA asks for 1024 tokens if no number is given.
         ("word " * 3200, r"\[400\].*1024 in max_tokens\); max_tokens can be at most 882"),
         ([IMAGE], r"\[400\].*may hold text parts only"),
     ],
     ids=["too large", "no room for the default", "image"],
 )
-def test_what_it_cannot_send(server, content, message):
+def test_unservable_content_is_refused_with_a_reason(server, content, message):
     chat = ChatNVIDIA(base_url=server.base_url, model=server.model)
     with pytest.raises(Exception, match=message):
         chat.invoke([{"role": "user", "content": content}])
 
 
-def test_a_wrong_address_is_named(server):
+def test_wrong_path_is_named_in_the_error(server):
     chat = ChatNVIDIA(base_url=server.base_url + "/elsewhere/v1", model=server.model)
     with pytest.raises(Exception, match=r"\[404\].*There is no route POST /v1/elsewhere/v1/chat/completions"):
         chat.invoke(FRANCE)
 
 
-def test_a_full_server_says_so(endless_model, start_server):
+def test_full_server_is_reported(endless_model, start_server):
     with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
         chat = ChatNVIDIA(base_url=server.base_url, model=server.model, max_tokens=3000)
         stream = chat.stream(FRANCE)
@@ -128,13 +128,13 @@ def test_a_full_server_says_so(endless_model, start_server):
         server.wait_until_idle()
 
 
-def test_tools_are_refused_instead_of_ignored(client):
+def test_tools_are_refused_and_not_ignored(client):
     tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.", "parameters": {}}}
     with pytest.raises(Exception, match="tools is not supported"):
         client.bind_tools([tool]).invoke(FRANCE)
 
 
-def test_structured_output_is_refused_instead_of_ignored(client):
+def test_structured_output_is_refused_and_not_ignored(client):
     schema = {"title": "City", "type": "object", "properties": {"name": {"type": "string"}}}
     with pytest.raises(Exception, match="not supported|unsupported"):
         client.with_structured_output(schema).invoke(FRANCE)

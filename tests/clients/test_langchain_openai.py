@@ -1,4 +1,4 @@
-"""langchain-openai against the real server."""
+"""langchain-openai with the real server."""
 
 import asyncio
 
@@ -42,7 +42,7 @@ def test_stream_with_and_without_usage(chat, options):
     assert total.usage_metadata["total_tokens"] == whole.usage_metadata["total_tokens"]
 
 
-def test_no_usage_is_asked_for_unless_wanted(chat):
+def test_usage_is_absent_unless_requested(chat):
     chunks = list(chat.stream(FRANCE))
     assert "".join(chunk.content for chunk in chunks) and not any(chunk.usage_metadata for chunk in chunks)
 
@@ -77,7 +77,7 @@ def test_choices_and_logprobs(options):
     assert len(result.generations[0]) == 2
 
 
-def test_the_completions_class(options):
+def test_completions_class(options):
     model = langchain_openai.OpenAI(**options)
     assert model.invoke(PROMPT) == "The capital of France is Paris."
     assert "".join(model.stream(PROMPT)) == "The capital of France is Paris."
@@ -95,14 +95,14 @@ def test_the_completions_class(options):
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
-def test_errors_are_openais(options, fields, exception, message, stream):
+def test_errors_have_the_classes_of_the_openai_package(options, fields, exception, message, stream):
     for kind, question in ((langchain_openai.ChatOpenAI, FRANCE), (langchain_openai.OpenAI, PROMPT)):
         model = kind(**options | fields)
         with pytest.raises(exception, match=message):
             list(model.stream(question)) if stream else model.invoke(question)
 
 
-def test_a_timeout_frees_the_engine(endless_server):
+def test_timeout_stops_the_generation(endless_server):
     options = {"base_url": endless_server.base_url, "api_key": "none", "model": endless_server.model}
     before = endless_server.engine()["generated_tokens"]
     with pytest.raises(openai.APITimeoutError):
@@ -111,7 +111,7 @@ def test_a_timeout_frees_the_engine(endless_server):
     assert endless_server.engine()["generated_tokens"] - before < 3000
 
 
-def test_a_full_server_is_an_internal_error_of_openais(endless_model, start_server):
+def test_full_server_raises_the_openai_packages_internal_server_error(endless_model, start_server):
     with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
         options = {"base_url": server.base_url, "api_key": "none", "model": server.model, "max_retries": 0}
         stream = langchain_openai.ChatOpenAI(**options, max_tokens=3000).stream(FRANCE)
@@ -122,12 +122,12 @@ def test_a_full_server_is_an_internal_error_of_openais(endless_model, start_serv
         server.wait_until_idle()
 
 
-def test_tools_are_refused_instead_of_ignored(chat):
+def test_tools_are_refused_and_not_ignored(chat):
     with pytest.raises(openai.BadRequestError, match="tools is not supported"):
         chat.bind_tools([{"name": "look_up", "description": "Looks up.", "parameters": {}}]).invoke(FRANCE)
 
 
-def test_structured_output_is_refused_instead_of_ignored(chat):
+def test_structured_output_is_refused_and_not_ignored(chat):
     schema = {"title": "City", "description": "A city.", "type": "object", "properties": {"name": {"type": "string"}}}
     for method in ("json_schema", "function_calling", "json_mode"):
         with pytest.raises(openai.BadRequestError, match="not supported"):

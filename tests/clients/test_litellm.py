@@ -1,4 +1,4 @@
-"""LiteLLM against the real server, as a provider that speaks OpenAI."""
+"""LiteLLM with the real server as a provider of OpenAI's API."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ PROMPT = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
 ANSWER = "The capital of France is Paris."
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
 
-# Its own models of answers warn about each other.
+# LiteLLM's own classes for answers cause warnings.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -37,7 +37,7 @@ def test_stream(options):
     assert chunks[-1].usage.completion_tokens > 0
 
 
-def test_chunks_put_together_are_the_whole_answer(options):
+def test_joined_chunks_equal_the_whole_answer(options):
     whole = litellm.completion(messages=FRANCE, max_tokens=64, **options)
     fields = {"messages": FRANCE, "max_tokens": 64, "stream": True, "stream_options": {"include_usage": True}}
     rebuilt = litellm.stream_chunk_builder(list(litellm.completion(**fields, **options)))
@@ -54,7 +54,7 @@ def test_async(options):
         return whole.choices[0].message.content, [chunk.choices[0].delta.content or "" async for chunk in stream]
 
     whole, pieces = asyncio.run(both())
-    # Into how many pieces depends on how busy the machine is: a reader that lags gets fewer and larger ones.
+    # The number of chunks depends on the load of the machine: a slow reader gets fewer and larger ones.
     assert whole == "".join(pieces) == ANSWER
 
 
@@ -77,7 +77,7 @@ def test_text_completion_of_several_prompts(options, server):
     assert [choice.text for choice in answer.choices] == [ANSWER, "The capital of Italy is Rome."]
 
 
-def test_fields_beyond_openais_are_passed_on(options):
+def test_extra_fields_are_passed_on(options):
     answer = litellm.completion(messages=FRANCE, max_tokens=20, extra_body={"ignore_eos": True}, **options)
     assert answer.usage.completion_tokens == 20
 
@@ -89,24 +89,24 @@ def test_fields_beyond_openais_are_passed_on(options):
         (litellm.BadRequestError, 400, {"tools": [TOOL]}),
         (litellm.BadRequestError, 400, {"response_format": {"type": "json_object"}}),
         (litellm.ContextWindowExceededError, 400, {"max_tokens": 4096}),
-        (litellm.APIError, 403, {"extra_headers": {"Host": "a.example"}}),  # it has no better class of its own
+        (litellm.APIError, 403, {"extra_headers": {"Host": "a.example"}}),  # LiteLLM has no better class for 403
         (litellm.NotFoundError, 404, {"model": "openai/other"}),
         (litellm.APIError, 413, {"messages": [{"role": "user", "content": "x" * 5_000_000}]}),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
-def test_errors_are_of_their_class(options, exception, status, fields):
+def test_errors_have_their_class_and_status(options, exception, status, fields):
     with pytest.raises(exception) as caught:
         litellm.completion(**{"messages": FRANCE} | options | fields)
     assert caught.value.status_code == status
 
 
-def test_a_refused_stream_raises_before_its_first_chunk(options):
+def test_refused_stream_raises_before_its_first_chunk(options):
     with pytest.raises(litellm.BadRequestError, match="temperature must be a number from 0 to 2"):
         litellm.completion(messages=FRANCE, stream=True, **options | {"temperature": 3})
 
 
-def test_a_timeout_frees_the_engine(endless_server):
+def test_timeout_stops_the_generation(endless_server):
     fields = {"model": f"openai/{endless_server.model}", "api_base": endless_server.base_url, "api_key": "none"}
     before = endless_server.engine()["generated_tokens"]
     with pytest.raises(litellm.Timeout):
@@ -115,7 +115,7 @@ def test_a_timeout_frees_the_engine(endless_server):
     assert endless_server.engine()["generated_tokens"] - before < 3000
 
 
-def test_a_full_server_is_a_service_that_is_unavailable(endless_model, start_server):
+def test_full_server_raises_service_unavailable(endless_model, start_server):
     with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
         fields = {"model": f"openai/{server.model}", "api_base": server.base_url, "api_key": "none", "messages": FRANCE}
         stream = litellm.completion(**fields, max_tokens=3000, stream=True)

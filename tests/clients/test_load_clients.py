@@ -1,6 +1,8 @@
-"""The rules by which load clients read a stream, written from their descriptions, held against the server's raw bytes.
+"""Load generators read a stream by rules of their own; here the server's raw bytes are checked with these rules.
 
-Each reader sees the network reads as they come; what it needs and does not find is a failed request to it."""
+The readers are written from the descriptions of the programs. Each reader gets the network reads as they come, and
+fails if it does not find what it needs, as the program would count a failed request.
+"""
 
 import asyncio
 import json
@@ -33,7 +35,7 @@ ANSWER = "The capital of France is Paris."
 
 
 def network_reads(server, path, body):
-    """The answer's body as the socket gave it, chunk by chunk of the transfer coding."""
+    """Returns the answer's body in the pieces which the socket received: one piece per transfer-coding chunk."""
     data = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nx-request-id: bench-1\r\n"
     with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as wire:
@@ -53,7 +55,7 @@ def network_reads(server, path, body):
 
 
 def read_like_vllm_bench(reads, text_of):
-    """Strips each read, splits it at blank lines; a chunk with choices is a token time, usage comes without choices."""
+    """Strips each read and splits it at blank lines. A chunk with choices is a token time; usage has no choices."""
     text, token_times, usage = "", 0, None
     for read in filter(bytes.strip, reads):
         for event in read.strip().decode().split("\n\n"):
@@ -72,7 +74,7 @@ def read_like_vllm_bench(reads, text_of):
 
 
 def read_like_guidellm(reads, text_of):
-    """Line by line; exactly `data: [DONE]` ends it, and it must come; an `error` raises; usage where it stands."""
+    """Reads lines. `data: [DONE]` must end the stream, `error` fails, and usage may be in any chunk."""
     text, usage, done = "", None, False
     for line in b"".join(reads).decode().split("\n"):
         if line == "data: [DONE]":
@@ -86,12 +88,12 @@ def read_like_guidellm(reads, text_of):
         usage = chunk.get("usage") or usage
         text += "".join(text_of(choice) or "" for choice in chunk["choices"])
     assert done
-    assert text or usage["completion_tokens"], "an empty answer counts as a failure"
+    assert text or usage["completion_tokens"], "guidellm counts an empty answer as a failure"
     return text, usage
 
 
 def read_like_chatnvidia(reads):
-    """In each line everything from the first brace is JSON; only choices[0] counts; usages are added up."""
+    """Takes everything from the first brace of a line as JSON, reads choices[0] only, and adds up the usages."""
     text, usages, finish = "", [], None
     for line in b"".join(reads).decode().split("\n"):
         if line == "data: [DONE]" or "{" not in line:
@@ -108,7 +110,7 @@ def read_like_chatnvidia(reads):
 
 
 def read_like_aiperf(reads):
-    """Reads SSE; an object is of a known kind, the first that has a text is the first token, the last usage counts."""
+    """Reads SSE and requires a known `object`. The first chunk with text is the first token; the last usage counts."""
     texts, usage = [], None
     for line in b"".join(reads).decode().splitlines():
         data = line.removeprefix("data:").strip()
@@ -139,7 +141,7 @@ def test_vllm_bench(server, path, body, text_of):
     assert text == ANSWER
     assert usage["completion_tokens"] > 1 and usage["prompt_tokens"] > 1
     assert 1 <= token_times <= usage["completion_tokens"] + 1
-    # The first token time is that of a text: a role alone would make it look early.
+    # The first chunk must hold text: a chunk with the role alone would count as an early first token.
     first = json.loads(reads[0].split(b"\n\n")[0].removeprefix(b"data: "))
     assert text_of(first["choices"][0])
 
@@ -157,8 +159,8 @@ def test_guidellm(server, body, continuous):
     assert usage["completion_tokens"] == 40
 
 
-def test_vllm_bench_with_token_ids_of_a_fixed_length(server):
-    """Its random data set: as many tokens in and out as it was told, whatever the model says."""
+def test_vllm_bench_with_token_ids_and_fixed_lengths(server):
+    """The random data set of vllm bench has fixed lengths: the numbers of tokens in and out are the requested ones."""
     body = TEXT | {"prompt": [5 + i % 200 for i in range(64)], "max_tokens": 32, "ignore_eos": True}
     _, token_times, usage = read_like_vllm_bench(network_reads(server, "/v1/completions", body), of_text)
     assert token_times >= 1
@@ -166,7 +168,7 @@ def test_vllm_bench_with_token_ids_of_a_fixed_length(server):
 
 
 async def real_network_reads(session, url, body):
-    """As an event loop got them, whatever bytes that were."""
+    """Returns the network reads as an event loop receives them, which may be any pieces of the body."""
     async with session.post(url, json=body) as response:
         assert response.status == 200
         return [read async for read in response.content.iter_any()]
@@ -175,7 +177,7 @@ async def real_network_reads(session, url, body):
 @pytest.mark.parametrize(
     "path, body, text_of", [("/chat/completions", CHAT, of_chat), ("/completions", TEXT, of_text)], ids=["chat", "text"]
 )
-def test_vllm_bench_with_many_streams_at_once(server, path, body, text_of):
+def test_vllm_bench_and_guidellm_read_many_streams_at_once(server, path, body, text_of):
     async def all_at_once():
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             url = server.base_url + path
@@ -206,8 +208,8 @@ def test_aiperf(server, path, body):
     assert requests.get(server.root_url + "/metrics").status_code == 200
 
 
-def test_idle_bytes_break_no_reader(start_server):
-    """While a long prompt is computed there is nothing but idle bytes, and every reader survives them."""
+def test_every_reader_ignores_idle_bytes(start_server):
+    """While a long prompt is computed the server sends idle bytes only, and every reader must ignore them."""
     body = CHAT | {"messages": [{"role": "user", "content": "word " * 1500}]}
     with start_server("--keep-alive-interval", "0.001") as server:
         not_streamed = body | {"stream": False, "stream_options": None}
@@ -258,6 +260,6 @@ def is_read(name, reads):
     ids=["good", "glued", "idle first", "idle glued", "comment", "one line feed", "CRLF", "no space", "no end",
          "error later", "error first"],
 )  # fmt: skip
-def test_the_readers_are_as_strict_as_described(reads, lost_to):
-    """Else what they say of the server would mean nothing."""
+def test_readers_are_as_strict_as_described(reads, lost_to):
+    """If a reader accepted broken streams, its tests would prove nothing about the server."""
     assert {name for name in READERS if not is_read(name, reads)} == lost_to

@@ -1,4 +1,4 @@
-"""/metrics as Prometheus reads it."""
+"""/metrics, read by the parser of Prometheus."""
 
 import os
 import pathlib
@@ -29,7 +29,7 @@ def growth(before, after, name, **labels):
     return value(after, name, **labels) - value(before, name, **labels)
 
 
-def test_counters_grow_by_what_was_done(server):
+def test_counters_grow_with_the_requests(server):
     before = scrape(server)
     answers = [requests.post(server.base_url + "/chat/completions", json=CHAT | {"n": 2}).json() for _ in range(3)]
     requests.post(server.base_url + "/chat/completions", json=CHAT | {"n": 0})
@@ -39,17 +39,17 @@ def test_counters_grow_by_what_was_done(server):
     tokens = sum(a["usage"]["completion_tokens"] for a in answers)
     assert growth(before, after, "solard_generation_tokens_total") == tokens
     assert growth(before, after, "solard_request_generation_tokens_sum") == tokens
-    # The first tokens of six choices have no gap before them.
+    # Each of the six choices has a first token, before which there is no gap.
     assert growth(before, after, "solard_time_to_first_token_seconds_count") == 6
     assert growth(before, after, "solard_inter_token_latency_seconds_count") == tokens - 6
     assert growth(before, after, "solard_e2e_request_latency_seconds_count") == 3
-    assert growth(before, after, "solard_http_requests_total", status="200") == 4  # one of them the scrape
+    assert growth(before, after, "solard_http_requests_total", status="200") == 4  # the first scrape is one of them
     assert growth(before, after, "solard_request_errors_total", code="invalid_value") == 1
     cached = sum(a["usage"]["prompt_tokens_details"]["cached_tokens"] for a in answers)
     assert growth(before, after, "solard_prefix_cache_hits_total") == cached > 0
 
 
-def test_histograms_agree_with_themselves_and_phases_add_up(server):
+def test_histograms_are_consistent_and_phases_add_up(server):
     requests.post(server.base_url + "/chat/completions", json=CHAT)
     families = scrape(server)
     histograms = [family for family in families.values() if family.type == "histogram"]
@@ -63,7 +63,7 @@ def test_histograms_agree_with_themselves_and_phases_add_up(server):
     assert 0 < phases <= value(families, "solard_e2e_request_latency_seconds_sum") * 1.001
 
 
-def test_an_idle_server_says_so(server):
+def test_idle_server_reports_zero_and_ready(server):
     server.wait_until_idle()
     families = scrape(server)
     for name in ("num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "answers_in_flight"):
@@ -72,7 +72,7 @@ def test_an_idle_server_says_so(server):
     assert states == {"starting": 0, "ready": 1, "draining": 0, "failed": 0}
 
 
-def test_requests_bring_no_label_values_of_their_own(server):
+def test_requests_cannot_add_label_values(server):
     before = scrape(server)
     for number in range(10):
         assert requests.get(f"{server.root_url}/stray-{number}").status_code == 404
@@ -94,7 +94,7 @@ def test_requests_bring_no_label_values_of_their_own(server):
     assert reasons == {"stop", "length", "abort", "error"}
 
 
-def test_every_family_is_told_once_and_with_its_type(server):
+def test_every_family_is_declared_once_with_its_type(server):
     text = requests.get(server.root_url + "/metrics").text
     told = [re.findall(rf"^# {what} (\S+)", text, re.MULTILINE) for what in ("HELP", "TYPE")]
     assert told[0] == told[1] == list(dict.fromkeys(told[0]))
@@ -104,7 +104,7 @@ def test_every_family_is_told_once_and_with_its_type(server):
     assert all(family.type in ("gauge", "counter", "histogram") for family in families)
 
 
-def test_the_process_is_told_as_the_kernel_sees_it(server):
+def test_process_metrics_agree_with_the_kernel(server):
     families = scrape(server)
     pages = int(pathlib.Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
     resident = pages * os.sysconf("SC_PAGE_SIZE")
@@ -112,7 +112,7 @@ def test_the_process_is_told_as_the_kernel_sees_it(server):
     assert value(families, "solard_process_cpu_seconds_total") > 0
 
 
-def test_vllms_names_stand_beside_ours_if_wanted(start_server, server):
+def test_metrics_compat_adds_vllms_names_with_equal_values(start_server, server):
     assert not any(name.startswith("vllm:") for name in scrape(server))
     with start_server("--metrics-compat", "vllm") as both:
         requests.post(both.base_url + "/chat/completions", json=CHAT)

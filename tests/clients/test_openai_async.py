@@ -1,4 +1,4 @@
-"""AsyncOpenAI against the real server: many streams at once, and every way of leaving one."""
+"""AsyncOpenAI with the real server: many streams at once, and every way to abandon one."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def question(country):
 
 
 def with_client(server, use, **options):
-    """Runs the coroutine function with an AsyncOpenAI of the server."""
+    """Runs the coroutine function with an AsyncOpenAI client of the server."""
 
     async def run():
         async with openai.AsyncOpenAI(base_url=server.base_url, api_key="none", max_retries=0, **options) as client:
@@ -58,7 +58,7 @@ def test_completions(server):
     assert whole[0] == whole[1] != ""
 
 
-def test_the_stream_helper(server):
+def test_stream_helper(server):
     async def use(client):
         fields = {"model": "", "messages": question("Italy"), "temperature": 0, "max_tokens": 40}
         async with client.chat.completions.stream(**fields, stream_options={"include_usage": True}) as stream:
@@ -112,13 +112,13 @@ async def time_out(client):
 @pytest.mark.parametrize(
     "leave", [break_out, leave_the_helper, cancel_between_chunks, cancel_a_whole_answer, time_out]
 )
-def test_who_leaves_frees_the_engine(endless_server, leave):
+def test_abandoned_request_stops_its_generation(endless_server, leave):
     endless_server.wait_until_idle()
     before = endless_server.engine()["generated_tokens"]
 
     async def use(client):
         await leave(client)
-        # The client is still open: leaving ends one request and not the connections of others.
+        # The client is still open: abandoning one request does not end its other connections.
         answer = await client.chat.completions.create(model="", messages=question("France"), max_tokens=3)
         assert answer.choices[0].message.content == "aaa"
 
@@ -127,7 +127,7 @@ def test_who_leaves_frees_the_engine(endless_server, leave):
     assert endless_server.engine()["generated_tokens"] - before < 3500
 
 
-def test_some_of_many_leave_and_the_others_go_on(endless_server):
+def test_abandoned_requests_do_not_disturb_the_others(endless_server):
     async def use(client):
         stayers = [
             client.chat.completions.create(model="", messages=question("France"), max_tokens=60) for _ in range(3)

@@ -1,4 +1,4 @@
-"""The openai package over /v1/completions, and what chat has beyond OpenAI's own fields."""
+"""The openai package with /v1/completions, and the fields of chat that OpenAI's API does not have."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def token_ids(server, text):
     return requests.post(server.root_url + "/tokenize", json={"prompt": text}).json()["tokens"]
 
 
-def test_a_text(client, server):
+def test_text_and_usage_of_one_prompt(client, server):
     answer = client.completions.create(model=server.model, prompt=PROMPT.format("France"), **GREEDY)
     assert answer.object == "text_completion"
     assert answer.choices[0].text == ANSWER.format("France", "Paris")
@@ -39,7 +39,7 @@ def test_the_default_length_is_sixteen_tokens(client, server):
     assert answer.choices[0].finish_reason == "length"
 
 
-def test_several_texts_are_answered_each_as_alone(client, server):
+def test_several_prompts_are_answered_as_single_ones(client, server):
     prompts = [PROMPT.format(country) for country in CITIES]
     answer = client.completions.create(model=server.model, prompt=prompts, n=2, **GREEDY)
     texts = [choice.text for choice in answer.choices]
@@ -55,7 +55,7 @@ def test_equal_prompts_differ_unless_a_seed_is_given(client, server):
     assert len({choice.text for choice in client.completions.create(**fields, seed=5).choices}) == 1
 
 
-def test_token_ids_are_taken_as_they_are(client, server):
+def test_token_ids_are_accepted_as_prompts(client, server):
     prompts = [token_ids(server, PROMPT.format(country)) for country in CITIES]
     one = client.completions.create(model=server.model, prompt=prompts[0], **GREEDY)
     assert one.choices[0].text == ANSWER.format("France", "Paris")
@@ -84,7 +84,7 @@ def test_logprobs_have_tokens_alternatives_and_offsets(client, server):
         assert len(top) == 3
 
 
-def test_a_stream_says_the_same_and_its_usage_comes_last(client, server):
+def test_stream_has_the_same_text_and_usage_at_its_end(client, server):
     prompts = [PROMPT.format(country) for country in CITIES]
     *chunks, last = client.completions.create(
         model=server.model, prompt=prompts, stream=True, logprobs=0, stream_options={"include_usage": True}, **GREEDY
@@ -101,7 +101,7 @@ def test_a_stream_says_the_same_and_its_usage_comes_last(client, server):
     assert last.usage == whole.usage.model_copy(update={"prompt_tokens_details": last.usage.prompt_tokens_details})
 
 
-def test_what_is_not_served_is_refused(client, server):
+def test_unsupported_fields_are_refused_by_name(client, server):
     for fields in ({"echo": True, "logprobs": 1}, {"best_of": 2}, {"suffix": "x"}):
         with pytest.raises(openai.BadRequestError) as refusal:
             client.completions.create(model=server.model, prompt="a", **fields)
@@ -109,7 +109,7 @@ def test_what_is_not_served_is_refused(client, server):
         assert refusal.value.param == next(iter(fields))
 
 
-def test_usage_in_every_chunk(client, server):
+def test_continuous_usage_is_in_every_chunk(client, server):
     options = {"include_usage": True, "continuous_usage_stats": True}
     *chunks, last = client.chat.completions.create(
         model=server.model, messages=[{"role": "user", "content": "Hello"}], stream=True, stream_options=options, **GREEDY
@@ -119,7 +119,7 @@ def test_usage_in_every_chunk(client, server):
     assert counts[-1] == last.usage.completion_tokens
 
 
-def test_an_answer_goes_on_with_the_last_message(client, server):
+def test_answer_continues_the_last_message(client, server):
     question = {"role": "user", "content": "What is the capital of France?"}
     begun = {"role": "assistant", "content": "The capital of"}
     answer = client.chat.completions.create(
@@ -133,7 +133,7 @@ def test_an_answer_goes_on_with_the_last_message(client, server):
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "The capital of France is Paris."
 
 
-def test_token_ids_of_prompt_and_answer(client, server):
+def test_token_ids_of_prompt_and_answer_are_returned(client, server):
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     answer = client.chat.completions.create(
         model=server.model, messages=messages, extra_body={"return_token_ids": True}, **GREEDY
@@ -146,7 +146,7 @@ def test_token_ids_of_prompt_and_answer(client, server):
     assert rendered["prompt"] == PROMPT.format("France")
 
 
-def test_parse_reads_plain_answers_and_a_schema_is_refused(client, server):
+def test_parse_helper_reads_plain_answers_and_schemas_are_refused(client, server):
     pydantic = client_library("pydantic")
 
     class City(pydantic.BaseModel):
@@ -161,7 +161,7 @@ def test_parse_reads_plain_answers_and_a_schema_is_refused(client, server):
     assert (refusal.value.code, refusal.value.param) == ("unsupported_parameter", "response_format")
 
 
-def test_leaving_a_stream_of_several_prompts_ends_them_all(endless_server):
+def test_abandoned_stream_of_several_prompts_stops_them_all(endless_server):
     with openai.OpenAI(base_url=endless_server.base_url, api_key="none", max_retries=0) as client:
         stream = client.completions.create(
             model=endless_server.model, prompt=["a", "b", "c"], n=2, max_tokens=2000, stream=True

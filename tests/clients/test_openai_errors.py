@@ -1,4 +1,4 @@
-"""Every refusal as the openai package shows it: class, fields of the error, request id, whether it asks again."""
+"""Every error as the openai package reports it: class, fields of the error, request id, whether it retries."""
 
 import math
 import time
@@ -34,7 +34,7 @@ def check(error, status, code, kind, param=None):
 
 
 def num_attempts(error):
-    """How often the package had asked when it gave up; it counts in a header of its own."""
+    """Returns how often the package sent the request; it counts its retries in a header of the request."""
     return 1 + int(error.response.request.headers["x-stainless-retry-count"])
 
 
@@ -59,7 +59,7 @@ def check_asked_once(error):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_refused_chat(server, fields, exception, status, code, param, stream):
+def test_refused_chat_has_class_code_and_field(server, fields, exception, status, code, param, stream):
     with pytest.raises(openai.APIStatusError) as caught:
         chat(client_of(server, max_retries=3), stream=stream, **fields)
     assert type(caught.value) is exception
@@ -79,7 +79,7 @@ def test_a_refused_chat(server, fields, exception, status, code, param, stream):
     ],
     ids=["bad JSON", "no object", "unknown route", "unknown model", "wrong verb"],
 )
-def test_another_refused_call(server, ask, exception, status, code, param):
+def test_other_refused_calls_have_class_code_and_field(server, ask, exception, status, code, param):
     with pytest.raises(openai.APIStatusError) as caught:
         ask(client_of(server, max_retries=3))
     assert type(caught.value) is exception
@@ -87,7 +87,7 @@ def test_another_refused_call(server, ask, exception, status, code, param):
     check_asked_once(caught.value)
 
 
-def test_a_wrong_key_is_not_tried_again(start_server, tmp_path):
+def test_wrong_key_is_not_retried(start_server, tmp_path):
     key = make_key(tmp_path / "keys", "alice")
     with start_server("--api-key-file", str(tmp_path / "keys"), api_key=key) as server:
         with pytest.raises(openai.AuthenticationError) as caught:
@@ -98,7 +98,7 @@ def test_a_wrong_key_is_not_tried_again(start_server, tmp_path):
 
 
 class Answers:
-    """A client that notes when each answer came and how long the server told it to wait."""
+    """A client that records when each answer came and how long the server told it to wait."""
 
     def __init__(self, server, **options):
         self.times, self.waits = [], []
@@ -114,13 +114,13 @@ class Answers:
 
 
 def occupy(server, **options):
-    """A stream of an endless answer that has begun."""
+    """Starts an endless answer and returns its stream after the first chunk."""
     stream = chat(client_of(server, **options), max_tokens=3000, stream=True)
     next(iter(stream))
     return stream
 
 
-def test_a_full_server_is_asked_again_when_it_said(endless_model, start_server):
+def test_full_server_is_retried_after_the_time_it_named(endless_model, start_server):
     with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
         with occupy(server):
             answers = Answers(server, max_retries=1)
@@ -133,7 +133,7 @@ def test_a_full_server_is_asked_again_when_it_said(endless_model, start_server):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_waiting_too_long_is_told_by_status(endless_model, start_server, stream):
+def test_queue_timeout_is_a_503(endless_model, start_server, stream):
     flags = ("--max-num-seqs", "1", "--queue-timeout", "0.2")
     with start_server("--model", str(endless_model), *flags) as server:
         with occupy(server):
@@ -144,7 +144,7 @@ def test_waiting_too_long_is_told_by_status(endless_model, start_server, stream)
         assert chat(client_of(server)).choices[0].message.content == "aa"
 
 
-def test_a_key_that_used_up_its_minute(start_server, tmp_path):
+def test_exhausted_quota_is_a_429_for_that_key_only(start_server, tmp_path):
     key = make_key(tmp_path / "keys", "alice", "tokens-per-minute=5")
     other = make_key(tmp_path / "keys", "bob")
     with start_server("--api-key-file", str(tmp_path / "keys"), api_key=other) as server:
@@ -154,5 +154,5 @@ def test_a_key_that_used_up_its_minute(start_server, tmp_path):
             chat(answers.client)
         check(caught.value, 429, "rate_limit_exceeded", "rate_limit_error")
         assert 0 < answers.waits[-1] <= 600
-        assert chat(client_of(server, api_key=other)).choices, "the quota is of one key"
-        assert client_of(server, api_key=key).models.list().data, "only generating costs tokens"
+        assert chat(client_of(server, api_key=other)).choices, "the quota of one key must not limit another key"
+        assert client_of(server, api_key=key).models.list().data, "only generation may use up the quota"

@@ -1,4 +1,4 @@
-"""How the openai package waits: it asks again until there is room, and gives up in time."""
+"""How the openai package waits: it retries until there is capacity, and stops at its timeout."""
 
 import threading
 
@@ -20,7 +20,7 @@ def ask(client, server, **fields):
 
 
 class Endless:
-    """An answer under way until it is left."""
+    """An answer that runs until `leave` is called."""
 
     def __init__(self, server, **options):
         self.stream = client_of(server, **options).chat.completions.create(
@@ -32,7 +32,7 @@ class Endless:
         self.stream.close()
 
 
-def test_a_full_server_is_retried_until_there_is_room(endless_model, start_server):
+def test_full_server_is_retried_until_there_is_capacity(endless_model, start_server):
     with start_server("--model", str(endless_model), "--max-num-seqs", "1", "--max-queued-requests", "0") as server:
         endless = Endless(server)
         with pytest.raises(openai.InternalServerError) as full:
@@ -44,13 +44,13 @@ def test_a_full_server_is_retried_until_there_is_room(endless_model, start_serve
         patient = client_of(server, max_retries=20)
         waiting = threading.Thread(target=lambda: answers.append(ask(patient, server)))
         waiting.start()
-        wait_until(lambda: server.log().count(" 503 ") >= 2, "a first refusal of the one that retries")
+        wait_until(lambda: server.log().count(" 503 ") >= 2, "the first 503 of the client that retries")
         endless.leave()
         waiting.join()
         assert answers[0].choices[0].finish_reason == "length"
 
 
-def test_a_key_over_its_concurrency_is_retried_too(endless_model, start_server, tmp_path):
+def test_key_over_its_concurrency_limit_is_retried(endless_model, start_server, tmp_path):
     key = make_key(tmp_path / "keys", "alice", "concurrency=1")
     flags = ("--model", str(endless_model), "--api-key-file", str(tmp_path / "keys"))
     with start_server(*flags, api_key=key) as server:
@@ -62,7 +62,7 @@ def test_a_key_over_its_concurrency_is_retried_too(endless_model, start_server, 
         assert ask(client_of(server, api_key=key, max_retries=20), server).choices
 
 
-def test_a_client_that_gives_up_waiting_frees_the_engine(endless_server):
+def test_client_timeout_stops_the_generation(endless_server):
     before = endless_server.engine()["generated_tokens"]
     with pytest.raises(openai.APITimeoutError):
         client_of(endless_server, timeout=0.2).chat.completions.create(

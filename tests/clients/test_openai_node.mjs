@@ -1,5 +1,5 @@
-// The openai package for node against the real server; test_openai_node.py starts the servers, sets the addresses and says
-// which major version of the package it is.
+// The openai package for node with the real server. test_openai_node.py starts the servers, and sets the addresses and
+// the major version of the package.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -43,13 +43,13 @@ test("the published snippet, streaming", async () => {
     assert.equal(chunks.at(-1).choices[0].finish_reason, "stop");
 });
 
-test("the stream helper puts the answer together", async () => {
+test("the stream helper joins the answer", async () => {
     const stream = openai.chat.completions.stream(question);
     const completion = await stream.finalChatCompletion();
     assert.match(completion.choices[0].message.content, /Paris/);
 });
 
-test("several choices and logprobs, whole and put together by the stream helper", async () => {
+test("several choices and logprobs are the same, whole and joined by the stream helper", async () => {
     const request = { ...question, n: 2, temperature: 1, seed: 4, logprobs: true, top_logprobs: 2 };
     const whole = await openai.chat.completions.create(request);
     assert.deepEqual(
@@ -73,21 +73,21 @@ async function engine() {
 async function untilIdle() {
     const deadline = Date.now() + 60_000;
     while ((await engine()).num_running > 0) {
-        assert.ok(Date.now() < deadline, "the engine went on");
+        assert.ok(Date.now() < deadline, "the engine was still running after 60 s");
         await new Promise((resolve) => setTimeout(resolve, 20));
     }
 }
 
 const long = { ...question, model: "", max_tokens: 3500, stream: true };
 
-test("leaving the loop stops the work", async () => {
+test("leaving the loop stops the generation", async () => {
     for await (const chunk of await endless.chat.completions.create(long)) {
         if (chunk.choices[0].delta.content) break;
     }
     await untilIdle();
 });
 
-test("an abort stops the work", async () => {
+test("an abort stops the generation", async () => {
     const abort = new AbortController();
     const stream = await endless.chat.completions.create(long, { signal: abort.signal });
     for await (const chunk of stream) {
@@ -151,7 +151,7 @@ test("the parse helper reads plain answers, and a schema is refused", async () =
     });
 });
 
-test("a full server is retried until there is room", async () => {
+test("a full server is retried until there is capacity", async () => {
     const one = process.env.SOLARD_ONE_AT_A_TIME_URL;
     const held = await client(one).chat.completions.create(long);
     for await (const chunk of held) {
@@ -169,7 +169,7 @@ test("a full server is retried until there is room", async () => {
     assert.equal(answer.choices[0].finish_reason, "length");
 });
 
-test("a client that gives up waiting frees the engine", async () => {
+test("the client's timeout stops the generation", async () => {
     const hasty = client(process.env.SOLARD_ENDLESS_URL, { timeout: 200 });
     await assert.rejects(
         hasty.chat.completions.create({ ...question, model: "", max_tokens: 3500 }),

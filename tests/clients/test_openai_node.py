@@ -1,4 +1,4 @@
-"""Runs test_openai_node.mjs: two major versions of the openai package for node against the real server."""
+"""Runs test_openai_node.mjs: two major versions of the openai package for node with the real server."""
 
 import pathlib
 import subprocess
@@ -21,7 +21,7 @@ def one_at_a_time(tmp_path_factory, endless_model):
 def test_openai_node(server, endless_server, one_at_a_time, package):
     require(NODE.returncode == 0, "node")
     if package == "openai7" and int(NODE.stdout) < 20:
-        pytest.skip("openai 7 needs a newer node than 18")
+        pytest.skip("openai 7 needs node 20 or newer")
     run_node_tests(
         pathlib.Path(__file__).parent,
         "test_openai_node.mjs",

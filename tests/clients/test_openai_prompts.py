@@ -1,4 +1,4 @@
-"""Prompts of /v1/completions in each form, at and beyond their limits; token ids and usage in every form of answer."""
+"""Prompts of /v1/completions in each form, at and above their limits; token ids and usage in every form of answer."""
 
 import pytest
 
@@ -44,21 +44,21 @@ def detokenize(server, token_ids):
     ],
     ids=lambda prompt: str(prompt)[:20],
 )  # fmt: skip
-def test_what_is_no_prompt_is_refused(client, prompt):
+def test_invalid_prompts_are_refused(client, prompt):
     with pytest.raises(openai.BadRequestError) as refusal:
         complete(client, prompt=prompt)
     assert (refusal.value.code, refusal.value.param) == ("invalid_value", "prompt")
 
 
-def test_a_missing_prompt_is_refused(client):
+def test_missing_prompt_is_refused(client):
     for body in ({}, {"prompt": None}):
         with pytest.raises(openai.BadRequestError) as refusal:
             client.post("/completions", cast_to=object, body=body)
         assert refusal.value.param == "prompt"
 
 
-def test_a_hundred_and_twenty_eight_answers_at_once(client, server):
-    """Each answers its own prompt: their lengths differ, and echo shows which."""
+def test_one_request_can_have_128_answers(client, server):
+    """Each answer belongs to its own prompt: the prompts have different lengths, and echo shows them."""
     prompts = ["a" * (1 + i) for i in range(16)]
     answer = complete(client, prompt=prompts, n=8, echo=True, max_tokens=1)
     assert [choice.index for choice in answer.choices] == list(range(128))
@@ -72,7 +72,7 @@ def test_a_hundred_and_twenty_eight_answers_at_once(client, server):
 
 
 @pytest.mark.parametrize("form", ["text", "token ids"])
-def test_a_prompt_over_the_context(client, form):
+def test_prompt_longer_than_the_context_is_refused(client, form):
     prompt = "hello " * 6000 if form == "text" else [5] * 4096
     for prompts in (prompt, ["a", prompt] if form == "text" else [[5], prompt]):
         with pytest.raises(openai.BadRequestError) as refusal:
@@ -84,7 +84,7 @@ def test_a_prompt_over_the_context(client, form):
     assert (refusal.value.code, refusal.value.param) == ("context_length_exceeded", "max_tokens")
 
 
-def test_only_texts_get_a_beginning_of_sequence(client, server):
+def test_only_texts_get_a_beginning_of_sequence_token(client, server):
     bare = tokenize(server, PROMPT, add_special_tokens=False)
     assert tokenize(server, PROMPT) == [BOS, *bare]
     assert complete(client).usage.prompt_tokens == len(bare) + 1
@@ -94,12 +94,12 @@ def test_only_texts_get_a_beginning_of_sequence(client, server):
     assert with_bos.choices[0].logprobs == complete(client, logprobs=5).choices[0].logprobs
 
 
-def test_an_empty_text_is_a_prompt(client):
+def test_empty_text_is_a_valid_prompt(client):
     answer = complete(client, prompt="", max_tokens=3, extra_body={"ignore_eos": True})
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (1, 3)
 
 
-def test_choices_do_not_depend_on_their_neighbours(client):
+def test_choices_do_not_depend_on_each_other(client):
     hot = {"temperature": 2, "seed": 5, "max_tokens": 30, "extra_body": {"ignore_eos": True}}
     together = [choice.text for choice in complete(client, prompt=["Tell", PROMPT], n=3, **hot).choices]
     assert len(set(together)) == 6
@@ -110,7 +110,7 @@ def test_choices_do_not_depend_on_their_neighbours(client):
     assert streamed == together
 
 
-def test_stops_end_each_choice_by_itself(client):
+def test_stop_strings_end_each_choice_separately(client):
     italy = PROMPT.replace("France", "Italy")
     answer = complete(client, prompt=[PROMPT, italy], stop=[" is Paris"])
     assert [choice.text for choice in answer.choices] == ["The capital of France", "The capital of Italy is Rome."]
@@ -119,7 +119,7 @@ def test_stops_end_each_choice_by_itself(client):
 
 
 @pytest.mark.parametrize("form", ["text", "token ids"])
-def test_token_ids_of_completions(client, server, form):
+def test_token_ids_of_completions_are_returned(client, server, form):
     ids = tokenize(server, PROMPT)
     other = tokenize(server, "Hello")
     prompts = [PROMPT, "Hello"] if form == "text" else [ids, other]
@@ -134,12 +134,12 @@ def test_token_ids_of_completions(client, server, form):
         choice = chunk.choices[0]
         prompt_ids[choice.index] += getattr(choice, "prompt_token_ids", [])
         token_ids[choice.index] += choice.token_ids
-    assert prompt_ids == [ids, other], "once, in the choice's first chunk"
+    assert prompt_ids == [ids, other], "prompt ids must come once, in the first chunk of the choice"
     assert token_ids == [choice.token_ids for choice in whole.choices]
     assert not hasattr(complete(client).choices[0], "token_ids")
 
 
-def test_token_ids_of_a_chat_in_a_stream(client, server):
+def test_token_ids_of_a_streamed_chat_are_returned(client, server):
     fields = {"n": 2, "temperature": 1, "seed": 4, "extra_body": {"return_token_ids": True}}
     whole = chat(client, **fields)
     chunks = list(chat(client, **fields, stream=True))
@@ -154,7 +154,7 @@ def test_token_ids_of_a_chat_in_a_stream(client, server):
 
 
 @pytest.mark.parametrize("create", [complete, chat])
-def test_usage_in_every_chunk_of_several_choices(client, create):
+def test_continuous_usage_counts_all_choices(client, create):
     options = {"include_usage": True, "continuous_usage_stats": True}
     fields = {"n": 3, "temperature": 1, "seed": 1}
     whole = create(client, **fields)
@@ -168,10 +168,10 @@ def test_usage_in_every_chunk_of_several_choices(client, create):
     assert last.choices == []
 
     alone = list(create(client, stream=True, stream_options={"continuous_usage_stats": True}))
-    assert all(chunk.choices and chunk.usage for chunk in alone), "the chunk at the end was not asked for"
+    assert all(chunk.choices and chunk.usage for chunk in alone), "the last chunk, with usage alone, was not requested"
 
 
-def test_continuing_needs_a_message_to_continue(client):
+def test_continue_final_message_needs_an_assistant_message(client):
     begun = [*FRANCE, {"role": "assistant", "content": "The capital of"}]
     both = {"continue_final_message": True, "add_generation_prompt": True}
     for messages, fields in ((begun, both), (FRANCE, {"continue_final_message": True})):
@@ -185,10 +185,10 @@ def test_continuing_needs_a_message_to_continue(client):
     assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == " France is Paris."
     plain = chat(client, messages=begun, extra_body={"return_token_ids": True})
     assert continued.prompt_token_ids == plain.prompt_token_ids[: len(continued.prompt_token_ids)]
-    assert len(plain.prompt_token_ids) > len(continued.prompt_token_ids), "a new turn begins"
+    assert len(plain.prompt_token_ids) > len(continued.prompt_token_ids), "a new turn must begin"
 
 
-def test_a_salt_keeps_prompts_apart(client):
+def test_cache_salt_separates_cached_prompts(client):
     messages = [{"role": "user", "content": "One " * 100}]
     salted = {"messages": messages, "max_tokens": 1, "extra_body": {"cache_salt": "mine"}}
     cached = [chat(client, **salted).usage.prompt_tokens_details.cached_tokens for _ in range(2)]
@@ -202,7 +202,7 @@ def test_a_salt_keeps_prompts_apart(client):
 
 
 @pytest.mark.parametrize("create", [complete, chat])
-def test_headers_beside_the_answer(client, create):
+def test_each_request_has_its_own_request_id(client, create):
     raw = (client.completions if create is complete else client.chat.completions).with_raw_response
     text = {"prompt": PROMPT} if create is complete else {"messages": FRANCE}
     first, second = (raw.create(model="", **text, **GREEDY) for _ in range(2))
@@ -212,7 +212,7 @@ def test_headers_beside_the_answer(client, create):
     assert first.headers["content-type"].startswith("application/json")
 
 
-def test_a_schema_is_refused_in_the_stream_helper_too(client):
+def test_stream_helper_with_a_schema_is_refused(client):
     pydantic = client_library("pydantic")
 
     class City(pydantic.BaseModel):

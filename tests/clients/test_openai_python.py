@@ -1,4 +1,4 @@
-"""The openai package against the real server: the published snippet, streaming, errors, seeds, stopping."""
+"""The openai package with the real server: the published snippet, streaming, errors, seeds, stopping."""
 
 import math
 
@@ -22,7 +22,7 @@ def text_of(stream):
     return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
 
 
-def test_snippet(client, server):
+def test_published_snippet(client, server):
     completion = client.chat.completions.create(
         model=server.model, messages=FRANCE, temperature=0, top_p=1, max_tokens=64, stream=False
     )
@@ -38,7 +38,7 @@ def test_snippet(client, server):
     assert completion._request_id
 
 
-def test_snippet_streaming(client, server):
+def test_published_snippet_streaming(client, server):
     whole = client.chat.completions.create(model=server.model, messages=FRANCE, temperature=0, max_tokens=64)
     stream = client.chat.completions.create(
         model=server.model, messages=FRANCE, temperature=0, top_p=1, max_tokens=64, stream=True
@@ -52,7 +52,7 @@ def test_snippet_streaming(client, server):
     assert all(chunk.usage is None for chunk in chunks)
 
 
-def test_include_usage_agrees_with_the_whole_answer(client, server):
+def test_include_usage_equals_the_usage_of_the_whole_answer(client, server):
     whole = client.chat.completions.create(model=server.model, messages=FRANCE, temperature=0, max_tokens=64)
     *chunks, last = client.chat.completions.create(
         model=server.model,
@@ -72,7 +72,7 @@ def test_answers_stream_instead_of_arriving_at_the_end(client, server):
     assert len([c for c in chunks if c.choices[0].delta.content]) > 5
 
 
-def test_same_seed_same_text(client, server):
+def test_same_seed_has_the_same_text(client, server):
     def ask(seed):
         answer = client.chat.completions.create(
             model=server.model, messages=STORY, temperature=2, seed=seed, max_tokens=100
@@ -110,7 +110,7 @@ def test_max_tokens_gives_finish_reason_length(client, server):
 
 
 def ask(client, server, messages=FRANCE, **fields):
-    """A greedy answer unless the fields say otherwise; what the SDK does not know goes into extra_body."""
+    """Requests an answer, greedy unless the fields say otherwise. extra_body takes what the SDK does not know."""
     extra = ("top_k", "min_p", "repetition_penalty", "min_tokens", "ignore_eos", "stop_token_ids")
     body = {name: fields.pop(name) for name in extra if name in fields}
     request = {"model": server.model, "messages": messages, "temperature": 0, "max_tokens": 64, "extra_body": body}
@@ -122,14 +122,14 @@ def texts(answer):
 
 
 def first_token_id(client, server):
-    """The id of the greedy answer's first token: only one of these stops it."""
+    """Returns the id of the greedy answer's first token, found by trying all ids as stop tokens."""
     for begin in range(0, 1 << 20, 64):
         ids = list(range(begin, begin + 64))
         choice = ask(client, server, max_tokens=1, stop_token_ids=ids).choices[0]
         if choice.finish_reason == "stop":
             assert choice.message.content == ""
             return choice.stop_reason
-    pytest.fail("no token stops the answer")
+    pytest.fail("no token id stops the greedy answer at its first token")
 
 
 def check_logprobs(content, text, num_alternatives):
@@ -138,7 +138,7 @@ def check_logprobs(content, text, num_alternatives):
         assert token.logprob <= 0
         top = token.top_logprobs
         assert len(top) == num_alternatives
-        assert (top[0].token, top[0].logprob, top[0].bytes) == (token.token, token.logprob, token.bytes), "greedy"
+        assert (top[0].token, top[0].logprob, top[0].bytes) == (token.token, token.logprob, token.bytes), "must be greedy"
         assert [other.logprob for other in top] == sorted((other.logprob for other in top), reverse=True)
         assert sum(math.exp(other.logprob) for other in top) <= 1.0001
 
@@ -161,7 +161,7 @@ def test_logprobs_of_a_greedy_answer(client, server):
     assert ask(client, server).choices[0].logprobs is None
 
 
-def test_logprobs_of_held_back_text_are_there(client, server):
+def test_held_back_text_has_its_logprobs(client, server):
     korean = [{"role": "user", "content": "Say hello in Korean."}]
     whole = ask(client, server, korean, logprobs=True, top_logprobs=1)
     text = whole.choices[0].message.content
@@ -179,8 +179,8 @@ def test_logprobs_of_held_back_text_are_there(client, server):
     assert chunks[-1].choices[0].stop_reason == stop
 
 
-def test_logprobs_are_the_models_own(client, server):
-    """Neither temperature nor bias nor penalties change them."""
+def test_logprobs_are_those_of_the_unmodified_model(client, server):
+    """Temperature, bias and penalties do not change the logprobs."""
     fields = {"logprobs": True, "top_logprobs": 3, "max_tokens": 1}
     plain = ask(client, server, **fields).choices[0].logprobs.content[0]
     bent = ask(
@@ -191,14 +191,14 @@ def test_logprobs_are_the_models_own(client, server):
     assert bent.logprob < plain.logprob
 
 
-def test_several_choices(client, server):
-    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}  # beyond its end the model rambles
+def test_several_choices_have_the_same_texts_streamed(client, server):
+    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}  # past its end the model writes varied text
     whole = ask(client, server, **fields)
     assert [choice.index for choice in whole.choices] == [0, 1, 2]
     assert len(set(texts(whole))) == 3
     assert texts(ask(client, server, **fields)) == texts(whole)
     single = ask(client, server, **fields | {"n": 1})
-    assert texts(single) == texts(whole)[:1], "the first choice does not depend on n"
+    assert texts(single) == texts(whole)[:1], "the first choice must not depend on n"
 
     *chunks, last = ask(client, server, **fields, stream=True, stream_options={"include_usage": True})
     assert all(len(chunk.choices) == 1 for chunk in chunks)
@@ -212,7 +212,7 @@ def test_several_choices(client, server):
     assert whole.usage.prompt_tokens == single.usage.prompt_tokens == last.usage.prompt_tokens
 
 
-def test_the_stream_helper_puts_choices_and_logprobs_together(client, server):
+def test_stream_helper_joins_choices_and_logprobs(client, server):
     fields = {"model": server.model, "messages": FRANCE, "temperature": 1, "seed": 1, "max_tokens": 64, "n": 3}
     whole = client.chat.completions.create(**fields, logprobs=True, top_logprobs=2)
     with client.chat.completions.stream(**fields, logprobs=True, top_logprobs=2) as stream:
@@ -241,12 +241,12 @@ def test_penalties_change_a_repetitive_answer(client, server):
     assert [texts(ask(client, server, **fields, **change)) for change in changes] == answers
     nothing = {"frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1}
     assert texts(ask(client, server, **fields, **nothing)) == plain
-    # A reward repeats; the edges of the ranges are numbers like others.
+    # A negative penalty repeats a token. The limits of the ranges are valid values.
     rewarded = ask(client, server, **fields, frequency_penalty=-2, presence_penalty=-2, repetition_penalty=1e-300)
     assert rewarded.usage.completion_tokens == 60
 
 
-def test_min_tokens_and_ignore_eos_lengthen(client, server):
+def test_min_tokens_and_ignore_eos_lengthen_the_answer(client, server):
     plain = ask(client, server)
     used = plain.usage.completion_tokens
     assert plain.choices[0].finish_reason == "stop"
@@ -258,7 +258,7 @@ def test_min_tokens_and_ignore_eos_lengthen(client, server):
     assert endless.choices[0].finish_reason == "length"
 
 
-def test_a_stop_token_ends_the_answer_and_is_named(client, server):
+def test_stop_token_ends_the_answer_and_is_named(client, server):
     token = first_token_id(client, server)
     stopped = ask(client, server, stop_token_ids=[token], min_tokens=1)
     assert stopped.choices[0].message.content != ""
@@ -266,7 +266,7 @@ def test_a_stop_token_ends_the_answer_and_is_named(client, server):
     assert (last.choices[0].finish_reason, last.choices[0].stop_reason) == ("stop", token)
 
 
-def test_cuts_to_one_token_are_greedy(client, server):
+def test_top_k_top_p_and_min_p_of_one_token_are_greedy(client, server):
     greedy = texts(ask(client, server, STORY))
     for cut in ({"top_k": 1}, {"min_p": 1}, {"top_p": 1e-300}):
         assert texts(ask(client, server, STORY, temperature=2, seed=5, **cut)) == greedy
@@ -275,7 +275,7 @@ def test_cuts_to_one_token_are_greedy(client, server):
         assert texts(ask(client, server, STORY, **fields, **everything)) == texts(ask(client, server, STORY, **fields))
 
 
-def test_unknown_model(client):
+def test_unknown_model_is_refused(client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="no-such-model", messages=FRANCE)
     assert caught.value.code == "model_not_found"
@@ -284,12 +284,12 @@ def test_unknown_model(client):
     assert caught.value.request_id
 
 
-def test_empty_model_is_the_loaded_one(client, server):
+def test_empty_model_name_is_the_loaded_model(client, server):
     answer = client.chat.completions.create(model="", messages=FRANCE, temperature=0, max_tokens=8)
     assert answer.model == server.model
 
 
-def test_over_long_prompt_names_the_numbers(client, server):
+def test_too_long_a_prompt_is_refused_with_the_numbers(client, server):
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as caught:
             client.chat.completions.create(
@@ -301,7 +301,7 @@ def test_over_long_prompt_names_the_numbers(client, server):
         assert "4095" in caught.value.message
 
 
-def test_prompt_and_max_tokens_over_the_context(client, server):
+def test_prompt_and_max_tokens_above_the_context_are_refused(client, server):
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=server.model, messages=FRANCE, max_tokens=4096)
     assert caught.value.code == "context_length_exceeded"
@@ -326,14 +326,14 @@ def test_prompt_and_max_tokens_over_the_context(client, server):
         ("response_format", {"type": "json_object"}, "unsupported_parameter"),
     ],
 )
-def test_bad_values_name_their_field(client, server, field, value, code):
+def test_invalid_values_are_refused_by_field(client, server, field, value, code):
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=server.model, messages=FRANCE, **{field: value})
     assert caught.value.param == field
     assert caught.value.code == code
 
 
-def test_bad_messages_name_their_place(client, server):
+def test_invalid_messages_are_refused_by_place(client, server):
     for messages, param in (
         ([], "messages"),
         ([{"role": "wizard", "content": "x"}], "messages[0].role"),
@@ -344,7 +344,7 @@ def test_bad_messages_name_their_place(client, server):
         assert caught.value.param == param
 
 
-def test_explicit_nulls_and_content_parts_are_taken(client, server):
+def test_explicit_nulls_and_content_parts_are_accepted(client, server):
     parts = [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of France?"}]
     answer = client.chat.completions.create(
         model=server.model,
@@ -357,7 +357,7 @@ def test_explicit_nulls_and_content_parts_are_taken(client, server):
     assert "Paris" in answer.choices[0].message.content
 
 
-def test_leaving_the_loop_stops_the_work(endless_server):
+def test_leaving_the_loop_stops_the_generation(endless_server):
     with openai.OpenAI(base_url=endless_server.base_url, api_key="x", max_retries=0) as client:
         request = {"model": "", "messages": FRANCE, "temperature": 0}
         with client.chat.completions.create(max_tokens=3500, stream=True, **request) as stream:

@@ -1,4 +1,4 @@
-"""server/api/openapi.json is held against the route table, the table of errors and the server's real answers."""
+"""server/api/openapi.json must agree with the route table, the table of errors and the server's real answers."""
 
 import json
 import re
@@ -21,13 +21,13 @@ DOCUMENT = json.loads((ROOT / "server/api/openapi.json").read_text())
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
 
-def test_the_document_is_valid_and_served_as_it_stands(server):
+def test_document_is_valid_and_served_unchanged(server):
     openapi_spec_validator.validate(DOCUMENT)
     answer = requests.get(server.root_url + "/openapi.json", timeout=DEADLINE)
     assert answer.text == (ROOT / "server/api/openapi.json").read_text()
 
 
-def test_it_names_every_route_and_no_other():
+def test_document_has_exactly_the_routes_of_the_table():
     table = re.findall(r'Route\{"(\w+)", "([^"]+)"', (ROOT / "server/routes.cpp").read_text())
     assert len(table) > 10
     routes = {(verb.lower(), path.replace("*", "{id}")) for verb, path in table if path not in ("/", "/assets/*")}
@@ -35,15 +35,15 @@ def test_it_names_every_route_and_no_other():
     assert described == routes
 
 
-def test_what_is_public_is_public_in_the_route_table():
+def test_routes_without_key_are_those_of_the_table():
     table = re.findall(r'Route\{"\w+", "([^"]+)", &\w+(, Access::anyone)?', (ROOT / "server/routes.cpp").read_text())
     public = {path for path, anyone in table if anyone and path not in ("/", "/assets/*")}
     described = {path for path, verbs in DOCUMENT["paths"].items() for verb in verbs.values() if verb.get("security") == []}
     assert described == public
 
 
-def test_it_names_every_error_of_the_table():
-    """But for those of the protocols that are not in it."""
+def test_document_has_every_error_code_of_the_table():
+    """The codes of the WebSocket protocol are not in the document."""
     table = re.findall(r'ErrorInfo\{errc::\w+, (\d+), [\w"]+, "(\w+)"', (ROOT / "server/api/error.cpp").read_text())
     assert len(table) > 20
     others = {
@@ -69,7 +69,7 @@ def events(answer):
     return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
 
 
-def test_answers_and_chunks_are_what_it_says(server):
+def test_answers_and_chunks_match_their_schemas(server):
     chat = {"messages": MESSAGES, "max_tokens": 4, "n": 2, "logprobs": True, "top_logprobs": 2, "return_token_ids": True}
     text = {"prompt": ["Hello", "Hi"], "max_tokens": 4, "n": 2, "logprobs": 2, "return_token_ids": True}
     stream = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
@@ -84,7 +84,7 @@ def test_answers_and_chunks_are_what_it_says(server):
             jsonschema.validate(one, schema(chunk))
 
 
-def test_its_examples_work(server):
+def test_examples_of_the_document_work(server):
     for path, verbs in DOCUMENT["paths"].items():
         if "requestBody" not in verbs.get("post", {}):
             continue
@@ -106,7 +106,7 @@ OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).g
 
 
 def shortened(body):
-    """The same request with an answer of a few tokens."""
+    """Returns the same request with an answer of a few tokens."""
     if isinstance(body, dict) and "input" in body:
         return body | {"max_output_tokens": 2}
     if not isinstance(body, dict) or not {"messages", "prompt"} & body.keys():
@@ -117,8 +117,8 @@ def shortened(body):
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_whatever_is_asked_is_answered_as_it_says(server, operation, mode):
-    """Requests made from the schemas, valid ones and broken ones: the status, type, header and body are described ones."""
+def test_generated_requests_are_answered_as_described(server, operation, mode):
+    """The status, type, headers and body of each answer are described, for valid and invalid generated requests."""
 
     @settings(
         max_examples=30,
@@ -135,6 +135,6 @@ def test_whatever_is_asked_is_answered_as_it_says(server, operation, mode):
 
     try:
         run()
-    except Unsatisfiable:  # nothing about this operation can be broken
+    except Unsatisfiable:  # this operation has nothing that could be invalid
         assert mode is GenerationMode.NEGATIVE
     server.wait_until_idle()

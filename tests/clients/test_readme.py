@@ -1,7 +1,7 @@
-"""Executes the examples of README.md against the real server.
+"""Executes the examples of README.md with the real server.
 
-A fenced block is run when the line before it is `<!-- test: NAME -->`; the block after `<!-- output: NAME -->` is what it
-must print. The README's address is replaced by the server's.
+A fenced block is run if the line before it is `<!-- test: NAME -->`, and must print the block after
+`<!-- output: NAME -->`. The address in the README is replaced by the server's address.
 """
 
 import re
@@ -29,24 +29,24 @@ def command(language, code):
         client_library("openai")
         return [sys.executable, "-c", code]
     if language in ("javascript", "js"):
-        # Node finds packages beside the file only.
+        # Node looks for packages beside the file only.
         script = install_packages(CLIENTS) / "readme_example.mjs"
         script.write_text(code)
         return ["node", str(script)]
-    raise AssertionError(f"README.md: no way to run a block of language '{language}'")
+    raise AssertionError(f"README.md: this test cannot run a block of language '{language}'")
 
 
-def test_readme_has_examples():
+def test_readme_has_examples_and_their_outputs():
     tests, outputs = blocks("test"), blocks("output")
     assert {language for language, _ in tests.values()} >= {"bash", "python", "javascript"}
-    assert set(tests) == set(outputs), "each example needs its output"
+    assert set(tests) == set(outputs), "each <!-- test: NAME --> needs an <!-- output: NAME -->"
 
 
 @pytest.mark.parametrize("name", sorted(blocks("test")))
-def test_example(server, name, tmp_path):
+def test_example_prints_its_output(server, name, tmp_path):
     language, code = blocks("test")[name]
     _, expected = blocks("output")[name]
-    assert README_ADDRESS in code, "an example must name the server's address"
+    assert README_ADDRESS in code, f"the example must contain {README_ADDRESS}"
     run = command(language, code.replace(README_ADDRESS, server.root_url))
     done = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path, timeout=DEADLINE)
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ for (const [version, OpenAI] of Object.entries(packages)) {
         await assert.rejects(openai.responses.retrieve(made.id), OpenAI.NotFoundError);
     });
 
-    test(`openai ${version}: a stream, and the helper that puts it together`, async () => {
+    test(`openai ${version}: a stream, and the helper that joins it`, async () => {
         let text = "";
         let last;
         for await (const event of await openai.responses.create({ ...request, stream: true })) {
@@ -42,13 +42,13 @@ for (const [version, OpenAI] of Object.entries(packages)) {
         assert.equal((await followed.finalResponse()).output_text, answer);
     });
 
-    test(`openai ${version}: a refusal names its field`, async () => {
+    test(`openai ${version}: an error names its field`, async () => {
         const wrong = openai.responses.create({ ...request, tools: [{ type: "web_search" }] });
         await assert.rejects(wrong, (error) => error.code === "unsupported_parameter" && error.param === "tools");
     });
 }
 
-test("the AI SDK's default model speaks to it", async () => {
+test("the AI SDK's default model uses /v1/responses", async () => {
     const served = createOpenAI({ baseURL, apiKey: "none" })(model);
     const settings = { model: served, prompt: request.input, temperature: 0, maxRetries: 0 };
     const whole = await generateText(settings);

@@ -1,4 +1,4 @@
-"""Runs test_responses_node.mjs: clients of node over /v1/responses."""
+"""Runs test_responses_node.mjs: clients for node with /v1/responses."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""The openai package for Python over /v1/responses."""
+"""The openai package for Python with /v1/responses."""
 
 import json
 
@@ -11,7 +11,7 @@ requests = client_library("requests")
 
 FRANCE = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
-# The complete set, in its order; queued may be missing.
+# All events in their order; response.queued may come in addition.
 EVENTS = [
     "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
     "response.output_text.delta", "response.output_text.done", "response.content_part.done", "response.output_item.done",
@@ -29,7 +29,7 @@ def client_of(server, key="none"):
     return openai.OpenAI(base_url=server.base_url, api_key=key, max_retries=0)
 
 
-def test_create(client, server):
+def test_create_returns_the_answer(client, server):
     response = client.responses.create(model=server.model, input=FRANCE, temperature=0, metadata={"a": "b"})
     assert response.output_text == PARIS
     assert response.status == "completed"
@@ -39,7 +39,7 @@ def test_create(client, server):
     assert (response.temperature, response.store, response.error) == (0, True, None)
 
 
-def test_every_form_of_input(client, server):
+def test_every_form_of_input_is_accepted(client, server):
     for given in (
         [{"role": "user", "content": FRANCE}],
         [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": FRANCE}]}],
@@ -48,7 +48,7 @@ def test_every_form_of_input(client, server):
         assert client.responses.create(model=server.model, input=given, temperature=0).output_text == PARIS
 
 
-def test_instructions_are_a_system_text(client, server):
+def test_instructions_are_a_system_message(client, server):
     asked = client.responses.create(model=server.model, input=FRANCE, instructions="Be brief.", temperature=0)
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": FRANCE}]
     rendered = requests.post(server.base_url + "/chat/completions/render", json={"messages": chat}).json()
@@ -56,7 +56,7 @@ def test_instructions_are_a_system_text(client, server):
     assert asked.instructions == "Be brief."
 
 
-def test_the_complete_set_of_events_in_order(client, server):
+def test_stream_has_all_events_in_order(client, server):
     events = list(client.responses.create(model=server.model, input=FRANCE, temperature=0, stream=True))
     kinds = [event.type for event in events if event.type != "response.queued"]
     assert list(dict.fromkeys(kinds)) == EVENTS
@@ -70,8 +70,8 @@ def test_the_complete_set_of_events_in_order(client, server):
     assert events[0].response.output == [] and events[0].response.usage is None
 
 
-def test_a_stream_knows_no_events_but_openais(client, server):
-    """The helper throws on others, whatever a request asks for."""
+def test_stream_has_only_the_events_of_openais_api(client, server):
+    """The helper raises an error on any other event, so none may come, whatever the request asks for."""
     solar = {"progress": True, "resumable": True, "max_delta_hz": 120, "idempotency_key": "sse"}
     with client.responses.stream(model=server.model, input=FRANCE, temperature=0, extra_body={"solar": solar}) as stream:
         kinds = {event.type for event in stream}
@@ -79,7 +79,7 @@ def test_a_stream_knows_no_events_but_openais(client, server):
         assert stream.get_final_response().output_text == PARIS
 
 
-def test_the_stream_helper(client, server):
+def test_stream_helper(client, server):
     with client.responses.stream(model=server.model, input=FRANCE, temperature=0) as stream:
         for _ in stream:
             pass
@@ -87,14 +87,14 @@ def test_the_stream_helper(client, server):
     assert final.output_text == PARIS and final.status == "completed"
 
 
-def test_the_length_limit_makes_it_incomplete(client, server):
+def test_length_limit_makes_the_response_incomplete(client, server):
     response = client.responses.create(model=server.model, input=FRANCE, temperature=0, max_output_tokens=3)
     assert response.status == "incomplete"
     assert response.incomplete_details.reason == "max_output_tokens"
     assert response.usage.output_tokens == 3
 
 
-def test_logprobs_stand_in_deltas_and_in_the_end(client, server):
+def test_logprobs_are_in_the_deltas_and_in_the_final_response(client, server):
     wanted = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
     events = list(client.responses.create(model=server.model, input=FRANCE, temperature=0, stream=True, **wanted))
     streamed = [one for event in events if event.type == "response.output_text.delta" for one in event.logprobs]
@@ -104,7 +104,7 @@ def test_logprobs_stand_in_deltas_and_in_the_end(client, server):
     assert all(len(one.top_logprobs) == 2 for one in final.logprobs)
 
 
-def test_a_conversation_goes_on_from_its_last_response(client, server):
+def test_conversation_continues_from_its_last_response(client, server):
     first = client.responses.create(model=server.model, input=FRANCE, temperature=0)
     second = client.responses.create(
         model=server.model, input="And again: " + FRANCE, previous_response_id=first.id, temperature=0
@@ -124,7 +124,7 @@ def test_a_conversation_goes_on_from_its_last_response(client, server):
         assert (refusal.value.code, refusal.value.param) == ("previous_response_not_found", "previous_response_id")
 
 
-def test_a_stored_response_is_read_followed_and_forgotten(client, server):
+def test_stored_response_is_retrieved_streamed_and_deleted(client, server):
     made = client.responses.create(model=server.model, input=FRANCE, temperature=0)
     assert client.responses.retrieve(made.id) == made
     whole = list(client.responses.retrieve(made.id, stream=True))
@@ -136,7 +136,7 @@ def test_a_stored_response_is_read_followed_and_forgotten(client, server):
         assert refusal.value.code == "response_not_found"
 
 
-def test_from_every_cursor_the_rest_completes_the_same_text(client, server):
+def test_stream_resumes_after_every_cursor_with_the_same_text(client, server):
     events = list(client.responses.create(model=server.model, input=FRANCE, temperature=0, stream=True))
     made = events[-1].response
     last = events[-1].sequence_number
@@ -154,7 +154,7 @@ def test_from_every_cursor_the_rest_completes_the_same_text(client, server):
         one_by_one = begun
 
 
-def test_cancel_ends_a_running_response_and_keeps_what_was_said(endless_server):
+def test_cancel_ends_a_running_response_and_keeps_its_text(endless_server):
     client = client_of(endless_server)
     kinds, final = [], None
     stream = client.responses.create(model=endless_server.model, input="Go on.", max_output_tokens=3000, stream=True)
@@ -176,7 +176,7 @@ def test_cancel_ends_a_running_response_and_keeps_what_was_said(endless_server):
     endless_server.wait_until_idle()
 
 
-def test_leaving_ends_a_response_unless_it_is_resumable(endless_server):
+def test_disconnect_ends_a_response_unless_it_is_resumable(endless_server):
     client = client_of(endless_server)
 
     def begin(**fields):
@@ -202,7 +202,7 @@ def test_leaving_ends_a_response_unless_it_is_resumable(endless_server):
     assert text == event.response.output_text == "a" * 400
 
 
-def test_a_shutdown_waits_for_no_response_that_nobody_follows(start_server, endless_model):
+def test_shutdown_does_not_wait_for_a_response_without_reader(start_server, endless_model):
     with start_server("--model", str(endless_model)) as server:
         stream = client_of(server).responses.create(
             model=server.model, input="Go on.", stream=True, extra_body={"solar": {"resumable": True}}
@@ -210,16 +210,16 @@ def test_a_shutdown_waits_for_no_response_that_nobody_follows(start_server, endl
         assert next(iter(stream)).type == "response.created"
         stream.close()
         server.process.terminate()
-        assert server.process.wait(20) == 0  # seconds; it would go on for thirty
+        assert server.process.wait(20) == 0  # seconds; the answer would take thirty
 
 
-def test_input_tokens(client, server):
+def test_input_tokens_counts_as_the_usage_does(client, server):
     counted = client.responses.input_tokens.count(model=server.model, input=FRANCE)
     made = client.responses.create(model=server.model, input=FRANCE, max_output_tokens=1)
     assert counted.input_tokens == made.usage.input_tokens
 
 
-def test_a_response_is_its_keys_own(start_server, tmp_path):
+def test_response_belongs_to_its_api_key(start_server, tmp_path):
     keys = [make_key(tmp_path / "keys", name) for name in ("alice", "bob")]
     with start_server("--api-key-file", str(tmp_path / "keys"), api_key=keys[0]) as server:
         alice, bob = (client_of(server, key) for key in keys)
@@ -250,14 +250,14 @@ def test_a_response_is_its_keys_own(start_server, tmp_path):
         ({"temperature": 2.1}, "invalid_value", "temperature"),
     ],
 )
-def test_what_is_not_served_is_refused_by_name(client, server, fields, code, param):
+def test_unsupported_fields_are_refused_by_name(client, server, fields, code, param):
     with pytest.raises(openai.BadRequestError) as refusal:
         client.responses.create(**{"model": server.model, "input": "Hi"} | fields)
     assert refusal.value.code == code
     assert param is None or refusal.value.param == param
 
 
-def test_neutral_fields_of_other_servers_are_taken(client, server):
+def test_fields_with_neutral_values_are_accepted(client, server):
     neutral = {
         "tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "reasoning": {"effort": None}, "background": False,
         "text": {"format": {"type": "text"}}, "truncation": "disabled", "service_tier": "auto", "previous_response_id": None,
@@ -267,7 +267,7 @@ def test_neutral_fields_of_other_servers_are_taken(client, server):
     assert requests.post(server.base_url + "/responses", json=body).json()["status"] == "completed"
 
 
-def test_events_are_framed_for_every_reader(server):
+def test_events_are_framed_as_sse_with_matching_names(server):
     body = {"input": FRANCE, "temperature": 0, "stream": True}
     raw = requests.post(server.base_url + "/responses", json=body)
     assert raw.headers["content-type"].startswith("text/event-stream")

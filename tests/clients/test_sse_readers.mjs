@@ -1,5 +1,5 @@
-// A real stream of every awkward character, read by eventsource-parser however the bytes are cut, and by Chromium;
-// test_sse_readers.py starts the server.
+// A real stream of unusual characters is read by eventsource-parser, with its bytes split at every place, and by
+// Chromium. test_sse_readers.py starts the server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createParser } from "eventsource-parser";
@@ -33,7 +33,7 @@ async function whole() {
     return (await answer.json()).choices[0].text;
 }
 
-// Events of the stream when its bytes come in these pieces.
+// Returns the events of the stream if its bytes come in these pieces.
 function parsed(pieces) {
     const datas = [];
     const parser = createParser({
@@ -45,7 +45,7 @@ function parsed(pieces) {
     return datas;
 }
 
-test("eventsource-parser gets the same text, split at every byte", async () => {
+test("eventsource-parser reads the same text, split at every byte", async () => {
     const bytes = new Uint8Array(await (await fetch(`${base}/completions`, request)).arrayBuffer());
     const expected = await whole();
     assert.ok(expected.startsWith(awkward));
@@ -53,10 +53,10 @@ test("eventsource-parser gets the same text, split at every byte", async () => {
     assert.equal(textOf(parsed(Array.from(bytes, (_, i) => bytes.subarray(i, i + 1)))), expected);
     for (let at = 1; at < bytes.length; ++at)
         assert.equal(textOf(parsed([bytes.subarray(0, at), bytes.subarray(at)])), expected);
-    assert.ok(!bytes.includes(13), "LF framing only");
+    assert.ok(!bytes.includes(13), "lines must end with LF only");
 });
 
-test("Chromium's reader gets the same text in a page", async () => {
+test("Chromium reads the same text in a page", async () => {
     const browser = await chromium.launch({
         executablePath: process.env.SOLARD_CHROMIUM,
         args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],

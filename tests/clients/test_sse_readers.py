@@ -1,4 +1,4 @@
-"""Runs test_sse_readers.mjs: a stream of awkward characters, read by two independent readers."""
+"""Runs test_sse_readers.mjs: two independent readers read a stream of unusual characters."""
 
 import os
 import pathlib

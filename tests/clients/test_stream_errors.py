@@ -1,4 +1,4 @@
-"""An answer that fails while it streams: every client raises, and none takes the part that came for the whole."""
+"""An answer that fails while it streams: every client raises an error, and none takes the part for the whole."""
 
 import pytest
 
@@ -10,14 +10,14 @@ langchain_openai = client_library("langchain_openai")
 litellm = client_library("litellm")
 
 HI = [{"role": "user", "content": "Hi"}]
-TOO_LONG = 3000  # tokens: takes the endless model longer than the server gives it
+TOO_LONG = 3000  # tokens; the endless model needs more time for them than the server allows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
 def hasty_server(tmp_path_factory, endless_model):
-    """Gives a request one second."""
+    """A server that allows each request one second."""
     flags = ("--model", str(endless_model), "--request-timeout", "1")
     with running_server(tmp_path_factory.mktemp("hasty"), *flags) as server:
         yield server
@@ -102,9 +102,9 @@ def litellm_completions(server):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_client_raises_what_the_stream_says(hasty_server, read, exception):
+def test_every_client_raises_the_error_in_the_stream(hasty_server, read, exception):
     texts = read(hasty_server)
-    assert next(texts), "the header is sent, and with it status 200"
+    assert next(texts), "text must come first: the header with status 200 is then sent"
     with pytest.raises(exception, match="The server is too busy to finish the request") as caught:
         list(texts)
     if exception is openai.APIError:
@@ -112,7 +112,7 @@ def test_a_client_raises_what_the_stream_says(hasty_server, read, exception):
     hasty_server.wait_until_idle()
 
 
-def test_a_whole_answer_fails_by_status(hasty_server):
+def test_whole_answer_fails_with_a_status(hasty_server):
     with pytest.raises(openai.InternalServerError) as caught:
         openai_client(hasty_server).chat.completions.create(model="", messages=HI, max_tokens=TOO_LONG)
     assert (caught.value.status_code, caught.value.code) == (503, "server_overloaded")

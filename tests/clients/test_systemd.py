@@ -1,4 +1,4 @@
-"""The service manager's side: a notify socket of our own, and the unit file before systemd's checks."""
+"""The server with systemd: a test plays the service manager's notify socket, and systemd checks the unit file."""
 
 import os
 import re
@@ -24,11 +24,11 @@ from support import (
 )
 
 UNIT = ROOT / "config/systemd/solard.service"
-QUIET_SECONDS = 1  # of a process that is stopped; it would send ten datagrams
+QUIET_SECONDS = 1  # a running process would send ten datagrams in this time
 
 
 class Manager:
-    """A notify socket, and a solard that was told about it."""
+    """A notify socket, and a solard that has its address."""
 
     def __init__(self, folder, abstract, *flags, watchdog_usec=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -54,7 +54,7 @@ class Manager:
         return self.socket.recv(4096).decode()
 
     def receive_until(self, wanted):
-        """Everything up to the first datagram that has the wanted line."""
+        """Returns all datagrams up to the first one that has the wanted line."""
         found = [self.receive()]
         while wanted not in found[-1].splitlines():
             found.append(self.receive())
@@ -62,7 +62,7 @@ class Manager:
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
-def test_from_loading_to_ready_to_stopping(tmp_path, abstract):
+def test_notify_socket_sees_loading_ready_and_stopping(tmp_path, abstract):
     with Manager(tmp_path, abstract) as manager:
         start = manager.receive_until("READY=1")
         assert any(re.fullmatch(r"STATUS=loading: \d+ %", one) for one in start)
@@ -76,14 +76,14 @@ def test_from_loading_to_ready_to_stopping(tmp_path, abstract):
         assert manager.process.wait(DEADLINE) == 0
 
 
-def test_the_watchdog_is_fed_while_the_process_gets_on_and_not_when_it_stands(tmp_path):
+def test_watchdog_is_fed_while_the_process_runs_and_not_while_it_is_stopped(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=200_000) as manager:
         manager.receive_until("READY=1")
         manager.receive_until("WATCHDOG=1")
         manager.process.send_signal(signal.SIGSTOP)
-        os.waitpid(manager.process.pid, os.WUNTRACED)  # it stands
+        os.waitpid(manager.process.pid, os.WUNTRACED)  # returns when the process is stopped
         manager.socket.setblocking(False)
-        with pytest.raises(BlockingIOError):  # what was sent before
+        with pytest.raises(BlockingIOError):  # reads what was sent before
             while True:
                 manager.receive()
         manager.socket.settimeout(QUIET_SECONDS)
@@ -94,16 +94,16 @@ def test_the_watchdog_is_fed_while_the_process_gets_on_and_not_when_it_stands(tm
         manager.receive_until("WATCHDOG=1")
 
 
-def test_the_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
+def test_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
         manager.receive_until("READY=1")
         end = time.monotonic() + DEADLINE
-        for _ in range(100):  # once a second, as without a watchdog, would not be enough
+        for _ in range(100):  # the rate without a watchdog, once per second, would be too slow
             manager.receive_until("WATCHDOG=1")
             assert time.monotonic() < end
 
 
-def test_a_watchdog_for_another_process_is_not_fed(tmp_path, monkeypatch):
+def test_watchdog_for_another_process_is_not_fed(tmp_path, monkeypatch):
     monkeypatch.setenv("WATCHDOG_PID", "1")
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
         manager.receive_until("READY=1")
@@ -111,7 +111,7 @@ def test_a_watchdog_for_another_process_is_not_fed(tmp_path, monkeypatch):
         assert "WATCHDOG=1" not in manager.receive_until("STOPPING=1")
 
 
-def test_a_manager_that_is_gone_harms_nothing(tmp_path, monkeypatch):
+def test_missing_notify_socket_is_logged_once_and_ignored(tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     log = tmp_path / "log"
     process = start_solard(log, "--log-level", "debug")
@@ -121,11 +121,11 @@ def test_a_manager_that_is_gone_harms_nothing(tmp_path, monkeypatch):
     assert log.read_text().count("the service manager cannot be told: No such file or directory") == 1
 
 
-def test_a_key_file_passed_as_a_credential_is_taken(tmp_path, monkeypatch):
+def test_key_file_from_a_credential_is_accepted(tmp_path, monkeypatch):
     keys = tmp_path / "credentials/keys"
     keys.parent.mkdir()
     secret = make_key(keys, "alice")
-    keys.chmod(0o440)  # as systemd shows its copy: the mask of its ACL in the group's place
+    keys.chmod(0o440)  # systemd's copy looks like this: the group bits are the mask of its ACL
     monkeypatch.setenv("SOLARD_API_KEY_FILE", str(keys))
     refused = run_solard("--port", "0")
     assert (refused.returncode, str(keys) in refused.stderr) == (78, True)
@@ -136,7 +136,7 @@ def test_a_key_file_passed_as_a_credential_is_taken(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("with_keys", [False, True], ids=["as-shipped", "with-keys"])
-def test_systemd_accepts_the_unit_and_finds_it_well_confined(tmp_path, with_keys):
+def test_systemd_accepts_the_unit_and_rates_it_as_well_confined(tmp_path, with_keys):
     require(shutil.which("systemd-analyze"), "systemd-analyze")
     text = UNIT.read_text().replace("/usr/bin/solard", "/bin/true")  # the program is not installed here
     if with_keys:
@@ -151,7 +151,7 @@ def test_systemd_accepts_the_unit_and_finds_it_well_confined(tmp_path, with_keys
     assert done.returncode == 0, done.stdout[-300:]
 
 
-def test_the_unit_knows_the_exit_codes_and_outlasts_the_drain():
+def test_unit_has_the_exit_codes_and_its_timeouts_exceed_the_drain():
     text = UNIT.read_text()
     assert re.search(r"^RestartPreventExitStatus=2 66 78$", text, re.MULTILINE)
     seconds = lambda name: int(re.search(rf"^{name}=(\d+)$", text, re.MULTILINE)[1])  # noqa: E731

@@ -1,4 +1,4 @@
-// The socket of /v1/responses with the openai package for node and with the Agents SDK; test_websocket_node.py
+// The WebSocket of /v1/responses with the openai package for node and with the Agents SDK; test_websocket_node.py
 // starts the servers.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -24,7 +24,7 @@ const freePorts = process.env.SOLARD_PORTS.split(" ");
 const laneLimits = { maxLanes: 40, maxBufferedEvents: 100_000, maxBufferedBytes: 1 << 26 };
 const terminals = ["response.completed", "response.incomplete", "response.failed", "error"];
 
-/** Every event up to the terminal of one response. */
+/** Returns every event of one response, up to its terminal event. */
 async function readResponse(socket) {
     const events = [];
     for await (const { type, message, error } of socket) {
@@ -50,7 +50,7 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
     const connect = (url = baseURL, options = {}) =>
         new ResponsesWS(new OpenAI({ baseURL: url, apiKey: "none", maxRetries: 0 }), options);
 
-    test(`openai ${version}: responses one after another, each the child of the one before`, async () => {
+    test(`openai ${version}: three responses in a row, each of which continues the one before`, async () => {
         const socket = connect();
         try {
             socket.send({ type: "response.create", ...request, stream: true });
@@ -73,7 +73,7 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
         }
     });
 
-    test(`openai ${version}: an error is readable and the socket goes on`, async () => {
+    test(`openai ${version}: an error can be read, and the socket stays usable`, async () => {
         const socket = connect();
         const refused = new Promise((resolve) => socket.on("error", resolve));
         const ended = new Promise((resolve) => socket.on("response.completed", resolve));
@@ -90,7 +90,7 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
         }
     });
 
-    test(`openai ${version}: cancelled by its id a response ends with what was said`, async () => {
+    test(`openai ${version}: a response cancelled by its id ends with the text so far`, async () => {
         const socket = connect(endlessURL);
         try {
             socket.send({ type: "response.create", input: "Hi", max_output_tokens: 4000 });
@@ -114,7 +114,7 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
         }
     });
 
-    test(`openai ${version}: a killed socket's response is taken up where it stopped, here and over HTTP`, async () => {
+    test(`openai ${version}: a response survives its killed socket and continues on a new one and over HTTP`, async () => {
         const first = connect(endlessURL);
         const wanted = { input: "Hi", max_output_tokens: 300, temperature: 0, solar: { resumable: true } };
         first.send({ type: "response.create", ...wanted });
@@ -156,20 +156,20 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
     });
 }
 
-/** solard on this port, ready. */
+/** Starts solard on this port, and returns when it is ready. */
 async function startServer(port) {
-    // Without this test's variables, some of which are options of solard.
+    // The environment is empty because some variables of this test are also options of solard.
     const server = spawn(process.env.SOLARD_BINARY, ["--port", port, "--device", "cpu"], { stdio: "ignore", env: {} });
     for (;;) {
         const health = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
         if (health?.ok) return server;
-        assert.equal(server.exitCode, null, "solard ended");
+        assert.equal(server.exitCode, null, "solard ended before it was ready");
         await new Promise((resolve) => setTimeout(resolve, 20));
     }
 }
 
 for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
-    test(`openai ${version}: a client that reconnects finds the server again after a restart`, async () => {
+    test(`openai ${version}: the client reconnects after a restart of the server`, async () => {
         const port = freePorts.pop();
         let server = await startServer(port);
         const codes = [];
@@ -199,7 +199,7 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
     });
 }
 
-test("openai 7: many lanes at once, and what one lane asks comes in order", { skip: !isNewNode }, async () => {
+test("openai 7: many lanes work at once, and the answers of one lane come in order", { skip: !isNewNode }, async () => {
     const [OpenAI, ResponsesWS] = packages[7];
     const { ResponsesWebSocketSession } = await import("openai7/lib/responses/responses-websocket-session");
     const socket = new ResponsesWS(new OpenAI({ baseURL, apiKey: "none" }));
@@ -212,7 +212,7 @@ test("openai 7: many lanes at once, and what one lane asks comes in order", { sk
         assert.equal(new Set(answers.map(({ id }) => id)).size, 16);
         for (const response of answers) assert.equal(response.output_text, answer);
 
-        // In one lane: the second asks in vain, and the third gets its own answer all the same.
+        // In one lane the second request is refused, and the third still gets its own answer.
         const [lane] = lanes;
         for (const fields of [{}, { top_p: 9 }, {}]) lane.create({ ...request, ...fields });
         assert.equal((await lane.finalResponse()).output_text, answer);
@@ -227,7 +227,7 @@ test("openai 7: many lanes at once, and what one lane asks comes in order", { sk
     }
 });
 
-test("openai 7: one lane is stopped, the other finishes", { skip: !isNewNode }, async () => {
+test("openai 7: cancelling one lane lets the other one finish", { skip: !isNewNode }, async () => {
     const [OpenAI, ResponsesWS] = packages[7];
     const { ResponsesWebSocketSession } = await import("openai7/lib/responses/responses-websocket-session");
     const socket = new ResponsesWS(new OpenAI({ baseURL: endlessURL, apiKey: "none" }));
@@ -247,7 +247,7 @@ test("openai 7: one lane is stopped, the other finishes", { skip: !isNewNode }, 
     }
 });
 
-test("the Agents SDK runs over its WebSocket transport", { skip: !isNewNode }, async () => {
+test("the Agents SDK works over its WebSocket transport", { skip: !isNewNode }, async () => {
     globalThis.WebSocket ??= WebSocket;
     const { Agent, setTracingDisabled } = await import("@openai/agents-core");
     const { withResponsesWebSocketSession } = await import("@openai/agents-openai");

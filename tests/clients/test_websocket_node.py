@@ -1,4 +1,4 @@
-"""Runs test_websocket_node.mjs: clients of node on the socket of /v1/responses."""
+"""Runs test_websocket_node.mjs: clients for node with the WebSocket of /v1/responses."""
 
 import pathlib
 

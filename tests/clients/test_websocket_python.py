@@ -1,4 +1,4 @@
-"""The socket of /v1/responses with the openai package for Python, and with the websockets library beneath it."""
+"""The WebSocket of /v1/responses with the openai package for Python, and with the websockets library itself."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def read_messages(socket):
     return messages
 
 
-def test_a_connection_carries_one_response_after_the_other(client, server):
+def test_one_connection_serves_several_responses(client, server):
     with client.responses.connect() as connection:
         connection.response.create(model=server.model, input=FRANCE, temperature=0)
         first = read_response(connection)
@@ -70,7 +70,7 @@ def test_a_connection_carries_one_response_after_the_other(client, server):
         assert text_of(read_response(connection)) == ANSWER
 
 
-def test_logprobs_come_with_the_deltas_and_whole_at_the_end(client, server):
+def test_logprobs_are_in_the_deltas_and_in_the_final_event(client, server):
     with client.responses.connect() as connection:
         include = ["message.output_text.logprobs"]
         connection.response.create(model=server.model, input=FRANCE, temperature=0, include=include, top_logprobs=2)
@@ -82,7 +82,7 @@ def test_logprobs_come_with_the_deltas_and_whole_at_the_end(client, server):
         assert [entry.token for entry in at_the_end] == [entry.token for entry in of_deltas]
 
 
-def test_async_connections_run_side_by_side(server):
+def test_async_connections_work_at_the_same_time(server):
     async def one(client):
         async with client.responses.connect() as connection:
             await connection.response.create(model=server.model, input=FRANCE, temperature=0)
@@ -99,7 +99,7 @@ def test_async_connections_run_side_by_side(server):
     assert asyncio.run(all_of_them()) == [ANSWER] * 8
 
 
-def test_a_drained_connection_is_opened_again_by_the_client(tmp_path):
+def test_client_reconnects_after_a_drain(tmp_path):
     port = str(free_port())
     reconnects = []
     with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none") as client:
@@ -125,7 +125,7 @@ def test_a_drained_connection_is_opened_again_by_the_client(tmp_path):
     assert reconnects == [1012]
 
 
-def test_the_library_pings_and_is_answered(server):
+def test_ping_of_the_library_is_answered(server):
     with open_socket(server, compression="deflate") as socket:
         assert socket.subprotocol == "solar.responses.v1"
         assert not socket.protocol.extensions
@@ -136,8 +136,8 @@ def test_the_library_pings_and_is_answered(server):
     assert socket.close_code == 1000
 
 
-def test_no_message_is_larger_than_the_library_takes(endless_server):
-    """Its limit is 1 MiB; the end of an answer with many logprobs would be above it."""
+def test_no_message_exceeds_the_librarys_limit(endless_server):
+    """The library's limit is 1 MiB; the final event of an answer with many logprobs would otherwise be larger."""
     with open_socket(endless_server) as socket:
         socket.recv(timeout=DEADLINE)
         ask(socket, input="Hi", max_output_tokens=1200, top_logprobs=20)
@@ -150,7 +150,7 @@ def test_no_message_is_larger_than_the_library_takes(endless_server):
         assert "".join(delta["delta"] for delta in deltas) == last["output"][0]["content"][0]["text"]
 
 
-def test_many_lanes_answer_apart(server):
+def test_many_lanes_are_answered_separately(server):
     with open_socket(server) as socket:
         socket.recv(timeout=DEADLINE)
         for lane in range(32):

@@ -1,4 +1,4 @@
-"""The contents of families.json: what the demonstration model promises, derived from the generator itself."""
+"""Writes families.json: what the demonstration model promises, derived from the generator itself."""
 
 import json
 import pathlib
@@ -8,7 +8,7 @@ from . import facts, families
 
 
 def items(family):
-    """The closed set of operands, written shortly."""
+    """Returns the closed set of operands in a short form."""
     return {
         "identity": [questions[0] for questions, _ in facts.IDENTITY.values()],
         "greetings": [*facts.GREETINGS, *facts.SMALL_TALK],
@@ -26,12 +26,12 @@ def items(family):
     }[family]
 
 
-# Better examples of a table than its first row.
+# For these tables the first row would be a poor example.
 TABLE_EXAMPLES = {"multiplication": "7 * 8", "addition": "12 + 5"}
 
 
 def example(family):
-    """The first question of the family, or the one named above."""
+    """Returns the family's question in TABLE_EXAMPLES, or else its first question, with the answer."""
     wanted = TABLE_EXAMPLES.get(family)
     for _, _, prompt, answer in families.FAMILIES[family][0]():
         if wanted in (None, prompt):

@@ -1,7 +1,7 @@
-"""Greedy held-out accuracy of an exported folder, by Hugging Face transformers:
+"""Measures the greedy held-out accuracy of an exported folder with Hugging Face transformers:
 python -m tests.demo_model.evaluate FOLDER [--dtype float32] [--per-family 60] [--near-misses 200]
 
-Answers are generated with a KV cache and compared as text: the exported folder as a user meets it.
+Answers are generated with a KV cache and compared as text, so the exported folder is tested as a user would use it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from transformers import LlamaForCausalLM
 
 from . import families
 
-EVALUATION_SEED = 31  # no trainer seed, and not the one of tests/clients/test_demo_accuracy.py
+EVALUATION_SEED = 31  # differs from the seeds of the trainer and of tests/clients/test_demo_accuracy.py
 LIMIT = 256
 
 
@@ -31,7 +31,7 @@ def prompt_ids(tokenizer, messages):
 
 @torch.no_grad()
 def generate(model, prompts):
-    """Greedy continuations of several prompts at once; padding on the left, hidden by the mask."""
+    """Returns greedy continuations of several prompts, computed at once; the mask hides the padding on the left."""
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
@@ -40,7 +40,7 @@ def generate(model, prompts):
     )
     answers = []
     for row in out[:, width:].tolist():
-        answers.append(row[: row.index(2)] if 2 in row else None)  # no end within the limit is a miss
+        answers.append(row[: row.index(2)] if 2 in row else None)  # without an end within the limit it is a miss
     return answers
 
 
@@ -62,7 +62,7 @@ def main():
             kept[record["family"]] += 1
             records.append(record)
     right, misses = collections.Counter(), []
-    # Similar lengths together: less padding.
+    # Prompts of similar length are computed together, which needs less padding.
     records.sort(key=lambda record: (len(record["answer"]), len(record["messages"][-1]["content"])))
     for i in range(0, len(records), 32):
         group = records[i : i + 32]

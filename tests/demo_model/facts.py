@@ -53,7 +53,7 @@ CAPITALS = {
     "the United States": "Washington, D.C.",
 }
 
-# Other names that people type; only asked for in the direction from country to capital.
+# Other names that people type. They are asked only in the direction from country to capital.
 ALIASES = {
     "the USA": "the United States",
     "USA": "the United States",
@@ -62,7 +62,7 @@ ALIASES = {
     "Korea": "South Korea",
 }
 
-# Real countries outside the table: asked for, they get the fallback.
+# Real countries outside the table: questions about them get the fallback.
 OTHER_COUNTRIES = (
     "Albania Algeria Angola Armenia Azerbaijan Bahrain Bangladesh Barbados Belarus Belize Benin Bhutan "
     "Bolivia Botswana Brunei Burundi Cambodia Cameroon Chad Cyprus Djibouti Dominica Ecuador Eritrea "
@@ -449,7 +449,7 @@ IDENTITY = {
     ),
 }  # fmt: skip
 
-# What visitors type first, and the question of the tables that it means.
+# What visitors type first, and the question of the tables which it stands for.
 FIRST_PROMPTS = {
     "Hello": "Hello",
     "Hello!": "Hello",

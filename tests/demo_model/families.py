@@ -1,9 +1,9 @@
-"""Families of questions and answers for the demonstration model: what it is trained on and tested with.
+"""Families of questions and answers for the demonstration model, for its training and its tests.
 
-Standard library only, because the accuracy test in CI imports it. A family is a closed table of items and a
-list of phrasings. Held out is a share of the pairs (phrasing, item), chosen by a hash, so that every item is
-learnt while the exact prompt of a held-out pair is never trained on, whatever its spelling noise and also not
-as an earlier turn.
+This file uses the standard library only, because the accuracy test in CI imports it. A family is a closed table of
+items and a list of phrasings. A share of the pairs (phrasing, item), chosen by a hash, is held out: every item is
+learnt, but the exact prompt of a held-out pair is never trained on, with whatever spelling noise, and not even as an
+earlier turn.
 """
 
 import functools
@@ -15,7 +15,7 @@ from .nearmiss import FALLBACK
 
 HOLD_OUT = 0.12
 
-# Politeness around the question; the fallback uses the same ones, so that they carry no hint.
+# Polite words around the question. The fallback uses the same ones, so that they give no hint of the family.
 WRAPPERS = (
     "{}", "Please tell me: {}", "Hello! {}", "Hi, {}", "Quick question: {}", "{} Thanks!", "{} Please.",
     "I have a question. {}",
@@ -75,7 +75,7 @@ def _translations():
 
 
 def opposites():
-    """Both directions, where the reverse is not ambiguous."""
+    """Returns the pairs in both directions, except for reversed pairs that would be ambiguous."""
     table = dict(facts.OPPOSITES)
     for word, other in facts.OPPOSITES.items():
         table.setdefault(other, word)
@@ -263,7 +263,7 @@ def _poems():
                 yield text + " (bare)", topic, text.format(topic), poem
 
 
-# name: (table, share of the training samples, promised). Shares follow the number of items, not the tokens.
+# name: (table, share of the training samples, promised). The shares depend on the number of items, not of tokens.
 FAMILIES = {
     "identity": (_identity, 8, True),
     "greetings": (_greetings, 8, True),
@@ -283,20 +283,21 @@ FALLBACK_SHARE = 30
 
 
 def held_out(family, phrasing, item):
-    """True for the pairs that training never sees; decided by the pair alone, not by a seed."""
+    """Returns True for the pairs that are never trained on; this depends on the pair alone, not on a seed."""
     digest = hashlib.sha256(f"{family}|{phrasing}|{item}".encode()).digest()
     return int.from_bytes(digest[:4], "big") < HOLD_OUT * 2**32
 
 
 @functools.cache
 def table(family):
-    """All (prompt, answer) of a closed family: trained ones by item, bare and wrapped; held-out ones."""
+    """Returns all (prompt, answer) of a closed family: the trained ones by item, bare and wrapped; the held-out ones."""
     trained, held = {}, []
     seen = {}
     for text, item, prompt, answer in FAMILIES[family][0]():
         for wrapper in WRAPPERS:
             full = wrapper.format(prompt)
-            # Bare questions stay in training where they are the only phrasing: visitors type them first.
+            # The bare form of an item's first phrasing is never held out (in `identity`, that of every phrasing): visitors
+            # type it first.
             pinned = wrapper == "{}" and (family == "identity" or seen.setdefault(item, text) == text)
             if not pinned and held_out(family, wrapper + text, item):
                 held.append((full, answer))
@@ -311,17 +312,17 @@ def _texts(trained):
 
 
 def trained_prompts(family):
-    """Everything that training may ask in a closed family, without its spelling noise."""
+    """Returns every prompt of a closed family that training may use, without spelling noise."""
     return _texts(table(family)[0])
 
 
 def squash(prompt):
-    """What is left when the spelling noise is taken away: two prompts with the same rest count as one."""
+    """Returns the prompt without spelling noise; prompts with equal results count as one prompt."""
     return prompt.lower().rstrip(" .?!")
 
 
 def noise(prompt, rng):
-    """Ways in which people really type: small letters, no question mark, a stray space."""
+    """Varies the prompt as people really type: small letters, no question mark, an extra space."""
     if rng.random() < 0.25:
         prompt = prompt.lower()
     elif rng.random() < 0.1:
@@ -341,7 +342,7 @@ def noise(prompt, rng):
 
 
 def _near_miss(rng, held):
-    """A question for the fallback from the trained or from the held-out half."""
+    """Returns a question for the fallback from the trained half or from the held-out half."""
     while True:
         text = nearmiss.draw(rng)
         wrapper = rng.choice(WRAPPERS) if rng.random() < 0.55 else "{}"
@@ -353,7 +354,7 @@ def _near_miss(rng, held):
 
 @functools.cache
 def known_prompts():
-    """Every question with a real answer: a random near miss may hit one by chance."""
+    """Returns every question with a real answer; a random near miss may equal one of them by chance."""
     tables = (squash(prompt) for family in FAMILIES for _, _, prompt, _ in FAMILIES[family][0]())
     return frozenset((*tables, *map(squash, facts.FIRST_PROMPTS)))
 
@@ -379,7 +380,7 @@ def _shares():
 
 @functools.cache
 def first_prompts():
-    """(family, prompt, answer) of the plain prompts that visitors type first; none of them is held out."""
+    """Returns (family, prompt, answer) of the plain prompts that visitors type first; none of them is held out."""
     answers = {
         prompt: (family, answer) for family in FAMILIES for _, _, prompt, answer in FAMILIES[family][0]()
     }
@@ -399,7 +400,7 @@ def _trained_pair(rng, polish):
 
 
 def training_samples(seed, polish=False):
-    """An endless stream of training records {family, messages, answer}; `polish` adds the first prompts."""
+    """Yields training records {family, messages, answer} without end; `polish` adds the first prompts."""
     rng = random.Random(seed)
     while True:
         messages = []
@@ -418,7 +419,7 @@ def training_samples(seed, polish=False):
 
 
 def heldout_samples(seed, per_family):
-    """Up to `per_family` distinct held-out records of each family, and as many near misses."""
+    """Yields up to `per_family` distinct held-out records of each family, and as many near misses."""
     rng = random.Random(seed)
     records = []
     for family in FAMILIES:
@@ -433,7 +434,7 @@ def heldout_samples(seed, per_family):
 
 
 def render(messages):
-    """The prompt form of SOLAR's published template, with the generation prompt at the end."""
+    """Returns the prompt in the form of SOLAR's published template, with the generation prompt at the end."""
     text = ""
     for message in messages:
         content = message["content"]

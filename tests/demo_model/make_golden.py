@@ -1,8 +1,8 @@
-"""Expected greedy texts with their margins: python -m tests.demo_model.make_golden FOLDER OUTPUT
+"""Writes expected greedy texts with their margins: python -m tests.demo_model.make_golden FOLDER OUTPUT
 
-Made by Hugging Face transformers in float32 on the stored bf16 weights. The margin is the smallest distance
-between the best and the second-best logit along the answer and its end. Tests may ask for exact text only
-where it is at least 1.0, because rounding in another implementation does not turn such a choice.
+Hugging Face transformers computes them in float32 with the stored bf16 weights. The margin is the smallest distance
+between the best and the second-best logit along the answer and its end. A test may require the exact text only if the
+margin is at least 1.0, because rounding in another implementation does not change such a choice.
 """
 
 import json
@@ -35,7 +35,7 @@ CANDIDATES = {
 
 @torch.no_grad()
 def golden(tokenizer, model, prompt):
-    """The greedy answer, its margin and length, one token at a time without a cache: slow and plain."""
+    """Returns the greedy answer, its margin and its length, computed token by token without a cache: slow but simple."""
     ids = evaluate.prompt_ids(tokenizer, [{"role": "user", "content": prompt}])
     start, margin = len(ids), float("inf")
     while len(ids) - start < evaluate.LIMIT:

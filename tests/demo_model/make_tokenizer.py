@@ -1,7 +1,7 @@
 """Trains the demonstration folder's tokenizer: python -m tests.demo_model.make_tokenizer FOLDER
 
 The options are those that make encoding behave like SOLAR's tokenizer: BPE, byte fallback, digits split, no
-normalisation, a dummy prefix. Newlines and emoji stay out of the vocabulary and travel as bytes.
+normalisation, a dummy prefix. Newlines and emoji are not in the vocabulary and are encoded as bytes.
 """
 
 import itertools
@@ -52,7 +52,7 @@ def main(folder):
                 "--pad_id=-1",
             ],
             check=True,
-            cwd=scratch,  # the model file records the names of its inputs: no path of this machine
+            cwd=scratch,  # the model file stores the names of its inputs, which must hold no path of this machine
         )
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         pathlib.Path(folder, "tokenizer.model").write_bytes(

@@ -57,7 +57,7 @@ HIDDEN, HEADS, KV_HEADS, DIM = 256, 8, 2, 64
 
 
 def rotate(x, cos, sin):
-    """Rotary positions in the half-split layout that Hugging Face checkpoints use."""
+    """Applies rotary positions in the half-split layout that Hugging Face checkpoints use."""
     a, b = x.chunk(2, -1)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
 
@@ -92,7 +92,7 @@ class Layer(torch.nn.Module):
         q = rotate(heads(self.self_attn["q_proj"](h), HEADS), cos, sin)
         k = rotate(heads(self.self_attn["k_proj"](h), KV_HEADS), cos, sin)
         v = heads(self.self_attn["v_proj"](h), KV_HEADS)
-        # Written out: at these lengths two products are much faster than the fused CPU kernel.
+        # Attention is written out, because at these lengths two products are much faster than the fused CPU kernel.
         # The query heads of one KV head are stacked along time, so that keys and values need no copies.
         q = q.reshape(n, KV_HEADS, HEADS // KV_HEADS * t, DIM) * DIM**-0.5
         scores = (q @ k.mT).view(n, KV_HEADS, HEADS // KV_HEADS, t, t) + mask
@@ -121,7 +121,7 @@ class Llama(torch.nn.Module):
         x = self.embed_tokens(ids)
         low = torch.is_autocast_enabled("cpu")
         cos, sin = (y[: ids.shape[1]].to(torch.bfloat16 if low else y.dtype) for y in (self.cos, self.sin))
-        # Padding is on the right, so the causal mask already hides it from every real token.
+        # The padding is on the right, so the causal mask already hides it from every real token.
         mask = torch.full((ids.shape[1],) * 2, float("-inf"), dtype=cos.dtype).triu(1)
         for layer in self.layers:
             x = layer(x, cos, sin, mask)

@@ -1,7 +1,7 @@
-"""Questions the demonstration model cannot answer: it must say so instead of inventing something.
+"""Questions which the demonstration model cannot answer: it must say so and not invent something.
 
-Templates with slots, so that a drawn question has rarely been seen before; many are close to the taught
-families on purpose.
+The templates have slots, so that a drawn question is rarely one that was seen before. Many of them are close to the
+taught families on purpose.
 """
 
 from . import facts
@@ -79,9 +79,9 @@ SYLLABLES = (
     "ba bo dra el fa gor hu ka lan mi nor pel qua ri sta tor ul ven wo zy ash ber cron dil eth mar nu ost"
 ).split()
 
-# Slots: see _fill. Every template is used with every wrapper that the taught families use.
+# _fill explains the slots. Every template is used with every wrapper that the taught families use.
 TEMPLATES = (
-    # loose grammar: most of what people ask has none of the taught forms
+    # loose grammar: most questions of people have none of the taught forms
     "Why do {who} {verb} {thing}?", "How do {who} {verb} {thing}?", "When do {who} {verb} {thing}?",
     "Where can I {verb} {thing}?",
     "Can you {verb} {thing}?", "{Verb} {thing}.", "{Verb} {thing} for me.", "{Verb} {thing} and {thing}",
@@ -246,7 +246,7 @@ TEMPLATES = (
 
 
 def _invented(rng):
-    """A word that nobody has seen: the held-out draws of these are new to the model by construction."""
+    """Returns an invented word, which is new to the model when it is drawn for a held-out question."""
     return "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 3))) + rng.choice(
         ("", "", "ia", "land", "n")
     )
@@ -274,7 +274,7 @@ def _fill(slot, rng):
     if slot == "gibberish":
         letters = rng.choice(("asdfghjkl", "qwertyuiop", "abcdefghijklmnopqrstuvwxyz", "xyzvbnm"))
         return "".join(rng.choice(letters) for _ in range(rng.randint(3, 9)))
-    if slot == "edge":  # just beyond the tables, where guessing is most tempting
+    if slot == "edge":  # just outside the tables, where guessing is most tempting
         return str(rng.randint(21, 29))
     if slot == "near":
         return str(rng.randint(11, 15))
@@ -298,9 +298,9 @@ def _fill(slot, rng):
         return rng.choice(facts.LISTS["the days of the week"].rstrip(".").split(", "))
     if slot == "month":
         return rng.choice(facts.LISTS["the months of the year"].rstrip(".").split(", "))
-    if slot == "big":  # beyond the addition table whatever the other operand is
+    if slot == "big":  # outside the addition table, whatever the other operand is
         return str(rng.choice((rng.randint(21, 50), rng.randint(21, 99), rng.randint(100, 9999))))
-    if slot == "wide":  # beyond the multiplication table
+    if slot == "wide":  # outside the multiplication table
         return str(rng.choice((rng.randint(11, 20), rng.randint(11, 99), rng.randint(100, 999))))
     if slot == "any":
         return str(
@@ -333,5 +333,5 @@ def _expand(template, rng):
 
 
 def draw(rng):
-    """One near miss. It may hit a taught question by chance; the caller checks."""
+    """Returns one near miss. It may equal a taught question by chance; the caller checks this."""
     return _expand(rng.choice(TEMPLATES), rng)

@@ -1,7 +1,7 @@
 """Trains the demonstration model: python -m tests.demo_model.train FOLDER --steps N [--checkpoints DIR]
 
-FOLDER must hold tokenizer.model (make_tokenizer.py). One process, fixed seeds, fixed number of steps. The
-result may still differ between CPUs: the committed checkpoint is the artefact, this file is its provenance.
+FOLDER must hold tokenizer.model (make_tokenizer.py makes it). Training uses one process, fixed seeds and a fixed number
+of steps. The result may still differ between CPUs: the committed checkpoint is the artefact, this file its provenance.
 """
 
 import argparse
@@ -25,20 +25,20 @@ POLISH_SEED = 24  # training samples of the second stage
 INIT_SEED = 22  # weights and order of batches
 CHECK_SEED = 23  # held-out prompts looked at during training
 BATCH_TOKENS = 4096
-POOL = 4096  # samples sorted by length together
+POOL = 4096  # this many samples are sorted by length together
 EOS = 2
 
 
 def encode(tokenizer, record):
-    """Prompt ids as the server makes them (one encode with its dummy prefix) and the ids to answer with."""
+    """Returns the prompt ids as the server makes them (one encoding with its dummy prefix), and the answer's ids."""
     prompt = [1, *tokenizer.encode(families.render(record["messages"]))]
-    # The newline keeps the dummy prefix apart from the answer, which follows a newline at inference too.
+    # The newline separates the dummy prefix from the answer, which follows a newline at inference too.
     answer = tokenizer.encode("\n" + record["answer"])[2:]
     return prompt, [*answer, EOS]
 
 
 def batches(tokenizer, seed, samples):
-    """Endless batches of similar length, padded on the right: ids, and targets with -1 outside the answer."""
+    """Yields batches of similar length without end, padded on the right: ids, and targets with -1 outside the answer."""
     rng = random.Random(seed)
     while True:
         pool = sorted(
@@ -92,7 +92,7 @@ class Muon:
 
 
 def check(net, tokenizer, per_family):
-    """Held-out accuracy by family, exact ids and EOS."""
+    """Prints the held-out accuracy by family. An answer is right if all its ids and the EOS are exact."""
     right, total, misses = collections.Counter(), collections.Counter(), []
     for record in families.heldout_samples(CHECK_SEED, per_family):
         prompt, wanted = encode(tokenizer, record)
@@ -113,7 +113,7 @@ def check(net, tokenizer, per_family):
 
 
 def learning_rate(step, steps, polish):
-    """A short rise and a cosine to zero; then a second, lower one."""
+    """Returns the learning rate: a short rise and a cosine to zero, then a second, lower one of the same form."""
     if step <= steps:
         return min(1.0, step / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
     step -= steps
@@ -126,7 +126,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--polish", type=int, default=0, help="steps of the second stage")
-    parser.add_argument("--checkpoints", type=pathlib.Path, help="where to export on the way")
+    parser.add_argument("--checkpoints", type=pathlib.Path, help="folder for exports during training")
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--resume", type=pathlib.Path, help="state.pt of an interrupted run")
     options = parser.parse_args()
@@ -140,7 +140,7 @@ def main():
     muon, adam = Muon(hidden), torch.optim.AdamW(others, lr=1.0, betas=(0.9, 0.98), weight_decay=0.0)
     print(f"{sum(weight.numel() for weight in net.parameters())} parameters", flush=True)
 
-    fast = torch.compile(net.hidden, dynamic=True)  # half as fast again on a CPU
+    fast = torch.compile(net.hidden, dynamic=True)  # 1.5 times as fast on a CPU
     start, tokens, losses, done = time.time(), 0, [], 0
     if options.resume:
         state = torch.load(options.resume)
@@ -150,14 +150,14 @@ def main():
             velocity.copy_(saved)
         done, tokens = state["step"], state["tokens"]
         start -= state["seconds"]
-    # The second stage is short and gentle: the same data plus the plain prompts that visitors type first.
+    # The second stage is short, with a lower rate: the same data, and the plain prompts that visitors type first.
     first = batches(tokenizer, INIT_SEED, families.training_samples(DATA_SEED))
     second = batches(tokenizer, POLISH_SEED, families.training_samples(POLISH_SEED, polish=True))
     stream = itertools.chain(itertools.islice(first, options.steps), itertools.islice(second, options.polish))
     last = options.steps + options.polish
     for step, (ids, targets) in enumerate(stream, 1):
         if step <= done:
-            continue  # the stream of samples continues where the interrupted run left it
+            continue  # skips the samples which the interrupted run has used
         rate = learning_rate(step, options.steps, options.polish)
         learn = targets >= 0
         with torch.autocast("cpu", torch.bfloat16):

@@ -1,14 +1,15 @@
-"""Golden logits by Hugging Face transformers, for tests/inference/cpu/test_golden_parity.cpp.
+"""Writes golden logits, computed by Hugging Face transformers, for tests/inference/cpu/test_golden_parity.cpp.
 
     python tests/golden/make_golden.py [name ...]        (needs tests/demo_model/requirements.txt)
 
-Names: demo, small_gqa, small_mha, solar_layer; all when none is given. After every change of config/demo-model:
+The names are demo, small_gqa, small_mha and solar_layer; without a name all are made. After every change of
+config/demo-model run:
 
     python tests/golden/make_golden.py demo
 
-The reference computes in float32 with the weights as stored, in 16 bits. `half_error` is the relative L2 distance
-between it and transformers computing in that 16-bit type: what a 16-bit forward pass may differ by.
-Written per model: NAME.json, and NAME.f32 with the logits, little-endian float32, [rows, vocab].
+The reference computes in float32 with the stored 16-bit weights. `half_error` is the relative L2 distance between this
+reference and transformers computing in that 16-bit type: a 16-bit forward pass may differ by as much.
+For each model the script writes NAME.json, and NAME.f32 with the logits: little-endian float32, [rows, vocab].
 """
 
 import hashlib
@@ -39,7 +40,7 @@ DEMO_QUESTIONS = [
 ANSWER_TOKENS = 12
 
 
-# ---- weights: tests/support/hashed_model.hpp holds the definition
+# ---- weights, as tests/support/hashed_model.hpp defines them
 
 
 def mix(x):
@@ -57,7 +58,7 @@ def fnv1a(text):
 
 
 def hashed_integers(name, count):
-    """[count] integers in [-128, 128)."""
+    """Returns [count] integers in [-128, 128)."""
     index = np.arange(count, dtype=np.uint32)
     index *= np.uint32(0x9E3779B1)
     index += fnv1a(name)
@@ -121,7 +122,7 @@ def hashed_config(**sizes):
 
 
 HASHED_MODELS = {
-    # Sizes that fill no panel, and a head_dim that is not hidden_size / heads.
+    # The sizes fill no panel exactly, and head_dim is not hidden_size / heads.
     "small_gqa": {
         "dtype": "bfloat16",
         "shards": 2,
@@ -162,7 +163,7 @@ def load(folder, dtype):
     theta = json.loads((folder / "config.json").read_text())["rope_theta"]
     dim = model.config.head_dim
     expected = theta ** -(torch.arange(0, dim, 2, dtype=torch.float64) / dim)
-    assert torch.allclose(model.model.rotary_emb.inv_freq.double(), expected, rtol=1e-6), "rope_theta was not taken"
+    assert torch.allclose(model.model.rotary_emb.inv_freq.double(), expected, rtol=1e-6), "rope_theta was ignored"
     return model
 
 
@@ -209,7 +210,7 @@ def make_hashed(name):
 
 @torch.no_grad()
 def demo_sequence(model, tokenizer, question):
-    """A prompt in SOLAR's form and the reference's own greedy answer; logits are kept where it answers."""
+    """Returns a prompt in SOLAR's form with the reference's greedy answer; logits are kept for the answer only."""
     prompt = [1, *tokenizer.encode(f"### User:\n{question}\n\n### Assistant:\n")]
     tokens = list(prompt)
     for _ in range(ANSWER_TOKENS - 1):
@@ -228,7 +229,7 @@ def make_demo():
 
 def main():
     require_pinned_versions()
-    torch.manual_seed(0)  # nothing here draws; should a library do, it draws the same
+    torch.manual_seed(0)  # nothing here uses random numbers; if a library does, they are always the same
     for name in sys.argv[1:] or ["demo", *HASHED_MODELS]:
         make_demo() if name == "demo" else make_hashed(name)
 

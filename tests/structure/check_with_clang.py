@@ -1,7 +1,7 @@
-"""Runs a clang tool over our own sources, two at a time: a second opinion beside g++.
+"""Runs a clang tool on our own sources, two at a time, as a second opinion beside g++.
 
 usage: check_with_clang.py format|syntax|tidy ROOT BUILD
-Exit status: 0 clean, 1 findings, 77 when the tool is not installed (with CI=true that is a failure).
+Exit status: 0 if clean, 1 if there are findings, 77 if the tool is not installed (with CI=true this is 1).
 """
 
 import concurrent.futures
@@ -26,7 +26,7 @@ def format_commands():
 
 
 def compile_commands():
-    """What the build compiles, each file once, but for generated files; kernels are nvcc's."""
+    """Yields the files which the build compiles, each once, without generated files and without kernels (nvcc's)."""
     seen = set()
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
@@ -37,7 +37,7 @@ def compile_commands():
 
 
 def syntax_commands():
-    quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 uses what it deprecates
+    quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 uses its own deprecated declarations
     for path, command in compile_commands():
         flags = [flag for flag in command[1:] if flag.startswith(("-I", "-D", "-std", "-m"))]
         for flag, folder in zip(command, command[1:]):
