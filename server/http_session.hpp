@@ -3,13 +3,13 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "server/app.hpp"
 #include "server/http/stream.hpp"
 
 namespace solard::server {
 
-class App;
-
-// Runs until the client leaves, a deadline passes or the server drains. Never throws for what a client does.
-boost::asio::awaitable<void> run_http_session(App* app, Stream stream, bool turned_away);
+// Runs until the client leaves, a deadline passes or the server drains. `over_limit`: the connection is one
+// too many, and its first request is told so. Never throws for what a client does.
+boost::asio::awaitable<void> run_http_session(App* app, Stream stream, bool over_limit);
 
 }  // namespace solard::server

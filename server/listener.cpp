@@ -13,7 +13,6 @@
 #include <chrono>
 #include <exception>
 
-#include "server/app.hpp"
 #include "server/http_session.hpp"
 #include "server/observe/log.hpp"
 
@@ -44,7 +43,7 @@ std::size_t connection_cap(const AppConfig& config) {
 }
 
 // Connections beyond the cap that are told so; the others are dropped.
-constexpr std::size_t max_turned_away = 64;
+constexpr std::size_t max_refused_connections = 64;
 
 constexpr std::size_t crowd = 64;
 
@@ -176,19 +175,19 @@ asio::awaitable<void> Listener::accept_loop() {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
             co_await pause.async_wait(asio::use_awaitable);
-        } else if (closers_.size() < cap + max_turned_away) {
+        } else if (closers_.size() < cap + max_refused_connections) {
             start_session(std::move(socket), closers_.size() >= cap);
         }
     }
 }
 
-void Listener::start_session(Stream::Socket socket, bool turned_away) {
+void Listener::start_session(Stream::Socket socket, bool over_limit) {
     Stream stream(std::move(socket));
     const auto id = next_session_++;
     closers_.emplace(id, stream.make_closer());
     most_sessions_ = std::max(most_sessions_, closers_.size());
-    app_->num_connections = closers_.size();
-    asio::co_spawn(*io_, run_http_session(app_, std::move(stream), turned_away),
+    app_->state.num_connections = closers_.size();
+    asio::co_spawn(*io_, run_http_session(app_, std::move(stream), over_limit),
                    [this, id](const std::exception_ptr& problem) {
                        log_session_end(problem);
                        end_session(id);
@@ -197,7 +196,7 @@ void Listener::start_session(Stream::Socket socket, bool turned_away) {
 
 void Listener::end_session(std::uint64_t id) {
     closers_.erase(id);
-    app_->num_connections = closers_.size();
+    app_->state.num_connections = closers_.size();
     // The allocator would keep what a crowd of connections held.
     if (most_sessions_ >= crowd && closers_.size() < most_sessions_ / 2) {
         most_sessions_ = closers_.size();

@@ -11,13 +11,12 @@
 #include <unordered_map>
 #include <variant>
 
+#include "server/app.hpp"
 #include "server/config/app_config.hpp"
 #include "server/config/error.hpp"
 #include "server/http/stream.hpp"
 
 namespace solard::server {
-
-class App;
 
 // I/O thread only. Outlives the sessions it started.
 class Listener {
@@ -44,7 +43,7 @@ class Listener {
 
     Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
     boost::asio::awaitable<void> accept_loop();
-    void start_session(Stream::Socket socket, bool turned_away);
+    void start_session(Stream::Socket socket, bool over_limit);
     void end_session(std::uint64_t id);
     void end_drain();
 

@@ -96,14 +96,14 @@ class LoadProgress {
 };
 
 void print_banner(const App& app, const EngineInfo& info, const std::string& url) {
-    const auto& model = app.model;
+    const auto& model = app.generation.model;
     std::ostringstream text;
     text << "solard " << version_text << " is ready\n"
          << "  model    " << model.names.front() << ", "
          << static_cast<double>(model.config.num_parameters()) / 1e6 << " M parameters, context "
          << model.context_length << " tokens\n"
          << "  device   " << info.backend << ", " << info.max_num_batched_tokens << " tokens a step\n"
-         << "  KV cache " << app.engine.capacity_tokens() << " tokens\n"
+         << "  KV cache " << app.generation.engine.capacity_tokens() << " tokens\n"
          << "  page     " << url << "/\n"
          << "  API      " << url << "/v1\n";
     std::cout << text.str() << std::flush;
@@ -183,13 +183,14 @@ int serve(const AppConfig& config) {
     Service service(app, *std::move(listener),
                     [&](const EngineInfo& info, const std::string& url) { print_banner(app, info, url); });
 
-    LoadProgress progress(app.load_percent);
+    LoadProgress progress(app.state.load_percent);
     const auto on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
         if (service.stopping()) throw ErrorException({solard::errc::load_cancelled, "the load was given up"});
         progress(done, total);
     };
-    const int code = service.run(
-        [&] { return make_backend(*device, config, *model, app.model.context_length, on_load_progress); });
+    const int code = service.run([&] {
+        return make_backend(*device, config, *model, app.generation.model.context_length, on_load_progress);
+    });
     if (service.engine_hangs()) std::_Exit(code);  // nothing that its thread uses may be destroyed
     return code;
 }

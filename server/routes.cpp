@@ -1,17 +1,17 @@
 #include "server/routes.hpp"
 
-#include <algorithm>
 #include <array>
 #include <boost/system/system_error.hpp>
 #include <chrono>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "server/api/error.hpp"
-#include "server/app.hpp"
 #include "server/endpoints/handlers.hpp"
-#include "server/http/exchange.hpp"
+#include "server/http/error_response.hpp"
 #include "server/observe/log.hpp"
 
 namespace solard::server {
@@ -19,40 +19,70 @@ namespace {
 
 namespace asio = boost::asio;
 
-using Handler = asio::awaitable<void> (*)(App& app, HttpExchange& exchange);
+// Returns what a handler means by a parameter of this type.
+template <class Part>
+Part& part_of(App& app, HttpExchange& exchange) {
+    using Plain = std::remove_const_t<Part>;
+    if constexpr (std::is_same_v<Plain, HttpExchange>) {
+        return exchange;
+    } else if constexpr (std::is_same_v<Plain, Gate>) {
+        return app.gate;
+    } else if constexpr (std::is_same_v<Plain, ServerState>) {
+        return app.state;
+    } else if constexpr (std::is_same_v<Plain, ServedModel>) {
+        return app.generation.model;
+    } else if constexpr (std::is_same_v<Plain, GenerationService>) {
+        return app.generation;
+    } else {
+        static_assert(std::is_same_v<Plain, ResponseService>);
+        return app.responses;
+    }
+}
 
-struct Route {
-    std::string_view method;
-    std::string_view path;  // '*' stands for a parameter
-    Handler handler;
-    Access access = Access::api_key;
-};
+template <class... Parts>
+asio::awaitable<void> call_with_parts(asio::awaitable<void> (*handler)(Parts&...), App& app,
+                                      HttpExchange& exchange) {
+    return handler(part_of<Parts>(app, exchange)...);
+}
+
+// Calls a handler with those parts of the App that its parameters name.
+template <auto handler>
+asio::awaitable<void> call(App& app, HttpExchange& exchange) {
+    return call_with_parts(handler, app, exchange);
+}
+
+asio::awaitable<void> refuse_plain_request(App&, HttpExchange& exchange) {
+    auto response = error_response({errc::upgrade_required, "GET " + exchange.request().path +
+                                                                " is for WebSocket clients; POST creates a "
+                                                                "response."});
+    co_await exchange.respond(std::move(response));
+}
 
 constexpr std::array table{
-    Route{"POST", "/v1/chat/completions", &handle_chat_completions},
-    Route{"POST", "/v1/chat/completions/render", &handle_render},
-    Route{"POST", "/v1/completions", &handle_completions},
-    Route{"POST", "/v1/responses", &handle_create_response},
-    Route{"GET", "/v1/responses", &handle_responses_socket},
-    Route{"POST", "/v1/responses/input_tokens", &handle_input_tokens},
-    Route{"POST", "/v1/responses/*/cancel", &handle_cancel_response},
-    Route{"GET", "/v1/responses/*", &handle_get_response},
-    Route{"DELETE", "/v1/responses/*", &handle_delete_response},
-    Route{"POST", "/v1/ws_tickets", &handle_ws_ticket},
-    Route{"POST", "/tokenize", &handle_tokenize},
-    Route{"POST", "/detokenize", &handle_detokenize},
-    Route{"GET", "/v1/models", &handle_models},
-    Route{"GET", "/v1/models/*", &handle_model},
-    Route{"GET", "/v1/metadata", &handle_metadata},
-    Route{"GET", "/v1/version", &handle_version},
-    Route{"GET", "/v1/license", &handle_license},
-    Route{"GET", "/openapi.json", &handle_openapi},
-    Route{"GET", "/metrics", &handle_metrics},
-    Route{"GET", "/v1/health/live", &handle_live, Access::anyone},
-    Route{"GET", "/v1/health/ready", &handle_health, Access::anyone},
-    Route{"GET", "/health", &handle_health, Access::anyone},
-    Route{"GET", "/", &handle_static_file, Access::anyone},
-    Route{"GET", "/assets/*", &handle_static_file, Access::anyone},
+    Route{"POST", "/v1/chat/completions", &call<handle_chat_completions>},
+    Route{"POST", "/v1/chat/completions/render", &call<handle_render>},
+    Route{"POST", "/v1/completions", &call<handle_completions>},
+    Route{"POST", "/v1/responses", &call<handle_create_response>},
+    Route{"GET", "/v1/responses", &refuse_plain_request, Access::api_key, Transport::websocket},
+    Route{"POST", "/v1/responses/input_tokens", &call<handle_input_tokens>},
+    Route{"POST", "/v1/responses/*/cancel", &call<handle_cancel_response>},
+    Route{"GET", "/v1/responses/*", &call<handle_get_response>},
+    Route{"DELETE", "/v1/responses/*", &call<handle_delete_response>},
+    Route{"POST", "/v1/ws_tickets", &call<handle_ws_ticket>},
+    Route{"POST", "/tokenize", &call<handle_tokenize>},
+    Route{"POST", "/detokenize", &call<handle_detokenize>},
+    Route{"GET", "/v1/models", &call<handle_models>},
+    Route{"GET", "/v1/models/*", &call<handle_model>},
+    Route{"GET", "/v1/metadata", &call<handle_metadata>},
+    Route{"GET", "/v1/version", &call<handle_version>},
+    Route{"GET", "/v1/license", &call<handle_license>},
+    Route{"GET", "/openapi.json", &call<handle_openapi>},
+    Route{"GET", "/metrics", &call<handle_metrics>},
+    Route{"GET", "/v1/health/live", &call<handle_live>, Access::anyone},
+    Route{"GET", "/v1/health/ready", &call<handle_health>, Access::anyone},
+    Route{"GET", "/health", &call<handle_health>, Access::anyone},
+    Route{"GET", "/", &call<handle_static_file>, Access::anyone},
+    Route{"GET", "/assets/*", &call<handle_static_file>, Access::anyone},
 };
 
 bool matches(std::string_view pattern, std::string_view path) {
@@ -66,22 +96,6 @@ bool matches(std::string_view pattern, std::string_view path) {
 // HEAD is GET without a body; the exchange leaves the body out.
 bool takes(const Route& route, std::string_view method) {
     return route.method == method || (route.method == "GET" && method == "HEAD");
-}
-
-struct Match {
-    const Route* route = nullptr;
-    std::string allowed;  // verbs the path takes, if the request's is not among them
-};
-
-Match find_route(const HttpRequest& request) {
-    Match match;
-    for (const auto& route : table) {
-        if (!matches(route.path, request.path)) continue;
-        if (takes(route, request.method)) return {&route, {}};
-        if (!match.allowed.empty()) match.allowed += ", ";
-        match.allowed += route.method == "GET" ? "GET, HEAD" : std::string(route.method);
-    }
-    return match;
 }
 
 HttpResponse no_route_response(const HttpRequest& request, const std::string& allowed) {
@@ -106,13 +120,12 @@ HttpResponse preflight_response() {
     return response;
 }
 
-asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
+asio::awaitable<void> route_request(App& app, HttpExchange& exchange, const RouteMatch& match) {
     const auto& request = exchange.request();
-    if (request.method == "OPTIONS" && is_allowed_origin(app, request.origin)) {
+    if (request.method == "OPTIONS" && app.gate.is_allowed_origin(request.origin)) {
         auto response = preflight_response();
         co_return co_await exchange.respond(std::move(response));
     }
-    const auto match = find_route(request);
     if (match.route == nullptr) {
         auto response = no_route_response(request, match.allowed);
         co_return co_await exchange.respond(std::move(response));
@@ -128,44 +141,29 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange) {
 
 }  // namespace
 
-Access access_of(const HttpRequest& head) {
-    // A browser sends no key with its question whether it may ask.
-    if (head.method == "OPTIONS") return Access::anyone;
-    const auto is_this = [&](const Route& route) { return matches(route.path, head.path); };
-    const auto* const route = std::ranges::find_if(table, is_this);
-    return route == table.end() ? Access::api_key : route->access;
-}
-
-HttpResponse error_response(const Error& error) {
-    const auto& info = error_info(error.code);
-    HttpResponse response;
-    response.status = info.status;
-    response.body = error_body(error);
-    response.error = error.code;
-    if (info.retry_after) {
-        const auto wait = retry_time(error);
-        response.fields.emplace_back("Retry-After",
-                                     std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-        response.fields.emplace_back("retry-after-ms", std::to_string(wait.count()));
+RouteMatch find_route(const HttpRequest& head) {
+    RouteMatch match;
+    for (const auto& route : table) {
+        if (!matches(route.path, head.path)) continue;
+        if (match.allowed.empty()) match.access = route.access;
+        if (takes(route, head.method)) {
+            match.route = &route;
+            match.access = route.access;
+            match.allowed.clear();
+            break;
+        }
+        if (!match.allowed.empty()) match.allowed += ", ";
+        match.allowed += route.method == "GET" ? "GET, HEAD" : std::string(route.method);
     }
-    if (info.status < 500 && info.status != 429) response.fields.emplace_back("x-should-retry", "false");
-    if (info.status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer");
-    if (info.status == 426) {
-        response.fields.emplace_back("Upgrade", "websocket");
-        response.fields.emplace_back("Sec-WebSocket-Version", "13");
-    }
-    return response;
+    // A browser sends no key when it asks whether a page may send a request.
+    if (head.method == "OPTIONS") match.access = Access::anyone;
+    return match;
 }
 
-asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response) {
-    auto message = response ? *std::move(response) : error_response(response.error());
-    co_await exchange.respond(std::move(message));
-}
-
-asio::awaitable<void> dispatch(App& app, HttpExchange& exchange) {
+asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatch& match) {
     std::string problem;
     try {
-        co_await route_request(app, exchange);
+        co_await route_request(app, exchange, match);
         co_return;
     } catch (const boost::system::system_error&) {
         throw;  // the client is gone

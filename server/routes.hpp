@@ -2,20 +2,43 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
 
+#include "server/app.hpp"
 #include "server/auth/access.hpp"
+#include "server/http/exchange.hpp"
 
 namespace solard::server {
 
-class App;
-class HttpExchange;
-struct HttpRequest;
+enum class Transport : std::uint8_t { http, websocket };
 
-// What the route asks of its callers; a key where there is no route.
-Access access_of(const HttpRequest& head);
+struct Route {
+    std::string_view method;
+    std::string_view path;  // '*' stands for a parameter
+    // Answers the request; for a WebSocket route, a request that does not ask for an upgrade.
+    boost::asio::awaitable<void> (*handler)(App& app, HttpExchange& exchange);
+    Access access = Access::api_key;
+    Transport transport = Transport::http;
+};
 
-// Finds the route and runs its handler; what goes wrong becomes an error answer, and what nobody expected a
-// 500 and a log line. Throws system_error only when the client is gone.
-boost::asio::awaitable<void> dispatch(App& app, HttpExchange& exchange);
+struct RouteMatch {
+    const Route* route = nullptr;     // null if no route has this path and verb
+    std::string allowed = {};         // then, the verbs that the path has; empty if there is no such path
+    Access access = Access::api_key;  // what is asked of the caller in either case
+};
+
+// Finds the route by the header alone, before the body is read.
+RouteMatch find_route(const HttpRequest& head);
+
+// Returns true if the request asks to open a WebSocket and the route is one.
+inline bool is_upgrade(const RouteMatch& match, const HttpRequest& head) {
+    return match.route != nullptr && match.route->transport == Transport::websocket && head.websocket;
+}
+
+// Runs the handler. An unexpected exception becomes a 500 and a line in the log. Throws system_error only if
+// the client is gone.
+boost::asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatch& match);
 
 }  // namespace solard::server

@@ -31,16 +31,16 @@ int Service::run(BackendFactory make_backend) {
     EngineOptions options;
     options.max_num_seqs = static_cast<std::int32_t>(app_.config.max_num_seqs);
     options.max_num_batched_tokens = static_cast<std::int32_t>(app_.config.max_num_batched_tokens);
-    options.eos_token_ids = app_.model.config.eos_token_ids;
+    options.eos_token_ids = app_.generation.model.config.eos_token_ids;
     options.prefix_cache = !app_.config.no_prefix_cache;
-    options.hash_key = app_.hash_key;
+    options.hash_key = app_.generation.hash_key;
     options.speculation_tokens = app_.config.speculation == "on" ? speculation_tokens : 0;
     const AdmissionLimits limits{.max_queued_requests = app_.config.max_queued_requests,
                                  .max_queued_tokens = app_.config.max_queued_tokens};
     listener_.start(app_);
     await_signal();
-    app_.engine.start(
-        std::move(make_backend), app_.tokenizer, std::move(options), limits,
+    app_.generation.engine.start(
+        std::move(make_backend), app_.generation.tokenizer, std::move(options), limits,
         [this, url = listener_.url()](const EngineInfo& info) {
             if (stopping_) return;
             on_ready_(info, url);
@@ -60,7 +60,7 @@ int Service::run(BackendFactory make_backend) {
     struct StopEngine {
         Service& service;
         ~StopEngine() {
-            if (!service.engine_hangs_) service.app_.engine.stop();
+            if (!service.engine_hangs_) service.app_.generation.engine.stop();
         }
     } stop_engine{*this};
     app_.io.run();
@@ -78,7 +78,7 @@ void Service::await_signal() {
             return;
         }
         log(LogLevel::info,
-            "draining: " + std::to_string(app_.engine.num_in_flight()) + " answers in flight");
+            "draining: " + std::to_string(app_.generation.engine.num_in_flight()) + " answers in flight");
         await_signal();  // first: a drain of nothing ends at once, and cancels it
         begin_drain(app_.config.drain_timeout);
     });
@@ -93,7 +93,7 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
     watchdog_.expires_after(pause);
     watchdog_.async_wait([this, last, since, limit](boost::system::error_code ec) {
         if (ec) return;
-        const EngineActivity now = app_.engine.activity();
+        const EngineActivity now = app_.generation.engine.activity();
         const auto time = std::chrono::steady_clock::now();
         if (!now.busy || now.progress != last.progress) {
             tell_manager();
@@ -104,22 +104,24 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
         engine_hangs_ = true;
         exit_code_ = exit_code(errc::runtime_failure);
         log(LogLevel::error, "the engine has made no progress for " + std::to_string(limit.count()) + " ms");
-        app_.engine.fail({errc::engine_unavailable, "The engine hangs; the server is restarting."});
+        app_.generation.engine.fail(
+            {errc::engine_unavailable, "The engine hangs; the server is restarting."});
         begin_drain(farewell);
     });
 }
 
 // What `systemctl status` shows. A load that gets on has more time for it.
 void Service::tell_manager() {
-    const auto state = app_.engine.state();
+    const auto state = app_.generation.engine.state();
     if (state == ServiceState::starting) {
-        const int percent = app_.load_percent;
+        const int percent = app_.state.load_percent;
         if (std::exchange(told_percent_, percent) != percent) manager_.notify("EXTEND_TIMEOUT_USEC=60000000");
         manager_.status("loading: " + std::to_string(percent) + " %");
     } else if (state == ServiceState::draining) {
-        manager_.status("draining: " + std::to_string(app_.engine.num_in_flight()) + " answers in flight");
+        manager_.status("draining: " + std::to_string(app_.generation.engine.num_in_flight()) +
+                        " answers in flight");
     } else if (state == ServiceState::ready) {
-        const auto& now = app_.engine.snapshot();
+        const auto& now = app_.generation.engine.snapshot();
         manager_.status("ready: " + std::to_string(now.num_running) + " running, " +
                         std::to_string(now.num_waiting) + " waiting");
     }
@@ -127,12 +129,12 @@ void Service::tell_manager() {
 
 // After the last session: also a shutdown must not wait for a step that never ends.
 bool Service::engine_ends() {
-    app_.engine.ask_to_stop();
+    app_.generation.engine.ask_to_stop();
     EngineActivity last;
     auto since = std::chrono::steady_clock::now();
-    while (!app_.engine.has_ended()) {
+    while (!app_.generation.engine.has_ended()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        const EngineActivity now = app_.engine.activity();
+        const EngineActivity now = app_.generation.engine.activity();
         const auto time = std::chrono::steady_clock::now();
         if (now.progress != last.progress) {
             last = now;
@@ -147,14 +149,15 @@ bool Service::engine_ends() {
 
 void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
-    app_.engine.drain();
-    for (Wakeup* socket : app_.sockets) socket->notify();  // each ends with what it has in flight
+    app_.generation.engine.drain();
+    for (Wakeup* socket : app_.state.sockets) socket->notify();  // each ends with what it has in flight
     if (!draining_already) manager_.notify("STOPPING=1");
     tell_manager();
     drain_timer_.expires_after(limit);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
         if (ec) return;
-        app_.engine.fail_all({errc::server_draining, "The server shut down before the answer was complete."});
+        app_.generation.engine.fail_all(
+            {errc::server_draining, "The server shut down before the answer was complete."});
         drain_timer_.expires_after(farewell);
         drain_timer_.async_wait([this](boost::system::error_code late) {
             if (!late) listener_.close_sessions();

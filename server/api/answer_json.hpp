@@ -10,15 +10,10 @@
 #include "inference/model/tokenizer.hpp"
 #include "inference/request.hpp"
 #include "server/api/generation_fields.hpp"
+#include "server/api/identity.hpp"
 #include "server/api/log_delta.hpp"
 
 namespace solard::server {
-
-struct AnswerIdentity {
-    std::string id;  // "chatcmpl-..."
-    std::string model;
-    std::int64_t created = 0;  // Unix seconds
-};
 
 struct Usage {
     std::size_t prompt_tokens = 0;      // of all prompts

@@ -1,4 +1,4 @@
-// What a client says on the socket of /v1/responses (websocket-protocol.md, 5.5), without a socket.
+// What a client says on the socket of /v1/responses (server/ws/PROTOCOL.md), without a socket.
 #pragma once
 
 #include <cstddef>

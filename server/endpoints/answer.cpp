@@ -1,9 +1,6 @@
 #include "server/endpoints/answer.hpp"
 
-#include "server/api/error.hpp"
-#include "server/app.hpp"
-#include "server/config/random_bits.hpp"
-#include "server/http/exchange.hpp"
+#include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
 #include "server/http/sse_writer.hpp"
 
@@ -12,67 +9,62 @@ namespace {
 
 namespace asio = boost::asio;
 
-Usage usage_of(const Admitted& admitted) {
-    const ResponseLog& log = admitted.log();
-    return {admitted.prompt_tokens(), log.num_tokens(), log.cached_tokens()};
+Usage usage_of(const Generation& generation) {
+    const GenerationLog& log = generation.log();
+    return {generation.prompt_tokens(), log.num_tokens(), log.cached_tokens()};
 }
 
-asio::awaitable<void> stream_answer(const App& app, HttpExchange& exchange, AnswerWriter& writer,
-                                    const Admitted& admitted) {
-    ResponseLog& log = admitted.log();
+asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer,
+                                    const Generation& generation,
+                                    std::chrono::milliseconds keep_alive_interval) {
+    GenerationLog& log = generation.log();
     Wakeup wakeup(exchange.executor());
     LogReader reader(log, wakeup);
     SseWriter sse(exchange);
     for (;;) {
-        const bool news = co_await reader.wait(app.config.keep_alive_interval);
+        const bool news = co_await reader.wait(keep_alive_interval);
         if (!news) {
             co_await sse.idle();
             continue;
         }
-        for (const auto& delta : reader.read()) writer.append_chunks(sse.buffer(), delta, usage_of(admitted));
+        for (const auto& delta : reader.read())
+            writer.append_chunks(sse.buffer(), delta, usage_of(generation));
         if (auto failure = log.failure()) co_return co_await sse.fail(*std::move(failure));
         if (log.terminal()) break;
         co_await sse.flush();
     }
-    writer.append_usage_chunk(sse.buffer(), usage_of(admitted));
+    writer.append_usage_chunk(sse.buffer(), usage_of(generation));
     co_await sse.done();
 }
 
-asio::awaitable<void> whole_answer(const App&, HttpExchange& exchange, AnswerWriter& writer,
-                                   const Admitted& admitted) {
+asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer,
+                                   const Generation& generation) {
     Wakeup wakeup(exchange.executor());
-    LogReader reader(admitted.log(), wakeup);
+    LogReader reader(generation.log(), wakeup);
     co_await reader.wait_terminal();
     HttpResponse response;
-    if (const auto& failure = admitted.log().failure()) {
+    if (const auto& failure = generation.log().failure()) {
         response = error_response(*failure);
     } else {
-        response.body = writer.whole(admitted.log().read_all(), usage_of(admitted));
+        response.body = writer.whole(generation.log().read_all(), usage_of(generation));
     }
     co_await exchange.respond(std::move(response));
 }
 
 }  // namespace
 
-AnswerIdentity make_identity(const App& app, std::string_view prefix) {
-    AnswerIdentity identity;
-    identity.id = std::string(prefix) + random_hex();
-    identity.model = app.model.names.front();
-    identity.created =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count();
-    return identity;
-}
-
-asio::awaitable<void> answer(const App& app, HttpExchange& exchange, result<PendingAnswer> pending) {
+asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnswer> pending,
+                                      std::chrono::milliseconds keep_alive_interval) {
     if (!pending) {
         auto response = error_response(pending.error());
         co_return co_await exchange.respond(std::move(response));
     }
-    const auto write = pending->writer->fields().stream ? stream_answer : whole_answer;
-    auto writing = write(app, exchange, *pending->writer, pending->admitted);
-    // A read stays pending beside the answer: only it sees a client leave while there is nothing to write.
-    // Leaving ends this coroutine, and `pending` cancels the generation.
+    AnswerWriter& writer = *pending->writer;
+    auto writing = writer.fields().stream
+                       ? stream_answer(exchange, writer, pending->generation, keep_alive_interval)
+                       : whole_answer(exchange, writer, pending->generation);
+    // A read stays pending beside the answer: only it notices a client that leaves while there is nothing to
+    // write. Then this coroutine ends, and `pending` cancels the generation.
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));
 }

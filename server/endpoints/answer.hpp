@@ -1,28 +1,27 @@
-// Writes one generated answer, whole or streamed, to whoever asked; ends the generation when they leave.
+// Writes one generated answer, whole or streamed, to the client that asked; ends the generation if the client
+// leaves.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <memory>
 
 #include "server/api/answer_json.hpp"
 #include "server/config/error.hpp"
-#include "server/generation/admission.hpp"
+#include "server/generation/engine_client.hpp"
+#include "server/http/exchange.hpp"
 
 namespace solard::server {
 
-class App;
-class HttpExchange;
-
-// An accepted answer and the form it is written in.
+// An accepted generation and the form in which its answer is written.
 struct PendingAnswer {
     std::unique_ptr<AnswerWriter> writer;
-    Admitted admitted;
+    Generation generation;
 };
 
-// The id begins with `prefix` ("chatcmpl-").
-AnswerIdentity make_identity(const App& app, std::string_view prefix);
-
-// Also answers the refusal that `pending` may be.
-boost::asio::awaitable<void> answer(const App& app, HttpExchange& exchange, result<PendingAnswer> pending);
+// Sends the answer, or the refusal that `pending` may be. A stream that is silent for `keep_alive_interval`
+// carries idle bytes.
+boost::asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnswer> pending,
+                                             std::chrono::milliseconds keep_alive_interval);
 
 }  // namespace solard::server

@@ -3,11 +3,11 @@
 
 #include "server/api/chat_completions.hpp"
 #include "server/api/tokenize.hpp"
-#include "server/app.hpp"
 #include "server/endpoints/answer.hpp"
 #include "server/endpoints/handlers.hpp"
-#include "server/generation/worker_thread.hpp"
-#include "server/http/exchange.hpp"
+#include "server/generation/admission.hpp"
+#include "server/generation/parse_body.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 namespace {
@@ -20,16 +20,13 @@ struct RenderedChat {
     std::vector<TokenId> token_ids;
 };
 
-asio::awaitable<result<RenderedChat>> render_chat(App& app, std::string body) {
-    const bool is_short = body.size() <= parse_inline_bytes;
-    auto parsing = run_on_helper(app, is_short, [body = std::move(body), unknown = app.unknown_fields()] {
-        return parse_chat_request(body, unknown);
-    });
+asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, std::string body) {
+    auto parsing = parse_body(generation, std::move(body), parse_chat_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
-    if (auto served = check_model(app, request->generation.model); !served) co_return served.error();
+    if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
     std::string text = render_solar_prompt(request->prompt.messages, request->prompt.end);
-    auto encoding = encode_prompt(app, text, "messages");
+    auto encoding = encode_prompt(generation, text, "messages");
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     RenderedChat chat{*std::move(request), std::move(text), *std::move(token_ids)};
@@ -46,42 +43,42 @@ ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
     return prompt;
 }
 
-asio::awaitable<result<PendingAnswer>> begin_chat(App& app, const HttpRequest& http) {
+asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, const HttpRequest& http) {
     // First, so that a full or starting server spends nothing on a request.
-    if (auto open = app.engine.check_open(); !open) co_return open.error();
-    auto rendering = render_chat(app, http.body);
+    if (auto open = generation.engine.check_open(); !open) co_return open.error();
+    auto rendering = render_chat(generation, http.body);
     auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
-    AnswerContext context{make_identity(app, "chatcmpl-"), std::move(chat->request.generation),
-                          app.tokenizer};
+    AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()),
+                          std::move(chat->request.generation), generation.tokenizer};
     context.prompts.push_back(shown(context.fields, chat->request, chat->token_ids));
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(chat->token_ids));
-    auto admitted = admit(app, context.fields, http.caller, std::move(prompts), "messages");
+    auto admitted = admit(generation, context.fields, http.caller, std::move(prompts), "messages");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<ChatAnswerWriter>(std::move(context)), *std::move(admitted)};
     co_return pending;
 }
 
-asio::awaitable<result<HttpResponse>> render_only(App& app, const HttpRequest& http) {
-    auto rendering = render_chat(app, http.body);
+asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, const HttpRequest& http) {
+    auto rendering = render_chat(generation, http.body);
     const auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
     HttpResponse response;
-    response.body =
-        render_json(app.model.names.front(), chat->text, chat->token_ids, app.model.context_length);
+    response.body = render_json(generation.model.names.front(), chat->text, chat->token_ids,
+                                generation.model.context_length);
     co_return response;
 }
 
 }  // namespace
 
-asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange) {
-    auto pending = co_await begin_chat(app, exchange.request());
-    co_await answer(app, exchange, std::move(pending));
+asio::awaitable<void> handle_chat_completions(GenerationService& generation, HttpExchange& exchange) {
+    auto pending = co_await begin_chat(generation, exchange.request());
+    co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
 }
 
-asio::awaitable<void> handle_render(App& app, HttpExchange& exchange) {
-    auto rendered = co_await render_only(app, exchange.request());
+asio::awaitable<void> handle_render(GenerationService& generation, HttpExchange& exchange) {
+    auto rendered = co_await render_only(generation, exchange.request());
     co_await respond(exchange, std::move(rendered));
 }
 

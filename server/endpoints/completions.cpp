@@ -4,11 +4,11 @@
 
 #include "server/api/completions.hpp"
 #include "server/api/tokenize.hpp"
-#include "server/app.hpp"
 #include "server/endpoints/answer.hpp"
 #include "server/endpoints/handlers.hpp"
-#include "server/generation/worker_thread.hpp"
-#include "server/http/exchange.hpp"
+#include "server/generation/admission.hpp"
+#include "server/generation/parse_body.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 namespace {
@@ -27,7 +27,8 @@ result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size
 }
 
 // All of one form.
-asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(App& app, std::vector<PromptInput> inputs) {
+asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationService& generation,
+                                                                  std::vector<PromptInput> inputs) {
     std::vector<std::string> texts;
     std::vector<std::vector<TokenId>> prompts;
     for (PromptInput& input : inputs) {
@@ -36,44 +37,43 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(App& app, std:
             continue;
         }
         auto& token_ids = std::get<std::vector<TokenId>>(input);
-        if (auto known = check_tokens(token_ids, app.model.config.vocab_size); !known)
+        if (auto known = check_tokens(token_ids, generation.model.config.vocab_size); !known)
             co_return known.error();
         prompts.push_back(std::move(token_ids));
     }
     if (texts.empty()) co_return prompts;
-    auto encoding = encode_prompts(app, std::move(texts), "prompt");
+    auto encoding = encode_prompts(generation, std::move(texts), "prompt");
     co_return co_await std::move(encoding);
 }
 
 // As far as the answer shows it.
-ShownPrompt shown(const App& app, const CompletionRequest& request, const PromptInput& input,
-                  const std::vector<TokenId>& token_ids) {
+ShownPrompt shown(const GenerationService& generation, const CompletionRequest& request,
+                  const PromptInput& input, const std::vector<TokenId>& token_ids) {
     ShownPrompt prompt;
     if (request.echo) {
         const auto* text = std::get_if<std::string>(&input);
-        prompt.text = text != nullptr ? *text : text_of(token_ids, app.tokenizer);
+        prompt.text = text != nullptr ? *text : text_of(token_ids, generation.tokenizer);
     }
     if (request.generation.return_token_ids) prompt.token_ids = token_ids;
     return prompt;
 }
 
-asio::awaitable<result<PendingAnswer>> begin_completion(App& app, const HttpRequest& http) {
+asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
+                                                        const HttpRequest& http) {
     // First, so that a full or starting server spends nothing on a request.
-    if (auto open = app.engine.check_open(); !open) co_return open.error();
-    auto parsing = run_on_helper(app, http.body.size() <= parse_inline_bytes,
-                                 [body = http.body, unknown = app.unknown_fields()] {
-                                     return parse_completion_request(body, unknown);
-                                 });
+    if (auto open = generation.engine.check_open(); !open) co_return open.error();
+    auto parsing = parse_body(generation, http.body, parse_completion_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
-    if (auto served = check_model(app, request->generation.model); !served) co_return served.error();
-    AnswerContext context{make_identity(app, "cmpl-"), request->generation, app.tokenizer};
-    auto encoding = encode(app, request->prompts);
+    if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
+    AnswerContext context{make_identity("cmpl-", generation.model.names.front()), request->generation,
+                          generation.tokenizer};
+    auto encoding = encode(generation, request->prompts);
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
     for (std::size_t i = 0; i < prompts->size(); ++i)
-        context.prompts.push_back(shown(app, *request, request->prompts[i], (*prompts)[i]));
-    auto admitted = admit(app, context.fields, http.caller, *std::move(prompts), "prompt");
+        context.prompts.push_back(shown(generation, *request, request->prompts[i], (*prompts)[i]));
+    auto admitted = admit(generation, context.fields, http.caller, *std::move(prompts), "prompt");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<CompletionAnswerWriter>(std::move(context), request->echo),
                           *std::move(admitted)};
@@ -82,9 +82,9 @@ asio::awaitable<result<PendingAnswer>> begin_completion(App& app, const HttpRequ
 
 }  // namespace
 
-asio::awaitable<void> handle_completions(App& app, HttpExchange& exchange) {
-    auto pending = co_await begin_completion(app, exchange.request());
-    co_await answer(app, exchange, std::move(pending));
+asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange) {
+    auto pending = co_await begin_completion(generation, exchange.request());
+    co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
 }
 
 }  // namespace solard::server

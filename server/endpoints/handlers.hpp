@@ -1,35 +1,47 @@
-// The handlers that the route table names. Each runs as a coroutine on the I/O thread and answers exactly
-// once; Error-shaped answers go through error_response().
+// The handlers that the route table names. Each one runs as a coroutine on the I/O thread and answers exactly
+// once. Its parameters are all that it may touch; they outlive the coroutine.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 
+#include "server/auth/gate.hpp"
+#include "server/generation/generation_service.hpp"
+#include "server/http/exchange.hpp"
+#include "server/observe/server_state.hpp"
+#include "server/responses/response_service.hpp"
+
 namespace solard::server {
 
-class App;
-class HttpExchange;
+// chat.cpp, completions.cpp
+boost::asio::awaitable<void> handle_chat_completions(GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_render(GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange);
 
-boost::asio::awaitable<void> handle_chat_completions(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_completions(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_render(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_create_response(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_responses_socket(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_ws_ticket(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_get_response(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_cancel_response(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_delete_response(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_input_tokens(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_tokenize(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_detokenize(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_models(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_model(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_health(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_live(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_metadata(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_version(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_license(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_openapi(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_metrics(App& app, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_static_file(App& app, HttpExchange& exchange);
+// responses.cpp
+boost::asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_cancel_response(ResponseService& responses, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_delete_response(ResponseService& responses, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_input_tokens(ResponseService& responses, HttpExchange& exchange);
+
+// tokenize.cpp
+boost::asio::awaitable<void> handle_tokenize(GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_detokenize(GenerationService& generation, HttpExchange& exchange);
+
+// info.cpp, metrics.cpp
+boost::asio::awaitable<void> handle_models(const ServedModel& model, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_model(const GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_health(const ServerState& state, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_live(HttpExchange& exchange);
+boost::asio::awaitable<void> handle_metadata(const GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_version(HttpExchange& exchange);
+boost::asio::awaitable<void> handle_license(HttpExchange& exchange);
+boost::asio::awaitable<void> handle_openapi(HttpExchange& exchange);
+boost::asio::awaitable<void> handle_ws_ticket(Gate& gate, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_metrics(const ServerState& state, const GenerationService& generation,
+                                            HttpExchange& exchange);
+
+// static.cpp
+boost::asio::awaitable<void> handle_static_file(HttpExchange& exchange);
 
 }  // namespace solard::server

@@ -7,12 +7,11 @@
 #include "server/api/error.hpp"
 #include "server/api/json.hpp"
 #include "server/api/models.hpp"
-#include "server/app.hpp"
 #include "server/config/version.hpp"
 #include "server/endpoints/embedded_text.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/generation/admission.hpp"
-#include "server/http/exchange.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 
@@ -37,18 +36,18 @@ json::value plain_number(double value) {
 }
 
 // What each field of a request may hold, for clients that show them.
-json::object limits_json(const App& app) {
+json::object limits_json(const GenerationService& generation) {
     json::object limits{
-        {"max_tokens", app.model.context_length - 1},
-        {"top_k", {0, app.model.config.vocab_size}},  // 0 = all, and so is what is larger
-        {"n", {1, max_choices_together(app)}},
+        {"max_tokens", generation.model.context_length - 1},
+        {"top_k", {0, generation.model.config.vocab_size}},  // 0 = all, and so is what is larger
+        {"n", {1, max_choices_together(generation)}},
         {"top_logprobs", {0, max_top_logprobs}},
         {"stop", {{"count", max_stop_strings}, {"bytes", max_stop_bytes}}},
         {"stop_token_ids", {{"count", max_stop_token_ids}}},
         {"logit_bias",
          {{"count", max_logit_biases},
           {"bias", {plain_number(-max_logit_bias), plain_number(max_logit_bias)}}}},
-        {"body_bytes", app.config.max_body_size},
+        {"body_bytes", generation.config.max_body_size},
     };
     for (const auto& range : sampling_ranges)
         limits[range.name] = {plain_number(range.min), plain_number(range.max)};
@@ -56,34 +55,35 @@ json::object limits_json(const App& app) {
 }
 
 // {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
-std::string health_json(const App& app) {
-    const auto state = app.engine.state();
-    json::object body{{"status", state == ServiceState::starting ? "loading" : name_of(state)}};
-    if (state == ServiceState::starting) body["progress"] = app.load_percent.load();
+std::string health_json(const ServerState& state) {
+    const bool loading = state.service == ServiceState::starting;
+    json::object body{{"status", loading ? "loading" : name_of(state.service)}};
+    if (loading) body["progress"] = state.load_percent.load();
     return json::serialize(body);
 }
 
 // What the page and operators want to know: model, device, limits, defaults, sizes, the engine's last
 // counters.
-std::string metadata_json(const App& app) {
-    const auto& config = app.config;
-    const auto& model = app.model;
-    const auto& info = app.engine.info();
-    const auto& now = app.engine.snapshot();
+std::string metadata_json(const GenerationService& generation) {
+    const auto& config = generation.config;
+    const auto& model = generation.model;
+    const auto& info = generation.engine.info();
+    const auto& now = generation.engine.snapshot();
     json::array examples(model.examples.begin(), model.examples.end());
     json::object body{
         {"version", version_text},
-        {"state", name_of(app.engine.state())},
+        {"state", name_of(generation.engine.state())},
         {"model",
          {{"id", model.names.front()},
           {"context_length", model.context_length},
           {"num_parameters", model.config.num_parameters()}}},
         {"device", info ? json::value(info->backend) : json::value(nullptr)},
-        {"limits", limits_json(app)},
+        {"limits", limits_json(generation)},
         {"defaults",
          {{"temperature", plain_number(model.config.default_temperature.value_or(1.0))},
           {"top_p", plain_number(model.config.default_top_p.value_or(1.0))}}},
-        {"kv_cache", {{"capacity_tokens", app.engine.capacity_tokens()}, {"block_size", kv_block_size}}},
+        {"kv_cache",
+         {{"capacity_tokens", generation.engine.capacity_tokens()}, {"block_size", kv_block_size}}},
         {"max_num_seqs", config.max_num_seqs},
         {"max_num_batched_tokens", info ? info->max_num_batched_tokens : 0},
         {"max_queued_requests", config.max_queued_requests},
@@ -102,7 +102,7 @@ std::string metadata_json(const App& app) {
           {"accepted_draft_tokens", now.accepted_draft_tokens},
           {"step_microseconds", now.step_time.count() / 1000},
           {"tokens_per_second", static_cast<std::int64_t>(now.tokens_per_second)},
-          {"in_flight", app.engine.num_in_flight()}}},
+          {"in_flight", generation.engine.num_in_flight()}}},
         {"examples", std::move(examples)},
     };
     return json::serialize(body);
@@ -110,63 +110,60 @@ std::string metadata_json(const App& app) {
 
 }  // namespace
 
-asio::awaitable<void> handle_version(App&, HttpExchange& exchange) {
+asio::awaitable<void> handle_version(HttpExchange& exchange) {
     // vLLM's key, and NIM's two.
     auto response = json_response(json::serialize(
         json::object{{"version", version_text}, {"release", version_text}, {"api", version_text}}));
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_license(App&, HttpExchange& exchange) {
+asio::awaitable<void> handle_license(HttpExchange& exchange) {
     auto response =
         json_response(json::serialize(json::object{{"license", "Apache-2.0"}, {"content", license_text()}}));
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_openapi(App&, HttpExchange& exchange) {
+asio::awaitable<void> handle_openapi(HttpExchange& exchange) {
     auto response = json_response(std::string(openapi_text()));
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_models(App& app, HttpExchange& exchange) {
-    auto response = json_response(models_json(app.model));
+asio::awaitable<void> handle_models(const ServedModel& model, HttpExchange& exchange) {
+    auto response = json_response(models_json(model));
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_model(App& app, HttpExchange& exchange) {
+asio::awaitable<void> handle_model(const GenerationService& generation, HttpExchange& exchange) {
     const std::string name = exchange.request().path.substr(model_route.size());
-    HttpResponse response;
-    if (!name.empty() && app.model.answers_to(name)) {
-        response = json_response(model_json(app.model, name));
-    } else {
-        response =
-            error_response({errc::model_not_found, "The model '" + name + "' is not served here.", "model"});
-    }
+    const auto served = name.empty() ? Error{errc::model_not_found,
+                                             "The path names no model; GET /v1/models lists them.", "model"}
+                                     : check_model(generation, name);
+    auto response =
+        served ? json_response(model_json(generation.model, name)) : error_response(served.error());
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_health(App& app, HttpExchange& exchange) {
-    const auto state = app.engine.state();
-    HttpResponse response = json_response(health_json(app), state == ServiceState::ready ? 200 : 503);
-    if (state != ServiceState::ready) response.fields.emplace_back("Retry-After", "1");
+asio::awaitable<void> handle_health(const ServerState& state, HttpExchange& exchange) {
+    const bool ready = state.service == ServiceState::ready;
+    HttpResponse response = json_response(health_json(state), ready ? 200 : 503);
+    if (!ready) response.fields.emplace_back("Retry-After", "1");
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_live(App&, HttpExchange& exchange) {
+asio::awaitable<void> handle_live(HttpExchange& exchange) {
     auto response = json_response(R"({"status":"live"})");
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_metadata(App& app, HttpExchange& exchange) {
-    auto response = json_response(metadata_json(app));
+asio::awaitable<void> handle_metadata(const GenerationService& generation, HttpExchange& exchange) {
+    auto response = json_response(metadata_json(generation));
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_ws_ticket(App& app, HttpExchange& exchange) {
+asio::awaitable<void> handle_ws_ticket(Gate& gate, HttpExchange& exchange) {
     HttpResponse response;
     response.body = R"({"object":"ws_ticket","ticket":)";
-    append_json_string(response.body,
-                       app.ws_tickets.issue(exchange.request().caller.key, WsTickets::Clock::now()));
+    append_json_string(response.body, gate.issue_ticket(exchange.request().caller));
     response.body += R"(,"expires_in":)";
     append_json_number(response.body, std::int64_t{WsTickets::lifetime.count()});
     response.body += '}';

@@ -4,10 +4,9 @@
 #include <utility>
 
 #include "server/api/error.hpp"
-#include "server/app.hpp"
 #include "server/endpoints/handlers.hpp"
-#include "server/generation/worker_thread.hpp"
-#include "server/http/exchange.hpp"
+#include "server/generation/parse_body.hpp"
+#include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
 #include "server/http/sse_writer.hpp"
 #include "server/responses/response_cursor.hpp"
@@ -21,12 +20,13 @@ namespace asio = boost::asio;
 constexpr std::string_view route = "/v1/responses/";
 constexpr std::size_t max_write_bytes = 64 << 10;
 
-asio::awaitable<void> stream_events(App& app, HttpExchange& exchange, ResponsePtr record,
+asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& exchange, ResponsePtr record,
                                     std::int64_t starting_after) {
     Wakeup wakeup(exchange.executor());
-    ResponseCursor cursor(record, app.tokenizer, wakeup, {}, starting_after);
+    ResponseCursor cursor(record, responses.generation().tokenizer, wakeup, {}, starting_after);
     SseWriter sse(exchange);
-    auto silent_until = Wakeup::Clock::now() + app.config.keep_alive_interval;
+    const auto keep_alive_interval = responses.generation().config.keep_alive_interval;
+    auto silent_until = Wakeup::Clock::now() + keep_alive_interval;
     for (;;) {
         const auto now = Wakeup::Clock::now();
         while (sse.buffer().size() < max_write_bytes && cursor.next(now, sse.buffer())) {
@@ -38,7 +38,7 @@ asio::awaitable<void> stream_events(App& app, HttpExchange& exchange, ResponsePt
         }
         if (sse.buffer().empty()) sse.buffer() += idle_bytes;
         co_await sse.flush();
-        silent_until = Wakeup::Clock::now() + app.config.keep_alive_interval;
+        silent_until = Wakeup::Clock::now() + keep_alive_interval;
     }
     if (const auto& failure = record->log->failure(); failure && failure->code != errc::request_cancelled)
         exchange.note_error(failure->code);
@@ -47,7 +47,7 @@ asio::awaitable<void> stream_events(App& app, HttpExchange& exchange, ResponsePt
     co_await sse.end();
 }
 
-asio::awaitable<void> whole_response(App& app, HttpExchange& exchange, ResponsePtr record) {
+asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& exchange, ResponsePtr record) {
     Wakeup wakeup(exchange.executor());
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_terminal();
@@ -56,7 +56,7 @@ asio::awaitable<void> whole_response(App& app, HttpExchange& exchange, ResponseP
     if (state.status == ResponseStatus::failed) {
         response = error_response(*state.failure);
     } else {
-        response.body = response_json(record->facts, state, app.tokenizer);
+        response.body = response_json(record->facts, state, responses.generation().tokenizer);
     }
     co_await exchange.respond(std::move(response));
 }
@@ -66,23 +66,24 @@ struct Asked {
     ResponsePtr parent;  // that it continues, if it is known
 };
 
-asio::awaitable<result<Asked>> parse(App& app, const HttpRequest& http) {
-    auto parsing = run_on_helper(
-        app, http.body.size() <= parse_inline_bytes,
-        [body = http.body, unknown = app.unknown_fields()] { return parse_response_request(body, unknown); });
+asio::awaitable<result<Asked>> parse(ResponseService& responses, const HttpRequest& http) {
+    const auto parse_request = [](const std::string& body, UnknownFields unknown) {
+        return parse_response_request(body, unknown);
+    };
+    auto parsing = parse_body(responses.generation(), http.body, parse_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     Asked asked{*std::move(request), nullptr};
     if (const auto& id = asked.request.previous_response_id)
-        asked.parent = app.responses.find(*id, owner_of(http.caller), ResponseStore::Clock::now());
+        asked.parent = responses.find_or_null(*id, http.caller);
     co_return asked;
 }
 
-asio::awaitable<result<ResponsePtr>> create(App& app, const HttpRequest& http) {
-    auto parsing = parse(app, http);
+asio::awaitable<result<ResponsePtr>> create(ResponseService& responses, const HttpRequest& http) {
+    auto parsing = parse(responses, http);
     auto asked = co_await std::move(parsing);
     if (!asked) co_return asked.error();
-    auto creating = create_response(app, std::move(asked->request), http.caller, std::move(asked->parent));
+    auto creating = responses.create(std::move(asked->request), http.caller, std::move(asked->parent));
     co_return co_await std::move(creating);
 }
 
@@ -104,8 +105,8 @@ struct ReadRequest {
     std::int64_t starting_after = -1;
 };
 
-result<ReadRequest> parse_read(App& app, const HttpRequest& http) {
-    auto record = find_response(app, http.path.substr(route.size()), http.caller);
+result<ReadRequest> parse_read(ResponseService& responses, const HttpRequest& http) {
+    auto record = responses.find(http.path.substr(route.size()), http.caller);
     if (!record) return record.error();
     ReadRequest read{*std::move(record)};
     read.stream = query_value(http.query, "stream") == "true";
@@ -113,42 +114,41 @@ result<ReadRequest> parse_read(App& app, const HttpRequest& http) {
         const auto [end, ec] =
             std::from_chars(after.data(), after.data() + after.size(), read.starting_after);
         if (ec != std::errc{} || end != after.data() + after.size() || read.starting_after < 0)
-            return Error{errc::invalid_value, "starting_after must be a whole number from 0.",
+            return Error{errc::invalid_value, "starting_after must be a non-negative integer.",
                          "starting_after"};
     }
     return read;
 }
 
-result<HttpResponse> cancel(App& app, const HttpRequest& http) {
+result<HttpResponse> cancel(ResponseService& responses, const HttpRequest& http) {
     std::string_view id = std::string_view(http.path).substr(route.size());
     id.remove_suffix(std::string_view("/cancel").size());
-    auto record = find_response(app, std::string(id), http.caller);
+    auto record = responses.find(std::string(id), http.caller);
     if (!record) return record.error();
     if ((*record)->log->terminal())
         return Error{errc::response_already_completed,
                      std::string(message_of(errc::response_already_completed))};
     cancel_response(**record);
     HttpResponse response;
-    response.body = response_json((*record)->facts, (*record)->state(), app.tokenizer);
+    response.body = response_json((*record)->facts, (*record)->state(), responses.generation().tokenizer);
     return response;
 }
 
-result<HttpResponse> forget(App& app, const HttpRequest& http) {
+result<HttpResponse> forget(ResponseService& responses, const HttpRequest& http) {
     const std::string id = http.path.substr(route.size());
-    auto record = find_response(app, std::string(id), http.caller);
+    auto record = responses.find(std::string(id), http.caller);
     if (!record) return record.error();
-    cancel_response(**record);
-    app.responses.erase(id, (*record)->owner, ResponseStore::Clock::now());
+    responses.erase(*record);
     HttpResponse response;
     response.body = deleted_response_json(id);
     return response;
 }
 
-asio::awaitable<result<HttpResponse>> count_input(App& app, const HttpRequest& http) {
-    auto parsing = parse(app, http);
+asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, const HttpRequest& http) {
+    auto parsing = parse(responses, http);
     auto asked = co_await std::move(parsing);
     if (!asked) co_return asked.error();
-    auto counting = count_response_input(app, std::move(asked->request), std::move(asked->parent));
+    auto counting = responses.count_input(std::move(asked->request), std::move(asked->parent));
     const auto counted = co_await std::move(counting);
     if (!counted) co_return counted.error();
     HttpResponse response;
@@ -158,55 +158,51 @@ asio::awaitable<result<HttpResponse>> count_input(App& app, const HttpRequest& h
 
 }  // namespace
 
-asio::awaitable<void> handle_create_response(App& app, HttpExchange& exchange) {
-    auto record = co_await create(app, exchange.request());
+asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange) {
+    auto record = co_await create(responses, exchange.request());
     if (!record) {
         auto refusal = error_response(record.error());
         co_return co_await exchange.respond(std::move(refusal));
     }
-    const ResponseFollower follower(app, *record);
-    auto writing = (*record)->facts.request.generation.stream ? stream_events(app, exchange, *record, -1)
-                                                              : whole_response(app, exchange, *record);
+    const ResponseFollower follower(responses, *record);
+    auto writing = (*record)->facts.request.generation.stream
+                       ? stream_events(responses, exchange, *record, -1)
+                       : whole_response(responses, exchange, *record);
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));
 }
 
-asio::awaitable<void> handle_get_response(App& app, HttpExchange& exchange) {
-    auto read = parse_read(app, exchange.request());
+asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchange& exchange) {
+    auto read = parse_read(responses, exchange.request());
     if (!read || !read->stream) {
         result<HttpResponse> response = HttpResponse{};
         if (read) {
-            response->body = response_json(read->record->facts, read->record->state(), app.tokenizer);
+            response->body =
+                response_json(read->record->facts, read->record->state(), responses.generation().tokenizer);
         } else {
             response = read.error();
         }
         auto responding = respond(exchange, std::move(response));
         co_return co_await std::move(responding);
     }
-    const ResponseFollower follower(app, read->record);
-    auto writing = stream_events(app, exchange, read->record, read->starting_after);
+    const ResponseFollower follower(responses, read->record);
+    auto writing = stream_events(responses, exchange, read->record, read->starting_after);
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));
 }
 
-asio::awaitable<void> handle_responses_socket(App&, HttpExchange& exchange) {
-    auto response = error_response(
-        {errc::upgrade_required, "GET /v1/responses is for WebSocket clients; POST creates a response."});
-    co_await exchange.respond(std::move(response));
-}
-
-asio::awaitable<void> handle_cancel_response(App& app, HttpExchange& exchange) {
-    auto responding = respond(exchange, cancel(app, exchange.request()));
+asio::awaitable<void> handle_cancel_response(ResponseService& responses, HttpExchange& exchange) {
+    auto responding = respond(exchange, cancel(responses, exchange.request()));
     co_await std::move(responding);
 }
 
-asio::awaitable<void> handle_delete_response(App& app, HttpExchange& exchange) {
-    auto responding = respond(exchange, forget(app, exchange.request()));
+asio::awaitable<void> handle_delete_response(ResponseService& responses, HttpExchange& exchange) {
+    auto responding = respond(exchange, forget(responses, exchange.request()));
     co_await std::move(responding);
 }
 
-asio::awaitable<void> handle_input_tokens(App& app, HttpExchange& exchange) {
-    auto counted = co_await count_input(app, exchange.request());
+asio::awaitable<void> handle_input_tokens(ResponseService& responses, HttpExchange& exchange) {
+    auto counted = co_await count_input(responses, exchange.request());
     co_await respond(exchange, std::move(counted));
 }
 

@@ -4,7 +4,7 @@
 #include "server/api/error.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/endpoints/static_files.hpp"
-#include "server/http/exchange.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 
@@ -36,7 +36,7 @@ HttpResponse file_response(const HttpRequest& request) {
 
 }  // namespace
 
-asio::awaitable<void> handle_static_file(App&, HttpExchange& exchange) {
+asio::awaitable<void> handle_static_file(HttpExchange& exchange) {
     auto response = file_response(exchange.request());
     co_await exchange.respond(std::move(response));
 }

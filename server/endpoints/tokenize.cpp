@@ -2,11 +2,10 @@
 #include <utility>
 
 #include "server/api/tokenize.hpp"
-#include "server/app.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/generation/admission.hpp"
-#include "server/generation/worker_thread.hpp"
-#include "server/http/exchange.hpp"
+#include "server/generation/parse_body.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 namespace {
@@ -19,47 +18,46 @@ std::string text_to_tokenize(const TokenizeRequest& request) {
     return render_solar_prompt(chat.messages, chat.end);
 }
 
-asio::awaitable<result<HttpResponse>> tokenize(App& app, const HttpRequest& http) {
-    auto parsing = run_on_helper(
-        app, http.body.size() <= parse_inline_bytes,
-        [body = http.body, unknown = app.unknown_fields()] { return parse_tokenize_request(body, unknown); });
+asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, const HttpRequest& http) {
+    auto parsing = parse_body(generation, http.body, parse_tokenize_request);
     const auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
-    if (auto served = check_model(app, request->model); !served) co_return served.error();
+    if (auto served = check_model(generation, request->model); !served) co_return served.error();
     const bool is_chat = std::holds_alternative<ChatPrompt>(request->prompt);
-    auto encoding = encode_prompt(app, text_to_tokenize(*request), is_chat ? "messages" : "prompt");
+    auto encoding = encode_prompt(generation, text_to_tokenize(*request), is_chat ? "messages" : "prompt");
     const auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     std::span<const TokenId> shown = *token_ids;
     if (!request->add_special_tokens) shown = shown.subspan(1);  // without BOS
     HttpResponse response;
-    response.body = tokenize_json(shown, app.model.context_length, request->return_token_strs, app.tokenizer);
+    response.body = tokenize_json(shown, generation.model.context_length, request->return_token_strs,
+                                  generation.tokenizer);
     co_return response;
 }
 
-asio::awaitable<result<HttpResponse>> detokenize(App& app, const HttpRequest& http) {
-    auto parsing =
-        run_on_helper(app, http.body.size() <= parse_inline_bytes,
-                      [body = http.body, unknown = app.unknown_fields(), size = app.model.config.vocab_size] {
-                          return parse_detokenize_request(body, unknown, size);
-                      });
+asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, const HttpRequest& http) {
+    const auto parse = [vocab_size = generation.model.config.vocab_size](const std::string& body,
+                                                                         UnknownFields unknown) {
+        return parse_detokenize_request(body, unknown, vocab_size);
+    };
+    auto parsing = parse_body(generation, http.body, parse);
     const auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
-    if (auto served = check_model(app, request->model); !served) co_return served.error();
+    if (auto served = check_model(generation, request->model); !served) co_return served.error();
     HttpResponse response;
-    response.body = detokenize_json(request->tokens, app.tokenizer);
+    response.body = detokenize_json(request->tokens, generation.tokenizer);
     co_return response;
 }
 
 }  // namespace
 
-asio::awaitable<void> handle_tokenize(App& app, HttpExchange& exchange) {
-    auto tokens = co_await tokenize(app, exchange.request());
+asio::awaitable<void> handle_tokenize(GenerationService& generation, HttpExchange& exchange) {
+    auto tokens = co_await tokenize(generation, exchange.request());
     co_await respond(exchange, std::move(tokens));
 }
 
-asio::awaitable<void> handle_detokenize(App& app, HttpExchange& exchange) {
-    auto text = co_await detokenize(app, exchange.request());
+asio::awaitable<void> handle_detokenize(GenerationService& generation, HttpExchange& exchange) {
+    auto text = co_await detokenize(generation, exchange.request());
     co_await respond(exchange, std::move(text));
 }
 

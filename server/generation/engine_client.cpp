@@ -9,34 +9,41 @@
 namespace solard::server {
 namespace {
 
-std::int64_t part_of_one(std::int64_t all) {
-    return all - all / 8;
+// The part of a limit which one principal may use.
+std::int64_t principal_part(std::int64_t limit) {
+    return limit - limit / 8;
 }
 
 }  // namespace
 
-std::string_view name_of(ServiceState state) {
-    switch (state) {
-        case ServiceState::starting:
-            return "starting";
-        case ServiceState::ready:
-            return "ready";
-        case ServiceState::draining:
-            return "draining";
-        case ServiceState::failed:
-            return "failed";
+Generation::Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
+                       Quota::Ticket ticket, std::shared_ptr<GenerationLog> log)
+    : client_(&client),
+      first_id_(first_id),
+      num_requests_(requests.size()),
+      ticket_(std::move(ticket)),
+      log_(std::move(log)),
+      seed_(requests.front().sampling.seed) {
+    for (const Request& request : requests) {
+        prompt_tokens_ += request.prompt.size();
+        max_tokens_ = std::max(max_tokens_, request.max_tokens);
     }
-    return "";
 }
 
 Generation::Generation(Generation&& other) noexcept
     : client_(std::exchange(other.client_, nullptr)),
       first_id_(other.first_id_),
       num_requests_(other.num_requests_),
-      log_(std::move(other.log_)) {}
+      ticket_(std::move(other.ticket_)),
+      log_(std::move(other.log_)),
+      prompt_tokens_(other.prompt_tokens_),
+      max_tokens_(other.max_tokens_),
+      seed_(other.seed_) {}
 
 Generation::~Generation() {
-    if (client_ != nullptr) client_->release(first_id_, num_requests_);
+    if (client_ == nullptr) return;
+    ticket_.charge(log_->num_tokens());
+    client_->release(first_id_, num_requests_);
 }
 
 void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
@@ -48,7 +55,7 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
         boost::asio::post(io_, [this, on_ready, info = std::move(info)]() mutable {
             info_ = std::move(info);
             snapshot_.num_blocks = snapshot_.num_free_blocks = info_->capacity.num_blocks;
-            if (state_ == ServiceState::starting) state_ = ServiceState::ready;
+            if (state_.service == ServiceState::starting) state_.service = ServiceState::ready;
             on_ready(*info_);
         });
     };
@@ -70,17 +77,18 @@ std::int64_t EngineClient::capacity_tokens() const {
 }
 
 result<void> EngineClient::check_open() const {
-    if (state_ == ServiceState::starting)
+    if (state_.service == ServiceState::starting)
         return Error{errc::server_starting, std::string(message_of(errc::server_starting))};
-    if (state_ == ServiceState::draining)
+    if (state_.service == ServiceState::draining)
         return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
-    if (state_ == ServiceState::failed)
+    if (state_.service == ServiceState::failed)
         return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
-    if (load_.choices >= num_places()) return busy(errc::server_overloaded, "The waiting queue is full");
+    if (load_.choices >= max_choices_in_flight())
+        return busy(errc::server_overloaded, "The waiting queue is full");
     return {};
 }
 
-result<void> EngineClient::admit(std::span<const Request> requests) const {
+result<void> EngineClient::check_capacity(std::span<const Request> requests) const {
     if (auto open = check_open(); !open) return open.error();
     std::int64_t choices = 0;
     std::int64_t prompt_tokens = 0;
@@ -88,18 +96,20 @@ result<void> EngineClient::admit(std::span<const Request> requests) const {
         const auto size = static_cast<std::int64_t>(request.prompt.size());
         if (size + request.max_tokens > capacity_tokens())
             return Error{errc::invalid_value,
-                         "prompt and max_tokens need more than the KV cache holds (" +
-                             std::to_string(capacity_tokens()) + " tokens)",
+                         "prompt and max_tokens together need " + std::to_string(size + request.max_tokens) +
+                             " tokens, but the KV cache holds " + std::to_string(capacity_tokens()) +
+                             "; lower max_tokens or shorten the prompt.",
                          "max_tokens"};
         choices += request.num_choices;
         prompt_tokens += size;
     }
-    if (choices > num_places())
+    if (choices > max_choices_in_flight())
         return Error{errc::invalid_value,
-                     "The server takes " + std::to_string(num_places()) + " answers at once, not " +
-                         std::to_string(choices) + ".",
+                     "The request asks for " + std::to_string(choices) +
+                         " answers, but the server can hold " + std::to_string(max_choices_in_flight()) +
+                         " at once; send fewer prompts.",
                      "prompt"};
-    if (load_.choices + choices > num_places())
+    if (load_.choices + choices > max_choices_in_flight())
         return busy(errc::server_overloaded, "The waiting queue is full");
     // A single request always passes: it would otherwise never be served.
     if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
@@ -107,14 +117,17 @@ result<void> EngineClient::admit(std::span<const Request> requests) const {
     const auto found = loads_.find(requests.front().principal.id);
     if (found == loads_.end()) return {};
     const Load& own = found->second;
-    if (own.choices + choices > part_of_one(num_places()) ||
-        (own.queued_tokens > 0 && own.queued_tokens + prompt_tokens > part_of_one(limits_.max_queued_tokens)))
-        return busy(errc::rate_limit_exceeded, "Too much of yours is waiting");
+    if (own.choices + choices > principal_part(max_choices_in_flight()) ||
+        (own.queued_tokens > 0 &&
+         own.queued_tokens + prompt_tokens > principal_part(limits_.max_queued_tokens)))
+        return busy(errc::rate_limit_exceeded, "Your queued requests have reached the limit of one client");
     return {};
 }
 
 Error EngineClient::busy(errc code, std::string message) const {
-    return {code, std::move(message) + "; try again later.", {}, drain_rate_.time_for(1, Clock::now())};
+    const auto wait = drain_rate_.time_for(1, Clock::now());
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+    return {code, std::move(message) + "; retry after " + std::to_string(seconds) + " s.", {}, wait};
 }
 
 result<Generation> EngineClient::submit(Request request) {
@@ -123,22 +136,23 @@ result<Generation> EngineClient::submit(Request request) {
     return submit(std::move(one));
 }
 
-result<Generation> EngineClient::submit(std::vector<Request> requests, bool keep_token_ids) {
-    if (auto ok = admit(requests); !ok) return ok.error();
+result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Ticket ticket,
+                                        bool keep_token_ids) {
+    if (auto ok = check_capacity(requests); !ok) return ok.error();
     const std::uint32_t num_choices = requests.front().num_choices;
     const std::uint64_t principal = requests.front().principal.id;
     const RequestId first_id = next_id_;
-    auto log = std::make_shared<ResponseLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
-                                             keep_token_ids);
+    auto log = std::make_shared<GenerationLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
+                                               keep_token_ids);
     ++num_generations_;
-    Generation generation(*this, first_id, requests.size(), log);
+    Generation generation(*this, first_id, requests, std::move(ticket), log);
     const auto now = Clock::now();
     std::uint32_t first_output = 0;
     for (Request& request : requests) {
         const RequestId id = request.id = next_id_++;
         const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
         if (!engine_->submit(std::move(request)))  // the destructor takes back those before
-            return busy(errc::server_overloaded, "The engine's queue is full");
+            return busy(errc::server_overloaded, "The engine's command queue is full");
         if (first_output == 0) log->set_times({.accepted = now});
         in_flight_.emplace(id, InFlight{.log = log,
                                         .first_output = first_output,
@@ -150,6 +164,7 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, bool keep
         charge(principal, num_choices, prompt_tokens);
         first_output += num_choices;
     }
+    generation.ticket_.charge(generation.prompt_tokens());
     return generation;
 }
 
@@ -182,7 +197,7 @@ void EngineClient::deliver(StepEvents events) {
         charge(entry.principal, -1, 0);
         drain_rate_.note(now);
         if (--entry.choices_left > 0) continue;
-        metrics_.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
+        state_.metrics.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
         in_flight_.erase(it);
     }
     if (engine_) engine_->recycle(std::move(events));
@@ -191,7 +206,7 @@ void EngineClient::deliver(StepEvents events) {
 void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
                                     Clock::time_point step_begin) {
     using Phase = ProgressEvent::Phase;
-    ResponseLog& log = *entry.log;
+    GenerationLog& log = *entry.log;
     const bool waits = event.phase == Phase::queued || event.phase == Phase::preempted;
     log.set_progress({.requests_ahead = waits ? event.done : 0,
                       .prompt_tokens_done = event.phase == Phase::prefill ? event.done : 0});
@@ -203,7 +218,7 @@ void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
 }
 
 void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_point now) {
-    if (event.finish != FinishReason::none) metrics_.choice_ended(event.finish);
+    if (event.finish != FinishReason::none) state_.metrics.choice_ended(event.finish);
     if (event.num_tokens == 0) return;
     entry.log->set_started();
     entry.generated_tokens += event.num_tokens;
@@ -212,7 +227,7 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_
     if (times.first_token == Clock::time_point{}) times.first_token = now;
     times.last_token = now;
     entry.log->set_times(times);
-    metrics_.tokens(times, std::exchange(entry.last_tokens[event.choice], now), now, event.num_tokens);
+    state_.metrics.tokens(times, std::exchange(entry.last_tokens[event.choice], now), now, event.num_tokens);
 }
 
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
@@ -245,11 +260,11 @@ void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::in
 }
 
 void EngineClient::drain() {
-    if (state_ != ServiceState::failed) state_ = ServiceState::draining;
+    if (state_.service != ServiceState::failed) state_.service = ServiceState::draining;
 }
 
 void EngineClient::fail(const Error& error) {
-    state_ = ServiceState::failed;
+    state_.service = ServiceState::failed;
     fail_all(error);
 }
 

@@ -6,21 +6,21 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 
 #include "inference/engine/engine.hpp"
+#include "server/auth/quota.hpp"
 #include "server/config/error.hpp"
 #include "server/generation/drain_rate.hpp"
 #include "server/generation/generation_log.hpp"
-#include "server/observe/metrics.hpp"
+#include "server/observe/server_state.hpp"
 
 namespace solard::server {
 
-enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
-std::string_view name_of(ServiceState state);
-
-// Of both, one principal may take seven eighths: who floods leaves room for who comes now and then.
+// A single principal may use at most 7/8 of each limit, so that one flooding client cannot lock out
+// occasional ones.
 struct AdmissionLimits {
     std::int64_t max_queued_requests = 0;  // choices beyond those that run
     std::int64_t max_queued_tokens = 0;    // prompt tokens of requests that produced nothing yet
@@ -28,33 +28,43 @@ struct AdmissionLimits {
 
 class EngineClient;
 
-// One accepted response, of one engine request for each prompt. Whoever holds it keeps it running: the
-// destructor cancels what is not finished.
+// One accepted generation: one engine request for each prompt, their common log, and the place in the key's
+// quota. The generation runs as long as this object exists: the destructor cancels what is not finished and
+// charges the key for the tokens that were generated. I/O thread only.
 class Generation {
   public:
-    Generation(EngineClient& client, RequestId first_id, std::size_t num_requests,
-               std::shared_ptr<ResponseLog> log)
-        : client_(&client), first_id_(first_id), num_requests_(num_requests), log_(std::move(log)) {}
     Generation(Generation&& other) noexcept;
     Generation& operator=(Generation&&) = delete;
     ~Generation();
 
-    explicit operator bool() const { return client_ != nullptr; }  // false once it was moved from
-    ResponseLog& log() const { return *log_; }
-    const std::shared_ptr<ResponseLog>& shared_log() const { return log_; }
+    GenerationLog& log() const { return *log_; }
+    // For a reader which goes on after the end; it does not keep the generation going.
+    const std::shared_ptr<GenerationLog>& shared_log() const { return log_; }
+    std::size_t prompt_tokens() const { return prompt_tokens_; }  // of all prompts
+    std::int32_t max_tokens() const { return max_tokens_; }       // of each output, at most
+    std::uint64_t seed() const { return seed_; }                  // of the first prompt
 
   private:
-    EngineClient* client_;
-    RequestId first_id_;  // the others follow
+    friend class EngineClient;
+    // `requests` are those that will be submitted under the ids from `first_id` on.
+    Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
+               Quota::Ticket ticket, std::shared_ptr<GenerationLog> log);
+
+    EngineClient* client_;  // null once it was moved from
+    RequestId first_id_;    // the ids of the other prompts follow
     std::size_t num_requests_;
-    std::shared_ptr<ResponseLog> log_;
+    Quota::Ticket ticket_;
+    std::shared_ptr<GenerationLog> log_;
+    std::size_t prompt_tokens_ = 0;
+    std::int32_t max_tokens_ = 0;
+    std::uint64_t seed_;
 };
 
 // I/O thread only. Outlives every Generation.
 class EngineClient {
   public:
-    // `metrics` outlives the client.
-    EngineClient(boost::asio::io_context& io, Metrics& metrics) : io_(io), metrics_(metrics) {}
+    // `io` and `state` outlive the client, which keeps state.service up to date.
+    EngineClient(boost::asio::io_context& io, ServerState& state) : io_(io), state_(state) {}
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
     EngineClient& operator=(const EngineClient&) = delete;
@@ -72,7 +82,7 @@ class EngineClient {
     // For a watchdog; idle where there is no engine.
     EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
-    ServiceState state() const { return state_; }
+    ServiceState state() const { return state_.service; }
     // New requests are refused from now on; those in flight go on.
     void drain();
     // Ends everything in flight with `error`.
@@ -87,7 +97,8 @@ class EngineClient {
     // output `i` of the log is choice `i % n` of request `i / n`. Errors: server_starting, server_draining,
     // engine_unavailable, server_overloaded, rate_limit_exceeded (this principal's part is used up),
     // invalid_value (what can never fit).
-    result<Generation> submit(std::vector<Request> requests, bool keep_token_ids = false);
+    result<Generation> submit(std::vector<Request> requests, Quota::Ticket ticket = Quota::Ticket(nullptr),
+                              bool keep_token_ids = false);
     result<Generation> submit(Request request);
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
@@ -97,13 +108,13 @@ class EngineClient {
     // Choices that run together; 0 while starting.
     std::int32_t max_running() const { return info_ ? info_->max_running : 0; }
     std::int64_t capacity_tokens() const;  // of the KV pool; 0 while starting
-    // Choices that run or wait, at most.
-    std::int64_t num_places() const { return max_running() + limits_.max_queued_requests; }
+    // The largest number of choices that run or wait.
+    std::int64_t max_choices_in_flight() const { return max_running() + limits_.max_queued_requests; }
 
   private:
     friend class Generation;
     struct InFlight {
-        std::shared_ptr<ResponseLog> log;
+        std::shared_ptr<GenerationLog> log;
         std::uint32_t first_output;
         std::uint64_t principal;
         std::int64_t queued_tokens;  // prompt tokens while nothing came yet
@@ -123,7 +134,7 @@ class EngineClient {
         }
     };
     void charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens);
-    result<void> admit(std::span<const Request> requests) const;
+    result<void> check_capacity(std::span<const Request> requests) const;
     Error busy(errc code, std::string message) const;
     void release(RequestId first_id, std::size_t num_requests);
     void deliver(StepEvents events);
@@ -132,9 +143,8 @@ class EngineClient {
     void measure(const StepEvent& event, InFlight& entry, Clock::time_point now);
 
     boost::asio::io_context& io_;
-    Metrics& metrics_;
+    ServerState& state_;
     std::unique_ptr<Engine> engine_;
-    ServiceState state_ = ServiceState::starting;
     AdmissionLimits limits_;
     std::optional<EngineInfo> info_;
     EngineSnapshot snapshot_;

@@ -6,7 +6,7 @@ namespace solard::server {
 
 namespace asio = boost::asio;
 
-void ResponseLog::append(const LogDelta& delta) {
+void GenerationLog::append(const LogDelta& delta) {
     auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
     target.text += delta.text;
@@ -25,26 +25,26 @@ void ResponseLog::append(const LogDelta& delta) {
     wake_readers();
 }
 
-void ResponseLog::fail(Error error) {
+void GenerationLog::fail(Error error) {
     if (terminal()) return;
     failure_ = std::move(error);
     note_end();
     wake_readers();
 }
 
-void ResponseLog::note_end() {
+void GenerationLog::note_end() {
     ended_ = Clock::now();
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     ended_at_ = std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
-std::uint32_t ResponseLog::num_tokens() const {
+std::uint32_t GenerationLog::num_tokens() const {
     std::uint32_t sum = 0;
     for (const auto& output : outputs_) sum += output.num_tokens;
     return sum;
 }
 
-LogDelta ResponseLog::read_whole(std::uint32_t output) const {
+LogDelta GenerationLog::read_whole(std::uint32_t output) const {
     const Output& whole = outputs_[output];
     return {.output = output,
             .text = whole.text,
@@ -55,18 +55,18 @@ LogDelta ResponseLog::read_whole(std::uint32_t output) const {
             .token_ids = whole.token_ids};
 }
 
-std::vector<LogDelta> ResponseLog::read_all() const {
+std::vector<LogDelta> GenerationLog::read_all() const {
     std::vector<LogDelta> all;
     all.reserve(outputs_.size());
     while (all.size() < outputs_.size()) all.push_back(read_whole(static_cast<std::uint32_t>(all.size())));
     return all;
 }
 
-void ResponseLog::wake_readers() {
+void GenerationLog::wake_readers() {
     for (auto* reader : readers_) reader->wakeup_.notify();
 }
 
-LogReader::LogReader(ResponseLog& log, Wakeup& wakeup, std::size_t first)
+LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
     : log_(log),
       wakeup_(wakeup),
       next_entry_(std::min(first, log.entries_.size())),

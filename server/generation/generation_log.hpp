@@ -27,12 +27,12 @@ struct Progress {
 };
 
 // I/O thread only. Exactly one terminal: after the last output's finish, or by fail().
-class ResponseLog {
+class GenerationLog {
   public:
-    explicit ResponseLog(std::uint32_t num_outputs, bool keeps_token_ids = false)
+    explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false)
         : outputs_(num_outputs), keeps_token_ids_(keeps_token_ids) {}
-    ResponseLog(const ResponseLog&) = delete;
-    ResponseLog& operator=(const ResponseLog&) = delete;
+    GenerationLog(const GenerationLog&) = delete;
+    GenerationLog& operator=(const GenerationLog&) = delete;
 
     // Ignored once the log is terminal.
     void append(const LogDelta& delta);
@@ -111,7 +111,7 @@ class ResponseLog {
 class LogReader {
   public:
     // Reads from the entry `first` on. `wakeup` is notified of whatever makes it ready(), and outlives it.
-    LogReader(ResponseLog& log, Wakeup& wakeup, std::size_t first = 0);
+    LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first = 0);
     ~LogReader();
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;
@@ -130,12 +130,12 @@ class LogReader {
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX);
 
   private:
-    friend class ResponseLog;
-    ResponseLog& log_;
+    friend class GenerationLog;
+    GenerationLog& log_;
     Wakeup& wakeup_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    std::vector<ResponseLog::Place> read_;  // [num_outputs], up to where
+    std::vector<GenerationLog::Place> read_;  // [num_outputs], up to where
     std::vector<LogDelta> deltas_;
 };
 

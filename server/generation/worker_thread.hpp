@@ -1,39 +1,52 @@
-// Work that would hold the event loop up runs on the helper thread.
+// A thread for work that would hold up the event loop.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cstddef>
+#include <type_traits>
 #include <utility>
-
-#include "server/app.hpp"
 
 namespace solard::server {
 
-// Larger bodies are parsed on the helper: about a millisecond of the loop.
-inline constexpr std::size_t parse_inline_bytes = 64 << 10;
-
-// Counts while it exists.
-class HelperJob {
+// I/O thread only, but for the work itself.
+class WorkerThread {
   public:
-    explicit HelperJob(std::size_t& count) : count_(count) { ++count_; }
-    HelperJob(const HelperJob&) = delete;
-    HelperJob& operator=(const HelperJob&) = delete;
-    ~HelperJob() { --count_; }
+    // Jobs that wait or run.
+    std::size_t num_jobs() const { return num_jobs_; }
+
+    // Runs `work` on the thread and completes with what it returns; `work` takes values and returns a value.
+    // Work that is `small` is done at once on the I/O thread.
+    template <class Function>
+    boost::asio::awaitable<std::invoke_result_t<Function>> offload(bool small, Function work) {
+        if (small) co_return work();
+        const Job job(num_jobs_);
+        auto task = [](Function function) -> boost::asio::awaitable<std::invoke_result_t<Function>> {
+            co_return function();
+        }(std::move(work));
+        co_return co_await boost::asio::co_spawn(pool_, std::move(task), boost::asio::use_awaitable);
+    }
+
+    // Waits until all work is done.
+    void join() { pool_.join(); }
 
   private:
-    std::size_t& count_;
-};
+    // Counts while it exists.
+    class Job {
+      public:
+        explicit Job(std::size_t& count) : count_(count) { ++count_; }
+        Job(const Job&) = delete;
+        Job& operator=(const Job&) = delete;
+        ~Job() { --count_; }
 
-// `work` takes values and returns a value; a `small` one is done here and now.
-template <class Function>
-boost::asio::awaitable<std::invoke_result_t<Function>> run_on_helper(App& app, bool small, Function work) {
-    if (small) co_return work();
-    const HelperJob job(app.num_helper_jobs);
-    auto task = [](Function function) -> boost::asio::awaitable<std::invoke_result_t<Function>> {
-        co_return function();
-    }(std::move(work));
-    co_return co_await boost::asio::co_spawn(app.helpers, std::move(task), boost::asio::use_awaitable);
-}
+      private:
+        std::size_t& count_;
+    };
+
+    boost::asio::thread_pool pool_{1};
+    std::size_t num_jobs_ = 0;
+};
 
 }  // namespace solard::server

@@ -44,7 +44,7 @@ struct HttpResponse {
     std::string_view content_type = "application/json";
     std::string body = {};
     HttpFields fields = {};
-    std::optional<errc> error = {};  // what the body tells, for the metrics
+    std::optional<errc> error = {};  // the code that the body carries, for the metrics
 };
 
 // I/O thread only; lives as long as its handler runs. Exactly one of respond() and begin_stream() is called,
@@ -84,10 +84,5 @@ class HttpExchange {
     bool keep_alive_ = true;
     unsigned status_ = 0;
 };
-
-// The answer that the error table prescribes.
-HttpResponse error_response(const Error& error);
-// A whole answer or its error.
-boost::asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response);
 
 }  // namespace solard::server

@@ -1,6 +1,7 @@
 #include "server/http/sse_writer.hpp"
 
 #include "server/api/error.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 

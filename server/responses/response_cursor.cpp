@@ -13,8 +13,8 @@ ResponseCursor::Clock::duration spacing_of(double max_hz) {
 
 }  // namespace
 
-ResponseCursor::ResponseCursor(std::shared_ptr<ResponseRecord> record, const Tokenizer& tokenizer,
-                               Wakeup& wakeup, EventForm form, std::int64_t starting_after)
+ResponseCursor::ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
+                               std::int64_t starting_after)
     : record_(std::move(record)),
       events_(record_->facts, tokenizer, std::move(form), starting_after),
       reader_(*record_->log, wakeup, events_.first_entry()),
@@ -39,7 +39,7 @@ bool ResponseCursor::next(Clock::time_point now, std::string& out) {
 
 bool ResponseCursor::ready(Clock::time_point now) const {
     if (at_end_) return false;
-    const ResponseLog& log = *record_->log;
+    const GenerationLog& log = *record_->log;
     const auto last = events_.last_number();
     return last < 0 || (last < 1 && log.was_queued()) || (last < 2 && log.started()) || log.terminal() ||
            (reader_.num_unread() > 0 && now >= next_delta_);

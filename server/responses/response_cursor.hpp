@@ -18,8 +18,8 @@ class ResponseCursor {
 
     // `wakeup` is notified of whatever is new; it and `tokenizer` outlive this. `starting_after` as
     // ResponseEvents.
-    ResponseCursor(std::shared_ptr<ResponseRecord> record, const Tokenizer& tokenizer, Wakeup& wakeup,
-                   EventForm form, std::int64_t starting_after);
+    ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
+                   std::int64_t starting_after);
 
     // Appends the next event; false if there is none now. Deltas that wait merge into one of up to 16 KiB;
     // they come no more often than the request's solar.max_delta_hz.
@@ -32,10 +32,10 @@ class ResponseCursor {
     bool at_end() const { return at_end_; }
 
     const ResponseEvents& events() const { return events_; }
-    const std::shared_ptr<ResponseRecord>& record() const { return record_; }
+    const ResponsePtr& record() const { return record_; }
 
   private:
-    std::shared_ptr<ResponseRecord> record_;
+    ResponsePtr record_;
     ResponseEvents events_;
     LogReader reader_;
     Clock::duration spacing_;

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "server/api/error.hpp"
-#include "server/app.hpp"
-#include "server/endpoints/answer.hpp"
+#include "server/api/identity.hpp"
+#include "server/generation/admission.hpp"
 #include "server/observe/log.hpp"
 
 namespace solard::server {
@@ -69,22 +69,24 @@ std::string render(const ResponseRequest& request, std::span<const ChatMessage> 
     return render_solar_prompt(messages);
 }
 
-// What the prompt leaves room for is what was asked for, or one token.
-bool leaves_room(const App& app, const ResponseRequest& request, std::size_t prompt_tokens) {
+// Returns true if the context holds the prompt plus max_tokens (plus one token if max_tokens was not given).
+bool has_capacity(const GenerationService& generation, const ResponseRequest& request,
+                  std::size_t prompt_tokens) {
     const auto wanted = static_cast<std::size_t>(request.generation.max_tokens.value_or(1));
-    return prompt_tokens + wanted <= static_cast<std::size_t>(app.model.context_length);
+    return prompt_tokens + wanted <= static_cast<std::size_t>(generation.model.context_length);
 }
 
 // `conversation` without its oldest messages, as few of them as leave room; the last one stays.
-asio::awaitable<result<Prepared>> prepare_truncated(App& app, const ResponseRequest& request,
+asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation,
+                                                    const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
     std::size_t low = 0;  // to leave out, at least and at most
     std::size_t high = conversation.size() - 1;
     for (;;) {
         const std::size_t middle = low + (high - low) / 2;
-        auto encoding = encode_prompt(app, render(request, conversation.subspan(middle)), "input");
+        auto encoding = encode_prompt(generation, render(request, conversation.subspan(middle)), "input");
         auto token_ids = co_await std::move(encoding);
-        const bool fits = token_ids && leaves_room(app, request, token_ids->size());
+        const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
         if (low == high) {
             if (!token_ids) co_return token_ids.error();
             const auto kept = conversation.subspan(middle);
@@ -95,17 +97,17 @@ asio::awaitable<result<Prepared>> prepare_truncated(App& app, const ResponseRequ
     }
 }
 
-asio::awaitable<result<Prepared>> prepare(App& app, const ResponseRequest& request,
+asio::awaitable<result<Prepared>> prepare(GenerationService& generation, const ResponseRequest& request,
                                           const ResponseRecord* parent) {
-    if (auto served = check_model(app, request.generation.model); !served) co_return served.error();
+    if (auto served = check_model(generation, request.generation.model); !served) co_return served.error();
     auto conversation = lineage(request, parent);
     if (!conversation) co_return conversation.error();
     conversation->insert(conversation->end(), request.input.begin(), request.input.end());
-    auto encoding = encode_prompt(app, render(request, *conversation), "input");
+    auto encoding = encode_prompt(generation, render(request, *conversation), "input");
     auto token_ids = co_await std::move(encoding);
-    const bool fits = token_ids && leaves_room(app, request, token_ids->size());
+    const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
     if (!fits && request.truncate) {
-        auto truncating = prepare_truncated(app, request, *conversation);
+        auto truncating = prepare_truncated(generation, request, *conversation);
         co_return co_await std::move(truncating);
     }
     if (!token_ids) co_return token_ids.error();
@@ -113,12 +115,12 @@ asio::awaitable<result<Prepared>> prepare(App& app, const ResponseRequest& reque
     co_return prepared;
 }
 
-ResponseFacts make_facts(const App& app, ResponseRequest request) {
-    const auto identity = make_identity(app, "resp_");
+ResponseFacts make_facts(const ServedModel& model, ResponseRequest request) {
+    const auto identity = make_identity("resp_", model.names.front());
     const auto& sampling = request.generation.sampling;
-    const auto& defaults = app.model.config;
+    const auto& defaults = model.config;
     return {.id = identity.id,
-            .item_id = make_identity(app, "msg_").id,
+            .item_id = make_identity("msg_", {}).id,
             .model = identity.model,
             .created_at = identity.created,
             .temperature = sampling.temperature.value_or(defaults.default_temperature.value_or(1.0)),
@@ -126,74 +128,84 @@ ResponseFacts make_facts(const App& app, ResponseRequest request) {
             .request = std::move(request)};
 }
 
-// The one that this request began already.
-ResponsePtr find_repeated(App& app, const ResponseRequest& request, const Caller& caller) {
-    if (request.idempotency_key.empty()) return nullptr;
-    auto record =
-        app.responses.find_repeated(request.idempotency_key, owner_of(caller), ResponseStore::Clock::now());
-    // One that was cancelled or failed is asked for anew.
-    return record && !record->log->failure() ? record : nullptr;
-}
-
-}  // namespace
-
+// Says whose responses a caller sees: those of its key; all callers without a key are one owner.
 std::uint64_t owner_of(const Caller& caller) {
     return caller.key ? *caller.key + 1 : 0;
 }
 
-result<ResponsePtr> find_response(App& app, const std::string& id, const Caller& caller) {
-    if (auto record = app.responses.find(id, owner_of(caller), ResponseStore::Clock::now())) return record;
+}  // namespace
+
+// Returns the response that the same request began before, if any.
+ResponsePtr ResponseService::find_repeated(const ResponseRequest& request, const Caller& caller) {
+    if (request.idempotency_key.empty()) return nullptr;
+    auto record =
+        store_.find_repeated(request.idempotency_key, owner_of(caller), ResponseStore::Clock::now());
+    // One that was cancelled or failed is asked for anew.
+    return record && !record->log->failure() ? record : nullptr;
+}
+
+ResponsePtr ResponseService::find_or_null(const std::string& id, const Caller& caller) {
+    return store_.find(id, owner_of(caller), ResponseStore::Clock::now());
+}
+
+result<ResponsePtr> ResponseService::find(const std::string& id, const Caller& caller) {
+    if (auto record = find_or_null(id, caller)) return record;
     const auto code =
-        app.responses.has_expired(id, owner_of(caller)) ? errc::response_expired : errc::response_not_found;
+        store_.has_expired(id, owner_of(caller)) ? errc::response_expired : errc::response_not_found;
     return Error{code, std::string(message_of(code)), "response_id"};
 }
 
-asio::awaitable<result<ResponsePtr>> create_response(App& app, ResponseRequest request, Caller caller,
-                                                     ResponsePtr parent) {
-    if (auto repeated = find_repeated(app, request, caller)) co_return repeated;
-    if (auto open = app.engine.check_open(); !open) co_return open.error();
-    auto preparing = prepare(app, request, parent.get());
+asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,
+                                                             ResponsePtr parent) {
+    if (auto repeated = find_repeated(request, caller)) co_return repeated;
+    if (auto open = generation_.engine.check_open(); !open) co_return open.error();
+    auto preparing = prepare(generation_, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
     // Its twin may have come while the prompt was encoded; from here on nothing waits.
-    if (auto repeated = find_repeated(app, request, caller)) co_return repeated;
+    if (auto repeated = find_repeated(request, caller)) co_return repeated;
     request.input = {};  // is in the conversation now
-    GenerationFields generation = request.generation;
-    if (!request.generate) generation.max_tokens = 1;
+    GenerationFields fields = request.generation;
+    if (!request.generate) fields.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(prepared->token_ids));
-    auto admitted = admit(app, generation, caller, std::move(prompts), "input");
-    if (!admitted) co_return admitted.error();
+    auto generation = admit(generation_, fields, caller, std::move(prompts), "input");
+    if (!generation) co_return generation.error();
     auto record = std::make_shared<ResponseRecord>();
     record->owner = owner_of(caller);
-    record->facts = make_facts(app, std::move(request));
-    record->facts.seed = admitted->seed();
+    record->facts = make_facts(generation_.model, std::move(request));
+    record->facts.seed = generation->seed();
     record->conversation = std::move(prepared->conversation);
-    record->prompt_tokens = admitted->prompt_tokens();
-    record->max_tokens = admitted->max_tokens();
-    record->log = admitted->shared_log();
-    record->running.emplace(*std::move(admitted));
-    asio::co_spawn(app.io, let_go_at_end(record, app.io.get_executor()), log_failure);
-    if (record->facts.request.store) app.responses.insert(record, ResponseStore::Clock::now());
+    record->prompt_tokens = generation->prompt_tokens();
+    record->max_tokens = generation->max_tokens();
+    record->log = generation->shared_log();
+    record->running.emplace(*std::move(generation));
+    asio::co_spawn(io_, let_go_at_end(record, io_.get_executor()), log_failure);
+    if (record->facts.request.store) store_.insert(record, ResponseStore::Clock::now());
     co_return record;
 }
 
-asio::awaitable<result<std::size_t>> count_response_input(App& app, ResponseRequest request,
-                                                          ResponsePtr parent) {
-    auto preparing = prepare(app, request, parent.get());
+asio::awaitable<result<std::size_t>> ResponseService::count_input(ResponseRequest request,
+                                                                  ResponsePtr parent) {
+    auto preparing = prepare(generation_, request, parent.get());
     const auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
     co_return prepared->token_ids.size();
 }
 
-ResponseFollower::~ResponseFollower() {
-    if (--record_->num_readers > 0 || !record_->running || record_->log->terminal()) return;
-    if (record_->facts.request.resumable && !app_.io.stopped()) {
-        record_->left_at = ResponseStore::Clock::now();
-        auto watching = cancel_unless_followed(record_, app_.io.get_executor(), app_.config.resume_timeout);
-        asio::co_spawn(app_.io, std::move(watching), log_failure);
+void ResponseService::erase(const ResponsePtr& record) {
+    cancel_response(*record);
+    store_.erase(record->facts.id, record->owner, ResponseStore::Clock::now());
+}
+
+void ResponseService::follower_left(const ResponsePtr& record) {
+    if (record->num_readers > 0 || !record->running || record->log->terminal()) return;
+    if (record->facts.request.resumable && !io_.stopped()) {
+        record->left_at = ResponseStore::Clock::now();
+        auto watching = cancel_unless_followed(record, io_.get_executor(), generation_.config.resume_timeout);
+        asio::co_spawn(io_, std::move(watching), log_failure);
     } else {
-        cancel_response(*record_);
+        cancel_response(*record);
     }
 }
 

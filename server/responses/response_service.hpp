@@ -1,54 +1,83 @@
-// The life of one response: how it is created, who follows it, and what ends it. HTTP and sockets share it.
+// Responses of /v1/responses: how one is created and found, who follows it, and what ends it. HTTP and
+// WebSockets share this.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
+#include <string>
 
 #include "server/auth/access.hpp"
 #include "server/config/error.hpp"
+#include "server/generation/generation_service.hpp"
 #include "server/responses/response_store.hpp"
 
 namespace solard::server {
 
-class App;
+// I/O thread only.
+class ResponseService {
+  public:
+    // Both outlive the service. Its coroutines run on `io`.
+    ResponseService(boost::asio::io_context& io, GenerationService& generation)
+        : io_(io), generation_(generation) {}
+    ResponseService(const ResponseService&) = delete;
+    ResponseService& operator=(const ResponseService&) = delete;
 
-using ResponsePtr = std::shared_ptr<ResponseRecord>;
+    GenerationService& generation() { return generation_; }
+    boost::asio::io_context& io() { return io_; }
 
-// Whose responses a caller sees: those of its key; everybody without one is one and the same.
-std::uint64_t owner_of(const Caller& caller);
+    // Returns the stored response of this id, if the caller may see it: a caller sees those of its key, and
+    // all callers without a key see the same ones. Errors: response_not_found, response_expired.
+    result<ResponsePtr> find(const std::string& id, const Caller& caller);
+    // The same; null if there is none.
+    ResponsePtr find_or_null(const std::string& id, const Caller& caller);
 
-// The stored response of this id. Errors: response_not_found, response_expired.
-result<ResponsePtr> find_response(App& app, const std::string& id, const Caller& caller);
+    // Admits the request, which is refused here or not at all. `parent` is the response that it continues;
+    // null if that is not known. If solar.idempotency_key was seen lately, the result is the response which
+    // the first request with that key began. Errors: model_not_found, previous_response_not_found,
+    // invalid_store_transition, and those of admit().
+    boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
+                                                       ResponsePtr parent);
+    // Completes with the number of tokens in the prompt that create() would make. Errors: as create().
+    boost::asio::awaitable<result<std::size_t>> count_input(ResponseRequest request, ResponsePtr parent);
 
-// Admits the request, which is refused here or not at all. `parent` is what it continues; null if that is not
-// known. A request whose solar.idempotency_key was seen lately gives the response that it began. Errors:
-// model_not_found, previous_response_not_found, invalid_store_transition, and as admit().
-boost::asio::awaitable<result<ResponsePtr>> create_response(App& app, ResponseRequest request, Caller caller,
-                                                            ResponsePtr parent);
-// Tokens of the prompt that create_response() would make. Errors as there.
-boost::asio::awaitable<result<std::size_t>> count_response_input(App& app, ResponseRequest request,
-                                                                 ResponsePtr parent);
+    // Cancels the response and forgets it.
+    void erase(const ResponsePtr& record);
 
-// Ends its generation, if that is still under way: the log is terminal when this returns.
+  private:
+    friend class ResponseFollower;
+    ResponsePtr find_repeated(const ResponseRequest& request, const Caller& caller);
+    void follower_left(const ResponsePtr& record);
+
+    boost::asio::io_context& io_;
+    GenerationService& generation_;
+    ResponseStore store_{256 << 20, std::chrono::minutes(30)};
+};
+
+// Ends the response's generation if that is still under way: the log is terminal when this returns.
 inline void cancel_response(ResponseRecord& record) {
     record.running.reset();
 }
 
-// One who follows a response as it grows. When the last one leaves before the end, the response ends too; a
+// Follows a response as it grows. When the last follower leaves before the end, the response ends too; a
 // resumable one goes on for --resume-timeout.
 class ResponseFollower {
   public:
-    ResponseFollower(App& app, ResponsePtr record) : app_(app), record_(std::move(record)) {
+    ResponseFollower(ResponseService& service, ResponsePtr record)
+        : service_(service), record_(std::move(record)) {
         ++record_->num_readers;
     }
     ResponseFollower(const ResponseFollower&) = delete;
     ResponseFollower& operator=(const ResponseFollower&) = delete;
-    ~ResponseFollower();
+    ~ResponseFollower() {
+        --record_->num_readers;
+        service_.follower_left(record_);
+    }
 
   private:
-    App& app_;
+    ResponseService& service_;
     ResponsePtr record_;
 };
 

@@ -74,7 +74,7 @@ ResponseState ResponseRecord::state() const {
     return state;
 }
 
-void ResponseStore::insert(std::shared_ptr<ResponseRecord> record, Clock::time_point now) {
+void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
     const std::size_t bytes = most_bytes(*record);
     bytes_ += bytes;
     const std::string id = record->facts.id;
@@ -85,16 +85,14 @@ void ResponseStore::insert(std::shared_ptr<ResponseRecord> record, Clock::time_p
     forget_old(now);
 }
 
-std::shared_ptr<ResponseRecord> ResponseStore::find(const std::string& id, std::uint64_t owner,
-                                                    Clock::time_point now) {
+ResponsePtr ResponseStore::find(const std::string& id, std::uint64_t owner, Clock::time_point now) {
     forget_old(now);
     const auto found = by_id_.find(id);
     if (found == by_id_.end() || found->second->record->owner != owner) return nullptr;
     return found->second->record;
 }
 
-std::shared_ptr<ResponseRecord> ResponseStore::find_repeated(const std::string& key, std::uint64_t owner,
-                                                             Clock::time_point now) {
+ResponsePtr ResponseStore::find_repeated(const std::string& key, std::uint64_t owner, Clock::time_point now) {
     const auto found = by_key_.find({owner, key});
     if (found == by_key_.end()) return nullptr;
     const auto entry = by_id_.find(found->second);

@@ -16,7 +16,7 @@
 
 #include "inference/model/chat_template.hpp"
 #include "server/api/response_object.hpp"
-#include "server/generation/admission.hpp"
+#include "server/generation/engine_client.hpp"
 
 namespace solard::server {
 
@@ -27,13 +27,14 @@ struct ResponseRecord {
     std::vector<ChatMessage> conversation;  // all messages of its prompt
     std::size_t prompt_tokens = 0;
     std::int32_t max_tokens = 0;
-    std::shared_ptr<ResponseLog> log;
-    std::optional<Admitted> running;                  // until it ended; without it nothing is generated
+    std::shared_ptr<GenerationLog> log;
+    std::optional<Generation> running;                // until it ended; without it nothing is generated
     std::size_t num_readers = 0;                      // who follow it as it grows
     std::chrono::steady_clock::time_point left_at{};  // when the last of them went
 
     ResponseState state() const;
 };
+using ResponsePtr = std::shared_ptr<ResponseRecord>;
 
 // Bounded by bytes and by age; the oldest go first, but none that still runs. I/O thread only.
 class ResponseStore {
@@ -43,13 +44,12 @@ class ResponseStore {
     ResponseStore(std::size_t max_bytes, Clock::duration max_age)
         : max_bytes_(max_bytes), max_age_(max_age) {}
 
-    void insert(std::shared_ptr<ResponseRecord> record, Clock::time_point now);
+    void insert(ResponsePtr record, Clock::time_point now);
     // Null where there is none of that id that this owner may see.
-    std::shared_ptr<ResponseRecord> find(const std::string& id, std::uint64_t owner, Clock::time_point now);
+    ResponsePtr find(const std::string& id, std::uint64_t owner, Clock::time_point now);
     // The one that this owner began with the same solar.idempotency_key within the last 5 minutes; null if
     // there is none.
-    std::shared_ptr<ResponseRecord> find_repeated(const std::string& key, std::uint64_t owner,
-                                                  Clock::time_point now);
+    ResponsePtr find_repeated(const std::string& key, std::uint64_t owner, Clock::time_point now);
     // False where find() would give null.
     bool erase(const std::string& id, std::uint64_t owner, Clock::time_point now);
     // Of this owner there was one of that id, which was forgotten lately and not erased.
@@ -58,7 +58,7 @@ class ResponseStore {
 
   private:
     struct Entry {
-        std::shared_ptr<ResponseRecord> record;
+        ResponsePtr record;
         std::size_t bytes;
         Clock::time_point inserted;
     };

@@ -8,9 +8,8 @@
 #include "server/api/error.hpp"
 #include "server/api/response_events.hpp"
 #include "server/api/ws_events.hpp"
-#include "server/app.hpp"
 #include "server/config/version.hpp"
-#include "server/generation/worker_thread.hpp"
+#include "server/generation/parse_body.hpp"
 #include "server/observe/log.hpp"
 
 namespace solard::server {
@@ -19,7 +18,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_outbox = 64;
-constexpr std::size_t max_line = 1024;  // requests on all lanes, those that will be refused included
+constexpr std::size_t max_queued_creates =
+    1024;  // requests on all lanes, those that will be refused included
 
 WsLaneLimits lane_limits(const AppConfig& config) {
     return {.max_in_flight = static_cast<std::size_t>(config.ws_max_in_flight),
@@ -34,19 +34,22 @@ Error plain_error(errc code, std::string param = {}) {
 
 }  // namespace
 
-WsConversation::WsConversation(App& app, const Caller& caller, bool extensions)
-    : app_(app),
+WsConversation::WsConversation(ResponseService& responses, ServerState& state, const Caller& caller,
+                               bool extensions)
+    : responses_(responses),
+      generation_(responses.generation()),
+      state_(state),
       caller_(caller),
       extensions_(extensions),
-      wakeup_(app.io.get_executor()),
-      lanes_(lane_limits(app.config)),
-      streams_(app, wakeup_, extensions) {
-    if (caller_.key) ++app_.key_states[*caller_.key].num_sockets;
-    if (extensions) say(greeting());
+      wakeup_(responses.io().get_executor()),
+      lanes_(lane_limits(generation_.config)),
+      streams_(responses, wakeup_, extensions) {
+    generation_.gate.count_socket_opened(caller_);
+    if (extensions) enqueue(greeting());
 }
 
 WsConversation::~WsConversation() {
-    if (caller_.key) --app_.key_states[*caller_.key].num_sockets;
+    generation_.gate.count_socket_closed(caller_);
 }
 
 bool WsConversation::is_full() const {
@@ -54,10 +57,10 @@ bool WsConversation::is_full() const {
 }
 
 std::string WsConversation::greeting() const {
-    const AppConfig& config = app_.config;
+    const AppConfig& config = generation_.config;
     return session_event({.version = version_text,
-                          .model = app_.model.names.front(),
-                          .context_length = app_.model.context_length,
+                          .model = generation_.model.names.front(),
+                          .context_length = generation_.model.context_length,
                           .max_message_bytes = config.ws_max_message_size,
                           .max_in_flight = config.ws_max_in_flight,
                           .max_lanes = config.ws_max_lanes,
@@ -67,13 +70,13 @@ std::string WsConversation::greeting() const {
 
 void WsConversation::retire() {
     retired_ = true;
-    tell_retired();
+    announce_age_limit();
 }
 
 // An SDK takes an error without a lane for the answer to what it asked on the default lane.
-void WsConversation::tell_retired() {
-    if (!retired_ || !lanes_.is_free("") || std::exchange(told_retired_, true)) return;
-    tell(plain_error(errc::websocket_connection_limit_reached), {}, {});
+void WsConversation::announce_age_limit() {
+    if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
+    send_error(plain_error(errc::websocket_connection_limit_reached), {}, {});
 }
 
 void WsConversation::end() {
@@ -83,31 +86,28 @@ void WsConversation::end() {
 
 // --- what the client says ---
 
-asio::awaitable<WsConversation::Heard> WsConversation::hear(std::string text) {
+asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::string text) {
     const std::size_t size = text.size();
-    auto parsing = run_on_helper(app_, size <= parse_inline_bytes,
-                                 [text = std::move(text), unknown = app_.unknown_fields()] {
-                                     return parse_client_message(text, unknown);
-                                 });
+    auto parsing = parse_body(generation_, std::move(text), parse_client_message);
     auto message = co_await std::move(parsing);
     if (auto* create = std::get_if<CreateMessage>(&message.body))
         co_return add_request(message, std::move(*create), size);
     const auto done = std::visit([&](const auto& body) { return act(message, body); }, message.body);
-    if (!done) tell(done.error(), message.lane, message.event_id);
-    co_return std::holds_alternative<Error>(message.body) ? Heard::slip : Heard::sound;
+    if (!done) send_error(done.error(), message.lane, message.event_id);
+    co_return std::holds_alternative<Error>(message.body) ? MessageResult::invalid : MessageResult::ok;
 }
 
-WsConversation::Heard WsConversation::add_request(const ClientMessage& message, CreateMessage create,
-                                                  std::size_t size) {
+WsConversation::MessageResult WsConversation::add_request(const ClientMessage& message, CreateMessage create,
+                                                          std::size_t size) {
     if (retired_) create.request = plain_error(errc::websocket_connection_limit_reached);
     const auto added = lanes_.add(
         message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
     // One that is too much is told so at its turn; one whose lane cannot be, here.
     const bool has_lane = added || added.error().code == errc::websocket_queue_full;
-    if (!has_lane) tell(added.error(), message.lane, message.event_id);
+    if (!has_lane) send_error(added.error(), message.lane, message.event_id);
     begin_turns();
-    if (lanes_.num_waiting() > max_line) return Heard::abuse;
-    return has_lane ? Heard::sound : Heard::slip;
+    if (lanes_.num_waiting() > max_queued_creates) return MessageResult::flood;
+    return has_lane ? MessageResult::ok : MessageResult::invalid;
 }
 
 result<void> WsConversation::act(const ClientMessage& message, const CancelMessage& cancel) {
@@ -120,14 +120,15 @@ result<void> WsConversation::act(const ClientMessage& message, const CancelMessa
 }
 
 result<void> WsConversation::act(const ClientMessage& message, const AttachMessage& attach) {
-    const auto record = find_response(app_, attach.response_id, caller_);
+    const auto record = responses_.find(attach.response_id, caller_);
     if (!record) return record.error();
-    const ResponseLog& log = *(*record)->log;
+    const GenerationLog& log = *(*record)->log;
     const auto newest = ResponseEvents::newest_number(log.num_entries(), log.terminal());
     if (attach.starting_after >= newest && log.terminal())
         return plain_error(errc::response_already_completed, "starting_after");
     if (attach.starting_after > newest)
-        return Error{errc::invalid_value, "starting_after is no number of an event.", "starting_after"};
+        return Error{errc::invalid_value, "starting_after is larger than the number of the newest event.",
+                     "starting_after"};
     if (auto attached = lanes_.attach(message.lane, *record); !attached) return attached.error();
     streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
     return {};
@@ -137,7 +138,9 @@ result<void> WsConversation::act(const ClientMessage&, const DetachMessage& deta
     const auto record = streams_.find(detach.response_id);
     if (!record) return plain_error(errc::response_not_found, "response_id");
     if (!record->facts.request.resumable)
-        return Error{errc::invalid_value, "Only a resumable response can be left.", "response_id"};
+        return Error{errc::invalid_value,
+                     "Only a resumable response can be detached; create it with solar.resumable.",
+                     "response_id"};
     if (const auto lane = streams_.remove(detach.response_id)) lanes_.detach(*lane);
     begin_turns();
     wakeup_.notify();  // it may have been the last thing that the socket waited for
@@ -150,12 +153,12 @@ result<void> WsConversation::act(const ClientMessage&, const PingMessage& ping) 
         return Error{errc::unknown_event_type, "solar:ping needs the subprotocol solar.responses.v1.",
                      "type"};
     const auto now = std::chrono::system_clock::now().time_since_epoch();
-    say(pong_event(ping.t, std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
+    enqueue(pong_event(ping.t, std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
     return {};
 }
 
 result<void> WsConversation::act(const ClientMessage& message, const SteerMessage&) {
-    say(steer_failed_event(message.lane, message.event_id));
+    enqueue(steer_failed_event(message.lane, message.event_id));
     return {};
 }
 
@@ -166,7 +169,7 @@ result<ResponsePtr> WsConversation::find_running(const std::string& id) const {
     auto record = streams_.find(id);
     if (!record) record = lanes_.find_unstored(id);
     if (!record) {
-        auto stored = find_response(app_, id, caller_);
+        auto stored = responses_.find(id, caller_);
         if (!stored) return stored.error();
         record = *std::move(stored);
     }
@@ -178,38 +181,38 @@ ResponsePtr WsConversation::find_parent(const ResponseRequest& request) const {
     const auto& id = request.previous_response_id;
     if (!id) return nullptr;
     if (auto unstored = lanes_.find_unstored(*id)) return unstored;
-    return app_.responses.find(*id, owner_of(caller_), ResponseStore::Clock::now());
+    return responses_.find_or_null(*id, caller_);
 }
 
 void WsConversation::begin_turns() {
     while (!ended_) {
         auto turn = lanes_.next();
         if (!turn) return;
-        if (turn->request.request) {
+        if (turn->queued.request) {
             auto on_end = [self = shared_from_this(), lane = turn->lane,
-                           event_id = turn->request.event_id](const std::exception_ptr& problem) {
+                           event_id = turn->queued.event_id](const std::exception_ptr& problem) {
                 if (problem) self->fail(problem, lane, event_id);
             };
             auto beginning = begin(shared_from_this(), *std::move(turn));
-            asio::co_spawn(app_.io, std::move(beginning), std::move(on_end));
+            asio::co_spawn(responses_.io(), std::move(beginning), std::move(on_end));
         } else {
-            tell(turn->request.request.error(), turn->lane, turn->request.event_id);
-            lanes_.refused(turn->lane, turn->request.parent);
+            send_error(turn->queued.request.error(), turn->lane, turn->queued.event_id);
+            lanes_.refused(turn->lane, turn->queued.parent);
         }
     }
 }
 
 // Apart from the reader, which goes on while a prompt is tokenized.
 asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn) {
-    auto request = *std::move(turn.request.request);
+    auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
-    auto creating = create_response(self->app_, std::move(request), self->caller_, std::move(parent));
+    auto creating = self->responses_.create(std::move(request), self->caller_, std::move(parent));
     auto created = co_await std::move(creating);
     if (created) {
         self->begun(turn.lane, *created);
     } else {
-        self->tell(created.error(), turn.lane, turn.request.event_id);
-        self->lanes_.refused(turn.lane, turn.request.parent);
+        self->send_error(created.error(), turn.lane, turn.queued.event_id);
+        self->lanes_.refused(turn.lane, turn.queued.parent);
         self->begin_turns();
     }
 }
@@ -230,7 +233,7 @@ void WsConversation::fail(const std::exception_ptr& problem, const std::string& 
     } catch (const std::exception& e) {
         log(LogLevel::error, std::string("a socket's request failed: ") + e.what());
     }
-    tell(plain_error(errc::server_error), lane, event_id);
+    send_error(plain_error(errc::server_error), lane, event_id);
     lanes_.refused(lane, std::nullopt);
     begin_turns();
 }
@@ -255,21 +258,21 @@ bool WsConversation::next_frame(Time now, std::string& frame) {
 // The books are right before the terminal event leaves: a client may answer it at once.
 void WsConversation::finish(const LaneStreams::Ended& ended) {
     const auto& failure = ended.record->log->failure();
-    if (failure && failure->code != errc::request_cancelled) app_.metrics.error(failure->code);
+    if (failure && failure->code != errc::request_cancelled) state_.metrics.error(failure->code);
     ended.record->running.reset();  // and with it its part of the key's quota
     lanes_.ended(ended.lane);
     begin_turns();
-    tell_retired();
+    announce_age_limit();
 }
 
-void WsConversation::say(std::string frame) {
+void WsConversation::enqueue(std::string frame) {
     outbox_.push_back(std::move(frame));
     wakeup_.notify();
 }
 
-void WsConversation::tell(const Error& error, std::string_view lane, std::string_view event_id) {
-    app_.metrics.error(error.code);
-    say(error_event(error, lane, event_id));
+void WsConversation::send_error(const Error& error, std::string_view lane, std::string_view event_id) {
+    state_.metrics.error(error.code);
+    enqueue(error_event(error, lane, event_id));
 }
 
 }  // namespace solard::server

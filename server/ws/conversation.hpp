@@ -13,29 +13,30 @@
 #include "server/api/ws_requests.hpp"
 #include "server/auth/access.hpp"
 #include "server/config/error.hpp"
+#include "server/observe/server_state.hpp"
 #include "server/responses/response_service.hpp"
 #include "server/ws/lane_streams.hpp"
 #include "server/ws/lanes.hpp"
 
 namespace solard::server {
 
-class App;
-
 // Shared with the creations of its responses, which may outlast the socket. I/O thread only.
 class WsConversation : public std::enable_shared_from_this<WsConversation> {
   public:
     using Time = LaneStreams::Time;
 
-    // `app` outlives it. `extensions`: the client knows the events whose type begins with "solar:".
-    WsConversation(App& app, const Caller& caller, bool extensions);
+    // `responses` and `state` outlive it. `extensions`: the client knows the events whose type begins with
+    // "solar:".
+    WsConversation(ResponseService& responses, ServerState& state, const Caller& caller, bool extensions);
     ~WsConversation();
     WsConversation(const WsConversation&) = delete;
     WsConversation& operator=(const WsConversation&) = delete;
 
-    enum class Heard : std::uint8_t { sound, slip, abuse };
-    // Acts on one message. A slip was answered like everything else; abuse is more than will ever be
-    // answered.
-    boost::asio::awaitable<Heard> hear(std::string text);
+    // `invalid`: an error was sent. `flood`: the client has queued more than the server will answer; close
+    // the socket.
+    enum class MessageResult : std::uint8_t { ok, invalid, flood };
+    // Acts on one message of the client.
+    boost::asio::awaitable<MessageResult> on_message(std::string text);
     // From now on new requests are refused: the socket is too old. That is told once, when nobody can take it
     // for the answer to a request.
     void retire();
@@ -58,13 +59,13 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
   private:
     std::string greeting() const;
-    Heard add_request(const ClientMessage& message, CreateMessage create, std::size_t size);
+    MessageResult add_request(const ClientMessage& message, CreateMessage create, std::size_t size);
     result<void> act(const ClientMessage& message, const CancelMessage& cancel);
     result<void> act(const ClientMessage& message, const AttachMessage& attach);
     result<void> act(const ClientMessage& message, const DetachMessage& detach);
     result<void> act(const ClientMessage& message, const PingMessage& ping);
     result<void> act(const ClientMessage& message, const SteerMessage& steer);
-    static result<void> act(const ClientMessage&, const Error& slip) { return slip; }
+    static result<void> act(const ClientMessage&, const Error& error) { return error; }
     static result<void> act(const ClientMessage&, const CreateMessage&) { return {}; }  // add_request()
 
     result<ResponsePtr> find_running(const std::string& id) const;
@@ -73,12 +74,14 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     static boost::asio::awaitable<void> begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn);
     void begun(const std::string& lane, const ResponsePtr& record);
     void fail(const std::exception_ptr& problem, const std::string& lane, const std::string& event_id);
-    void tell_retired();
+    void announce_age_limit();
     void finish(const LaneStreams::Ended& ended);
-    void say(std::string frame);
-    void tell(const Error& error, std::string_view lane, std::string_view event_id);
+    void enqueue(std::string frame);
+    void send_error(const Error& error, std::string_view lane, std::string_view event_id);
 
-    App& app_;
+    ResponseService& responses_;
+    GenerationService& generation_;
+    ServerState& state_;
     const Caller caller_;
     const bool extensions_;
     Wakeup wakeup_;
@@ -86,7 +89,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     LaneStreams streams_;
     std::deque<std::string> outbox_;  // what is no event of a response
     bool retired_ = false;
-    bool told_retired_ = false;
+    bool age_limit_announced_ = false;
     bool ended_ = false;
     std::size_t num_responses_ = 0;
 };

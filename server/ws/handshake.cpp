@@ -4,10 +4,6 @@
 #include <array>
 #include <cctype>
 
-#include "server/api/error.hpp"
-#include "server/app.hpp"
-#include "server/http/exchange.hpp"
-
 namespace solard::server {
 namespace {
 
@@ -30,35 +26,17 @@ void for_each_entry(std::string_view list, Use use) {
     }
 }
 
-// A page of this very server, behind TLS or not, or of an origin that was allowed. No page sends "null" for
-// its own. Programs send none.
-bool is_origin_allowed(const App& app, const HttpRequest& head) {
-    if (head.origin.empty() || is_allowed_origin(app, head.origin)) return true;
-    return !head.host.empty() &&
-           (head.origin == "http://" + head.host || head.origin == "https://" + head.host);
-}
-
 // 16 bytes in base64 (RFC 6455, section 4.1).
 bool is_websocket_key(std::string_view key) {
     const auto is_base64 = [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/'; };
     return key.size() == 24 && key.ends_with("==") && std::ranges::all_of(key.substr(0, 22), is_base64);
 }
 
-result<Caller> check_secret(const App& app, const HttpRequest& head, std::string_view secret) {
-    if (secret.empty()) return check_key(app, head, bearer_token(head.authorization));
-    if (const auto ticket = app.ws_tickets.find(std::string(secret), WsTickets::Clock::now()))
-        return caller_of(head, ticket->key);
-    return check_key(app, head, secret);
-}
-
-result<void> check_room(const App& app, const Caller& caller) {
-    const auto state = app.engine.state();
-    if (state == ServiceState::draining || state == ServiceState::failed)
-        return app.engine.check_open().error();
-    if (!caller.key) return {};
-    if (app.key_states[*caller.key].num_sockets < app.config.ws_max_per_key) return {};
-    return Error{errc::rate_limit_exceeded,
-                 "This key has " + std::to_string(app.config.ws_max_per_key) + " sockets open already."};
+// A socket may be opened while the model is still loading.
+result<void> check_open(const EngineClient& engine) {
+    const auto state = engine.state();
+    const bool ending = state == ServiceState::draining || state == ServiceState::failed;
+    return ending ? engine.check_open() : result<void>();
 }
 
 }  // namespace
@@ -81,20 +59,26 @@ std::string_view offered_secret(std::string_view offered) {
     return secret;
 }
 
-result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head, const WebSocketFields& fields) {
-    if (auto host = check_host(app, head.host); !host) return host.error();
-    if (!is_origin_allowed(app, head))
+result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest& head,
+                                const WebSocketFields& fields) {
+    Gate& gate = generation.gate;
+    if (auto host = gate.check_host(head.host); !host) return host.error();
+    if (!gate.may_open_socket_from(head.origin, head.host))
         return Error{errc::origin_not_allowed,
-                     "Pages of this origin may not open a socket here; --allowed-origins adds it."};
+                     "Pages of this origin may not open a WebSocket here. The option "
+                     "--allowed-origins adds an origin."};
     const std::string_view secret = offered_secret(fields.protocols);
-    const auto caller = check_secret(app, head, secret);
+    const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.connection)
+                                       : gate.check_key_or_ticket(secret, head.connection);
     if (!caller) return caller.error();
-    if (auto room = check_room(app, *caller); !room) return room.error();
+    if (auto open = check_open(generation.engine); !open) return open.error();
+    if (auto few = gate.check_num_sockets(*caller); !few) return few.error();
     if (fields.version != "13")
-        return Error{errc::upgrade_required, "Version 13 of the WebSocket protocol is spoken here."};
+        return Error{errc::upgrade_required,
+                     "Unsupported WebSocket version; this server supports version 13."};
     if (!is_websocket_key(fields.key))
         return Error{errc::invalid_value, "Sec-WebSocket-Key must be 16 bytes in base64."};
-    app.ws_tickets.use(std::string(secret));  // if it is one
+    gate.use_ticket(secret);
     const auto selected = select_subprotocol(fields.protocols);
     return WsUpgrade{.caller = *caller,
                      .key = fields.key,

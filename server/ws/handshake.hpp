@@ -1,4 +1,4 @@
-// What is checked before a connection becomes a WebSocket (websocket-protocol.md, 5.1 to 5.3).
+// What is checked before a connection becomes a WebSocket (server/ws/PROTOCOL.md, "Opening").
 #pragma once
 
 #include <string>
@@ -6,12 +6,10 @@
 
 #include "server/auth/access.hpp"
 #include "server/config/error.hpp"
+#include "server/generation/generation_service.hpp"
+#include "server/http/exchange.hpp"
 
 namespace solard::server {
-
-class App;
-struct HttpRequest;
-struct WebSocketFields;
 
 // A socket that may be opened.
 struct WsUpgrade {
@@ -25,7 +23,8 @@ struct WsUpgrade {
 // Host, then Origin, then the key or ticket, then how many sockets there are. I/O thread only. Errors:
 // host_not_allowed, origin_not_allowed, invalid_api_key, rate_limit_exceeded (sockets of this key),
 // server_draining, engine_unavailable, upgrade_required (another version of the protocol), invalid_value.
-result<WsUpgrade> check_upgrade(App& app, const HttpRequest& head, const WebSocketFields& fields);
+result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest& head,
+                                const WebSocketFields& fields);
 
 // The first of the client's subprotocols that the server knows; empty if it knows none.
 std::string_view select_subprotocol(std::string_view offered);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "server/api/ws_events.hpp"
-#include "server/app.hpp"
 
 namespace solard::server {
 namespace {
@@ -13,12 +12,12 @@ using Time = LaneStreams::Time;
 constexpr std::size_t max_server_message = 1'000'000;  // Python's websockets takes 1 MiB by default
 constexpr std::chrono::milliseconds progress_spacing{250};
 
-ProgressFacts progress_of(const App& app, const ResponseRecord& record, Time now) {
-    const ResponseLog& log = *record.log;
+ProgressFacts progress_of(const EngineClient& engine, const ResponseRecord& record, Time now) {
+    const GenerationLog& log = *record.log;
     const RequestTimes& times = log.times();
     ProgressFacts facts;
     facts.prompt_tokens = static_cast<std::int64_t>(record.prompt_tokens);
-    facts.queue_length = app.engine.snapshot().num_waiting;
+    facts.queue_length = engine.snapshot().num_waiting;
     facts.output_tokens = log.num_tokens();
     facts.elapsed_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - times.accepted).count();
     if (!log.started()) {
@@ -40,11 +39,11 @@ ProgressFacts progress_of(const App& app, const ResponseRecord& record, Time now
 }  // namespace
 
 struct LaneStreams::LaneStream {
-    LaneStream(App& app, std::string lane_name, const ResponsePtr& record, Wakeup& wakeup,
+    LaneStream(ResponseService& responses, std::string lane_name, const ResponsePtr& record, Wakeup& wakeup,
                std::int64_t starting_after, Time now)
         : lane(std::move(lane_name)),
-          follower(app, record),
-          cursor(record, app.tokenizer, wakeup,
+          follower(responses, record),
+          cursor(record, responses.generation().tokenizer, wakeup,
                  {.server_sent = false, .stream_id = lane, .max_bytes = max_server_message}, starting_after),
           last_frame(now),
           last_progress(now - progress_spacing) {}
@@ -59,7 +58,8 @@ struct LaneStreams::LaneStream {
 };
 
 void LaneStreams::add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now) {
-    auto stream = std::make_shared<LaneStream>(app_, std::move(lane), record, wakeup_, starting_after, now);
+    auto stream =
+        std::make_shared<LaneStream>(responses_, std::move(lane), record, wakeup_, starting_after, now);
     const auto least =
         std::ranges::min_element(streams_, {}, [](const auto& other) { return other->bytes_sent; });
     if (least != streams_.end()) stream->bytes_sent = (*least)->bytes_sent;
@@ -84,7 +84,8 @@ std::optional<std::string> LaneStreams::remove(const std::string& id) {
 }
 
 bool LaneStreams::next(Time now, std::string& frame, std::optional<Ended>& ended) {
-    // One whose news are an entry whose text is held back has nothing to say after all.
+    // A lane can be ready and still yield no frame: the stop matcher may hold back the text of its only new
+    // entry.
     while (LaneStream* stream = choose(now)) {
         const bool more = stream->cursor.next(now, frame);
         stream->bytes_sent += frame.size();
@@ -112,7 +113,7 @@ LaneStreams::LaneStream* LaneStreams::choose(Time now) const {
 bool LaneStreams::append_sign_of_life(Time now, std::string& frame) {
     for (const auto& stream : streams_) {
         if (append_progress(*stream, now, frame)) return true;
-        if (now < stream->last_frame + app_.config.keep_alive_interval) continue;
+        if (now < stream->last_frame + responses_.generation().config.keep_alive_interval) continue;
         stream->last_frame = now;
         stream->cursor.events().keep_alive(frame);
         return true;
@@ -131,7 +132,7 @@ bool LaneStreams::append_progress(LaneStream& stream, Time now, std::string& fra
     const ResponseRecord& record = *stream.cursor.record();
     if (!tells_progress(record) || now < stream.last_progress + progress_spacing) return false;
     stream.last_progress = now;
-    ProgressFacts facts = progress_of(app_, record, now);
+    ProgressFacts facts = progress_of(responses_.generation().engine, record, now);
     const auto elapsed = std::exchange(facts.elapsed_ms, stream.progress.elapsed_ms);
     const bool is_new = facts != stream.progress;
     facts.elapsed_ms = elapsed;
@@ -145,7 +146,8 @@ bool LaneStreams::append_progress(LaneStream& stream, Time now, std::string& fra
 Time LaneStreams::due() const {
     Time due = Time::max();
     for (const auto& stream : streams_) {
-        due = std::min({due, stream->cursor.due(), stream->last_frame + app_.config.keep_alive_interval});
+        due = std::min({due, stream->cursor.due(),
+                        stream->last_frame + responses_.generation().config.keep_alive_interval});
         if (tells_progress(*stream->cursor.record()))
             due = std::min(due, stream->last_progress + progress_spacing);
     }

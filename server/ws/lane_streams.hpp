@@ -13,18 +13,16 @@
 
 namespace solard::server {
 
-class App;
-
 // Pulled by a socket's writer; holds a cursor for each lane and no frames. Lanes take turns by bytes. I/O
 // thread only.
 class LaneStreams {
   public:
     using Time = std::chrono::steady_clock::time_point;
 
-    // `wakeup` is notified when next() may have something; it and `app` outlive this. `extensions`: the
+    // `wakeup` is notified when next() may have something; it and `responses` outlive this. `extensions`: the
     // client knows solar:progress.
-    LaneStreams(App& app, Wakeup& wakeup, bool extensions)
-        : app_(app), wakeup_(wakeup), extensions_(extensions) {}
+    LaneStreams(ResponseService& responses, Wakeup& wakeup, bool extensions)
+        : responses_(responses), wakeup_(wakeup), extensions_(extensions) {}
 
     // The events after `starting_after` go out on `lane`, which has no other response.
     void add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now);
@@ -51,7 +49,7 @@ class LaneStreams {
     bool tells_progress(const ResponseRecord& record) const;
     bool append_progress(LaneStream& stream, Time now, std::string& frame) const;
 
-    App& app_;
+    ResponseService& responses_;
     Wakeup& wakeup_;
     bool extensions_;
     std::vector<std::shared_ptr<LaneStream>> streams_;

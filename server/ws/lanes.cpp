@@ -69,9 +69,9 @@ std::optional<WsLanes::Turn> WsLanes::next() {
     Turn turn{first->first, std::move(lane.waiting.front().request)};
     lane.waiting.pop_front();
     --num_waiting_;
-    if (turn.request.request) {
+    if (turn.queued.request) {
         --num_requests_waiting_;
-        waiting_bytes_ -= turn.request.bytes;
+        waiting_bytes_ -= turn.queued.bytes;
     }
     lane.busy = true;
     ++num_busy_;
@@ -91,7 +91,7 @@ void WsLanes::refused(const std::string& name, const std::optional<std::string>&
     if (parent && lane.newest && lane.newest->facts.id == *parent) lane.newest.reset();
 }
 
-bool WsLanes::begun(const std::string& name, std::shared_ptr<ResponseRecord> response) {
+bool WsLanes::begun(const std::string& name, ResponsePtr response) {
     Lane& lane = lanes_.at(name);
     lane.active = std::move(response);
     return !lane.cancelled;
@@ -104,7 +104,7 @@ void WsLanes::ended(const std::string& name) {
     release(lane);
 }
 
-result<void> WsLanes::attach(const std::string& name, std::shared_ptr<ResponseRecord> response) {
+result<void> WsLanes::attach(const std::string& name, ResponsePtr response) {
     const auto opened = open(name);
     if (!opened) return opened.error();
     Lane& lane = **opened;
@@ -120,7 +120,7 @@ void WsLanes::detach(const std::string& name) {
     release(lanes_.at(name));
 }
 
-result<std::shared_ptr<ResponseRecord>> WsLanes::cancel(const std::string& name) {
+result<ResponsePtr> WsLanes::cancel(const std::string& name) {
     const auto found = lanes_.find(name);
     if (found == lanes_.end()) return plain_error(errc::response_not_found);
     Lane& lane = found->second;
@@ -130,7 +130,7 @@ result<std::shared_ptr<ResponseRecord>> WsLanes::cancel(const std::string& name)
     }
     if (!lane.waiting.empty()) {
         refuse(lane.waiting.front().request, plain_error(errc::request_cancelled));
-        return std::shared_ptr<ResponseRecord>();
+        return ResponsePtr();
     }
     return plain_error(lane.has_ended ? errc::response_already_completed : errc::response_not_found);
 }
@@ -148,7 +148,7 @@ bool WsLanes::is_free(const std::string& name) const {
     return found == lanes_.end() || (!found->second.busy && found->second.waiting.empty());
 }
 
-std::shared_ptr<ResponseRecord> WsLanes::find_unstored(std::string_view id) const {
+ResponsePtr WsLanes::find_unstored(std::string_view id) const {
     for (const auto& [name, lane] : lanes_) {
         if (lane.newest && lane.newest->facts.id == id) return lane.newest;
     }

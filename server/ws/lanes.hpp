@@ -1,4 +1,4 @@
-// The lanes of one socket (websocket-protocol.md, 5.4, 5.5, 5.7, 5.8): whose turn it is, what waits, what may
+// The lanes of one socket (server/ws/PROTOCOL.md, "Lanes"): whose turn it is, what waits, what may
 // be continued. A state machine without sockets, clocks or engine.
 #pragma once
 
@@ -47,7 +47,7 @@ class WsLanes {
 
     struct Turn {
         std::string lane;
-        LaneRequest request;
+        LaneRequest queued;
     };
     // The request that has waited longest of those that may begin; its lane is busy from now on.
     std::optional<Turn> next();
@@ -56,26 +56,26 @@ class WsLanes {
     // lane.
     void refused(const std::string& lane, const std::optional<std::string>& parent);
     // False where the request was cancelled meanwhile: the response is to be cancelled at once.
-    bool begun(const std::string& lane, std::shared_ptr<ResponseRecord> response);
+    bool begun(const std::string& lane, ResponsePtr response);
     // Its terminal event is on its way; what it left can be continued.
     void ended(const std::string& lane);
 
     // The lane takes part in a response that exists already. Errors: lane_busy,
     // websocket_stream_limit_reached.
-    result<void> attach(const std::string& lane, std::shared_ptr<ResponseRecord> response);
+    result<void> attach(const std::string& lane, ResponsePtr response);
     // The lane is free, and its response goes its own way.
     void detach(const std::string& lane);
 
     // Of the lane's active request, or of the first that waits. The response that is to be cancelled; null
     // where its creation is under way or it only waited. Errors: response_not_found,
     // response_already_completed.
-    result<std::shared_ptr<ResponseRecord>> cancel(const std::string& lane);
+    result<ResponsePtr> cancel(const std::string& lane);
     // All that wait on the lane are told that they were cancelled, at their turn.
     void cancel_waiting(const std::string& lane);
 
     // Of the newest finished responses of the lanes the one with this id, if it is not stored: those are
     // remembered here alone. Null if there is none.
-    std::shared_ptr<ResponseRecord> find_unstored(std::string_view id) const;
+    ResponsePtr find_unstored(std::string_view id) const;
     bool idle() const { return num_busy_ == 0 && num_waiting_ == 0; }
     // The lane has nothing under way and nothing in line.
     bool is_free(const std::string& lane) const;
@@ -88,10 +88,10 @@ class WsLanes {
     };
     struct Lane {
         bool busy = false;
-        bool cancelled = false;                       // while it is created
-        bool has_ended = false;                       // one of its responses
-        std::shared_ptr<ResponseRecord> active = {};  // null while it is created
-        std::shared_ptr<ResponseRecord> newest = {};  // that ended, if it is not stored
+        bool cancelled = false;   // while it is created
+        bool has_ended = false;   // one of its responses
+        ResponsePtr active = {};  // null while it is created
+        ResponsePtr newest = {};  // that ended, if it is not stored
         std::deque<Waiting> waiting = {};
     };
     result<Lane*> open(const std::string& name);

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "server/app.hpp"
+#include "server/config/random_bits.hpp"
 #include "server/http/run_until.hpp"
 #include "server/observe/log.hpp"
 #include "server/ws/conversation.hpp"
@@ -23,16 +23,16 @@ namespace {
 namespace asio = boost::asio;
 using Time = Wakeup::Clock::time_point;
 
-constexpr std::size_t max_slips = 20;
+constexpr std::size_t max_invalid_messages = 20;
 constexpr std::size_t max_control_frames = 1000;
-constexpr std::chrono::seconds abuse_window{10};
+constexpr std::chrono::seconds flood_window{10};
 constexpr double max_jitter = 0.2;
 constexpr std::size_t large_frame = 64 << 10;  // bytes; its memory is not kept
 
 // RFC 6455, section 7.4; 1012 is of its registry.
 constexpr std::uint16_t close_going_away = 1001;
 constexpr std::uint16_t close_not_text = 1003;
-constexpr std::uint16_t close_abuse = 1008;
+constexpr std::uint16_t close_flood = 1008;
 constexpr std::uint16_t close_internal = 1011;
 constexpr std::uint16_t close_restart = 1012;
 
@@ -47,18 +47,20 @@ WsLivenessLimits liveness_limits(const AppConfig& config) {
 
 class WsSession {
   public:
-    WsSession(App& app, Stream stream, WsUpgrade upgrade)
-        : app_(app),
+    WsSession(ResponseService& responses, ServerState& state, Stream stream, WsUpgrade upgrade)
+        : config_(responses.generation().config),
+          state_(state),
           upgrade_(std::move(upgrade)),
-          room_(app.io.get_executor()),
-          conversation_(std::make_shared<WsConversation>(app, upgrade_.caller, upgrade_.extensions)),
-          socket_(std::move(stream), static_cast<std::size_t>(app.config.ws_max_message_size),
+          outbox_capacity_(responses.io().get_executor()),
+          conversation_(
+              std::make_shared<WsConversation>(responses, state, upgrade_.caller, upgrade_.extensions)),
+          socket_(std::move(stream), static_cast<std::size_t>(config_.ws_max_message_size),
                   [this](WsSocket::Control control) { on_control_frame(control); }),
-          liveness_(liveness_limits(app.config), Wakeup::Clock::now()) {
-        app_.sockets.insert(&conversation_->wakeup());
+          liveness_(liveness_limits(config_), Wakeup::Clock::now()) {
+        state_.sockets.insert(&conversation_->wakeup());
     }
     ~WsSession() {
-        app_.sockets.erase(&conversation_->wakeup());
+        state_.sockets.erase(&conversation_->wakeup());
         conversation_->end();
     }
     WsSession(const WsSession&) = delete;
@@ -66,7 +68,7 @@ class WsSession {
 
     // Throws system_error when the client is gone.
     asio::awaitable<void> run() {
-        socket_.stream().expires_after(app_.config.header_timeout);
+        socket_.stream().expires_after(config_.header_timeout);
         WsSocket::Handshake handshake{upgrade_.key, upgrade_.subprotocol, upgrade_.request_id};
         auto accepting = socket_.accept(std::move(handshake));
         co_await std::move(accepting);
@@ -84,7 +86,7 @@ class WsSession {
   private:
     asio::awaitable<void> read_all() {
         for (;;) {
-            while (conversation_->is_full()) co_await room_.sleep_until(Time::max());
+            while (conversation_->is_full()) co_await outbox_capacity_.sleep_until(Time::max());
             auto reading = socket_.read();
             const auto message = co_await std::move(reading);
             if (message.kind == WsSocket::Kind::closed) co_return;
@@ -94,18 +96,20 @@ class WsSession {
             if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages are text");
             if (close_code_) continue;  // only the closing handshake is left
             check_age(now);
-            auto hearing = hear(std::string(message.text));
-            const auto verdict = co_await std::move(hearing);
-            const bool is_slip = verdict == WsConversation::Heard::slip && slips_.note(now);
-            if (is_slip || verdict == WsConversation::Heard::abuse) close(close_abuse, "too many messages");
+            auto handling = handle(std::string(message.text));
+            const auto result = co_await std::move(handling);
+            const bool too_many_invalid =
+                result == WsConversation::MessageResult::invalid && invalid_messages_.note(now);
+            if (too_many_invalid || result == WsConversation::MessageResult::flood)
+                close(close_flood, "too many messages");
         }
     }
 
-    asio::awaitable<WsConversation::Heard> hear(std::string text) {
+    asio::awaitable<WsConversation::MessageResult> handle(std::string text) {
         std::string problem;
         try {
-            auto hearing = conversation_->hear(std::move(text));
-            co_return co_await std::move(hearing);
+            auto handling = conversation_->on_message(std::move(text));
+            co_return co_await std::move(handling);
         } catch (const boost::system::system_error&) {
             throw;  // the session ends
         } catch (const std::exception& e) {
@@ -113,7 +117,7 @@ class WsSession {
         }
         log(LogLevel::error, upgrade_.request_id + " " + problem);
         close(close_internal, "internal error");
-        co_return WsConversation::Heard::sound;
+        co_return WsConversation::MessageResult::ok;
     }
 
     void on_control_frame(WsSocket::Control control) {
@@ -124,7 +128,7 @@ class WsSession {
             conversation_->end();
             conversation_->wakeup().notify();
         }
-        if (control_frames_.note(now)) close(close_abuse, "too many control frames");
+        if (control_frames_.note(now)) close(close_flood, "too many control frames");
     }
 
     asio::awaitable<void> write_all() {
@@ -165,13 +169,13 @@ class WsSession {
 
     bool next_frame(Time now, std::string& frame) {
         if (!conversation_->next_frame(now, frame)) return false;
-        room_.notify();
+        outbox_capacity_.notify();
         if (!conversation_->is_busy()) liveness_.active(now);
         return true;
     }
 
     asio::awaitable<void> send(std::string_view frame) {
-        socket_.stream().expires_without_progress(app_.config.write_timeout);
+        socket_.stream().expires_without_progress(config_.write_timeout);
         auto writing = socket_.write(frame);
         co_await std::move(writing);
         socket_.stream().expires_never();
@@ -179,7 +183,7 @@ class WsSession {
 
     asio::awaitable<void> ping(Time now) {
         liveness_.pinged(now);
-        socket_.stream().expires_without_progress(app_.config.write_timeout);
+        socket_.stream().expires_without_progress(config_.write_timeout);
         auto pinging = socket_.ping();
         co_await std::move(pinging);
         socket_.stream().expires_never();
@@ -195,7 +199,8 @@ class WsSession {
         conversation_->wakeup().notify();
     }
 
-    // A message that comes slowly is no silence, though a client can answer no ping within it.
+    // Bytes of a partly received frame count as activity: a client cannot send a pong in the middle of a
+    // frame.
     void note_bytes(Time now) {
         const auto num_read = socket_.stream().num_read();
         if (std::exchange(bytes_heard_, num_read) != num_read) liveness_.heard(now);
@@ -211,21 +216,20 @@ class WsSession {
     void check_end(Time now) {
         check_age(now);
         if (!conversation_->idle()) return;
-        const auto state = app_.engine.state();
-        const bool restarts = state == ServiceState::draining || state == ServiceState::failed;
-        if (restarts) return close(close_restart, "the server restarts");
+        if (state_.is_ending()) return close(close_restart, "the server restarts");
         if (retired_) return close(close_restart, "connect again");
         if (liveness_.verdict(now, false) == WsLiveness::Verdict::idle) close(close_going_away, "idle");
     }
 
-    App& app_;
+    const AppConfig& config_;
+    ServerState& state_;
     const WsUpgrade upgrade_;
-    Wakeup room_;  // of the reader, for the client takes what it was told
+    Wakeup outbox_capacity_;  // of the reader, for the client takes what it was told
     const std::shared_ptr<WsConversation> conversation_;
     WsSocket socket_;
     WsLiveness liveness_;
-    EventRate slips_{max_slips, abuse_window};
-    EventRate control_frames_{max_control_frames, abuse_window};
+    EventRate invalid_messages_{max_invalid_messages, flood_window};
+    EventRate control_frames_{max_control_frames, flood_window};
     std::optional<std::uint16_t> close_code_;
     std::string close_reason_;
     std::uint64_t bytes_heard_ = 0;
@@ -235,8 +239,9 @@ class WsSession {
 
 }  // namespace
 
-asio::awaitable<void> run_ws_session(App* app, Stream stream, WsUpgrade upgrade) {
-    WsSession session(*app, std::move(stream), std::move(upgrade));
+asio::awaitable<void> run_ws_session(ResponseService* responses, ServerState* state, Stream stream,
+                                     WsUpgrade upgrade) {
+    WsSession session(*responses, *state, std::move(stream), std::move(upgrade));
     try {
         co_await session.run();
     } catch (const boost::system::system_error& gone) {

@@ -5,13 +5,14 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "server/http/stream.hpp"
+#include "server/observe/server_state.hpp"
+#include "server/responses/response_service.hpp"
 #include "server/ws/handshake.hpp"
 
 namespace solard::server {
 
-class App;
-
-// Serves until either side closes. `app` outlives the coroutine.
-boost::asio::awaitable<void> run_ws_session(App* app, Stream stream, WsUpgrade upgrade);
+// Serves until either side closes. `responses` and `state` outlive the coroutine.
+boost::asio::awaitable<void> run_ws_session(ResponseService* responses, ServerState* state, Stream stream,
+                                            WsUpgrade upgrade);
 
 }  // namespace solard::server

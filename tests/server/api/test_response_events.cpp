@@ -23,7 +23,7 @@ struct Response {
     Response() {
         record->facts.id = "resp_1";
         record->facts.item_id = "msg_1";
-        record->log = std::make_shared<ResponseLog>(1);
+        record->log = std::make_shared<GenerationLog>(1);
     }
 
     // A reader of its own.
@@ -57,7 +57,7 @@ struct Response {
 
     boost::asio::io_context io;
     Wakeup wakeup{io.get_executor()};
-    std::shared_ptr<ResponseRecord> record = std::make_shared<ResponseRecord>();
+    ResponsePtr record = std::make_shared<ResponseRecord>();
 };
 
 std::vector<std::string> types_of(const std::vector<Event>& events) {

@@ -14,7 +14,7 @@ constexpr std::chrono::hours long_time{1};
 
 struct Fixture {
     asio::io_context io;
-    ResponseLog log{1};
+    GenerationLog log{1};
     Wakeup wakeup{io.get_executor()};
     LogReader reader{log, wakeup};
 };
@@ -55,7 +55,7 @@ BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixtur
 
 BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
     asio::io_context io;
-    ResponseLog log(3);
+    GenerationLog log(3);
     Wakeup wakeup(io.get_executor());
     LogReader reader(log, wakeup);
     log.append({.output = 2, .text = "x", .num_tokens = 1, .finish = FinishReason::stop});
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
 
 BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
     asio::io_context io;
-    ResponseLog log(4);
+    GenerationLog log(4);
     Wakeup wakeup(io.get_executor());
     LogReader reader(log, wakeup);
     const auto add = [&](std::uint32_t output, TokenId token, FinishReason finish = FinishReason::none,
@@ -148,7 +148,7 @@ BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
     BOOST_TEST(log.read_all()[0].text == "a");
     BOOST_TEST(!log.failure().has_value());
 
-    ResponseLog failed(1);
+    GenerationLog failed(1);
     failed.fail({errc::queue_timeout, "first"});
     failed.fail({errc::server_error, "second"});
     failed.append({.output = 0, .text = "late", .num_tokens = 1, .finish = FinishReason::stop});

@@ -9,13 +9,12 @@ namespace {
 
 constexpr ResponseStore::Clock::time_point start{1h};
 
-std::shared_ptr<ResponseRecord> record(const std::string& id, std::uint64_t owner = 0,
-                                       std::size_t bytes = 0) {
+ResponsePtr record(const std::string& id, std::uint64_t owner = 0, std::size_t bytes = 0) {
     auto made = std::make_shared<ResponseRecord>();
     made->owner = owner;
     made->facts.id = id;
     made->conversation.push_back({Role::user, std::string(bytes, 'x')});
-    made->log = std::make_shared<ResponseLog>(1);
+    made->log = std::make_shared<GenerationLog>(1);
     return made;
 }
 

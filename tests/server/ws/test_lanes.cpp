@@ -16,7 +16,7 @@ LaneRequest wrong_request() {
     return {"", 100, Error{errc::invalid_value, "wrong"}};
 }
 
-std::shared_ptr<ResponseRecord> response(std::string id, bool store = true) {
+ResponsePtr response(std::string id, bool store = true) {
     auto record = std::make_shared<ResponseRecord>();
     record->facts.id = std::move(id);
     record->facts.request.store = store;
@@ -26,11 +26,11 @@ std::shared_ptr<ResponseRecord> response(std::string id, bool store = true) {
 // "lane:event_id" of the next turn; "-" if there is none.
 std::string next(WsLanes& lanes) {
     const auto turn = lanes.next();
-    return turn ? turn->lane + ":" + turn->request.event_id : "-";
+    return turn ? turn->lane + ":" + turn->queued.event_id : "-";
 }
 
 errc code_of(const WsLanes::Turn& turn) {
-    return turn.request.request.error().code;
+    return turn.queued.request.error().code;
 }
 
 }  // namespace
@@ -112,8 +112,8 @@ BOOST_AUTO_TEST_CASE(too_many_or_too_large_requests_are_refused_at_their_turn) {
         lanes.refused("a", std::nullopt);
         const auto turn = lanes.next();
         BOOST_REQUIRE(turn.has_value());
-        BOOST_TEST(turn->request.event_id == id);
-        const bool is_refusal = !turn->request.request.has_value();
+        BOOST_TEST(turn->queued.event_id == id);
+        const bool is_refusal = !turn->queued.request.has_value();
         BOOST_TEST(is_refusal == std::string_view(id).starts_with("too"));
         if (is_refusal) BOOST_TEST((code_of(*turn) == errc::websocket_queue_full));
     }
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(all_that_waits_on_a_lane_can_be_cancelled_and_other_lanes_d
     lanes.ended("a");
     for (const auto* id : {"1", "2"}) {
         const auto turn = lanes.next().value();
-        BOOST_TEST(turn.request.event_id == id);
+        BOOST_TEST(turn.queued.event_id == id);
         BOOST_TEST((code_of(turn) == errc::request_cancelled));
         lanes.refused("a", std::nullopt);
     }
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(a_lane_that_is_busy_or_has_a_line_takes_no_attached_respons
 
 BOOST_AUTO_TEST_CASE(a_lane_remembers_its_newest_response_that_is_not_stored_until_a_continuation_fails) {
     WsLanes lanes({});
-    const auto run = [&](const std::string& lane, const std::shared_ptr<ResponseRecord>& record) {
+    const auto run = [&](const std::string& lane, const ResponsePtr& record) {
         lanes.add(lane, request());
         lanes.next();
         lanes.begun(lane, record);

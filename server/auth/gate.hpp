@@ -1,0 +1,91 @@
+// Decides who may use the server: host names, API keys and their quotas, origins of pages, tickets for
+// sockets.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "server/auth/access.hpp"
+#include "server/auth/api_keys.hpp"
+#include "server/auth/quota.hpp"
+#include "server/auth/ws_tickets.hpp"
+#include "server/config/app_config.hpp"
+#include "server/config/error.hpp"
+
+namespace solard::server {
+
+// The parts of a request's header that decide about its access.
+struct Credentials {
+    std::string_view host;
+    std::string_view authorization;
+    std::uint64_t connection = 0;  // number of the connection it came on
+};
+
+// I/O thread only.
+class Gate {
+  public:
+    // `config` outlives the gate. Without keys, everybody may ask.
+    Gate(const AppConfig& config, ApiKeys keys);
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+    // Judges a request by its header alone, before the body is read. Errors: host_not_allowed,
+    // invalid_api_key.
+    result<Caller> check_access(const Credentials& credentials, Access access) const;
+
+    // The parts of check_access(), for a caller which needs another order. Errors of check_host():
+    // host_not_allowed (a page of another site may have pointed this name here, which is known as DNS
+    // rebinding). Errors of check_key(): invalid_api_key.
+    result<void> check_host(std::string_view host) const;
+    result<Caller> check_key(std::string_view secret, std::uint64_t connection) const;
+    // The key of "Bearer KEY", or a single-use ticket, which stays valid until use_ticket(). Errors:
+    // invalid_api_key.
+    result<Caller> check_key_or_ticket(std::string_view secret, std::uint64_t connection) const;
+
+    // Compares exactly with --allowed-origins; "*" there allows every page that has an origin.
+    bool is_allowed_origin(std::string_view origin) const;
+    // Returns true for a page of this very server (behind TLS or not), for an allowed origin, and for a
+    // program, which sends no origin.
+    bool may_open_socket_from(std::string_view origin, std::string_view host) const;
+
+    // Counts a request of the caller as in flight while the ticket exists. Errors: rate_limit_exceeded.
+    result<Quota::Ticket> admit(const Caller& caller, Quota::Clock::time_point now);
+    // Requests share cached prompts only if their salts are equal: each key has its own, and all callers
+    // without a key have one together.
+    std::uint64_t cache_salt(const Caller& caller) const;
+
+    // The number of open sockets of a key is limited. Errors: rate_limit_exceeded.
+    result<void> check_num_sockets(const Caller& caller) const;
+    void count_socket_opened(const Caller& caller) { count_sockets(caller, 1); }
+    void count_socket_closed(const Caller& caller) { count_sockets(caller, -1); }
+
+    std::string issue_ticket(const Caller& caller) {
+        return tickets_.issue(caller.key, WsTickets::Clock::now());
+    }
+    // Ends the ticket if `secret` is one.
+    void use_ticket(std::string_view secret) { tickets_.use(std::string(secret)); }
+
+  private:
+    struct KeyState {
+        Quota quota;
+        std::uint64_t cache_salt;
+        std::int64_t num_sockets = 0;
+    };
+    bool is_allowed_host(std::string_view host) const;
+    void count_sockets(const Caller& caller, std::int64_t change);
+
+    const AppConfig& config_;
+    const ApiKeys keys_;
+    std::vector<KeyState> key_states_;  // in the order of `keys_`
+    const std::uint64_t anonymous_cache_salt_;
+    WsTickets tickets_;
+};
+
+// Returns KEY of "Bearer KEY"; empty for anything else.
+std::string_view bearer_token(std::string_view authorization);
+
+}  // namespace solard::server

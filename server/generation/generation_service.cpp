@@ -1,0 +1,23 @@
+#include "server/generation/generation_service.hpp"
+
+#include <utility>
+
+#include "server/config/random_bits.hpp"
+
+namespace solard::server {
+
+GenerationService::GenerationService(boost::asio::io_context& io, const AppConfig& app_config, Gate& app_gate,
+                                     ServerState& state, ServedModel served, Tokenizer model_tokenizer)
+    : config(app_config),
+      gate(app_gate),
+      model(std::move(served)),
+      tokenizer(std::move(model_tokenizer)),
+      hash_key{random_bits(), random_bits()},
+      engine(io, state) {}
+
+void GenerationService::stop() {
+    engine.stop();
+    worker.join();
+}
+
+}  // namespace solard::server

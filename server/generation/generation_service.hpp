@@ -1,0 +1,42 @@
+// What it takes to serve a generation: the engine, the model that it runs, and a thread for long work.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+
+#include "inference/model/tokenizer.hpp"
+#include "inference/scheduling/block_hash.hpp"
+#include "server/api/generation_fields.hpp"
+#include "server/auth/gate.hpp"
+#include "server/config/app_config.hpp"
+#include "server/generation/engine_client.hpp"
+#include "server/generation/served_model.hpp"
+#include "server/generation/worker_thread.hpp"
+#include "server/observe/server_state.hpp"
+
+namespace solard::server {
+
+// I/O thread only. See admission.hpp for the way from a request to a generation.
+struct GenerationService {
+    // All references outlive the service, but `io` may end before it, once stop() was called.
+    GenerationService(boost::asio::io_context& io, const AppConfig& config, Gate& gate, ServerState& state,
+                      ServedModel served, Tokenizer model_tokenizer);
+    GenerationService(const GenerationService&) = delete;
+    GenerationService& operator=(const GenerationService&) = delete;
+
+    // Ends the engine and the worker, which both post to `io`.
+    void stop();
+
+    UnknownFields unknown_fields() const {
+        return config.strict_params ? UnknownFields::refused : UnknownFields::ignored;
+    }
+
+    const AppConfig& config;
+    Gate& gate;
+    const ServedModel model;
+    const Tokenizer tokenizer;
+    const HashKey hash_key;  // of the prefix cache
+    WorkerThread worker;
+    EngineClient engine;
+};
+
+}  // namespace solard::server

@@ -1,0 +1,29 @@
+// Parsing of request bodies, which is done on the worker thread if a body is long.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstddef>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "server/generation/generation_service.hpp"
+
+namespace solard::server {
+
+// A body up to this size takes about a millisecond of the event loop.
+inline constexpr std::size_t max_inline_parse_bytes = 64 << 10;
+
+// Completes with parse(body, unknown_fields). `parse` may run on the worker thread and holds values only.
+template <class Parse>
+boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFields>> parse_body(
+    GenerationService& generation, std::string body, Parse parse) {
+    const bool is_short = body.size() <= max_inline_parse_bytes;
+    auto work = [body = std::move(body), unknown = generation.unknown_fields(), parse = std::move(parse)] {
+        return parse(body, unknown);
+    };
+    auto parsing = generation.worker.offload(is_short, std::move(work));
+    co_return co_await std::move(parsing);
+}
+
+}  // namespace solard::server

@@ -1,0 +1,17 @@
+// Errors as HTTP answers.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "server/config/error.hpp"
+#include "server/http/exchange.hpp"
+
+namespace solard::server {
+
+// Returns the answer which the error table (server/api/error.hpp) prescribes.
+HttpResponse error_response(const Error& error);
+
+// Sends the response, or the answer for its error. Throws system_error if the client is gone.
+boost::asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response);
+
+}  // namespace solard::server

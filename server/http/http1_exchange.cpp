@@ -1,0 +1,154 @@
+#include "server/http/http1_exchange.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_cat.hpp>
+#include <boost/beast/http.hpp>
+#include <cstdio>
+#include <sstream>
+#include <utility>
+
+#include "server/config/random_bits.hpp"
+
+namespace solard::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::use_awaitable;
+using beast::error_code;
+
+constexpr std::string_view page_policy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'";
+
+}  // namespace
+
+std::string make_request_id() {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "req_%016llx", static_cast<unsigned long long>(random_bits()));
+    return text.data();
+}
+
+Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerState& state, Stream& stream,
+                             beast::flat_buffer& buffer, HttpRequest request, unsigned version,
+                             bool keep_alive)
+    : HttpExchange(std::move(request), make_request_id()),
+      config_(config),
+      gate_(gate),
+      state_(state),
+      stream_(stream),
+      buffer_(buffer),
+      version_(version) {
+    keep_alive_ = keep_alive;
+}
+
+asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
+    http::response<http::string_body> message(http::int_to_status(response.status), version_);
+    fill_header(message, response.content_type);
+    message.keep_alive(keep_alive_);
+    for (const auto& [name, value] : response.fields) message.set(name, value);
+    if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
+    if (request_.method != "HEAD") message.body() = std::move(response.body);
+    header_sent_ = true;
+    status_ = response.status;
+    state_.metrics.http_answer(response.status);
+    if (response.error) state_.metrics.error(*response.error);
+    stream_.expires_without_progress(config_.write_timeout);
+    co_await http::async_write(stream_, message, use_awaitable);
+    stream_.expires_never();
+}
+
+asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type, std::string_view first) {
+    http::response<http::empty_body> message(http::status::ok, version_);
+    fill_header(message, content_type);
+    message.set(http::field::cache_control, "no-cache");
+    message.set("X-Accel-Buffering", "no");  // proxies of the nginx family would hold tokens back
+    chunked_ = version_ == 11;
+    if (!chunked_) keep_alive_ = false;  // HTTP/1.0: the end of the connection is the end of the body
+    message.keep_alive(keep_alive_);
+    if (chunked_) message.chunked(true);
+    header_sent_ = true;
+    status_ = 200;
+    state_.metrics.http_answer(200);
+    std::ostringstream head;
+    head << message.base();
+    const std::string header = head.str();
+    const asio::const_buffer body(first.data(), first.size());
+    stream_.expires_without_progress(config_.write_timeout);
+    if (chunked_) {
+        const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
+        co_await asio::async_write(stream_, bytes, use_awaitable);
+    } else {
+        const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), body};
+        co_await asio::async_write(stream_, bytes, use_awaitable);
+    }
+    stream_.expires_never();
+}
+
+asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
+    const asio::const_buffer data(piece.data(), piece.size());
+    stream_.expires_without_progress(config_.write_timeout);
+    if (chunked_) {
+        const auto chunk = http::make_chunk(data);
+        co_await asio::async_write(stream_, chunk, use_awaitable);
+    } else {
+        co_await asio::async_write(stream_, data, use_awaitable);
+    }
+    stream_.expires_never();
+}
+
+asio::awaitable<void> Http1Exchange::end_stream() {
+    if (!chunked_) co_return;
+    stream_.expires_without_progress(config_.write_timeout);
+    const auto last = http::make_chunk_last();
+    co_await asio::async_write(stream_, last, use_awaitable);
+    stream_.expires_never();
+}
+
+asio::awaitable<void> Http1Exchange::client_gone() {
+    for (;;) {
+        const std::size_t capacity = buffer_.max_size() - buffer_.size();
+        if (capacity == 0) {
+            // A client that pipelines more than the buffer holds has to wait. If it leaves, the next write
+            // shows it.
+            asio::steady_timer never(stream_.get_executor(), asio::steady_timer::time_point::max());
+            co_await never.async_wait(use_awaitable);
+        }
+        error_code ec;
+        const auto space = buffer_.prepare(std::min<std::size_t>(capacity, 1024));
+        const std::size_t size =
+            co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
+        buffer_.commit(size);
+        // An aborted read on an open stream means that the answer was complete first.
+        if (ec && (ec != asio::error::operation_aborted || !stream_.is_open())) keep_alive_ = false;
+        if (ec) co_return;
+    }
+}
+
+void Http1Exchange::fill_header(http::response_header<>& header, std::string_view content_type) {
+    header.set(http::field::content_type, content_type);
+    header.set("x-request-id", id_);
+    header.set("X-Content-Type-Options", "nosniff");
+    if (!config_.allowed_origins.empty()) header.set(http::field::vary, "Origin");
+    if (gate_.is_allowed_origin(request_.origin)) {
+        header.set(http::field::access_control_allow_origin, request_.origin);
+        header.set(http::field::access_control_expose_headers,
+                   "x-request-id, Retry-After, retry-after-ms, x-should-retry");
+    }
+    if (content_type.starts_with("text/html")) {
+        header.set("Content-Security-Policy", page_policy);
+        header.set("Referrer-Policy", "no-referrer");
+        header.set("Cross-Origin-Opener-Policy", "same-origin");
+    }
+    keep_alive_ = keep_alive();
+}
+
+}  // namespace solard::server

@@ -1,0 +1,52 @@
+// One HTTP/1.1 request and its answer on a stream. Includes Beast, which only few files may do.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/message.hpp>
+#include <string_view>
+
+#include "server/auth/gate.hpp"
+#include "server/config/app_config.hpp"
+#include "server/http/exchange.hpp"
+#include "server/http/stream.hpp"
+#include "server/observe/server_state.hpp"
+
+namespace solard::server {
+
+// Returns a new id for a request, "req_...".
+std::string make_request_id();
+
+// The stream, the buffer and all parameters of the constructor outlive the exchange. I/O thread only.
+class Http1Exchange final : public HttpExchange {
+  public:
+    // `buffer` holds what was read from `stream` and not used yet. `version` is 10 or 11.
+    Http1Exchange(const AppConfig& config, const Gate& gate, ServerState& state, Stream& stream,
+                  boost::beast::flat_buffer& buffer, HttpRequest request, unsigned version, bool keep_alive);
+
+    // Returns true if the connection can carry another request afterwards.
+    bool keep_alive() const { return keep_alive_ && !state_.is_ending(); }
+    unsigned status() const { return status_; }
+
+    boost::asio::any_io_executor executor() override { return stream_.get_executor(); }
+    boost::asio::awaitable<void> respond(HttpResponse response) override;
+    boost::asio::awaitable<void> begin_stream(std::string_view content_type, std::string_view first) override;
+    boost::asio::awaitable<void> write(std::string_view piece) override;
+    boost::asio::awaitable<void> end_stream() override;
+    void note_error(errc code) override { state_.metrics.error(code); }
+    boost::asio::awaitable<void> client_gone() override;
+
+  private:
+    void fill_header(boost::beast::http::response_header<>& header, std::string_view content_type);
+
+    const AppConfig& config_;
+    const Gate& gate_;
+    ServerState& state_;
+    Stream& stream_;
+    boost::beast::flat_buffer& buffer_;
+    unsigned version_;
+    bool chunked_ = false;
+};
+
+}  // namespace solard::server

@@ -1,0 +1,45 @@
+// What is true of the server as a whole: its state, its counters, who is connected.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <unordered_set>
+
+#include "server/observe/metrics.hpp"
+#include "server/observe/wakeup.hpp"
+
+namespace solard::server {
+
+enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
+
+constexpr std::string_view name_of(ServiceState state) {
+    switch (state) {
+        case ServiceState::starting:
+            return "starting";
+        case ServiceState::ready:
+            return "ready";
+        case ServiceState::draining:
+            return "draining";
+        case ServiceState::failed:
+            return "failed";
+    }
+    return "";
+}
+
+// I/O thread only, except for load_percent.
+struct ServerState {
+    ServiceState service = ServiceState::starting;
+    // Connections end after the answer that is under way.
+    bool is_ending() const { return service == ServiceState::draining || service == ServiceState::failed; }
+
+    const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
+    std::atomic<int> load_percent{0};  // written by the engine thread while it loads
+    Metrics metrics;
+    std::size_t num_connections = 0;      // open now, WebSockets included
+    std::unordered_set<Wakeup*> sockets;  // one of each WebSocket, notified when the server drains
+};
+
+}  // namespace solard::server
