@@ -129,7 +129,8 @@ void Service::tell_manager() {
     const auto state = app_.engine.state();
     if (state == ServiceState::starting) {
         const int percent = app_.load_percent;
-        if (std::exchange(told_percent_, percent) != percent) manager_.notify("EXTEND_TIMEOUT_USEC=60000000");
+        if (std::exchange(notified_percent_, percent) != percent)
+            manager_.notify("EXTEND_TIMEOUT_USEC=60000000");
         manager_.status("loading: " + std::to_string(percent) + " %");
     } else if (state == ServiceState::draining) {
         manager_.status("draining: " + std::to_string(app_.engine.num_in_flight()) + " answers in flight");

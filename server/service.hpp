@@ -40,8 +40,8 @@ class Service {
     App& app_;
     Listener listener_;
     OnReady on_ready_;
-    ServiceManager manager_;
-    int told_percent_ = -1;
+    SystemdNotifier manager_;
+    int notified_percent_ = -1;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer drain_timer_;
     boost::asio::steady_timer watchdog_;

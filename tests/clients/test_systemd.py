@@ -118,7 +118,7 @@ def test_a_manager_that_is_gone_harms_nothing(tmp_path, monkeypatch):
     wait_until(lambda: "is ready" in log.read_text(), "the banner")
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE) == 0
-    assert log.read_text().count("the service manager cannot be told: No such file or directory") == 1
+    assert log.read_text().count("systemd cannot be notified: No such file or directory") == 1
 
 
 def test_a_key_file_passed_as_a_credential_is_taken(tmp_path, monkeypatch):
