@@ -44,8 +44,8 @@ int Service::run(BackendFactory make_backend) {
         [this, url = listener_.url()](const EngineInfo& info) {
             if (stopping_) return;
             on_ready_(info, url);
-            manager_.notify("READY=1");
-            tell_manager();
+            systemd_.notify("READY=1");
+            notify_systemd();
         },
         [this](const Error& error) {
             if (error.code == errc::server_draining) return;  // the load that stopping() gave up
@@ -53,7 +53,7 @@ int Service::run(BackendFactory make_backend) {
             exit_code_ = exit_code(error.code);
             begin_drain(farewell);
         });
-    tell_manager();
+    notify_systemd();
     watch_engine({}, std::chrono::steady_clock::now());
     // The engine's callbacks name this object and `make_backend`'s captures: it ends here, also on an
     // exception; but not one that hangs.
@@ -89,15 +89,15 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
     const auto limit = app_.config.engine_timeout;
     std::chrono::microseconds pause = std::clamp<std::chrono::milliseconds>(
         limit / 4, std::chrono::milliseconds(1), std::chrono::seconds(1));
-    if (const auto due = manager_.watchdog_interval(); due.count() > 0) pause = std::min(pause, due);
+    if (const auto due = systemd_.watchdog_interval(); due.count() > 0) pause = std::min(pause, due);
     watchdog_.expires_after(pause);
     watchdog_.async_wait([this, last, since, limit](boost::system::error_code ec) {
         if (ec) return;
         const EngineActivity now = app_.generation.engine.activity();
         const auto time = std::chrono::steady_clock::now();
         if (!now.busy || now.progress != last.progress) {
-            tell_manager();
-            if (manager_.watchdog_interval().count() > 0) manager_.notify("WATCHDOG=1");
+            notify_systemd();
+            if (systemd_.watchdog_interval().count() > 0) systemd_.notify("WATCHDOG=1");
             return watch_engine(now, time);
         }
         if (time - since < limit) return watch_engine(last, since);
@@ -111,18 +111,19 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
 }
 
 // What `systemctl status` shows. A load that gets on has more time for it.
-void Service::tell_manager() {
+void Service::notify_systemd() {
     const auto state = app_.generation.engine.state();
     if (state == ServiceState::starting) {
         const int percent = app_.state.load_percent;
-        if (std::exchange(told_percent_, percent) != percent) manager_.notify("EXTEND_TIMEOUT_USEC=60000000");
-        manager_.status("loading: " + std::to_string(percent) + " %");
+        if (std::exchange(notified_percent_, percent) != percent)
+            systemd_.notify("EXTEND_TIMEOUT_USEC=60000000");
+        systemd_.status("loading: " + std::to_string(percent) + " %");
     } else if (state == ServiceState::draining) {
-        manager_.status("draining: " + std::to_string(app_.generation.engine.num_in_flight()) +
+        systemd_.status("draining: " + std::to_string(app_.generation.engine.num_in_flight()) +
                         " answers in flight");
     } else if (state == ServiceState::ready) {
         const auto& now = app_.generation.engine.snapshot();
-        manager_.status("ready: " + std::to_string(now.num_running) + " running, " +
+        systemd_.status("ready: " + std::to_string(now.num_running) + " running, " +
                         std::to_string(now.num_waiting) + " waiting");
     }
 }
@@ -151,8 +152,8 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
     app_.generation.engine.drain();
     for (Wakeup* socket : app_.state.sockets) socket->notify();  // each ends with what it has in flight
-    if (!draining_already) manager_.notify("STOPPING=1");
-    tell_manager();
+    if (!draining_already) systemd_.notify("STOPPING=1");
+    notify_systemd();
     drain_timer_.expires_after(limit);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
         if (ec) return;

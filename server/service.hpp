@@ -29,7 +29,7 @@ class Service {
   private:
     void await_signal();
     void watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since);
-    void tell_manager();
+    void notify_systemd();
     bool engine_ends();
     void begin_drain(std::chrono::milliseconds limit);
     void finish();
@@ -37,8 +37,8 @@ class Service {
     App& app_;
     Listener listener_;
     OnReady on_ready_;
-    ServiceManager manager_;
-    int told_percent_ = -1;
+    SystemdNotifier systemd_;
+    int notified_percent_ = -1;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer drain_timer_;
     boost::asio::steady_timer watchdog_;

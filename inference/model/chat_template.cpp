@@ -6,8 +6,8 @@
 namespace solard {
 namespace {
 
-// chat_template of upstage/SOLAR-10.7B-Instruct-v1.0, tokenizer_config.json. Each \n is a Jinja escape: two
-// characters.
+// The chat_template in tokenizer_config.json of upstage/SOLAR-10.7B-Instruct-v1.0. Each \n is a Jinja escape
+// of two characters.
 constexpr std::string_view solar_template =
     R"({% for message in messages %})"
     R"({% if message['role'] == 'system' %})"
@@ -21,10 +21,10 @@ bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-// Of a literal's escapes none is read: the published text has no escaped quote.
+// Ignores escapes inside literals: the published text has no escaped quote.
 std::string without_space_outside_literals(std::string_view text) {
     std::string kept;
-    char quote = '\0';  // that of the literal we are in
+    char quote = '\0';  // the quote that ends the current literal
     for (const char c : text) {
         if (quote == '\0' && is_space(c)) continue;
         kept += c;
@@ -63,23 +63,26 @@ result<void> check_chat_template(const std::filesystem::path& folder,
     if (override_name) {
         if (*override_name == "solar") return {};
         return Error{errc::bad_configuration,
-                     "--chat-template " + quoted_name(*override_name) + " is unknown, expected solar"};
+                     "--chat-template " + quoted_name(*override_name) + " is not known, expected solar"};
     }
     const std::filesystem::path file = folder / "tokenizer_config.json";
-    constexpr std::string_view advice = "; --chat-template solar serves this model with SOLAR's prompt form";
+    constexpr std::string_view advice =
+        "; to serve this model with SOLAR's prompt form, set --chat-template solar";
     std::error_code ec;
     if (!std::filesystem::exists(file, ec)) {
-        return bad_model(file, "is missing, expected SOLAR's chat_template in it" + std::string(advice));
+        return bad_model(file,
+                         "is missing, expected a file with SOLAR's chat_template" + std::string(advice));
     }
     const auto config = read_json_file(file);
     if (!config) return config.error();
     const boost::json::value* text = config->if_contains("chat_template");
     if (text == nullptr || !text->is_string()) {
-        return bad_model(file, "has no chat_template text, expected SOLAR's" + std::string(advice));
+        return bad_model(file,
+                         "has no chat_template string, expected SOLAR's template" + std::string(advice));
     }
     if (without_space_outside_literals(text->get_string()) !=
         without_space_outside_literals(solar_template)) {
-        return bad_model(file, "chat_template is unknown, expected SOLAR's" + std::string(advice));
+        return bad_model(file, "chat_template is not known, expected SOLAR's template" + std::string(advice));
     }
     return {};
 }

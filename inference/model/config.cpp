@@ -13,7 +13,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Far above any published model, and small enough that no product of sizes overflows 63 bits.
+// These limits are far above any published model, and small enough that no product of sizes overflows 63
+// bits.
 constexpr std::int32_t max_vocab_size = 1 << 20;
 constexpr std::int32_t max_hidden_size = 1 << 16;
 constexpr std::int32_t max_intermediate_size = 1 << 18;
@@ -23,9 +24,9 @@ constexpr std::int32_t max_head_dim = 1 << 9;
 constexpr std::int32_t max_positions = 1 << 24;
 constexpr double max_rope_theta = 1e12;
 
-// Typed access to one JSON object. The first error is kept and later ones are ignored, so that a caller reads
-// all fields in a row and asks once. A null counts as absent, as it does for the library that writes the
-// file.
+// Typed access to one JSON object. The first error is kept and later ones are ignored, so that a caller can
+// read all fields and then check outcome() once. A null counts as absent, as it does for the library that
+// writes the file (Hugging Face transformers).
 class FieldReader {
   public:
     FieldReader(const std::filesystem::path& file, const json::object& object)
@@ -60,7 +61,7 @@ class FieldReader {
         return value.value_or(min);
     }
 
-    // `in_range` decides; `expected` is its description.
+    // Accepts a number if `in_range` returns true for it; `expected` describes that range in the error.
     template <class Predicate>
     std::optional<double> optional_number(std::string_view key, Predicate in_range,
                                           std::string_view expected) {
@@ -80,11 +81,11 @@ class FieldReader {
     }
 
     void require_absent(std::string_view key) {
-        if (find(key) != nullptr) refuse(key, "null (not supported)");
+        if (find(key) != nullptr) refuse(key, "null (a value is not supported)");
     }
 
     void require_false(std::string_view key) {
-        if (boolean_or_false(key)) refuse(key, "false (not supported)");
+        if (boolean_or_false(key)) refuse(key, "false (true is not supported)");
     }
 
     void require_equal(std::string_view key, const json::value& wanted) {
@@ -92,7 +93,7 @@ class FieldReader {
         if (value == nullptr || *value != wanted) refuse(key, json::serialize(wanted));
     }
 
-    // One id or a list of ids, each in [0, vocab_size). Empty where the key is absent.
+    // Reads one id or a list of ids, each in [0, vocab_size). Returns an empty list if the key is absent.
     std::vector<TokenId> token_ids(std::string_view key, std::int32_t vocab_size) {
         const json::value* value = find(key);
         if (value == nullptr) return {};
@@ -116,7 +117,8 @@ class FieldReader {
     static std::string abridged(const json::value& value) {
         constexpr std::size_t max_bytes = 80;
         if (value.is_string()) return quoted_name(value.get_string());
-        if (value.is_structured() && json::serialize(value).size() > max_bytes) return "something else";
+        if (value.is_structured() && json::serialize(value).size() > max_bytes)
+            return "a long list or object";
         return json::serialize(value);
     }
 
@@ -142,16 +144,18 @@ std::optional<double> read_rope_theta(FieldReader& fields) {
         "a number above 0 and at most 1e12");
 }
 
-// Newer writers put theta into rope_parameters; the only kind that is served is the plain one.
+// Newer versions of transformers put theta into rope_parameters. Only the default kind is supported.
 result<std::optional<double>> rope_theta_of_parameters(const std::filesystem::path& file,
                                                        const json::value& parameters) {
     constexpr std::string_view expected =
-        R"(rope_parameters: expected {"rope_type": "default", "rope_theta"})";
+        R"(rope_parameters: expected an object with "rope_type": "default" and "rope_theta")";
     const json::object* object = parameters.if_object();
     if (object == nullptr) return bad_model(file, expected);
     for (const auto& [key, value] : *object) {
         const bool plain = key == "rope_theta" || (key == "rope_type" && value == "default");
-        if (!plain) return bad_model(file, std::string(expected) + ", found " + quoted_name(key));
+        if (!plain)
+            return bad_model(file, std::string(expected) + "; found the key " + quoted_name(key) +
+                                       ", which has another value or is not supported");
     }
     FieldReader fields(file, *object);
     const auto theta = read_rope_theta(fields);
@@ -181,7 +185,7 @@ void read_head_dim(FieldReader& fields, ModelConfig& config) {
                       "a multiple of num_attention_heads (" + std::to_string(config.num_heads) + ")");
     }
     config.head_dim = head_dim.value_or(config.hidden_size / config.num_heads);
-    // Rotary embeddings turn pairs of elements.
+    // A rotary embedding rotates pairs of elements.
     if (config.head_dim % 2 != 0 || config.head_dim < 2 || config.head_dim > max_head_dim) {
         fields.refuse(head_dim ? "head_dim" : "hidden_size",
                       "an even head size from 2 to " + std::to_string(max_head_dim));
@@ -259,7 +263,8 @@ std::int64_t ModelConfig::num_parameters() const {
 
 result<ModelConfig> load_model_config(const std::filesystem::path& folder) {
     std::error_code ec;
-    if (!std::filesystem::is_directory(folder, ec)) return bad_model(folder, "expected a model folder");
+    if (!std::filesystem::is_directory(folder, ec))
+        return bad_model(folder, "is not a folder, expected a model folder");
     auto config = read_config(folder / "config.json");
     if (!config) return config;
     const std::filesystem::path generation = folder / "generation_config.json";
@@ -267,7 +272,8 @@ result<ModelConfig> load_model_config(const std::filesystem::path& folder) {
         if (const auto done = read_generation_config(generation, *config); !done) return done.error();
     }
     if (config->eos_token_ids.empty()) {
-        return bad_model(folder / "config.json", "eos_token_id is missing, expected an integer or a list");
+        return bad_model(folder / "config.json",
+                         "eos_token_id is missing, expected an integer or a list of integers");
     }
     return config;
 }

@@ -1,4 +1,4 @@
-// config.json and generation_config.json of a Llama-architecture folder.
+// The contents of config.json and generation_config.json in a model folder of Llama architecture.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@ using TokenId = std::int32_t;
 
 enum class DType : std::uint8_t { bf16, fp16, fp32 };
 
-// Bytes of one element.
+// Returns the bytes of one element.
 constexpr std::size_t size_of(DType type) {
     return type == DType::fp32 ? 4 : 2;
 }
-// "bf16", "fp16" or "fp32".
+// Returns "bf16", "fp16" or "fp32".
 std::string_view name_of(DType type);
 
 struct ModelConfig {
@@ -29,30 +29,30 @@ struct ModelConfig {
     std::int32_t num_layers = 0;
     std::int32_t num_heads = 0;
     std::int32_t num_kv_heads = 0;  // divides num_heads
-    std::int32_t head_dim = 0;      // config.json's own, else hidden_size / num_heads
+    std::int32_t head_dim = 0;      // from config.json, else hidden_size / num_heads
     std::int32_t max_position_embeddings = 0;
     float rms_norm_eps = 0;
     double rope_theta = 10000;
     bool tie_word_embeddings = false;
 
     TokenId bos_token_id = 1;
-    std::vector<TokenId> eos_token_ids;  // generation_config.json's, else config.json's; never empty
-    // What generation_config.json says of sampling; absent where it is silent.
+    std::vector<TokenId> eos_token_ids;  // from generation_config.json, else config.json; never empty
+    // The sampling defaults of generation_config.json; absent if the file does not name them.
     std::optional<double> default_temperature;
     std::optional<double> default_top_p;
 
-    // Bytes of 16-bit KV of one token over all layers.
+    // Returns the bytes that one token's 16-bit keys and values take in all layers.
     std::size_t kv_bytes_per_token() const {
         return std::size_t{2} * 2 * static_cast<std::size_t>(num_layers) *
                static_cast<std::size_t>(num_kv_heads) * static_cast<std::size_t>(head_dim);
     }
-    // Parameters of the whole model; tied embeddings count once.
+    // Returns the number of parameters of the whole model; tied embeddings count once.
     std::int64_t num_parameters() const;
 };
 
-// Reads and validates `folder`/config.json and, where it exists, generation_config.json.
-// Errors: bad_model, one line naming file, key and what was expected. Architectures other than
-// LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused by name.
+// Reads and validates `folder`/config.json and, if it exists, generation_config.json.
+// Errors: bad_model, one line that names the file, the key, its value and what was expected. Architectures
+// other than LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused by name.
 result<ModelConfig> load_model_config(const std::filesystem::path& folder);
 
 }  // namespace solard

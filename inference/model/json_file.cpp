@@ -14,8 +14,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Boost.JSON keeps the last of equal keys without a word, so that two readers of one file could see two
-// different models. This handler of basic_parser only looks at keys.
+// Boost.JSON silently keeps the last of equal keys, so that two readers of one file could see two different
+// models. This handler of basic_parser looks only at keys.
 class DuplicateKeyFinder {
   public:
     using error_code = json::error_code;
@@ -81,8 +81,8 @@ std::optional<std::string> find_duplicate_key(std::string_view text) {
 result<json::object> parse_json_object(std::string_view text, const std::filesystem::path& file) {
     json::error_code ec;
     json::value value = json::parse(text, ec);
-    if (ec) return bad_model(file, "expected valid JSON: " + ec.message());
-    if (!value.is_object()) return bad_model(file, "expected a JSON object");
+    if (ec) return bad_model(file, "is not valid JSON, expected a JSON object: " + ec.message());
+    if (!value.is_object()) return bad_model(file, "is JSON but not an object, expected a JSON object");
     if (const auto key = find_duplicate_key(text)) {
         return bad_model(file, "key " + quoted_name(*key) + " appears twice in one object");
     }

@@ -1,4 +1,4 @@
-// JSON from a model folder: one object, no duplicate keys, limited size and depth.
+// Reads JSON files of a model folder: one object, without duplicate keys, of limited size and depth.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -12,19 +12,20 @@
 
 namespace solard {
 
-// Larger than any published configuration or index by two orders of magnitude.
+// The limit is two orders of magnitude above any published configuration or index.
 inline constexpr std::uint64_t max_json_file_bytes = std::uint64_t{16} << 20;
 
-// Errors: bad_model naming the file: missing, too large, not JSON, not an object, a key twice in one object.
+// Reads the object in a file. Errors: bad_model, which names the file, if it is missing, too large, not JSON
+// or not an object, or if a key appears twice in one object.
 result<boost::json::object> read_json_file(const std::filesystem::path& path);
 
-// The same for text that was found in `file`.
+// Does the same for text that was read from `file`.
 result<boost::json::object> parse_json_object(std::string_view text, const std::filesystem::path& file);
 
-// A key that stands twice in one object of `text`, which is valid JSON.
+// Returns a key that appears twice in one object of `text`, which is valid JSON.
 std::optional<std::string> find_duplicate_key(std::string_view text);
 
-// A JSON integer in [0, 2^63). Nothing for 16.0, "16" and the like.
+// Returns the value if it is a JSON integer in [0, 2^63). Returns nothing for 16.0, "16" and the like.
 std::optional<std::int64_t> non_negative_integer(const boost::json::value& value);
 
 }  // namespace solard

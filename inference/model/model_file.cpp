@@ -51,7 +51,7 @@ ModelFile::~ModelFile() {
 }
 
 result<ModelFile> ModelFile::open(std::filesystem::path path) {
-    // O_NONBLOCK: opening a pipe must fail below, not wait for its writer.
+    // With O_NONBLOCK, opening a pipe does not wait for its writer; the pipe is refused below.
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) return bad_model(path, "cannot be opened: " + system_message(errno));
     ModelFile file(std::move(path), descriptor);
@@ -59,7 +59,7 @@ result<ModelFile> ModelFile::open(std::filesystem::path path) {
     if (::fstat(descriptor, &status) != 0) {
         return bad_model(file.path_, "cannot be examined: " + system_message(errno));
     }
-    if (!S_ISREG(status.st_mode)) return bad_model(file.path_, "expected a regular file");
+    if (!S_ISREG(status.st_mode)) return bad_model(file.path_, "is not a regular file, expected one");
     file.size_ = static_cast<std::uint64_t>(status.st_size);
     return file;
 }
@@ -69,7 +69,9 @@ result<void> ModelFile::read(std::uint64_t begin, std::span<std::byte> out) cons
         const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(begin));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return bad_model(path_, "cannot be read: " + system_message(errno));
-        if (count == 0) return bad_model(path_, "ends at byte " + std::to_string(begin) + ", expected more");
+        if (count == 0)
+            return bad_model(path_, "ends at byte " + std::to_string(begin) + ", expected " +
+                                        std::to_string(out.size()) + " more bytes");
         begin += static_cast<std::uint64_t>(count);
         out = out.subspan(static_cast<std::size_t>(count));
     }
@@ -77,7 +79,8 @@ result<void> ModelFile::read(std::uint64_t begin, std::span<std::byte> out) cons
 }
 
 void ModelFile::drop_cache(std::uint64_t begin, std::uint64_t num_bytes) const {
-    // A hint; where it is not taken, nothing but the page cache suffers.
+    // This is only a hint: if the kernel ignores it, the data stay in the page cache and nothing else
+    // changes.
     (void)::posix_fadvise(descriptor_, static_cast<off_t>(begin), static_cast<off_t>(num_bytes),
                           POSIX_FADV_DONTNEED);
 }

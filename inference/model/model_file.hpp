@@ -1,4 +1,4 @@
-// Files of a model folder, read within limits, and the one form of their errors.
+// Reads files of a model folder within limits, and defines the one form of their error messages.
 #pragma once
 
 #include <cstddef>
@@ -12,17 +12,17 @@
 
 namespace solard {
 
-// errc::bad_model with the text "<file>: <what>".
+// Returns errc::bad_model with the text "<file>: <what>".
 Error bad_model(const std::filesystem::path& file, std::string_view what);
 
-// `text` as a JSON string literal, cut where it is long: a name taken from a file stays on one line.
+// Returns `text` as a JSON string literal, cut if it is long, so that a name from a file stays on one line.
 std::string quoted_name(std::string_view text);
 
-// A regular file, open for reading. Symbolic links are followed, because download caches lay out a folder
-// with them; devices, pipes and folders are refused. Movable. Any thread may read.
+// A regular file that is open for reading. Symbolic links are followed, because download caches build a
+// folder out of them; devices, pipes and folders are refused. Movable. Any thread may read.
 class ModelFile {
   public:
-    // Errors: bad_model naming the file.
+    // Opens a file. Errors: bad_model, which names the file.
     static result<ModelFile> open(std::filesystem::path path);
     ModelFile(ModelFile&& other) noexcept;
     ModelFile& operator=(ModelFile&& other) noexcept;
@@ -31,7 +31,8 @@ class ModelFile {
     const std::filesystem::path& path() const { return path_; }
     std::uint64_t size() const { return size_; }  // bytes, at open()
 
-    // Fills `out` from byte `begin` on. Errors: bad_model if the file ends before or cannot be read.
+    // Fills `out` with the bytes from `begin` on. Errors: bad_model if the file ends too early or cannot be
+    // read.
     result<void> read(std::uint64_t begin, std::span<std::byte> out) const;
     // Tells the kernel that these bytes will not be read again soon.
     void drop_cache(std::uint64_t begin, std::uint64_t num_bytes) const;
@@ -44,7 +45,7 @@ class ModelFile {
     std::uint64_t size_ = 0;
 };
 
-// All of a file. Errors: bad_model, also where it has more than `max_bytes`.
+// Returns the whole file. Errors: bad_model, also if the file has more than `max_bytes`.
 result<std::string> read_model_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 }  // namespace solard

@@ -20,7 +20,7 @@ namespace json = boost::json;
 static_assert(std::endian::native == std::endian::little,
               "the header's length and all data are little endian");
 
-// The limits of the format itself (https://github.com/huggingface/safetensors, "Format").
+// These are the limits of the format itself (https://github.com/huggingface/safetensors, "Format").
 constexpr std::uint64_t length_bytes = 8;
 constexpr std::uint64_t max_header_bytes = 100'000'000;
 
@@ -47,7 +47,7 @@ std::optional<std::vector<std::int64_t>> parse_integers(const json::value* value
     return integers;
 }
 
-// product(shape) * size_of(dtype), unless it needs more than 64 bits.
+// Returns product(shape) * size_of(dtype), or nothing if that needs more than 64 bits.
 std::optional<std::uint64_t> num_bytes_of(const std::vector<std::int64_t>& shape, DType dtype) {
     std::uint64_t bytes = size_of(dtype);
     for (const std::int64_t size : shape) {
@@ -56,30 +56,34 @@ std::optional<std::uint64_t> num_bytes_of(const std::vector<std::int64_t>& shape
     return bytes;
 }
 
-// One entry of a header. `data_begin` is the file's first byte of data, `data_size` what follows it.
+// Parses one entry of a header. `data_begin` is the offset of the file's first byte of data, `data_size` the
+// number of bytes from there to the end of the file.
 result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, const json::value& entry,
                                 std::uint64_t data_begin, std::uint64_t data_size) {
     const auto fail = [&](std::string_view what) { return tensor_error(file.path(), name, what); };
     const json::object* object = entry.if_object();
     if (object == nullptr || object->size() != 3) {
-        return fail("expected an object with dtype, shape and data_offsets");
+        return fail("expected an object with exactly dtype, shape and data_offsets");
     }
     const auto dtype = parse_dtype(object->if_contains("dtype"));
-    if (!dtype) return fail("unknown dtype, expected BF16, F16 or F32");
+    if (!dtype) return fail("dtype is missing or not supported, expected BF16, F16 or F32");
     auto shape = parse_integers(object->if_contains("shape"));
-    if (!shape) return fail("expected a shape of integers that are not negative");
+    if (!shape) return fail("shape is missing or wrong, expected a list of non-negative integers");
     const auto num_bytes = num_bytes_of(*shape, *dtype);
-    if (!num_bytes) return fail("its shape overflows 64 bits");
+    if (!num_bytes) return fail("its shape needs more bytes than 64 bits can count (overflow)");
     const auto offsets = parse_integers(object->if_contains("data_offsets"));
-    if (!offsets || offsets->size() != 2) return fail("expected two data_offsets that are not negative");
+    if (!offsets || offsets->size() != 2)
+        return fail("data_offsets is missing or wrong, expected two non-negative integers");
     const auto begin = static_cast<std::uint64_t>((*offsets)[0]);
     const auto end = static_cast<std::uint64_t>((*offsets)[1]);
     if (begin > end || end > data_size) {
-        return fail("data_offsets leave the file, which has " + std::to_string(data_size) + " bytes of data");
+        return fail("data_offsets are " + std::to_string(begin) + " and " + std::to_string(end) +
+                    ", expected an ascending range within the file's " + std::to_string(data_size) +
+                    " bytes of data");
     }
     if (end - begin != *num_bytes) {
-        return fail("data_offsets span " + std::to_string(end - begin) + " bytes, its shape and dtype need " +
-                    std::to_string(*num_bytes));
+        return fail("data_offsets span " + std::to_string(end - begin) +
+                    " bytes, but its shape and dtype need " + std::to_string(*num_bytes));
     }
     TensorInfo tensor;
     tensor.name = name;
@@ -90,8 +94,8 @@ result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, co
     return tensor;
 }
 
-// Tensors must follow one another without overlap or hole and end where the file ends: bytes that no tensor
-// owns could hold a second file.
+// Checks that the tensors follow one another without overlap or hole and that the last one ends where the
+// file ends: bytes that belong to no tensor could hide a second file.
 result<void> check_layout(const ModelFile& file, std::vector<TensorInfo>& tensors, std::uint64_t data_begin) {
     std::ranges::sort(tensors, {}, [](const TensorInfo& t) { return std::pair(t.offset, t.num_bytes); });
     std::uint64_t expected = data_begin;
@@ -112,13 +116,16 @@ result<void> check_layout(const ModelFile& file, std::vector<TensorInfo>& tensor
 }
 
 result<std::vector<TensorInfo>> read_tensor_table(const ModelFile& file) {
-    if (file.size() < length_bytes) return bad_model(file.path(), "is too short for a safetensors file");
+    if (file.size() < length_bytes)
+        return bad_model(file.path(), "has " + std::to_string(file.size()) +
+                                          " bytes, which is too short for a safetensors file");
     std::array<std::byte, length_bytes> length{};
     if (const auto done = file.read(0, length); !done) return done.error();
     const auto header_size = std::bit_cast<std::uint64_t>(length);
     if (header_size > max_header_bytes || header_size > file.size() - length_bytes) {
-        return bad_model(file.path(), "header length is " + std::to_string(header_size) +
-                                          ", expected at most the file's rest and 100 MB");
+        return bad_model(file.path(),
+                         "header length is " + std::to_string(header_size) +
+                             ", expected at most 100000000 and no more than the rest of the file");
     }
     std::string header(header_size, '\0');
     if (const auto done = file.read(length_bytes, std::as_writable_bytes(std::span(header))); !done) {
@@ -146,13 +153,13 @@ bool is_plain_file_name(std::string_view name) {
            name.find_first_of(forbidden) == std::string_view::npos;
 }
 
-// Tensor name to file name, as model.safetensors.index.json has it.
+// Reads the map from tensor name to file name in model.safetensors.index.json.
 result<std::map<std::string, std::string>> read_weight_map(const std::filesystem::path& file) {
     const auto index = read_json_file(file);
     if (!index) return index.error();
     const json::value* weight_map = index->if_contains("weight_map");
     if (weight_map == nullptr || !weight_map->is_object()) {
-        return bad_model(file, "expected an object weight_map");
+        return bad_model(file, "weight_map is missing or wrong, expected an object");
     }
     std::map<std::string, std::string> file_of_tensor;
     for (const auto& [name, shard] : weight_map->get_object()) {
@@ -194,7 +201,8 @@ result<void> WeightSource::add_indexed_shards(const std::filesystem::path& index
     for (const auto& [tensor, name] : *file_of_tensor) {
         const TensorInfo* found = find(tensor);
         if (found == nullptr || file_of(*found).filename() != name) {
-            return tensor_error(index, tensor, "is not in " + quoted_name(name) + ", where the index has it");
+            return tensor_error(index, tensor,
+                                "is not in " + quoted_name(name) + ", the file that the index names for it");
         }
     }
     return {};
@@ -206,12 +214,13 @@ result<WeightSource> WeightSource::open(const std::filesystem::path& folder) {
     std::error_code ec;
     WeightSource source;
     if (!std::filesystem::exists(single, ec) && !std::filesystem::exists(index, ec)) {
-        return bad_model(folder, "expected model.safetensors or model.safetensors.index.json");
+        return bad_model(folder,
+                         "has no weights, expected a file model.safetensors or model.safetensors.index.json");
     }
     const auto done =
         std::filesystem::exists(single, ec) ? source.add_shard(single) : source.add_indexed_shards(index);
     if (!done) return done.error();
-    if (source.tensors_.empty()) return bad_model(folder, "expected at least one tensor");
+    if (source.tensors_.empty()) return bad_model(folder, "has no tensors, expected at least one tensor");
     return source;
 }
 
@@ -225,8 +234,9 @@ result<void> WeightSource::read(const TensorInfo& tensor, std::uint64_t begin,
     const ModelFile& file = shards_[tensor.shard];
     if (begin > tensor.num_bytes || out.size() > tensor.num_bytes - begin) {
         return tensor_error(file.path(), tensor.name,
-                            "read of " + std::to_string(out.size()) + " bytes at " + std::to_string(begin) +
-                                ", expected to stay within " + std::to_string(tensor.num_bytes));
+                            "cannot read " + std::to_string(out.size()) + " bytes from byte " +
+                                std::to_string(begin) + " on, the tensor has " +
+                                std::to_string(tensor.num_bytes) + " bytes");
     }
     auto done = file.read(tensor.offset + begin, out);
     if (done) file.drop_cache(tensor.offset + begin, out.size());

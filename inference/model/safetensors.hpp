@@ -1,5 +1,5 @@
-// The tensors of a Hugging Face folder: one model.safetensors, or shards named by
-// model.safetensors.index.json.
+// Reads the tensors of a Hugging Face folder: either one file model.safetensors, or the shards that
+// model.safetensors.index.json names.
 #pragma once
 
 #include <cstddef>
@@ -26,24 +26,26 @@ struct TensorInfo {
     std::uint64_t num_bytes = 0;  // == product(shape) * size_of(dtype)
 };
 
-// A validated tensor table and the open files behind it; owns no weights. Every offset and size was checked
-// against the file's own length before open() returned. Movable. Thread-safe for reading. There is at least
-// one tensor; where the folder has both forms, model.safetensors is taken.
+// A validated table of tensors with the open files that hold them; it owns no weights. Every offset and size
+// was checked against the length of its file before open() returned. There is at least one tensor. If the
+// folder has both forms, model.safetensors is used. Movable. Thread-safe for reading.
 class WeightSource {
   public:
-    // Errors: bad_model, one line naming file, tensor and what was expected.
+    // Errors: bad_model, one line that names the file, the tensor and what was expected.
     static result<WeightSource> open(const std::filesystem::path& folder);
 
-    // Null when there is no such tensor. The pointer lives as long as this object (also after a move).
+    // Returns null if there is no such tensor. The pointer is valid as long as this object lives, also after
+    // a move.
     const TensorInfo* find(std::string_view name) const;
 
-    // Fills `out` with bytes [begin, begin + out.size()) of the tensor. Any thread. The page cache is dropped
-    // behind the reader. Errors: bad_model if the range leaves the tensor or the file shrank meanwhile.
+    // Fills `out` with bytes [begin, begin + out.size()) of the tensor. Any thread. The bytes are dropped
+    // from the page cache after they are read. Errors: bad_model if the range leaves the tensor, or if the
+    // file has shrunk since open().
     result<void> read(const TensorInfo& tensor, std::uint64_t begin, std::span<std::byte> out) const;
 
     const std::filesystem::path& file_of(const TensorInfo& tensor) const;
     std::size_t num_tensors() const;
-    // By name.
+    // Returns all tensors by name.
     const std::map<std::string, TensorInfo, std::less<>>& tensors() const { return tensors_; }
 
   private:

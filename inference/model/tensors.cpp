@@ -18,7 +18,7 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
     return text + "]";
 }
 
-// Takes tensors out of a source by name. The first error is kept; after it null is returned.
+// Looks up the tensors of a source by name. The first error is kept; after it, take() returns null.
 class TensorResolver {
   public:
     explicit TensorResolver(const WeightSource& source) : source_(source) {}
@@ -37,18 +37,20 @@ class TensorResolver {
             refuse(*tensor, "has shape " + text_of(tensor->shape) + ", expected " + text_of(shape));
         } else if (tensor->dtype != *dtype_) {
             refuse(*tensor, "is " + std::string(name_of(tensor->dtype)) + ", expected " +
-                                std::string(name_of(*dtype_)) + " as the tensors before it");
+                                std::string(name_of(*dtype_)) + " like the tensors before it");
         }
         return error_ ? nullptr : tensor;
     }
 
-    // A tensor that nothing took belongs to another architecture; to leave it out would change the model.
+    // Refuses tensors that were not taken: they belong to another architecture, and to leave them out would
+    // change the model.
     void refuse_others(bool tied) {
         for (const auto& [name, tensor] : source_.tensors()) {
-            const bool harmless = name.ends_with(".rotary_emb.inv_freq") ||  // a table old writers stored
-                                  (tied && name == "lm_head.weight");        // a second copy
+            const bool harmless =
+                name.ends_with(".rotary_emb.inv_freq") ||  // a table that old writers stored
+                (tied && name == "lm_head.weight");        // a second copy of the embedding
             if (error_ || harmless || taken_.contains(&tensor)) continue;
-            refuse(tensor, "is not part of a Llama model of this size without biases");
+            refuse(tensor, "is unexpected: a Llama model of this size without biases does not have it");
         }
     }
 

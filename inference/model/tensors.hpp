@@ -1,4 +1,4 @@
-// Which tensors a Llama model is made of, checked against its configuration.
+// Names the tensors that a Llama model consists of and checks them against its configuration.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace solard {
 
-// Shapes are those on disk, row-major, [out_features, in_features].
+// The tensors of one layer. Shapes are those on disk: row-major, [out_features, in_features].
 struct LayerTensors {
     const TensorInfo* input_norm;  // [hidden]
     const TensorInfo* q_proj;      // [heads * head_dim, hidden]
@@ -23,19 +23,19 @@ struct LayerTensors {
     const TensorInfo* down_proj;   // [hidden, intermediate]
 };
 
-// Pointers into the WeightSource that they were resolved from.
+// The tensors of a whole model, as pointers into the WeightSource from which they were resolved.
 struct ModelTensors {
     const TensorInfo* embedding;  // [vocab, hidden]
     std::vector<LayerTensors> layers;
     const TensorInfo* final_norm;  // [hidden]
-    const TensorInfo* lm_head;     // [vocab, hidden]; == embedding when tied
-    DType dtype;                   // of every matrix on disk
-    std::uint64_t num_bytes;       // on disk, of all of them
+    const TensorInfo* lm_head;     // [vocab, hidden]; == embedding if they are tied
+    DType dtype;                   // of all these tensors on disk
+    std::uint64_t num_bytes;       // of all these tensors on disk
 };
 
-// Finds every tensor the configuration asks for and checks shape and dtype.
-// Errors: bad_model naming file, tensor and what was expected (missing, wrong shape, mixed dtypes, biases
-// present).
+// Finds every tensor that the configuration requires and checks its shape and dtype.
+// Errors: bad_model, which names the file, the tensor and what was expected (a tensor is missing, a shape is
+// wrong, dtypes are mixed, biases are present).
 result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConfig& config);
 
 }  // namespace solard

@@ -16,12 +16,13 @@ using sentencepiece::SentencePieceProcessor;
 
 constexpr std::uint64_t max_tokenizer_bytes = std::uint64_t{64} << 20;
 
-// A reader of Protocol Buffers' wire format (protobuf.dev/programming-guides/encoding): one field a call.
+// Reads the wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding), one field per call of
+// next().
 class WireReader {
   public:
     explicit WireReader(std::string_view bytes) : rest_(bytes) {}
 
-    // False at the end and where the bytes are malformed.
+    // Returns false at the end and if the bytes are malformed.
     bool next() {
         if (rest_.empty() || malformed_) return false;
         const std::uint64_t tag = varint();
@@ -76,9 +77,10 @@ class WireReader {
     bool malformed_ = false;
 };
 
-// SentencePiece walks a table of character replacements without bounds: a damaged one makes it read anywhere.
-// Llama's tokenizers have none, so a model with one (or that we cannot read) is not handed to it. Field
-// numbers are those of sentencepiece_model.proto.
+// Returns true if the model has a table of character replacements, or if it cannot be read. SentencePiece
+// walks that table without checking bounds, so that a damaged table makes it read anywhere in memory. Llama's
+// tokenizers have no such table, therefore a model with one is not passed to SentencePiece. The field numbers
+// are those of sentencepiece_model.proto.
 bool may_have_normalization_table(std::string_view model) {
     constexpr std::uint64_t normalizer_spec = 3;
     constexpr std::uint64_t denormalizer_spec = 5;
@@ -95,7 +97,7 @@ bool may_have_normalization_table(std::string_view model) {
     return fields.malformed();
 }
 
-// The byte that a piece such as <0x0A> stands for.
+// Returns the byte that a piece such as <0x0A> stands for.
 std::optional<char> parse_byte_piece(std::string_view piece) {
     constexpr std::string_view prefix = "<0x";
     if (piece.size() != 6 || !piece.starts_with(prefix) || !piece.ends_with('>')) return std::nullopt;
@@ -124,11 +126,12 @@ result<std::string> bytes_of_piece(const SentencePieceProcessor& processor, int 
         return bad_model(file,
                          "piece " + std::to_string(id) + " " + quoted_name(piece) + ": " + std::string(what));
     };
-    if (!std::isfinite(processor.GetScore(id))) return fail("expected a finite score");
+    if (!std::isfinite(processor.GetScore(id)))
+        return fail("its score is not a finite number, expected a finite score");
     if (processor.IsControl(id) || processor.IsUnknown(id)) return std::string();
     if (!processor.IsByte(id)) return with_spaces(piece);
     const auto byte = parse_byte_piece(piece);
-    if (!byte) return fail("expected a byte piece such as <0x0A>");
+    if (!byte) return fail("is marked as a byte, expected a text such as <0x0A>");
     return std::string(1, *byte);
 }
 
@@ -144,12 +147,15 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
     const auto model = read_model_file(file, max_tokenizer_bytes);
     if (!model) return model.error();
     if (may_have_normalization_table(*model)) {
-        return bad_model(file, "expected a SentencePiece model without a normalization table");
+        return bad_model(file,
+                         "has a normalization table or is damaged, expected a SentencePiece model without a "
+                         "normalization table");
     }
     Tokenizer tokenizer;
     SentencePieceProcessor& processor = *tokenizer.processor_;
     if (const auto status = processor.LoadFromSerializedProto(*model); !status.ok()) {
-        return bad_model(file, "expected a SentencePiece model: " + std::string(status.message()));
+        return bad_model(
+            file, "cannot be loaded, expected a SentencePiece model: " + std::string(status.message()));
     }
     const int num_pieces = processor.GetPieceSize();
     if (num_pieces < 1 || num_pieces > vocab_size) {
@@ -158,7 +164,7 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
     }
     tokenizer.bos_ = processor.bos_id();
     if (tokenizer.bos_ < 0) {
-        return bad_model(file, "expected a control piece for the beginning of a text (bos)");
+        return bad_model(file, "has no control piece for the beginning of a text (bos), expected one");
     }
     for (int id = 0; id < num_pieces; ++id) {
         auto bytes = bytes_of_piece(processor, id, file);

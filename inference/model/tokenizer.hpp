@@ -1,4 +1,4 @@
-// SentencePiece, as the folder's tokenizer.model says.
+// Converts text to tokens and back with SentencePiece and the folder's tokenizer.model.
 #pragma once
 
 #include <cstdint>
@@ -20,23 +20,24 @@ namespace solard {
 // Immutable after load(); every member may be called from any thread.
 class Tokenizer {
   public:
-    // `vocab_size` is the model's: a tokenizer with more pieces is refused. Errors: bad_model.
+    // Loads tokenizer.model. `vocab_size` is that of the model: a tokenizer with more pieces is refused.
+    // Errors: bad_model.
     static result<Tokenizer> load(const std::filesystem::path& folder, std::int32_t vocab_size);
     Tokenizer(Tokenizer&&) noexcept;
     Tokenizer& operator=(Tokenizer&&) noexcept;
     ~Tokenizer();
 
-    // BOS followed by the pieces of `text`. Text that looks like a control token stays text.
+    // Returns BOS followed by the pieces of `text`. Text that looks like a control token stays text.
     std::vector<TokenId> encode_prompt(std::string_view text) const;
 
-    // The bytes `token` adds to a text that already has a beginning: a space for U+2581, one raw byte for a
-    // byte piece, nothing for control tokens and for ids outside the vocabulary. The view lives as long as
-    // this object.
+    // Returns the bytes that `token` adds to a text that has already begun: a space for U+2581, one raw byte
+    // for a byte piece, nothing for control tokens and for ids outside the vocabulary. The view is valid as
+    // long as this object lives.
     std::string_view bytes_of(TokenId token) const;
 
     TokenId bos() const { return bos_; }
-    // No token stands for more bytes of text than this, but for the unknown token of a vocabulary without
-    // bytes.
+    // Returns the largest number of bytes of text that one token stands for. The unknown token of a
+    // vocabulary without byte pieces is an exception: it may stand for more.
     std::size_t longest_piece_bytes() const { return longest_piece_bytes_; }
 
     std::int32_t vocab_size() const { return static_cast<std::int32_t>(bytes_.size()); }

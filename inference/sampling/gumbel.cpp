@@ -10,9 +10,9 @@
 namespace solard {
 namespace {
 
-// The largest value noise_of() can take, -log(-log(1 - 2^-33)) = 22.87, and room for rounding.
+// An upper bound of noise_of(): -log(-log(1 - 2^-33)) = 22.87, plus a margin for rounding.
 constexpr double max_noise = 22.9;
-// Tokens that share one bound on the noise they need to win.
+// The number of tokens that share one bound on the noise that they need to win.
 constexpr std::size_t block_width = 32;
 
 std::uint32_t random_word(const SamplingRow& row, TokenId token) {
@@ -27,8 +27,8 @@ double noise_of(std::uint32_t word) {
     return -std::log(-std::log(uniform));
 }
 
-// A lower bound on the words whose noise reaches `needed`: -log(u) >= 1 - u, hence noise <= -log(1 - u). The
-// margin is far above what noise_of() rounds.
+// Returns a lower bound of the words whose noise reaches `needed`: since -log(u) >= 1 - u, the noise is at
+// most -log(1 - u). The margin is far above the rounding error of noise_of().
 std::uint32_t least_word(double needed) {
     const double words_above = std::exp(-needed) * 0x1p32 * (1 + 1e-9) + 1;
     return words_above < 0x1p32 ? static_cast<std::uint32_t>(0x1p32 - words_above) : 0;
@@ -37,7 +37,7 @@ std::uint32_t least_word(double needed) {
 template <class TokenAt>
 TokenId draw(std::span<const float> logits, const SamplingRow& row, TokenId best, std::size_t count,
              const TokenAt& token_at) {
-    const float largest = logits[static_cast<std::size_t>(best)];
+    const float largest = logits[index_of(best)];
     const auto scaled = [&](float logit) {
         return static_cast<double>(logit - largest) / row.params.temperature;
     };
@@ -46,9 +46,9 @@ TokenId draw(std::span<const float> logits, const SamplingRow& row, TokenId best
     for (std::size_t begin = 0; begin < count; begin += block_width) {
         const std::size_t size = std::min(block_width, count - begin);
         for (std::size_t i = 0; i < size; ++i) {
-            block[i] = logits[static_cast<std::size_t>(token_at(begin + i))];
+            block[i] = logits[index_of(token_at(begin + i))];
         }
-        // Noise is bounded: below the bar no token wins, and none there needs to know its own.
+        // The noise is bounded: a token with a logit below the bar cannot win, so its noise is not computed.
         const double bar = largest + row.params.temperature * (best_score - max_noise);
         const float block_largest = largest_of({block.data(), size});
         if (block_largest < bar) continue;

@@ -1,4 +1,5 @@
-// The random part of sampling: one draw from the softmax of logits / temperature by the Gumbel-max trick.
+// The random part of sampling: draws one token from the softmax of logits / temperature by the Gumbel-max
+// trick.
 #pragma once
 
 #include <span>
@@ -8,12 +9,12 @@
 
 namespace solard {
 
-// argmax of logit / temperature + noise, the smallest id among equals; noise is -log(-log(u)) with u of
-// Philox4x32-10 keyed by (seed, choice, position, token id). Tokens whose logit is -infinity are never drawn.
-// `best` is the token of the largest logit.
-// Source: Maddison, Tarlow, Minka, "A* sampling", NIPS 2014, section 2.
+// Returns the token with the largest logit / temperature + noise, the smallest id among equals. The noise is
+// -log(-log(u)); u comes from Philox4x32-10, keyed by (seed, choice, position, token id). Tokens whose logit
+// is -infinity are never drawn. `best` is the token with the largest logit. Source: Maddison, Tarlow, Minka,
+// "A* sampling", NIPS 2014, section 2.
 TokenId draw_from_all(std::span<const float> logits, const SamplingRow& row, TokenId best);
-// The same among the tokens of `kept`, which `best` is one of.
+// Draws in the same way from the tokens in `kept`, which include `best`.
 TokenId draw_from(std::span<const TokenRank> kept, std::span<const float> logits, const SamplingRow& row,
                   TokenId best);
 

@@ -1,4 +1,4 @@
-// Philox4x32-10: a counter-based random number generator, four words from a counter and a key, no state.
+// Philox4x32-10, a random number generator without state: it computes four words from a counter and a key.
 // Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3.
 #pragma once
 

@@ -12,12 +12,8 @@ namespace solard {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-// In the counts: this token's logit has its penalties already.
+// Marks, in counts_, a token whose penalties have been applied.
 constexpr std::int32_t penalised = -1;
-
-std::size_t index_of(TokenId token) {
-    return static_cast<std::size_t>(token);
-}
 
 bool has_penalties(const SamplingParams& params) {
     return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
@@ -33,16 +29,16 @@ float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingP
     return std::clamp(logit, -widest, widest);
 }
 
-// Of all these tokens together, times a constant.
+// Returns the probability of all these tokens together, times a constant.
 double probability_of(std::span<const TokenRank> ranks, float largest, float temperature) {
     double sum = 0;
     for (const TokenRank rank : ranks) sum += exp_approx((logit_of(rank) - largest) / temperature);
     return sum;
 }
 
-// `candidates`, reordered and cut to the likeliest that reach `mass` together.
+// Reorders `candidates` and returns the fewest likeliest ones that reach `mass` together.
 std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float largest, float temperature) {
-    // Tokens before `first` are in, those from `last` on are out.
+    // Tokens before `first` are in the nucleus, those from `last` on are not.
     auto first = candidates.begin();
     auto last = candidates.end();
     double mass_before = 0;
@@ -108,18 +104,18 @@ void Sampler::change(std::span<const float> logits, const SamplingRow& row, std:
         if (in_vocabulary(token)) changed_[index_of(token)] += bias;
     }
     if (has_penalties(row.params)) penalise(row);
-    // Last, since nothing brings a banned token back.
+    // Bans are applied last, so that no other step brings a banned token back.
     for (const TokenId token : banned) {
         if (in_vocabulary(token)) changed_[index_of(token)] = -infinity;
     }
 }
 
-// Counts by walking the context and forgets by walking it again: with no counts kept between steps, there is
-// nothing that preemption or a rejected draft could leave wrong.
+// Counts the tokens by walking the context, and clears the counts by walking it again. No counts are kept
+// between steps, so preemption or a rejected draft cannot leave wrong ones.
 void Sampler::penalise(const SamplingRow& row) {
     const auto prompt_length = static_cast<std::size_t>(std::max(row.num_prompt_tokens, 0));
     const auto answer = row.context.subspan(std::min(prompt_length, row.context.size()));
-    // Only the repetition penalty looks at the prompt, which may be long.
+    // Only the repetition penalty needs the prompt, which may be long.
     const auto seen = row.params.repetition_penalty == 1 ? answer : row.context;
     for (const TokenId token : answer) {
         if (in_vocabulary(token)) ++counts_[index_of(token)];
@@ -135,8 +131,8 @@ void Sampler::penalise(const SamplingRow& row) {
     }
 }
 
-// Every cut keeps a front of the same order, likeliest first, so they may be done in any order as long as
-// top_p's mass is that of all tokens top_k keeps.
+// Every cut keeps the first tokens of the same order (likeliest first). Therefore the cuts may be done in any
+// order, as long as top_p's mass is computed over all tokens that top_k keeps.
 std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const SamplingParams& params,
                                         float largest) {
     const double temperature = params.temperature;
@@ -150,8 +146,8 @@ std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const Sam
         const double sum = has_top_k(params) ? probability_of(kept, largest, params.temperature)
                                              : exp_sum(logits, largest, params.temperature);
         mass = params.top_p * sum;
-        // All tokens below this share together hold less than 1 - top_p, so none of them can be in the
-        // nucleus; the margin is for rounding.
+        // All tokens below this share together have less than 1 - top_p, so none of them can be in the
+        // nucleus. The factor 0.99 is a margin for rounding.
         const double negligible = 0.99 * (1.0 - params.top_p) * sum / static_cast<double>(logits.size());
         bar = std::max(bar, largest + temperature * std::log(negligible));
     }

@@ -1,4 +1,4 @@
-// The reference sampler: logits of one row to one token.
+// The reference sampler, which chooses one token from the logits of one row.
 #pragma once
 
 #include <cstddef>
@@ -11,29 +11,30 @@
 
 namespace solard {
 
-// A token depends on nothing but its own row. In this order:
-//   1. A row with NaN or infinity in it is reported and nothing is chosen.
+// The chosen token depends only on its own row. The steps, in this order:
+//   1. If the row contains NaN or infinity, that is reported and no token is chosen.
 //   2. logit += bias.
-//   3. Banned tokens are out for good, whatever their bias; a row that bans every token bans none.
-//   4. Repetition penalty r of the whole context's tokens: logit > 0 ? logit / r : logit * r.
+//   3. Banned tokens are excluded, whatever their bias. If every token is banned, the bans are ignored.
+//   4. Repetition penalty r, for the tokens of the whole context: logit > 0 ? logit / r : logit * r.
 //      Source: Keskar et al., "CTRL", 2019, section 4.1, in the sign-aware form of Hugging Face transformers.
-//   5. Of the answer's tokens: logit -= count * frequency_penalty + presence_penalty.
+//   5. For the tokens of the answer: logit -= count * frequency_penalty + presence_penalty.
 //      Source: OpenAI API, "Frequency and presence penalties".
-//   6. Temperature: 0 takes the largest logit; else probabilities are the softmax of logit / temperature.
-//   7. top_k: the k likeliest; 0, less, or a whole vocabulary keeps all.
-//   8. top_p: of what is left, renormalised, the smallest set of likeliest tokens that reaches top_p.
-//   9. min_p: of what is left, tokens with at least min_p times the largest probability.
+//   6. Temperature: 0 chooses the largest logit; else probabilities are the softmax of logit / temperature.
+//   7. top_k: keeps the k likeliest tokens; keeps all if k <= 0 or k >= the size of the vocabulary.
+//   8. top_p: renormalises what is left and keeps the smallest set of likeliest tokens that reaches top_p.
+//   9. min_p: keeps the tokens with at least min_p times the largest probability.
 //  10. One Gumbel-max draw, see gumbel.hpp.
-// Of tokens with equal logits, the smaller id is always the likelier one. Logits are floats, rounded after
-// every operation of 2 to 5 and held within the finite range.
+// If two tokens have equal logits, the smaller id always counts as the likelier one. Logits are floats: they
+// are rounded after every operation of steps 2 to 5 and kept within the finite range.
 //
-// Ids outside the vocabulary in a row's context, biases or bans are ignored. All memory is taken at
-// construction; one sampler per thread.
+// Ids outside the vocabulary in a row's context, biases or bans are ignored. All memory is allocated by the
+// constructor. Each thread needs its own sampler.
 class Sampler {
   public:
     explicit Sampler(std::int32_t vocab_size);
-    // logits: [vocab]. Where params.num_logprobs >= 0, the chosen token's logprob is set and the first
-    // min(num_logprobs, vocab) of `top` are written, likeliest first; `top` has room for them or is empty.
+    // Chooses a token; logits: [vocab]. If params.num_logprobs >= 0, also sets the chosen token's logprob and
+    // writes the first min(num_logprobs, vocab) elements of `top`, likeliest first. `top` has room for them
+    // or is empty.
     SampledToken sample(std::span<const float> logits, const SamplingRow& row,
                         std::span<TokenLogprob> top = {});
 
@@ -41,7 +42,7 @@ class Sampler {
     TokenId choose(std::span<const float> logits, const SamplingRow& row, TokenId best);
     void change(std::span<const float> logits, const SamplingRow& row, std::span<const TokenId> banned);
     void penalise(const SamplingRow& row);
-    // Steps 7 to 9.
+    // Does steps 7 to 9.
     std::span<const TokenRank> cut(std::span<const float> logits, const SamplingParams& params,
                                    float largest);
     float log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,
@@ -53,7 +54,7 @@ class Sampler {
         return token >= 0 && static_cast<std::size_t>(token) < changed_.size();
     }
 
-    std::vector<float> changed_;         // [vocab], logits after steps 2 to 5
+    std::vector<float> changed_;         // [vocab], the logits after steps 2 to 5
     std::vector<std::int32_t> counts_;   // [vocab], 0 between samples
     std::vector<TokenRank> candidates_;  // [vocab]
 };

@@ -12,14 +12,14 @@
 namespace solard {
 namespace {
 
-// Independent sums, since the compiler may not reorder one.
+// The number of independent sums: the compiler may not reorder the additions of one sum.
 constexpr std::size_t num_lanes = 16;
-// Logits whose largest is computed to skip all of them at once.
+// The number of logits that are skipped together if the largest of them is too small.
 constexpr std::size_t block_width = 64;
 constexpr std::uint32_t sign_bit = 0x80000000;
 
-// Integers in the order of the floats, -0 just below +0: unlike those of floats, their minimum and maximum
-// are vectorised. Its own inverse.
+// Maps the bits of floats to integers in the same order, with -0 just below +0: the compiler vectorises the
+// minimum and maximum of integers, but not of floats. The function is its own inverse.
 std::int32_t ordered(std::int32_t bits) {
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
@@ -32,7 +32,8 @@ float float_of(std::int32_t key) {
     return std::bit_cast<float>(ordered(key));
 }
 
-// Calls accept(logit, token, bar) for every logit >= bar in order of ids; it returns the bar from then on.
+// Calls accept(logit, token, bar) for every logit >= bar, in order of ids. accept returns the bar for the
+// tokens that follow.
 template <class Accept>
 void for_each_at_least(std::span<const float> logits, float bar, const Accept& accept) {
     for (std::size_t begin = 0; begin < logits.size(); begin += block_width) {
@@ -47,7 +48,7 @@ void for_each_at_least(std::span<const float> logits, float bar, const Accept& a
 }  // namespace
 
 TokenRank rank_of(float logit, TokenId token) {
-    const std::int32_t key = key_of(logit + 0.0F);  // -0 becomes +0, its equal
+    const std::int32_t key = key_of(logit + 0.0F);  // -0 becomes +0, which is equal to it
     return (std::uint64_t{static_cast<std::uint32_t>(key) ^ sign_bit} << 32) |
            ~static_cast<std::uint32_t>(token);
 }
@@ -82,7 +83,7 @@ RowMaximum find_maximum(std::span<const float> logits) {
     }
     const auto at = std::find(logits.begin() + static_cast<std::ptrdiff_t>(block_of_largest), logits.end(),
                               float_of(greatest));
-    // NaNs lie beyond the infinities, at either end.
+    // The keys of NaNs lie beyond those of the infinities, at either end.
     return {.token = static_cast<TokenId>(at - logits.begin()),
             .finite = least > key_of(-infinity) && greatest < key_of(infinity)};
 }
@@ -103,8 +104,9 @@ double exp_sum(std::span<const float> logits, float largest, float temperature) 
 
 std::span<TokenRank> find_likeliest(std::span<const float> logits, std::size_t count,
                                     std::span<TokenRank> scratch) {
-    // Tokens above the bar gather in a buffer of twice the count. When it is full, its less likely half
-    // leaves and the bar rises above the last of the rest: on average each token costs a constant time.
+    // Tokens above the bar are collected in a buffer of twice the count. When the buffer is full, its less
+    // likely half is dropped and the bar rises above the last token that is kept. On average each token takes
+    // constant time.
     const std::size_t capacity = std::min(2 * count, logits.size());
     std::size_t size = 0;
     const auto keep_likeliest = [&] {

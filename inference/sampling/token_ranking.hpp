@@ -1,4 +1,5 @@
-// Passes over one row of logits, written for the vector unit: no vocabulary is ever sorted.
+// Ranks the tokens of one row of logits: finds the largest logit, the likeliest tokens, and the tokens above
+// a bar. The loops are written for the vector unit, and the vocabulary is never sorted.
 #pragma once
 
 #include <cstddef>
@@ -9,30 +10,36 @@
 
 namespace solard {
 
-// A token as a number, greater = likelier: by logit, and the smaller id among equals.
+// A logit and its token as one number: a greater rank is likelier. If logits are equal, the smaller id is
+// likelier.
 using TokenRank = std::uint64_t;
 TokenRank rank_of(float logit, TokenId token);
 TokenId token_of(TokenRank rank);
 float logit_of(TokenRank rank);
 
+// Returns the place of `token`, which is not negative, in a row.
+constexpr std::size_t index_of(TokenId token) {
+    return static_cast<std::size_t>(token);
+}
+
 struct RowMaximum {
-    TokenId token = 0;   // of the largest logit, the smallest id among equals; means nothing if one is NaN
-    bool finite = true;  // false: a logit is NaN or infinite
+    TokenId token = 0;   // has the largest logit, the smallest id among equals; undefined if a logit is NaN
+    bool finite = true;  // false if a logit is NaN or infinite
 };
 
-// logits: [vocab >= 1], here and below.
-float largest_of(std::span<const float> logits);  // of numbers
+// Returns the largest logit; none of them is NaN. logits: [vocab >= 1], here and below.
+float largest_of(std::span<const float> logits);
 RowMaximum find_maximum(std::span<const float> logits);
 
-// The sum of e^((logit - largest) / temperature).
+// Returns the sum of e^((logit - largest) / temperature).
 double exp_sum(std::span<const float> logits, float largest, float temperature);
 
-// The `count` likeliest tokens, 1 <= count <= vocab, in no order; tokens of -infinity are left out. The
-// result lies in `scratch`, [vocab].
+// Returns the `count` likeliest tokens in no particular order; 1 <= count <= vocab. Tokens with a logit of
+// -infinity are left out. The result lies in `scratch`, [vocab].
 std::span<TokenRank> find_likeliest(std::span<const float> logits, std::size_t count,
                                     std::span<TokenRank> scratch);
 
-// Every token with logit >= bar, in no order. The result lies in `scratch`, [vocab].
+// Returns every token with logit >= bar in no particular order. The result lies in `scratch`, [vocab].
 std::span<TokenRank> find_at_least(std::span<const float> logits, float bar, std::span<TokenRank> scratch);
 
 }  // namespace solard

@@ -59,7 +59,7 @@ bool is_choice(std::string_view choices, std::string_view value) {
     return false;
 }
 
-// `value` if it lies in the option's range; not-a-number fails every comparison.
+// Returns `value` if it lies in the option's range. Not-a-number fails every comparison, so it is refused.
 std::optional<double> in_range(const Option& option, std::optional<double> value) {
     if (value && *value >= option.min && *value <= option.max) return value;
     return std::nullopt;
@@ -75,7 +75,7 @@ std::string expected_range(std::string_view what, const Option& option, std::str
 
 using Problem = std::optional<std::string>;  // the part of a message after "option 'x': "
 
-// One overload for each type of option: checks `text` and stores it.
+// There is one overload for each type of option; each checks `text` and stores it.
 Problem store(std::string AppConfig::* member, AppConfig& config, const Option& option,
               std::string_view text) {
     if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
@@ -133,14 +133,17 @@ Problem store(AppConfig& config, const Option& option, std::string_view text) {
 struct Setting {
     std::string name;
     std::string value;
-    std::string where;  // for messages: "--port", "SOLARD_PORT", "file.conf:12"
+    std::string where;  // for messages: "command line", "SOLARD_PORT" or "file.conf:12"
 };
 
-// One source's settings override those of the sources before it.
+// Applies the settings of one source, which override those of the sources applied before.
 result<void> apply(AppConfig& config, std::span<const Setting> settings, std::string_view source, errc code) {
     for (const auto& setting : settings) {
         const Option* option = find_option(setting.name);
-        if (option == nullptr || (option->command_line_only && source != "command line"))
+        if (option != nullptr && option->command_line_only && source != "command line")
+            return Error{code, setting.where + ": option '" + setting.name +
+                                   "' can be given only on the command line"};
+        if (option == nullptr)
             return Error{code, setting.where + ": unknown option '" + setting.name + "'" +
                                    suggestion_for(setting.name)};
         auto& known_source = config.sources[setting.name];
@@ -186,7 +189,9 @@ result<std::vector<Setting>> read_command_line(const std::vector<std::string>& a
         return Error{errc::bad_command_line,
                      "command line: unknown option '" + name + "'" + suggestion_for(name)};
     } catch (const po::too_many_positional_options_error&) {
-        return Error{errc::bad_command_line, "command line: options begin with '--'; see --help"};
+        return Error{
+            errc::bad_command_line,
+            "command line: found an argument that is not an option; options begin with '--', see --help"};
     } catch (const po::error& error) {
         return Error{errc::bad_command_line, std::string("command line: ") + error.what()};
     }
@@ -198,8 +203,8 @@ std::vector<Setting> read_environment(const std::vector<std::string>& environmen
         const auto equals = entry.find('=');
         if (equals == std::string::npos) continue;
         const std::string name = entry.substr(0, equals);
-        // Variables of other programs that share the prefix (SOLARD_BINARY of the tests) are not ours to
-        // refuse.
+        // Other programs may use variables with the same prefix (such as SOLARD_BINARY of the tests), so
+        // unknown names are ignored.
         const auto table = option_table();
         const auto it = std::ranges::find_if(
             table, [&](const Option& o) { return !o.command_line_only && environment_name(o.name) == name; });
@@ -214,7 +219,8 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-// A comment begins with '#' at the beginning of a line or after a blank: a path may hold one.
+// Removes a comment, which begins with '#' at the beginning of a line or after a blank. Elsewhere '#' is part
+// of the value, for example of a path.
 std::string_view without_comment(std::string_view line) {
     for (std::size_t i = 0; i < line.size(); ++i)
         if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) return line.substr(0, i);
@@ -223,7 +229,7 @@ std::string_view without_comment(std::string_view line) {
 
 result<std::vector<Setting>> read_file(const std::string& path) {
     std::ifstream file(path);
-    if (!file) return Error{errc::bad_configuration, path + ": cannot be read"};
+    if (!file) return Error{errc::bad_configuration, path + ": the configuration file cannot be read"};
     std::vector<Setting> settings;
     std::string line;
     for (int number = 1; std::getline(file, line); ++number) {
@@ -237,7 +243,7 @@ result<std::vector<Setting>> read_file(const std::string& path) {
         settings.push_back({std::string(trimmed(text.substr(0, equals))),
                             std::string(trimmed(text.substr(equals + 1))), where});
     }
-    if (file.bad()) return Error{errc::bad_configuration, path + ": cannot be read"};
+    if (file.bad()) return Error{errc::bad_configuration, path + ": the configuration file cannot be read"};
     return settings;
 }
 
@@ -257,7 +263,7 @@ std::string text_of(milliseconds value) {
     return shown(static_cast<double>(value.count()) / 1000);
 }
 
-// Every value of the option: one, but for a list.
+// Returns all values of the option; only a list may have none or several.
 std::vector<std::string> values_of(const AppConfig& config, const Option& option) {
     return std::visit(
         [&](auto member) -> std::vector<std::string> {
@@ -300,9 +306,10 @@ result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
 void print_help(std::ostream& out) {
     out << "usage: solard [options]\n"
            "       solard keygen [--name NAME] [--api-key-file FILE]\n"
-           "Serves a Llama-architecture model over the OpenAI API. Every option may also stand in the file "
-           "given by\n"
-           "--config (key = value) or in the environment (SOLARD_PORT for --port).\n";
+           "Serves a model of Llama architecture over the OpenAI API. Every option can also be set in the "
+           "file "
+           "that\n"
+           "--config names (key = value) or in the environment (SOLARD_PORT for --port).\n";
     std::string_view group;
     for (const auto& option : option_table()) {
         if (option.group != group) out << '\n' << (group = option.group) << ":\n";

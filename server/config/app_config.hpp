@@ -1,4 +1,5 @@
-// What an operator can set: one option table feeds flags, environment, file, --help and --check-config.
+// The configuration that an operator can set. One option table defines the flags, the environment variables,
+// the file keys, --help and --check-config.
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,7 @@
 
 namespace solard::server {
 
-// Effective values; every member is one row of the option table in app_config.cpp, where the defaults stand.
+// The effective values. Every member is one row of the table in option_table.cpp, which holds the defaults.
 struct AppConfig {
     std::string model;
     std::vector<std::string> served_model_name;
@@ -30,14 +31,14 @@ struct AppConfig {
     bool strict_params = false;
 
     std::string device;
-    double gpu_memory_utilization = 0;  // of the device's memory, (0, 1)
+    double gpu_memory_utilization = 0;  // share of the device's memory, in (0, 1)
     std::string cublaslt;
     bool deterministic = false;
     std::int64_t threads = 0;          // 0: one per core
     std::int64_t kv_cache_memory = 0;  // bytes
-    std::int64_t max_model_len = 0;    // tokens; 0: the model's own
+    std::int64_t max_model_len = 0;    // tokens; 0: that of the model
     std::int64_t max_num_seqs = 0;
-    std::int64_t max_num_batched_tokens = 0;  // 0: timed at start
+    std::int64_t max_num_batched_tokens = 0;  // 0: measured at start
     bool no_prefix_cache = false;
     std::string speculation;
     std::int64_t max_queued_requests = 0;
@@ -63,7 +64,7 @@ struct AppConfig {
     std::int64_t ws_max_waiting_size = 0;  // bytes
     std::int64_t ws_max_per_key = 0;
     std::chrono::milliseconds ws_idle_timeout{};
-    std::chrono::milliseconds ws_max_age{};  // 0: none
+    std::chrono::milliseconds ws_max_age{};  // 0: no limit
     std::chrono::milliseconds ws_ping_interval{};
     std::chrono::milliseconds ws_pong_timeout{};
 
@@ -77,20 +78,19 @@ struct AppConfig {
     bool version = false;
     bool help = false;
 
-    // Where each value came from, by option name: "default", "file", "environment" or "command line".
+    // The source of each value by option name: "default", "file", "environment" or "command line".
     std::map<std::string, std::string, std::less<>> sources;
 };
 
-// Flags win over SOLARD_* of the environment, which win over the file named by --config, which wins over
-// defaults. `environment` holds "NAME=value" strings. Errors: bad_command_line or bad_configuration; one line
-// that names the option, and for a file its path and line.
+// Reads all options. Flags override the SOLARD_* environment variables, these override the file that --config
+// names, and the file overrides the defaults. `environment` holds "NAME=value" strings. Errors:
+// bad_command_line or bad_configuration; one line that names the option, and for a file its path and line.
 result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
                                    const std::vector<std::string>& environment);
 
-// The text of --help.
+// Prints the text of --help.
 void print_help(std::ostream& out);
-// Every effective value with its source, as --check-config prints it; the output is a valid configuration
-// file.
+// Prints every effective value with its source, for --check-config. The output is a valid configuration file.
 void print_config(std::ostream& out, const AppConfig& config);
 
 }  // namespace solard::server

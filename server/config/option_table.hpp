@@ -1,4 +1,5 @@
-// The one table of options: flags, environment, file, --help and --check-config are read off it.
+// The only table of options. It defines the flags, the environment variables, the file keys, --help and
+// --check-config.
 #pragma once
 
 #include <chrono>
@@ -13,34 +14,35 @@
 
 namespace solard::server {
 
-// A size, whose values take a suffix (KiB, MiB, GiB); durations are in seconds and may have a fraction.
+// A size in bytes. Its values may have the suffix KiB, MiB or GiB.
 struct Bytes {
     std::int64_t AppConfig::* member;
 };
-// Where the value lives in AppConfig; its type says how it is read.
+// The member of AppConfig that holds the value. Its type decides how the value is read. Durations are given
+// in seconds and may have a fraction.
 using OptionMember = std::variant<std::string AppConfig::*, std::int64_t AppConfig::*, double AppConfig::*,
                                   Bytes, bool AppConfig::*, std::chrono::milliseconds AppConfig::*,
                                   std::vector<std::string> AppConfig::*>;
 
 struct Option {
     std::string_view group;
-    std::string_view name;  // long flag and file key
+    std::string_view name;  // the long flag and the file key
     OptionMember member;
     std::string_view fallback;  // default, in the option's own notation
     std::string_view help;
-    double min = 0;  // numbers: the closed range, in tokens, bytes, seconds ...
+    double min = 0;  // for numbers: the closed range, in the option's own unit
     double max = 0;
-    std::string_view choices = {};  // strings: "a|b|c"; empty = any
+    std::string_view choices = {};  // for strings: "a|b|c"; empty = any text
     bool command_line_only = false;
 };
 
 std::span<const Option> option_table();
-// Null if there is none of that name.
+// Returns null if there is no option of that name.
 const Option* find_option(std::string_view name);
 bool is_flag(const Option& option);
-// SOLARD_PORT for port.
+// Returns the name of the environment variable: SOLARD_PORT for port.
 std::string environment_name(std::string_view option);
-// "; did you mean 'port'?", or a hint at --help where nothing is near.
+// Returns "; did you mean 'port'?", or "; see --help" if no name is similar.
 std::string suggestion_for(std::string_view unknown_name);
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// Unpredictable bits for ids, tickets and the seeds of requests that name none.
+// Unpredictable bits for ids, tickets and the seeds of requests that set no seed.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ inline std::uint64_t random_bits() {
     return (std::uint64_t{device()} << 32) | device();
 }
 
-// 128 of them.
+// Returns 128 random bits as 32 hexadecimal digits. I/O thread only.
 inline std::string random_hex() {
     std::string text;
     for (int word = 0; word < 2; ++word) {

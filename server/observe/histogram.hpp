@@ -1,4 +1,4 @@
-// A distribution over fixed buckets, as Prometheus keeps it.
+// A distribution over fixed buckets in the form that Prometheus uses.
 #pragma once
 
 #include <array>
@@ -8,16 +8,17 @@
 
 namespace solard::server {
 
-// Allocates nothing.
+// This class allocates no memory.
 class Histogram {
   public:
     static constexpr std::size_t max_buckets = 24;
 
-    // Upper bounds, ascending, at most max_buckets; they outlive the histogram. What is above the last one
-    // counts in a bucket without bound.
+    // `bounds` are the upper bounds of the buckets: ascending, at most max_buckets. They must outlive the
+    // histogram. Values above the last bound are counted in one more bucket.
     explicit constexpr Histogram(std::span<const double> bounds) : bounds_(bounds) {}
 
-    // `count` observations of one value; one that equals a bound falls into its bucket.
+    // Counts `count` observations of one value. A value that equals a bound is counted in the bucket of that
+    // bound.
     void observe(double value, std::uint64_t count = 1) {
         std::size_t bucket = 0;
         while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;

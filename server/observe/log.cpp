@@ -50,7 +50,7 @@ void log(LogLevel level, std::string_view message) {
         }
     }
     line += '\n';
-    std::fwrite(line.data(), 1, line.size(), stderr);  // one write, so that lines never mix
+    std::fwrite(line.data(), 1, line.size(), stderr);  // in one write, so that lines never mix
 }
 
 }  // namespace solard::server

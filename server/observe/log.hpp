@@ -1,4 +1,4 @@
-// One line of text per event on stderr: time, level, message. I/O thread and main thread.
+// The log: one line per event on stderr with time, level and message. I/O thread and main thread only.
 #pragma once
 
 #include <string_view>
@@ -7,10 +7,10 @@ namespace solard::server {
 
 enum class LogLevel { error, warning, info, debug };
 
-// Lines above this level are dropped. Set once, before any other thread exists.
+// Sets the least important level that is written. Call it once, before any other thread exists.
 void set_log_level(std::string_view name);
 bool log_enabled(LogLevel level);
-// Control characters of `message` are escaped, so that no client can forge a line.
+// Writes a line. Control characters in `message` are escaped, so that no client can forge a line.
 void log(LogLevel level, std::string_view message);
 
 }  // namespace solard::server

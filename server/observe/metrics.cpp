@@ -13,7 +13,7 @@ void Metrics::tokens(const RequestTimes& times, Clock::time_point previous, Cloc
                      std::uint32_t count) {
     if (previous == Clock::time_point{}) {
         first_token.observe(seconds(times.accepted, now));
-        --count;  // what came with it came at the same time
+        --count;  // the first token has no gap before it; the others came with it
         if (count > 0) token_gap.observe(0, count);
     } else {
         token_gap.observe(seconds(previous, now) / count, count);

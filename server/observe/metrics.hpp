@@ -1,4 +1,4 @@
-// What the server counts about its requests.
+// The counters and distributions that the server keeps about its requests.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// vLLM's buckets, since the dashboards in the field are drawn for them.
+// These are vLLM's buckets, because existing dashboards are made for them.
 inline constexpr std::array first_token_bounds{0.001, 0.005, 0.01, 0.02,  0.04,  0.06,  0.08, 0.1,
                                                0.25,  0.5,   0.75, 1.0,   2.5,   5.0,   7.5,  10.0,
                                                20.0,  40.0,  80.0, 160.0, 640.0, 2560.0};
@@ -26,22 +26,23 @@ inline constexpr std::array latency_bounds{0.3,  0.5,   0.8,   1.0,   1.5,   2.0
 inline constexpr std::array token_count_bounds{1.0,   2.0,   5.0,    10.0,   20.0,   50.0,   100.0,
                                                200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0};
 
-// I/O thread only; of bounded size, and nothing is allocated per token.
+// I/O thread only. The size is bounded, and no memory is allocated per token.
 class Metrics {
   public:
-    // `count` tokens of one choice came together, the choice's last ones before them at `previous`.
+    // Records `count` tokens of one choice that arrived together at `now`. The choice's tokens before them
+    // arrived at `previous`, which is the clock's epoch if there were none.
     void tokens(const RequestTimes& times, Clock::time_point previous, Clock::time_point now,
                 std::uint32_t count);
-    // A choice ended.
+    // Records that a choice ended.
     void choice_ended(FinishReason reason) { ++finished_[static_cast<std::size_t>(reason)]; }
-    // All choices of a request ended.
+    // Records that all choices of a request ended.
     void request_ended(const RequestTimes& times, std::size_t prompt_tokens, std::size_t generated_tokens,
                        Clock::time_point now);
     void http_answer(unsigned status) { ++answers_[status]; }
     void error(errc code) { ++errors_[code]; }
 
     std::uint64_t finished(FinishReason reason) const { return finished_[static_cast<std::size_t>(reason)]; }
-    // By HTTP status and by code: both are of a fixed set.
+    // Counts by HTTP status and by error code. Both keys come from fixed sets.
     const std::map<unsigned, std::uint64_t>& answers() const { return answers_; }
     const std::map<errc, std::uint64_t>& errors() const { return errors_; }
     std::uint64_t prompt_tokens() const { return prompt_tokens_; }

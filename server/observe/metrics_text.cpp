@@ -43,7 +43,7 @@ class Exposition {
         for_each_name(names, name, help, "counter",
                       [&](const std::string& full) { sample(full, "", value); });
     }
-    // `append(add)` calls add(label value, value) for each.
+    // Writes a family with one label. `append(add)` must call add(label value, value) for each sample.
     template <class Append>
     void labelled(Names names, std::string_view type, std::string_view name, std::string_view help,
                   std::string_view label, Append&& append) {
@@ -115,63 +115,78 @@ void append_engine(Exposition& text, const EngineSnapshot& engine) {
     using enum Names;
     const auto number = [](auto value) { return static_cast<double>(value); };
     const double used = number(engine.num_blocks - engine.num_free_blocks);
-    text.gauge(vllm_too, "num_requests_running", "Sequences that run.", engine.num_running);
-    text.gauge(vllm_too, "num_requests_waiting", "Sequences that wait.", engine.num_waiting);
-    text.gauge(vllm_too, "kv_cache_usage_perc", "Part of the KV blocks in use, 1 = all.",
+    text.gauge(vllm_too, "num_requests_running", "Number of sequences that are running.", engine.num_running);
+    text.gauge(vllm_too, "num_requests_waiting", "Number of sequences that are waiting to run.",
+               engine.num_waiting);
+    text.gauge(vllm_too, "kv_cache_usage_perc", "Share of the KV cache blocks that are in use, from 0 to 1.",
                engine.num_blocks == 0 ? 0 : used / engine.num_blocks);
-    text.gauge(ours, "kv_cache_blocks", "KV blocks in all.", engine.num_blocks);
-    text.gauge(ours, "kv_cache_blocks_cached", "KV blocks that hold a prefix to share, in use or not.",
+    text.gauge(ours, "kv_cache_blocks", "Total number of KV cache blocks.", engine.num_blocks);
+    text.gauge(ours, "kv_cache_blocks_cached",
+               "Number of KV cache blocks that hold a shareable prefix, in use or not.",
                engine.num_cached_blocks);
-    text.counter(vllm_too, "num_preemptions_total", "Sequences preempted, to be computed again.",
+    text.counter(vllm_too, "num_preemptions_total",
+                 "Number of times that a running sequence was preempted, to be computed again later.",
                  number(engine.num_preemptions));
-    text.counter(vllm_too, "prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.",
+    text.counter(vllm_too, "prefix_cache_queries_total",
+                 "Number of prompt tokens that were looked up in the prefix cache.",
                  number(engine.prefix_cache_queries));
-    text.counter(vllm_too, "prefix_cache_hits_total", "Prompt tokens found there.",
+    text.counter(vllm_too, "prefix_cache_hits_total",
+                 "Number of prompt tokens that were found in the prefix cache.",
                  number(engine.prefix_cache_hits));
-    text.counter(vllm_too, "generation_tokens_total", "Tokens generated.", number(engine.generated_tokens));
-    text.counter(vllm_too, "spec_decode_num_draft_tokens_total", "Tokens guessed ahead.",
-                 number(engine.draft_tokens));
-    text.counter(vllm_too, "spec_decode_num_accepted_tokens_total", "Guessed tokens that were right.",
-                 number(engine.accepted_draft_tokens));
-    text.counter(ours, "engine_steps_total", "Steps of the engine.", number(engine.steps));
-    text.gauge(ours, "engine_step_seconds", "Duration of the last step.",
+    text.counter(vllm_too, "generation_tokens_total", "Number of tokens that were generated.",
+                 number(engine.generated_tokens));
+    text.counter(vllm_too, "spec_decode_num_draft_tokens_total",
+                 "Number of draft tokens that speculation guessed ahead.", number(engine.draft_tokens));
+    text.counter(vllm_too, "spec_decode_num_accepted_tokens_total",
+                 "Number of draft tokens that the model accepted.", number(engine.accepted_draft_tokens));
+    text.counter(ours, "engine_steps_total", "Number of steps that the engine has completed.",
+                 number(engine.steps));
+    text.gauge(ours, "engine_step_seconds", "Duration of the engine's last step in seconds.",
                number(engine.step_time.count()) / 1e9);
-    text.gauge(ours, "tokens_per_second", "Tokens generated in the last second of stepping.",
+    text.gauge(ours, "tokens_per_second",
+               "Number of tokens generated per second, over the engine's last second of work.",
                engine.tokens_per_second);
 }
 
 void append_requests(Exposition& text, const Metrics& metrics) {
     using enum Names;
-    text.counter(vllm_too, "prompt_tokens_total", "Prompt tokens of requests that ended.",
+    text.counter(vllm_too, "prompt_tokens_total", "Number of prompt tokens of the requests that have ended.",
                  static_cast<double>(metrics.prompt_tokens()));
-    text.labelled(vllm_too, "counter", "request_success_total", "Answers that ended, by how.",
-                  "finished_reason", [&](auto&& add) {
+    text.labelled(vllm_too, "counter", "request_success_total",
+                  "Number of choices that have ended, by the reason why they finished.", "finished_reason",
+                  [&](auto&& add) {
                       add("stop", static_cast<double>(metrics.finished(FinishReason::stop)));
                       add("length", static_cast<double>(metrics.finished(FinishReason::length)));
                       add("abort", static_cast<double>(metrics.finished(FinishReason::cancelled)));
                       add("error", static_cast<double>(metrics.finished(FinishReason::error)));
                   });
-    text.histogram(vllm_too, "time_to_first_token_seconds", "From acceptance to the first token.",
+    text.histogram(vllm_too, "time_to_first_token_seconds",
+                   "Time from the acceptance of a request to the first token of a choice in seconds.",
                    metrics.first_token);
-    text.histogram(vllm_too, "inter_token_latency_seconds", "Between two tokens of an answer.",
+    text.histogram(vllm_too, "inter_token_latency_seconds", "Time between two tokens of a choice in seconds.",
                    metrics.token_gap);
-    text.histogram(vllm_too, "e2e_request_latency_seconds", "From acceptance to the end.", metrics.latency);
-    text.histogram(vllm_too, "request_queue_time_seconds", "In the waiting queue.", metrics.queue);
-    text.histogram(vllm_too, "request_inference_time_seconds", "From the queue to the end.",
+    text.histogram(vllm_too, "e2e_request_latency_seconds",
+                   "Time from the acceptance of a request to its end in seconds.", metrics.latency);
+    text.histogram(vllm_too, "request_queue_time_seconds",
+                   "Time that a request spent in the waiting queue in seconds.", metrics.queue);
+    text.histogram(vllm_too, "request_inference_time_seconds",
+                   "Time from the start of a request, when it left the queue, to its end in seconds.",
                    metrics.inference);
-    text.histogram(vllm_too, "request_prefill_time_seconds", "From the queue to the first token.",
+    text.histogram(vllm_too, "request_prefill_time_seconds",
+                   "Time from the start of a request, when it left the queue, to its first token in seconds.",
                    metrics.prefill);
-    text.histogram(vllm_too, "request_decode_time_seconds", "From the first token to the last.",
-                   metrics.decode);
-    text.histogram(vllm_too, "request_prompt_tokens", "Tokens of a prompt.", metrics.prompt_size);
-    text.histogram(vllm_too, "request_generation_tokens", "Tokens of a prompt's answers.",
-                   metrics.answer_size);
-    text.labelled(ours, "counter", "request_errors_total", "Requests refused or failed, by code.", "code",
-                  [&](auto&& add) {
+    text.histogram(vllm_too, "request_decode_time_seconds",
+                   "Time from the first to the last token of a request in seconds.", metrics.decode);
+    text.histogram(vllm_too, "request_prompt_tokens", "Number of prompt tokens of a request.",
+                   metrics.prompt_size);
+    text.histogram(vllm_too, "request_generation_tokens",
+                   "Number of tokens generated for a request, over all its choices.", metrics.answer_size);
+    text.labelled(ours, "counter", "request_errors_total",
+                  "Number of requests that were refused or failed, by error code.", "code", [&](auto&& add) {
                       for (const auto& [code, count] : metrics.errors())
                           add(error_info(code).name, static_cast<double>(count));
                   });
-    text.labelled(ours, "counter", "http_requests_total", "HTTP answers, by status.", "status",
+    text.labelled(ours, "counter", "http_requests_total", "Number of HTTP answers, by status.", "status",
                   [&](auto&& add) {
                       for (const auto& [status, count] : metrics.answers())
                           add(std::to_string(status), static_cast<double>(count));
@@ -185,18 +200,22 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
     Exposition text(now.model_name, vllm_names);
     append_engine(text, now.engine);
     append_requests(text, metrics);
-    text.gauge(ours, "answers_in_flight", "Answers that somebody waits for.", now.num_in_flight);
-    text.gauge(ours, "connections", "Open connections, WebSockets included.", now.num_connections);
-    text.gauge(ours, "websockets", "Open WebSockets.", now.num_sockets);
-    text.labelled(ours, "gauge", "state", "1 for the state that the server is in.", "state", [&](auto&& add) {
-        for (const std::string_view state : {"starting", "ready", "draining", "failed"})
-            add(state, state == now.state ? 1 : 0);
-    });
-    text.labelled(ours, "gauge", "build_info", "Always 1; the version is a label.", "version",
-                  [&](auto&& add) { add(now.version, 1); });
-    text.gauge(ours, "process_start_time_seconds", "Start of the process, since 1970.", now.process_start);
-    text.counter(ours, "process_cpu_seconds_total", "CPU time of the process.", cpu_seconds());
-    text.gauge(ours, "process_resident_memory_bytes", "Resident memory of the process.", resident_bytes());
+    text.gauge(ours, "answers_in_flight", "Number of answers that are in progress.", now.num_in_flight);
+    text.gauge(ours, "connections", "Number of open connections, including WebSockets.", now.num_connections);
+    text.gauge(ours, "websockets", "Number of open WebSockets.", now.num_sockets);
+    text.labelled(ours, "gauge", "state", "Current state of the server: 1 for this state, 0 for all others.",
+                  "state", [&](auto&& add) {
+                      for (const std::string_view state : {"starting", "ready", "draining", "failed"})
+                          add(state, state == now.state ? 1 : 0);
+                  });
+    text.labelled(ours, "gauge", "build_info", "Version of the server as a label; the value is always 1.",
+                  "version", [&](auto&& add) { add(now.version, 1); });
+    text.gauge(ours, "process_start_time_seconds",
+               "Start time of the process in seconds since the Unix epoch.", now.process_start);
+    text.counter(ours, "process_cpu_seconds_total", "CPU time that the process has used in seconds.",
+                 cpu_seconds());
+    text.gauge(ours, "process_resident_memory_bytes", "Resident memory of the process in bytes.",
+               resident_bytes());
     return text.take();
 }
 

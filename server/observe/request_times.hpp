@@ -1,4 +1,4 @@
-// When an engine request reached its stages.
+// The times at which a request reached its stages in the engine.
 #pragma once
 
 #include "inference/request.hpp"
@@ -7,7 +7,7 @@ namespace solard::server {
 
 struct RequestTimes {
     Clock::time_point accepted{};
-    Clock::time_point started{};      // left the queue; of the clock's epoch if it never did
+    Clock::time_point started{};      // when it left the queue; the clock's epoch if it never did
     Clock::time_point first_token{};  // likewise
     Clock::time_point last_token{};
 };

@@ -33,7 +33,7 @@ std::optional<std::int64_t> number(std::string_view text) {
 
 }  // namespace
 
-ServiceManager::ServiceManager() : address_(environment("NOTIFY_SOCKET")) {
+SystemdNotifier::SystemdNotifier() : address_(environment("NOTIFY_SOCKET")) {
     if (address_.empty() || address_.size() >= sizeof(sockaddr_un::sun_path)) return;
     if (address_.front() == '@') address_.front() = '\0';
     socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -43,11 +43,11 @@ ServiceManager::ServiceManager() : address_(environment("NOTIFY_SOCKET")) {
         watchdog_interval_ = std::chrono::microseconds(*interval / 2);
 }
 
-ServiceManager::~ServiceManager() {
+SystemdNotifier::~SystemdNotifier() {
     if (socket_ >= 0) close(socket_);
 }
 
-void ServiceManager::notify(std::string_view state) {
+void SystemdNotifier::notify(std::string_view state) {
     if (socket_ < 0) return;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -55,12 +55,12 @@ void ServiceManager::notify(std::string_view state) {
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
     const auto sent = sendto(socket_, state.data(), state.size(), MSG_NOSIGNAL,
                              reinterpret_cast<const sockaddr*>(&address), size);
-    if (sent >= 0 || std::exchange(told_failure_, true)) return;
+    if (sent >= 0 || std::exchange(failure_logged_, true)) return;
     const std::error_code reason(errno, std::system_category());
-    log(LogLevel::debug, "the service manager cannot be told: " + reason.message());
+    log(LogLevel::debug, "systemd cannot be notified: " + reason.message());
 }
 
-void ServiceManager::status(const std::string& text) {
+void SystemdNotifier::status(const std::string& text) {
     if (text == last_status_) return;
     last_status_ = text;
     notify("STATUS=" + text);

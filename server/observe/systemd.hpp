@@ -1,4 +1,4 @@
-// What systemd is told: sd_notify(3) without its library.
+// Notifies systemd as sd_notify(3) does, without its library.
 #pragma once
 
 #include <chrono>
@@ -7,29 +7,30 @@
 
 namespace solard::server {
 
-// Silent where no service manager asked to be told. Never blocks, never fails: a notification that cannot be
-// sent is dropped; the first one leaves a line at debug level.
-class ServiceManager {
+// Sends nothing if no service manager asked for notifications. It never blocks and never fails: a
+// notification that cannot be sent is dropped, and only the first failure is logged (at debug level).
+class SystemdNotifier {
   public:
-    // By NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
-    ServiceManager();
-    ~ServiceManager();
-    ServiceManager(const ServiceManager&) = delete;
-    ServiceManager& operator=(const ServiceManager&) = delete;
+    // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID from the environment.
+    SystemdNotifier();
+    ~SystemdNotifier();
+    SystemdNotifier(const SystemdNotifier&) = delete;
+    SystemdNotifier& operator=(const SystemdNotifier&) = delete;
 
-    // One datagram: "READY=1", or several lines.
+    // Sends one datagram: "READY=1", or several such lines.
     void notify(std::string_view state);
-    // "STATUS=text", unless it was the last one.
+    // Sends "STATUS=text", unless that was the last status sent.
     void status(const std::string& text);
 
-    // How often WATCHDOG=1 is due; zero: never. Half of what the manager waits.
+    // Returns the time between two WATCHDOG=1 messages, half of what systemd waits for one. Zero: none are
+    // needed.
     std::chrono::microseconds watchdog_interval() const { return watchdog_interval_; }
 
   private:
     int socket_ = -1;
-    std::string address_;  // of a Unix datagram socket; an abstract one begins with a NUL
+    std::string address_;  // of systemd's Unix datagram socket; an abstract address begins with a NUL
     std::string last_status_;
-    bool told_failure_ = false;
+    bool failure_logged_ = false;
     std::chrono::microseconds watchdog_interval_{0};
 };
 

@@ -1,4 +1,4 @@
-// Lets one coroutine sleep until others have news for it.
+// Lets one coroutine sleep until other code notifies it.
 #pragma once
 
 #include <boost/asio/as_tuple.hpp>
@@ -10,7 +10,7 @@
 
 namespace solard::server {
 
-// I/O thread only; one sleeper at a time.
+// I/O thread only. At most one coroutine may sleep at a time.
 class Wakeup {
   public:
     using Clock = std::chrono::steady_clock;
@@ -19,11 +19,11 @@ class Wakeup {
     Wakeup(const Wakeup&) = delete;
     Wakeup& operator=(const Wakeup&) = delete;
 
-    // Ends the sleep that is under way, or else the next one. Cheap when repeated.
+    // Ends the current sleep; if there is none, the next sleep ends at once. Repeated calls are cheap.
     void notify() {
         if (!std::exchange(notified_, true)) timer_.cancel();
     }
-    // Returns when notified, and at `deadline` at the latest.
+    // Returns when notified, or at `deadline` at the latest.
     boost::asio::awaitable<void> sleep_until(Clock::time_point deadline) {
         if (!notified_) {
             timer_.expires_at(deadline);

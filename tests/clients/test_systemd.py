@@ -118,7 +118,7 @@ def test_missing_notify_socket_is_logged_once_and_ignored(tmp_path, monkeypatch)
     wait_until(lambda: "is ready" in log.read_text(), "the banner")
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE) == 0
-    assert log.read_text().count("the service manager cannot be told: No such file or directory") == 1
+    assert log.read_text().count("systemd cannot be notified: No such file or directory") == 1
 
 
 def test_key_file_from_a_credential_is_accepted(tmp_path, monkeypatch):

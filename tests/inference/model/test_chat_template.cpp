@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(renders_each_role) {
                "### User:\nHi\n\n### Assistant:\nHello.### User:\nBye\n\n### Assistant:\n");
 }
 
-BOOST_AUTO_TEST_CASE(only_an_empty_system_text_is_left_out) {
+BOOST_AUTO_TEST_CASE(only_empty_system_text_is_left_out) {
     BOOST_TEST(rendered({{Role::system, ""}, {Role::user, ""}}) == "### User:\n\n\n### Assistant:\n");
     BOOST_TEST(rendered({{Role::system, " "}, {Role::user, "x"}}) ==
                "### System:\n \n\n### User:\nx\n\n### Assistant:\n");
@@ -59,12 +59,12 @@ BOOST_AUTO_TEST_CASE(texts_are_not_changed) {
                "### User:\n </s>{{ x }}\n### User:\n \n\n### Assistant:\n");
 }
 
-BOOST_AUTO_TEST_CASE(the_published_template_is_recognised) {
+BOOST_AUTO_TEST_CASE(published_template_is_accepted) {
     require_accepted(check(json::value(published)));
     require_accepted(check_chat_template(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {}));
 }
 
-BOOST_AUTO_TEST_CASE(white_space_outside_literals_does_not_count) {
+BOOST_AUTO_TEST_CASE(white_space_outside_literals_is_ignored) {
     require_accepted(
         check(json::value(with(published, "'### Assistant:\\n'  + message", "'### Assistant:\\n'+message"))));
     require_accepted(check(json::value(with(published, "{% endif %}{% elif", "{%endif%}\n\t {%  elif"))));
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(every_other_template_is_refused) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_folder_without_a_template_is_refused) {
+BOOST_AUTO_TEST_CASE(folder_without_template_is_refused) {
     const ModelFolder folder;
     check_refused(check_chat_template(folder.path(), {}),
                   {"tokenizer_config.json", "missing", "--chat-template solar"});
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(a_folder_without_a_template_is_refused) {
     check_refused(check(nullptr), {"tokenizer_config.json", "--chat-template solar"});
 }
 
-BOOST_AUTO_TEST_CASE(the_override_decides_where_it_is_given) {
+BOOST_AUTO_TEST_CASE(override_is_used_if_given) {
     const ModelFolder empty;
     require_accepted(check_chat_template(empty.path(), "solar"));
     require_accepted(check(json::value("unknown"), "solar"));

@@ -82,17 +82,17 @@ BOOST_AUTO_TEST_CASE(tied_embeddings_count_once) {
     BOOST_TEST(config.num_parameters() == 10'731'524'096 - 32000LL * 4096);
 }
 
-BOOST_AUTO_TEST_CASE(absent_kv_heads_mean_one_for_each_head) {
+BOOST_AUTO_TEST_CASE(number_of_kv_heads_defaults_to_number_of_heads) {
     BOOST_TEST(loaded(load_without("num_key_value_heads")).num_kv_heads == 32);
     BOOST_TEST(loaded(load_with("num_key_value_heads", nullptr)).num_kv_heads == 32);
 }
 
-BOOST_AUTO_TEST_CASE(head_dim_of_its_own_wins) {
+BOOST_AUTO_TEST_CASE(head_dim_overrides_the_computed_size) {
     BOOST_TEST(loaded(load_with("head_dim", 64)).head_dim == 64);
     BOOST_TEST(loaded(load_with("head_dim", nullptr)).head_dim == 128);
 }
 
-BOOST_AUTO_TEST_CASE(rope_theta_comes_from_either_place) {
+BOOST_AUTO_TEST_CASE(rope_theta_is_read_from_either_key) {
     BOOST_TEST(loaded(load_without("rope_theta")).rope_theta == 10000.0);
     BOOST_TEST(loaded(load_with("rope_theta", 500000)).rope_theta == 500000.0);
     json::object config = solar_config();
@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(other_architectures_are_refused_by_name) {
     require_accepted(load_without("hidden_act"));
 }
 
-BOOST_AUTO_TEST_CASE(every_size_is_required_and_a_positive_bounded_integer) {
+BOOST_AUTO_TEST_CASE(every_size_must_be_present_and_a_positive_bounded_integer) {
     for (const std::string_view key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                                        "num_attention_heads", "max_position_embeddings"}) {
         check_refused(load_without(key), {"config.json", key, "missing"});
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(every_size_is_required_and_a_positive_bounded_integer) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(heads_must_fit_one_another) {
+BOOST_AUTO_TEST_CASE(numbers_and_sizes_of_heads_must_be_consistent) {
     check_refused(load_with("num_key_value_heads", 5), {"num_key_value_heads", "5", "32"});
     check_refused(load_with("num_key_value_heads", 64), {"num_key_value_heads", "64", "32"});
     check_refused(load_with("num_key_value_heads", 0), {"num_key_value_heads"});
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(real_numbers_must_be_in_range) {
     check_refused(load_with("tie_word_embeddings", 1), {"tie_word_embeddings"});
 }
 
-BOOST_AUTO_TEST_CASE(end_tokens_are_one_or_many_and_in_the_vocabulary) {
+BOOST_AUTO_TEST_CASE(eos_token_id_is_one_id_or_a_list_within_the_vocabulary) {
     BOOST_TEST(loaded(load_with("eos_token_id", {2, 31999})).eos_token_ids ==
                (std::vector<TokenId>{2, 31999}));
     check_refused(load_without("eos_token_id"), {"config.json", "eos_token_id", "missing"});
@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(end_tokens_are_one_or_many_and_in_the_vocabulary) {
     check_refused(load_with("bos_token_id", 32000), {"bos_token_id", "32000"});
 }
 
-BOOST_AUTO_TEST_CASE(generation_config_overrides) {
+BOOST_AUTO_TEST_CASE(generation_config_overrides_config) {
     const ModelConfig config = loaded(load(
         solar_config(), R"({"eos_token_id": [7, 9], "temperature": 0.6, "top_p": 0.9, "do_sample": true})"));
     BOOST_TEST(config.eos_token_ids == (std::vector<TokenId>{7, 9}));
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE(generation_config_overrides) {
     BOOST_TEST(loaded(load(without_end, R"({"eos_token_id": 5})")).eos_token_ids == std::vector<TokenId>{5});
 }
 
-BOOST_AUTO_TEST_CASE(generation_config_is_checked_as_strictly) {
+BOOST_AUTO_TEST_CASE(generation_config_is_checked_like_config) {
     for (const char* wrong :
          {R"({"temperature": 2.01})", R"({"temperature": -0.1})", R"({"temperature": "1"})",
           R"({"top_p": 0})", R"({"top_p": 1.01})", R"({"eos_token_id": 32000})", "[]", "{"}) {

@@ -26,14 +26,14 @@ std::vector<TensorData> three_tensors() {
             tensor("c", DType::fp16, {}, 2, 50)};
 }
 
-// model.safetensors with these bytes.
+// Opens a folder whose model.safetensors has these bytes.
 result<WeightSource> open_bytes(const std::string& bytes) {
     const ModelFolder folder;
     folder.write_text("model.safetensors", bytes);
     return WeightSource::open(folder.path());
 }
 
-// One tensor `x` with this entry, and `num_bytes` of data.
+// Opens a file with one tensor `x` that has this header entry, and `num_bytes` of data.
 result<WeightSource> open_entry(std::string_view entry, std::size_t num_bytes) {
     return open_bytes(safetensors_file("{\"x\":" + std::string(entry) + "}", std::string(num_bytes, 'd')));
 }
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(metadata_and_padding_are_allowed) {
         "dd")));
 }
 
-BOOST_AUTO_TEST_CASE(empty_tensors_take_no_place) {
+BOOST_AUTO_TEST_CASE(empty_tensors_need_no_data) {
     const auto source = open_bytes(safetensors_file(R"({"x":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},
         "e":{"dtype":"F16","shape":[0,9],"data_offsets":[2,2]},"f":{"dtype":"F16","shape":[0],"data_offsets":[0,0]}})",
                                                     "dd"));
@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(wrong_header_lengths_are_refused) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_header_above_100_megabytes_is_refused_even_where_the_file_is_longer) {
+BOOST_AUTO_TEST_CASE(header_above_100_megabytes_is_refused_even_if_the_file_is_longer) {
     const ModelFolder folder;
     folder.write_text("model.safetensors", with_length(100'000'001, "{}"));
     std::filesystem::resize_file(folder.path() / "model.safetensors", 200'000'000);  // sparse
@@ -177,12 +177,12 @@ BOOST_AUTO_TEST_CASE(duplicate_keys_are_refused) {
                   {"model.safetensors", "\"x\"", "twice"});
     check_refused(open_entry(R"({"dtype":"F32","dtype":"F16","shape":[1],"data_offsets":[0,2]})", 2),
                   {"\"dtype\"", "twice"});
-    // Equal names in different objects are no duplicates.
+    // Equal names in different objects are not duplicates.
     require_accepted(
         open_bytes(safetensors_file(R"({"__metadata__":{"x":"","dtype":""},"x":)" + entry + "}", "dd")));
 }
 
-BOOST_AUTO_TEST_CASE(overlaps_holes_and_tails_are_refused) {
+BOOST_AUTO_TEST_CASE(overlaps_holes_and_trailing_bytes_are_refused) {
     const auto open_two = [](std::string_view second, std::size_t num_bytes) {
         return open_bytes(safetensors_file(
             R"({"x":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"y":)" + std::string(second) + "}",
@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE(overlaps_holes_and_tails_are_refused) {
     check_refused(open_entry(R"({"dtype":"F16","shape":[1],"data_offsets":[2,4]})", 4), {"\"x\"", "hole"});
 }
 
-BOOST_AUTO_TEST_CASE(impossible_offsets_are_refused) {
+BOOST_AUTO_TEST_CASE(invalid_offsets_are_refused) {
     for (const char* offsets :
          {"[2,0]", "[-2,0]", "[0,-2]", "[0,3]", "[0,9007199254740994]",
           "[9223372036854775806,9223372036854775807]", "[18446744073709551614,18446744073709551615]",
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(unknown_dtypes_are_refused) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(entries_of_another_form_are_refused) {
+BOOST_AUTO_TEST_CASE(malformed_entries_are_refused) {
     for (const char* entry : {"null", "[]", "{}", "1", R"({"dtype":"F16","shape":[1]})",
                               R"({"dtype":"F16","data_offsets":[0,2]})",
                               R"({"dtype":"F16","shape":[1],"data_offsets":[0,2],"more":1})"}) {
@@ -247,33 +247,33 @@ BOOST_AUTO_TEST_CASE(entries_of_another_form_are_refused) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(names_stay_on_one_short_line) {
+BOOST_AUTO_TEST_CASE(long_names_are_cut_and_escaped_in_errors) {
     const std::string name = std::string("a\\nb") + std::string(5000, 'c');
     const auto outcome = open_bytes(safetensors_file("{\"" + name + "\":null}", ""));
     check_refused(outcome, {"a\\nb", "..."});
     BOOST_TEST(outcome.error().message.size() < 600U);
 }
 
-BOOST_AUTO_TEST_CASE(a_folder_without_weights_is_refused) {
+BOOST_AUTO_TEST_CASE(folder_without_weights_is_refused) {
     const ModelFolder folder;
     check_refused(WeightSource::open(folder.path()), {"model.safetensors.index.json"});
     check_refused(WeightSource::open(folder.path() / "nowhere"), {"nowhere"});
 }
 
-BOOST_AUTO_TEST_CASE(what_is_no_regular_file_is_refused) {
+BOOST_AUTO_TEST_CASE(anything_but_a_regular_file_is_refused) {
     const ModelFolder folder;
     const auto path = folder.path() / "model.safetensors";
     std::filesystem::create_directory(path);
     check_refused(WeightSource::open(folder.path()), {"model.safetensors", "regular file"});
     std::filesystem::remove(path);
-    BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);  // must not wait for a writer
+    BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);  // opening it must not wait for a writer
     check_refused(WeightSource::open(folder.path()), {"model.safetensors", "regular file"});
     std::filesystem::remove(path);
     std::filesystem::create_symlink("/dev/zero", path);
     check_refused(WeightSource::open(folder.path()), {"model.safetensors", "regular file"});
 }
 
-BOOST_AUTO_TEST_CASE(an_index_may_only_name_files_of_its_folder) {
+BOOST_AUTO_TEST_CASE(index_may_name_only_files_of_its_folder) {
     const ModelFolder folder;
     folder.write_safetensors("one.safetensors", std::vector{three_tensors()[0]});
     const std::string elsewhere = (folder.path() / "one.safetensors").string();
@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(an_index_may_only_name_files_of_its_folder) {
     require_accepted(WeightSource::open(folder.path()));
 }
 
-BOOST_AUTO_TEST_CASE(an_index_of_another_form_is_refused) {
+BOOST_AUTO_TEST_CASE(malformed_index_is_refused) {
     const ModelFolder folder;
     for (const char* text : {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{"b":1}})",
                              R"({"weight_map":{"b":null}})", R"({"weight_map":{"b":"x","b":"y"}})"}) {
@@ -311,13 +311,13 @@ BOOST_AUTO_TEST_CASE(index_and_shards_must_agree) {
     folder.write_safetensors("two.safetensors", std::vector{three_tensors()[1], three_tensors()[0]});
     check_refused(WeightSource::open(folder.path()), {"\"b\"", "one.safetensors", "two.safetensors"});
 
-    // Each tensor is there, but in the other file.
+    // Each tensor exists, but in the other file.
     folder.write_safetensors("two.safetensors", std::vector{three_tensors()[1]});
     folder.write_index({{"b", "two.safetensors"}, {"a", "one.safetensors"}});
     check_refused(WeightSource::open(folder.path()), {"index.json"});
 }
 
-BOOST_AUTO_TEST_CASE(a_file_that_shrinks_is_an_error_and_no_signal) {
+BOOST_AUTO_TEST_CASE(reading_a_file_that_shrank_is_an_error_and_not_a_signal) {
     const ModelFolder folder;
     folder.write_safetensors("model.safetensors", three_tensors());
     const auto source = WeightSource::open(folder.path());

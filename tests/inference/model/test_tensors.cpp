@@ -30,7 +30,7 @@ TensorData& named(std::vector<TensorData>& tensors, std::string_view name) {
     return *it;
 }
 
-// The source outlives the pointers into it.
+// Keeps the source alive as long as the pointers into it.
 struct Resolved {
     Resolved(const std::vector<TensorData>& tensors, const ModelConfig& config) {
         folder.write_safetensors("model.safetensors", tensors);
@@ -43,7 +43,7 @@ struct Resolved {
     result<ModelTensors> model = Error{errc::backend_failed, ""};
 };
 
-BOOST_AUTO_TEST_SUITE(weights)
+BOOST_AUTO_TEST_SUITE(model_tensors)
 
 BOOST_AUTO_TEST_CASE(finds_every_tensor_by_its_published_name) {
     for (const DType dtype : {DType::bf16, DType::fp16, DType::fp32}) {
@@ -72,12 +72,12 @@ BOOST_AUTO_TEST_CASE(finds_every_tensor_by_its_published_name) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(all_bytes_belong_to_parameters) {
+BOOST_AUTO_TEST_CASE(num_bytes_is_that_of_all_parameters) {
     const Resolved resolved(llama_tensors(tiny_config(), DType::bf16), tiny_config());
     BOOST_TEST(resolved.model->num_bytes == 2 * static_cast<std::uint64_t>(tiny_config().num_parameters()));
 }
 
-BOOST_AUTO_TEST_CASE(tied_embeddings_serve_twice) {
+BOOST_AUTO_TEST_CASE(tied_embedding_is_also_the_lm_head) {
     ModelConfig config = tiny_config();
     config.tie_word_embeddings = true;
     const Resolved resolved(llama_tensors(config, DType::bf16), config);
@@ -110,14 +110,14 @@ BOOST_AUTO_TEST_CASE(each_wrong_shape_is_refused_with_both_shapes) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_vocabulary_of_another_size_is_refused) {
+BOOST_AUTO_TEST_CASE(embedding_of_another_vocabulary_size_is_refused) {
     ModelConfig config = tiny_config();
     config.vocab_size = 11;
     const Resolved resolved(llama_tensors(tiny_config(), DType::bf16), config);
     check_refused(resolved.model, {"model.embed_tokens.weight", "[10, 12]", "[11, 12]"});
 }
 
-BOOST_AUTO_TEST_CASE(mixed_types_are_refused) {
+BOOST_AUTO_TEST_CASE(mixed_dtypes_are_refused) {
     auto tensors = llama_tensors(tiny_config(), DType::bf16);
     named(tensors, "model.layers.1.mlp.up_proj.weight").dtype = DType::fp16;
     const Resolved resolved(tensors, tiny_config());
@@ -140,11 +140,11 @@ BOOST_AUTO_TEST_CASE(rotary_tables_of_old_writers_are_left_out) {
         {"model.layers.0.self_attn.rotary_emb.inv_freq", DType::fp32, {2}, std::vector<std::byte>(8)});
     const Resolved resolved(tensors, tiny_config());
     require_accepted(resolved.model);
-    // Who loads the model reads no more than this.
+    // A backend reads no more than these bytes when it loads the model.
     BOOST_TEST(resolved.model->num_bytes == 2 * static_cast<std::uint64_t>(tiny_config().num_parameters()));
 }
 
-BOOST_AUTO_TEST_CASE(the_demonstration_model_is_whole) {
+BOOST_AUTO_TEST_CASE(demonstration_model_is_complete) {
     const auto folder = std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model";
     const auto config = load_model_config(folder);
     require_accepted(config);

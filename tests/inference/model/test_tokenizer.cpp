@@ -43,7 +43,8 @@ std::string float_field(unsigned field, float value) {
     return bytes;
 }
 
-// A tokenizer.model as Llama's are: BPE with byte fallback, a space before the text, no other normalization.
+// A small tokenizer.model of Llama's kind: BPE with byte fallback, a space before the text, and no other
+// normalization.
 struct TinyModel {
     std::vector<Piece> pieces;
     std::string normalizer_spec = varint_field(3, 1) + varint_field(4, 0);
@@ -112,9 +113,9 @@ const std::vector<std::string>& awkward_texts() {
         "\n",
         " ",
         "\xEC\x95\x88\xEB\x85\x95\xED\x95\x98\xEC\x84\xB8\xEC\x9A\x94 \xED\x95\x9C\xEA\xB5\xAD",  // Hangul
-        "\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB",  // its letters
+        "\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB",  // one syllable as separate letters
         "\xF0\x9F\x98\x80\xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9 emoji",
-        "e\xCC\x81 \xC3\xA9 \xEF\xAC\x81 \xE2\x85\xA3 \xEF\xBC\xA1",  // nothing of it may be normalized
+        "e\xCC\x81 \xC3\xA9 \xEF\xAC\x81 \xE2\x85\xA3 \xEF\xBC\xA1",  // none of these may be normalized
         "<s>",
         "</s>",
         "<unk><s></s><0x0A>",
@@ -130,7 +131,7 @@ const std::vector<std::string>& awkward_texts() {
 
 BOOST_AUTO_TEST_SUITE(tokenizer)
 
-BOOST_AUTO_TEST_CASE(encodes_as_the_model_says) {
+BOOST_AUTO_TEST_CASE(encodes_text_with_the_pieces_of_the_model) {
     using M = TinyModel;
     const auto tokenizer = load(M());
     require_accepted(tokenizer);
@@ -146,7 +147,7 @@ BOOST_AUTO_TEST_CASE(encodes_as_the_model_says) {
                (Ids{1, M::space, M::first_byte + 0xC3, M::first_byte + 0xA9}));
 }
 
-BOOST_AUTO_TEST_CASE(tokens_add_their_bytes) {
+BOOST_AUTO_TEST_CASE(bytes_of_returns_the_bytes_of_each_token) {
     using M = TinyModel;
     const auto tokenizer = load(M());
     require_accepted(tokenizer);
@@ -170,12 +171,12 @@ BOOST_AUTO_TEST_CASE(views_survive_a_move) {
     BOOST_TEST(moved.encode_prompt("ab").size() == 3U);
 }
 
-BOOST_AUTO_TEST_CASE(a_smaller_tokenizer_fits_and_a_larger_is_refused) {
+BOOST_AUTO_TEST_CASE(tokenizer_larger_than_the_vocabulary_is_refused) {
     require_accepted(load(TinyModel(), 267));
     check_refused(load(TinyModel(), 266), {"tokenizer.model", "267", "266"});
 }
 
-BOOST_AUTO_TEST_CASE(every_text_comes_back_and_no_control_token_goes_in) {
+BOOST_AUTO_TEST_CASE(every_text_is_decoded_unchanged_and_encodes_no_control_token) {
     const auto demo =
         Tokenizer::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", 1 << 20);
     require_accepted(demo);
@@ -191,10 +192,10 @@ BOOST_AUTO_TEST_CASE(every_text_comes_back_and_no_control_token_goes_in) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(every_truncation_is_refused_or_complete) {
+BOOST_AUTO_TEST_CASE(truncated_model_is_refused_or_usable) {
     const std::string whole = TinyModel().serialized();
     for (std::size_t size = 0; size < whole.size(); ++size) {
-        // Cut between two fields, the rest may be a smaller valid model; nothing may crash.
+        // If the cut is between two fields, the rest may be a smaller valid model. Nothing may crash.
         const auto tokenizer = load_bytes(whole.substr(0, size));
         if (tokenizer) {
             BOOST_TEST(text_of(*tokenizer, tokenizer->encode_prompt("ab")) == " ab");
@@ -237,12 +238,12 @@ BOOST_AUTO_TEST_CASE(damaged_pieces_are_refused) {
     check_refused(load_with_piece(1, {"<s>", 0, normal}), {"tokenizer.model", "bos"});
 }
 
-// SentencePiece reads such a table without bounds; it crashed on this one.
+// SentencePiece reads such a table without checking bounds; it crashed on this one.
 BOOST_AUTO_TEST_CASE(normalization_tables_are_refused) {
     TinyModel model;
     model.normalizer_spec += bytes_field(2, std::string("\x10\0\0\0", 4) + std::string(64, '\xFF'));
     check_refused(load(model), {"tokenizer.model", "normalization table"});
-    // Hidden in a second message of the same field, or in that for decoding.
+    // The table may also be in a second message of the same field, or in the field for decoding.
     const std::string table = bytes_field(2, "table");
     check_refused(load_bytes(TinyModel().serialized() + bytes_field(3, table)), {"normalization table"});
     check_refused(load_bytes(TinyModel().serialized() + bytes_field(5, table)), {"normalization table"});

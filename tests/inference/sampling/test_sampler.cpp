@@ -25,7 +25,7 @@ std::vector<float> random_logits(std::size_t vocab, unsigned seed) {
     return logits;
 }
 
-// One draw for each position; all else is the row's.
+// Draws once for each position from 0; everything else is as in `row`. Returns the count of each token.
 std::vector<int> draw_many(const std::vector<float>& logits, SamplingRow row, int draws) {
     Sampler sampler(static_cast<std::int32_t>(logits.size()));
     std::vector<int> counts(logits.size());
@@ -37,9 +37,9 @@ std::vector<int> draw_many(const std::vector<float>& logits, SamplingRow row, in
     return counts;
 }
 
-// Pearson's statistic against its mean plus five standard deviations: with fixed seeds this passes or fails
-// for good, and a correct sampler fails for about one choice of seeds in a million. Cells expected fewer than
-// five times are pooled.
+// Compares Pearson's statistic with its mean plus five standard deviations. With fixed seeds the outcome
+// never changes, and a correct sampler fails for about one choice of seeds in a million. Cells whose expected
+// count is below five are pooled.
 void check_chi_square(const std::vector<int>& counts, const std::vector<double>& p) {
     const double draws = std::accumulate(counts.begin(), counts.end(), 0.0);
     double statistic = 0;
@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(philox_known_answers) {
                 PhiloxCounter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
-BOOST_AUTO_TEST_CASE(temperature_zero_takes_the_largest_and_the_smallest_id_among_equals) {
+BOOST_AUTO_TEST_CASE(temperature_zero_takes_the_smallest_id_of_the_largest_logits) {
     Sampler sampler(5);
     const std::vector<float> logits{-1, 3, 2, 3, -7};
     BOOST_TEST(sampler.sample(logits, {.params = {.temperature = 0}}).token == 1);
@@ -139,8 +139,8 @@ BOOST_AUTO_TEST_CASE(all_steps_together_follow_the_exact_distribution) {
     check_draws(logits, row);
 }
 
-// Token for token; with it that nothing is ever drawn which a cut or a ban leaves out.
-BOOST_AUTO_TEST_CASE(any_row_gets_the_token_of_the_plain_sampler) {
+// Every token must be equal. This also shows that no token is drawn that a cut or a ban excludes.
+BOOST_AUTO_TEST_CASE(every_row_gets_the_token_of_the_plain_sampler) {
     std::mt19937 random(21);
     for (int i = 0; i < 10'000; ++i) {
         const RandomRow made(random);
@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE(any_row_gets_the_token_of_the_plain_sampler) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(cuts_keep_smaller_ids_among_equals) {
+BOOST_AUTO_TEST_CASE(cuts_keep_the_smaller_ids_of_equal_logits) {
     const std::vector<float> logits(8, 1.5F);
     for (const SamplingParams& params :
          {SamplingParams{.top_p = 0.5F}, {.top_k = 4}, {.top_p = 0.7F, .top_k = 5}}) {
@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(top_k_of_one_is_greedy) {
     BOOST_TEST(draw_many(logits, {.params = {.temperature = 2, .top_k = 1}}, 100)[400] == 100);
 }
 
-BOOST_AUTO_TEST_CASE(a_small_temperature_overflows_nowhere) {
+BOOST_AUTO_TEST_CASE(small_temperature_does_not_overflow) {
     const auto logits = random_logits(1000, 14);
     const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
     for (const float temperature : {1e-6F, 1e-30F, std::numeric_limits<float>::denorm_min()}) {
@@ -198,10 +198,10 @@ BOOST_AUTO_TEST_CASE(penalties_distinguish_prompt_and_answer) {
     BOOST_TEST(greedy({.frequency_penalty = 1.25F}, 0) == 2);  // 2.5 1.5 3 2
     BOOST_TEST(greedy({.frequency_penalty = -2}, 2) == 1);     // 5 8 3 2
     BOOST_TEST(greedy({.presence_penalty = 2}, 4) == 0);
-    BOOST_TEST(greedy({.presence_penalty = 2}, 99) == 0);  // more than there is
+    BOOST_TEST(greedy({.presence_penalty = 2}, 99) == 0);  // more prompt tokens than the context has
 }
 
-BOOST_AUTO_TEST_CASE(a_penalty_beyond_the_floats_gives_the_widest_float) {
+BOOST_AUTO_TEST_CASE(penalty_is_clamped_to_the_finite_floats) {
     const std::vector<float> logits{-3e38F, 3e38F, 3.1e38F, -3e38F};
     const std::vector<TokenId> context{0, 1, 2, 3};
     for (const SamplingParams& params : {SamplingParams{}, {.top_p = 0.9F}, {.top_k = 3}, {.min_p = 0.5F}}) {
@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE(a_penalty_beyond_the_floats_gives_the_widest_float) {
     }
 }
 
-// e^-0.6931472 is just below one half, and the float next to it just above.
+// e^-0.6931472 is just below one half. For the next larger float, the result is just above one half.
 BOOST_AUTO_TEST_CASE(min_p_is_exact_to_the_float) {
     const float below = -0.6931472F;
     for (const int top_k : {0, 2}) {
@@ -226,8 +226,9 @@ BOOST_AUTO_TEST_CASE(min_p_is_exact_to_the_float) {
     }
 }
 
-// At this position, tokens 12856 and 15400 get the same word and it is the largest of all: found by search.
-BOOST_AUTO_TEST_CASE(of_equal_scores_the_smaller_id_wins) {
+// At this position, tokens 12856 and 15400 get the same random word, and it is the largest of all. The
+// position was found by search.
+BOOST_AUTO_TEST_CASE(smaller_id_wins_if_scores_are_equal) {
     std::vector<float> logits(16'000);
     std::mt19937 random(20);
     for (float& logit : logits) logit = -static_cast<float>(random() % 1000) / 1000;
@@ -237,13 +238,13 @@ BOOST_AUTO_TEST_CASE(of_equal_scores_the_smaller_id_wins) {
         return Sampler(16'000).sample(logits, {.params = params, .position = 137'592}).token;
     };
     BOOST_TEST(draw({}) == 12'856);
-    // A cut leaves its tokens in any order.
+    // A cut may return its tokens in any order.
     for (std::int32_t top_k = 1000; top_k < 16'000; top_k += 1000)
         BOOST_TEST(draw({.top_k = top_k}) == 12'856);
     for (const float top_p : {0.3F, 0.5F, 0.9F, 0.99F}) BOOST_TEST(draw({.top_p = top_p}) == 12'856);
 }
 
-BOOST_AUTO_TEST_CASE(a_bias_of_a_hundred_decides) {
+BOOST_AUTO_TEST_CASE(bias_of_a_hundred_forces_or_excludes_a_token) {
     const auto logits = random_logits(500, 15);
     const auto best = static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
     const std::vector<LogitBias> only{{123, 100}};
@@ -257,7 +258,7 @@ BOOST_AUTO_TEST_CASE(a_bias_of_a_hundred_decides) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(banned_tokens_are_not_drawn_whatever_their_bias) {
+BOOST_AUTO_TEST_CASE(banned_tokens_are_never_drawn_whatever_their_bias) {
     const auto logits = random_logits(40, 16);
     const std::vector<LogitBias> biases{{3, 100}, {4, 100}, {5, 90}};
     std::vector<TokenId> banned{3, 4, 3, -1, 40};
@@ -276,7 +277,7 @@ BOOST_AUTO_TEST_CASE(banned_tokens_are_not_drawn_whatever_their_bias) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_row_that_bans_everything_bans_nothing) {
+BOOST_AUTO_TEST_CASE(bans_are_ignored_if_they_cover_the_vocabulary) {
     const auto logits = random_logits(20, 17);
     std::vector<TokenId> banned(20);
     std::iota(banned.begin(), banned.end(), 0);
@@ -288,7 +289,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_bans_everything_bans_nothing) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(logprobs_are_the_models_own) {
+BOOST_AUTO_TEST_CASE(logprobs_are_those_of_the_unchanged_logits) {
     const auto logits = random_logits(1000, 18);
     const auto expected = plain::log_softmax(logits);
     const auto order = plain::ranked(logits, {});
@@ -330,7 +331,7 @@ BOOST_AUTO_TEST_CASE(logprobs_of_a_whole_vocabulary_sum_to_one) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(logprobs_without_room_for_the_top_are_those_of_the_choice) {
+BOOST_AUTO_TEST_CASE(logprob_of_the_chosen_token_needs_no_room_for_the_top) {
     const std::vector<float> logits{0, 0, -std::numeric_limits<float>::max()};
     BOOST_TEST(Sampler(3).sample(logits, {.params = {.temperature = 0, .num_logprobs = 5}}).logprob ==
                    -std::numbers::ln2_v<float>,
@@ -338,7 +339,7 @@ BOOST_AUTO_TEST_CASE(logprobs_without_room_for_the_top_are_those_of_the_choice) 
     BOOST_TEST(Sampler(3).sample(logits, {.params = {.temperature = 0}}).logprob == 0);
 }
 
-BOOST_AUTO_TEST_CASE(equal_logprobs_come_by_id_and_the_widest_are_finite) {
+BOOST_AUTO_TEST_CASE(equal_logprobs_are_ordered_by_id_and_extreme_ones_are_finite) {
     const float widest = std::numeric_limits<float>::max();
     const std::vector<float> logits{-widest, 0.0F, widest, -0.0F};
     std::vector<TokenLogprob> top(max_top_logprobs);
@@ -350,7 +351,7 @@ BOOST_AUTO_TEST_CASE(equal_logprobs_come_by_id_and_the_widest_are_finite) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_row_leaves_nothing_behind_for_the_next) {
+BOOST_AUTO_TEST_CASE(row_does_not_influence_the_next_row) {
     std::mt19937 random(22);
     std::vector<RandomRow> rows;
     while (rows.size() < 300) {
@@ -379,14 +380,14 @@ BOOST_AUTO_TEST_CASE(sampling_allocates_nothing) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_tiny_top_p_is_greedy) {
+BOOST_AUTO_TEST_CASE(tiny_top_p_is_greedy) {
     const auto logits = random_logits(100, 3);
     const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
     const auto counts = draw_many(logits, {.params = {.temperature = 2, .top_p = 1e-6F, .seed = 1}}, 100);
     BOOST_TEST(counts.at(static_cast<std::size_t>(best)) == 100);
 }
 
-BOOST_AUTO_TEST_CASE(a_token_depends_on_its_row_and_on_nothing_else) {
+BOOST_AUTO_TEST_CASE(token_depends_only_on_its_row) {
     const auto logits = random_logits(1000, 4);
     const SamplingRow row{.params = {.temperature = 1, .top_p = 0.95F, .seed = 3, .choice = 1},
                           .position = 9};
@@ -411,7 +412,7 @@ BOOST_AUTO_TEST_CASE(seed_choice_and_position_each_change_the_noise) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(any_value_that_is_not_finite_is_reported) {
+BOOST_AUTO_TEST_CASE(logit_that_is_not_finite_is_reported) {
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                             -std::numeric_limits<float>::infinity()}) {
         for (const std::size_t at : {std::size_t{0}, std::size_t{77}, std::size_t{99}}) {
@@ -424,7 +425,7 @@ BOOST_AUTO_TEST_CASE(any_value_that_is_not_finite_is_reported) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(the_widest_logits_are_finite) {
+BOOST_AUTO_TEST_CASE(largest_and_smallest_floats_are_accepted_as_logits) {
     Sampler sampler(3);
     const float largest = std::numeric_limits<float>::max();
     const std::vector<float> logits{-largest, largest, 0};

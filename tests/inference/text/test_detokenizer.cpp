@@ -38,7 +38,7 @@ std::string decoded_bytewise(std::string_view bytes) {
     return decoded(parts);
 }
 
-// Bit i of `cuts` parts the bytes after byte i.
+// Splits `bytes` into parts; bit i of `cuts` asks for a cut after byte i.
 std::vector<std::string_view> split(std::string_view bytes, std::uint32_t cuts) {
     std::vector<std::string_view> parts;
     std::size_t begin = 0;
@@ -59,7 +59,7 @@ void check_every_split(std::string_view bytes, std::string_view expected) {
 
 BOOST_AUTO_TEST_SUITE(detokenizer)
 
-BOOST_AUTO_TEST_CASE(whole_characters_pass_however_they_are_split) {
+BOOST_AUTO_TEST_CASE(whole_characters_are_released_however_they_are_split) {
     for (const std::string_view text :
          {"plain ASCII\n", "\xC3\xA9\xC3\xBC", "\xEC\x95\x88\xEB\x85\x95 a",
           "\xF0\x9F\x98\x80\xF0\x9F\x98\x81", "a\xC3\xA9\xEC\x95\x88\xF0\x9F\x98\x80z",
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(whole_characters_pass_however_they_are_split) {
     check_every_split({"a\0b", 3}, {"a\0b", 3});
 }
 
-BOOST_AUTO_TEST_CASE(every_scalar_value_comes_back) {
+BOOST_AUTO_TEST_CASE(every_scalar_value_is_released_unchanged) {
     for (char32_t c = 0; c <= 0x10FFFF; ++c) {
         const bool is_surrogate = c >= 0xD800 && c <= 0xDFFF;
         const std::string bytes = encoded(c);
@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(each_maximal_subpart_becomes_one_replacement) {
     check_every_split("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", repeated(fffd, 4) + "A");
 }
 
-BOOST_AUTO_TEST_CASE(an_incomplete_end_is_held_back_until_flush) {
+BOOST_AUTO_TEST_CASE(incomplete_tail_is_held_back_until_flush) {
     for (const std::string_view tail : {"\xC3", "\xEC", "\xEC\x95", "\xF0", "\xF0\x9F", "\xF0\x9F\x98"}) {
         Detokenizer detokenizer;
         std::string out;
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(an_incomplete_end_is_held_back_until_flush) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_character_leaves_with_its_last_byte) {
+BOOST_AUTO_TEST_CASE(character_is_released_with_its_last_byte) {
     Detokenizer detokenizer;
     std::string out;
     detokenizer.append("\xF0\x9F\x98", out);
@@ -113,8 +113,8 @@ BOOST_AUTO_TEST_CASE(a_character_leaves_with_its_last_byte) {
     BOOST_TEST(out == "\xF0\x9F\x98\x80");
 }
 
-// A second reading of the standard: at each place, the longest of the well-formed characters or of their
-// beginnings that the text has there.
+// An independent implementation of the standard: at each place it takes the longest well-formed character, or
+// the longest beginning of one, that the text has there.
 std::string reference(const std::string& bytes) {
     static const std::vector<std::vector<std::pair<int, int>>> forms = {
         {{0x00, 0x7F}},
@@ -149,7 +149,7 @@ std::string reference(const std::string& bytes) {
 
 BOOST_AUTO_TEST_CASE(random_bytes_agree_with_the_standard) {
     std::mt19937 random(20240607);  // NOLINT(bugprone-random-generator-seed): the same texts each time
-    // Bytes at the edges of the ranges come often.
+    // Only bytes at the edges of the ranges are used.
     const std::string_view edges =
         "aZ\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF"
         "\xF0\xF1\xF3\xF4\xF5\xFF";

@@ -14,7 +14,7 @@ struct Outcome {
     std::optional<std::size_t> matched;
 };
 
-// What must have left once `text` was fed, by trying everything.
+// Returns what must have been released once `text` was fed; finds it by trying every place.
 Outcome reference(const Strings& stops, std::string_view text) {
     for (std::size_t end = 1; end <= text.size(); ++end) {
         Outcome outcome;
@@ -61,7 +61,7 @@ void check_every_split(const Strings& stops, const std::string& text) {
 
 BOOST_AUTO_TEST_SUITE(stop_matcher)
 
-BOOST_AUTO_TEST_CASE(without_stops_everything_passes_at_once) {
+BOOST_AUTO_TEST_CASE(without_stop_strings_everything_is_released_at_once) {
     StopMatcher matcher;
     std::string out;
     BOOST_TEST(!matcher.append("anything", out));
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(text_ends_before_the_stop_string) {
     BOOST_TEST(out == "one\ntwo ");
 }
 
-BOOST_AUTO_TEST_CASE(what_was_held_back_is_released_when_it_cannot_match) {
+BOOST_AUTO_TEST_CASE(held_text_is_released_when_it_can_no_longer_match) {
     StopMatcher matcher({"aab"});
     std::string out;
     BOOST_TEST(!matcher.append("aa", out));
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(what_was_held_back_is_released_when_it_cannot_match) {
     BOOST_TEST(out == "aaac");
 }
 
-BOOST_AUTO_TEST_CASE(the_match_that_is_complete_first_wins) {
+BOOST_AUTO_TEST_CASE(match_that_is_complete_first_wins) {
     StopMatcher matcher({"abcd", "bc"});
     std::string out;
     BOOST_TEST(matcher.append("xabcd", out));
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(the_match_that_is_complete_first_wins) {
     BOOST_TEST((matcher.matched() == 1U));
 }
 
-BOOST_AUTO_TEST_CASE(of_matches_that_end_together_the_longest_wins) {
+BOOST_AUTO_TEST_CASE(longest_of_the_matches_that_end_together_wins) {
     StopMatcher matcher({"c", "bc", "abc"});
     std::string out;
     BOOST_TEST(matcher.append("xabc", out));
@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(of_matches_that_end_together_the_longest_wins) {
     BOOST_TEST((matcher.matched() == 2U));
 }
 
-BOOST_AUTO_TEST_CASE(awkward_texts_agree_with_the_reference_in_every_split) {
+BOOST_AUTO_TEST_CASE(difficult_texts_agree_with_the_reference_in_every_split) {
     check_every_split({"aab"}, "aaaacaab");
     check_every_split({"abab", "bb"}, "abaabababb");
     check_every_split({"abcabd", "cab"}, "abcabcabd");

@@ -9,7 +9,7 @@ namespace solard::server {
 
 namespace {
 
-// A configuration file that lives as long as the test.
+// A configuration file, which is removed when this object is destroyed.
 class ConfigFile {
   public:
     explicit ConfigFile(const std::string& text)
@@ -39,7 +39,7 @@ bool contains(const std::string& text, std::string_view part) {
 
 BOOST_AUTO_TEST_SUITE(app_config)
 
-BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_architecture) {
+BOOST_AUTO_TEST_CASE(defaults_are_the_documented_ones) {
     const auto config = parse_app_config({}, {}).value();
     BOOST_TEST(config.host == "127.0.0.1");
     BOOST_TEST(config.port == 8000);
@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_architecture) {
     BOOST_TEST(config.served_model_name.empty());
 }
 
-BOOST_AUTO_TEST_CASE(flag_beats_environment_beats_file) {
+BOOST_AUTO_TEST_CASE(flag_overrides_environment_which_overrides_file) {
     const ConfigFile file("port = 1  # of the file\nthreads=2\nlog-level = debug\n");
     const auto config = parse_app_config({"--config", file.path(), "--port", "3"},
                                          {"SOLARD_PORT=9", "SOLARD_THREADS=4", "PATH=/"})
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(flag_beats_environment_beats_file) {
     BOOST_TEST(config.sources.at("host") == "default");
 }
 
-BOOST_AUTO_TEST_CASE(lists_add_up_within_a_source_and_are_replaced_by_a_stronger_one) {
+BOOST_AUTO_TEST_CASE(lists_grow_within_one_source_and_are_replaced_by_the_next_source) {
     const ConfigFile file("served-model-name = a\nserved-model-name = b\n");
     const auto from_file = parse_app_config({"--config", file.path()}, {}).value();
     BOOST_TEST((from_file.served_model_name == std::vector<std::string>{"a", "b"}));
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(lists_add_up_within_a_source_and_are_replaced_by_a_stronger
     BOOST_TEST((from_flags.served_model_name == std::vector<std::string>{"c", "d"}));
 }
 
-BOOST_AUTO_TEST_CASE(sizes_and_seconds_have_units) {
+BOOST_AUTO_TEST_CASE(sizes_take_units_and_seconds_take_fractions) {
     const auto config =
         parse_app_config({"--kv-cache-memory", "512MiB", "--max-body-size=8192", "--drain-timeout", "0.25"},
                          {})
@@ -86,18 +86,18 @@ BOOST_AUTO_TEST_CASE(sizes_and_seconds_have_units) {
     BOOST_TEST((config.drain_timeout == std::chrono::milliseconds(250)));
 }
 
-BOOST_AUTO_TEST_CASE(unknown_flags_suggest_the_nearest) {
+BOOST_AUTO_TEST_CASE(unknown_flag_suggests_the_most_similar_option) {
     const auto error = error_of({"--prot", "1"});
     BOOST_TEST((error.code == errc::bad_command_line));
     BOOST_TEST(contains(error.message, "'prot'"));
     BOOST_TEST(contains(error.message, "did you mean 'port'"));
     BOOST_TEST((error_of({"serve"}).code == errc::bad_command_line));
     BOOST_TEST((error_of({"--port"}).code == errc::bad_command_line));
-    // An abbreviation would change its meaning with the next option that is added.
+    // Abbreviations are refused, because a new option could change their meaning.
     BOOST_TEST((error_of({"--por", "1"}).code == errc::bad_command_line));
 }
 
-BOOST_AUTO_TEST_CASE(mistakes_in_a_file_name_file_and_line) {
+BOOST_AUTO_TEST_CASE(errors_in_a_file_name_its_path_and_line) {
     const ConfigFile unknown("port = 1\n\nprot = 2\n");
     const auto error = error_of({"--config", unknown.path()});
     BOOST_TEST((error.code == errc::bad_configuration));
@@ -107,7 +107,9 @@ BOOST_AUTO_TEST_CASE(mistakes_in_a_file_name_file_and_line) {
     const ConfigFile no_value("port\n");
     BOOST_TEST(contains(error_of({"--config", no_value.path()}).message, ":1: expected 'key = value'"));
     const ConfigFile nested("config = other\n");
-    BOOST_TEST((error_of({"--config", nested.path()}).code == errc::bad_configuration));
+    const auto nested_error = error_of({"--config", nested.path()});
+    BOOST_TEST((nested_error.code == errc::bad_configuration));
+    BOOST_TEST(contains(nested_error.message, ":1: option 'config' can be given only on the command line"));
     BOOST_TEST((error_of({"--config", "no/such/file"}).code == errc::bad_configuration));
 }
 
@@ -124,7 +126,7 @@ BOOST_AUTO_TEST_CASE(values_outside_their_range_are_refused_with_the_range) {
     BOOST_TEST(contains(error_of({}, {"SOLARD_PORT=x"}).message, "SOLARD_PORT"));
 }
 
-BOOST_AUTO_TEST_CASE(options_of_a_gpu) {
+BOOST_AUTO_TEST_CASE(options_of_a_gpu_are_read_and_checked) {
     const auto defaults = parse_app_config({}, {}).value();
     BOOST_TEST(defaults.gpu_memory_utilization == 0.9);
     BOOST_TEST(defaults.cublaslt == "");
@@ -145,7 +147,7 @@ BOOST_AUTO_TEST_CASE(options_of_a_gpu) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(check_config_prints_a_file_that_gives_the_same_values) {
+BOOST_AUTO_TEST_CASE(output_of_check_config_is_a_file_with_the_same_values) {
     const auto config =
         parse_app_config({"--port", "81", "--served-model-name", "x", "--drain-timeout", "1.5"}, {}).value();
     std::ostringstream text;
@@ -159,7 +161,7 @@ BOOST_AUTO_TEST_CASE(check_config_prints_a_file_that_gives_the_same_values) {
     BOOST_TEST(again.kv_cache_memory == config.kv_cache_memory);
 }
 
-BOOST_AUTO_TEST_CASE(the_annotated_file_holds_only_defaults) {
+BOOST_AUTO_TEST_CASE(annotated_example_file_contains_only_defaults) {
     const auto config = parse_app_config({"--config", SOLARD_SOURCE_DIR "/config/solard.conf"}, {}).value();
     const auto defaults = parse_app_config({}, {}).value();
     std::ostringstream with_file;

@@ -21,7 +21,7 @@ std::string text_of(const Metrics& metrics, bool vllm_names = false, std::string
 
 BOOST_AUTO_TEST_SUITE(metrics)
 
-BOOST_AUTO_TEST_CASE(a_value_that_equals_a_bound_falls_into_its_bucket) {
+BOOST_AUTO_TEST_CASE(value_equal_to_a_bound_is_counted_in_its_bucket) {
     static constexpr std::array bounds{1.0, 2.0};
     Histogram histogram(bounds);
     for (const double value : {0.5, 1.0, 1.5, 2.0, 2.5}) histogram.observe(value);
@@ -32,7 +32,7 @@ BOOST_AUTO_TEST_CASE(a_value_that_equals_a_bound_falls_into_its_bucket) {
     BOOST_TEST(histogram.sum() == 12);
 }
 
-BOOST_AUTO_TEST_CASE(a_histogram_is_told_cumulatively_with_sum_and_count) {
+BOOST_AUTO_TEST_CASE(histogram_has_cumulative_buckets_sum_and_count) {
     Metrics metrics;
     for (const double size : {1.0, 3.0, 5.0, 20'000.0}) metrics.answer_size.observe(size);
     const std::string text = text_of(metrics);
@@ -47,14 +47,14 @@ BOOST_AUTO_TEST_CASE(a_histogram_is_told_cumulatively_with_sum_and_count) {
     BOOST_TEST(has_line(text, name + R"(_count{model_name="m"} 4)"));
 }
 
-BOOST_AUTO_TEST_CASE(times_of_a_request_fall_into_their_phases) {
+BOOST_AUTO_TEST_CASE(times_of_a_request_are_counted_in_their_phases) {
     Metrics metrics;
     const Clock::time_point accepted{1h};
     RequestTimes times{.accepted = accepted};
     times.started = accepted + 1s;
     times.first_token = accepted + 3s;
     metrics.tokens(times, {}, accepted + 3s, 1);
-    // Three came together after 600 ms: 200 ms each.
+    // Three tokens came together after 600 ms, which counts as 200 ms for each.
     metrics.tokens(times, accepted + 3s, accepted + 3600ms, 3);
     times.last_token = accepted + 3600ms;
     metrics.choice_ended(FinishReason::length);
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(times_of_a_request_fall_into_their_phases) {
     BOOST_TEST(has_line(text, R"(solard_request_success_total{model_name="m",finished_reason="length"} 1)"));
 }
 
-BOOST_AUTO_TEST_CASE(a_request_that_never_started_waited_and_nothing_else) {
+BOOST_AUTO_TEST_CASE(request_that_never_started_counts_only_as_waiting) {
     Metrics metrics;
     metrics.request_ended({.accepted = Clock::time_point{1h}}, 7, 0, Clock::time_point{1h} + 2s);
     BOOST_TEST(metrics.queue.sum() == 2);
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_never_started_waited_and_nothing_else) {
         BOOST_TEST(none->sum() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(tokens_that_come_with_the_first_one_have_no_gap) {
+BOOST_AUTO_TEST_CASE(tokens_that_arrive_with_the_first_one_have_a_gap_of_zero) {
     Metrics metrics;
     metrics.tokens({.accepted = Clock::time_point{1h}}, {}, Clock::time_point{1h} + 2s, 3);
     BOOST_TEST(metrics.first_token.sum() == 2);
@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(tokens_that_come_with_the_first_one_have_no_gap) {
     BOOST_TEST(metrics.token_gap.sum() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(every_number_of_the_moment_stands_under_its_name) {
+BOOST_AUTO_TEST_CASE(every_current_value_has_its_name_and_type) {
     const EngineSnapshot engine{.steps = 2,
                                 .num_running = 3,
                                 .num_waiting = 4,
@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE(every_number_of_the_moment_stands_under_its_name) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(every_distribution_stands_under_its_name) {
+BOOST_AUTO_TEST_CASE(every_distribution_has_its_name) {
     Metrics metrics;
     const Clock::time_point accepted{1h};
     const RequestTimes times{.accepted = accepted,
@@ -161,8 +161,8 @@ BOOST_AUTO_TEST_CASE(every_distribution_stands_under_its_name) {
         BOOST_TEST(has_line(text, "solard_" + name + R"(_sum{model_name="m"} )" + sum), name);
 }
 
-// Dashboards compute quantiles over servers of both kinds, which needs the same bounds.
-BOOST_AUTO_TEST_CASE(bounds_are_vllms) {
+// Dashboards compute quantiles over solard and vLLM servers together, which needs the same bounds.
+BOOST_AUTO_TEST_CASE(bucket_bounds_are_those_of_vllm) {
     const std::string text = text_of({});
     const auto bounds_of = [&](const std::string& name) {
         const std::string start = "\nsolard_" + name + R"(_bucket{model_name="m",le=")";
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(bounds_are_vllms) {
                    "0.3 0.5 0.8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680 +Inf ");
 }
 
-BOOST_AUTO_TEST_CASE(answers_are_counted_by_how_they_ended) {
+BOOST_AUTO_TEST_CASE(choices_are_counted_by_their_finish_reason) {
     Metrics metrics;
     const std::array ends{FinishReason::stop, FinishReason::length, FinishReason::cancelled,
                           FinishReason::error};
@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(answers_are_counted_by_how_they_ended) {
     BOOST_TEST(has_line(text, start + R"(error"} 4)"));
 }
 
-BOOST_AUTO_TEST_CASE(vllms_names_are_added_and_mean_the_same) {
+BOOST_AUTO_TEST_CASE(vllm_names_are_added_with_the_same_values) {
     Metrics metrics;
     metrics.choice_ended(FinishReason::cancelled);
     BOOST_TEST(text_of(metrics).find("vllm:") == std::string::npos);
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(vllms_names_are_added_and_mean_the_same) {
     BOOST_TEST(both.find("vllm:build_info") == std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(labels_are_escaped_and_come_from_the_tables_of_codes) {
+BOOST_AUTO_TEST_CASE(labels_are_escaped_and_errors_are_labelled_with_their_code) {
     Metrics metrics;
     metrics.error(errc::invalid_value);
     metrics.http_answer(400);

@@ -1,4 +1,4 @@
-// What the service manager hears of an engine that gets on, and of one that stands still.
+// Tests what systemd receives while the engine makes progress, and while it does not.
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -14,7 +14,7 @@ namespace solard::server {
 
 namespace {
 
-// A notify socket in the environment, for as long as it lives.
+// A notify socket that NOTIFY_SOCKET names as long as this object lives.
 class Manager {
   public:
     Manager() {
@@ -36,7 +36,7 @@ class Manager {
         close(socket_);
         std::filesystem::remove_all(folder_);
     }
-    // The next datagram; empty if none comes in time.
+    // Returns the next datagram; empty if none arrives in time.
     std::string receive(int milliseconds) const {
         const timeval limit{.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
         setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -56,9 +56,9 @@ class Manager {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(service_manager)
+BOOST_AUTO_TEST_SUITE(systemd_notifier)
 
-BOOST_AUTO_TEST_CASE(a_step_that_does_not_end_starves_the_watchdog_though_the_event_loop_answers) {
+BOOST_AUTO_TEST_CASE(watchdog_is_not_fed_during_a_step_that_does_not_end_while_http_is_still_answered) {
     const Manager manager;
     RunningService service({"--engine-timeout", "86400"});
     manager.wait_for("READY=1");
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(a_step_that_does_not_end_starves_the_watchdog_though_the_ev
     service.control().close_gate();
     Connection connection(service.port());
     connection.send(chat_request("a", R"("max_tokens":2)"));
-    // The step is under way: what was sent before it comes first, then nothing for thirty times the interval.
+    // The step is running. Datagrams from before it arrive first, then none for thirty times the interval.
     while (!manager.receive(300).empty()) {
     }
     Connection other(service.port());
