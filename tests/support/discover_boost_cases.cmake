@@ -1,6 +1,7 @@
 cmake_minimum_required(VERSION 3.25)
 # Turns `EXECUTABLE --list_content` into one add_test per Boost.Test case, written to OUTPUT.
-# The tree comes on stderr: one case a line, four spaces a level, `*` marks what is enabled by default.
+# The executable writes the tree to stderr: one case per line, four spaces per level; `*` marks cases that are enabled by
+# default.
 execute_process(COMMAND ${EXECUTABLE} --list_content ERROR_VARIABLE tree OUTPUT_VARIABLE ignored RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${EXECUTABLE} --list_content failed (${status})\n${tree}")

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# run_variant.sh SOURCE BUILD VARIANT TARGET...: builds test executables as config/build/VARIANT.cmake says and runs them.
+# run_variant.sh SOURCE BUILD VARIANT TARGET...: builds test executables with the settings of config/build/VARIANT.cmake and
+# runs them.
 set -euo pipefail
 source=$1 build=$2 variant=$3
 shift 3
