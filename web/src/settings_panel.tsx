@@ -88,7 +88,7 @@ export function SettingsPanel() {
                 name="temperature"
                 label="Temperature"
                 step={0.05}
-                hint="0 always picks the most likely token. Higher values vary more."
+                hint="0 always picks the most likely token. Higher values are more random."
             />
             <NumberSetting name="maxTokens" label="Max tokens" step={1} hint="The maximum length of an answer." />
             <button type="button" class="quiet" onClick={() => (settings.value = { ...DEFAULTS, compare })}>
