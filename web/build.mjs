@@ -1,4 +1,5 @@
-// Bundles the page into the folder given as argument: index.html and, under assets/, files named after their content.
+// Bundles the page into the folder given as argument: index.html, and under assets/ the files, whose names carry a hash of
+// their content.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,7 +42,7 @@ const addresses = new Map(
 const page = await readFile(join(source, "index.html"), "utf8");
 const filled = page.replace(/\{\{(.+?)\}\}/g, (_, name) => {
     const address = addresses.get(name);
-    if (!address) throw new Error(`index.html names ${name}, which the build did not make`);
+    if (!address) throw new Error(`index.html refers to ${name}, but the build did not produce it`);
     return address;
 });
 await writeFile(join(output, "index.html"), filled);

@@ -1,7 +1,8 @@
 // solard_embed FOLDER OUTPUT.cpp: writes every file under FOLDER as bytes in a C++ source that defines
 // static_files().
 //
-// Bytes go into string literals, which g++ reads several times faster than array initialisers.
+// The bytes are written as string literals, because g++ reads those several times faster than array
+// initialisers.
 
 #include <zlib.h>
 
@@ -35,16 +36,17 @@ std::string_view content_type(const fs::path& path) {
         {".map", "application/json"},
     };
     const auto found = types.find(path.extension().string());
-    if (found == types.end()) throw std::runtime_error("no content type known for " + path.string());
+    if (found == types.end())
+        throw std::runtime_error("no content type is known for the file extension of " + path.string());
     return found->second;
 }
 
-// One fixed level and no time stamp: the same files give the same source.
+// Compresses with a fixed level and no time stamp, so that the same files always produce the same source.
 std::string gzip(std::string bytes) {
     z_stream stream{};
     constexpr int gzip_format = 15 + 16;
     if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, gzip_format, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
-        throw std::runtime_error("zlib does not start");
+        throw std::runtime_error("zlib failed to initialise");
     }
     std::string packed(deflateBound(&stream, static_cast<uLong>(bytes.size())), '\0');
     stream.next_in = reinterpret_cast<Bytef*>(bytes.data());
@@ -54,11 +56,11 @@ std::string gzip(std::string bytes) {
     const int status = deflate(&stream, Z_FINISH);
     packed.resize(stream.total_out);
     deflateEnd(&stream);
-    if (status != Z_STREAM_END) throw std::runtime_error("zlib did not finish");
+    if (status != Z_STREAM_END) throw std::runtime_error("zlib failed to compress a file");
     return packed;
 }
 
-// FNV-1a, 64 bit. Weak, because the raw and the compressed form share it.
+// Returns a 64-bit FNV-1a hash as a weak ETag: weak, because the raw and the compressed bytes share it.
 std::string etag(std::string_view bytes) {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
@@ -67,7 +69,7 @@ std::string etag(std::string_view bytes) {
     return text;
 }
 
-// `std::string_view("...", size)`, one line of source for about a hundred bytes.
+// Writes `std::string_view("...", size)` with one line of source for every 100 bytes.
 void write_bytes(std::ostream& out, std::string_view bytes) {
     constexpr std::size_t line = 100;
     out << "std::string_view(";
@@ -76,7 +78,7 @@ void write_bytes(std::ostream& out, std::string_view bytes) {
         for (const char byte : bytes.substr(start, line)) {
             const auto code = static_cast<unsigned char>(byte);
             const bool plain = code >= ' ' && code <= '~' && byte != '"' && byte != '\\' && byte != '?';
-            // Always three octal digits: an escape must not swallow a digit that follows it.
+            // An escape always has three octal digits, so that it cannot swallow a digit after it.
             const char octal[] = {'\\', static_cast<char>('0' + (code >> 6)),
                                   static_cast<char>('0' + ((code >> 3) & 7)),
                                   static_cast<char>('0' + (code & 7))};
@@ -94,7 +96,7 @@ void write_source(std::ostream& out, const fs::path& folder) {
         const auto path = "/" + entry.path().lexically_relative(folder).generic_string();
         files[path == "/index.html" ? "/" : path] = read(entry.path());
     }
-    if (!files.contains("/")) throw std::runtime_error("no index.html in " + folder.string());
+    if (!files.contains("/")) throw std::runtime_error("there is no index.html in " + folder.string());
 
     out << "// Made by solard_embed from the bundled page.\n"
            "#include \"server/endpoints/static_files.hpp\"\n\n"

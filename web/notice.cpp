@@ -1,4 +1,4 @@
-// Stands in for the page in a build without it (-DSOLARD_WEB=OFF).
+// The notice that replaces the page in a build without it (-DSOLARD_WEB=OFF).
 
 #include "server/endpoints/static_files.hpp"
 
@@ -10,7 +10,7 @@ constexpr std::string_view page = R"(<!doctype html>
 <meta charset="utf-8">
 <title>solard</title>
 <h1>solard</h1>
-<p>This server was built without its page (<code>-DSOLARD_WEB=OFF</code>). The API is served under <code>/v1</code>:
+<p>This server was built without its web page (<code>-DSOLARD_WEB=OFF</code>). The API is served under <code>/v1</code>:
 <a href="/v1/models">/v1/models</a>, <a href="/v1/metadata">/v1/metadata</a>, <code>POST /v1/chat/completions</code>.</p>
 </html>
 )";

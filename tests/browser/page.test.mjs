@@ -1,6 +1,6 @@
-// The page in a real browser against real servers: SOLARD_URL has a model that answers, SOLARD_ENDLESS_URL one whose
-// answers go on for seconds, SOLARD_SINGLE_URL the same but for one answer at a time; SOLARD_LOCKED_URL wants one of the keys
-// SOLARD_API_KEY and SOLARD_OTHER_KEY. Pictures go to the folder SOLARD_SCREENSHOTS.
+// Tests the page in Chromium against real servers. SOLARD_URL serves the demonstration model. SOLARD_ENDLESS_URL serves a model
+// whose answers take seconds; SOLARD_SINGLE_URL serves the same model, one answer at a time. SOLARD_LOCKED_URL requires one of
+// the keys SOLARD_API_KEY and SOLARD_OTHER_KEY. Screenshots are written to the folder SOLARD_SCREENSHOTS.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
@@ -11,8 +11,8 @@ import { chromium } from "playwright-core";
 
 const url = process.env.SOLARD_URL;
 const endlessUrl = process.env.SOLARD_ENDLESS_URL;
-const pictures = process.env.SOLARD_SCREENSHOTS;
-assert.ok(url && endlessUrl, "SOLARD_URL and SOLARD_ENDLESS_URL must name the servers");
+const screenshotFolder = process.env.SOLARD_SCREENSHOTS;
+assert.ok(url && endlessUrl, "SOLARD_URL and SOLARD_ENDLESS_URL must be set to the servers' URLs");
 
 const flags = [
     "--no-sandbox",
@@ -27,11 +27,11 @@ const flags = [
 let browser;
 let context;
 let page;
-let complaints;
-let sent; // messages of the page's sockets
+let browserErrors;
+let sent; // messages that the page's sockets sent
 
 before(async () => {
-    if (pictures) mkdirSync(pictures, { recursive: true });
+    if (screenshotFolder) mkdirSync(screenshotFolder, { recursive: true });
     browser = await chromium.launch({
         executablePath: process.env.SOLARD_CHROMIUM ?? "/usr/bin/chromium",
         args: flags,
@@ -45,18 +45,18 @@ beforeEach(() => open());
 async function open({ address = url, state = "ready", ...options } = {}) {
     await context?.close();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
-    // Violations are also written to the console, but the event names what was blocked.
+    // The console also shows violations, but only the event names what was blocked.
     await context.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) =>
             console.error(`CSP: ${event.violatedDirective} blocked ${event.blockedURI}`),
         );
     });
     page = await context.newPage();
-    complaints = [];
+    browserErrors = [];
     page.on("console", (message) => {
-        if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+        if (["error", "warning"].includes(message.type())) browserErrors.push(message.text());
     });
-    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("pageerror", (error) => browserErrors.push(error.message));
     sent = [];
     page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(JSON.parse(payload))));
     await page.goto(address);
@@ -66,16 +66,16 @@ async function open({ address = url, state = "ready", ...options } = {}) {
 afterEach(async () => {
     await context?.close();
     context = undefined;
-    assert.deepEqual(complaints, [], "the browser complained");
+    assert.deepEqual(browserErrors, [], "the browser reported errors");
 });
 
-const picture = (name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
+const screenshot = (name) => screenshotFolder && page.screenshot({ path: join(screenshotFolder, `${name}.png`) });
 const lastAnswer = () => page.locator(".turn").last().locator(".answer");
 const inPhase = (phase) => lastAnswer().locator(`.phase.${phase}`).waitFor();
 
 async function ask(question) {
-    await page.getByLabel("Message").fill(question);
-    await page.getByLabel("Message").press("Enter");
+    await page.getByLabel("Question").fill(question);
+    await page.getByLabel("Question").press("Enter");
 }
 
 async function set(name, value) {
@@ -89,11 +89,11 @@ async function untilIdle(address = endlessUrl) {
     for (;;) {
         const { engine } = await (await fetch(`${address}/v1/metadata`)).json();
         if (engine.num_running + engine.num_waiting === 0) return;
-        assert.ok(Date.now() < deadline, "the engine went on");
+        assert.ok(Date.now() < deadline, "the engine did not become idle");
     }
 }
 
-/** A network between the page and the server that can be cut: what is connected breaks, what comes later gets through. */
+/** Starts a proxy to the server. Its `cut` breaks the connections that are open; later connections work again. */
 async function cuttable(address) {
     const { hostname, port } = new URL(address);
     const ends = new Set();
@@ -111,11 +111,11 @@ async function cuttable(address) {
     return { address: `http://127.0.0.1:${proxy.address().port}`, cut, close: () => proxy.close(cut()) };
 }
 
-/** Loads the page again with another last answer in the tab's storage, as if it had been left at another moment. */
+/** Reloads the page with a changed last answer in the tab's storage, as if the page had been left at another moment. */
 async function reloadWithAnswer(fields) {
-    // Runs after the page that is left has written, and before the next one reads.
+    // The script runs after the old page has stored its turns and before the new page loads them.
     const script = await page.addInitScript((changes) => {
-        const key = "solard.conversation";
+        const key = "solard.chat";
         const turns = JSON.parse(sessionStorage.getItem(key));
         Object.assign(turns.at(-1).answers[0], changes);
         sessionStorage.setItem(key, JSON.stringify(turns));
@@ -125,7 +125,7 @@ async function reloadWithAnswer(fields) {
 }
 
 test("a question gets a streamed answer with its figures", async () => {
-    await picture("desktop-empty");
+    await screenshot("desktop-empty");
     await set("Temperature", 0);
     await ask("What is the capital of France?");
     await inPhase("complete");
@@ -141,7 +141,7 @@ test("a question gets a streamed answer with its figures", async () => {
     assert.match(figures, /tok\/s/);
     assert.match(figures, /seed \d/);
     assert.equal(await page.getByRole("status").innerText(), "Answer complete");
-    await picture("desktop");
+    await screenshot("desktop");
 
     await ask("And of Italy?");
     await inPhase("complete");
@@ -149,9 +149,9 @@ test("a question gets a streamed answer with its figures", async () => {
     assert.equal(await page.locator(".turn").count(), 2);
 });
 
-test("a server that wants a key gets it from the settings, and the page keeps it", async () => {
+test("a server that requires a key gets it from the settings, and the page stores it", async () => {
     await open({ address: process.env.SOLARD_LOCKED_URL, state: "locked" });
-    await picture("locked");
+    await screenshot("locked");
     await page.getByLabel("API key").fill("wrong");
     await page.getByLabel("API key").press("Tab");
     await page.locator(".state.locked").waitFor();
@@ -165,16 +165,16 @@ test("a server that wants a key gets it from the settings, and the page keeps it
     await page.reload();
     await page.locator(".state.ready").waitFor();
     assert.ok(!page.url().includes(process.env.SOLARD_API_KEY));
-    // The browser reports each 401 as an error of its own.
-    complaints = complaints.filter((complaint) => !complaint.includes("401"));
+    // The browser reports each response with status 401 as an error.
+    browserErrors = browserErrors.filter((error) => !error.includes("401"));
 });
 
-test("Stop ends a long answer, keeps what was written and frees the server", async () => {
+test("Stop ends a long answer, keeps its text and frees the server", async () => {
     await open({ address: endlessUrl });
     await set("Max tokens", 3500);
     await ask("Go on.");
     await inPhase("generating");
-    await picture("generating");
+    await screenshot("generating");
     await page.getByRole("button", { name: "Stop", exact: true }).click();
     await inPhase("stopped");
     const written = await lastAnswer().locator(".text").innerText();
@@ -182,7 +182,7 @@ test("Stop ends a long answer, keeps what was written and frees the server", asy
     assert.equal(await page.getByRole("status").innerText(), "Stopped");
     await untilIdle();
 
-    // The page is usable at once, and the next answer does not grow the stopped one.
+    // The page is usable at once, and the next answer adds no text to the stopped one.
     await set("Max tokens", 5);
     await ask("Again.");
     await inPhase("complete");
@@ -191,7 +191,7 @@ test("Stop ends a long answer, keeps what was written and frees the server", asy
     assert.equal(await page.locator(".turn").first().locator(".text").innerText(), written);
 });
 
-test("Escape stops, New chat clears", async () => {
+test("Escape stops the answer, and New chat removes the turns", async () => {
     await open({ address: endlessUrl });
     await set("Max tokens", 3500);
     await ask("Go on.");
@@ -203,8 +203,8 @@ test("Escape stops, New chat clears", async () => {
     assert.equal(await page.locator(".turn").count(), 0);
 });
 
-test("Shift+Enter writes a new line", async () => {
-    const box = page.getByLabel("Message");
+test("Shift+Enter adds a line", async () => {
+    const box = page.getByLabel("Question");
     await box.fill("one");
     await box.press("Shift+Enter");
     await box.pressSequentially("two");
@@ -222,23 +222,23 @@ test("settings survive a reload", async () => {
     assert.equal(await page.getByLabel("System prompt").inputValue(), "Be brief.");
 });
 
-test("an error is told in an alert, and the question can be asked again", async () => {
+test("an error is shown in an alert, and the question can be asked again", async () => {
     await ask("word ".repeat(5000));
     await inPhase("failed");
     assert.match(await page.getByRole("alert").innerText(), /context/);
-    await picture("failed");
+    await screenshot("failed");
     await page.getByRole("button", { name: "Ask again" }).click();
     await inPhase("failed");
     assert.deepEqual(sent.map(({ type }) => type), ["response.create", "response.create"]);
     assert.notEqual(sent[0].event_id, sent[1].event_id);
 });
 
-test("a waiting answer tells how much of the prompt is read", async () => {
+test("a waiting answer shows how much of the prompt is read", async () => {
     await open({ address: endlessUrl });
     await set("Max tokens", 5);
     await ask("word ".repeat(3500));
-    await lastAnswer().getByText(/Reading the prompt \d+ %/).waitFor();
-    await picture("reading");
+    await lastAnswer().getByText(/Reading the prompt: \d+ %/).waitFor();
+    await screenshot("reading");
     await inPhase("complete");
 });
 
@@ -249,7 +249,7 @@ test("an answer survives a reload, without a gap and without a repetition", asyn
     await lastAnswer().getByText(/aaaaa/).waitFor();
     await page.reload();
     await lastAnswer().getByText(/aaaaa/).waitFor();
-    await picture("resumed");
+    await screenshot("resumed");
     await inPhase("complete");
     const [create, attach, ...more] = sent;
     assert.deepEqual([create.type, attach.type, more.length], ["response.create", "solar:attach", 0]);
@@ -260,7 +260,7 @@ test("an answer survives a reload, without a gap and without a repetition", asyn
     await page.reload();
     await inPhase("complete");
     assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
-    assert.equal(sent.length, 2, "a finished answer asks for nothing");
+    assert.equal(sent.length, 2, "a finished answer sends no message");
 });
 
 test("an answer survives a lost connection, without a gap and without a repetition", async () => {
@@ -271,8 +271,8 @@ test("an answer survives a lost connection, without a gap and without a repetiti
         await ask("Go on.");
         await lastAnswer().getByText(/aaaaa/).waitFor();
         network.cut();
-        await lastAnswer().getByText("Connecting again").waitFor();
-        await picture("connecting-again");
+        await lastAnswer().getByText("Reconnecting").waitFor();
+        await screenshot("reconnecting");
         await inPhase("complete");
         assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
         assert.deepEqual(sent.map(({ type }) => type), ["response.create", "solar:attach"]);
@@ -281,7 +281,7 @@ test("an answer survives a lost connection, without a gap and without a repetiti
     }
 });
 
-test("an answer that runs goes on with its own key, and with no other", async () => {
+test("a running answer resumes with its own key and with no other key", async () => {
     const key = process.env.SOLARD_API_KEY;
     await open({ address: process.env.SOLARD_LOCKED_URL, state: "locked" });
     const unlock = async (value) => {
@@ -303,14 +303,14 @@ test("an answer that runs goes on with its own key, and with no other", async ()
     await reloadWithAnswer(left);
     await inPhase("failed");
     assert.match(await page.getByRole("alert").innerText(), /no longer has this answer/);
-    await picture("gone");
+    await screenshot("gone");
     await page.getByRole("button", { name: "Ask again" }).click();
     await inPhase("complete");
     assert.match(await lastAnswer().locator(".text").innerText(), /Paris/);
-    complaints = complaints.filter((complaint) => !complaint.includes("401"));
+    browserErrors = browserErrors.filter((error) => !error.includes("401"));
 });
 
-test("a page of another origin gets no socket", async () => {
+test("a page of another origin cannot open a socket", async () => {
     const foreign = createHttpServer((_, answer) => answer.end("<!doctype html><title>Another page</title>"));
     await new Promise((resolve) => foreign.listen(0, "127.0.0.1", resolve));
     try {
@@ -334,14 +334,14 @@ test("a page of another origin gets no socket", async () => {
     }
 });
 
-test("two answers stand side by side, each stopped by itself", async () => {
+test("two answers stand side by side, and each can be stopped alone", async () => {
     await open({ address: endlessUrl });
     await set("Max tokens", 3500);
     await page.getByRole("button", { name: "Compare" }).click();
     await ask("Go on.");
     const [first, second] = [1, 2].map((n) => page.getByRole("group", { name: `Answer ${n}` }));
     for (const answer of [first, second]) await answer.getByText(/aaa/).waitFor();
-    await picture("compare");
+    await screenshot("compare");
     const [left, right] = await Promise.all([first, second].map((answer) => answer.boundingBox()));
     assert.ok(Math.abs(left.y - right.y) < 1 && left.x + left.width < right.x, "two columns");
 
@@ -351,7 +351,7 @@ test("two answers stand side by side, each stopped by itself", async () => {
     assert.match(await page.getByRole("status").innerText(), /Answer 1: Stopped. Answer 2: Generating/);
     await page.reload();
     await second.locator(".phase.generating").waitFor();
-    await picture("compare-one-stopped");
+    await screenshot("compare-one-stopped");
     await page.getByRole("button", { name: "Stop", exact: true }).click();
     await second.locator(".phase.stopped").waitFor();
     await untilIdle();
@@ -361,15 +361,15 @@ test("two answers stand side by side, each stopped by itself", async () => {
     assert.ok(above.x === below.x && above.y + above.height < below.y, "one column");
 });
 
-test("an answer in the queue tells its place, and can be stopped there", async () => {
+test("an answer in the queue shows its position and can be stopped", async () => {
     const address = process.env.SOLARD_SINGLE_URL;
     await open({ address });
     await set("Max tokens", 3500);
     await page.getByRole("button", { name: "Compare" }).click();
     await ask("Go on.");
     await page.locator(".phase.generating").waitFor();
-    await page.getByText("Waiting, 1st in line").waitFor();
-    await picture("queue");
+    await page.getByText("Waiting, 1st in the queue").waitFor();
+    await screenshot("queue");
     const waiting = page.locator(".answer", { has: page.locator(".phase.waiting") });
     await waiting.getByRole("button").click();
     await page.locator(".phase.stopped").waitFor();
@@ -378,10 +378,10 @@ test("an answer in the queue tells its place, and can be stopped there", async (
     await untilIdle(address);
 });
 
-test("it fits a phone, where Enter writes a new line", async () => {
+test("the page fits a phone, where Enter adds a line", async () => {
     await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
-    await picture("mobile-empty");
-    const box = page.getByLabel("Message");
+    await screenshot("mobile-empty");
+    const box = page.getByLabel("Question");
     await box.fill("What is the capital of France?");
     await box.press("Enter");
     assert.equal(await page.locator(".turn").count(), 0);
@@ -390,16 +390,16 @@ test("it fits a phone, where Enter writes a new line", async () => {
     await inPhase("complete");
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `the page is ${overflow} pixels wider than the screen`);
-    await picture("mobile");
+    await screenshot("mobile");
     await page.getByRole("button", { name: "Settings" }).click();
-    await picture("mobile-settings");
+    await screenshot("mobile-settings");
 });
 
-test("it follows the dark scheme", async () => {
+test("the page follows the dark colour scheme", async () => {
     await open({ colorScheme: "dark" });
     await ask("Tell me a story about a fox.");
     await inPhase("complete");
     const [red] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
     assert.ok(red < 64, "the background is dark");
-    await picture("dark");
+    await screenshot("dark");
 });

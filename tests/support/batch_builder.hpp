@@ -1,4 +1,5 @@
-// ForwardBatch by hand: sequences with their tokens and blocks, cut into steps as a test likes.
+// Builds a ForwardBatch by hand from sequences with their tokens and blocks; the test decides how they are
+// cut into steps.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ struct TestSequence {
     std::vector<std::int32_t> blocks;  // enough for all tokens, in any order
 };
 
-// Appends tokens [begin, end) of the sequence. Logits are wanted for tokens [first_logits, end).
-// `batch.block_table_stride` is set before and holds the longest table.
+// Appends tokens [begin, end) of the sequence and asks for the logits of tokens [first_logits, end).
+// `batch.block_table_stride` must be set before, to the length of the longest block table.
 inline void add_chunk(ForwardBatch& batch, const TestSequence& sequence, std::size_t begin, std::size_t end,
                       std::size_t first_logits) {
     if (batch.cu_seqlens_q.empty()) batch.cu_seqlens_q.push_back(0);

@@ -1,4 +1,4 @@
-// What every test of a refusal asks of the error.
+// The checks which every test of an expected error makes.
 #pragma once
 
 #include <boost/test/unit_test.hpp>
@@ -10,11 +10,11 @@
 
 namespace solard {
 
-// `outcome` is an error of `code` whose message is one line and holds each of `parts`.
+// Checks that `outcome` is an error with `code` whose message is one line and contains each of `parts`.
 template <class T>
 void check_refused(const result<T>& outcome, std::initializer_list<std::string_view> parts,
                    errc code = errc::bad_model) {
-    BOOST_REQUIRE_MESSAGE(outcome.has_error(), "accepted, expected an error with " << *parts.begin());
+    BOOST_REQUIRE_MESSAGE(outcome.has_error(), "no error; expected one with " << *parts.begin());
     const Error error = outcome.error();
     BOOST_TEST(static_cast<int>(error.code) == static_cast<int>(code));
     BOOST_TEST(error.message.find('\n') == std::string::npos, error.message);
@@ -23,7 +23,7 @@ void check_refused(const result<T>& outcome, std::initializer_list<std::string_v
     }
 }
 
-// `outcome` has a value.
+// Requires that `outcome` has a value.
 template <class T>
 void require_accepted(const result<T>& outcome) {
     BOOST_REQUIRE_MESSAGE(outcome.has_value(), outcome.error().message);

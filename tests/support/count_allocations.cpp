@@ -13,14 +13,15 @@ std::uint64_t num_allocations() {
 }
 }  // namespace solard
 
-// Replaced for the whole executable; in a file of their own, since GCC warns of a mismatch where it inlines
-// them.
+// These operators replace the standard ones in the whole executable. They have a file of their own, because
+// GCC warns of a mismatched new and delete if it inlines them.
 void* operator new(std::size_t size) {
     ++count;
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
-// AddressSanitizer brings its own nothrow form, which must not meet our delete.
+// AddressSanitizer has its own nothrow form. Its memory must not reach the delete below, so it is replaced
+// too.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     ++count;
     return std::malloc(size);

@@ -1,11 +1,11 @@
-// Counts calls of operator new. To have it, a test executable lists count_allocations.cpp among its sources.
+// Counts calls of operator new. A test executable that uses it lists count_allocations.cpp among its sources.
 #pragma once
 
 #include <cstdint>
 
 namespace solard {
 
-// Of the calling thread, since it began.
+// Returns the calling thread's number of allocations since it started.
 std::uint64_t num_allocations();
 
 }  // namespace solard

@@ -8,10 +8,10 @@
 namespace solard::counting {
 namespace {
 
-// Places in the residual stream. Every embedding has two ones, so that all have the same norm.
+// Offsets in the residual stream. Every embedding has exactly two ones, so that all have the same norm.
 constexpr std::int32_t number_at = 0;
 constexpr std::int32_t owner_at = number_at + range;
-constexpr std::int32_t found_at = owner_at + num_owners;  // the owner that attention read
+constexpr std::int32_t found_at = owner_at + num_owners;  // the owner which attention has read
 constexpr std::int32_t filler_at = found_at + num_owners;
 constexpr std::int32_t hidden_size = 192;
 constexpr std::int32_t head_dim = 64;
@@ -32,7 +32,8 @@ ModelConfig counting_config() {
     return config;
 }
 
-// A place in the head that rotary positions hardly turn: the slow half of either half.
+// Returns a dimension of the head which the rotary embedding hardly rotates: one of the slow dimensions of
+// either half.
 std::int32_t key_place(std::int32_t number) {
     constexpr std::int32_t slow = 11;
     constexpr std::int32_t half = head_dim / 2;

@@ -1,4 +1,4 @@
-// What the tests of the CPU backend run over, and how they compare.
+// The variants that the tests of the CPU backend run over, and their helpers.
 #pragma once
 
 #include <cstring>
@@ -10,7 +10,7 @@
 
 namespace solard {
 
-// Both 16-bit types on both kernel paths; where the CPU has no AVX2, the portable one twice.
+// Both 16-bit types on both kernel paths. If the CPU has no AVX2, the portable path runs twice.
 struct CpuVariant {
     DType type;
     bool portable;
@@ -22,7 +22,7 @@ inline bool same_bits(std::span<const float> left, std::span<const float> right)
     return left.size() == right.size() && std::memcmp(left.data(), right.data(), left.size_bytes()) == 0;
 }
 
-// Normally distributed.
+// Returns normally distributed values.
 inline std::vector<float> random_values(std::size_t count, unsigned seed) {
     std::mt19937 generator(seed);
     std::normal_distribution<float> distribution;

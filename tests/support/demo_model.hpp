@@ -1,4 +1,4 @@
-// The demonstration model of config/demo-model, opened as the server opens it.
+// The demonstration model in config/demo-model, opened in the same way as by the server.
 #pragma once
 
 #include <filesystem>
@@ -25,11 +25,11 @@ struct DemoModel {
     std::filesystem::path folder;
     ModelConfig config;
     WeightSource source;
-    ModelTensors tensors;  // point into the source
+    ModelTensors tensors;  // views into `source`
     Tokenizer tokenizer;
 };
 
-// What families.json promises: a question of each family and its greedy answer.
+// An example from families.json: a question of one family and its greedy answer.
 struct DemoExample {
     std::string question;
     std::string answer;

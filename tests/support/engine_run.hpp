@@ -1,4 +1,4 @@
-// An EngineCore a step at a time on any backend, with all it says collected and counted.
+// Runs an EngineCore step by step on any backend, and collects and counts its events.
 #pragma once
 
 #include <bit>
@@ -13,7 +13,7 @@
 
 namespace solard {
 
-// Passes everything on and counts what the steps were made of.
+// Passes every call on to another backend and counts the kinds of steps.
 class WatchedBackend final : public Backend {
   public:
     explicit WatchedBackend(Backend& backend) : backend_(backend) {}
@@ -37,14 +37,14 @@ class WatchedBackend final : public Backend {
     }
     void collect(StepResults& results) override { backend_.collect(results); }
 
-    int num_mixed_steps = 0;           // with a part of a prompt beside a decode
-    std::size_t num_block_copies = 0;  // choices that part
+    int num_mixed_steps = 0;           // steps with a prompt chunk and a decode
+    std::size_t num_block_copies = 0;  // made when the choices of a request diverge
 
   private:
     Backend& backend_;
 };
 
-// All that was said of one choice.
+// Everything that the engine reported about one choice.
 struct Answer {
     std::vector<TokenId> tokens;
     std::string text;
@@ -55,7 +55,7 @@ struct Answer {
     std::int32_t num_cached_tokens = 0;
 };
 
-// Every step is followed by check_integrity().
+// Calls check_integrity() after every step.
 class EngineRun {
   public:
     EngineRun(Backend& backend, const Tokenizer& tokenizer, const SchedulerOptions& options)
@@ -65,7 +65,8 @@ class EngineRun {
     void cancel(RequestId id) { core_.cancel(id); }
     bool has_work() const { return core_.has_work(); }
     void step() {
-        if (++num_steps > 100'000) throw std::runtime_error("the engine does not come to an end");
+        if (++num_steps > 100'000)
+            throw std::runtime_error("the engine does not finish: 100000 steps have passed");
         events_.clear();
         core_.step(events_);
         core_.check_integrity();
@@ -86,7 +87,8 @@ class EngineRun {
   private:
     void note(const StepEvent& event) {
         Answer& answer = answers[{event.id, event.choice}];
-        if (answer.finish != FinishReason::none) throw std::runtime_error("reported after its end");
+        if (answer.finish != FinishReason::none)
+            throw std::runtime_error("an event was reported after the choice had finished");
         const auto tokens = events_.tokens_of(event);
         const auto logprobs = events_.logprobs_of(event);
         answer.tokens.insert(answer.tokens.end(), tokens.begin(), tokens.end());

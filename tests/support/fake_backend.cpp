@@ -109,7 +109,7 @@ void FakeBackend::submit(const ForwardBatch& batch) {
     in_flight_ = &batch;
 }
 
-// All reading and writing happens here, as late as on a device that runs between submit and collect.
+// All reading and writing happens here and not in submit(), as late as on a device that runs in between.
 void FakeBackend::collect(StepResults& results) {
     require(in_flight_ != nullptr, "nothing in flight");
     const ForwardBatch& batch = *std::exchange(in_flight_, nullptr);

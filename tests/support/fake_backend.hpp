@@ -1,5 +1,5 @@
-// A backend whose next token is a keyed hash of the whole visible context, read through the block tables: a
-// wrong, missing or foreign block, a doubled token or a stale one changes everything that follows.
+// A backend whose next token is a keyed hash of the whole visible context, which it reads through the block
+// tables. A wrong, missing or foreign block, a doubled or a stale token therefore changes every later token.
 #pragma once
 
 #include <condition_variable>
@@ -16,22 +16,23 @@
 
 namespace solard {
 
-// Shared by a test and the backend it handed to an engine thread; every member may be called from any thread.
+// Lets a test control a backend which it has handed to an engine thread. Every member may be called from any
+// thread.
 class FakeControl {
   public:
-    // Holds every step inside the backend, from the next one that arrives.
+    // Holds every later step inside the backend.
     void close_gate();
     void open_gate();
-    // Lets one step pass: the one that is held, or else the next to arrive. Returns once it passed the gate.
+    // Lets one step pass: the held step, or else the next one. Returns once the step has passed the gate.
     void pass_one();
     // Returns once a step is held.
     void wait_until_held();
 
-    // Throws std::runtime_error from collect() of that step; steps count from 1.
+    // Makes collect() of that step throw std::runtime_error. The first step is 1.
     void fail_at_step(std::uint64_t step);
 
     std::uint64_t steps() const;
-    // The most tokens that one step computed.
+    // Returns the largest number of tokens in one step so far.
     std::int32_t max_tokens_of_a_step() const;
 
   private:
@@ -53,11 +54,11 @@ struct FakeOptions {
         .num_blocks = 64, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 512};
     TokenId first_token = 3;  // tokens are drawn from [first_token, vocab_size): no control tokens
     TokenId vocab_size = 1000;
-    // Asked for every row; what it returns is taken in place of the hash.
+    // Called for every row. If it returns a token, that token replaces the hash.
     std::function<std::optional<SampledToken>(std::span<const TokenId> context)> script = {};
 };
 
-// Throws std::logic_error, naming the array, for a batch that breaks the contract of ForwardBatch.
+// Throws std::logic_error with the array's name if a batch breaks the contract of ForwardBatch.
 class FakeBackend final : public Backend {
   public:
     explicit FakeBackend(FakeOptions options, std::shared_ptr<FakeControl> control = {});
@@ -80,12 +81,13 @@ class FakeBackend final : public Backend {
     std::vector<TokenId> context_;
 };
 
-// The token that follows `context`.
+// Returns the token that follows `context`.
 SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow& row,
                              const FakeOptions& options);
-// Of the token `chosen` for its row, and of its alternatives: those are the ids from `chosen` on.
+// Returns the log probability of the token `chosen` (place 0) or of its alternative number `place`. The
+// alternatives are the token ids after `chosen`.
 float fake_logprob(TokenId chosen, std::int32_t place);
-// The serial expectation: the first `count` tokens that follow `prompt`.
+// Returns the tokens which a serial run must produce: the first `count` tokens after `prompt`.
 std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,
                                     const FakeOptions& options = {}, const SamplingParams& sampling = {});
 

@@ -1,5 +1,5 @@
-// Golden logits of Hugging Face transformers, and a backend's logits beside them: tests/golden/make_golden.py
-// made them.
+// Compares a backend's logits with golden logits of Hugging Face transformers, which
+// tests/golden/make_golden.py made.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace solard {
 
 struct GoldenSequence {
     std::vector<TokenId> tokens;
-    std::vector<std::size_t> positions;  // of the rows of logits, ascending
+    std::vector<std::size_t> positions;  // of the golden logits, ascending
 };
 
 struct Golden {
@@ -62,8 +62,8 @@ inline float margin_of(std::span<const float> row) {
     return sorted[0] - sorted[1];
 }
 
-// Logits at the golden positions: each prompt in two chunks, so that the second reads the cache.
-// Any backend that shows the logits of its last step.
+// Returns the logits at the golden positions. Each prompt runs in two chunks, so that the second one reads
+// the KV cache. The backend must have a member logits() for the logits of its last step.
 template <class BackendWithLogits>
 std::vector<float> run_sequences(BackendWithLogits& backend, const Golden& golden, std::size_t vocab) {
     std::vector<float> logits;
@@ -106,7 +106,7 @@ inline void check_against(const Golden& golden, const std::vector<float>& logits
     BOOST_TEST(error <= 1e-2);
     BOOST_TEST(error <= 2 * golden.number("half_error"));
 
-    // Where the reference prefers one token by more than 16-bit arithmetic can blur, so must we.
+    // If the reference's best token leads by more than the error of 16-bit arithmetic, ours must be the same.
     std::size_t compared = 0;
     const std::size_t rows = logits.size() / vocab;
     for (std::size_t row = 0; row < rows; ++row) {
@@ -115,7 +115,7 @@ inline void check_against(const Golden& golden, const std::vector<float>& logits
         ++compared;
         BOOST_TEST(best_of({logits.data() + row * vocab, vocab}) == best_of(expected));
     }
-    BOOST_TEST(compared * 2 >= rows, "most rows have a clear winner");
+    BOOST_TEST(compared * 2 >= rows, "at least half of the rows must have a clear best token");
 }
 
 }  // namespace solard

@@ -1,5 +1,5 @@
-// Llama models whose weights are integer hashes: the same in C++ here and in Python in
-// tests/golden/make_golden.py, so that no weights need to be stored beside the golden logits.
+// Llama models whose weights are integer hashes. tests/golden/make_golden.py computes the same weights in
+// Python, so that no weights need to be stored beside the golden logits.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,16 @@
 
 namespace solard {
 
-// Writes config.json and the weights, with an index where there are several shards; returns the folder's
-// path. Every value is exact in bf16 and in fp16:
+// Writes config.json and the weights, with an index if there are several shards. Returns the folder's path.
+// Every value is exact in bf16 and in fp16:
 //   hash(i) = mix(i * 0x9E3779B1 + FNV-1a(tensor name)), its top byte as an integer v in [-128, 128)
 //   norms: 1 + (v mod 32) / 64; embedding: v / 128; matrices: v / 2^(6 + ceil(ceil(log2(in_features)) / 2))
-// which keeps activations near 1. mix(x) = x ^ x >> 16, times 0x85EBCA6B, then x ^ x >> 13, modulo 2^32.
+// These scales keep activations near 1. mix(x) = x ^ x >> 16, times 0x85EBCA6B, then x ^ x >> 13, modulo
+// 2^32.
 const std::filesystem::path& write_hashed_model(const ModelFolder& folder, const ModelConfig& config,
                                                 DType dtype, int num_shards = 1);
 
-// A folder as the server opens it. The tensors point into the source.
+// A model folder, opened in the same way as by the server. `tensors` are views into `source`.
 struct LoadedModel {
     explicit LoadedModel(const std::filesystem::path& folder);
     ModelConfig config;
@@ -27,7 +28,8 @@ struct LoadedModel {
     ModelTensors tensors;
 };
 
-// The small models of the tests; sizes that fill no panel, a head_dim that is not hidden / heads.
+// Small models for the tests. The sizes of small_gqa_config() are no multiples of a panel, and its head_dim
+// is not hidden_size / num_heads.
 ModelConfig small_gqa_config();
 ModelConfig small_mha_config();
 

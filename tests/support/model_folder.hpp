@@ -1,4 +1,4 @@
-// Model folders that tests write themselves: valid ones, and single files to damage.
+// Model folders that tests write: valid ones, and single files which a test damages.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ struct TensorData {
     std::vector<std::byte> bytes;  // [product(shape) * size_of(dtype)], little endian
 };
 
-// An empty folder under SOLARD_TEST_BUILD_DIR, unique per process and object; removed by the destructor.
-// Members throw where a file cannot be written, and replace a file of the same name.
+// An empty folder under SOLARD_TEST_BUILD_DIR, unique per process and object; the destructor removes it.
+// The members replace a file of the same name. They throw if a file cannot be written.
 class ModelFolder {
   public:
     ModelFolder();
@@ -32,26 +32,26 @@ class ModelFolder {
 
     const std::filesystem::path& path() const { return path_; }
 
-    // `text` may be any bytes.
+    // `text` may hold any bytes.
     void write_text(std::string_view name, std::string_view text) const;
     void write_safetensors(std::string_view name, std::span<const TensorData> tensors) const;
-    // model.safetensors.index.json.
+    // Writes model.safetensors.index.json.
     void write_index(const std::map<std::string, std::string>& file_of_tensor) const;
 
   private:
     std::filesystem::path path_;
 };
 
-// A safetensors file: eight bytes of header length, `header`, `data`.
+// Returns a safetensors file: eight bytes with the header's length, then `header`, then `data`.
 std::string safetensors_file(std::string_view header, std::string_view data);
-// The same from tensors, packed in the order given.
+// Returns a safetensors file of the tensors, packed in this order.
 std::string safetensors_file(std::span<const TensorData> tensors);
 
-// config.json of a Llama-architecture model with these sizes.
+// Returns the config.json of a Llama-architecture model with these sizes.
 std::string config_json(const ModelConfig& config);
 
-// Every tensor such a model has, under its published name and in its published shape; all bytes zero.
-// Tied embeddings have no lm_head.weight.
+// Returns every tensor of such a model under its published name and in its published shape, with all bytes
+// zero. A model with tied embeddings has no lm_head.weight.
 std::vector<TensorData> llama_tensors(const ModelConfig& config, DType dtype);
 
 }  // namespace solard

@@ -1,4 +1,5 @@
-// The sampler once more, as plainly as it can be said: sorts everything, in double, allocates at will.
+// A second sampler, written as simply as possible, which tests compare with the real one. It sorts
+// everything, computes in double precision and allocates freely.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,7 @@ inline float within_range(float x) {
     return std::clamp(x, -widest, widest);
 }
 
-// Logits after bias and penalties, in the floats that the contract names.
+// Returns the logits after bias and penalties, computed in float as the contract requires.
 inline std::vector<float> changed_logits(std::vector<float> logits, const SamplingRow& row) {
     const auto known = [&](TokenId token) { return token >= 0 && index_of(token) < logits.size(); };
     for (const LogitBias& bias : row.logit_bias) {
@@ -49,7 +50,7 @@ inline std::vector<float> changed_logits(std::vector<float> logits, const Sampli
     return logits;
 }
 
-// All tokens that are not banned (or all, if all are), likeliest first.
+// Returns the tokens that are not banned, the likeliest first. If every token is banned, returns all of them.
 inline std::vector<TokenId> ranked(const std::vector<float>& logits, const SamplingRow& row) {
     const std::set<TokenId> banned(row.banned.begin(), row.banned.end());
     std::vector<TokenId> all(logits.size());
@@ -63,7 +64,8 @@ inline std::vector<TokenId> ranked(const std::vector<float>& logits, const Sampl
     return order;
 }
 
-// What the row may draw, likeliest first, with its probabilities; those not in it have none.
+// The tokens that a row may draw, the likeliest first, with their probabilities. Every other token has
+// probability 0.
 struct Distribution {
     std::vector<TokenId> tokens;
     std::vector<double> probabilities;

@@ -1,4 +1,4 @@
-// Logits and sampling parameters by chance, for tests of samplers.
+// Random logits and sampling parameters for tests of samplers.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,8 @@
 
 namespace solard {
 
-// A row with everything it points to, of random parameters: each is left alone about half the time.
+// A row with random parameters and all the data that it points to. Each parameter keeps its default in about
+// half of the rows.
 struct RandomRow {
     std::vector<float> logits;
     std::vector<TokenId> context;
@@ -39,14 +40,14 @@ struct RandomRow {
     }
     TokenId any_token() {
         if (random_() % 50 == 0) return coin() ? -1 : std::numeric_limits<TokenId>::max();
-        return static_cast<TokenId>(random_() % (logits.size() + 1));  // one past the end, too
+        return static_cast<TokenId>(random_() % (logits.size() + 1));  // may also be one past the end
     }
 
     void fill_logits() {
         const auto kind = random_() % 4;
         for (float& logit : logits) {
             if (kind == 0) logit = uniform(-4, 4);
-            if (kind == 1) logit = static_cast<float>(random_() % 5) - 2;  // many equals
+            if (kind == 1) logit = static_cast<float>(random_() % 5) - 2;  // many equal logits
             if (kind == 2) logit = uniform(-100, 100);
             if (kind == 3) logit = coin() ? 0.0F : -0.0F;
         }

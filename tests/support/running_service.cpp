@@ -109,7 +109,7 @@ std::string RunningService::reference_text(const std::string& user_text, std::in
 
 Connection::Connection(std::uint16_t port, int receive_buffer) : socket_(io_) {
     socket_.open(asio::ip::tcp::v4());
-    // Before connecting, for it bounds the window.
+    // This must be set before connecting, because it limits the TCP window.
     if (receive_buffer > 0) socket_.set_option(asio::socket_base::receive_buffer_size(receive_buffer));
     socket_.connect({asio::ip::make_address("127.0.0.1"), port});
     const timeval limit{.tv_sec = give_up_seconds, .tv_usec = 0};
@@ -132,7 +132,7 @@ bool Connection::read_more() {
     char bytes[4096];
     const auto size = recv(socket_.native_handle(), bytes, sizeof bytes, 0);
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        throw std::runtime_error("the server said nothing");
+        throw std::runtime_error("the server sent nothing for 60 seconds");
     if (size <= 0) return false;
     buffer_.append(bytes, static_cast<std::size_t>(size));
     return true;
@@ -140,7 +140,9 @@ bool Connection::read_more() {
 
 std::string Connection::read_until(std::string_view text) {
     while (buffer_.find(text) == std::string::npos)
-        if (!read_more()) throw std::runtime_error("closed before '" + std::string(text) + "': " + buffer_);
+        if (!read_more())
+            throw std::runtime_error("the connection was closed before '" + std::string(text) +
+                                     "' arrived: " + buffer_);
     return buffer_;
 }
 
@@ -211,7 +213,7 @@ void wait_for_engine(std::uint16_t port, Condition condition) {
     for (int tries = 0; tries < max_tries; ++tries) {
         if (condition(metadata(port).at("engine").as_object())) return;
     }
-    throw std::runtime_error("the engine did not come to rest");
+    throw std::runtime_error("the engine did not reach the expected state");
 }
 
 }  // namespace

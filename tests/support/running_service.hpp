@@ -1,4 +1,4 @@
-// The whole server over a FakeBackend, in this process, and a plain socket to talk to it.
+// The whole server with a FakeBackend in this process, and a plain socket to talk to it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -16,7 +16,7 @@
 
 namespace solard::server {
 
-// Serves from construction until SIGTERM, a failing engine or destruction. Flags are solard's own.
+// Serves from construction until SIGTERM, a failing engine or destruction. The flags are those of solard.
 class RunningService {
   public:
     explicit RunningService(const std::vector<std::string>& flags = {}, FakeOptions options = {});
@@ -26,19 +26,19 @@ class RunningService {
 
     std::uint16_t port() const { return port_; }
     FakeControl& control() { return *control_; }
-    // Lets the backend come into being; until then the server is starting. Called by the constructor unless
-    // held.
+    // Lets the server create its backend; until then the server is starting. The constructor calls this
+    // unless the first flag is `hold_loading`.
     void finish_loading();
     static inline const std::string hold_loading =
-        "hold";  // as first flag: finish_loading() is left to the test
-    // What the answer must be: `count` tokens of the reference, also as text.
+        "hold";  // as the first flag: the test calls finish_loading()
+    // Return the expected answer to a chat request: its first `count` tokens, or their text.
     std::vector<TokenId> reference_tokens(const std::string& user_text, std::int32_t count,
                                           std::uint32_t choice = 0) const;
     std::string reference_text(const std::string& user_text, std::int32_t count,
                                std::uint32_t choice = 0) const;
-    // Returns once the service has ended, though its engine may still hang; once.
+    // Returns the exit code once the service has ended, even if its engine still hangs. May be called once.
     int wait_until_ended();
-    // Joins the server's thread.
+    // Joins the server's thread and returns the exit code.
     int exit_code();
 
   private:
@@ -57,25 +57,27 @@ struct HttpAnswer {
     int status = 0;
     std::string head;       // status line and fields
     std::string body;       // de-chunked
-    bool complete = false;  // the body's end was seen
+    bool complete = false;  // the body was read to its end
     bool has(std::string_view text) const { return head.find(text) != std::string::npos; }
 };
 
-// A blocking connection. Every read ends when the server closes or after `give_up`, which fails the test.
+// A blocking connection. A read ends if the server closes the connection; it throws if the server sends
+// nothing for 60 seconds.
 class Connection {
   public:
-    // `receive_buffer`: bytes the kernel keeps for this side while the test does not read; 0 = its default.
+    // `receive_buffer`: bytes which the kernel buffers while the test does not read; 0 = the kernel's
+    // default.
     explicit Connection(std::uint16_t port, int receive_buffer = 0);
     void send(std::string_view bytes);
     void close();
     void half_close();
-    // One whole answer.
+    // Reads one whole HTTP response.
     HttpAnswer read_answer();
-    // Bytes as they come, until `text` was seen; everything read so far and not consumed.
+    // Reads until `text` arrives. Returns all bytes that were read and not yet consumed, and consumes none.
     std::string read_until(std::string_view text);
-    // The next bytes; fewer where the server closes before.
+    // Returns the next `count` bytes, or fewer if the server closes the connection before.
     std::string read_bytes(std::size_t count);
-    // True once the server has closed.
+    // Reads until the server closes the connection, then returns true.
     bool at_end();
 
   private:
@@ -85,13 +87,14 @@ class Connection {
     std::string buffer_;
 };
 
-// Body of /v1/metadata.
+// Returns the body of /v1/metadata.
 boost::json::object metadata(std::uint16_t port);
-// Both ask until it is so; they throw when it does not become so.
+// Poll /v1/metadata until `count` requests are in flight, or until all blocks are free. They throw if that
+// does not happen.
 void wait_for_in_flight(std::uint16_t port, std::int64_t count);
 void wait_for_free_blocks(std::uint16_t port);
 
-// A POST of a chat request: chat("hi", R"("stream":true)").
+// Returns a POST of a chat request, for example chat_request("hi", R"("stream":true)").
 std::string chat_request(std::string_view user_text, std::string_view fields = "");
 std::string get_request(std::string_view path);
 

@@ -1,4 +1,4 @@
-// A scheduler on a fake backend, a step at a time.
+// Runs a scheduler on a fake backend step by step.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace solard {
 
-// What the world saw of one choice of a request.
+// Everything that the scheduler reported about one choice of a request.
 struct Outcome {
     std::vector<TokenId> tokens;
     FinishReason finish = FinishReason::none;
@@ -33,7 +33,7 @@ struct Limits {
     std::int32_t speculation_tokens = 0;
 };
 
-// Every step is followed by check_integrity().
+// Calls check_integrity() after every step.
 class Rig {
   public:
     explicit Rig(const Limits& limits = {}, FakeOptions options = {}, TokenId end_token = -1)
@@ -67,7 +67,7 @@ class Rig {
         return prompt;
     }
 
-    // One whole step; `in_flight` runs between submit and collect.
+    // Runs one whole step, with `in_flight` between submit and collect.
     void step(const std::function<void()>& in_flight = {}) {
         batch = scheduler.schedule(now);
         if (batch.num_tokens() > 0) backend_.submit(batch);
@@ -81,13 +81,14 @@ class Rig {
 
     void run() {
         for (int steps = 0; scheduler.has_work(); ++steps) {
-            if (steps > 100'000) throw std::runtime_error("the scheduler does not come to an end");
+            if (steps > 100'000)
+                throw std::runtime_error("the scheduler does not finish: 100000 steps have passed");
             step();
         }
     }
 
     Scheduler scheduler;
-    ForwardBatch batch;  // of the last step
+    ForwardBatch batch;  // the last step's
     Clock::time_point now;
     std::map<RequestId, Outcome> outcomes;  // of choice 0
     std::map<std::pair<RequestId, std::uint32_t>, Outcome> other_choices;
@@ -107,7 +108,8 @@ class Rig {
         Sequence& sequence = *advance.sequence;
         const RequestId id = sequence.request.id;
         Outcome& outcome = sequence.choice() == 0 ? outcomes[id] : other_choices[{id, sequence.choice()}];
-        if (outcome.finish != FinishReason::none) throw std::runtime_error("reported after its end");
+        if (outcome.finish != FinishReason::none)
+            throw std::runtime_error("an advance was reported after the choice had finished");
         outcome.finish = sequence.finish;
         outcome.error = sequence.error;
         outcome.num_cached_tokens = sequence.num_cached_tokens;
@@ -128,7 +130,7 @@ class Rig {
     StepResults results_;
 };
 
-// Tokens that each sequence of the batch computes.
+// Returns the number of tokens that each sequence of the batch computes.
 inline std::vector<std::int32_t> chunk_sizes(const ForwardBatch& batch) {
     std::vector<std::int32_t> sizes;
     for (std::size_t i = 0; i + 1 < batch.cu_seqlens_q.size(); ++i) {

@@ -1,6 +1,6 @@
-// solard over a FakeBackend, for load tests and benchmarks: the flags are solard's, the model costs nothing.
-// --max-model-len, --max-num-seqs and --max-num-batched-tokens size the fake; its vocabulary is the
-// demonstration model's. SOLARD_FAKE_STEP_MS: how long a step takes at least.
+// solard with a FakeBackend, for load tests and benchmarks: it takes solard's flags, but its model costs no
+// time. --max-model-len, --max-num-seqs and --max-num-batched-tokens set the size of the fake; its vocabulary
+// is the demonstration model's. SOLARD_FAKE_STEP_MS is the minimum duration of a step in milliseconds.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

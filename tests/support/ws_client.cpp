@@ -20,12 +20,13 @@ WsClient::WsClient(std::uint16_t port, const std::vector<std::string>& fields, i
     std::string head;
     while (!head.ends_with("\r\n\r\n")) {
         const auto byte = connection_.read_bytes(1);
-        if (byte.empty()) throw std::runtime_error("closed in the handshake: " + head);
+        if (byte.empty())
+            throw std::runtime_error("the server closed the connection during the handshake: " + head);
         head += byte;
     }
-    // The answer to the key above (RFC 6455, section 1.3).
+    // The accept value that belongs to the key above (RFC 6455, section 1.3).
     if (!head.starts_with("HTTP/1.1 101 ") || head.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == std::string::npos)
-        throw std::runtime_error("refused: " + head);
+        throw std::runtime_error("the server refused the handshake: " + head);
 }
 
 void WsClient::send_frame(std::uint8_t opcode, std::string_view payload, bool fin) {
@@ -50,7 +51,7 @@ WsFrame WsClient::read_frame() {
     };
     const std::string head = connection_.read_bytes(2);
     if (head.size() < 2) return {WsFrame::close, ""};
-    std::size_t size = static_cast<unsigned char>(head[1]);  // the server masks nothing
+    std::size_t size = static_cast<unsigned char>(head[1]);  // no mask bit: a server does not mask
     if (size == 126) size = number(2);
     if (size == 127) size = number(8);
     return {static_cast<std::uint8_t>(head[0] & 0x0f), connection_.read_bytes(size)};

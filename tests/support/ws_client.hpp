@@ -18,25 +18,26 @@ struct WsFrame {
     std::string payload;
 };
 
-// The request to open a socket; each of `fields` is a whole line of the header.
+// Returns the request that opens a socket. Each of `fields` is a whole header line.
 std::string upgrade_request(const std::vector<std::string>& fields = {});
 
 class WsClient {
   public:
-    // Opens the socket; throws unless the server agrees. `receive_buffer` as Connection.
+    // Opens the socket. Throws if the server refuses. `receive_buffer` is that of Connection.
     explicit WsClient(std::uint16_t port, const std::vector<std::string>& fields = {},
                       int receive_buffer = 0);
 
     void send(std::string_view text) { send_frame(WsFrame::text, text); }
     void send_frame(std::uint8_t opcode, std::string_view payload, bool fin = true);
-    // The next frame of any kind; one of opcode `close` without payload where the connection ends without
-    // one.
+    // Returns the next frame of any kind. If the connection ends without a close frame, returns one without a
+    // payload.
     WsFrame read_frame();
-    // The next message. Throws if the socket closes instead.
+    // Returns the next message. Throws if the socket closes instead.
     boost::json::object read();
-    // Messages up to the first of this type.
+    // Returns the messages up to the first one of this type.
     std::vector<boost::json::object> read_until(std::string_view type);
-    // What the server closes with, after whatever it still says; answers it. 1006: it did not say.
+    // Skips frames up to the server's close frame, answers it, and returns its code. Returns 1006 if there is
+    // no code.
     std::uint16_t read_close();
     void drop() { connection_.close(); }
 
@@ -44,7 +45,7 @@ class WsClient {
     Connection connection_;
 };
 
-// {"type":"response.create","input":"hi","temperature":0,"seed":0,...}
+// Returns {"type":"response.create","input":"hi","temperature":0,"seed":0,...}.
 std::string create_message(std::string_view fields = "", std::string_view input = "hi");
 bool is_terminal(const boost::json::object& event);
 std::string type_of(const boost::json::object& event);

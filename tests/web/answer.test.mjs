@@ -5,7 +5,7 @@ import { load } from "./load.mjs";
 const { begin, change, elapsed, end, isRunning } = await load("answer.ts");
 const step = (cursor, text = "") => ({ kind: "step", lane: "left", responseId: "resp_1", cursor, text });
 const progress = (fields) => ({ kind: "progress", lane: "left", measured: {}, ...fields });
-const terminal = (fields) => ({
+const endEvent = (fields) => ({
     kind: "end",
     lane: "left",
     responseId: "resp_1",
@@ -35,37 +35,37 @@ test("an answer waits, reads its prompt, generates and completes with the server
     assert.deepEqual(answer.measured, { ttft: 1000, tokens: 5, tokensPerSecond: 8 });
     assert.equal(elapsed(answer, 3000), 2000);
 
-    answer = change(answer, terminal({ cursor: 12, measured: { tokens: 6, ttft: 900, total: 1900 } }), 3000);
+    answer = change(answer, endEvent({ cursor: 12, measured: { tokens: 6, ttft: 900, total: 1900 } }), 3000);
     assert.deepEqual([answer.phase, answer.cursor, answer.stopReason], ["complete", 12, "end_of_text"]);
     assert.deepEqual(answer.measured, { tokens: 6, ttft: 900, total: 1900 });
     assert.ok(!isRunning(answer));
-    assert.equal(elapsed(answer, 99999), 1900, "the server's time, which a lost connection does not prolong");
+    assert.equal(elapsed(answer, 99999), 1900, "the server's time, which does not include a lost connection");
 });
 
-test("what was seen already changes nothing", () => {
+test("an event that was already received changes nothing", () => {
     const answer = after(step(5, "one"), step(5, "one"), step(3, "old"), step(6, " two"));
     assert.deepEqual([answer.text, answer.cursor], ["one two", 6]);
 });
 
-test("a stopped answer keeps the text that was seen and still gets its figures", () => {
+test("a stopped answer keeps its text and still receives its figures", () => {
     let answer = end(after(step(5, "half")), "stopped", 1500);
     answer = change(answer, step(6, " more"), 1600);
     answer = change(answer, progress({ queuePosition: 4 }), 1600);
     answer = change(answer, error("request_cancelled"), 1600);
     assert.deepEqual([answer.phase, answer.text, answer.error], ["stopped", "half", ""]);
     assert.equal(elapsed(answer, 9999), 1500);
-    answer = change(answer, terminal({ outcome: "cancelled", measured: { tokens: 3 } }), 1700);
+    answer = change(answer, endEvent({ outcome: "cancelled", measured: { tokens: 3 } }), 1700);
     assert.deepEqual([answer.phase, answer.text, answer.measured.tokens], ["stopped", "half", 3]);
 });
 
-test("one that the server stopped by itself has failed, with its text", () => {
-    const answer = after(step(5, "half"), terminal({ outcome: "cancelled" }));
+test("an answer that the server cancelled has failed and keeps its text", () => {
+    const answer = after(step(5, "half"), endEvent({ outcome: "cancelled" }));
     assert.deepEqual([answer.phase, answer.text], ["failed", "half"]);
     assert.match(answer.error, /away for too long/);
 });
 
-test("failures are told in the server's words, lost answers in the page's", () => {
-    assert.equal(after(terminal({ outcome: "failed", error: "It broke." })).error, "It broke.");
+test("a failed answer shows the server's message, a lost answer the page's own", () => {
+    assert.equal(after(endEvent({ outcome: "failed", error: "It broke." })).error, "It broke.");
     assert.deepEqual([after(error("invalid_value")).phase, after(error("invalid_value")).error], ["failed", "It was invalid_value."]);
     for (const code of ["response_not_found", "response_expired"]) {
         assert.match(after(step(5, "half"), error(code)).error, /no longer has this answer/);

@@ -7,21 +7,21 @@ const { fetchFacts, fetchHealth, parseFacts, useApiKey } = await load("api.ts");
 const realFetch = globalThis.fetch;
 afterEach(() => (globalThis.fetch = realFetch));
 
-function answerWith(body, init) {
+function respondWith(body, init) {
     globalThis.fetch = async () => new Response(body, init);
 }
 
-test("a refusal carries status, code and message", async () => {
-    answerWith('{"error":{"message":"No key.","code":"invalid_api_key"}}', { status: 401 });
+test("a failed request throws an error with status, code and message", async () => {
+    respondWith('{"error":{"message":"No key.","code":"invalid_api_key"}}', { status: 401 });
     await assert.rejects(fetchFacts(), { message: "No key.", status: 401, code: "invalid_api_key" });
 });
 
-test("a refusal without a JSON body still names the status", async () => {
-    answerWith("<h1>Bad gateway</h1>", { status: 502 });
+test("a failed request without a JSON body still has its status in the message", async () => {
+    respondWith("<h1>Bad gateway</h1>", { status: 502 });
     await assert.rejects(fetchFacts(), { status: 502, message: /502/ });
 });
 
-test("requests carry the key once there is one", async () => {
+test("requests carry the API key once it is set", async () => {
     const keys = [];
     globalThis.fetch = async (_, { headers }) => {
         keys.push(headers.get("Authorization"));
@@ -33,7 +33,7 @@ test("requests carry the key once there is one", async () => {
     assert.deepEqual(keys, [null, null, "Bearer secret", "Bearer secret"]);
 });
 
-test("no connection is told as such", async () => {
+test("a lost connection is reported as an unreachable server", async () => {
     globalThis.fetch = async () => {
         throw new TypeError("Failed to fetch");
     };
@@ -41,20 +41,20 @@ test("no connection is told as such", async () => {
     assert.equal((await fetchHealth()).state, "unreachable");
 });
 
-test("readiness is read from status and body", async () => {
-    answerWith('{"status":"ready"}');
+test("the server's state is read from status and body", async () => {
+    respondWith('{"status":"ready"}');
     assert.deepEqual(await fetchHealth(), { state: "ready", progress: undefined });
-    answerWith('{"status":"loading","progress":40}', { status: 503 });
+    respondWith('{"status":"loading","progress":40}', { status: 503 });
     assert.deepEqual(await fetchHealth(), { state: "starting", progress: 40 });
-    answerWith('{"status":"draining"}', { status: 503 });
+    respondWith('{"status":"draining"}', { status: 503 });
     assert.equal((await fetchHealth()).state, "draining");
-    answerWith('{"status":"failed"}', { status: 503 });
+    respondWith('{"status":"failed"}', { status: 503 });
     assert.equal((await fetchHealth()).state, "failed");
-    answerWith("no JSON", { status: 503 });
+    respondWith("no JSON", { status: 503 });
     assert.equal((await fetchHealth()).state, "starting");
 });
 
-test("facts survive missing and wrong metadata", () => {
+test("missing and invalid metadata fields are ignored", () => {
     for (const metadata of [undefined, null, 7, [], {}, { model: "x", limits: [], examples: "no" }]) {
         const facts = parseFacts(metadata, { data: [{ id: "from-models" }] });
         assert.equal(facts.model, "from-models");

@@ -7,7 +7,7 @@ const realFetch = globalThis.fetch;
 const loaded = [];
 beforeEach(useFakeSockets);
 afterEach(() => {
-    for (const chat of loaded.splice(0)) chat.stop(); // A running answer's clock would keep node from ending.
+    for (const chat of loaded.splice(0)) chat.stop(); // A running answer's timer would keep node from exiting.
     globalThis.fetch = realFetch;
     delete globalThis.sessionStorage;
 });
@@ -21,19 +21,19 @@ async function loadChat() {
 const socket = () => FakeWebSocket.at(-1);
 const sent = () => socket().sent.at(-1);
 const answerOf = (chat, column = 0) => chat.turns.value.at(-1).answers[column].value;
-const refusal = (status, code) => new Response(JSON.stringify({ error: { message: code, code } }), { status });
+const errorResponse = (status, code) => new Response(JSON.stringify({ error: { message: code, code } }), { status });
 
-/** Plays the server: an answer to the newest request of the lane, whole or without its end. */
+/** Plays the server: sends an answer to the lane's newest request, with or without its end. */
 function answer(texts, { lane = "left", response = "resp_1", whole = true } = {}) {
-    const tell = (type, sequence_number, fields) =>
-        socket().tell({ type, sequence_number, stream_id: lane, response_id: response, ...fields });
-    tell("response.created", 0);
-    texts.forEach((delta, i) => tell("response.output_text.delta", 5 + i, { delta }));
-    if (whole) tell("response.completed", 99, { response: { status: "completed", usage: { output_tokens: 2 } } });
+    const deliver = (type, sequence_number, fields) =>
+        socket().deliver({ type, sequence_number, stream_id: lane, response_id: response, ...fields });
+    deliver("response.created", 0);
+    texts.forEach((delta, i) => deliver("response.output_text.delta", 5 + i, { delta }));
+    if (whole) deliver("response.completed", 99, { response: { status: "completed", usage: { output_tokens: 2 } } });
 }
 
 const refuse = (code, status = 400) =>
-    socket().tell({ type: "error", code, status, message: code, stream_id: "left", event_id: sent().event_id });
+    socket().deliver({ type: "error", code, status, message: code, stream_id: "left", event_id: sent().event_id });
 
 const ready = {
     "/v1/health/ready": () => new Response('{"status":"ready"}'),
@@ -41,7 +41,7 @@ const ready = {
     "/v1/models": () => new Response('{"data":[]}'),
 };
 
-/** The HTTP side as a table from path to a function that makes the response. */
+/** Replaces fetch by a table from path to a function that makes the response. Returns the list of the requested paths. */
 function serve(routes = ready) {
     const paths = [];
     globalThis.fetch = async (path) => {
@@ -51,7 +51,7 @@ function serve(routes = ready) {
     return paths;
 }
 
-/** A chat whose first question opened the socket. */
+/** Returns a chat whose first question has opened the socket. */
 async function chatThatAsked(text) {
     const chat = await loadChat();
     chat.send(text);
@@ -59,7 +59,7 @@ async function chatThatAsked(text) {
     return chat;
 }
 
-test("a conversation goes on with the earlier answers and the system prompt", async () => {
+test("a request holds the system prompt and the earlier turns", async () => {
     const chat = await loadChat();
     chat.settings.value = { system: "Be brief.", temperature: 5, maxTokens: 32, compare: false };
     chat.send("  France? ");
@@ -77,19 +77,19 @@ test("a conversation goes on with the earlier answers and the system prompt", as
     assert.equal(max_output_tokens, 32);
 });
 
-test("stop ends the answer at once, keeps its text and tells the server", async () => {
+test("stop ends the answer at once, keeps its text and cancels the request", async () => {
     const chat = await chatThatAsked("story");
     answer(["Once"], { whole: false });
-    assert.equal(chat.running.value, 1);
+    assert.equal(chat.numRunning.value, 1);
     chat.send("ignored while an answer runs");
     chat.stop();
     assert.deepEqual(sent(), { type: "response.cancel", stream_id: "left", queued: true });
     assert.deepEqual([answerOf(chat).phase, answerOf(chat).text], ["stopped", "Once"]);
-    assert.deepEqual([chat.turns.value.length, chat.running.value], [1, 0]);
+    assert.deepEqual([chat.turns.value.length, chat.numRunning.value], [1, 0]);
     assert.equal(chat.announcement.value, "Stopped");
 });
 
-test("with Compare each question runs on two lanes, each stopped by itself", async () => {
+test("Compare sends each question on two lanes, and each answer can be stopped alone", async () => {
     const chat = await loadChat();
     chat.settings.value = { ...chat.settings.value, compare: true };
     chat.send("story");
@@ -101,19 +101,19 @@ test("with Compare each question runs on two lanes, each stopped by itself", asy
     chat.stop(chat.turns.value[0].answers[1]);
     assert.equal(sent().stream_id, "right");
     assert.deepEqual([answerOf(chat, 0).phase, answerOf(chat, 1).phase], ["generating", "stopped"]);
-    assert.equal(chat.running.value, 1);
+    assert.equal(chat.numRunning.value, 1);
     chat.stop();
     assert.equal(sent().stream_id, "left");
 });
 
-test("a failed answer is told, stays out of the conversation and can be asked again", async () => {
+test("a failed answer shows its error, is left out of later requests and can be asked again", async () => {
     const chat = await chatThatAsked("first");
     refuse("invalid_value");
     assert.deepEqual([answerOf(chat).phase, answerOf(chat).error], ["failed", "invalid_value"]);
     chat.send("second");
     assert.deepEqual(sent().input.map(({ content }) => content), ["second"]);
     answer(["half"], { whole: false });
-    socket().tell({ type: "response.failed", sequence_number: 9, stream_id: "left", response: { status: "failed" } });
+    socket().deliver({ type: "response.failed", sequence_number: 9, stream_id: "left", response: { status: "failed" } });
     const failed = answerOf(chat);
     assert.deepEqual([failed.phase, failed.text], ["failed", "half"]);
 
@@ -124,7 +124,7 @@ test("a failed answer is told, stays out of the conversation and can be asked ag
     assert.deepEqual([answerOf(chat).phase, answerOf(chat).text], ["complete", "whole"]);
 });
 
-test("a server that still loads is waited for, and then asked again", async () => {
+test("a request to a server that is still loading is sent again once the server is ready", async () => {
     const paths = serve();
     const chat = await chatThatAsked("hello");
     refuse("server_starting", 503);
@@ -137,8 +137,8 @@ test("a server that still loads is waited for, and then asked again", async () =
     assert.equal(answerOf(chat).text, "now");
 });
 
-test("a wrong key ends the waiting, since the server says so over HTTP", async () => {
-    serve({ ...ready, "/v1/metadata": () => refusal(401), "/v1/models": () => refusal(401) });
+test("an invalid key fails the waiting answers, because the server reports it over HTTP", async () => {
+    serve({ ...ready, "/v1/metadata": () => errorResponse(401), "/v1/models": () => errorResponse(401) });
     const chat = await loadChat();
     chat.send("hello");
     socket().drop();
@@ -148,24 +148,24 @@ test("a wrong key ends the waiting, since the server says so over HTTP", async (
     assert.equal(FakeWebSocket.all.length, 1);
 });
 
-test("a server that answers but never opens a socket is told at last", async () => {
+test("an answer fails if the server is reachable but no WebSocket can be opened", async () => {
     serve();
     const realTimeout = globalThis.setTimeout;
     globalThis.setTimeout = (wake) => setImmediate(wake);
     const chat = await loadChat();
     chat.send("hello");
-    for (let tries = 1; tries <= 5; tries++) {
+    for (let attempt = 1; attempt <= 5; attempt++) {
         assert.equal(answerOf(chat).phase, "waiting");
         socket().drop();
         await settled();
         await settled();
     }
     globalThis.setTimeout = realTimeout;
-    assert.match(answerOf(chat).error, /opens no WebSocket/);
+    assert.match(answerOf(chat).error, /no WebSocket could be opened/);
     assert.equal(FakeWebSocket.all.length, 5);
 });
 
-test("new chat forgets the turns, and what still comes of them", async () => {
+test("a new chat discards the turns and ignores their late events", async () => {
     const chat = await chatThatAsked("x");
     chat.newChat();
     assert.equal(sent().type, "response.cancel");
@@ -175,19 +175,19 @@ test("new chat forgets the turns, and what still comes of them", async () => {
     assert.deepEqual(chat.turns.value, []);
 });
 
-test("a reload goes on where the page was left", async () => {
+test("a reload resumes the running answer", async () => {
     const kept = new Map();
     globalThis.sessionStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
     const before = await chatThatAsked("story");
     answer(["Once"], { whole: false });
-    before.keep();
+    before.saveChat();
     const chat = await loadChat();
     assert.deepEqual([answerOf(chat).phase, answerOf(chat).text], ["generating", "Once"]);
     chat.resume();
     socket().accept();
     const { type, response_id, starting_after } = sent();
     assert.deepEqual([type, response_id, starting_after], ["solar:attach", "resp_1", 5]);
-    socket().tell({
+    socket().deliver({
         type: "response.output_text.delta",
         sequence_number: 6,
         stream_id: "left",
@@ -197,7 +197,7 @@ test("a reload goes on where the page was left", async () => {
     assert.equal(answerOf(chat).text, "Once upon");
 });
 
-test("what is kept between milestones grows old together with its cursor", async () => {
+test("the stored text always matches its stored cursor", async () => {
     const kept = new Map();
     globalThis.sessionStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
     const chat = await chatThatAsked("story");

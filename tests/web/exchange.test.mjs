@@ -30,7 +30,7 @@ beforeEach(() => {
             const slot = answers.get(id);
             slot.answer = change(slot.answer, event, clock.time);
         },
-        refused: async () => undefined,
+        handshakeFailed: async () => undefined,
         connected: (is) => (owner.isConnected = is),
     };
     exchange = new Exchange(owner, clock);
@@ -40,21 +40,21 @@ const socket = () => FakeWebSocket.at(-1);
 const types = () => socket().sent.map(({ type, stream_id }) => `${type} ${stream_id}`);
 const of = (lane, response) => ({ stream_id: lane, response_id: response });
 const created = (lane, response) =>
-    socket().tell({ ...of(lane, response), type: "response.created", sequence_number: 0 });
+    socket().deliver({ ...of(lane, response), type: "response.created", sequence_number: 0 });
 const delta = (lane, response, number, text) =>
-    socket().tell({ ...of(lane, response), type: "response.output_text.delta", sequence_number: number, delta: text });
+    socket().deliver({ ...of(lane, response), type: "response.output_text.delta", sequence_number: number, delta: text });
 const completed = (lane, response, number) =>
-    socket().tell({
+    socket().deliver({
         ...of(lane, response),
         type: "response.completed",
         sequence_number: number,
         response: { status: "completed" },
     });
-const refuse = (lane, id, code) => socket().tell({ type: "error", code, message: code, stream_id: lane, event_id: id });
+const refuse = (lane, id, code) => socket().deliver({ type: "error", code, message: code, stream_id: lane, event_id: id });
 
 function ask(lane, id) {
     answers.set(id, { lane, answer: begin(id, clock.time) });
-    exchange.pursue();
+    exchange.requestRunning();
 }
 
 async function lose() {
@@ -63,7 +63,7 @@ async function lose() {
     await clock.pass(clock.lastPause);
 }
 
-test("the first question opens the socket; it stays open for the next one", async () => {
+test("the first question opens the socket, and the next one uses it again", async () => {
     ask("left", "one");
     assert.deepEqual(types(), []);
     socket().accept();
@@ -78,11 +78,11 @@ test("the first question opens the socket; it stays open for the next one", asyn
     assert.deepEqual(types(), ["response.create left", "response.create left"]);
     completed("left", "resp_2", 8);
     await lose();
-    assert.equal(FakeWebSocket.all.length, 1, "nothing runs, so nothing is connected");
+    assert.equal(FakeWebSocket.all.length, 1, "no answer runs, so no socket is opened");
     assert.equal(owner.isConnected, false);
 });
 
-test("two lanes run at once, each with its own events", () => {
+test("two lanes run at the same time, each with its own events", () => {
     ask("left", "one");
     ask("right", "two");
     socket().accept();
@@ -97,7 +97,7 @@ test("two lanes run at once, each with its own events", () => {
     assert.deepEqual([left.text, left.phase, right.text, right.phase], ["L", "complete", "RR", "generating"]);
 });
 
-test("after a loss each answer goes on behind the last event that came", async () => {
+test("after a lost connection each answer resumes behind its last event", async () => {
     ask("left", "one");
     ask("right", "two");
     socket().accept();
@@ -107,7 +107,7 @@ test("after a loss each answer goes on behind the last event that came", async (
     assert.equal(FakeWebSocket.all.length, 2);
     assert.equal(owner.isConnected, false);
     socket().accept();
-    // Nobody knows whether the right one's request arrived; asking again with the same key cannot ask twice.
+    // The page cannot know whether the request on the right lane arrived. With the same key the server runs it only once.
     assert.deepEqual(types(), ["solar:attach left", "response.create right"]);
     const [attach, again] = socket().sent;
     assert.deepEqual([attach.response_id, attach.starting_after, attach.event_id], ["resp_1", 7, "one"]);
@@ -117,10 +117,10 @@ test("after a loss each answer goes on behind the last event that came", async (
     assert.equal(answers.get("one").answer.text, "Once upon");
 });
 
-test("an answer of an earlier visit is attached to, from where its text ends", () => {
+test("an answer from before a reload is attached to, from its last event on", () => {
     const left = { ...begin("one", 0), phase: "generating", responseId: "resp_1", cursor: 41, text: "so far" };
     answers.set("one", { lane: "left", answer: left });
-    exchange.pursue();
+    exchange.requestRunning();
     socket().accept();
     assert.deepEqual([socket().sent[0].type, socket().sent[0].starting_after], ["solar:attach", 41]);
     refuse("left", "one", "response_not_found");
@@ -130,7 +130,7 @@ test("an answer of an earlier visit is attached to, from where its text ends", (
     assert.equal(answers.get("two").answer.responseId, "resp_2", "the lane is free again");
 });
 
-test("a stopped answer's last events do not reach the next one on its lane", () => {
+test("late events of a stopped answer do not reach the next answer on its lane", () => {
     ask("left", "one");
     socket().accept();
     created("left", "resp_1");
@@ -145,14 +145,14 @@ test("a stopped answer's last events do not reach the next one on its lane", () 
     assert.deepEqual([answers.get("two").answer.text, answers.get("two").answer.responseId], ["own", "resp_2"]);
 });
 
-test("nothing is asked for twice on one socket", () => {
+test("a request is sent only once on one socket", () => {
     ask("left", "one");
     socket().accept();
-    exchange.pursue();
+    exchange.requestRunning();
     assert.deepEqual(types(), ["response.create left"]);
 });
 
-test("a request that a too old socket refuses is put to the next one", async () => {
+test("a request refused on a socket that is too old is sent again on the next socket", async () => {
     ask("left", "one");
     socket().accept();
     refuse("left", "one", "websocket_connection_limit_reached");
@@ -163,16 +163,16 @@ test("a request that a too old socket refuses is put to the next one", async () 
     assert.equal(answers.get("one").answer.phase, "waiting");
 });
 
-test("errors of messages that asked for nothing end no answer", () => {
+test("an error that belongs to no request ends no answer", () => {
     ask("left", "one");
     socket().accept();
-    socket().tell({ type: "error", code: "response_already_completed", message: "x", stream_id: "left" });
-    socket().tell({ type: "error", code: "invalid_json", message: "x" });
-    socket().tell({ type: "solar:session", model: "m" });
+    socket().deliver({ type: "error", code: "response_already_completed", message: "x", stream_id: "left" });
+    socket().deliver({ type: "error", code: "invalid_json", message: "x" });
+    socket().deliver({ type: "solar:session", model: "m" });
     assert.deepEqual(owner.log, []);
 });
 
-test("another key connects anew and attaches again", async () => {
+test("a changed key opens a new socket and attaches to the running answer", async () => {
     ask("left", "one");
     socket().accept();
     created("left", "resp_1");

@@ -1,4 +1,4 @@
-// Stands in for the browser's WebSocket and clock: the test plays the server, and time passes when it says so.
+// Replaces the browser's WebSocket and clock: the test plays the server and moves the time.
 
 globalThis.location = new URL("http://127.0.0.1:8000/");
 
@@ -6,7 +6,7 @@ export class FakeWebSocket {
     static OPEN = 1;
     static all = [];
 
-    /** The newest one, or the one of that number. */
+    /** Returns the socket with this index; -1 is the newest. */
     static at = (index) => FakeWebSocket.all.at(index);
 
     readyState = 0;
@@ -25,15 +25,15 @@ export class FakeWebSocket {
         this.readyState = 2;
     }
 
-    // The server's part.
+    // The methods below play the server.
     accept() {
         this.readyState = 1;
         this.onopen();
     }
-    tell(event) {
+    deliver(event) {
         this.onmessage({ data: JSON.stringify(event) });
     }
-    /** Also the end of a close() from here, and of a handshake that was refused. */
+    /** Ends the connection: a lost one, one that the page has closed, or one whose handshake failed. */
     drop() {
         this.readyState = 3;
         this.onclose();
@@ -54,7 +54,7 @@ export class FakeClock {
     random = () => this.chance;
     sleep = (length) => new Promise((wake) => this.sleeps.push({ length, due: this.time + length, wake }));
 
-    /** The length of the last pause. */
+    /** The length of the last pause in milliseconds. */
     get lastPause() {
         return this.sleeps.at(-1)?.length;
     }
@@ -65,5 +65,5 @@ export class FakeClock {
     }
 }
 
-/** Everything that was due has been done. */
+/** Resolves once all pending work is done. */
 export const settled = () => new Promise(setImmediate);

@@ -7,7 +7,7 @@ const step = (lane) => ({ kind: "step", lane });
 const end = (lane) => ({ kind: "end", lane });
 const error = (lane, id) => ({ kind: "error", lane, id });
 
-test("events go to the lane's first request until its terminal", () => {
+test("events belong to the lane's first request until its end event", () => {
     const lanes = new Lanes();
     lanes.add("left", "one");
     lanes.add("left", "two");
@@ -22,12 +22,12 @@ test("events go to the lane's first request until its terminal", () => {
     assert.equal(lanes.take(step("unknown")), undefined);
 });
 
-test("a refusal takes out the request that it names and no other", () => {
+test("an error removes only the request that it names", () => {
     const lanes = new Lanes();
     lanes.add("left", "one");
     lanes.add("left", "two");
     assert.equal(lanes.take(error("left", "two")), "two");
-    assert.equal(lanes.take(error("left", "")), undefined, "of a message that is no request");
+    assert.equal(lanes.take(error("left", "")), undefined, "an error of a message that is no request");
     assert.equal(lanes.take(step("left")), "one");
     assert.deepEqual([lanes.holds("one"), lanes.holds("two")], [true, false]);
 });

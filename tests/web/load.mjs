@@ -1,5 +1,5 @@
 // Bundles TypeScript sources of web/src with the build's own esbuild and imports the result.
-// SOLARD_WEB_BUILD names the folder in which the build put the page's packages (default: build/release/web).
+// SOLARD_WEB_BUILD is the folder in which the build installed the page's packages (default: build/release/web).
 import { webcrypto } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-globalThis.crypto ??= webcrypto; // node 18 lacks what every browser has
+globalThis.crypto ??= webcrypto; // node 18 lacks this global, which every browser has
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const webBuild = process.env.SOLARD_WEB_BUILD ?? join(root, "build/release/web");
@@ -17,7 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), "solard-web-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 let loads = 0;
 
-/** What the modules export together, as a fresh instance with its own state. */
+/** Returns all exports of the modules together, from a new instance with its own state. */
 export async function load(...names) {
     const outfile = join(folder, `${names[0]}-${loads++}.mjs`);
     await esbuild.build({

@@ -5,7 +5,7 @@ import { load } from "./load.mjs";
 const { attach, cancel, create, parseEvent } = await load("responses.ts");
 const parse = (event) => parseEvent(JSON.stringify(event));
 
-test("a request is flat, names its lane and itself, and may be resumed", () => {
+test("a request names its lane and its id, and is resumable", () => {
     const request = { model: "m", input: [{ role: "user", content: "hi" }], temperature: 0, max_output_tokens: 5 };
     assert.deepEqual(create("left", "id-1", request), {
         type: "response.create",
@@ -24,7 +24,7 @@ test("a request is flat, names its lane and itself, and may be resumed", () => {
     assert.deepEqual(cancel("left"), { type: "response.cancel", stream_id: "left", queued: true });
 });
 
-test("numbered events are steps, and only deltas bring text", () => {
+test("numbered events are steps, and only deltas have text", () => {
     const common = { stream_id: "left", response_id: "resp_1" };
     const step = { kind: "step", lane: "left", responseId: "resp_1" };
     const delta = { ...common, type: "response.output_text.delta", sequence_number: 5, delta: "안녕" };
@@ -34,7 +34,7 @@ test("numbered events are steps, and only deltas bring text", () => {
     }
 });
 
-test("progress tells the place in line, then the share of the prompt, then the speed", () => {
+test("progress has the queue position, then the share of the prompt, then the speed", () => {
     const progress = (fields) => parse({ type: "solar:progress", sequence_number: 1, stream_id: "a", ...fields });
     const queued = progress({ phase: "queued", queue_position: 3, prompt_tokens_done: 0, prompt_tokens: 10 });
     assert.deepEqual([queued.kind, queued.queuePosition, queued.promptRead], ["progress", 3, undefined]);
@@ -46,7 +46,7 @@ test("progress tells the place in line, then the share of the prompt, then the s
     assert.equal(progress({ phase: "decode", tokens_per_s: 0 }).measured.tokensPerSecond, undefined);
 });
 
-test("a terminal brings the outcome and the server's figures", () => {
+test("an end event has the outcome and the server's figures", () => {
     const end = (type, response) =>
         parse({ type, sequence_number: 9, stream_id: "a", response_id: "resp_1", response });
     const solar = {
@@ -75,7 +75,7 @@ test("a terminal brings the outcome and the server's figures", () => {
     assert.match(end("response.failed", { status: "failed" }).error, /reported an error/);
 });
 
-test("an error names its lane, its message and its code", () => {
+test("an error has its lane, message and code", () => {
     const error = { code: "lane_busy", message: "The lane is busy.", param: null };
     const event = parse({ type: "error", status: 409, ...error, error, stream_id: "a", event_id: "id-1" });
     assert.deepEqual(event, {
@@ -89,7 +89,7 @@ test("an error names its lane, its message and its code", () => {
     assert.match(parse({ type: "error" }).message, /reported an error/);
 });
 
-test("what is no event of an answer gives nothing, whatever it is", () => {
+test("a message that is no event of an answer is ignored", () => {
     const strange = ["{", "null", "7", "[]", '"x"', "{}", '{"type":7,"sequence_number":"1"}', undefined, new Blob([])];
     for (const data of strange) assert.equal(parseEvent(data), undefined);
     assert.equal(parse({ type: "solar:session", model: "m" }), undefined);

@@ -21,7 +21,7 @@ beforeEach(() => {
         opened: () => owner.log.push("opened"),
         received: (data) => owner.log.push(data),
         closed: () => owner.log.push("closed"),
-        refused: async (failures) => void owner.log.push(`refused ${failures}`),
+        handshakeFailed: async (failures) => void owner.log.push(`handshake failed ${failures}`),
     };
     socket = new Socket(owner, clock);
 });
@@ -34,35 +34,35 @@ async function lose() {
     await settled();
 }
 
-test("it goes to its own server and offers the protocol, with the key as a second entry", () => {
+test("the socket connects to the page's server and offers the protocol, with the key as a second entry", () => {
     owner.key = "sk-solard-1_a";
     socket.open();
     assert.equal(newest().address, "ws://127.0.0.1:8000/v1/responses");
     assert.deepEqual(newest().protocols, ["solar.responses.v1", "openai-insecure-api-key.sk-solard-1_a"]);
     socket.open();
-    assert.equal(count(), 1, "one is on its way already");
+    assert.equal(count(), 1, "a connection attempt is already running");
 });
 
-test("without a key nothing but the protocol is offered", () => {
+test("without a key only the protocol is offered", () => {
     socket.open();
     assert.deepEqual(newest().protocols, ["solar.responses.v1"]);
 });
 
-test("it sends while it is open, and hands on what comes", () => {
+test("the socket sends while it is open and passes on received messages", () => {
     socket.open();
     socket.send({ type: "lost" });
     assert.ok(!socket.isOpen);
     newest().accept();
     assert.ok(socket.isOpen);
     socket.send({ type: "kept" });
-    newest().tell({ a: 1 });
+    newest().deliver({ a: 1 });
     newest().drop();
     socket.send({ type: "lost" });
     assert.deepEqual(newest().sent, [{ type: "kept" }]);
     assert.deepEqual(owner.log, ["opened", '{"a":1}', "closed"]);
 });
 
-test("nobody wants it: it opens nothing, and stays away after a loss", async () => {
+test("an unwanted socket is neither opened nor reconnected", async () => {
     owner.isWanted = false;
     socket.open();
     assert.equal(count(), 0);
@@ -77,7 +77,7 @@ test("nobody wants it: it opens nothing, and stays away after a loss", async () 
     assert.equal(count(), 2);
 });
 
-test("the pauses grow up to a limit and keep half of their length at least", async () => {
+test("the pauses grow up to a limit, and chance shortens them by at most half", async () => {
     socket.open();
     const pauses = [];
     for (let i = 0; i < 6; i++) {
@@ -91,21 +91,21 @@ test("the pauses grow up to a limit and keep half of their length at least", asy
     assert.equal(clock.lastPause, 4000);
 });
 
-test("a loss after a good life is followed by a short pause; after a short life pauses grow", async () => {
+test("the loss of a stable connection is followed by a short pause; after short connections the pauses grow", async () => {
     socket.open();
-    for (const [life, pause] of [[60_000, 500], [0, 1000], [9_999, 2000], [10_000, 500]]) {
+    for (const [time, pause] of [[60_000, 500], [0, 1000], [9_999, 2000], [10_000, 500]]) {
         newest().accept();
-        await clock.pass(life);
+        await clock.pass(time);
         await lose();
-        assert.equal(clock.lastPause, pause, `after a life of ${life} ms`);
+        assert.equal(clock.lastPause, pause, `after ${time} ms`);
         await clock.pass(pause);
     }
-    assert.ok(!owner.log.some((entry) => entry.startsWith("refused")));
+    assert.ok(!owner.log.some((entry) => entry.startsWith("handshake failed")));
 });
 
-test("after a refused handshake the owner is asked, and the next try waits for its answer", async () => {
+test("after a failed handshake the next attempt waits for the owner", async () => {
     let answer;
-    owner.refused = (failures) => {
+    owner.handshakeFailed = (failures) => {
         owner.log.push(failures);
         return new Promise((resolve) => (answer = resolve));
     };
@@ -125,17 +125,17 @@ test("after a refused handshake the owner is asked, and the next try waits for i
     assert.equal(count(), 2, "the owner gave up");
 });
 
-test("a key that no header takes is refused like a wrong one", async () => {
+test("a key that a header cannot carry counts as a failed handshake", async () => {
     owner.key = "a b";
     socket.open();
     await settled();
-    assert.deepEqual(owner.log, ["refused 1"]);
+    assert.deepEqual(owner.log, ["handshake failed 1"]);
     owner.key = "right";
     await clock.pass(1000);
     assert.deepEqual(newest().protocols.at(-1), "openai-insecure-api-key.right");
 });
 
-test("open ends a pause", async () => {
+test("open() ends a pause", async () => {
     socket.open();
     await lose();
     assert.equal(count(), 1);
@@ -144,7 +144,7 @@ test("open ends a pause", async () => {
     assert.equal(count(), 2);
 });
 
-test("close lets one that is wanted connect anew, with the key of then", async () => {
+test("after close() a wanted socket connects again with the current key", async () => {
     socket.open();
     newest().accept();
     owner.key = "other";

@@ -1,5 +1,5 @@
-"""The Autobahn|Testsuite's cases 1 to 7, 9 and 10 by their ids, written anew as tables: what a client sends, and what
-a server that echoes must answer (RFC 6455)."""
+"""The cases 1 to 7, 9 and 10 of the Autobahn|Testsuite under their original ids, written anew as tables. Each case states what a
+client sends and what an echo server must answer (RFC 6455)."""
 
 from dataclasses import dataclass, field
 
@@ -9,13 +9,14 @@ from utf8_cases import GREEK, groups, is_utf8
 PROTOCOL_ERROR = frozenset({1002})
 BAD_TEXT = frozenset({1007})
 NORMAL = frozenset({1000})
-ANY = None  # however the connection ends
+ANY = None  # the connection may end in any way
 
 
 @dataclass
 class Case:
-    """`sends` goes out piece by piece, in packets of `chop` bytes. Then `answers` must come, and an end: with one of
-    `codes`, or without any if the server `fails` the connection. One that does not is closed by the client."""
+    """The client sends each piece of `sends` in packets of `chop` bytes. The server must answer with `answers` and then end the
+    connection with one of `codes`; if it `fails` the connection, it may also end it without a code. If neither `fails` nor
+    `closed_by_client` is set, the client closes the connection after the answers."""
 
     sends: list
     answers: list = field(default_factory=list)
@@ -23,9 +24,9 @@ class Case:
     fails: bool = False
     closed_by_client: bool = False  # `sends` holds the closing frame
     chop: int = 0
-    # Without `answers`: a server may fail at once and drop what it has still to echo.
+    # The server may fail at once and drop the `answers` that it has not sent yet.
     may_drop_answers: bool = False
-    # The failure must come before the last of `sends`; later is not strict.
+    # The server must fail before the last piece of `sends`. A later failure counts as NON-STRICT.
     fails_early: bool = False
 
 
@@ -38,7 +39,7 @@ def failing(sends, answers=(), codes=PROTOCOL_ERROR, **more):
 
 
 def fragments(opcode, pieces):
-    """A message as frames."""
+    """Returns the pieces as the frames of one message."""
     return [
         encode(CONTINUATION if at else opcode, piece, fin=at == len(pieces) - 1) for at, piece in enumerate(pieces)
     ]
@@ -199,7 +200,7 @@ def large_messages(cases):
     cases["10.1.1"] = Case([b"".join(fragments(TEXT, cut(whole, 1300)))], [(TEXT, whole)])
 
 
-# Messages one after the other, each sent when the one before came back: size and opcode by id.
+# Cases that send a message again and again, each time after its echo has arrived: id -> (opcode, size).
 ROUND_TRIPS = {
     f"9.{7 + at}.{number}": (opcode, size)
     for at, opcode in enumerate((TEXT, BINARY))
@@ -210,5 +211,5 @@ CASES = {}
 for add in (framing, pings, reserved, fragmentation, texts, closing, large_messages):
     add(CASES)
 
-# What python-websockets documents of itself, and no more.
+# The cases in which NON-STRICT is allowed: those in which the documentation of python-websockets reports it for itself.
 MAY_BE_NON_STRICT = {"3.2", "3.3", "4.1.3", "4.1.4", "4.2.3", "4.2.4", "5.15", "6.4.3", "6.4.4"}

@@ -1,4 +1,4 @@
-// The server's own WebSocket transport with an echo behind it, for the conformance cases. Prints its port.
+// An echo server on the product's own WebSocket transport, for the conformance cases. It prints its port.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -49,7 +49,7 @@ asio::awaitable<void> echo(Stream stream) {
 void end(const std::exception_ptr& problem) {
     try {
         if (problem) std::rethrow_exception(problem);
-    } catch (const boost::system::system_error&) {  // the client is gone
+    } catch (const boost::system::system_error&) {  // The client has disconnected.
     }
 }
 

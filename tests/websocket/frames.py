@@ -1,15 +1,15 @@
-"""Frames of RFC 6455 over a blocking socket, from the client's side, as wrong as a case wants them."""
+"""A client that sends and reads RFC 6455 frames over a blocking socket. It can also send invalid frames."""
 
 import os
 import socket
 import struct
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-READ_LIMIT = 30  # seconds; generous, because a busy machine is no failure
+READ_LIMIT = 30  # seconds; generous, so that a busy machine fails no test
 
 
 def encode(opcode, payload=b"", fin=True, rsv=0, mask=True):
-    """One frame; `rsv` is the three reserved bits as a number."""
+    """Returns one frame. `rsv` holds the three reserved bits as a number."""
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
     masked = 0x80 if mask else 0
     if len(payload) < 126:
@@ -30,7 +30,7 @@ def close_payload(code, reason=b""):
 
 
 class Peer:
-    """A client that has opened the WebSocket."""
+    """A client whose WebSocket is open."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), READ_LIMIT)
@@ -46,7 +46,7 @@ class Peer:
         assert head.startswith(b"HTTP/1.1 101 ") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head, head
 
     def send(self, data, chop=0):
-        """In pieces of `chop` bytes, each in a packet of its own; a server that closed in the middle is no error."""
+        """Sends the data in packets of `chop` bytes (0: in one piece). It is no error if the server closes in between."""
         try:
             for at in range(0, len(data), chop or max(len(data), 1)):
                 self.socket.sendall(data[at : at + (chop or len(data))])
@@ -67,11 +67,11 @@ class Peer:
         return data
 
     def read_frame(self):
-        """(fin and reserved bits as they stand, opcode, payload); None where the connection ends."""
+        """Returns (FIN and reserved bits in place, opcode, payload), or None if the connection ends."""
         head = self._read(2)
         if head is None:
             return None
-        assert not head[1] & 0x80, "a server masks nothing"
+        assert not head[1] & 0x80, "a server must not mask its frames"
         size = head[1]
         if size >= 126:
             extended = self._read(2 if size == 126 else 8)
@@ -80,16 +80,16 @@ class Peer:
         return None if payload is None else (head[0] & 0xF0, head[0] & 0x0F, payload)
 
     def read_message(self):
-        """(opcode, payload) of a control frame or of a whole message; None where the connection ends."""
+        """Returns (opcode, payload) of a control frame or of a whole message, or None if the connection ends."""
         opcode, whole = None, bytearray()
         while True:
             frame = self.read_frame()
             if frame is None:
                 return None
             bits, kind, payload = frame
-            assert bits in (0x00, 0x80), "reserved bits are not set"
+            assert bits in (0x00, 0x80), "reserved bits must be zero"
             if kind >= CLOSE:
-                assert bits == 0x80 and len(payload) <= 125, "control frames are whole and short"
+                assert bits == 0x80 and len(payload) <= 125, "control frames must be unfragmented and at most 125 bytes long"
                 return kind, payload
             opcode = kind if opcode is None else opcode
             whole += payload

@@ -1,4 +1,4 @@
-"""Runs the conformance cases against the server's WebSocket transport with an echo behind it (SOLARD_WS_ECHO)."""
+"""Runs the conformance cases against an echo server on the product's WebSocket transport (the program SOLARD_WS_ECHO)."""
 
 import collections
 import os
@@ -10,7 +10,7 @@ import pytest
 from cases import CASES, MAY_BE_NON_STRICT, ROUND_TRIPS
 from frames import CLOSE, Peer, close_payload, encode
 
-EARLY = 5  # seconds for a failure that needs no more input; generous
+EARLY = 5  # seconds to wait for a failure that needs no more input; generous
 NUM_ROUND_TRIPS = 1000
 
 
@@ -19,7 +19,7 @@ def port():
     server = subprocess.Popen([os.environ["SOLARD_WS_ECHO"]], stdout=subprocess.PIPE, text=True)
     try:
         yield int(server.stdout.readline())
-        assert server.poll() is None, "the echo server ended"
+        assert server.poll() is None, "the echo server has ended"
     finally:
         server.kill()
         server.wait()
@@ -33,7 +33,8 @@ def peer(port):
 
 
 def read_to_end(peer):
-    """(messages before the end, code of the close: None where it names none, "dropped" where none came)."""
+    """Returns (messages before the end, close code). The code is None if the close frame has none, and "dropped" if the
+    connection ends without a close frame."""
     messages = []
     while True:
         message = peer.read_message()
@@ -41,13 +42,13 @@ def read_to_end(peer):
             return messages, "dropped"
         opcode, payload = message
         if opcode == CLOSE:
-            assert peer.read_message() is None, "nothing follows a close"
+            assert peer.read_message() is None, "nothing may follow a close frame"
             return messages, int.from_bytes(payload[:2], "big") if payload else None
         messages.append(message)
 
 
 def outcome(peer, case):
-    """OK or NON-STRICT; an assertion otherwise."""
+    """Returns "OK" or "NON-STRICT". Any other behaviour fails an assertion."""
     for piece in case.sends[:-1]:
         peer.send(piece, case.chop)
     was_early = False
@@ -86,7 +87,7 @@ def test_round_trips(peer, name):
     assert read_to_end(peer) == ([], 1000)
 
 
-def test_the_list_is_whole():
+def test_the_list_has_every_case():
     names = [*CASES, *ROUND_TRIPS]
     assert len(set(names)) == len(names) == 301
     groups = collections.Counter(name.split(".")[0] for name in names)

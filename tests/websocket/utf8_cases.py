@@ -1,4 +1,4 @@
-"""Texts that are UTF-8 or almost: Markus Kuhn's stress test for decoders, as the cases 6.5 to 6.23 number it."""
+"""Valid and invalid UTF-8: Markus Kuhn's stress test for decoders, numbered as the cases 6.5 to 6.23."""
 
 SURROGATES = ["eda080", "edadbf", "edae80", "edafbf", "edb080", "edbe80", "edbfbf"]
 GREEK = "κ\u1f79σμε".encode()  # 11 bytes
@@ -8,7 +8,7 @@ NONCHARACTERS = [chr(plane << 16 | last).encode().hex() for plane in range(17) f
 
 
 def groups():
-    """{number of the group: [bytes of its cases]}"""
+    """Returns {number of the group: [bytes of each case]}."""
     prefixes = [GREEK[:size] for size in range(1, len(GREEK) + 1)]
     words = [GREEK, *(f"hello{middle}world".encode() for middle in "$¢€\U00024b62")]
     continuations = ["80", "bf", "80bf", "80bf80", "80bf80bf", "80bf80bf80", "80bf80bf80bf", bytes(range(0x80, 0xC0)).hex()]

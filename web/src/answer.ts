@@ -1,15 +1,16 @@
-/** One answer's life as plain data. No clock and no I/O here: times are passed in, in milliseconds. */
+/** An answer as plain data, and how events change it. Nothing here reads a clock or does I/O: the caller passes the time in
+    milliseconds. */
 
 import type { End, Measured, ServerEvent, Step } from "./responses";
 
 export type Phase = "waiting" | "generating" | "complete" | "stopped" | "failed";
 
 export interface Answer {
-    /** Made here; names the request, also where it has to be sent twice. */
+    /** The request's id, made by the page. It stays the same if the request has to be sent twice. */
     id: string;
-    /** The server's name for it; empty until it was told. */
+    /** The server's id of the response; empty until the first event names it. */
     responseId: string;
-    /** The number of the last event that is in it. */
+    /** The sequence number of the last event that this answer includes. */
     cursor: number;
     phase: Phase;
     text: string;
@@ -23,8 +24,8 @@ export interface Answer {
 }
 
 const GONE =
-    "The server no longer has this answer: the page was away for too long, the server restarted, or the API key is another.";
-const CANCELLED = "The server stopped this answer: the page was away for too long, or another one stopped it.";
+    "The server no longer has this answer: the page was away for too long, the server was restarted, or the API key has changed.";
+const CANCELLED = "The server stopped this answer: the page was away for too long, or another page stopped it.";
 
 export const isRunning = (answer: Answer): boolean => answer.phase === "waiting" || answer.phase === "generating";
 
@@ -47,7 +48,7 @@ export function begin(id: string, now: number): Answer {
 
 export function change(answer: Answer, event: ServerEvent, now: number): Answer {
     if (event.kind === "end") return finish(answer, event, now);
-    // One that was stopped here keeps the text that was seen.
+    // An answer that the page has stopped keeps the text which the user has seen.
     if (!isRunning(answer)) return answer;
     switch (event.kind) {
         case "step":

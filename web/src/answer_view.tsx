@@ -2,14 +2,14 @@ import type { Signal } from "@preact/signals";
 import { elapsed, isRunning, type Answer } from "./answer";
 import { askAgain, stop } from "./chat";
 import { count, duration, rate, seconds } from "./format";
-import { circumstances, now, running } from "./turns";
+import { circumstances, now, numRunning } from "./turns";
 import { phaseLabel } from "./words";
 
 interface AnswerViewProps {
     answer: Signal<Answer>;
-    /** Only beside another one. */
+    /** Empty unless the answer stands beside another one. */
     heading: string;
-    /** Of the last turn: an earlier one has been gone past. */
+    /** Whether the answer belongs to the last turn. Only such an answer can be asked for again. */
     last: boolean;
 }
 
@@ -44,7 +44,7 @@ export function AnswerView({ answer, heading, last }: AnswerViewProps) {
                 </p>
             )}
             {phase === "failed" && last && (
-                <button type="button" class="quiet again" disabled={running.value > 0} onClick={() => askAgain(answer)}>
+                <button type="button" class="quiet again" disabled={numRunning.value > 0} onClick={() => askAgain(answer)}>
                     Ask again
                 </button>
             )}
@@ -56,13 +56,13 @@ export function AnswerView({ answer, heading, last }: AnswerViewProps) {
 function FigureLine({ answer }: { answer: Answer }) {
     const { tokens, tokensPerSecond, queue, prefill, ttft, seed } = answer.measured;
     const parts = [
-        queue !== undefined && `${duration(queue)} in line`,
+        queue !== undefined && `${duration(queue)} in the queue`,
         prefill !== undefined && `${duration(prefill)} reading the prompt`,
     ].filter(Boolean);
     return (
         <ul class="figures">
             <li class={`phase ${answer.phase}`}>{phaseLabel(answer, circumstances.value)}</li>
-            <li>{seconds(elapsed(answer, isRunning(answer) ? now.value : 0))}</li>
+            <li>{isRunning(answer) ? seconds(elapsed(answer, now.value)) : duration(elapsed(answer, 0))}</li>
             {ttft !== undefined && (
                 <li title={["Time to first token", parts.join(", ")].filter(Boolean).join(": ")}>TTFT {duration(ttft)}</li>
             )}
@@ -70,7 +70,7 @@ function FigureLine({ answer }: { answer: Answer }) {
             {tokensPerSecond !== undefined && (
                 <li title="Tokens per second after the first token">{rate(tokensPerSecond)}</li>
             )}
-            {seed !== undefined && <li title="What the random choices grew from">seed {seed}</li>}
+            {seed !== undefined && <li title="Seed of the random choices">seed {seed}</li>}
         </ul>
     );
 }

@@ -1,4 +1,4 @@
-/** The server's HTTP API as this page uses it. Every answer is taken as unknown until its fields were looked at. */
+/** The server's HTTP API as this page uses it. Every response body has the type `unknown` until its fields are checked. */
 
 import { list, number, object, text } from "./json";
 
@@ -6,7 +6,7 @@ export type ServerState = "connecting" | "starting" | "ready" | "locked" | "drai
 
 export interface Health {
     state: ServerState;
-    /** Per cent of the model that is loaded, while it is. */
+    /** The loaded part of the model in per cent, while the model is loading. */
     progress: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface ServerFacts {
     examples: string[];
 }
 
-/** An error the server named. `status` is 0 without a connection. */
+/** A failed HTTP request. `status` is 0 if there was no connection. */
 export class ApiError extends Error {
     constructor(
         message: string,
@@ -55,18 +55,18 @@ export function parseFacts(metadata: unknown, models: unknown): ServerFacts {
 
 function errorOf(body: unknown, status: number): ApiError {
     const error = object(object(body).error);
-    const fallback = status ? `The server answered with status ${status}.` : "The server reported an error.";
+    const fallback = status ? `The server returned HTTP status ${status}.` : "The server reported an error without a message.";
     return new ApiError(text(error.message) || fallback, status, text(error.code));
 }
 
 let apiKey = "";
 
-/** The key that every request carries from now on; empty: none. */
+/** Sets the key that every later request carries; an empty key means none. */
 export function useApiKey(key: string): void {
     apiKey = key;
 }
 
-/** fetch whose failures are ApiErrors; an abort stays an abort. */
+/** Calls fetch. Every failure becomes an ApiError, except an abort, which is thrown unchanged. */
 async function request(path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     const headers = new Headers(init.headers);
@@ -88,7 +88,7 @@ export async function fetchFacts(): Promise<ServerFacts> {
     return parseFacts(metadata, models);
 }
 
-/** Never throws: no answer is a state too. */
+/** Never throws: a server that does not respond has the state `unreachable`. */
 export async function fetchHealth(): Promise<Health> {
     try {
         const response = await fetch("/v1/health/ready", { cache: "no-store" });

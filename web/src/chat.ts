@@ -1,28 +1,32 @@
-/** What the visitor does with the conversation, and what comes of it. */
+/** The user's actions on the chat, and their effects. */
 
 import { batch, effect, signal, type Signal } from "@preact/signals";
 import { begin, change, end, type Answer } from "./answer";
-import { conversation, type Turn } from "./conversation";
 import { Exchange, type Running } from "./exchange";
 import type { ResponseRequest, ServerEvent } from "./responses";
 import { apiKey, connect, facts, ranges, serverState } from "./server";
 import { clamp, loadSettings, saveSettings } from "./settings";
 import { realClock } from "./socket";
-import { addTurn, connected, findAnswer, running, runningSlots, turns } from "./turns";
+import { requestInput, type Turn } from "./turn";
+import { addTurn, connected, findAnswer, numRunning, runningAnswers, turns } from "./turns";
 
 export const settings = signal(loadSettings());
 export const draft = signal("");
 
-/** One for each column, so that neither answer waits for the other. */
+/** Returns the column's own lane, so that neither answer waits for the other. */
 const laneOf = (column: number): string => (column === 0 ? "left" : "right");
-/** Handshakes that fail although the server answers, before that is told. */
-const MOST_FAILURES = 5;
+/** The number of failed handshakes with a reachable server after which the answers fail. */
+const MAX_FAILURES = 5;
+
+const KEY_REQUIRED = "The server requires a valid API key. Enter one in the settings.";
+const NO_WEBSOCKET =
+    "The server is reachable, but no WebSocket could be opened. A proxy in front of the server must forward WebSockets.";
 
 const exchange = new Exchange(
     {
         apiKey: () => apiKey.peek(),
         running: () =>
-            runningSlots.peek().map(
+            runningAnswers.peek().map(
                 ({ turn, answer, column }): Running => ({
                     lane: laneOf(column),
                     answer: answer.peek(),
@@ -30,8 +34,8 @@ const exchange = new Exchange(
                 }),
             ),
         received,
-        refused,
-        connected: (is) => (connected.value = is),
+        handshakeFailed,
+        connected: (isConnected) => (connected.value = isConnected),
     },
     realClock,
 );
@@ -47,37 +51,37 @@ function requestOf(turn: Turn, column: number): ResponseRequest {
     const all = turns.peek();
     return {
         model: facts.peek()?.model ?? "",
-        ...conversation(system, all.slice(0, all.indexOf(turn)), turn.prompt, column),
+        ...requestInput(system, all.slice(0, all.indexOf(turn)), turn.question, column),
         temperature: clamp(temperature, ranges.peek().temperature),
         max_output_tokens: clamp(maxTokens, ranges.peek().maxTokens),
     };
 }
 
-/** Hard to guess: whoever names the id of another's request gets its answer. */
+/** The id must be hard to guess, because a request with the same id receives the same answer. */
 const newAnswer = (): Answer => begin(crypto.getRandomValues(new Uint32Array(4)).join("-"), Date.now());
 
 export function send(text: string): void {
-    const prompt = text.trim();
-    if (!prompt || running.value) return;
+    const question = text.trim();
+    if (!question || numRunning.value) return;
     const answers = settings.value.compare ? [newAnswer(), newAnswer()] : [newAnswer()];
     batch(() => {
         draft.value = "";
-        addTurn(prompt, answers);
+        addTurn(question, answers);
     });
-    exchange.pursue();
+    exchange.requestRunning();
 }
 
 export function askAgain(answer: Signal<Answer>): void {
     answer.value = newAnswer();
-    exchange.pursue();
+    exchange.requestRunning();
 }
 
-/** Goes on with the answers that ran when the page was left. */
-export const resume = (): void => exchange.pursue();
+/** Resumes the answers that were running when the user left the page. */
+export const resume = (): void => exchange.requestRunning();
 
-/** Stops one answer, or all that run. */
+/** Stops one answer, or all running answers. */
 export function stop(which?: Signal<Answer>): void {
-    for (const { answer, column } of runningSlots.value) {
+    for (const { answer, column } of runningAnswers.value) {
         if (which && which !== answer) continue;
         exchange.cancel(laneOf(column));
         answer.value = end(answer.value, "stopped", Date.now());
@@ -91,25 +95,24 @@ export function newChat(): void {
 
 function received(id: string, event: ServerEvent): void {
     const answer = findAnswer(id);
-    if (!answer) return; // Of a chat that is no more.
-    if (event.kind === "error" && event.code === "server_starting") return void pursueOnceReady();
+    if (!answer) return; // The answer's chat was discarded.
+    if (event.kind === "error" && event.code === "server_starting") return void requestOnceReady();
     answer.value = change(answer.value, event, Date.now());
     if (event.kind === "error" && event.status === 503) void connect();
 }
 
-async function pursueOnceReady(): Promise<void> {
+async function requestOnceReady(): Promise<void> {
     serverState.value = "starting";
     await connect();
-    exchange.pursue();
+    exchange.requestRunning();
 }
 
-async function refused(failures: number): Promise<void> {
+async function handshakeFailed(failures: number): Promise<void> {
     await connect();
-    if (serverState.value === "locked") failAll("The server wants an API key, or another one.");
-    else if (failures >= MOST_FAILURES)
-        failAll("The server answers, but opens no WebSocket. If there is a proxy before it, that must forward them.");
+    if (serverState.value === "locked") failAll(KEY_REQUIRED);
+    else if (failures >= MAX_FAILURES) failAll(NO_WEBSOCKET);
 }
 
 function failAll(message: string): void {
-    for (const { answer } of runningSlots.value) answer.value = end(answer.value, "failed", Date.now(), message);
+    for (const { answer } of runningAnswers.value) answer.value = end(answer.value, "failed", Date.now(), message);
 }

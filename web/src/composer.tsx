@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { draft, send, settings, stop } from "./chat";
-import { running } from "./turns";
+import { numRunning } from "./turns";
 
-// On a touch keyboard Enter is the only way to a new line.
+// A touch keyboard has no Shift+Enter, so Enter must start a new line there.
 const touch = matchMedia("(pointer: coarse)");
 
 export function Composer() {
@@ -27,7 +27,7 @@ export function Composer() {
                 box.current?.focus();
             }}
         >
-            {/* The hidden copy gives the box the height of its text without a style attribute. */}
+            {/* The hidden copy gives the box the height of its text. The page's policy forbids style attributes. */}
             <div class="grow">
                 <div class="mirror" aria-hidden="true">
                     {draft.value + "\n"}
@@ -35,8 +35,8 @@ export function Composer() {
                 <textarea
                     ref={box}
                     rows={1}
-                    aria-label="Message"
-                    placeholder="Ask something"
+                    aria-label="Question"
+                    placeholder="Ask a question"
                     autofocus
                     value={draft.value}
                     onInput={(event) => (draft.value = event.currentTarget.value)}
@@ -47,9 +47,9 @@ export function Composer() {
                     }}
                 />
             </div>
-            {running.value > 0 ? (
+            {numRunning.value > 0 ? (
                 <button key="stop" type="button" class="action stop" onClick={() => stop()}>
-                    {running.value > 1 ? "Stop both" : "Stop"}
+                    {numRunning.value > 1 ? "Stop both" : "Stop"}
                 </button>
             ) : (
                 <button key="send" type="submit" class="action" disabled={draft.value.trim() === ""}>
@@ -67,7 +67,7 @@ export function CompareToggle() {
             type="button"
             class="quiet"
             aria-pressed={compare}
-            title="Answers each question twice, side by side"
+            title="Shows two answers to each question, side by side"
             onClick={() => (settings.value = { ...settings.value, compare: !compare })}
         >
             Compare

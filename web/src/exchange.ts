@@ -1,4 +1,4 @@
-/** Carries the running answers over the socket: asks for each, and after a loss goes on where it stood. */
+/** Requests the running answers over the socket. After a lost connection it resumes each answer behind its last event. */
 
 import type { Answer } from "./answer";
 import { Lanes } from "./lanes";
@@ -15,9 +15,9 @@ export interface ExchangeOwner {
     apiKey(): string;
     running(): Running[];
     received(id: string, event: ServerEvent): void;
-    /** See SocketOwner. */
-    refused(failures: number): Promise<void>;
-    connected(is: boolean): void;
+    /** As in SocketOwner. */
+    handshakeFailed(failures: number): Promise<void>;
+    connected(isConnected: boolean): void;
 }
 
 export class Exchange {
@@ -32,11 +32,11 @@ export class Exchange {
             {
                 wanted: () => owner.running().length > 0,
                 apiKey: () => owner.apiKey(),
-                refused: (failures) => owner.refused(failures),
+                handshakeFailed: (failures) => owner.handshakeFailed(failures),
                 received: (data) => this.receive(data),
                 opened: () => {
                     owner.connected(true);
-                    this.pursue();
+                    this.requestRunning();
                 },
                 closed: () => {
                     this.lanes.clear();
@@ -47,8 +47,8 @@ export class Exchange {
         );
     }
 
-    /** Asks for every running answer that was not yet asked for on this socket, and opens one if there is none. */
-    pursue(): void {
+    /** Requests every running answer that was not yet requested on this socket. Opens a socket if there is none. */
+    requestRunning(): void {
         if (!this.socket.isOpen) return this.socket.open();
         for (const { lane, answer, request } of this.owner.running()) {
             const { id, responseId, cursor } = answer;
@@ -62,7 +62,7 @@ export class Exchange {
         this.socket.send(cancel(lane));
     }
 
-    /** With another key everything is asked for anew. */
+    /** Closes the socket after a change of the API key. The next socket requests every running answer with the new key. */
     reconnect(): void {
         this.socket.close();
     }
@@ -70,7 +70,7 @@ export class Exchange {
     private receive(data: unknown): void {
         const event = parseEvent(data);
         const id = event && this.lanes.take(event);
-        // A socket too old for new requests is about to be closed, and the next one takes this request.
+        // The server refuses new requests on a socket that has reached its age limit. The next socket sends the request again.
         const postponed = event?.kind === "error" && event.code === "websocket_connection_limit_reached";
         if (event && id !== undefined && !postponed) this.owner.received(id, event);
     }

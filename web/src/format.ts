@@ -1,4 +1,4 @@
-/** Figures as people read them. */
+/** Numbers as readable text. */
 
 export function duration(milliseconds: number): string {
     return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : seconds(milliseconds);
@@ -24,8 +24,8 @@ export function count(amount: number, noun: string): string {
 
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-const ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd" };
+const ORDINAL_SUFFIXES: Record<string, string> = { one: "st", two: "nd", few: "rd" };
 const english = new Intl.PluralRules("en", { type: "ordinal" });
 
 /** 3 → "3rd". */
-export const ordinal = (place: number): string => place + (ENDINGS[english.select(place)] ?? "th");
+export const ordinal = (place: number): string => place + (ORDINAL_SUFFIXES[english.select(place)] ?? "th");

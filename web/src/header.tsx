@@ -8,7 +8,7 @@ const STATES = {
     connecting: "connecting…",
     starting: "model is loading…",
     ready: "ready",
-    locked: "API key needed",
+    locked: "API key required",
     draining: "shutting down",
     failed: "engine failed",
     unreachable: "server unreachable",

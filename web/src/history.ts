@@ -1,16 +1,17 @@
-/** The conversation as the tab keeps it over a reload. A text and its cursor are kept together, so that the rest can follow. */
+/** The chat in the tab's storage, which survives a reload. Each text is stored with its cursor, so that the server can
+    send the rest. */
 
 import { begin, type Answer, type Phase } from "./answer";
 import { list, number, object, parseJson, text, type Json } from "./json";
 import type { Measured } from "./responses";
 import { load, save } from "./storage";
 
-export interface KeptTurn {
-    prompt: string;
+export interface StoredTurn {
+    question: string;
     answers: Answer[];
 }
 
-const KEY = "solard.conversation";
+const KEY = "solard.chat";
 const PHASES: readonly Phase[] = ["waiting", "generating", "complete", "stopped", "failed"];
 
 function parseMeasured(found: Json): Measured {
@@ -44,13 +45,13 @@ function parseAnswer(value: unknown): Answer[] {
     return [answer];
 }
 
-/** Any stored text gives usable turns; what makes no sense is left out. */
-export function parseTurns(stored: string | null): KeptTurn[] {
+/** Returns usable turns for any stored text; leaves out whatever is not valid. */
+export function parseTurns(stored: string | null): StoredTurn[] {
     return list(parseJson(stored))
         .map(object)
-        .map((turn) => ({ prompt: text(turn.prompt), answers: list(turn.answers).flatMap(parseAnswer).slice(0, 2) }))
-        .filter(({ prompt, answers }) => prompt !== "" && answers.length > 0);
+        .map((turn) => ({ question: text(turn.question), answers: list(turn.answers).flatMap(parseAnswer).slice(0, 2) }))
+        .filter(({ question, answers }) => question !== "" && answers.length > 0);
 }
 
-export const loadTurns = (): KeptTurn[] => parseTurns(load("sessionStorage", KEY));
-export const saveTurns = (turns: KeptTurn[]): void => save("sessionStorage", KEY, JSON.stringify(turns));
+export const loadTurns = (): StoredTurn[] => parseTurns(load("sessionStorage", KEY));
+export const saveTurns = (turns: StoredTurn[]): void => save("sessionStorage", KEY, JSON.stringify(turns));

@@ -1,4 +1,4 @@
-/** Readers of JSON that came from elsewhere: each takes anything and gives a value of its type. */
+/** Readers of untrusted JSON: each takes any value and returns one of its own type. */
 
 export type Json = Record<string, unknown>;
 
@@ -10,7 +10,7 @@ export const text = (value: unknown): string => (typeof value === "string" ? val
 export const number = (value: unknown): number | undefined =>
     typeof value === "number" && Number.isFinite(value) ? value : undefined;
 
-/** undefined for what is no JSON. */
+/** Returns undefined if the text is not valid JSON. */
 export function parseJson(source: string | null): unknown {
     try {
         return JSON.parse(source ?? "");

@@ -1,33 +1,34 @@
-/** Which request the events of each lane belong to: the server answers those of one lane in the order they came. */
+/** Finds the request that an event belongs to. The server answers the requests of one lane in the order in which it received
+    them. */
 
 import type { ServerEvent } from "./responses";
 
 export class Lanes {
-    private readonly lines = new Map<string, string[]>();
+    private readonly requests = new Map<string, string[]>(); // lane → ids of its requests, oldest first
 
     add(lane: string, id: string): void {
-        this.lines.set(lane, [...(this.lines.get(lane) ?? []), id]);
+        this.requests.set(lane, [...(this.requests.get(lane) ?? []), id]);
     }
 
     holds(id: string): boolean {
-        return [...this.lines.values()].some((line) => line.includes(id));
+        return [...this.requests.values()].some((ids) => ids.includes(id));
     }
 
-    /** The id of the request that the event is for; a request that ends with it leaves its lane. */
+    /** Returns the id of the request that the event belongs to. If the event ends the request, takes it from its lane. */
     take(event: ServerEvent): string | undefined {
-        const line = this.lines.get(event.lane) ?? [];
-        // A refusal names its message, which may be a later one than the lane's first, or none of these.
-        const id = event.kind === "error" ? line.find((waiting) => waiting === event.id) : line[0];
+        const ids = this.requests.get(event.lane) ?? [];
+        // An error names the message which caused it: the lane's first request, a later one, or no request at all.
+        const id = event.kind === "error" ? ids.find((waiting) => waiting === event.id) : ids[0];
         if (event.kind === "error" || event.kind === "end") {
-            this.lines.set(
+            this.requests.set(
                 event.lane,
-                line.filter((waiting) => waiting !== id),
+                ids.filter((waiting) => waiting !== id),
             );
         }
         return id;
     }
 
     clear(): void {
-        this.lines.clear();
+        this.requests.clear();
     }
 }

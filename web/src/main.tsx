@@ -1,23 +1,23 @@
 import { render } from "preact";
 import { resume } from "./chat";
+import { ChatView } from "./chat_view";
 import { CompareToggle, Composer } from "./composer";
 import { Header } from "./header";
 import { connect } from "./server";
 import { SettingsPanel } from "./settings_panel";
-import { Transcript } from "./transcript";
-import { announcement, keep } from "./turns";
+import { announcement, saveChat } from "./turns";
 
 function Page() {
     return (
         <>
             <Header />
             <main class="chat">
-                <Transcript />
+                <ChatView />
                 <Composer />
                 <div class="under">
                     <CompareToggle />
                     <p class="keys" aria-hidden="true">
-                        <kbd>Enter</kbd> sends · <kbd>Shift</kbd> <kbd>Enter</kbd> new line · <kbd>Esc</kbd> stops
+                        <kbd>Enter</kbd> sends · <kbd>Shift</kbd> <kbd>Enter</kbd> adds a line · <kbd>Esc</kbd> stops
                     </p>
                 </div>
             </main>
@@ -30,6 +30,6 @@ function Page() {
 }
 
 render(<Page />, document.body);
-addEventListener("pagehide", keep);
+addEventListener("pagehide", saveChat);
 void connect();
 resume();

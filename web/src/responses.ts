@@ -1,4 +1,4 @@
-/** The Responses protocol as this page speaks it: what it sends, and what it reads in the server's events. */
+/** The Responses protocol as this page uses it: the messages that it sends, and the fields that it reads from events. */
 
 import { number, object, parseJson, text, type Json } from "./json";
 
@@ -15,7 +15,7 @@ export interface ResponseRequest {
     max_output_tokens: number;
 }
 
-/** What the server measured of an answer; times in milliseconds. */
+/** The server's measurements of an answer; times in milliseconds. */
 export interface Measured {
     tokens?: number | undefined;
     tokensPerSecond?: number | undefined;
@@ -32,7 +32,7 @@ interface OfResponse {
     cursor: number;
 }
 
-/** A numbered event; most have no text. */
+/** A numbered event. Most such events bring no text. */
 export interface Step extends OfResponse {
     kind: "step";
     text: string;
@@ -41,9 +41,9 @@ export interface Step extends OfResponse {
 export interface Progress {
     kind: "progress";
     lane: string;
-    /** 1 is the next; only while it waits. */
+    /** Set only while the request waits; 1 is the next request to run. */
     queuePosition: number | undefined;
-    /** The share of the prompt that is read; only while it is being read. */
+    /** The share of the prompt that the model has read; set only while it reads the prompt. */
     promptRead: number | undefined;
     measured: Measured;
 }
@@ -56,19 +56,19 @@ export interface End extends OfResponse {
     measured: Measured;
 }
 
-export interface Refusal {
+export interface RequestError {
     kind: "error";
     lane: string;
-    /** The id that the refused message carried. */
+    /** The id of the message that caused the error. */
     id: string;
     status: number;
     code: string;
     message: string;
 }
 
-export type ServerEvent = Step | Progress | End | Refusal;
+export type ServerEvent = Step | Progress | End | RequestError;
 
-/** The id names the request: a second one with the same id gets the answer of the first. */
+/** The id is also the idempotency key: a second request with the same id receives the answer of the first. */
 export const create = (lane: string, id: string, request: ResponseRequest): Json => ({
     type: "response.create",
     stream_id: lane,
@@ -85,33 +85,33 @@ export const attach = (lane: string, id: string, responseId: string, cursor: num
     starting_after: cursor,
 });
 
-/** Everything on the lane, also what still waits behind an answer that was stopped before. */
+/** Cancels every request on the lane, queued ones included: one may still wait behind an answer that was stopped before. */
 export const cancel = (lane: string): Json => ({ type: "response.cancel", stream_id: lane, queued: true });
 
-const TERMINALS = ["response.completed", "response.incomplete", "response.failed"];
+const END_TYPES = ["response.completed", "response.incomplete", "response.failed"];
 
-/** undefined for what does not concern an answer. */
+/** Returns undefined for a message that does not concern an answer. */
 export function parseEvent(data: unknown): ServerEvent | undefined {
     const body = object(parseJson(text(data)));
     const type = text(body.type);
     const lane = text(body.stream_id);
-    if (type === "error") return parseRefusal(body, lane);
+    if (type === "error") return parseRequestError(body, lane);
     const cursor = number(body.sequence_number);
     if (cursor === undefined) return undefined;
     if (type === "solar:progress") return parseProgress(body, lane);
     const common = { lane, responseId: text(body.response_id), cursor };
-    if (TERMINALS.includes(type)) return { kind: "end", ...common, ...parseEnd(object(body.response)) };
+    if (END_TYPES.includes(type)) return { kind: "end", ...common, ...parseEnd(object(body.response)) };
     return { kind: "step", ...common, text: type === "response.output_text.delta" ? text(body.delta) : "" };
 }
 
-function parseRefusal(body: Json, lane: string): Refusal {
+function parseRequestError(body: Json, lane: string): RequestError {
     return {
         kind: "error",
         lane,
         id: text(body.event_id),
         status: number(body.status) ?? 0,
         code: text(body.code),
-        message: text(body.message) || "The server reported an error.",
+        message: text(body.message) || "The server reported an error without a message.",
     };
 }
 
@@ -124,7 +124,7 @@ function parseProgress(body: Json, lane: string): Progress {
         promptRead: body.phase === "prefill" && total ? (number(body.prompt_tokens_done) ?? 0) / total : undefined,
         measured: {
             tokens: number(body.output_tokens),
-            tokensPerSecond: number(body.tokens_per_s) || undefined, // 0: not known yet
+            tokensPerSecond: number(body.tokens_per_s) || undefined, // 0 means: not known yet
         },
     };
 }
@@ -135,7 +135,7 @@ function parseEnd(response: Json): Omit<End, "kind" | keyof OfResponse> {
     return {
         outcome: failed ? "failed" : response.status === "cancelled" ? "cancelled" : "complete",
         stopReason: text(solar.stop_reason),
-        error: failed ? text(object(response.error).message) || "The server reported an error." : "",
+        error: failed ? text(object(response.error).message) || "The server reported an error without a message." : "",
         measured: {
             tokens: number(object(response.usage).output_tokens),
             tokensPerSecond: number(solar.decode_tokens_per_s),

@@ -1,4 +1,4 @@
-/** The server as the page sees it: its state, its facts, and the key that it wants. */
+/** The server as the page sees it: its state, its facts, and the API key that it requires. */
 
 import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, fetchFacts, fetchHealth, useApiKey, type ServerFacts, type ServerState } from "./api";
@@ -18,8 +18,8 @@ effect(() => {
 const POLL_INTERVAL = 1000;
 let connection: Promise<void> | undefined;
 
-/** Resolves when the server is ready and its facts are known, or when it wants another key; asks again every second until
-    then. */
+/** Asks the server every second. Resolves once the server is ready and its facts are known, or once it requires another
+    key. */
 export function connect(): Promise<void> {
     connection ??= pollUntilReady().finally(() => (connection = undefined));
     return connection;
@@ -28,7 +28,7 @@ export function connect(): Promise<void> {
 async function pollUntilReady(): Promise<void> {
     for (;;) {
         const { state, progress } = await fetchHealth();
-        // A server that still loads may already tell its name; one that does not is no error.
+        // A server that is still loading its model may already return facts. It is no error if it does not.
         let found: ServerFacts | undefined;
         let locked = false;
         if (state !== "unreachable") {

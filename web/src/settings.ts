@@ -1,4 +1,4 @@
-/** What the visitor chose, kept in localStorage, and the ranges in which it may lie. */
+/** The user's settings, stored in localStorage, and their valid ranges. */
 
 import type { ServerFacts } from "./api";
 import { number, object, parseJson } from "./json";
@@ -8,7 +8,7 @@ export interface Settings {
     system: string;
     temperature: number;
     maxTokens: number;
-    /** Each question is answered twice. */
+    /** Whether each question gets two answers. */
     compare: boolean;
 }
 
@@ -23,16 +23,16 @@ const KEY = "solard.settings";
 const API_KEY = "solard.api-key";
 
 export function rangesOf(facts: ServerFacts | undefined): Ranges {
-    const most = facts?.maxTokens ?? facts?.contextLength ?? 4096;
-    return { temperature: facts?.temperature ?? [0, 2], maxTokens: [1, Math.max(1, most)] };
+    const max = facts?.maxTokens ?? facts?.contextLength ?? 4096;
+    return { temperature: facts?.temperature ?? [0, 2], maxTokens: [1, Math.max(1, max)] };
 }
 
-/** The value moved into the range; NaN gives the lower end. */
+/** Returns the nearest value within the range; for NaN its lower end. */
 export function clamp(value: number, [low, high]: readonly [number, number]): number {
     return value > low ? Math.min(value, high) : low;
 }
 
-/** Any stored text gives usable settings: what is missing or of the wrong type becomes the default. */
+/** Returns usable settings for any stored text: a value that is missing or of the wrong type becomes the default. */
 export function parseSettings(stored: string | null): Settings {
     const found = object(parseJson(stored));
     return {

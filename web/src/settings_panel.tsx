@@ -3,14 +3,14 @@ import { settings } from "./chat";
 import { apiKey, ranges, serverState, unlock } from "./server";
 import { clamp, DEFAULTS } from "./settings";
 
-// Beside the chat where there is room; behind the button where there is not.
+// The panel stands open beside the chat if the window is wide enough; otherwise the button opens it.
 export const settingsOpen = signal(matchMedia("(min-width: 60rem)").matches);
 
 effect(() => {
     if (serverState.value === "locked") settingsOpen.value = true;
 });
 
-/** Only where the server wants a key, or once had one. */
+/** Shown only if the server requires a key or a key is stored. */
 function ApiKeySetting() {
     const locked = serverState.value === "locked";
     if (!locked && !apiKey.value) return null;
@@ -24,7 +24,7 @@ function ApiKeySetting() {
                 value={apiKey.value}
                 onChange={(event) => unlock(event.currentTarget.value)}
             />
-            <p class="hint">{locked ? "The server wants a key, or another one." : "Kept in this browser."}</p>
+            <p class="hint">{locked ? "The server requires a valid key." : "Stored in this browser."}</p>
         </div>
     );
 }
@@ -36,13 +36,13 @@ interface NumberSettingProps {
     step: number;
 }
 
-/** A slider for the feel and a box for the exact value; both show the same setting. */
+/** One setting with two controls: a slider for rough choices and a box for the exact value. */
 function NumberSetting({ name, label, hint, step }: NumberSettingProps) {
     const [low, high] = ranges.value[name];
     const value = clamp(settings.value[name], [low, high]);
     const set = (input: HTMLInputElement): void => {
         const wanted = input.valueAsNumber;
-        // A box that is empty for a moment, while it is being typed in, changes nothing.
+        // The box may be empty while the user is typing; that changes nothing.
         if (Number.isFinite(wanted)) {
             const kept = name === "maxTokens" ? Math.round(wanted) : wanted;
             settings.value = { ...settings.value, [name]: clamp(kept, [low, high]) };
@@ -79,7 +79,7 @@ export function SettingsPanel() {
                 <textarea
                     aria-label="System prompt"
                     rows={5}
-                    placeholder="How the model should behave, in your words"
+                    placeholder="Describe how the model should behave"
                     value={system}
                     onInput={(event) => (settings.value = { ...settings.value, system: event.currentTarget.value })}
                 />
@@ -88,9 +88,9 @@ export function SettingsPanel() {
                 name="temperature"
                 label="Temperature"
                 step={0.05}
-                hint="0 always takes the most likely token; higher values vary more."
+                hint="0 always picks the most likely token. Higher values are more random."
             />
-            <NumberSetting name="maxTokens" label="Max tokens" step={1} hint="The longest answer to generate." />
+            <NumberSetting name="maxTokens" label="Max tokens" step={1} hint="The maximum length of an answer." />
             <button type="button" class="quiet" onClick={() => (settings.value = { ...DEFAULTS, compare })}>
                 Reset to defaults
             </button>

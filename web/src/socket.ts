@@ -1,14 +1,14 @@
-/** The page's WebSocket: opened when it is wanted, and again, after growing pauses, for as long as it is. */
+/** The page's WebSocket. It connects while its owner wants a connection, with growing pauses between the attempts. */
 
 const PROTOCOL = "solar.responses.v1";
-// A page cannot set headers of an upgrade.
+// A page cannot set the headers of an upgrade request, so the key is sent as a subprotocol.
 const KEY_PREFIX = "openai-insecure-api-key.";
 const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 8000;
-/** After a life this long a loss is an accident and no sign of trouble: the pause is the first one again. */
-const GOOD_LIFE = 10_000;
+const MAX_PAUSE = 8000;
+/** A connection that lasted this long counts as stable: after its loss the pauses start from the first one again. */
+const STABLE_AFTER = 10_000;
 
-/** Milliseconds, and chance; tests bring their own. */
+/** Time in milliseconds, and random numbers. Tests use a clock of their own. */
 export interface Clock {
     now(): number;
     sleep(time: number): Promise<void>;
@@ -27,13 +27,13 @@ export interface SocketOwner {
     opened(): void;
     received(data: unknown): void;
     closed(): void;
-    /** Called after a handshake that failed, of which the browser does not tell why; the next try waits for it. */
-    refused(failures: number): Promise<void>;
+    /** Called after a failed handshake; the browser does not say why it failed. The next attempt waits for the result. */
+    handshakeFailed(failures: number): Promise<void>;
 }
 
 export class Socket {
     private socket: WebSocket | undefined;
-    private trying = false;
+    private running = false;
     private wake = (): void => undefined;
 
     constructor(
@@ -45,37 +45,37 @@ export class Socket {
         return this.socket?.readyState === WebSocket.OPEN;
     }
 
-    /** Connects if it is wanted and not connected; a pause ends here. */
+    /** Connects if the owner wants a connection and there is none. Ends a pause. */
     open(): void {
         this.wake();
-        if (!this.trying) void this.run();
+        if (!this.running) void this.run();
     }
 
     send(message: object): void {
         if (this.isOpen) this.socket?.send(JSON.stringify(message));
     }
 
-    /** One that is still wanted connects anew. */
+    /** Closes the connection. If the owner still wants one, a new one is opened. */
     close(): void {
         this.socket?.close();
     }
 
     private async run(): Promise<void> {
-        this.trying = true;
+        this.running = true;
         let failures = 0;
         while (this.owner.wanted()) {
-            const began = this.clock.now();
+            const startedAt = this.clock.now();
             const opened = await this.connection();
-            const good = opened && this.clock.now() - began >= GOOD_LIFE;
-            failures = good ? 0 : failures + 1;
+            const stable = opened && this.clock.now() - startedAt >= STABLE_AFTER;
+            failures = stable ? 0 : failures + 1;
             if (!this.owner.wanted()) break;
-            if (!opened) await this.owner.refused(failures);
+            if (!opened) await this.owner.handshakeFailed(failures);
             await this.pause(failures);
         }
-        this.trying = false;
+        this.running = false;
     }
 
-    /** One socket's life; true: it was open. */
+    /** Runs one socket from its handshake to its end. Resolves to whether it was ever open. */
     private connection(): Promise<boolean> {
         const key = this.owner.apiKey();
         const address = new URL("/v1/responses", location.href);
@@ -85,7 +85,7 @@ export class Socket {
             try {
                 socket = new WebSocket(address, key ? [PROTOCOL, KEY_PREFIX + key] : [PROTOCOL]);
             } catch {
-                resolve(false); // The key has characters that no header takes.
+                resolve(false); // The key has characters that a header cannot carry.
                 return;
             }
             let opened = false;
@@ -102,9 +102,9 @@ export class Socket {
         });
     }
 
-    /** Half of it is chance, lest all pages come back at once. */
+    /** Waits between half of the pause and all of it, at random, so that not all pages reconnect at the same moment. */
     private async pause(failures: number): Promise<void> {
-        const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
+        const longest = Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** failures);
         const woken = new Promise<void>((resolve) => (this.wake = resolve));
         await Promise.race([this.clock.sleep(longest * (1 - this.clock.random() / 2)), woken]);
     }

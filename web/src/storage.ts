@@ -1,4 +1,5 @@
-/** Text that the browser keeps. Storage may be forbidden or full (private windows, embedded views): the page then simply forgets. */
+/** Text in the browser's storage. Storage may be forbidden or full (private windows, embedded views); the page then stores
+    nothing. */
 
 type Place = "localStorage" | "sessionStorage";
 
@@ -14,6 +15,6 @@ export function save(place: Place, key: string, value: string): void {
     try {
         globalThis[place].setItem(key, value);
     } catch {
-        // See above.
+        // The page works without storage.
     }
 }

@@ -1,38 +1,38 @@
-/** The conversation as signals, which the tab keeps over a reload. */
+/** The chat as signals. The tab's storage keeps it over a reload. */
 
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { isRunning, type Answer } from "./answer";
-import type { Turn } from "./conversation";
+import type { Turn } from "./turn";
 import { loadTurns, saveTurns } from "./history";
 import { serverState } from "./server";
-import { spoken, type Circumstances } from "./words";
+import { announcementFor, type Circumstances } from "./words";
 
 let nextId = 1;
-const turnOf = (prompt: string, answers: readonly Answer[]): Turn => ({
+const newTurn = (question: string, answers: readonly Answer[]): Turn => ({
     id: nextId++,
-    prompt,
+    question,
     answers: answers.map((answer) => signal(answer)),
 });
 
-export const turns = signal<readonly Turn[]>(loadTurns().map(({ prompt, answers }) => turnOf(prompt, answers)));
-/** Whether there is a socket. */
+export const turns = signal<readonly Turn[]>(loadTurns().map(({ question, answers }) => newTurn(question, answers)));
+/** Whether a socket is open. */
 export const connected = signal(false);
-/** The clock of the figures that run; it stands still between answers. */
+/** The time for the figures of running answers. It is updated only while an answer is running. */
 export const now = signal(Date.now());
 
-export function addTurn(prompt: string, answers: readonly Answer[]): void {
-    turns.value = [...turns.value, turnOf(prompt, answers)];
+export function addTurn(question: string, answers: readonly Answer[]): void {
+    turns.value = [...turns.value, newTurn(question, answers)];
 }
 
 export const findAnswer = (id: string): Signal<Answer> | undefined =>
     turns.value.flatMap((turn) => turn.answers).find((answer) => answer.value.id === id);
 
-export const runningSlots = computed(() =>
+export const runningAnswers = computed(() =>
     turns.value.flatMap((turn) =>
         turn.answers.flatMap((answer, column) => (isRunning(answer.value) ? [{ turn, answer, column }] : [])),
     ),
 );
-export const running = computed(() => runningSlots.value.length);
+export const numRunning = computed(() => runningAnswers.value.length);
 
 export const circumstances = computed<Circumstances>(() => ({
     connected: connected.value,
@@ -40,28 +40,29 @@ export const circumstances = computed<Circumstances>(() => ({
 }));
 export const announcement = computed(() => {
     const answers = turns.value.at(-1)?.answers ?? [];
-    return spoken(
+    return announcementFor(
         answers.map((answer) => answer.value),
         circumstances.value,
     );
 });
 
 effect(() => {
-    if (running.value === 0) return;
+    if (numRunning.value === 0) return;
     now.value = Date.now();
     const clock = setInterval(() => (now.value = Date.now()), 100);
     return () => clearInterval(clock);
 });
 
-/** Between these moments what is kept grows old but stays true: the server sends again what came after its cursor. */
+/** Changes whenever the chat must be stored again. In between the stored text gets old but stays valid, because the
+    server sends again whatever came after its cursor. */
 const milestones = computed(() =>
     turns.value
         .flatMap(({ answers }) => answers.map(({ value: { id, responseId, phase } }) => `${id} ${responseId} ${phase}`))
         .join(),
 );
-export const keep = (): void =>
-    saveTurns(turns.peek().map(({ prompt, answers }) => ({ prompt, answers: answers.map((answer) => answer.peek()) })));
+export const saveChat = (): void =>
+    saveTurns(turns.peek().map(({ question, answers }) => ({ question, answers: answers.map((answer) => answer.peek()) })));
 effect(() => {
     void milestones.value;
-    keep();
+    saveChat();
 });

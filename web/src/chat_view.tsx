@@ -1,20 +1,20 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { AnswerView } from "./answer_view";
 import { send } from "./chat";
-import type { Turn } from "./conversation";
+import type { Turn } from "./turn";
 import { count, magnitude } from "./format";
 import { facts } from "./server";
 import { turns } from "./turns";
 
-/** How near the end, in pixels, the reader must be for new text to keep the end in view. */
+/** If the reader is within this many pixels of the end, the view follows new text. */
 const STICKY = 48;
 
-export function Transcript() {
+export function ChatView() {
     const box = useRef<HTMLDivElement>(null);
     const sticky = useRef(true);
     const last = turns.value.at(-1);
     const shown = last?.answers.map(({ value: { text, phase } }) => `${text.length} ${phase}`).join();
-    // A new question is always shown; text below the fold leaves a reader who scrolled up where he is.
+    // A new question is always scrolled into view. New text does not move a reader who has scrolled up.
     useLayoutEffect(() => {
         sticky.current = true;
     }, [last?.id]);
@@ -22,7 +22,7 @@ export function Transcript() {
         if (sticky.current && box.current) box.current.scrollTop = box.current.scrollHeight;
     };
     useLayoutEffect(keepEndInView, [last?.id, shown]);
-    // A growing composer or a phone's keyboard takes room from the transcript.
+    // The view shrinks if the composer grows or a phone's keyboard opens.
     useEffect(() => {
         const observer = new ResizeObserver(keepEndInView);
         if (box.current) observer.observe(box.current);
@@ -31,10 +31,10 @@ export function Transcript() {
     return (
         <div
             ref={box}
-            class="transcript"
+            class="turns"
             role="log"
             aria-live="off"
-            aria-label="Conversation"
+            aria-label="Chat"
             tabIndex={0}
             onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
                 sticky.current = scrollHeight - scrollTop - clientHeight < STICKY;
@@ -73,8 +73,8 @@ function TurnView({ turn }: { turn: Turn }) {
     const compared = turn.answers.length > 1;
     return (
         <article class={`turn ${compared ? "compared" : ""}`}>
-            <p class="prompt" dir="auto">
-                {turn.prompt}
+            <p class="question" dir="auto">
+                {turn.question}
             </p>
             <div class="answers">
                 {turn.answers.map((answer, column) => (

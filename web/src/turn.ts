@@ -1,4 +1,4 @@
-/** Questions with their answers, and what the model is told of them. */
+/** A turn of the chat, and the input that a request makes of the turns. */
 
 import type { Signal } from "@preact/signals";
 import type { Answer } from "./answer";
@@ -6,24 +6,25 @@ import type { ResponseRequest } from "./responses";
 
 export interface Turn {
     id: number;
-    prompt: string;
-    /** One, or two side by side. */
+    question: string;
+    /** One answer, or two side by side under Compare. */
     answers: readonly Signal<Answer>[];
 }
 
-/** Each column goes on with its own answers. Those that failed or are empty are left out together with their question. */
-export function conversation(
+/** Returns the input for the column's next answer. A column continues its own earlier answers; an answer that failed or is
+    empty is left out together with its question. */
+export function requestInput(
     system: string,
     past: readonly Turn[],
-    prompt: string,
+    question: string,
     column: number,
 ): Pick<ResponseRequest, "instructions" | "input"> {
     const input: ResponseRequest["input"] = [];
     for (const turn of past) {
         const answer = (turn.answers[column] ?? turn.answers[0])?.peek();
         if (!answer || answer.phase === "failed" || answer.text === "") continue;
-        input.push({ role: "user", content: turn.prompt }, { role: "assistant", content: answer.text });
+        input.push({ role: "user", content: turn.question }, { role: "assistant", content: answer.text });
     }
-    input.push({ role: "user", content: prompt });
+    input.push({ role: "user", content: question });
     return system.trim() ? { instructions: system, input } : { input };
 }
