@@ -118,7 +118,7 @@ class Scheduler {
     std::int32_t keep_confirmed_drafts(Sequence& sequence, const StepResults& results);
     void start_forks(Sequence& leader, const StepResults& results);
 
-    // scheduler_room.cpp: who gets slots and blocks.
+    // admission.cpp: who gets slots and blocks.
     void admit();
     bool admit_first(PrincipalShare& principal, const Room& room, bool passes_another);
     Room look_for_room() const;
