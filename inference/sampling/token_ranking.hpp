@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "inference/model/config.hpp"
+#include "inference/token_id.hpp"
 
 namespace solard {
 
