@@ -129,7 +129,7 @@ class Simulation {
         options.eos_token_ids = {end_token};
         options.prefix_cache = chance(0.75);
         options.hash_key = {random_(), random_()};
-        if (chance(0.5)) options.speculation_tokens = between(1, 16);
+        if (chance(0.5)) options.max_speculative_step_rows = between(1, 16);
         machine.num_principals = between(1, 5);
         machine.num_salts = between(1, 2);
         if (chance(0.05)) machine.fails_at_step = static_cast<std::uint64_t>(between(1, 100));

@@ -51,7 +51,7 @@ SchedulerOptions tight_options(const Backend& backend, std::int32_t max_num_seqs
     options.max_num_batched_tokens = max_num_batched_tokens;
     options.num_blocks = num_blocks;
     options.prefix_cache = true;
-    options.speculation_tokens = 16;
+    options.max_speculative_step_rows = 16;
     return options;
 }
 
@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
                                    .num_blocks = 64,
                                    .max_model_len = max_model_len,
                                    .hash_key = {1, 2},
-                                   .speculation_tokens = 16};
+                                   .max_speculative_step_rows = 16};
     BOOST_REQUIRE(backend.capacity().num_blocks >= options.num_blocks);
     EngineRun run(backend, demo().tokenizer, options);
 
@@ -359,7 +359,7 @@ BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
                     SchedulerOptions options = plain_options(backend);
                     options.max_num_batched_tokens = budget;
                     options.prefix_cache = cached;
-                    options.speculation_tokens = drafts ? 16 : 0;
+                    options.max_speculative_step_rows = drafts ? 16 : 0;
                     if (preempted) options.num_blocks = just_enough;
                     BOOST_TEST_CONTEXT("budget " << budget << " cached " << cached << " drafts " << drafts
                                                  << " preempted " << preempted) {

@@ -487,12 +487,12 @@ BOOST_AUTO_TEST_CASE(a_step_takes_no_more_than_a_quarter_of_a_second) {
     const auto linear = [](milliseconds per_token) {
         return [=](std::int32_t num_tokens) -> nanoseconds { return num_tokens * per_token; };
     };
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(1))) == 240);
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(10))) == 16);
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(100))) == 16);
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(0))) == 512);
-    BOOST_TEST(choose_token_budget(500, linear(milliseconds(0))) == 496);
-    BOOST_TEST(choose_token_budget(7, linear(milliseconds(1))) == 7);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(1))) == 240);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(10))) == 16);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(100))) == 16);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(0))) == 512);
+    BOOST_TEST(choose_step_budget(500, linear(milliseconds(0))) == 496);
+    BOOST_TEST(choose_step_budget(7, linear(milliseconds(1))) == 7);
 }
 
 BOOST_AUTO_TEST_CASE(the_first_step_is_not_counted) {
@@ -500,7 +500,7 @@ BOOST_AUTO_TEST_CASE(the_first_step_is_not_counted) {
     const auto cold_first = [&](std::int32_t) -> nanoseconds {
         return ++steps == 1 ? milliseconds(5000) : milliseconds(1);
     };
-    BOOST_TEST(choose_token_budget(512, cold_first) == 512);
+    BOOST_TEST(choose_step_budget(512, cold_first) == 512);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
                          .max_num_batched_tokens = 64,
                          .num_blocks = 512,
                          .max_model_len = 4096,
-                         .speculation_tokens = 16});
+                         .max_speculative_step_rows = 16});
     for (RequestId id = 1; id <= 4; ++id) {
         Request request;
         request.id = id;

@@ -596,15 +596,15 @@ BOOST_AUTO_TEST_SUITE(speculation)
 BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_nothing) {
     std::map<int, int> steps;
     std::map<int, std::vector<TokenId>> tokens;
-    for (const int speculation_tokens : {0, 16}) {
-        Rig rig({.speculation_tokens = speculation_tokens}, repeating_model());
+    for (const int max_speculative_step_rows : {0, 16}) {
+        Rig rig({.max_speculative_step_rows = max_speculative_step_rows}, repeating_model());
         for (RequestId id = 1; id <= 2; ++id) rig.add(id, 20, 120);
         rig.run();
-        steps[speculation_tokens] = rig.num_steps;
-        tokens[speculation_tokens] = rig.outcomes[2].tokens;
+        steps[max_speculative_step_rows] = rig.num_steps;
+        tokens[max_speculative_step_rows] = rig.outcomes[2].tokens;
         BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 20), 120, repeating_model()));
         const EngineSnapshot snapshot = rig.scheduler.snapshot();
-        BOOST_TEST((snapshot.accepted_draft_tokens > 0) == (speculation_tokens > 0));
+        BOOST_TEST((snapshot.accepted_draft_tokens > 0) == (max_speculative_step_rows > 0));
         BOOST_TEST(snapshot.accepted_draft_tokens <= snapshot.draft_tokens);
         BOOST_TEST(snapshot.num_free_blocks == snapshot.num_blocks);
     }
@@ -613,7 +613,7 @@ BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(load_switches_them_off) {
-    Rig rig({.max_num_seqs = 8, .speculation_tokens = 4}, repeating_model());
+    Rig rig({.max_num_seqs = 8, .max_speculative_step_rows = 4}, repeating_model());
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 20, 60);
     rig.run();
     BOOST_TEST(rig.scheduler.snapshot().draft_tokens == 0U);
@@ -623,7 +623,8 @@ BOOST_AUTO_TEST_CASE(load_switches_them_off) {
 }
 
 BOOST_AUTO_TEST_CASE(a_step_with_drafts_keeps_within_budget_and_rows) {
-    Rig rig({.max_num_seqs = 3, .max_num_batched_tokens = 5, .speculation_tokens = 100}, repeating_model());
+    Rig rig({.max_num_seqs = 3, .max_num_batched_tokens = 5, .max_speculative_step_rows = 100},
+            repeating_model());
     rig.add(1, 20, 120);
     while (rig.scheduler.has_work()) {
         rig.step();
