@@ -105,16 +105,17 @@ void BlockTables::end_step() {
 }
 
 BlockTables::CachedPrefix BlockTables::find_cached(Sequence& sequence) {
-    CachedPrefix cached;
-    if (!hash_key_) return cached;
+    if (!hash_key_) return {};
     const std::int32_t max_blocks = (sequence.num_tokens() - 1) / kv_block_size;
     name_blocks(sequence, max_blocks);
-    for (; cached.num_blocks < max_blocks; ++cached.num_blocks) {
-        const auto block = pool_.find(sequence.block_hashes[static_cast<std::size_t>(cached.num_blocks)]);
+    std::int32_t num_blocks = 0;
+    std::int32_t num_in_use = 0;
+    for (; num_blocks < max_blocks; ++num_blocks) {
+        const auto block = pool_.find(sequence.block_hashes[static_cast<std::size_t>(num_blocks)]);
         if (!block) break;
-        if (pool_.num_references(*block) > 0) ++cached.num_blocks_in_use;
+        if (pool_.num_references(*block) > 0) ++num_in_use;
     }
-    return cached;
+    return {.num_blocks = num_blocks, .num_blocks_in_use = num_in_use};
 }
 
 void BlockTables::take_cached(Sequence& sequence, std::int32_t num_blocks) {

@@ -61,15 +61,6 @@ void FairShare::drop_idle() {
     if (prefill_turn_ >= principals_.size()) prefill_turn_ = 0;
 }
 
-std::int64_t FairShare::excess(const PrincipalShare& principal, std::int32_t more_slots,
-                               std::int32_t more_blocks) const {
-    // Both parts have the common denominator slots * blocks.
-    const std::int64_t slots = std::int64_t{principal.num_slots} + more_slots;
-    const std::int64_t blocks = std::int64_t{principal.num_blocks} + more_blocks;
-    const std::int64_t used = std::max(slots * num_blocks_, blocks * num_slots_);
-    return used * total_weight_ - num_slots_ * num_blocks_ * principal.weight;
-}
-
 PrincipalShare* FairShare::prefill_turn() {
     const auto wants = [](const auto& principal) { return principal->num_prefill_tokens > 0; };
     if (std::ranges::none_of(principals_, wants)) return nullptr;

@@ -6,6 +6,7 @@
 // use in a step are dealt out by weighted deficit round robin (Shreedhar, Varghese, SIGCOMM 1995).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -72,6 +73,16 @@ class FairShare {
     std::size_t admission_turn_ = 0;
     std::size_t prefill_turn_ = 0;
 };
+
+// Inline, because a full engine calls it for each pair of a waiting request and a running sequence.
+inline std::int64_t FairShare::excess(const PrincipalShare& principal, std::int32_t more_slots,
+                                      std::int32_t more_blocks) const {
+    // Both parts have the common denominator slots * blocks.
+    const std::int64_t slots = std::int64_t{principal.num_slots} + more_slots;
+    const std::int64_t blocks = std::int64_t{principal.num_blocks} + more_blocks;
+    const std::int64_t used = std::max(slots * num_blocks_, blocks * num_slots_);
+    return used * total_weight_ - num_slots_ * num_blocks_ * principal.weight;
+}
 
 template <class Predicate>
 void FairShare::extract(Predicate wanted, std::vector<SequencePtr>& out) {

@@ -62,7 +62,7 @@ class Fairness {
             rig.add(id, random_.between(1, 14), 40, id);
             rig.step();
             require(!holds_two || rig.outcomes.contains(id),
-                    "a newcomer waits although another principal holds two slots");
+                    "a newcomer waits although another principal runs two sequences");
         }
     }
 
