@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "inference/request.hpp"
 #include "inference/scheduling/block_tables.hpp"
 #include "inference/scheduling/step_state.hpp"
 

@@ -9,6 +9,20 @@
 #include "inference/scheduling/fair_share.hpp"
 
 namespace solard {
+namespace {
+
+// Hashes the first `num_blocks` whole blocks of the known tokens, unless they are hashed already.
+void name_blocks(Sequence& sequence, std::int32_t num_blocks, const HashKey& key) {
+    auto& hashes = sequence.block_hashes;
+    while (std::cmp_less(hashes.size(), num_blocks)) {
+        const BlockHash parent = hashes.empty() ? root_hash(key, sequence.request.cache_salt) : hashes.back();
+        const auto tokens =
+            std::span(sequence.token_ids).subspan(hashes.size() * kv_block_size, kv_block_size);
+        hashes.push_back(chained_hash(key, parent, tokens));
+    }
+}
+
+}  // namespace
 
 std::int32_t blocks_ahead(const Sequence& sequence) {
     const std::int32_t tokens = std::min(sequence.num_tokens() + kv_block_size, sequence.max_kv_tokens());
@@ -107,7 +121,7 @@ void BlockTables::end_step() {
 BlockTables::CachedPrefix BlockTables::find_cached(Sequence& sequence) {
     if (!hash_key_) return {};
     const std::int32_t max_blocks = (sequence.num_tokens() - 1) / kv_block_size;
-    name_blocks(sequence, max_blocks);
+    name_blocks(sequence, max_blocks, *hash_key_);
     std::int32_t num_blocks = 0;
     std::int32_t num_in_use = 0;
     for (; num_blocks < max_blocks; ++num_blocks) {
@@ -138,22 +152,10 @@ void BlockTables::take_cached(Sequence& sequence, std::int32_t num_blocks) {
 void BlockTables::register_blocks(Sequence& sequence) {
     if (!hash_key_) return;
     const std::int32_t whole = sequence.num_computed_tokens / kv_block_size;
-    name_blocks(sequence, whole);
+    name_blocks(sequence, whole, *hash_key_);
     for (std::int32_t& i = sequence.num_registered_blocks; i < whole; ++i) {
         const auto index = static_cast<std::size_t>(i);
         pool_.register_content(sequence.block_table[index], sequence.block_hashes[index]);
-    }
-}
-
-// Hashes the first `num_blocks` whole blocks of the known tokens, unless they are hashed already.
-void BlockTables::name_blocks(Sequence& sequence, std::int32_t num_blocks) {
-    auto& hashes = sequence.block_hashes;
-    while (std::cmp_less(hashes.size(), num_blocks)) {
-        const BlockHash parent =
-            hashes.empty() ? root_hash(*hash_key_, sequence.request.cache_salt) : hashes.back();
-        const auto tokens =
-            std::span(sequence.token_ids).subspan(hashes.size() * kv_block_size, kv_block_size);
-        hashes.push_back(chained_hash(*hash_key_, parent, tokens));
     }
 }
 

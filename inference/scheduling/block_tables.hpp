@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "inference/request.hpp"
 #include "inference/scheduling/block_pool.hpp"
 #include "inference/scheduling/sequence.hpp"
 
@@ -61,7 +62,6 @@ class BlockTables {
     bool writes_shared_block(const Sequence& sequence) const;
     BlockId allocate();
     void release(BlockId block);
-    void name_blocks(Sequence& sequence, std::int32_t num_blocks);
 
     BlockPool pool_;
     std::optional<HashKey> hash_key_;

@@ -10,11 +10,11 @@
 namespace solard {
 namespace {
 
-const SchedulerOptions& checked(const SchedulerOptions& options) {
-    if (options.max_num_seqs >= 1 && options.max_num_batched_tokens >= 1 && options.num_blocks >= 1) {
-        return options;
+SchedulerOptions checked(SchedulerOptions options) {
+    if (options.max_num_seqs < 1 || options.max_num_batched_tokens < 1 || options.num_blocks < 1) {
+        throw std::invalid_argument("the scheduler needs at least one sequence, one token and one block");
     }
-    throw std::invalid_argument("the scheduler needs at least one sequence, one token and one block");
+    return options;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "inference/backend.hpp"
+#include "inference/request.hpp"
 #include "inference/scheduling/block_tables.hpp"
 #include "inference/scheduling/step_state.hpp"
 
