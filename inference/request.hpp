@@ -93,8 +93,8 @@ struct EngineSnapshot {
     double tokens_per_second = 0;          // generated, over about the last second of stepping
 };
 
-// Everything that one step reports. It is moved to the reader, who hands it back for reuse (Engine::recycle),
-// so that a token allocates nothing.
+// Everything that one step reports. It is moved to the reader, which hands it back for reuse
+// (Engine::recycle), so that a token allocates nothing.
 struct StepEvents {
     std::string text;
     std::vector<TokenId> token_ids;

@@ -214,13 +214,13 @@ Sequence* Admission::victim_for(const Sequence& needy) const {
         return std::tuple(excess, sequence.arrival, sequence.choice());
     };
     const auto oldest = std::ranges::find_if(running, [](const auto& s) { return s != nullptr; });
-    const bool takes_from_anybody = oldest->get() == &needy;
+    const bool is_oldest = oldest->get() == &needy;
     const auto needy_rank = rank(needy);
     Sequence* victim = nullptr;
     for (auto it = oldest + 1; it < running.end(); ++it) {
         Sequence* const candidate = it->get();
         if (candidate == nullptr || candidate == &needy || !may_yield(*candidate, needy)) continue;
-        if (!takes_from_anybody && rank(*candidate) < needy_rank) continue;
+        if (!is_oldest && rank(*candidate) < needy_rank) continue;
         if (victim == nullptr || rank(*victim) < rank(*candidate)) victim = candidate;
     }
     return victim;

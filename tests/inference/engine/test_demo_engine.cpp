@@ -278,7 +278,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
             BOOST_TEST(answer.tokens == tokens, boost::test_tools::per_element());
             BOOST_REQUIRE(answer.logprobs.size() == tokens.size());
             for (const TokenLogprob& drawn : answer.logprobs) {
-                BOOST_TEST(drawn.token / counting::range == owner, "a number of somebody else");
+                BOOST_TEST(drawn.token / counting::range == owner, "a number of another request");
                 least_sure = std::min(least_sure, drawn.logprob);
             }
             num_clean += answer.tokens == tokens ? 1 : 0;
