@@ -6,8 +6,8 @@
 namespace solard {
 namespace {
 
-std::vector<TokenId> draft(const std::vector<TokenId>& tokens, std::size_t most) {
-    const auto found = find_draft(tokens, most);
+std::vector<TokenId> draft(const std::vector<TokenId>& tokens, std::size_t max_tokens) {
+    const auto found = find_draft(tokens, max_tokens);
     return {found.begin(), found.end()};
 }
 
