@@ -38,7 +38,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
     const auto is_copy = [&](const BlockCopy& copy) {
         return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
     };
-    // As many tokens as it says, one after another sequence's, and a block for all that they see.
+    // The sequence has new tokens, and a block for every token that they see.
     const auto is_sequence = [&](std::size_t i) {
         const std::int32_t count = batch.cu_seqlens_q[i + 1] - batch.cu_seqlens_q[i];
         const auto table = batch.block_tables.begin() +
@@ -54,7 +54,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         !std::ranges::all_of(batch.context_lens, is_length) || batch.cu_seqlens_q.front() != 0 ||
         batch.cu_seqlens_q.back() != batch.num_tokens() ||
         !std::ranges::all_of(std::views::iota(std::size_t{0}, num_seqs), is_sequence)) {
-        throw std::logic_error("batch outside the backend's capacity");
+        throw std::logic_error("the batch exceeds the backend's capacity");
     }
 }
 

@@ -1,29 +1,30 @@
-// One generation as the server asks for it, and what the engine reports back.
+// A request as the server submits it, and the events with which the engine reports on it.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "inference/backend.hpp"
 #include "inference/error.hpp"
-#include "inference/model/config.hpp"
 #include "inference/sampling_params.hpp"
+#include "inference/sampling_row.hpp"
+#include "inference/token_id.hpp"
 
 namespace solard {
 
 using RequestId = std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-// Who shares the engine fairly: an API key, or a connection without one.
+// A client that gets a fair share of the engine: an API key, or a connection without one.
 struct Principal {
     std::uint64_t id = 0;
-    std::int32_t weight = 1;  // >= 1: its part of the engine beside the others' weights
+    std::int32_t weight = 1;  // >= 1: the principal's part of the engine, relative to the other weights
 };
 
-// Immutable after submit.
+// A request to the engine; immutable once it was submitted.
 struct Request {
     RequestId id = 0;               // unique for the life of the process
     std::vector<TokenId> prompt;    // [1, max_model_len)
@@ -32,19 +33,20 @@ struct Request {
     SamplingParams sampling;        // `choice` is set per sequence
     std::vector<LogitBias> logit_bias;
     std::vector<std::string> stop;        // none of them empty
-    std::vector<TokenId> stop_token_ids;  // end the answer beside the model's end-of-sequence tokens
-    std::int32_t min_tokens = 0;          // before these, nothing but max_tokens ends the answer
+    std::vector<TokenId> stop_token_ids;  // end the answer, as do the model's end-of-sequence tokens
+    std::int32_t min_tokens = 0;          // before so many tokens only max_tokens ends the answer
     bool ignore_eos = false;
     Principal principal;
-    std::int32_t priority = 0;     // among the principal's waiting requests: lower first
-    std::uint64_t cache_salt = 0;  // chosen by the server: prompts share KV only under an equal salt
-    Clock::time_point queue_deadline = Clock::time_point::max();    // to leave the waiting queue
-    Clock::time_point request_deadline = Clock::time_point::max();  // to be finished
+    std::int32_t priority = 0;     // among the principal's waiting requests; lower goes first
+    std::uint64_t cache_salt = 0;  // set by the server: prompts share KV only if their salts are equal
+    Clock::time_point queue_deadline = Clock::time_point::max();    // for leaving the waiting queue
+    Clock::time_point request_deadline = Clock::time_point::max();  // for the last token
 };
 
 enum class FinishReason : std::uint8_t { none, stop, length, cancelled, error };
 
-// What one step did to one choice of one request. `text` is whole UTF-8 characters and may be empty.
+// What one step did to one choice of one request. Its text consists of whole UTF-8 characters and may be
+// empty.
 struct StepEvent {
     RequestId id = 0;
     std::uint32_t choice = 0;
@@ -52,47 +54,47 @@ struct StepEvent {
     std::uint32_t text_size = 0;
     std::uint32_t tokens_begin = 0;  // into StepEvents::token_ids
     std::uint32_t num_tokens = 0;    // generated in this step; the ending token counts
-    // Into StepEvents::logprobs, for each token its own and then its alternatives; num_logprobs in all.
+    // Into StepEvents::logprobs: for each token its own entry, then its alternatives.
     std::uint32_t logprobs_begin = 0;
-    std::uint32_t num_logprobs = 0;
-    std::int32_t num_cached_tokens = -1;       // of the prompt; only in the choice's first event with tokens
-    FinishReason finish = FinishReason::none;  // anything else: the choice's last event
-    errc error = errc::backend_failed;         // meaningful when finish == error
+    std::uint32_t num_logprobs = 0;       // entries of all tokens together
+    std::int32_t num_cached_tokens = -1;  // of the prompt; set only in the choice's first event with tokens
+    FinishReason finish = FinishReason::none;  // if not none, this is the choice's last event
+    errc error = errc::backend_failed;           // meaningful when finish == error
     std::int32_t matched_stop = -1;            // index into Request::stop
     TokenId matched_stop_token = -1;           // of Request::stop_token_ids
 };
 
-// Where a sequence stands; published when it changes.
+// The stage that a sequence has reached; published when it changes.
 struct ProgressEvent {
     enum class Phase : std::uint8_t { queued, prefill, decoding, preempted };
     RequestId id = 0;
     std::uint32_t choice = 0;
     Phase phase = Phase::queued;
-    std::int32_t done =
-        0;  // queued, preempted: requests ahead of it; prefill: tokens computed, cached included
+    // queued, preempted: the number of requests ahead; prefill: tokens computed, cached ones included.
+    std::int32_t done = 0;
     std::int32_t total = 0;  // prefill: tokens to compute before the next one can be chosen
 };
 
-// State and counters of the engine, by value once per step.
+// State and counters of the engine, copied once per step.
 struct EngineSnapshot {
     std::uint64_t steps = 0;
     std::int32_t num_running = 0;
     std::int32_t num_waiting = 0;
     std::int32_t num_blocks = 0;
-    std::int32_t num_free_blocks = 0;    // those that only cache a prefix included
+    std::int32_t num_free_blocks = 0;    // includes blocks that only cache a prefix
     std::int32_t num_cached_blocks = 0;  // registered in the prefix cache, in use or not
     std::uint64_t num_preemptions = 0;
     std::uint64_t generated_tokens = 0;
-    std::uint64_t prefix_cache_queries = 0;  // prompt tokens looked up
-    std::uint64_t prefix_cache_hits = 0;     // and found
+    std::uint64_t prefix_cache_queries = 0;  // prompt tokens that were looked up
+    std::uint64_t prefix_cache_hits = 0;     // prompt tokens that were found
     std::uint64_t draft_tokens = 0;          // proposed by prompt lookup
     std::uint64_t accepted_draft_tokens = 0;
     std::chrono::nanoseconds step_time{};  // of the last step
     double tokens_per_second = 0;          // generated, over about the last second of stepping
 };
 
-// All of one step. Moved to the reader and handed back for reuse (Engine::recycle), so that a token allocates
-// nothing.
+// Everything that one step reports. It is moved to the reader, which hands it back for reuse
+// (Engine::recycle), so that a token allocates nothing.
 struct StepEvents {
     std::string text;
     std::vector<TokenId> token_ids;

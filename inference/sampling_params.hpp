@@ -1,9 +1,10 @@
-// How the next token is chosen from the logits of one sequence.
+// Parameters that choose the next token from the logits of one sequence.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-#include "inference/model/config.hpp"
+#include "inference/token_id.hpp"
 
 namespace solard {
 
@@ -11,13 +12,13 @@ inline constexpr std::int32_t max_top_logprobs = 20;
 inline constexpr std::uint32_t max_choices = 8;  // `n` of one request
 inline constexpr std::size_t max_logit_biases = 300;
 
-// Added to one token's logit.
+// A bias that is added to the logit of one token.
 struct LogitBias {
     TokenId token = 0;
     float bias = 0;  // [-100, 100]
 };
 
-// Defaults change nothing. Copied into every step, hence without memory of its own.
+// The defaults leave the distribution unchanged. Every step copies this struct, so it owns no memory.
 struct SamplingParams {
     float temperature = 1.0F;         // [0, 2]; 0 = greedy
     float top_p = 1.0F;               // (0, 1]
@@ -26,8 +27,8 @@ struct SamplingParams {
     float repetition_penalty = 1.0F;  // (0, 2]; of tokens in prompt or answer
     float frequency_penalty = 0.0F;   // [-2, 2]; per occurrence in the answer
     float presence_penalty = 0.0F;    // [-2, 2]; of tokens in the answer
-    std::int32_t num_logprobs = -1;   // -1: none; else the chosen token's and so many alternatives, <= 20
-    std::uint64_t seed = 0;           // drawn by the server where the client named none
+    std::int32_t num_logprobs = -1;   // -1: none; n in [0, 20]: the chosen token's, and n alternatives
+    std::uint64_t seed = 0;           // drawn by the server if the client named none
     std::uint32_t choice = 0;         // index of this choice among the request's n
 };
 

@@ -15,7 +15,7 @@ constexpr std::chrono::seconds farewell{2};
 
 // Measured on the CPU backend (tests/bench/bench_speculation): most of what repetitive answers gain, and next
 // to nothing lost by others; from so many streams on there are no drafts.
-constexpr std::int32_t speculation_tokens = 8;
+constexpr std::int32_t max_speculative_step_rows = 8;
 
 }  // namespace
 
@@ -34,7 +34,7 @@ int Service::run(BackendFactory make_backend) {
     options.eos_token_ids = app_.generation.model.config.eos_token_ids;
     options.prefix_cache = !app_.config.no_prefix_cache;
     options.hash_key = app_.generation.hash_key;
-    options.speculation_tokens = app_.config.speculation == "on" ? speculation_tokens : 0;
+    options.max_speculative_step_rows = app_.config.speculation == "on" ? max_speculative_step_rows : 0;
     const AdmissionLimits limits{.max_queued_requests = app_.config.max_queued_requests,
                                  .max_queued_tokens = app_.config.max_queued_tokens};
     listener_.start(app_);

@@ -1,4 +1,4 @@
-// The one way into the engine thread: a bounded queue of commands, taken in one go.
+// The only way into the engine thread: a bounded queue of commands.
 #pragma once
 
 #include <condition_variable>
@@ -16,16 +16,16 @@ struct CancelCommand {
     RequestId id = 0;
 };
 struct StopCommand {};
-// Request = submit, StepEvents = a vector handed back for reuse.
+// A Request is submitted; StepEvents are handed back for reuse.
 using Command = std::variant<Request, CancelCommand, StepEvents, StopCommand>;
 
-// Any thread pushes, the engine thread takes. Only Requests are refused when the queue is full: a lost cancel
-// would compute for nobody, a lost stop would hang.
+// Any thread may push; only the engine thread takes. A full queue refuses only requests: without a cancel the
+// engine would compute for nobody, and without a stop it would never end.
 class CommandQueue {
   public:
     explicit CommandQueue(std::size_t capacity) : capacity_(capacity) {}
 
-    // False when the queue is full or closed: the request was not taken.
+    // Returns false if the queue is full or closed; then the request was not taken.
     bool submit(Request request) {
         {
             const std::lock_guard lock(mutex_);
@@ -36,7 +36,7 @@ class CommandQueue {
         return true;
     }
 
-    // Never refused; dropped once the queue is closed, when nobody is left to obey.
+    // Adds a command even if the queue is full. Drops it if the queue is closed: no thread would execute it.
     void push(Command command) {
         {
             const std::lock_guard lock(mutex_);
@@ -46,7 +46,7 @@ class CommandQueue {
         not_empty_.notify_one();
     }
 
-    // Replaces the contents of `out` by all commands, in order; waits for the first one if `wait`.
+    // Moves all commands to `out`, in order, in place of its contents. If `wait`, waits for the first one.
     void take(std::vector<Command>& out, bool wait) {
         out.clear();
         std::unique_lock lock(mutex_);
@@ -54,7 +54,7 @@ class CommandQueue {
         commands_.swap(out);
     }
 
-    // Takes the last commands; from here on nothing is accepted.
+    // Takes the last commands. From here on no command is accepted.
     void close(std::vector<Command>& out) {
         out.clear();
         const std::lock_guard lock(mutex_);

@@ -16,7 +16,7 @@
 namespace solard {
 namespace {
 
-// Event vectors kept for reuse; a reader that lags longer gets new ones.
+// Event vectors that are kept for reuse. If a reader holds more of them, new ones are allocated.
 constexpr std::size_t max_spare_events = 8;
 
 Error describe(const std::exception_ptr& exception) {
@@ -32,7 +32,7 @@ Error describe(const std::exception_ptr& exception) {
     } catch (const std::exception& e) {
         return {errc::backend_failed, std::string("the inference backend failed: ") + e.what()};
     } catch (...) {
-        return {errc::backend_failed, "the inference backend failed without saying why"};
+        return {errc::backend_failed, "the inference backend failed with an unknown exception"};
     }
 }
 
@@ -40,7 +40,7 @@ void require_one_full_sequence(const BackendCapacity& capacity) {
     if (std::int64_t{capacity.num_blocks} * kv_block_size >= capacity.max_model_len) return;
     throw ErrorException({errc::bad_configuration,
                           "the KV cache holds " + std::to_string(capacity.num_blocks * kv_block_size) +
-                              " tokens, one sequence may have " + std::to_string(capacity.max_model_len) +
+                              " tokens, but one sequence may have " + std::to_string(capacity.max_model_len) +
                               ": raise --kv-cache-memory or lower --max-model-len"});
 }
 
@@ -56,7 +56,7 @@ struct Engine::Impl {
 
     void run();
     void start();
-    std::int32_t token_budget(const BackendCapacity& capacity);
+    std::int32_t step_budget(const BackendCapacity& capacity);
     bool drain_commands();
     void publish();
     void fail(const Error& error);
@@ -71,14 +71,14 @@ struct Engine::Impl {
     std::atomic<bool> busy{false};
     std::atomic<bool> ended{false};
     std::atomic<std::uint64_t> num_steps{0};
-    // Other threads read the backend's progress counter: they must not meet its destruction.
+    // Guards `backend`: other threads read its progress counter and must not do so during its destruction.
     mutable std::mutex backend_mutex;
     std::unique_ptr<Backend> backend;
 
     // Engine thread only.
     std::unique_ptr<EngineCore> core;
     std::vector<Command> commands;
-    std::size_t next_command = 0;  // of `commands`, the first that was not obeyed yet
+    std::size_t next_command = 0;  // of `commands`: the first that was not executed yet
     StepEvents events;
     std::vector<StepEvents> spare_events;
 
@@ -105,7 +105,7 @@ void Engine::Impl::start() {
     expose_backend(make_backend());
     const BackendCapacity capacity = backend->capacity();
     require_one_full_sequence(capacity);
-    const std::int32_t budget = token_budget(capacity);
+    const std::int32_t budget = step_budget(capacity);
     const SchedulerOptions scheduling{
         .max_num_seqs = std::min(options.max_num_seqs, capacity.max_seqs_per_step),
         .max_num_batched_tokens = budget,
@@ -114,20 +114,20 @@ void Engine::Impl::start() {
         .eos_token_ids = options.eos_token_ids,
         .prefix_cache = options.prefix_cache,
         .hash_key = options.hash_key,
-        .speculation_tokens = options.speculation_tokens};
+        .max_speculative_step_rows = options.max_speculative_step_rows};
     core = std::make_unique<EngineCore>(*backend, tokenizer, scheduling);
     callbacks.ready({capacity, backend->description(), budget, max_running(scheduling)});
 }
 
-std::int32_t Engine::Impl::token_budget(const BackendCapacity& capacity) {
+std::int32_t Engine::Impl::step_budget(const BackendCapacity& capacity) {
     if (options.max_num_batched_tokens > 0) {
         return std::min(options.max_num_batched_tokens, capacity.max_tokens_per_step);
     }
-    return choose_token_budget(std::min(capacity.max_tokens_per_step, capacity.max_model_len),
-                               [this](std::int32_t num_tokens) { return time_chunk(*backend, num_tokens); });
+    return choose_step_budget(std::min(capacity.max_tokens_per_step, capacity.max_model_len),
+                              [this](std::int32_t num_tokens) { return time_chunk(*backend, num_tokens); });
 }
 
-// Blocks only when there is nothing to do. False once the engine is told to stop.
+// Executes all queued commands; waits for one if there is no work. Returns false if the engine must stop.
 bool Engine::Impl::drain_commands() {
     const bool idle = !core->has_work();
     if (idle) core->check_integrity();
@@ -159,7 +159,7 @@ void Engine::Impl::publish() {
     events.clear();
 }
 
-// Every request that the scheduler or the queue holds gets its one last event.
+// Sends each choice of every request in the scheduler or the queue its last event.
 void Engine::Impl::fail(const Error& error) {
     if (core) core->abort(errc::engine_unavailable, events);
     std::vector<Command> left(
@@ -180,7 +180,8 @@ void Engine::Impl::fail(const Error& error) {
     callbacks.failed(error);
 }
 
-// Under the lock, so that activity() sees a whole backend or none; made and destroyed outside of it.
+// Holds the lock while swapping, so that activity() sees a complete backend or none. The backend is made and
+// destroyed without the lock.
 void Engine::Impl::expose_backend(std::unique_ptr<Backend> made) {
     const std::lock_guard lock(backend_mutex);
     backend.swap(made);

@@ -15,18 +15,18 @@ namespace solard {
 
 struct EngineOptions {
     std::int32_t max_num_seqs = 64;           // sequences of one step
-    std::int32_t max_num_batched_tokens = 0;  // tokens of one step; 0 = timed at start for <= 250 ms a step
+    std::int32_t max_num_batched_tokens = 0;  // tokens of one step; 0 = measured at start, <= 250 ms per step
     std::size_t command_queue_capacity = 4096;
     std::vector<TokenId> eos_token_ids = {};
     bool prefix_cache = true;
-    HashKey hash_key = {};                // random, of the process
-    std::int32_t speculation_tokens = 0;  // as SchedulerOptions
+    HashKey hash_key = {};                       // random, of the process
+    std::int32_t max_speculative_step_rows = 0;  // as in SchedulerOptions
 };
 
-// What a watchdog wants to know: while `busy`, `progress` must grow.
+// The state that a watchdog observes: while `busy`, `progress` must grow.
 struct EngineActivity {
     std::uint64_t progress = 0;  // steps, and layers within a step
-    bool busy = false;           // has work; false while it loads and when idle
+    bool busy = false;           // has work; false while the engine loads or is idle
 };
 
 struct EngineInfo {
@@ -36,34 +36,37 @@ struct EngineInfo {
     std::int32_t max_running = 0;             // sequences at once, in force
 };
 
-// Every callback runs on the engine thread and must only hand over (one post), never block.
+// All callbacks run on the engine thread. A callback must only hand over its argument (one post) and never
+// block.
 struct EngineCallbacks {
     std::function<void(EngineInfo)> ready;    // once, before the first step
-    std::function<void(StepEvents)> publish;  // once per step that did anything
-    std::function<void(Error)> failed;        // once: the backend could not be made or broke; the thread ends
+    std::function<void(StepEvents)> publish;  // once per step
+    std::function<void(Error)>
+        failed;  // once, if the backend could not be made or failed; then the thread ends
 };
 
 using BackendFactory = std::function<std::unique_ptr<Backend>()>;
 
-// Members may be called from any one thread (the I/O thread); they only enqueue.
+// Members may be called from one thread (the I/O thread), unless they say otherwise. They only enqueue
+// commands.
 class Engine {
   public:
-    // Starts the thread, which makes the backend itself. `tokenizer` outlives the engine.
+    // Starts the thread, which makes the backend. `tokenizer` outlives the engine.
     Engine(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
            EngineCallbacks callbacks);
-    // Stops at the next step boundary and joins. Unfinished requests get no further event.
+    // Stops the thread at the next step boundary and joins it. Unfinished requests get no further event.
     ~Engine();
 
-    // False when the command queue is full or the engine has ended: the request was not taken.
+    // Returns false if the command queue is full or the engine has ended; then the request was not taken.
     bool submit(Request request);
     // Takes effect within one step: the request's last event is `cancelled`, unless it finished first.
     void cancel(RequestId id);
     // Hands an event vector back for reuse.
     void recycle(StepEvents events);
-    // From any thread.
+    // May be called from any thread.
     EngineActivity activity() const;
-    // Asks the thread to stop at the next step boundary; has_ended() once it did, and then the destructor
-    // waits for nothing.
+    // Asks the thread to stop at the next step boundary. has_ended() is true once it has stopped; from then
+    // on the destructor does not wait.
     void ask_to_stop();
     bool has_ended() const;
 

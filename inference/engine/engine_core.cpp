@@ -30,7 +30,7 @@ void EngineCore::abort(errc error, StepEvents& events) {
     events.snapshot.generated_tokens = generated_tokens_;
 }
 
-// The event of a sequence that got tokens or ended; the stop rules for its tokens are applied here.
+// Appends the event of a sequence that got tokens or ended, and applies the stop rules to its tokens.
 void EngineCore::report(const Scheduler::Advance& advance, StepEvents& events) {
     Sequence& sequence = *advance.sequence;
     StepEvent event{.id = sequence.request.id,

@@ -1,4 +1,4 @@
-// The engine's step without its thread: scheduler, forward pass, stop rules, events.
+// The engine's step, without its thread: scheduler, forward pass, stop rules and events.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace solard {
 
-// One thread at a time. `backend` and `tokenizer` outlive it.
+// Used by one thread at a time. `backend` and `tokenizer` outlive the object.
 class EngineCore {
   public:
     using TimeSource = std::function<Clock::time_point()>;
@@ -22,13 +22,13 @@ class EngineCore {
     void cancel(RequestId id) { scheduler_.cancel(id); }
     bool has_work() const { return scheduler_.has_work(); }
 
-    // Runs one step and appends what it did to `events`. Only while has_work(). Throws what the backend
-    // throws, and std::logic_error where nothing advances; afterwards only abort() may be called.
+    // Runs one step and appends its events to `events`. Only while has_work(). Throws what the backend
+    // throws, and std::logic_error if no sequence advances. After an exception only abort() may be called.
     void step(StepEvents& events);
-    // Every unfinished choice gets its one last event, which carries `error`.
+    // Ends every unfinished choice: its last event carries `error`.
     void abort(errc error, StepEvents& events);
 
-    // When idle or between steps. Throws std::logic_error that says what is wrong.
+    // May be called when idle or between steps. Throws std::logic_error that says what is wrong.
     void check_integrity() const { scheduler_.check_integrity(); }
 
   private:
@@ -43,7 +43,7 @@ class EngineCore {
     Scheduler scheduler_;
     StepResults results_;
     std::uint64_t generated_tokens_ = 0;
-    // Of the last steps; both are halved now and then, so that the rate follows.
+    // Of the last steps. Both are halved about once per second, so that their ratio follows the current rate.
     double recent_tokens_ = 0;
     double recent_seconds_ = 0;
 };

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::int32_t granularity = 16;
 
-// One sequence that fills the context, with its last `num_tokens` to compute, over the first blocks.
+// Makes a batch of one sequence that fills the context, in the first blocks; its last `num_tokens` are
+// computed.
 ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t context) {
     const auto count = static_cast<std::size_t>(num_tokens);
     ForwardBatch batch;
@@ -31,9 +32,9 @@ ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t conte
 
 }  // namespace
 
-std::int32_t choose_token_budget(std::int32_t max_tokens, const StepTimer& time_step) {
+std::int32_t choose_step_budget(std::int32_t max_tokens, const StepTimer& time_step) {
     if (max_tokens <= granularity) return max_tokens;
-    time_step(granularity);  // the first step also pays for cold memory
+    time_step(granularity);  // the first step is slower, because memory is cold
     std::int32_t tokens = granularity;
     std::chrono::nanoseconds elapsed = time_step(tokens);
     while (elapsed < max_step_time / 2 && tokens < max_tokens) {

@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "inference/error.hpp"
+#include "inference/token_id.hpp"
 
 namespace solard {
-
-using TokenId = std::int32_t;
 
 enum class DType : std::uint8_t { bf16, fp16, fp32 };
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "inference/error.hpp"
-#include "inference/model/config.hpp"
+#include "inference/token_id.hpp"
 
 namespace sentencepiece {
 class SentencePieceProcessor;

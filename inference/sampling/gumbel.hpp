@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "inference/backend.hpp"
+#include "inference/sampling_row.hpp"
 #include "inference/sampling/token_ranking.hpp"
 
 namespace solard {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "inference/backend.hpp"
+#include "inference/sampling_row.hpp"
 #include "inference/sampling/token_ranking.hpp"
 
 namespace solard {

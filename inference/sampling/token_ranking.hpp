@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "inference/model/config.hpp"
+#include "inference/token_id.hpp"
 
 namespace solard {
 

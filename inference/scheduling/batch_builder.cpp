@@ -5,7 +5,7 @@
 namespace solard {
 namespace {
 
-// The row whose logits follow the first `position` tokens of the sequence.
+// Appends the row whose logits follow the first `position` tokens of the sequence.
 void append_row(ForwardBatch& batch, const Sequence& sequence, std::int32_t row, std::int32_t position) {
     batch.logits_rows.push_back(row);
     batch.sampling.push_back(

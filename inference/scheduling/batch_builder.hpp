@@ -1,4 +1,4 @@
-// Scheduled sequences to the flat arrays of one step.
+// Turns the scheduled sequences into the flat arrays of one step.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace solard {
 void reserve_batch(ForwardBatch& batch, std::int32_t max_tokens, std::int32_t max_seqs,
                    std::int32_t max_model_len);
 
-// Fills `batch` with the next num_scheduled_tokens of each sequence, in order. The rows of a sequence that
-// samples follow one another from its first_row, which is set here: the one that chooses its next token, then
-// one for each draft, then the first row of each other choice.
+// Fills `batch` with the next num_scheduled_tokens of each sequence, in order. Sets first_row of each
+// sequence that samples. From there its rows follow one another: the row that chooses its next token, then
+// one row per draft, then the first row of each other choice.
 void fill_batch(ForwardBatch& batch, std::span<Sequence* const> scheduled);
 
 }  // namespace solard

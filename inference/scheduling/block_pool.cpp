@@ -43,7 +43,7 @@ void BlockPool::release(BlockId block) {
     if (released.registered) {
         link_back(block);
     } else {
-        link_front(block);  // the block freed last is the likeliest to be in a cache of the processor
+        link_front(block);  // the block freed last is most likely still in a cache of the processor
     }
 }
 

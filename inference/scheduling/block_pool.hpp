@@ -1,4 +1,4 @@
-// Who uses which KV block, and which content a block still holds: ids and counts, no memory, no pointers.
+// Counts the references to each KV block and knows its content, by ids: no KV memory, no pointers.
 #pragma once
 
 #include <cstdint>
@@ -11,27 +11,27 @@ namespace solard {
 
 using BlockId = std::int32_t;
 
-// A block is free or has references. A block whose content is registered can be found by its hash, also while
-// it is free: until somebody else needs the memory, its next reader only takes a reference (prefix cache).
-// Free blocks without content are handed out first, then those least recently used.
+// A block is free or has references. A block whose content is registered can be found by its hash, even while
+// it is free: until it is allocated again, its next reader only takes a reference (prefix cache). Free blocks
+// without content are allocated first, then the least recently used ones.
 //
-// Engine thread. Takes all memory at construction. Misuse (an id that is not in use) throws std::logic_error:
-// a block with two owners would leak one client's text to another.
+// Engine thread only. The constructor reserves all memory. Misuse (an id that is not in use) throws
+// std::logic_error, because a block with two owners would leak one client's text to another.
 class BlockPool {
   public:
     explicit BlockPool(std::int32_t num_blocks);
 
-    // A free block, now with one reference and no content; nullopt when all are in use.
+    // Takes a free block, which then has one reference and no content. Returns nullopt if all are in use.
     std::optional<BlockId> allocate();
-    // One more reference to a block that is in use or was found by its hash.
+    // Adds a reference to a block that is in use or was found by its hash.
     void retain(BlockId block);
-    // The block is free once its last reference went; registered content stays findable.
+    // Removes a reference. A block without references is free; its registered content can still be found.
     void release(BlockId block);
 
-    // The block that holds this content.
+    // Returns the block that holds this content.
     std::optional<BlockId> find(const BlockHash& hash) const;
-    // Makes the content of a block in use findable, unless another block holds the same. It must not be
-    // written any more.
+    // Registers the content of a block in use, unless another block holds the same. The block must not be
+    // written from then on.
     void register_content(BlockId block, const BlockHash& hash);
 
     std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
@@ -40,8 +40,8 @@ class BlockPool {
     std::int32_t num_references(BlockId block) const { return at(block).references; }
     bool is_registered(BlockId block) const { return at(block).registered; }
 
-    // Throws std::logic_error that says what is wrong unless every block is either free, once, or referenced,
-    // and exactly the registered ones can be found.
+    // Checks that each block is either referenced or in the list of free blocks, once, and that each
+    // registered block can be found. Throws std::logic_error that says what is wrong.
     void check_integrity() const;
 
   private:
@@ -69,8 +69,8 @@ class BlockPool {
 
     std::vector<Block> blocks_;
     std::vector<BlockId> buckets_;  // power of two; the hash is keyed, so chains stay short for any input
-    BlockId first_free_ = none;     // the next to hand out
-    BlockId last_free_ = none;      // the most recently used of those with content
+    BlockId first_free_ = none;     // the next to allocate
+    BlockId last_free_ = none;      // the most recently used one with content
     std::int32_t num_free_ = 0;
     std::int32_t num_registered_ = 0;
 };

@@ -13,7 +13,7 @@ bool served_before(const SequencePtr& a, const SequencePtr& b) {
 
 }  // namespace
 
-// A turn of weight 1 is an eighth of a step at most, so that a step has room for several principals.
+// A turn of weight 1 is at most an eighth of a step, so that one step can serve several principals.
 FairShare::FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens)
     : num_slots_(num_slots), num_blocks_(num_blocks), quantum_(std::clamp(step_tokens / 8, 1, 64)) {}
 
@@ -61,15 +61,6 @@ void FairShare::drop_idle() {
     if (prefill_turn_ >= principals_.size()) prefill_turn_ = 0;
 }
 
-std::int64_t FairShare::excess(const PrincipalShare& principal, std::int32_t more_slots,
-                               std::int32_t more_blocks) const {
-    // Both parts over the common denominator slots * blocks.
-    const std::int64_t slots = std::int64_t{principal.num_slots} + more_slots;
-    const std::int64_t blocks = std::int64_t{principal.num_blocks} + more_blocks;
-    const std::int64_t used = std::max(slots * num_blocks_, blocks * num_slots_);
-    return used * total_weight_ - num_slots_ * num_blocks_ * principal.weight;
-}
-
 PrincipalShare* FairShare::prefill_turn() {
     const auto wants = [](const auto& principal) { return principal->num_prefill_tokens > 0; };
     if (std::ranges::none_of(principals_, wants)) return nullptr;
@@ -77,7 +68,7 @@ PrincipalShare* FairShare::prefill_turn() {
         PrincipalShare& principal = *principals_[prefill_turn_];
         if (principal.num_prefill_tokens > 0) {
             if (principal.deficit <= 0) principal.deficit += quantum_ * principal.weight;
-            if (principal.deficit > 0) return &principal;  // else it still owes for its decodes
+            if (principal.deficit > 0) return &principal;  // otherwise it still pays for its decodes
         }
         end_prefill_turn();
     }

@@ -1,11 +1,12 @@
-// Fair shares between principals: who waits, who holds what, whose turn it is, who must give way.
+// Fair shares between principals: what each waits for and holds, and whose turn it is.
 //
-// A principal's use of the engine is its dominant share: the larger of its parts of all slots and of all KV
-// blocks (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011). Its fair share is its weight beside the
-// weights of all principals that have anything waiting or running. The tokens of a step that prompts may use
-// are dealt out by deficit round robin (Shreedhar, Varghese, SIGCOMM 1995), weighted.
+// A principal's use of the engine is its dominant share: its part of all slots or its part of all KV blocks,
+// whichever is larger (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011). Its fair share is its weight
+// divided by the weights of all principals that have anything waiting or running. The tokens that prompts may
+// use in a step are dealt out by weighted deficit round robin (Shreedhar, Varghese, SIGCOMM 1995).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -16,16 +17,14 @@
 
 namespace solard {
 
-using SequencePtr = std::unique_ptr<Sequence>;
-
 struct PrincipalShare {
     std::uint64_t id = 0;
     std::int64_t weight = 1;
     std::deque<SequencePtr> waiting;  // by priority, then by arrival
     std::int32_t num_slots = 0;       // of running sequences
-    std::int32_t num_blocks = 0;      // held by them; a shared block counts for each holder
-    std::int64_t deficit = 0;         // prompt tokens that it may schedule now; negative: owed by its decodes
-    std::int32_t num_prefill_tokens = 0;  // wanted by its running prompts and not scheduled in this step
+    std::int32_t num_blocks = 0;      // held by those; a shared block counts once for each holder
+    std::int64_t deficit = 0;         // prompt tokens that it may schedule now; negative: decodes to pay for
+    std::int32_t num_prefill_tokens = 0;  // that its running prompts still want in this step
 };
 
 class FairShare {
@@ -33,31 +32,31 @@ class FairShare {
     // `step_tokens` is the budget of a step.
     FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens);
 
-    // Puts a sequence among its principal's waiting ones; a preempted one gets its old place.
+    // Puts a sequence among the waiting ones of its principal. A preempted sequence gets its old place.
     void push(SequencePtr sequence);
-    // The first waiting one of this principal, which is not empty.
+    // Takes out the first waiting sequence of this principal, which must have one.
     SequencePtr pop(PrincipalShare& principal);
-    // Moves every waiting sequence for which `wanted` holds to `out`.
+    // Moves all waiting sequences for which `wanted` holds to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Between steps. Drops principals that have nothing waiting and nothing running (pointers to them end
-    // here) and forgives debts beyond one turn.
+    // Drops principals that have nothing waiting and nothing running (pointers to them become invalid) and
+    // forgives debts beyond one turn. Between steps only.
     void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
     std::size_t num_waiting() const { return num_waiting_; }
 
-    // How far the principal would be above its fair share with so much more; comparable between principals,
-    // <= 0: not above.
+    // Returns how far the principal would be above its fair share with so many more slots and blocks; <= 0:
+    // not above. Values of different principals are comparable.
     std::int64_t excess(const PrincipalShare& principal, std::int32_t more_slots = 0,
                         std::int32_t more_blocks = 0) const;
 
-    // Index into principals() of the one whose waiting request is next. It stays the next one until it was
+    // Index into principals(): the principal whose waiting request is next. It stays the next one until it is
     // served or has nothing waiting.
     std::size_t admission_turn() const { return admission_turn_; }
     void set_admission_turn(std::size_t index) { admission_turn_ = index % principals_.size(); }
-    // The one whose prompt tokens are next, with a positive deficit; nullptr when nobody wants any. It stays
-    // the next one until its turn ends: when its deficit is used up or it wants no more.
+    // Returns the principal whose prompt tokens are next, with a positive deficit; nullptr if no principal
+    // wants any. Its turn must be ended once its deficit is used up or it wants no more tokens.
     PrincipalShare* prefill_turn();
     void end_prefill_turn();
 
@@ -74,6 +73,16 @@ class FairShare {
     std::size_t admission_turn_ = 0;
     std::size_t prefill_turn_ = 0;
 };
+
+// Inline, because a full engine calls it for each pair of a waiting request and a running sequence.
+inline std::int64_t FairShare::excess(const PrincipalShare& principal, std::int32_t more_slots,
+                                      std::int32_t more_blocks) const {
+    // Both parts have the common denominator slots * blocks.
+    const std::int64_t slots = std::int64_t{principal.num_slots} + more_slots;
+    const std::int64_t blocks = std::int64_t{principal.num_blocks} + more_blocks;
+    const std::int64_t used = std::max(slots * num_blocks_, blocks * num_slots_);
+    return used * total_weight_ - num_slots_ * num_blocks_ * principal.weight;
+}
 
 template <class Predicate>
 void FairShare::extract(Predicate wanted, std::vector<SequencePtr>& out) {

@@ -1,16 +1,16 @@
-// Drafts without a draft model: an answer that repeats itself or its prompt is guessed from what followed the
-// same words before. Source: Saxena, "Prompt Lookup Decoding", 2023.
+// Drafts without a draft model. If an answer repeats itself or its prompt, its next tokens are probably those
+// that followed the same tokens before. Source: Saxena, "Prompt Lookup Decoding", 2023.
 #pragma once
 
 #include <cstddef>
 #include <span>
 
-#include "inference/model/config.hpp"
+#include "inference/token_id.hpp"
 
 namespace solard {
 
-// The up to `most` tokens that followed the most recent earlier occurrence of the last three of `tokens`;
-// empty if there is none. A view into `tokens`.
-std::span<const TokenId> find_draft(std::span<const TokenId> tokens, std::size_t most);
+// Finds the most recent earlier occurrence of the last three of `tokens`. Returns up to `max_tokens` tokens
+// that follow it, as a view into `tokens`; empty if there is no such occurrence.
+std::span<const TokenId> find_draft(std::span<const TokenId> tokens, std::size_t max_tokens);
 
 }  // namespace solard

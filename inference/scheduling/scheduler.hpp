@@ -1,4 +1,4 @@
-// Which sequence computes what in the next step: continuous batching over paged KV memory.
+// Chooses what each sequence computes in the next step: continuous batching over paged KV memory.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,12 @@
 
 #include "inference/backend.hpp"
 #include "inference/request.hpp"
-#include "inference/scheduling/block_pool.hpp"
-#include "inference/scheduling/fair_share.hpp"
+#include "inference/scheduling/admission.hpp"
+#include "inference/scheduling/block_tables.hpp"
+#include "inference/scheduling/progress.hpp"
 #include "inference/scheduling/sequence.hpp"
+#include "inference/scheduling/speculation.hpp"
+#include "inference/scheduling/step_state.hpp"
 
 namespace solard {
 
@@ -22,153 +25,112 @@ struct SchedulerOptions {
     std::vector<TokenId> eos_token_ids = {};
     bool prefix_cache = true;
     HashKey hash_key = {};  // secret of the process
-    // A step that only decodes is filled up with drafts to so many tokens; 0 = no speculation.
-    std::int32_t speculation_tokens = 0;
+    // A step that only decodes is filled up with drafts to this many rows; 0 = no speculation.
+    std::int32_t max_speculative_step_rows = 0;
 };
 
-// Sequences that run at once: three quarters of a step's budget serve their decodes, prompts keep the rest
-// (of a budget below four tokens nothing).
+// Returns how many sequences may run at once. Their decodes use at most three quarters of a step's budget,
+// and prompts keep the rest (nothing if the budget is below four tokens).
 std::int32_t max_running(const SchedulerOptions& options);
 
-// Pure: no clock, no thread, no device. A step is schedule(), the forward pass, complete(), finish() for each
-// sequence that ended by its text; add() and cancel() may be called at any point between them.
+// Reads no clock, starts no thread and calls no device. A step consists of schedule(), the forward pass,
+// complete(), and finish() for each sequence that its text ended; add() and cancel() may be called at any
+// point between these.
 //
-// Policy of a step, in this order:
-// - A sequence that decodes gets its token.
-// - Principals take turns to admit a waiting request, each with at most one prompt under way unless budget is
-//   left over. The first whose request finds no room keeps its turn. As long as it does, only principals
-//   below their share pass it into free room, and only so many as may run at once: every wait is bounded.
-//   Who is below its share makes room by preemption where there is none: the youngest sequence of the
-//   principal furthest above its share gives way, if that one is further above than the newcomer comes.
-// - What is left of the budget goes to prompts: between principals by deficit round robin (decodes are
-//   charged, drafts are not), within one oldest first. A long prompt rides in chunks and delays no decode by
-//   more than one step.
-// - What is left then may verify drafts, in blocks that are free.
-// Where a running sequence finds no block, one gives up its own and is computed again later (preemption by
-// recompute): of the principal furthest above its share the last arrived; where nobody is above, the last
-// arrived. Nobody takes from one that precedes it in that order; a sequence preempted four times yields only
-// to older ones; the oldest takes from anybody and gives to nobody, hence every step advances at least one
-// sequence.
+// A step serves in this order:
+// - Each sequence that decodes gets its token.
+// - Principals take turns to admit a waiting request. Each has at most one prompt under way, unless budget is
+//   left over. The first request that does not fit keeps its turn. As long as it does, only principals below
+//   their share may pass it into free capacity, and only as many as may run at once: every wait is bounded. A
+//   principal below its share may also preempt: the youngest sequence of the principal furthest above its
+//   share gives way, if that principal is further above than the newcomer's will be.
+// - Prompts get what is left of the budget. Deficit round robin deals it out between principals (decodes are
+//   charged, drafts are not), and each principal's oldest prompt comes first. A long prompt is computed in
+//   chunks and delays no decode by more than one step.
+// - Drafts are verified with what is left then, in blocks that are free.
 //
-// A request that can never fit ends with context_length_exceeded (one that asks for nothing, or for more
-// choices than can run together: invalid_value), one that waits beyond its queue deadline with queue_timeout,
-// one that is not finished by its request deadline with server_overloaded.
+// If a running sequence finds no block, another one gives up its own and is computed again later (preemption
+// by recomputation): the last arrived of the principal furthest above its share or, if no principal is above,
+// the last arrived of all. No sequence takes from one that precedes it in that order, and a sequence that was
+// preempted four times yields only to older ones. The oldest takes from any other and yields to none, hence
+// every step advances at least one sequence.
+//
+// Errors of a request: context_length_exceeded, it can never fit; invalid_request, it asks for no token, or for
+// more choices than can run together; queue_timeout, it waited beyond its queue deadline; deadline_exceeded,
+// it was not finished by its request deadline; numerical_error, its logits were not finite.
 class Scheduler {
   public:
     explicit Scheduler(const SchedulerOptions& options);
+    Scheduler(const Scheduler&) = delete;
+    Scheduler& operator=(const Scheduler&) = delete;
 
     void add(Request request);
-    // Drops the request's sequences, also from a step in flight; unknown ids are ignored.
+    // Drops the request's sequences, also from a step in flight. Ignores unknown ids.
     void cancel(RequestId id);
-    // Ends everything with `error`, also what a step in flight computes; complete({}) reports it.
+    // Ends all requests with `error`, also those in a step in flight; complete({}) reports them.
     void abort(errc error);
 
-    // The next step's work; empty when nothing runs. Valid until the next call.
+    // Returns the next step's work, which is empty if nothing runs. Valid until the next call.
     const ForwardBatch& schedule(Clock::time_point now);
 
-    // A sequence with something to report: `num_tokens` new ones at the end of its token_ids, the first of
-    // which came from results row `first_row`, the others from those after it; or none, and its end (finish
-    // != none).
+    // A sequence with something to report: either `num_tokens` new tokens at the end of its token_ids, drawn
+    // from the results rows `first_row` and following; or no token and its end (finish != none).
     struct Advance {
         Sequence* sequence = nullptr;
         std::int32_t num_tokens = 0;
         std::int32_t first_row = 0;
     };
-    // Books the step that schedule() returned and frees what it held. Returns everything to report, each
-    // sequence once; valid until the next schedule().
+    // Applies the results of the step that schedule() returned, and frees what the step held. Returns
+    // everything to report, each sequence once; valid until the next schedule().
     std::span<const Advance> complete(const StepResults& results);
     // Ends a sequence that complete() returned, so that its blocks are free for the next step.
     void finish(Sequence& sequence, FinishReason reason);
 
     // Is there anything to compute or to report?
-    bool has_work() const { return !running_.empty() || shares_.num_waiting() > 0 || !ended_.empty(); }
+    bool has_work() const {
+        return !state_.running.empty() || state_.shares.num_waiting() > 0 || !ended_.empty();
+    }
     EngineSnapshot snapshot() const;
-    // Appends where each sequence stands if that changed since the last call.
-    void append_progress(std::vector<ProgressEvent>& out);
+    // Appends the stage of each sequence, if it has changed since the last call.
+    void append_progress(std::vector<ProgressEvent>& out) { progress_.append_changes(state_, out); }
     // Throws std::logic_error that says what is wrong.
     void check_integrity() const;
 
   private:
-    // What a waiting sequence needs to run.
-    struct Need {
-        std::int32_t slots = 0;
-        std::int32_t blocks = 0;         // that are free now
-        std::int32_t cached_blocks = 0;  // of its table, found in the prefix cache
-    };
-
-    // What nobody has and no running sequence will need next; also what prompts under way still want of the
-    // budget, and how far above its share the furthest principal is.
-    struct Room {
-        std::int32_t slots = 0;
-        std::int32_t blocks = 0;
-        std::int64_t prefill_tokens = 0;
-        std::int64_t largest_excess = 0;
-    };
-
     std::optional<errc> why_refused(const Request& request) const;
+
     void expire(Clock::time_point now);
     void begin_step();
     void schedule_decodes();
     void schedule_prefills();
     void serve_prefills(PrincipalShare& principal);
-    std::int32_t schedule_tokens(Sequence& sequence, std::int32_t most);
-    void schedule_drafts();
-    void append_draft(Sequence& sequence, std::int32_t most);
+    std::int32_t schedule_tokens(Sequence& sequence, std::int32_t max_tokens);
+
     bool accept_results(Sequence& sequence, const StepResults& results);
-    std::int32_t keep_confirmed_drafts(Sequence& sequence, const StepResults& results);
     void start_forks(Sequence& leader, const StepResults& results);
 
-    // scheduler_room.cpp: who gets slots and blocks.
-    void admit();
-    bool admit_first(PrincipalShare& principal, const Room& room, bool passes_another);
-    Room look_for_room() const;
-    Need need_of(Sequence& sequence);
-    void keep_turn(std::size_t index);
-    bool make_room(const Sequence& newcomer, const Need& need, std::int64_t excess, std::int32_t slots,
-                   std::int32_t blocks);
-    std::int32_t blocks_freed_with(const Sequence& victim);
-    void start(PrincipalShare& principal, const Need& need);
-    Sequence* victim_for(const Sequence& needy) const;
-    Sequence* victim_above(std::int64_t excess, const Sequence& newcomer) const;
-    void preempt(Sequence& victim);
-    std::int32_t blocks_ahead(const Sequence& sequence) const;
-    std::int32_t room_for(const Sequence& sequence) const;
-    bool writes_shared_block(const Sequence& sequence) const;
-    void grow_table(Sequence& sequence, std::int32_t num_tokens);
-    void trim_table(Sequence& sequence, std::int32_t num_tokens);
-    void name_blocks(Sequence& sequence, std::int32_t num_blocks);
-    void register_blocks(Sequence& sequence);
-    void release(BlockId block);
-    void leave(Sequence& sequence);
-
+    template <class Predicate>
+    void end_running(Predicate matches, FinishReason reason, errc error);
+    template <class Predicate>
+    void end_waiting(Predicate matches, FinishReason reason, errc error);
     SequencePtr take_running(const Sequence& sequence);
-    void insert_running(SequencePtr sequence);
-    void end(SequencePtr sequence, FinishReason reason, errc error = errc::backend_failed);
+    void end(SequencePtr sequence, FinishReason reason, errc error);
 
     SchedulerOptions options_;
-    std::int32_t max_running_;  // slots
-    BlockPool pool_;
-    FairShare shares_;
-    std::vector<SequencePtr>
-        running_;                     // by arrival; preemption leaves a null while a step is being scheduled
-    std::vector<SequencePtr> ended_;  // not yet returned by complete()
-    std::vector<SequencePtr> reported_;
+    StepState state_;
+    BlockTables tables_;
+    Admission admission_;
+    Speculation speculation_;
+    ProgressReport progress_;
 
     ForwardBatch batch_;
-    std::vector<Sequence*> scheduled_;  // of the step in flight, in batch order
-    std::vector<Advance> advanced_;     // returned by complete()
-    std::vector<SequencePtr> expired_;
-    std::vector<Sequence*> victims_;
-    std::vector<std::int32_t> victim_references_;  // [num_blocks], 0 between uses
-    std::vector<PrincipalShare*> round_;
-    std::vector<BlockId> quarantine_;                // released while a step may still touch them
-    std::vector<BlockId> copy_sources_;              // of this step
-    std::int32_t tokens_left_ = 0;                   // of this step's budget
-    std::uint64_t turn_keeper_ = ~std::uint64_t{0};  // arrival of the request that keeps its turn
-    std::int32_t num_passed_ = 0;                    // admissions past it into free room
-
-    std::uint64_t arrivals_ = 0;
-    EngineSnapshot counters_;  // what only grows
+    std::vector<Sequence*> scheduled_;   // of the step in flight, in batch order
+    std::vector<Advance> advanced_;      // returned by complete()
+    std::vector<SequencePtr> ended_;     // not yet returned by complete()
+    std::vector<SequencePtr> reported_;  // ended and returned by complete(): alive until the next schedule()
+    std::vector<SequencePtr> ending_;    // on their way from the waiting ones to ended_
+    std::uint64_t num_arrivals_ = 0;
+    std::uint64_t num_steps_ = 0;
 };
 
 }  // namespace solard

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "inference/backend.hpp"
+
 namespace solard {
 
 std::int32_t blocks_for(std::int32_t num_tokens) {

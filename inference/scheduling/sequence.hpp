@@ -1,4 +1,4 @@
-// The engine's state of one choice of one request.
+// A sequence: the engine's state of one choice of one request.
 #pragma once
 
 #include <cstdint>
@@ -16,80 +16,83 @@
 namespace solard {
 
 struct PrincipalShare;
+struct Sequence;
+using SequencePtr = std::unique_ptr<Sequence>;
 
-// Blocks that hold the KV of `num_tokens` tokens.
+// Returns how many blocks hold the KV of `num_tokens` tokens.
 std::int32_t blocks_for(std::int32_t num_tokens);
 
-// Engine thread only. Takes the memory of its tokens and blocks at construction: a token allocates nothing.
+// Engine thread only. The constructor reserves the memory of all tokens and blocks: a token allocates
+// nothing.
 struct Sequence {
-    // `arrival` grows with every request: the order of service, and of preemption from the other end.
+    // `arrival` grows with every request. Earlier arrivals are served first, and later ones preempted first.
     // `eos_token_ids` are the model's.
     Sequence(Request request, std::uint64_t arrival, std::span<const TokenId> eos_token_ids);
 
-    // What every step touches stands first and together.
+    // The members that every step touches come first, next to each other.
 
-    // Prompt, what was generated and, while a step is in flight, the drafts it verifies.
+    // The prompt, the generated tokens and, while a step is in flight, the drafts that it verifies.
     std::vector<TokenId> token_ids;
     std::vector<BlockId> block_table;
-    std::vector<BlockHash> block_hashes;  // of the whole blocks that are known, from the front
+    std::vector<BlockHash> block_hashes;  // of whole blocks of known tokens, from the front
     std::int32_t num_prompt_tokens;
     std::int32_t num_draft_tokens = 0;
     std::int32_t num_accepted_tokens;        // prompt and generated tokens that went through the stop rules
-    std::int32_t num_registered_blocks = 0;  // of block_table, from the front: offered to the prefix cache
-    std::int32_t num_computed_tokens = 0;    // of token_ids, from the front: their KV is in the blocks
-    std::int32_t num_scheduled_tokens = 0;   // the next ones, computed by the step in flight
+    std::int32_t num_registered_blocks = 0;  // of block_table, from the front: in the prefix cache
+    std::int32_t num_computed_tokens = 0;    // of token_ids, from the front: with KV in the blocks
+    std::int32_t num_scheduled_tokens = 0;   // those that the step in flight computes
     std::int32_t first_row = 0;              // of the step in flight, if it samples
-    std::int32_t num_cached_tokens = 0;      // of the prompt, when it first ran
-    std::int32_t draft_limit = 4;            // drafts worth trying; follows how many were accepted
+    std::int32_t num_cached_tokens = 0;      // of the prompt, when the sequence first ran
+    std::int32_t draft_limit = 4;            // how many drafts to try; follows how many were accepted
     std::int32_t num_preemptions = 0;
-    BlockId copied_from = -1;    // the step copies this block, to which others also refer
-    bool is_giving_way = false;  // while the scheduler looks for room
-    bool prefilling = false;     // runs, and has not chosen a token since it was admitted
+    BlockId copied_from = -1;    // the block that the step copies because others refer to it
+    bool is_giving_way = false;  // while Admission chooses sequences to preempt
+    bool prefilling = false;     // runs and has chosen no token since its admission
     FinishReason finish = FinishReason::none;
     errc error = errc::backend_failed;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
-    PrincipalShare* principal = nullptr;  // who pays
+    PrincipalShare* principal = nullptr;  // to whom slots and blocks are charged
     std::uint64_t arrival;
-    // The other choices, until the prompt is computed; then each goes its own way.
-    std::vector<std::unique_ptr<Sequence>> forks;
-    ProgressEvent progress{.done = -1};  // what was published last
-    Request request;  // its prompt lives in token_ids, its stop strings in the stop matcher
+    // The other choices, until the prompt is computed; then they are sequences of their own.
+    std::vector<SequencePtr> forks;
+    ProgressEvent progress{.done = -1};  // the last published one
+    Request request;  // without its prompt (see token_ids) and its stop strings (see stop_matcher_)
 
     std::uint32_t choice() const { return request.sampling.choice; }
     std::int32_t num_tokens() const { return static_cast<std::int32_t>(token_ids.size()) - num_draft_tokens; }
     std::int32_t num_generated_tokens() const { return num_accepted_tokens - num_prompt_tokens; }
     std::int32_t num_uncomputed_tokens() const { return num_tokens() - num_computed_tokens; }
     std::int32_t num_unscheduled_tokens() const { return num_uncomputed_tokens() - num_scheduled_tokens; }
-    // Tokens that ever need KV: the last one generated is never fed back.
+    // Tokens that ever need KV: the last generated one is never fed back.
     std::int32_t max_kv_tokens() const { return num_prompt_tokens + request.max_tokens - 1; }
-    // Places among the sequences that run.
+    // Slots that the sequence and its other choices take when they run.
     std::int32_t num_slots() const { return 1 + static_cast<std::int32_t>(forks.size()); }
-    // Does the step in flight reach the end of what is known, and so choose the next token?
+    // Does the step in flight compute the last known token, and so choose the next one?
     bool samples() const {
         return num_scheduled_tokens > 0 && num_computed_tokens + num_scheduled_tokens >= num_tokens();
     }
-    // Tokens that must not be chosen now, because they would end the answer before min_tokens.
+    // Returns the tokens that must not be chosen now, because they would end the answer before min_tokens.
     std::span<const TokenId> banned_tokens(std::int32_t num_generated) const;
 
-    // The stop rules for the next token of token_ids that is not accepted yet, which adds `bytes` to the
-    // text: first end tokens, then stop strings, then length. Appends to `out` the text that may leave now;
-    // at an end that is everything held back, except what a stop string cuts off. An end token adds no text.
-    // Before min_tokens only the length counts, and text up to there never matches a stop string.
+    // Applies the stop rules to the first token of token_ids that is not accepted yet, which adds `bytes` to
+    // the text: first end tokens, then stop strings, then length. Appends to `out` the text that may be sent
+    // now. At an end that is all text held back, except what a stop string cuts off. An end token adds no
+    // text. Before min_tokens only the length counts, and text up to there never matches a stop string.
     FinishReason accept_token(std::string_view bytes, std::string& out);
 
   private:
     bool is_end(TokenId token);
     void flush_text(std::string& out);
 
-    std::vector<TokenId> end_tokens_;  // end-of-sequence tokens, unless ignored, then stop_token_ids
+    std::vector<TokenId> end_tokens_;  // end-of-sequence tokens (unless ignored), then stop_token_ids
     std::size_t num_eos_tokens_ = 0;   // of end_tokens_, from the front
     Detokenizer detokenizer_;
     StopMatcher stop_matcher_;
-    std::string characters_;  // scratch between the two
+    std::string characters_;  // scratch between detokenizer and stop matcher
 };
 
-// The order of arrival: total, for choices of one request follow one another.
+// Compares by arrival. The order is total, because the choices of one request are ordered by number.
 inline bool arrived_before(const Sequence& a, const Sequence& b) {
     return a.arrival != b.arrival ? a.arrival < b.arrival : a.choice() < b.choice();
 }

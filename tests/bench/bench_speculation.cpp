@@ -1,8 +1,8 @@
 // Tokens per second with and without drafts: bench_speculation [THREADS] [ROUNDS].
 //
 // The demonstration model on the CPU, greedy. So many streams each ask one question after another, either
-// plain ones of all families or ones whose answer stands in the prompt already. Rounds with each number of
-// speculation tokens take turns; the table gives medians, and each as a ratio to 0 in the same round.
+// plain ones of all families or ones whose answer stands in the prompt already. Rounds with each value of
+// max_speculative_step_rows take turns; the table gives medians, and each as a ratio to 0 in the same round.
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -14,7 +14,7 @@
 namespace solard {
 namespace {
 
-constexpr std::array speculation_tokens = {0, 8, 16, 32};
+constexpr std::array row_limits = {0, 8, 16, 32};
 constexpr std::size_t num_questions = 96;
 
 CpuBackendOptions backend_options(int num_threads) {
@@ -50,7 +50,7 @@ class Bench {
                          .max_model_len = backend_.capacity().max_model_len,
                          .eos_token_ids = model_.config.eos_token_ids,
                          .hash_key = {1, 2},
-                         .speculation_tokens = speculation});
+                         .max_speculative_step_rows = speculation});
         const auto& prompts = repeating ? repeating_ : plain_;
         std::size_t num_asked = 0;
         const auto ask = [&] {
@@ -86,19 +86,19 @@ class Bench {
 };
 
 void compare(const Bench& bench, bool repeating, std::size_t num_streams, int rounds) {
-    std::array<std::vector<double>, speculation_tokens.size()> speeds;
-    std::array<std::vector<double>, speculation_tokens.size()> ratios;
-    std::array<Measured, speculation_tokens.size()> last;
+    std::array<std::vector<double>, row_limits.size()> speeds;
+    std::array<std::vector<double>, row_limits.size()> ratios;
+    std::array<Measured, row_limits.size()> last;
     bench.run(repeating, num_streams, 0);  // warm
     for (int round = 0; round < rounds; ++round) {
-        for (std::size_t i = 0; i < speculation_tokens.size(); ++i) {
-            last[i] = bench.run(repeating, num_streams, speculation_tokens[i]);
+        for (std::size_t i = 0; i < row_limits.size(); ++i) {
+            last[i] = bench.run(repeating, num_streams, row_limits[i]);
             speeds[i].push_back(last[i].tokens_per_second);
             ratios[i].push_back(last[i].tokens_per_second / last[0].tokens_per_second);
         }
     }
     std::printf("%-9s %7zu", repeating ? "repeating" : "plain", num_streams);
-    for (std::size_t i = 0; i < speculation_tokens.size(); ++i) {
+    for (std::size_t i = 0; i < row_limits.size(); ++i) {
         std::printf("  %6.0f", median(speeds[i]));
         if (i == 0) continue;
         const double rate = last[i].drafts > 0 ? 100 * last[i].accepted / last[i].drafts : 0;
@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
     print_load_average();
     std::printf("%s; tokens/s, ratio to 0, drafts, accepted\n", backend.description().c_str());
     std::printf("%-9s %7s", "prompts", "streams");
-    for (const int tokens : speculation_tokens) std::printf("  %6d%*s", tokens, tokens == 0 ? 0 : 17, "");
+    for (const int rows : row_limits) std::printf("  %6d%*s", rows, rows == 0 ? 0 : 17, "");
     std::printf("\n");
     for (const bool repeating : {false, true}) {
         for (const std::size_t num_streams : {1U, 2U, 4U, 8U, 16U})

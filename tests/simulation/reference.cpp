@@ -7,7 +7,7 @@
 namespace solard {
 namespace {
 
-// The first place at which some stop string is complete; of several that end there, the longest.
+// The first place at which a stop string is complete. If several end there, the longest one.
 struct Match {
     std::size_t begin = std::string::npos;
     std::size_t end = std::string::npos;
@@ -65,7 +65,7 @@ Expected expected_output(const Request& request, std::uint32_t choice, const Fak
             break;
         }
     }
-    // An error tells nothing of what was held back.
+    // After an error, the text that was held back is not sent.
     if (expected.finish != FinishReason::error && expected.matched_stop < 0) detokenizer.flush(watched);
     expected.text += watched;
     return expected;

@@ -1,4 +1,4 @@
-// What a request must give, computed alone and in the plainest way: the oracle of the simulation.
+// The expected answer to a request, computed alone and in the simplest way.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Expected {
     TokenId matched_stop_token = -1;
 };
 
-// `choice` of the request on an otherwise idle engine: no batches, no blocks, no cache, no drafts.
+// Returns the answer of one choice, computed without batches, blocks, cache and drafts.
 Expected expected_output(const Request& request, std::uint32_t choice, const FakeOptions& model,
                          const Tokenizer& tokenizer, const std::vector<TokenId>& eos_token_ids);
 

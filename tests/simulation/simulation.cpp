@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 
 #include "inference/engine/engine_core.hpp"
 #include "tests/simulation/reference.hpp"
+#include "tests/simulation/seeded_random.hpp"
 #include "tests/support/demo_tokenizer.hpp"
 
 namespace solard {
@@ -24,12 +24,12 @@ using Phase = ProgressEvent::Phase;
 using SequenceKey = std::pair<RequestId, std::uint32_t>;  // and choice
 
 constexpr TokenId end_token = 2;
-constexpr TokenId poison = 7;  // no row after it is finite
-constexpr TokenId parrot = 9;  // a prompt that begins with it is answered by repetition, mostly
+constexpr TokenId poison = 7;  // a row whose context ends with it is not finite
+constexpr TokenId parrot = 9;  // a prompt that begins with it is mostly answered by repetition
 constexpr TokenId first_word = 20;
 constexpr TokenId vocab_size = 2048;
 
-// Forwards to a FakeBackend; shows the batch to the simulation while the step is in flight.
+// Forwards to a FakeBackend, and shows the batch to the simulation while the step is in flight.
 class WatchedBackend final : public Backend {
   public:
     WatchedBackend(FakeOptions options, std::shared_ptr<FakeControl> control)
@@ -60,7 +60,7 @@ struct Machine {
     std::optional<std::uint64_t> fails_at_step;
 };
 
-// One choice of one request, as the outside sees it.
+// The expected and the reported answer of one choice of one request.
 struct Choice {
     Expected expected;
     std::vector<TokenId> tokens = {};
@@ -97,11 +97,11 @@ class Simulation {
     }
 
     SimulationResult run() {
-        const int num_requests = between(1, 30);
+        const int num_requests = random_.between(1, 30);
         bool failed = false;
         while (!failed && (std::cmp_less(tracked_.size(), num_requests) || core_.has_work())) {
-            require(++step_ < 50'000, 0, "the engine does not come to an end");
-            const int arrivals = chance(0.3) ? between(0, 5) : 0;
+            require(++step_ < 50'000, 0, "the engine does not finish its requests");
+            const int arrivals = random_.chance(0.3) ? random_.between(0, 5) : 0;
             for (int i = 0; i < arrivals && std::cmp_less(tracked_.size(), num_requests); ++i) submit();
             cancel_one(0.05);
             failed = core_.has_work() && !step();
@@ -113,26 +113,21 @@ class Simulation {
     }
 
   private:
-    int between(int low, int high) {
-        // Not std::uniform_int_distribution: libraries differ in it, a seed must not.
-        return low + static_cast<int>(random_() % static_cast<std::uint64_t>(high - low + 1));
-    }
-    bool chance(double p) { return static_cast<double>(random_() >> 11) * 0x1p-53 < p; }
-
     Machine draw_machine() {
         Machine machine;
         SchedulerOptions& options = machine.options;
-        options.num_blocks = chance(0.05) ? between(1024, 4096) : between(4, chance(0.5) ? 8 : 40);
-        options.max_num_batched_tokens = between(1, chance(0.5) ? 8 : 200);
-        options.max_num_seqs = between(1, 10);
+        options.num_blocks = random_.chance(0.05) ? random_.between(1024, 4096)
+                                                  : random_.between(4, random_.chance(0.5) ? 8 : 40);
+        options.max_num_batched_tokens = random_.between(1, random_.chance(0.5) ? 8 : 200);
+        options.max_num_seqs = random_.between(1, 10);
         options.max_model_len = std::min(options.num_blocks * kv_block_size, 160);
         options.eos_token_ids = {end_token};
-        options.prefix_cache = chance(0.75);
+        options.prefix_cache = random_.chance(0.75);
         options.hash_key = {random_(), random_()};
-        if (chance(0.5)) options.speculation_tokens = between(1, 16);
-        machine.num_principals = between(1, 5);
-        machine.num_salts = between(1, 2);
-        if (chance(0.05)) machine.fails_at_step = static_cast<std::uint64_t>(between(1, 100));
+        if (random_.chance(0.5)) options.max_speculative_step_rows = random_.between(1, 16);
+        machine.num_principals = random_.between(1, 5);
+        machine.num_salts = random_.between(1, 2);
+        if (random_.chance(0.05)) machine.fails_at_step = static_cast<std::uint64_t>(random_.between(1, 100));
         return machine;
     }
 
@@ -163,21 +158,22 @@ class Simulation {
 
     std::vector<TokenId> draw_tokens(int count) {
         std::vector<TokenId> tokens;
-        for (int i = 0; i < count; ++i) tokens.push_back(between(first_word, vocab_size - 1));
+        for (int i = 0; i < count; ++i) tokens.push_back(random_.between(first_word, vocab_size - 1));
         return tokens;
     }
 
-    // Often the beginning of a text that others begin with, too.
+    // Returns a prompt that often begins like other ones.
     std::vector<TokenId> draw_prompt() {
         const int longest = machine_.options.max_model_len - 1;
         const int edges[] = {1, kv_block_size - 1, kv_block_size, kv_block_size + 1, longest};
-        const int length = std::min(chance(0.4) ? edges[between(0, 4)] : between(1, longest), longest);
+        const int length = std::min(
+            random_.chance(0.4) ? edges[random_.between(0, 4)] : random_.between(1, longest), longest);
         std::vector<TokenId> prompt = draw_tokens(length);
-        if (chance(0.6)) {
-            const auto& stem = stems_[static_cast<std::size_t>(between(0, 2))];
-            std::copy_n(stem.begin(), between(0, length), prompt.begin());
+        if (random_.chance(0.6)) {
+            const auto& stem = stems_[static_cast<std::size_t>(random_.between(0, 2))];
+            std::copy_n(stem.begin(), random_.between(0, length), prompt.begin());
         }
-        if (chance(0.3)) prompt.front() = parrot;
+        if (random_.chance(0.3)) prompt.front() = parrot;
         return prompt;
     }
 
@@ -185,29 +181,31 @@ class Simulation {
         Request request;
         request.id = next_id_++;
         request.prompt = draw_prompt();
-        const int room = machine_.options.max_model_len - static_cast<int>(request.prompt.size());
-        request.max_tokens = between(1, room);
+        const int tokens_left = machine_.options.max_model_len - static_cast<int>(request.prompt.size());
+        request.max_tokens = random_.between(1, tokens_left);
         const std::int32_t slots = max_running(machine_.options);
-        if (chance(0.25)) request.num_choices = static_cast<std::uint32_t>(between(1, std::min(slots, 8)));
+        if (random_.chance(0.25))
+            request.num_choices = static_cast<std::uint32_t>(random_.between(1, std::min(slots, 8)));
         request.sampling = {.seed = random_(), .choice = 0};
-        if (chance(0.2)) request.min_tokens = between(0, request.max_tokens);
-        request.ignore_eos = chance(0.2);
-        if (chance(0.2)) request.stop_token_ids = draw_tokens(40);
-        for (int i = chance(0.3) ? between(1, 3) : 0; i > 0; --i) request.stop.push_back(draw_stop());
-        request.principal = {.id = static_cast<std::uint64_t>(between(1, machine_.num_principals))};
+        if (random_.chance(0.2)) request.min_tokens = random_.between(0, request.max_tokens);
+        request.ignore_eos = random_.chance(0.2);
+        if (random_.chance(0.2)) request.stop_token_ids = draw_tokens(40);
+        for (int i = random_.chance(0.3) ? random_.between(1, 3) : 0; i > 0; --i)
+            request.stop.push_back(draw_stop());
+        request.principal = {.id = static_cast<std::uint64_t>(random_.between(1, machine_.num_principals))};
         request.principal.weight = 1 + static_cast<std::int32_t>(request.principal.id % 3);
-        if (chance(0.2)) request.priority = between(-1, 1);
-        request.cache_salt = static_cast<std::uint64_t>(between(1, machine_.num_salts));
-        if (chance(0.1)) request.queue_deadline = now_ + milliseconds(between(0, 60));
-        if (chance(0.1)) request.request_deadline = now_ + milliseconds(between(0, 120));
+        if (random_.chance(0.2)) request.priority = random_.between(-1, 1);
+        request.cache_salt = static_cast<std::uint64_t>(random_.between(1, machine_.num_salts));
+        if (random_.chance(0.1)) request.queue_deadline = now_ + milliseconds(random_.between(0, 60));
+        if (random_.chance(0.1)) request.request_deadline = now_ + milliseconds(random_.between(0, 120));
         track(request);
         core_.submit(std::move(request));
     }
 
-    // One or two letters: text is made of 2,000 pieces, so that such a string does occur.
+    // Returns one or two letters, so that the string does occur in text made of 2,000 different pieces.
     std::string draw_stop() {
         std::string stop;
-        for (int i = between(1, 2); i > 0; --i) stop += static_cast<char>(between('a', 'z'));
+        for (int i = random_.between(1, 2); i > 0; --i) stop += static_cast<char>(random_.between('a', 'z'));
         return stop;
     }
 
@@ -223,28 +221,29 @@ class Simulation {
         tracked_.emplace(request.id, std::move(tracked));
     }
 
-    // Must `a`, which came first, be admitted before `b`?
+    // Must `a`, which arrived first, be admitted before `b`?
     static bool is_before(const Request& a, const Request& b) {
         return a.principal.id == b.principal.id && a.priority <= b.priority;
     }
 
     void cancel_one(double probability) {
-        if (tracked_.empty() || !chance(probability)) return;
-        const auto id = static_cast<RequestId>(between(1, static_cast<int>(tracked_.size())));
+        if (tracked_.empty() || !random_.chance(probability)) return;
+        const auto id = static_cast<RequestId>(random_.between(1, static_cast<int>(tracked_.size())));
         core_.cancel(id);
         Tracked& tracked = tracked_.at(id);
         if (!tracked.ended() && !tracked.cancelled_in) tracked.cancelled_in = step_;
     }
 
-    // While the step is in flight.
+    // Runs while the step is in flight.
     void check_batch(const ForwardBatch& batch) {
-        require(batch.num_tokens() <= machine_.options.max_num_batched_tokens, 0, "a step beyond its budget");
+        require(batch.num_tokens() <= machine_.options.max_num_batched_tokens, 0,
+                "a step exceeds its budget");
         core_.check_integrity();
         cancel_one(0.05);
         core_.check_integrity();
     }
 
-    // False once the backend failed, which ends everything.
+    // Returns false if the backend has failed, which ends all requests.
     bool step() {
         StepEvents events;
         try {
@@ -259,13 +258,13 @@ class Simulation {
         core_.check_integrity();
         for (const auto& [id, tracked] : tracked_) {
             require(!tracked.cancelled_in || tracked.ended() || *tracked.cancelled_in == step_, id,
-                    "lives on a step after its cancel");
+                    "did not end in the step after its cancel");
         }
         return true;
     }
 
     void record(const StepEvents& events) {
-        // While a prompt of its principal is under way, a request waits for its own kind.
+        // A request waits for its own principal as long as a prompt of that principal is under way.
         std::set<std::uint64_t> prefilling;
         for (const auto& [sequence, phase] : phases_) {
             const Tracked& tracked = tracked_.at(sequence.first);
@@ -277,7 +276,7 @@ class Simulation {
             auto& phase = phases_[{progress.id, progress.choice}];
             const bool waited = phase == Phase::queued || phase == Phase::preempted;
             const bool runs = progress.phase == Phase::prefill || progress.phase == Phase::decoding;
-            // Also one that was admitted and preempted in the same step has had its turn.
+            // A request that was admitted and preempted in the same step has had its turn, too.
             const bool had_turn = phase == Phase::queued && progress.phase == Phase::preempted;
             phase = progress.phase;
             if ((waited && runs) || had_turn) started.insert(progress.id);
@@ -285,7 +284,7 @@ class Simulation {
             mix(static_cast<std::uint64_t>(progress.done));
         }
         for (const StepEvent& event : events.events) {
-            // One that starts and ends in the same step publishes no progress; how far it came is not known.
+            // A sequence that starts and ends in the same step publishes no progress.
             const auto phase = phases_.find({event.id, event.choice});
             const bool waited = phase == phases_.end()
                                     ? event.choice == 0
@@ -327,7 +326,7 @@ class Simulation {
         for (auto& [id, waiting] : tracked_) {
             if (waiting.was_admitted || waiting.ended()) continue;
             const std::uint64_t principal = waiting.request.principal.id;
-            // Who preempts for its fair share comes out of turn.
+            // A request that preempts for its fair share is admitted out of turn.
             const bool is_its_turn = !prefilling.contains(principal) && !preempted;
             for (const RequestId other : admitted) {
                 const Request& request = tracked_.at(other).request;
@@ -341,8 +340,8 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            // In each round of turns, a request of every other principal, and those that pass whoever keeps a
-            // turn.
+            // In each round of turns one request of every other principal is admitted, besides those that
+            // pass the request that keeps its turn.
             const auto rounds = request.own_started + 1;
             const auto each = static_cast<std::size_t>(
                 2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));
@@ -371,7 +370,7 @@ class Simulation {
         if (event.finish != FinishReason::none) check_finish(tracked, choice, event);
     }
 
-    // Cached is only what an earlier request of the same salt said, in whole blocks.
+    // Checks that the cached tokens are whole blocks of an earlier request with the same salt.
     void check_cached(const Tracked& tracked, std::int32_t cached) {
         const auto& prompt = tracked.request.prompt;
         std::size_t longest = 0;
@@ -386,7 +385,7 @@ class Simulation {
         }
         require(cached % kv_block_size == 0 && std::cmp_less_equal(cached, longest) &&
                     std::cmp_less(cached, prompt.size()),
-                tracked.request.id, "more of the prompt was cached than anybody of its salt had said");
+                tracked.request.id, "more of the prompt was cached than any request with its salt contained");
         result_.cached_tokens += static_cast<std::uint64_t>(cached);
     }
 
@@ -394,27 +393,27 @@ class Simulation {
         const RequestId id = event.id;
         const Request& request = tracked.request;
         if (event.finish == FinishReason::cancelled) {
-            require(tracked.cancelled_in.has_value(), id, "was cancelled by nobody");
+            require(tracked.cancelled_in.has_value(), id, "ended as cancelled without a cancel");
         } else if (event.finish == FinishReason::error && event.error == errc::queue_timeout) {
             require(now_ >= request.queue_deadline && choice.tokens.empty(), id, "queue_timeout too early");
         } else if (event.finish == FinishReason::error && event.error == errc::deadline_exceeded) {
             require(now_ >= request.request_deadline, id, "ended before its deadline");
         } else if (event.finish == FinishReason::error && event.error == errc::engine_unavailable) {
-            require(machine_.fails_at_step.has_value(), id, "the engine failed by itself");
+            require(machine_.fails_at_step.has_value(), id, "the engine failed although the backend did not");
         } else {
             const Expected& expected = choice.expected;
             require(event.finish == expected.finish, id, "ended for a wrong reason");
             require(choice.tokens.size() == expected.tokens.size(), id, "ended too early");
             require(event.finish != FinishReason::error || event.error == errc::numerical_error, id,
-                    "a wrong error");
+                    "ended with a wrong error");
             require(event.finish == FinishReason::error || choice.text == expected.text, id,
                     "text is missing at the end");
             require(event.matched_stop == expected.matched_stop &&
                         event.matched_stop_token == expected.matched_stop_token,
-                    id, "the stop that matched");
+                    id, "reported a wrong stop");
         }
-        // A deadline is obeyed by the step that finds it passed.
-        require(now_ - request.request_deadline <= milliseconds(1), id, "outlived its deadline");
+        // A deadline takes effect in the first step after it.
+        require(now_ - request.request_deadline <= milliseconds(1), id, "did not end at its deadline");
     }
 
     void check_end() {
@@ -422,23 +421,23 @@ class Simulation {
         core_.check_integrity();
         StepEvents events;
         core_.abort(errc::engine_unavailable, events);
-        require(events.events.empty(), 0, "something was left");
+        require(events.events.empty(), 0, "a request was left");
         require(events.snapshot.num_free_blocks == events.snapshot.num_blocks, 0, "blocks leaked");
         require(events.snapshot.num_running == 0 && events.snapshot.num_waiting == 0, 0,
-                "the gauges are off");
+                "the number of running or waiting sequences is wrong");
         mix(result_.steps + (result_.preemptions << 32));
         result_.history = history_;
     }
 
     void mix(std::uint64_t value) { history_ = (history_ ^ value) * 0x100000001B3; }
 
-    void require(bool condition, RequestId id, const char* promise) const {
+    void require(bool condition, RequestId id, const char* problem) const {
         if (condition) return;
         throw SimulationFailure("step " + std::to_string(step_) + ", request " + std::to_string(id) + ": " +
-                                promise);
+                                problem);
     }
 
-    std::mt19937_64 random_;
+    SeededRandom random_;
     Machine machine_;
     FakeOptions model_;
     std::shared_ptr<FakeControl> control_;

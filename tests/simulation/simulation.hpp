@@ -1,4 +1,4 @@
-// A deterministic simulation of the engine's step: one seed draws a machine, its load and its accidents.
+// A deterministic simulation of the engine's step: a seed determines the machine, its load and its failures.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace solard {
 
-// An invariant that did not hold; what() names the request and the promise.
+// An invariant that did not hold; what() names the step, the request and the problem.
 struct SimulationFailure : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -23,7 +23,8 @@ struct SimulationResult {
 
 // Runs one seed to its end. Throws SimulationFailure, or what the engine throws.
 SimulationResult simulate(std::uint64_t seed);
-// Who must be served when: loads drawn by the seed in which that is plain. Throws as simulate().
+// Runs loads, drawn by the seed, in which it is evident which request must be served when. Throws as
+// simulate().
 void simulate_fairness(std::uint64_t seed);
 
 }  // namespace solard

@@ -1,4 +1,4 @@
-// Is the simulation worth anything? It must catch each of the bugs that plant_bugs.py plants.
+// Checks the simulation itself: it must catch each of the bugs that plant_bugs.py plants.
 #include <boost/test/unit_test.hpp>
 #include <exception>
 #include <iostream>
@@ -11,11 +11,11 @@
 namespace solard {
 namespace {
 
-constexpr std::uint64_t most_seeds = 1000;  // as many as the normal run of the simulation has
+constexpr std::uint64_t max_seeds = 1000;  // per bug
 
-// What the first seed that fails says.
+// Returns the message of the first seed that fails.
 std::optional<std::string> first_failure() {
-    for (std::uint64_t seed = 1; seed <= most_seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= max_seeds; ++seed) {
         try {
             simulate(seed);
             simulate_fairness(seed);
@@ -30,7 +30,7 @@ std::optional<std::string> first_failure() {
 
 BOOST_AUTO_TEST_SUITE(mutants)
 
-BOOST_AUTO_TEST_CASE(no_planted_bug_no_failure) {
+BOOST_AUTO_TEST_CASE(without_a_planted_bug_there_is_no_failure) {
     planted_bug = 0;
     BOOST_TEST(first_failure().value_or("") == "");
 }

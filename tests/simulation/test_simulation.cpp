@@ -10,8 +10,8 @@ namespace solard {
 
 namespace {
 
-// Instrumented, a seed takes twenty times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // as g++ says it
+// With a sanitizer, a seed takes twenty times as long.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // defined by g++
 constexpr std::uint64_t default_count = 1000;
 #else
 constexpr std::uint64_t default_count = 10'000;
@@ -21,8 +21,8 @@ constexpr std::uint64_t default_count = 10'000;
 
 BOOST_AUTO_TEST_SUITE(simulation)
 
-// Seeds 1 to default_count, or what `-- FIRST COUNT` says.
-BOOST_AUTO_TEST_CASE(every_seed_keeps_every_promise) {
+// Runs the seeds 1 to default_count, or those of `-- FIRST COUNT`.
+BOOST_AUTO_TEST_CASE(every_seed_keeps_all_invariants) {
     const auto& suite = boost::unit_test::framework::master_test_suite();
     const std::uint64_t first = suite.argc > 2 ? std::stoull(suite.argv[1]) : 1;
     const std::uint64_t count = suite.argc > 2 ? std::stoull(suite.argv[2]) : default_count;
@@ -45,14 +45,14 @@ BOOST_AUTO_TEST_CASE(every_seed_keeps_every_promise) {
               << " forks, " << sum.preemptions << " preemptions, " << sum.cached_tokens << " cached tokens, "
               << sum.accepted_drafts << " accepted drafts\n";
     if (count < 1000) return;
-    // The promises are only worth something where they were put to the test.
+    // Checks that the seeds exercised the invariants.
     BOOST_TEST(sum.preemptions > count);
     BOOST_TEST(sum.cached_tokens > 4 * count);
     BOOST_TEST(sum.accepted_drafts > count);
     BOOST_TEST(sum.forks > count);
 }
 
-BOOST_AUTO_TEST_CASE(everybody_gets_a_fair_share) {
+BOOST_AUTO_TEST_CASE(every_principal_gets_a_fair_share) {
     for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
         try {
             simulate_fairness(seed);

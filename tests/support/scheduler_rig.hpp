@@ -30,7 +30,7 @@ struct Limits {
     std::int32_t num_blocks = 64;
     std::int32_t max_model_len = 512;
     bool prefix_cache = true;
-    std::int32_t speculation_tokens = 0;
+    std::int32_t max_speculative_step_rows = 0;
 };
 
 // Calls check_integrity() after every step.
@@ -44,7 +44,7 @@ class Rig {
                      .eos_token_ids = {end_token},
                      .prefix_cache = limits.prefix_cache,
                      .hash_key = {1, 2},
-                     .speculation_tokens = limits.speculation_tokens}),
+                     .max_speculative_step_rows = limits.max_speculative_step_rows}),
           backend_(with_capacity(std::move(options), limits)) {}
 
     static Request request(RequestId id, std::int32_t prompt_tokens, std::int32_t max_tokens,

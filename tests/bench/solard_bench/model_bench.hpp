@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "inference/backend.hpp"
+#include "inference/model/config.hpp"
 #include "inference/model/tokenizer.hpp"
 #include "tests/bench/solard_bench/report.hpp"
 

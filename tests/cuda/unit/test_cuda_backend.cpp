@@ -93,7 +93,7 @@ SchedulerOptions scheduling(const Backend& backend, std::int32_t num_blocks) {
             .max_model_len = capacity.max_model_len,
             .eos_token_ids = demo().config.eos_token_ids,
             .hash_key = {1, 2},
-            .speculation_tokens = 8};
+            .max_speculative_step_rows = 8};
 }
 
 // The CPU backend's tokens of each request, and by how much each was the first.

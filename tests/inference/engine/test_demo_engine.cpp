@@ -1,5 +1,5 @@
-// The whole engine on real arithmetic: whatever runs beside a request, it gets what it gets alone, to the
-// bit.
+// The whole engine with real arithmetic: a request gets the same answer as alone, bit for bit, whatever runs
+// beside it.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <numeric>
@@ -31,7 +31,7 @@ CpuBackend make_backend() {
     return demo().backend(options);
 }
 
-// Room for everything, and nothing that could make a difference.
+// Options with enough of everything, and without the features that must not change an answer.
 SchedulerOptions plain_options(const Backend& backend) {
     const BackendCapacity capacity = backend.capacity();
     return {.max_num_seqs = 8,
@@ -43,7 +43,7 @@ SchedulerOptions plain_options(const Backend& backend) {
             .hash_key = {1, 2}};
 }
 
-// Little room, and everything that must make no difference.
+// Options with few slots, blocks and tokens, and with all features that must not change an answer.
 SchedulerOptions tight_options(const Backend& backend, std::int32_t max_num_seqs,
                                std::int32_t max_num_batched_tokens, std::int32_t num_blocks) {
     SchedulerOptions options = plain_options(backend);
@@ -51,11 +51,11 @@ SchedulerOptions tight_options(const Backend& backend, std::int32_t max_num_seqs
     options.max_num_batched_tokens = max_num_batched_tokens;
     options.num_blocks = num_blocks;
     options.prefix_cache = true;
-    options.speculation_tokens = 16;
+    options.max_speculative_step_rows = 16;
     return options;
 }
 
-// The request's choices, run with nothing beside them.
+// Returns the answers to the request's choices if no other request runs.
 std::vector<Answer> run_alone(Backend& backend, const Request& request) {
     EngineRun run(backend, demo().tokenizer, plain_options(backend));
     run.submit(request);
@@ -87,9 +87,8 @@ void check_same(const Answer& found, const Answer& expected) {
     BOOST_TEST(begins_with_bits(expected.logprobs, found.logprobs));
 }
 
-// Every third prompt is one question, every third the same question again behind its answer, which invites
-// drafts, and every third asks behind a long system text, of which there are three. One of these is also
-// there without its second block: every block of it is known then, but not in this place.
+// A third of the prompts are one question. Another third repeat a question after its answer, so that drafts
+// are likely. The others ask after one of three long system texts.
 std::vector<TokenId> mixed_prompt(std::uint64_t number) {
     static const auto examples = demo_examples();
     const auto example = [](std::uint64_t n) { return examples[n % examples.size()]; };
@@ -137,7 +136,7 @@ Request mixed_request(RequestId id) {
     return request;
 }
 
-// Is cancelled once it has so many tokens; < 0: never.
+// Returns the number of tokens after which the request is cancelled; < 0: never.
 std::int32_t cancelled_after(RequestId id) {
     return id % 8 == 5 ? static_cast<std::int32_t>(id / 8) * 3 : -1;
 }
@@ -146,7 +145,7 @@ std::int32_t cancelled_after(RequestId id) {
 
 BOOST_AUTO_TEST_SUITE(demo_engine)
 
-BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
+BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_the_same_answers_as_alone) {
     constexpr RequestId num_requests = 64;
     CpuBackend backend = make_backend();
     WatchedBackend watched(backend);
@@ -156,7 +155,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     RequestId next = 1;
     std::set<RequestId> to_cancel;
     while (next <= num_requests || run.has_work()) {
-        // In bursts of one principal each: whoever comes next finds the pool full.
+        // The requests come in bursts of one principal each, so that the next principal finds the pool full.
         for (int i = 0; i < 8 && run.num_steps % 8 == 0 && next <= num_requests; ++i, ++next) {
             run.submit(mixed_request(next));
             if (cancelled_after(next) >= 0) to_cancel.insert(next);
@@ -174,7 +173,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     std::size_t num_cancelled = 0;
     std::size_t num_cut = 0;  // of those, with tokens
     std::set<FinishReason> ends;
-    std::int32_t most_cached = 0;
+    std::int32_t max_cached = 0;
     for (RequestId id = 1; id <= num_requests; ++id) {
         const Request request = mixed_request(id);
         const auto alone = run_alone(backend, request);
@@ -183,7 +182,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
             BOOST_TEST_CONTEXT("request " << id << " choice " << choice) {
                 const Answer& answer = run.answers[{id, choice}];
                 const Answer& expected = alone[choice];
-                most_cached = std::max(most_cached, answer.num_cached_tokens);
+                max_cached = std::max(max_cached, answer.num_cached_tokens);
                 if (request.cache_salt == lonely_salt) BOOST_TEST(answer.num_cached_tokens == 0);
                 if (answer.finish != FinishReason::cancelled) {
                     ends.insert(answer.finish);
@@ -200,7 +199,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
         }
     }
 
-    // It was as mixed as it claims to be.
+    // Checks that the run was as mixed as intended.
     const EngineSnapshot& snapshot = run.snapshot();
     BOOST_TEST_MESSAGE(
         run.num_steps << " steps, " << watched.num_mixed_steps << " mixed, " << watched.num_block_copies
@@ -212,7 +211,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     BOOST_TEST(run.preempted.size() >= 5);
     BOOST_TEST(watched.num_mixed_steps >= 20);
     BOOST_TEST(watched.num_block_copies >= 5);
-    BOOST_TEST(most_cached >= 160);
+    BOOST_TEST(max_cached >= 160);
     BOOST_TEST(snapshot.prefix_cache_hits > 0);
     BOOST_TEST(snapshot.accepted_draft_tokens >= 50);
     BOOST_TEST(snapshot.draft_tokens > snapshot.accepted_draft_tokens);
@@ -224,11 +223,11 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_what_each_gets_alone) {
     BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
 }
 
-// An oracle that needs no second run: sixty-four requests each know a range of numbers that nobody else
-// knows, and must count on in it. The place of the next number in the own prompt, or in the own answer after
-// the first lap, decides each token; a wrong block, a stale one or a missing one shows in the token, or in
-// how sure the model is of it.
-BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
+// Needs no second run to compare with: each of sixty-four requests has a range of numbers of its own, in an
+// order of its own, which its answer must continue. Each token depends on the place of the previous number in
+// the request's own prompt, or in its own answer after the first lap. A wrong, stale or missing block changes
+// the token or its probability.
+BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
     const ModelFolder folder;
     const LoadedModel model(counting::write_model(folder));
     CpuBackendOptions backend_options;
@@ -240,7 +239,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
                                    .num_blocks = 64,
                                    .max_model_len = max_model_len,
                                    .hash_key = {1, 2},
-                                   .speculation_tokens = 16};
+                                   .max_speculative_step_rows = 16};
     BOOST_REQUIRE(backend.capacity().num_blocks >= options.num_blocks);
     EngineRun run(backend, demo().tokenizer, options);
 
@@ -249,7 +248,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
     for (std::int32_t owner = 0; owner < counting::num_owners; ++owner) {
         Request request;
         request.id = static_cast<RequestId>(owner);
-        for (std::int32_t i = 0; i < 45; ++i) {  // what they share
+        for (std::int32_t i = 0; i < 45; ++i) {  // the common beginning
             request.prompt.push_back(counting::first_filler + i % counting::num_fillers);
         }
         std::vector<TokenId> numbers(counting::range);
@@ -279,7 +278,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
             BOOST_TEST(answer.tokens == tokens, boost::test_tools::per_element());
             BOOST_REQUIRE(answer.logprobs.size() == tokens.size());
             for (const TokenLogprob& drawn : answer.logprobs) {
-                BOOST_TEST(drawn.token / counting::range == owner, "a number of somebody else");
+                BOOST_TEST(drawn.token / counting::range == owner, "a number of another request");
                 least_sure = std::min(least_sure, drawn.logprob);
             }
             num_clean += answer.tokens == tokens ? 1 : 0;
@@ -298,9 +297,9 @@ BOOST_AUTO_TEST_CASE(sixty_four_count_on_in_ranges_of_their_own) {
     BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
 }
 
-// The same with the demonstration model, whose table of products gives sixty-four answers that all differ:
-// each names what was asked, so an answer that strays says so in words.
-BOOST_AUTO_TEST_CASE(sixty_four_products_are_all_right) {
+// The same with the demonstration model, whose table of products has sixty-four different answers. Each
+// answer repeats its question, so that a wrong one can be recognised.
+BOOST_AUTO_TEST_CASE(sixty_four_products_are_correct) {
     CpuBackend backend = make_backend();
     const SchedulerOptions options = tight_options(backend, 16, 32, 24);
     EngineRun run(backend, demo().tokenizer, options);
@@ -316,7 +315,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_products_are_all_right) {
             demo().encode({{Role::system, "You are a helpful assistant."}, {Role::user, question}});
         request.max_tokens = 40;
         request.sampling.temperature = 0;
-        request.principal.id = static_cast<std::uint64_t>(i / 8);  // each comes when others fill the pool
+        request.principal.id = static_cast<std::uint64_t>(i / 8);  // each arrives when others fill the pool
         run.submit(std::move(request));
         if (i % 4 == 3) run.step();
     }
@@ -331,9 +330,9 @@ BOOST_AUTO_TEST_CASE(sixty_four_products_are_all_right) {
     BOOST_TEST(run.snapshot().num_free_blocks == options.num_blocks);
 }
 
-// A request of 200 tokens that invites drafts, in chunks of any size, from nothing or behind a cached prefix,
-// with and without drafts, undisturbed or thrown out on the way and computed again.
-BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
+// Computes a request of 200 tokens whose answer can be drafted: in chunks of several sizes, with and without
+// a cached prefix, with and without drafts, and with and without a preemption in between.
+BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
     CpuBackend backend = make_backend();
     const auto examples = demo_examples();
     const DemoExample& story = examples[11];
@@ -353,13 +352,13 @@ BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
     for (const std::int32_t budget : {1, 7, 64, 512}) {
         for (const bool cached : {false, true}) {
             for (const bool drafts : {false, true}) {
-                // With a budget of one, one sequence runs: nobody to make way for, no room for a draft.
+                // With a budget of one token only one sequence runs: no preemption and no draft is possible.
                 for (const bool preempted : {false, true}) {
                     if (budget == 1 && (preempted || drafts)) continue;
                     SchedulerOptions options = plain_options(backend);
                     options.max_num_batched_tokens = budget;
                     options.prefix_cache = cached;
-                    options.speculation_tokens = drafts ? 16 : 0;
+                    options.max_speculative_step_rows = drafts ? 16 : 0;
                     if (preempted) options.num_blocks = just_enough;
                     BOOST_TEST_CONTEXT("budget " << budget << " cached " << cached << " drafts " << drafts
                                                  << " preempted " << preempted) {
@@ -367,7 +366,7 @@ BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
                         if (cached) {
                             Request first = request;
                             first.max_tokens = 1;
-                            // Nearly the same blocks, but not in their places: of no use later.
+                            // These blocks are nearly the same, but in other places: they must not be used.
                             first.id = 0;
                             const auto second = first.prompt.begin() + kv_block_size;
                             first.prompt.erase(second, second + kv_block_size);
@@ -378,7 +377,7 @@ BOOST_AUTO_TEST_CASE(the_way_a_request_is_computed_changes_no_bit) {
                             run.submit(first);
                             run.run();
                         }
-                        if (preempted) {  // by an older one that grows
+                        if (preempted) {  // by an older sequence that grows
                             Request older;
                             older.id = 3;
                             older.prompt = demo().encode(examples[12].question);

@@ -43,7 +43,7 @@ struct Outcome {
     int num_ends = 0;
 };
 
-// The other side of the callbacks. The engine thread writes, the test waits for what it wants to see.
+// Receives the callbacks. The engine thread writes into it, and the test waits for what it needs.
 class Inbox {
     template <class F>
     auto with_lock(F f) {
@@ -59,7 +59,7 @@ class Inbox {
             value = get();
             return value.has_value();
         });
-        if (!seen) throw std::runtime_error("the engine went silent");
+        if (!seen) throw std::runtime_error("the engine reported nothing for 60 seconds");
         return *value;
     }
 
@@ -151,7 +151,7 @@ struct Fixture {
     Inbox inbox;
     std::unique_ptr<Engine> engine;
 
-    ~Fixture() { control->open_gate(); }  // the engine's destructor waits for the step that is held
+    ~Fixture() { control->open_gate(); }  // the engine's destructor waits for the blocked step
 
     void start() {
         start([fake = fake, control = control] { return std::make_unique<FakeBackend>(fake, control); });
@@ -172,7 +172,7 @@ struct Fixture {
         return engine->submit(request(id, max_tokens, std::move(stop)));
     }
 
-    // After a prompt of request(), the tokens of `answer` in turn.
+    // Makes the model answer a prompt of request() with the tokens of `answer`.
     void script_answer(std::vector<TokenId> answer) {
         fake.script = [answer](std::span<const TokenId> context) -> std::optional<SampledToken> {
             return SampledToken{.token = answer.at(context.size() - 3)};
@@ -194,7 +194,7 @@ struct Fixture {
 
 BOOST_FIXTURE_TEST_SUITE(engine, Fixture)
 
-BOOST_AUTO_TEST_CASE(one_request_gives_the_serial_text_and_one_publish_a_step) {
+BOOST_AUTO_TEST_CASE(one_request_returns_the_serial_text_with_one_publish_per_step) {
     start();
     BOOST_TEST(inbox.wait_until_ready().max_num_batched_tokens == 64);
     BOOST_TEST(submit(1, 20));
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(one_request_gives_the_serial_text_and_one_publish_a_step) {
     BOOST_TEST(engine->activity().progress == 40U);
 }
 
-BOOST_AUTO_TEST_CASE(activity_tells_a_held_step_from_idleness) {
+BOOST_AUTO_TEST_CASE(activity_distinguishes_a_blocked_step_from_an_idle_engine) {
     control->close_gate();
     start();
     inbox.wait_until_ready();
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(requests_join_and_leave_at_every_step) {
     for (RequestId id = 1; id <= 10; ++id) BOOST_TEST(inbox.wait_for_end(id).text == reference_text(id, 3));
 }
 
-BOOST_AUTO_TEST_CASE(many_requests_in_a_small_pool_give_their_serial_texts) {
+BOOST_AUTO_TEST_CASE(many_requests_in_a_small_pool_return_their_serial_texts) {
     fake.capacity.num_blocks = 16;
     fake.capacity.max_model_len = 128;
     start();
@@ -267,12 +267,12 @@ BOOST_AUTO_TEST_CASE(a_cancel_takes_effect_within_one_step) {
     control->open_gate();
     const Outcome outcome = inbox.wait_for_end(1);
     BOOST_TEST((outcome.finish == FinishReason::cancelled));
-    BOOST_TEST(outcome.num_tokens == 2U);  // of the steps that were done or in flight
+    BOOST_TEST(outcome.num_tokens == 2U);  // of the completed step and of the one in flight
     BOOST_TEST(inbox.wait_for_end(2).text == reference_text(2, 5));
     BOOST_TEST(inbox.outcome(1).num_ends == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_cancel_of_what_ended_or_never_was_is_ignored) {
+BOOST_AUTO_TEST_CASE(a_cancel_of_an_ended_or_unknown_request_is_ignored) {
     start();
     submit(1, 2);
     inbox.wait_for_end(1);
@@ -284,7 +284,7 @@ BOOST_AUTO_TEST_CASE(a_cancel_of_what_ended_or_never_was_is_ignored) {
     BOOST_TEST(inbox.outcome(99).num_ends == 0);
 }
 
-BOOST_AUTO_TEST_CASE(a_stop_string_across_tokens_never_leaks) {
+BOOST_AUTO_TEST_CASE(no_part_of_a_stop_string_across_tokens_is_sent) {
     script_answer({token_of("a"), token_of("b"), token_of("c"), token_of("d"), token_of("e")});
     start();
     submit(1, 5, {"bcd"});
@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(a_stop_string_across_tokens_never_leaks) {
     BOOST_TEST(outcome.num_tokens == 4U);
 }
 
-BOOST_AUTO_TEST_CASE(text_held_for_a_stop_string_is_released_when_it_does_not_come) {
+BOOST_AUTO_TEST_CASE(text_held_back_for_a_stop_string_is_sent_if_the_string_does_not_follow) {
     script_answer({token_of("a"), token_of("b"), token_of("c"), token_of("b")});
     start();
     submit(1, 4, {"bx"});
@@ -304,17 +304,17 @@ BOOST_AUTO_TEST_CASE(text_held_for_a_stop_string_is_released_when_it_does_not_co
     BOOST_TEST((outcome.finish == FinishReason::length));
 }
 
-BOOST_AUTO_TEST_CASE(an_end_of_sequence_token_adds_no_text_and_releases_what_is_held) {
+BOOST_AUTO_TEST_CASE(an_end_of_sequence_token_adds_no_text_and_releases_held_text) {
     script_answer({token_of("a"), token_of("b"), end_token});
     start();
     submit(1, 3, {"bx"});
     const Outcome outcome = inbox.wait_for_end(1);
     BOOST_TEST(outcome.text == "ab");
-    BOOST_TEST((outcome.finish == FinishReason::stop));  // although it is also the last token allowed
+    BOOST_TEST((outcome.finish == FinishReason::stop));  // although max_tokens is reached as well
     BOOST_TEST(outcome.num_tokens == 3U);
 }
 
-BOOST_AUTO_TEST_CASE(only_whole_characters_leave) {
+BOOST_AUTO_TEST_CASE(only_whole_characters_are_sent) {
     script_answer({token_of("\xC3"), token_of("\xA9"), token_of("a"), token_of("\xE2")});
     start();
     submit(1, 4);
@@ -322,7 +322,7 @@ BOOST_AUTO_TEST_CASE(only_whole_characters_leave) {
     BOOST_TEST((outcome.deltas == std::vector<std::string>{"", "\xC3\xA9", "a", "\xEF\xBF\xBD"}));
 }
 
-BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_request_and_no_other) {
+BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_only_its_own_request) {
     fake.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
         if (context[1] != 2 || context.size() < 6) return std::nullopt;
         return SampledToken{.token = 77, .finite = false};
@@ -337,7 +337,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_request_and_no_other) {
     for (const RequestId id : {1, 3}) BOOST_TEST(inbox.wait_for_end(id).text == reference_text(id, 10));
 }
 
-BOOST_AUTO_TEST_CASE(a_backend_failure_ends_every_request_once_and_then_the_engine) {
+BOOST_AUTO_TEST_CASE(a_backend_failure_ends_each_request_once_and_then_the_engine) {
     control->fail_at_step(3);
     control->close_gate();
     options.max_num_seqs = 2;
@@ -348,7 +348,7 @@ BOOST_AUTO_TEST_CASE(a_backend_failure_ends_every_request_once_and_then_the_engi
     control->pass_one();
     inbox.wait_for_tokens(1, 2);
     control->wait_until_held();
-    BOOST_TEST(submit(4, 5));  // still a command when the backend breaks
+    BOOST_TEST(submit(4, 5));  // still in the queue when the backend fails
     control->open_gate();
 
     const Error error = inbox.wait_until_failed();
@@ -360,14 +360,14 @@ BOOST_AUTO_TEST_CASE(a_backend_failure_ends_every_request_once_and_then_the_engi
         BOOST_TEST((outcome.error == errc::engine_unavailable));
         BOOST_TEST(outcome.num_ends == 1);
     }
-    BOOST_TEST(inbox.outcome(1).num_tokens <= 2U);  // nothing of the step that failed
+    BOOST_TEST(inbox.outcome(1).num_tokens <= 2U);  // no token of the failed step
     BOOST_TEST(!submit(5, 5));
     engine->cancel(1);
     engine.reset();
     BOOST_TEST(inbox.num_failures() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_backend_that_cannot_be_made_fails_with_its_own_error) {
+BOOST_AUTO_TEST_CASE(the_error_of_a_backend_that_cannot_be_made_is_reported) {
     start([]() -> std::unique_ptr<Backend> {
         throw ErrorException({errc::bad_model, "model.safetensors: truncated"});
     });
@@ -391,7 +391,7 @@ BOOST_AUTO_TEST_CASE(a_request_accepted_before_the_backend_fails_to_load_is_ende
     BOOST_TEST(inbox.outcome(1).num_ends == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_pool_smaller_than_one_sequence_is_refused_by_name) {
+BOOST_AUTO_TEST_CASE(a_pool_smaller_than_one_sequence_is_refused_with_both_options_named) {
     fake.capacity.num_blocks = 31;
     start();
     const Error error = inbox.wait_until_failed();
@@ -400,7 +400,7 @@ BOOST_AUTO_TEST_CASE(a_pool_smaller_than_one_sequence_is_refused_by_name) {
     BOOST_TEST(error.message.find("--max-model-len") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_full_queue_refuses_requests_but_loses_no_cancel) {
+BOOST_AUTO_TEST_CASE(a_full_queue_refuses_requests_but_drops_no_cancel) {
     options.command_queue_capacity = 2;
     control->close_gate();
     start();
@@ -430,7 +430,7 @@ BOOST_AUTO_TEST_CASE(an_idle_engine_does_nothing_and_wakes_up) {
     BOOST_TEST(inbox.num_publishes() == 40U);
 }
 
-BOOST_AUTO_TEST_CASE(a_request_beyond_the_context_is_ended_not_run) {
+BOOST_AUTO_TEST_CASE(a_request_longer_than_the_context_ends_without_a_step) {
     start();
     submit(1, 510);
     const Outcome outcome = inbox.wait_for_end(1);
@@ -447,7 +447,7 @@ BOOST_AUTO_TEST_CASE(a_request_past_its_deadline_ends_with_an_error) {
     BOOST_TEST((inbox.wait_for_end(1).error == errc::queue_timeout));
 }
 
-BOOST_AUTO_TEST_CASE(destruction_with_running_requests_is_silent) {
+BOOST_AUTO_TEST_CASE(destruction_with_running_requests_reports_no_failure) {
     start();
     for (RequestId id = 1; id <= 5; ++id) submit(id, 500);
     inbox.wait_for_tokens(1, 1);
@@ -455,7 +455,7 @@ BOOST_AUTO_TEST_CASE(destruction_with_running_requests_is_silent) {
     BOOST_TEST(inbox.num_failures() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(recycled_event_vectors_are_used_again) {
+BOOST_AUTO_TEST_CASE(recycled_event_vectors_are_reused) {
     control->close_gate();
     start();
     submit(1, 50);
@@ -468,7 +468,7 @@ BOOST_AUTO_TEST_CASE(recycled_event_vectors_are_used_again) {
     BOOST_TEST(inbox.buffers_seen().size() <= 4U);
 }
 
-BOOST_AUTO_TEST_CASE(the_token_budget_is_timed_at_start) {
+BOOST_AUTO_TEST_CASE(the_step_budget_is_measured_at_start) {
     options.max_num_batched_tokens = 0;
     start();
     const std::int32_t budget = inbox.wait_until_ready().max_num_batched_tokens;
@@ -481,26 +481,26 @@ BOOST_AUTO_TEST_CASE(the_token_budget_is_timed_at_start) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-BOOST_AUTO_TEST_SUITE(token_budget)
+BOOST_AUTO_TEST_SUITE(step_budget)
 
 BOOST_AUTO_TEST_CASE(a_step_takes_no_more_than_a_quarter_of_a_second) {
     const auto linear = [](milliseconds per_token) {
         return [=](std::int32_t num_tokens) -> nanoseconds { return num_tokens * per_token; };
     };
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(1))) == 240);
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(10))) == 16);
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(100))) == 16);
-    BOOST_TEST(choose_token_budget(512, linear(milliseconds(0))) == 512);
-    BOOST_TEST(choose_token_budget(500, linear(milliseconds(0))) == 496);
-    BOOST_TEST(choose_token_budget(7, linear(milliseconds(1))) == 7);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(1))) == 240);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(10))) == 16);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(100))) == 16);
+    BOOST_TEST(choose_step_budget(512, linear(milliseconds(0))) == 512);
+    BOOST_TEST(choose_step_budget(500, linear(milliseconds(0))) == 496);
+    BOOST_TEST(choose_step_budget(7, linear(milliseconds(1))) == 7);
 }
 
-BOOST_AUTO_TEST_CASE(the_first_step_is_not_counted) {
+BOOST_AUTO_TEST_CASE(the_first_step_is_not_measured) {
     int steps = 0;
     const auto cold_first = [&](std::int32_t) -> nanoseconds {
         return ++steps == 1 ? milliseconds(5000) : milliseconds(1);
     };
-    BOOST_TEST(choose_token_budget(512, cold_first) == 512);
+    BOOST_TEST(choose_step_budget(512, cold_first) == 512);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -10,7 +10,7 @@ namespace {
 
 constexpr HashKey published_key{0x0706050403020100, 0x0f0e0d0c0b0a0908};  // bytes 00 01 .. 0f
 
-// The bytes 00 01 02 .. as little-endian words.
+// Returns the bytes 00 01 02 .. as little-endian words.
 std::vector<std::uint64_t> counting_words(std::size_t count) {
     std::vector<std::uint64_t> words(count);
     std::iota(words.begin(), words.end(), 0);
@@ -22,8 +22,8 @@ std::vector<std::uint64_t> counting_words(std::size_t count) {
 
 BOOST_AUTO_TEST_SUITE(block_hash)
 
-// From OpenSSL 3.0: openssl mac -macopt hexkey:0001..0f -macopt size:16 -in FILE siphash; the first is also
-// the authors' first published vector.
+// The values come from OpenSSL 3.0: openssl mac -macopt hexkey:0001..0f -macopt size:16 -in FILE siphash. The
+// first is also the authors' first published vector.
 BOOST_AUTO_TEST_CASE(siphash_known_answers) {
     BOOST_TEST((siphash_128(published_key, {}) == BlockHash{0xe6a825ba047f81a3, 0x930255c71472f66d}));
     BOOST_TEST(
@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(siphash_known_answers) {
                 BlockHash{0xf870437ae16ac7d2, 0x22f80d5a79a4fb58}));
 }
 
-BOOST_AUTO_TEST_CASE(a_name_depends_on_key_salt_tokens_and_everything_before) {
+BOOST_AUTO_TEST_CASE(a_name_depends_on_key_salt_tokens_and_all_earlier_blocks) {
     const std::vector<TokenId> tokens(kv_block_size, 5);
     std::vector<TokenId> other = tokens;
     other.back() = 6;

@@ -9,7 +9,7 @@ namespace solard {
 
 BOOST_AUTO_TEST_SUITE(block_pool)
 
-BOOST_AUTO_TEST_CASE(every_block_is_given_once_until_none_is_left) {
+BOOST_AUTO_TEST_CASE(each_block_is_allocated_once_until_none_is_free) {
     BlockPool pool(4);
     std::set<BlockId> blocks;
     for (int i = 0; i < 4; ++i) blocks.insert(pool.allocate().value());
@@ -21,7 +21,7 @@ BOOST_AUTO_TEST_CASE(every_block_is_given_once_until_none_is_left) {
     pool.check_integrity();
 }
 
-BOOST_AUTO_TEST_CASE(a_block_is_free_after_its_last_reference_went) {
+BOOST_AUTO_TEST_CASE(a_block_is_free_when_its_last_reference_is_released) {
     BlockPool pool(2);
     const BlockId block = pool.allocate().value();
     pool.retain(block);
@@ -46,7 +46,7 @@ BOOST_AUTO_TEST_CASE(misuse_throws) {
     pool.check_integrity();
 }
 
-BOOST_AUTO_TEST_CASE(registered_content_is_found_while_used_and_while_free) {
+BOOST_AUTO_TEST_CASE(registered_content_is_found_in_used_and_in_free_blocks) {
     BlockPool pool(2);
     const BlockId block = pool.allocate().value();
     pool.register_content(block, {1, 2});
@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(registered_content_is_found_while_used_and_while_free) {
     pool.check_integrity();
 }
 
-BOOST_AUTO_TEST_CASE(blocks_without_content_go_first_then_the_least_recently_used) {
+BOOST_AUTO_TEST_CASE(blocks_without_content_are_allocated_first_then_the_least_recently_used) {
     BlockPool pool(4);
     std::vector<BlockId> blocks;
     for (int i = 0; i < 4; ++i) blocks.push_back(pool.allocate().value());
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(the_same_content_is_registered_once) {
     pool.check_integrity();
 }
 
-BOOST_AUTO_TEST_CASE(names_that_share_a_bucket_are_told_apart) {
+BOOST_AUTO_TEST_CASE(names_in_the_same_bucket_are_distinguished) {
     BlockPool pool(8);
     std::vector<BlockId> blocks;
     for (std::uint64_t i = 0; i < 8; ++i) {

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 
 BOOST_AUTO_TEST_SUITE(scheduler)
 
-BOOST_AUTO_TEST_CASE(a_long_prompt_rides_in_chunks_with_running_decodes) {
+BOOST_AUTO_TEST_CASE(a_long_prompt_is_computed_in_chunks_beside_decodes) {
     Rig rig({.max_num_batched_tokens = 32});
     rig.add(1, 5, 20);
     rig.step();
@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(sequences_join_and_leave_at_every_step) {
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
 }
 
-BOOST_AUTO_TEST_CASE(no_more_than_max_num_seqs_run_and_the_rest_wait_in_order) {
+BOOST_AUTO_TEST_CASE(at_most_max_num_seqs_run_and_the_others_wait_in_order) {
     Rig rig({.max_num_seqs = 2});
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 4, static_cast<std::int32_t>(id));
     rig.step();
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(no_more_than_max_num_seqs_run_and_the_rest_wait_in_order) {
     BOOST_TEST(!rig.outcomes.contains(4));
 }
 
-BOOST_AUTO_TEST_CASE(a_budget_below_max_num_seqs_still_feeds_every_running_sequence) {
+BOOST_AUTO_TEST_CASE(a_budget_below_max_num_seqs_still_serves_every_running_sequence) {
     Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 3});
     for (RequestId id = 1; id <= 5; ++id) rig.add(id, 1, 10);
     for (int i = 0; i < 10; ++i) {
@@ -71,8 +71,8 @@ BOOST_AUTO_TEST_CASE(a_budget_below_max_num_seqs_still_feeds_every_running_seque
     }
 }
 
-BOOST_AUTO_TEST_CASE(an_exhausted_pool_preempts_the_last_arrived_and_never_the_oldest) {
-    // Each needs 4 blocks in the end; 6 are there. Both start with one each.
+BOOST_AUTO_TEST_CASE(a_full_pool_preempts_the_last_arrived_sequence_and_never_the_oldest) {
+    // Each request needs 4 blocks in the end, and the pool has 6. Both start with one block.
     Rig rig({.num_blocks = 6, .max_model_len = 64});
     rig.add(1, 8, 56);
     rig.add(2, 8, 56);
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(an_exhausted_pool_preempts_the_last_arrived_and_never_the_o
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 6);
 }
 
-BOOST_AUTO_TEST_CASE(sixty_four_requests_in_a_pool_for_eight_all_finish) {
+BOOST_AUTO_TEST_CASE(sixty_four_requests_finish_in_a_pool_for_eight) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 128, .num_blocks = 32, .max_model_len = 64});
     for (RequestId id = 1; id <= 64; ++id) rig.add(id, 20, 40);
     while (rig.scheduler.has_work()) {
@@ -116,12 +116,12 @@ BOOST_AUTO_TEST_CASE(a_cancelled_sequence_keeps_its_blocks_until_the_step_in_fli
         BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 61);
     });
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
-    BOOST_TEST(rig.outcomes[1].tokens.size() == 1U);  // what was in flight is dropped
+    BOOST_TEST(rig.outcomes[1].tokens.size() == 1U);  // the token in flight is dropped
     BOOST_TEST((rig.outcomes[1].finish == FinishReason::cancelled));
     BOOST_TEST(!rig.scheduler.has_work());
 }
 
-BOOST_AUTO_TEST_CASE(a_cancelled_neighbour_in_flight_leaves_the_others_alone) {
+BOOST_AUTO_TEST_CASE(cancelling_one_request_in_flight_does_not_change_the_others) {
     Rig rig;
     for (RequestId id = 1; id <= 3; ++id) rig.add(id, 10, 5);
     rig.step();
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(a_cancelled_neighbour_in_flight_leaves_the_others_alone) {
     BOOST_TEST(rig.outcomes[3].tokens == fake_reference(Rig::prompt_of(3, 10), 5));
 }
 
-BOOST_AUTO_TEST_CASE(cancelling_what_waits_or_is_unknown_or_has_ended) {
+BOOST_AUTO_TEST_CASE(waiting_unknown_and_ended_requests_can_be_cancelled) {
     Rig rig({.max_num_seqs = 1});
     rig.add(1, 4, 2);
     rig.add(2, 4, 2);
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(cancelling_what_waits_or_is_unknown_or_has_ended) {
     BOOST_TEST(rig.outcomes.size() == 2U);
 }
 
-BOOST_AUTO_TEST_CASE(deadlines_end_what_waits_and_what_runs) {
+BOOST_AUTO_TEST_CASE(deadlines_end_waiting_and_running_requests) {
     Rig rig({.max_num_seqs = 1});
     Request request;
     request.max_tokens = 100;
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(deadlines_end_what_waits_and_what_runs) {
 BOOST_AUTO_TEST_CASE(a_request_that_can_never_fit_ends_at_once) {
     Rig rig({.num_blocks = 4, .max_model_len = 512});
     rig.add(1, 60, 6);
-    rig.add(2, 60, 5);  // 64 tokens have KV: the last one generated never does
+    rig.add(2, 60, 5);  // 64 tokens need KV: the last generated one does not
     rig.run();
     BOOST_TEST((rig.outcomes[1].finish == FinishReason::error));
     BOOST_TEST((rig.outcomes[1].error == errc::context_length_exceeded));
@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_can_never_fit_ends_at_once) {
     BOOST_TEST((rig.outcomes[5].error == errc::invalid_request));
 }
 
-BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_request_only) {
+BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_only_its_own_request) {
     FakeOptions options;
     options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
         if (context.front() == Rig::prompt_of(2, 6).front() && context.size() == 9) {
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
                          .max_num_batched_tokens = 64,
                          .num_blocks = 512,
                          .max_model_len = 4096,
-                         .speculation_tokens = 16});
+                         .max_speculative_step_rows = 16});
     for (RequestId id = 1; id <= 4; ++id) {
         Request request;
         request.id = id;
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
     std::uint64_t before = 0;
     int num_tokens = 0;
     for (int step = 0; step < 150; ++step) {
-        if (step == 20) before = num_allocations();  // admission and the prompts are behind
+        if (step == 20) before = num_allocations();  // after admission and prompts
         const ForwardBatch& batch = scheduler.schedule(Clock::time_point{});
         results.rows.assign(batch.logits_rows.size(), {.token = 5});
         for (const Scheduler::Advance& advance : scheduler.complete(results)) {
@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
     BOOST_TEST(num_allocations() == before);
 }
 
-BOOST_AUTO_TEST_CASE(abort_ends_everything_also_in_flight) {
+BOOST_AUTO_TEST_CASE(abort_ends_all_requests_also_those_in_flight) {
     Rig rig({.max_num_seqs = 1});
     rig.add(1, 4, 5);
     rig.add(2, 4, 5);

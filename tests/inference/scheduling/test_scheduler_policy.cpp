@@ -1,4 +1,4 @@
-// What the scheduler promises beyond right tokens: fair shares, shared prompts, cached prefixes, drafts,
+// The scheduler's policy beyond correct tokens: fair shares, shared prompts, cached prefixes, drafts and
 // progress.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -14,7 +14,7 @@ namespace {
 
 using Phase = ProgressEvent::Phase;
 
-// Follows what append_progress() tells.
+// Steps a Rig and keeps what append_progress() reports.
 class ProgressView {
   public:
     explicit ProgressView(Rig& rig) : rig_(rig) {}
@@ -25,10 +25,10 @@ class ProgressView {
         rig_.scheduler.append_progress(events);
         for (const ProgressEvent& event : events) latest[event.id] = event;
     }
-    // Steps until the request left the queue, this one included.
+    // Steps until the request has left the queue. Returns the number of steps.
     int steps_to_start(RequestId id) {
         for (int steps = 1;; ++steps) {
-            if (steps > 10'000) throw std::runtime_error("it never starts");
+            if (steps > 10'000) throw std::runtime_error("the request never starts");
             step();
             const auto found = latest.find(id);
             const bool waits = found != latest.end() && found->second.phase == Phase::queued;
@@ -53,7 +53,7 @@ class ProgressView {
     Rig& rig_;
 };
 
-// Repeats the token five back, but for a few places: what drafts can guess.
+// Repeats the token five places back, with a few exceptions, so that drafts can be correct.
 FakeOptions repeating_model() {
     FakeOptions options;
     options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
@@ -67,8 +67,7 @@ FakeOptions repeating_model() {
 
 BOOST_AUTO_TEST_SUITE(fair_share)
 
-// O8: who floods does not delay who asks now and then.
-BOOST_AUTO_TEST_CASE(a_flood_of_one_principal_does_not_delay_another) {
+BOOST_AUTO_TEST_CASE(many_requests_of_one_principal_do_not_delay_another) {
     const Limits limits{.max_num_seqs = 16, .max_num_batched_tokens = 128, .num_blocks = 400};
     Rig idle(limits);
     idle.add(1, 100, 20, 2);
@@ -90,7 +89,7 @@ BOOST_AUTO_TEST_CASE(a_flood_of_one_principal_does_not_delay_another) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(who_is_below_its_share_takes_a_slot_from_the_youngest_of_who_is_furthest_above) {
+BOOST_AUTO_TEST_CASE(a_principal_below_its_share_takes_a_slot_from_the_principal_furthest_above) {
     Rig rig({.max_num_seqs = 4});
     for (RequestId id = 1; id <= 3; ++id) rig.add(id, 10, 100, 1);
     rig.add(4, 10, 100, 2);
@@ -100,12 +99,12 @@ BOOST_AUTO_TEST_CASE(who_is_below_its_share_takes_a_slot_from_the_youngest_of_wh
     BOOST_TEST(rig.outcomes.contains(5));
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 1U);
     rig.step();
-    BOOST_TEST(rig.outcomes[3].tokens.size() == 1U);  // the youngest of principal 1 gave way
+    BOOST_TEST(rig.outcomes[3].tokens.size() == 1U);  // the youngest of principal 1 was preempted
     BOOST_TEST(rig.outcomes[2].tokens.size() == 3U);
     BOOST_TEST(rig.outcomes[4].tokens.size() == 3U);
 }
 
-BOOST_AUTO_TEST_CASE(who_is_below_its_share_takes_blocks) {
+BOOST_AUTO_TEST_CASE(a_principal_below_its_share_takes_blocks) {
     Rig rig({.max_num_seqs = 8, .num_blocks = 16});
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 50, 10, 1);
     rig.step();
@@ -123,8 +122,8 @@ BOOST_AUTO_TEST_CASE(who_is_below_its_share_takes_blocks) {
     }
 }
 
-// Decodes alone fill the budget: a newcomer gets in all the same.
-BOOST_AUTO_TEST_CASE(a_budget_full_of_decodes_does_not_shut_newcomers_out) {
+// Decodes alone fill the budget, and a newcomer is served nevertheless.
+BOOST_AUTO_TEST_CASE(a_budget_full_of_decodes_does_not_exclude_newcomers) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 3});
     for (RequestId id = 1; id <= 3; ++id) rig.add(id, 1, 400, 1);
     for (int i = 0; i < 5; ++i) rig.step();
@@ -141,8 +140,8 @@ BOOST_AUTO_TEST_CASE(prompts_keep_a_quarter_of_the_budget) {
     BOOST_TEST(rig.scheduler.snapshot().num_running == 12);
 }
 
-// More principals than slots: whoever holds nothing still comes before somebody's second.
-BOOST_AUTO_TEST_CASE(who_holds_nothing_takes_a_slot_though_its_share_is_less_than_one) {
+// There are more principals than slots. A principal without a slot comes before another one's second slot.
+BOOST_AUTO_TEST_CASE(a_principal_without_a_slot_takes_one_even_if_its_share_is_less_than_one) {
     Rig rig({.max_num_seqs = 4});
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 10, 400, 1);
     rig.step();
@@ -151,10 +150,10 @@ BOOST_AUTO_TEST_CASE(who_holds_nothing_takes_a_slot_though_its_share_is_less_tha
     for (RequestId id = 11; id <= 13; ++id) BOOST_TEST(rig.outcomes.contains(id));
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);
     for (int i = 0; i < 20; ++i) rig.step();
-    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);  // and then it is quiet
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);  // and no more follow
 }
 
-BOOST_AUTO_TEST_CASE(a_prompt_larger_than_a_share_takes_blocks_from_who_holds_more) {
+BOOST_AUTO_TEST_CASE(a_prompt_larger_than_its_share_takes_blocks_from_a_principal_that_holds_more) {
     Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 512, .num_blocks = 40});
     for (RequestId id = 1; id <= 6; ++id) rig.add(id, 90, 60, 1);
     for (RequestId id = 11; id <= 12; ++id) rig.add(id, 10, 400, id);
@@ -164,16 +163,16 @@ BOOST_AUTO_TEST_CASE(a_prompt_larger_than_a_share_takes_blocks_from_who_holds_mo
     BOOST_TEST(rig.outcomes.contains(20));
 }
 
-// More principals than the pool holds, each with one request: nobody is evicted to make room for its like.
-BOOST_AUTO_TEST_CASE(equals_do_not_preempt_each_other) {
+// There are more principals than the pool can serve, each with one request. No request displaces its equal.
+BOOST_AUTO_TEST_CASE(principals_with_equal_shares_do_not_preempt_each_other) {
     Rig rig({.max_num_seqs = 32, .max_num_batched_tokens = 512, .num_blocks = 64});
     for (RequestId id = 1; id <= 20; ++id) rig.add(id, 90, 60, id);
-    for (int i = 0; i < 12; ++i) rig.step();  // before anybody outgrows the pool
+    for (int i = 0; i < 12; ++i) rig.step();  // before the sequences outgrow the pool
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
 }
 
-// A victim whose blocks the newcomer itself goes on using gives nothing back: there must be more of them.
-BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_keeps_are_not_counted_as_freed) {
+// A victim frees no block that the newcomer itself continues to use, so more sequences must be preempted.
+BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     Rig rig({.max_num_seqs = 16, .max_num_batched_tokens = 1024, .num_blocks = 64});
     for (RequestId id = 1; id <= 5; ++id) rig.add(id, 120, 100, 1);
     const Request known = Rig::request(7, 200, 60, 1);
@@ -191,8 +190,8 @@ BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_keeps_are_not_counted_as_freed) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 2U);
 }
 
-// Who keeps a turn anew is passed as often as its predecessor was.
-BOOST_AUTO_TEST_CASE(a_keeper_that_leaves_takes_its_count_along) {
+// When another request keeps the turn, as many others may pass it as passed the one before.
+BOOST_AUTO_TEST_CASE(the_count_of_passes_restarts_for_the_next_request_that_keeps_a_turn) {
     Rig rig({.max_num_seqs = 4});
     rig.add(1, 10, 400, 1);
     rig.step();
@@ -217,8 +216,8 @@ BOOST_AUTO_TEST_CASE(a_keeper_that_leaves_takes_its_count_along) {
     BOOST_TEST(pass());
 }
 
-// Choices share blocks: together they give back what each alone does not.
-BOOST_AUTO_TEST_CASE(blocks_shared_among_the_victims_count) {
+// The choices of one request share blocks, which become free only if all of the choices are preempted.
+BOOST_AUTO_TEST_CASE(blocks_shared_only_among_the_victims_count_as_freed) {
     Rig rig({.max_num_seqs = 8, .max_num_batched_tokens = 512, .num_blocks = 32});
     rig.add(1, 10, 400, 1);
     Request shared = Rig::request(2, 320, 60, 1);
@@ -231,8 +230,8 @@ BOOST_AUTO_TEST_CASE(blocks_shared_among_the_victims_count) {
     BOOST_TEST(rig.outcomes.contains(3));
 }
 
-// Who waits for much room keeps its turn, but does not idle the engine.
-BOOST_AUTO_TEST_CASE(free_slots_are_used_while_somebody_waits_for_more_of_them) {
+// A request that waits for many slots keeps its turn, but free slots are not left idle meanwhile.
+BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them) {
     Rig rig({.max_num_seqs = 8});
     rig.add(1, 10, 400, 1);
     rig.step();
@@ -243,7 +242,7 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_somebody_waits_for_more_of_them) 
     rig.add(3, 10, 5, 3);
     rig.step();
     BOOST_TEST(rig.outcomes.contains(3));
-    // Not for ever: in the end it is served before the next of those who keep coming.
+    // It does not wait forever: in the end it is served before the requests that keep arriving.
     RequestId next = 100;
     int steps = 0;
     rig.scheduler.cancel(1);
@@ -255,8 +254,8 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_somebody_waits_for_more_of_them) 
     }
 }
 
-// What decodes owe is bounded: it does not starve a prompt later.
-BOOST_AUTO_TEST_CASE(a_debt_of_decodes_is_forgiven) {
+// What a principal owes for its decodes is bounded, so that it does not starve a later prompt.
+BOOST_AUTO_TEST_CASE(the_debt_of_decodes_is_bounded) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 16, .num_blocks = 2048, .max_model_len = 4096});
     for (RequestId id = 1; id <= 8; ++id) rig.add(id, 1, 3000, 1);
     for (int i = 0; i < 8; ++i) rig.step();
@@ -271,7 +270,7 @@ BOOST_AUTO_TEST_CASE(a_debt_of_decodes_is_forgiven) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(without_a_newcomer_nobody_is_preempted_for_fairness) {
+BOOST_AUTO_TEST_CASE(no_sequence_is_preempted_for_fairness_without_a_newcomer) {
     Rig rig({.max_num_seqs = 4, .num_blocks = 512});
     for (RequestId id = 1; id <= 20; ++id) rig.add(id, 10, 30, 1);
     rig.run();
@@ -280,7 +279,7 @@ BOOST_AUTO_TEST_CASE(without_a_newcomer_nobody_is_preempted_for_fairness) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
 }
 
-BOOST_AUTO_TEST_CASE(weights_decide_the_shares) {
+BOOST_AUTO_TEST_CASE(weights_determine_the_shares) {
     Rig rig({.max_num_seqs = 16, .max_num_batched_tokens = 256, .num_blocks = 512});
     ProgressView view(rig);
     for (RequestId id = 1; id <= 60; ++id) {
@@ -307,7 +306,7 @@ BOOST_AUTO_TEST_CASE(prompt_tokens_are_dealt_out_by_weight) {
     BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{64, 192}), boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(alone_a_prompt_takes_the_whole_budget) {
+BOOST_AUTO_TEST_CASE(a_prompt_alone_takes_the_whole_budget) {
     Rig rig({.max_num_batched_tokens = 500, .max_model_len = 1024});
     rig.add(1, 600, 1);
     rig.step();
@@ -327,7 +326,7 @@ BOOST_AUTO_TEST_CASE(a_short_prompt_of_another_principal_does_not_wait_for_a_lon
     BOOST_TEST(rig.outcomes.contains(2));
 }
 
-BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_of_one_principal_and_nobody_elses) {
+BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_requests_of_one_principal_only) {
     Rig rig({.max_num_seqs = 1});
     ProgressView view(rig);
     rig.add(1, 10, 3, 1);
@@ -356,7 +355,7 @@ BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_of_one_principal_and_nobody_els
     BOOST_TEST(order == (std::vector<RequestId>{1, 4, 5, 2, 3}), boost::test_tools::per_element());
 }
 
-// K3: no livelock by newcomers that each are entitled to the same slot.
+// Newcomers that are each entitled to the same slot cause no livelock.
 BOOST_AUTO_TEST_CASE(a_sequence_preempted_four_times_yields_only_to_older_ones) {
     Rig rig({.max_num_seqs = 2});
     rig.add(1, 10, 400, 1);
@@ -384,7 +383,7 @@ BOOST_AUTO_TEST_CASE(a_large_request_is_not_starved_by_small_ones) {
     RequestId next = 100;
     for (int i = 0; i < 8; ++i) rig.add(next++, 20, 30, 1);
     rig.step();
-    rig.add(1, 400, 20, 2);  // 27 of 32 blocks: never within its share
+    rig.add(1, 400, 20, 2);  // 27 of 32 blocks: more than its share
     int steps = 0;
     while (!rig.outcomes.contains(1)) {
         rig.add(next++, 20, 30, 1);
@@ -397,8 +396,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(prefix_cache)
 
-// K7, as a pair: the same salt hits, another does not.
-BOOST_AUTO_TEST_CASE(a_prompt_is_found_under_its_own_salt_only) {
+BOOST_AUTO_TEST_CASE(a_prompt_is_found_only_with_the_same_salt) {
     Rig rig({.max_num_batched_tokens = 128});
     for (RequestId id = 1; id <= 3; ++id) {
         Request request = Rig::request(id, 1, 3);
@@ -427,7 +425,7 @@ BOOST_AUTO_TEST_CASE(the_last_token_is_always_computed) {
     BOOST_TEST(rig.outcomes[2].tokens == rig.outcomes[1].tokens);
 }
 
-BOOST_AUTO_TEST_CASE(an_answer_is_found_by_the_next_turn_of_its_conversation) {
+BOOST_AUTO_TEST_CASE(the_next_turn_of_a_conversation_finds_the_answer_in_the_cache) {
     Rig rig({.max_num_batched_tokens = 128});
     rig.add(1, 50, 40);
     rig.run();
@@ -440,7 +438,7 @@ BOOST_AUTO_TEST_CASE(an_answer_is_found_by_the_next_turn_of_its_conversation) {
     BOOST_TEST(rig.outcomes[2].num_cached_tokens == 80);  // 89 tokens have KV: 5 whole blocks
 }
 
-BOOST_AUTO_TEST_CASE(running_sequences_share_what_is_cached) {
+BOOST_AUTO_TEST_CASE(running_sequences_share_cached_blocks) {
     Rig rig({.max_num_batched_tokens = 512, .num_blocks = 32});
     Request request = Rig::request(1, 1, 200);
     request.prompt = Rig::prompt_of(7, 160);
@@ -452,11 +450,11 @@ BOOST_AUTO_TEST_CASE(running_sequences_share_what_is_cached) {
         rig.scheduler.add(request);
     }
     rig.step();
-    // Nine of ten blocks are shared; each has its own tenth, and the first an eleventh.
+    // Nine of ten blocks are shared. Each sequence has its own tenth block, and the first one an eleventh.
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 32 - 9 - 5 - 1);
 }
 
-BOOST_AUTO_TEST_CASE(it_can_be_switched_off) {
+BOOST_AUTO_TEST_CASE(the_prefix_cache_can_be_disabled) {
     Rig rig({.max_num_batched_tokens = 128, .prefix_cache = false});
     for (RequestId id = 1; id <= 2; ++id) {
         Request request = Rig::request(id, 1, 3);
@@ -469,7 +467,7 @@ BOOST_AUTO_TEST_CASE(it_can_be_switched_off) {
     BOOST_TEST(rig.scheduler.snapshot().prefix_cache_queries == 0U);
 }
 
-BOOST_AUTO_TEST_CASE(nothing_of_a_row_that_is_not_finite_is_cached) {
+BOOST_AUTO_TEST_CASE(a_prompt_whose_row_is_not_finite_is_not_cached) {
     bool is_broken = true;
     FakeOptions options;
     options.script = [&](std::span<const TokenId>) -> std::optional<SampledToken> {
@@ -489,7 +487,7 @@ BOOST_AUTO_TEST_CASE(nothing_of_a_row_that_is_not_finite_is_cached) {
     BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(7, 100), 3));
 }
 
-BOOST_AUTO_TEST_CASE(a_preempted_sequence_finds_what_it_had_computed) {
+BOOST_AUTO_TEST_CASE(a_preempted_sequence_finds_its_computed_blocks_in_the_cache) {
     Rig rig({.max_num_seqs = 2, .max_num_batched_tokens = 128});
     rig.add(1, 10, 300, 1);
     rig.add(2, 100, 20, 1);
@@ -509,7 +507,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(choices)
 
-BOOST_AUTO_TEST_CASE(they_share_the_prompt_and_copy_the_block_they_write_to) {
+BOOST_AUTO_TEST_CASE(choices_share_the_prompt_and_copy_the_block_they_write_to) {
     for (const std::int32_t prompt_tokens : {40, 48}) {
         Rig rig({.max_num_batched_tokens = 128});
         Request request = Rig::request(1, prompt_tokens, 30);
@@ -533,7 +531,7 @@ BOOST_AUTO_TEST_CASE(they_share_the_prompt_and_copy_the_block_they_write_to) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_pool_for_one_choice_serves_them_all_by_and_by) {
+BOOST_AUTO_TEST_CASE(a_pool_for_one_choice_serves_all_choices_in_turn) {
     Rig rig({.num_blocks = 4, .max_model_len = 64});
     Request request = Rig::request(1, 40, 24);
     request.num_choices = 5;
@@ -546,7 +544,7 @@ BOOST_AUTO_TEST_CASE(a_pool_for_one_choice_serves_them_all_by_and_by) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(each_choice_gets_its_own_end) {
+BOOST_AUTO_TEST_CASE(each_choice_reports_its_own_end) {
     Rig rig({.max_num_batched_tokens = 16});
     Request request = Rig::request(1, 40, 24);
     request.num_choices = 3;
@@ -561,7 +559,7 @@ BOOST_AUTO_TEST_CASE(each_choice_gets_its_own_end) {
     }
 }
 
-// The rows of the cancelled request's other choices are still among the results.
+// The results still contain the rows of the cancelled request's other choices.
 BOOST_AUTO_TEST_CASE(choices_cancelled_in_flight_do_not_shift_the_rows_of_others) {
     Rig rig;
     Request request = Rig::request(1, 10, 5);
@@ -573,11 +571,11 @@ BOOST_AUTO_TEST_CASE(choices_cancelled_in_flight_do_not_shift_the_rows_of_others
     BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 10), 5));
 }
 
-BOOST_AUTO_TEST_CASE(more_than_can_run_together_are_refused) {
+BOOST_AUTO_TEST_CASE(more_choices_than_can_run_together_are_refused) {
     Rig rig({.max_num_seqs = 3});
-    Request greedy_for_logprobs = Rig::request(77, 10, 5);
-    greedy_for_logprobs.sampling.num_logprobs = max_top_logprobs + 1;
-    rig.scheduler.add(greedy_for_logprobs);
+    Request too_many_logprobs = Rig::request(77, 10, 5);
+    too_many_logprobs.sampling.num_logprobs = max_top_logprobs + 1;
+    rig.scheduler.add(too_many_logprobs);
     rig.run();
     BOOST_TEST((rig.outcomes[77].error == errc::invalid_request));
     for (const std::uint32_t num_choices : {0U, 4U, max_choices + 1, 0xffffffffU}) {
@@ -593,18 +591,18 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(speculation)
 
-BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_nothing) {
+BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_no_token) {
     std::map<int, int> steps;
     std::map<int, std::vector<TokenId>> tokens;
-    for (const int speculation_tokens : {0, 16}) {
-        Rig rig({.speculation_tokens = speculation_tokens}, repeating_model());
+    for (const int rows : {0, 16}) {
+        Rig rig({.max_speculative_step_rows = rows}, repeating_model());
         for (RequestId id = 1; id <= 2; ++id) rig.add(id, 20, 120);
         rig.run();
-        steps[speculation_tokens] = rig.num_steps;
-        tokens[speculation_tokens] = rig.outcomes[2].tokens;
+        steps[rows] = rig.num_steps;
+        tokens[rows] = rig.outcomes[2].tokens;
         BOOST_TEST(rig.outcomes[1].tokens == fake_reference(Rig::prompt_of(1, 20), 120, repeating_model()));
         const EngineSnapshot snapshot = rig.scheduler.snapshot();
-        BOOST_TEST((snapshot.accepted_draft_tokens > 0) == (speculation_tokens > 0));
+        BOOST_TEST((snapshot.accepted_draft_tokens > 0) == (rows > 0));
         BOOST_TEST(snapshot.accepted_draft_tokens <= snapshot.draft_tokens);
         BOOST_TEST(snapshot.num_free_blocks == snapshot.num_blocks);
     }
@@ -612,8 +610,8 @@ BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_nothing) {
     BOOST_TEST(steps[16] * 5 < steps[0] * 3);
 }
 
-BOOST_AUTO_TEST_CASE(load_switches_them_off) {
-    Rig rig({.max_num_seqs = 8, .speculation_tokens = 4}, repeating_model());
+BOOST_AUTO_TEST_CASE(no_drafts_when_too_many_sequences_run) {
+    Rig rig({.max_num_seqs = 8, .max_speculative_step_rows = 4}, repeating_model());
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 20, 60);
     rig.run();
     BOOST_TEST(rig.scheduler.snapshot().draft_tokens == 0U);
@@ -622,8 +620,9 @@ BOOST_AUTO_TEST_CASE(load_switches_them_off) {
     BOOST_TEST(rig.scheduler.snapshot().draft_tokens > 0U);
 }
 
-BOOST_AUTO_TEST_CASE(a_step_with_drafts_keeps_within_budget_and_rows) {
-    Rig rig({.max_num_seqs = 3, .max_num_batched_tokens = 5, .speculation_tokens = 100}, repeating_model());
+BOOST_AUTO_TEST_CASE(a_step_with_drafts_stays_within_budget_and_rows) {
+    Rig rig({.max_num_seqs = 3, .max_num_batched_tokens = 5, .max_speculative_step_rows = 100},
+            repeating_model());
     rig.add(1, 20, 120);
     while (rig.scheduler.has_work()) {
         rig.step();
@@ -638,7 +637,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(progress)
 
-BOOST_AUTO_TEST_CASE(every_station_is_told_once) {
+BOOST_AUTO_TEST_CASE(each_stage_is_reported_once) {
     Rig rig({.max_num_seqs = 1, .max_num_batched_tokens = 32});
     ProgressView view(rig);
     rig.add(1, 70, 3);
@@ -665,7 +664,7 @@ BOOST_AUTO_TEST_CASE(every_station_is_told_once) {
     BOOST_TEST(view.latest[3].done == 0);
 }
 
-BOOST_AUTO_TEST_CASE(a_preempted_sequence_says_so_and_where_it_stands) {
+BOOST_AUTO_TEST_CASE(a_preempted_sequence_reports_its_stage_and_place) {
     Rig rig({.max_num_seqs = 2});
     ProgressView view(rig);
     rig.add(1, 10, 50, 1);

@@ -1,0 +1,75 @@
+// The KV blocks of the sequences: their block tables, the pool behind them and the prefix cache.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "inference/request.hpp"
+#include "inference/scheduling/block_pool.hpp"
+#include "inference/scheduling/sequence.hpp"
+
+namespace solard {
+
+// Returns the number of blocks that the sequence and its other choices will still ask for until all known
+// tokens are computed, and one block more. A sequence admitted into less would soon be preempted.
+std::int32_t blocks_ahead(const Sequence& sequence);
+
+// Allocates, shares and releases the blocks in Sequence::block_table, and charges them to the principal.
+class BlockTables {
+  public:
+    // What the prefix cache holds of a sequence's beginning.
+    struct CachedPrefix {
+        std::int32_t num_blocks = 0;
+        std::int32_t num_blocks_in_use = 0;  // of num_blocks: other sequences refer to them
+    };
+
+    // `hash_key` names the contents of blocks; without it there is no prefix cache.
+    BlockTables(std::int32_t num_blocks, std::int32_t max_running, const std::optional<HashKey>& hash_key);
+
+    const BlockPool& pool() const { return pool_; }
+    // Blocks that were released and are free once the step in flight has been collected.
+    std::span<const BlockId> quarantine() const { return quarantine_; }
+    void fill_snapshot(EngineSnapshot& snapshot) const;
+
+    // Returns how many more tokens the sequence can schedule in blocks that it holds or that are free.
+    std::int32_t capacity_for(const Sequence& sequence) const;
+    // Allocates blocks for all scheduled tokens. If the step writes to a block that others refer to, the
+    // sequence first gets a copy of it.
+    void grow(Sequence& sequence);
+    // Releases the blocks beyond the computed tokens: those of drafts that were wrong.
+    void trim(Sequence& sequence);
+    // Releases all blocks of the sequence.
+    void release_all(Sequence& sequence);
+
+    // Looks up the beginning of a sequence that waits. The last known token is never taken from the cache,
+    // because its logits are needed.
+    CachedPrefix find_cached(Sequence& sequence);
+    // Starts a sequence on the first `num_blocks` blocks that find_cached() found.
+    void take_cached(Sequence& sequence, std::int32_t num_blocks);
+    // Makes the computed whole blocks of the sequence findable in the prefix cache.
+    void register_blocks(Sequence& sequence);
+    // Starts another choice of a request on the blocks of the first one.
+    void share(const Sequence& leader, Sequence& fork);
+
+    // From here to end_step() the device may touch every block that is in use now.
+    void begin_flight() { in_flight_ = true; }
+    // Frees what was released in the meantime.
+    void end_step();
+
+  private:
+    bool writes_shared_block(const Sequence& sequence) const;
+    BlockId allocate();
+    void release(BlockId block);
+
+    BlockPool pool_;
+    std::optional<HashKey> hash_key_;
+    bool in_flight_ = false;
+    std::vector<BlockId> copy_sources_;  // of this step
+    std::vector<BlockId> quarantine_;
+    std::uint64_t num_queries_ = 0;  // prompt tokens that were looked up in the prefix cache
+    std::uint64_t num_hits_ = 0;     // prompt tokens that were found there
+};
+
+}  // namespace solard

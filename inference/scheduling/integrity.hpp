@@ -1,0 +1,13 @@
+// A check of the scheduler's bookkeeping, for tests and for an idle engine.
+#pragma once
+
+#include "inference/scheduling/block_tables.hpp"
+#include "inference/scheduling/step_state.hpp"
+
+namespace solard {
+
+// Checks that charges, references and orders agree with one another. Throws std::logic_error that says what
+// is wrong. Not while a step is being scheduled.
+void check_integrity(const StepState& state, const BlockTables& tables);
+
+}  // namespace solard

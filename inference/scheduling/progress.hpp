@@ -1,0 +1,20 @@
+// Tells clients how far their sequences have come.
+#pragma once
+
+#include <vector>
+
+#include "inference/request.hpp"
+#include "inference/scheduling/step_state.hpp"
+
+namespace solard {
+
+class ProgressReport {
+  public:
+    // Appends the stage of each sequence, if it has changed since the last call.
+    void append_changes(StepState& state, std::vector<ProgressEvent>& out);
+
+  private:
+    std::vector<PrincipalShare*> round_;  // kept for its memory
+};
+
+}  // namespace solard

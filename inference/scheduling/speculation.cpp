@@ -1,0 +1,76 @@
+#include "inference/scheduling/speculation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "inference/scheduling/prompt_lookup.hpp"
+
+namespace solard {
+namespace {
+
+constexpr std::int32_t max_drafts = 8;  // of one sequence in one step
+
+}  // namespace
+
+Speculation::Speculation(StepState& state, BlockTables& tables, std::int32_t max_step_rows)
+    : state_(state), tables_(tables), max_step_rows_(max_step_rows) {}
+
+void Speculation::schedule_drafts() {
+    const auto decodes = [](const SequencePtr& sequence) {
+        return !sequence->prefilling && sequence->num_scheduled_tokens == 1;
+    };
+    const auto num_rows = static_cast<std::int32_t>(state_.running.size());
+    if (num_rows >= max_step_rows_ || !std::ranges::all_of(state_.running, decodes)) return;
+    std::int32_t rows_left = std::min(max_step_rows_, state_.max_running) - num_rows;
+    for (const auto& sequence : state_.running) {
+        append_draft(*sequence, std::min({rows_left, state_.tokens_left, sequence->draft_limit}));
+        rows_left -= sequence->num_draft_tokens;
+    }
+}
+
+void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
+    // The token that follows the last draft must still be wanted.
+    const std::int32_t generated = sequence.num_tokens() - sequence.num_prompt_tokens;
+    max_tokens =
+        std::min({max_tokens, sequence.request.max_tokens - generated - 1, tables_.capacity_for(sequence)});
+    if (max_tokens <= 0) return;
+    const auto draft = find_draft(sequence.token_ids, static_cast<std::size_t>(max_tokens));
+    // `draft` points into token_ids, whose memory is reserved: push_back() does not move it.
+    for (const TokenId token : draft) sequence.token_ids.push_back(token);
+    sequence.num_draft_tokens = static_cast<std::int32_t>(draft.size());
+    sequence.num_scheduled_tokens += sequence.num_draft_tokens;
+    state_.tokens_left -= sequence.num_draft_tokens;
+    num_drafted_ += draft.size();
+    tables_.grow(sequence);
+}
+
+// A draft is confirmed if the token drawn from the row before it is the same: then the row of the draft saw
+// exactly the tokens that it would have seen without speculation.
+std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepResults& results) {
+    const auto known = static_cast<std::size_t>(sequence.num_tokens());
+    const std::int32_t num_drafts = std::exchange(sequence.num_draft_tokens, 0);
+    std::int32_t confirmed = 0;
+    for (;; ++confirmed) {
+        const auto offset = static_cast<std::size_t>(confirmed);
+        const SampledToken& drawn = results.rows.at(static_cast<std::size_t>(sequence.first_row) + offset);
+        const std::size_t place = known + offset;
+        if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
+        sequence.token_ids.resize(place);
+        if (!drawn.finite) break;  // the next step computes it again, as the first row of the sequence
+        sequence.token_ids.push_back(drawn.token);
+        break;
+    }
+    num_accepted_ += static_cast<std::uint64_t>(confirmed);
+    if (num_drafts > 0) {
+        sequence.draft_limit =
+            confirmed == num_drafts ? std::min(2 * sequence.draft_limit, max_drafts) : std::max(confirmed, 1);
+    }
+    return static_cast<std::int32_t>(sequence.token_ids.size() - known);
+}
+
+void Speculation::fill_snapshot(EngineSnapshot& snapshot) const {
+    snapshot.draft_tokens = num_drafted_;
+    snapshot.accepted_draft_tokens = num_accepted_;
+}
+
+}  // namespace solard

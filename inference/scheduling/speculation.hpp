@@ -1,0 +1,37 @@
+// Speculative decoding: drafts by prompt lookup, verified by the next step.
+#pragma once
+
+#include <cstdint>
+
+#include "inference/backend.hpp"
+#include "inference/request.hpp"
+#include "inference/scheduling/block_tables.hpp"
+#include "inference/scheduling/step_state.hpp"
+
+namespace solard {
+
+class Speculation {
+  public:
+    // A step that only decodes is filled up with drafts to `max_step_rows` rows; 0 = no speculation. `state`
+    // and `tables` outlive the object.
+    Speculation(StepState& state, BlockTables& tables, std::int32_t max_step_rows);
+
+    // Appends drafts to sequences that decode. Drafts are nearly free in a step that only decodes and has few
+    // rows; other steps get none.
+    void schedule_drafts();
+    // Appends the tokens that the step drew for the sequence: the confirmed drafts and one token more.
+    // Returns the number of new tokens.
+    std::int32_t keep_confirmed_drafts(Sequence& sequence, const StepResults& results);
+    void fill_snapshot(EngineSnapshot& snapshot) const;
+
+  private:
+    void append_draft(Sequence& sequence, std::int32_t max_tokens);
+
+    StepState& state_;
+    BlockTables& tables_;
+    std::int32_t max_step_rows_;
+    std::uint64_t num_drafted_ = 0;   // tokens
+    std::uint64_t num_accepted_ = 0;  // of num_drafted_
+};
+
+}  // namespace solard

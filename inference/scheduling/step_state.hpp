@@ -1,0 +1,34 @@
+// The state that the parts of the scheduler share while they plan a step.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "inference/scheduling/fair_share.hpp"
+#include "inference/scheduling/sequence.hpp"
+
+namespace solard {
+
+// Holds the sequences that run and those that wait, and what is left of the step's budget. Scheduler owns it;
+// the other parts refer to it. Running sequences are charged to their principals here.
+struct StepState {
+    // `step_budget` is the number of tokens that one step may compute.
+    StepState(std::int32_t max_running_sequences, std::int32_t num_blocks, std::int32_t step_budget);
+
+    // Inserts an admitted sequence by arrival and charges its slots.
+    void insert(SequencePtr sequence);
+    // Inserts a choice whose slot is already charged: it was counted with the first choice of its request.
+    void insert_fork(SequencePtr fork);
+    // Takes a sequence out of `running`. Returns null if the sequence does not run.
+    SequencePtr take(const Sequence& sequence);
+    // Takes out a sequence that runs and leaves a null in its place, because its caller iterates `running`.
+    SequencePtr take_leaving_gap(const Sequence& sequence);
+    void remove_gaps() { std::erase(running, nullptr); }
+
+    std::int32_t max_running;  // slots
+    FairShare shares;
+    std::vector<SequencePtr> running;  // by arrival; a preempted sequence leaves a null until remove_gaps()
+    std::int32_t tokens_left = 0;      // of the step's budget
+};
+
+}  // namespace solard
