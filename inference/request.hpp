@@ -59,7 +59,7 @@ struct StepEvent {
     std::uint32_t num_logprobs = 0;       // entries of all tokens together
     std::int32_t num_cached_tokens = -1;  // of the prompt; set only in the choice's first event with tokens
     FinishReason finish = FinishReason::none;  // if not none, this is the choice's last event
-    errc error = errc::backend_failed;           // meaningful when finish == error
+    errc error = errc::backend_failed;         // meaningful when finish == error
     std::int32_t matched_stop = -1;            // index into Request::stop
     TokenId matched_stop_token = -1;           // of Request::stop_token_ids
 };

@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "inference/sampling_row.hpp"
 #include "inference/sampling/token_ranking.hpp"
+#include "inference/sampling_row.hpp"
 
 namespace solard {
 

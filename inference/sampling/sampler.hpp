@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "inference/sampling_row.hpp"
 #include "inference/sampling/token_ranking.hpp"
+#include "inference/sampling_row.hpp"
 
 namespace solard {
 

@@ -55,9 +55,10 @@ std::int32_t max_running(const SchedulerOptions& options);
 // preempted four times yields only to older ones. The oldest takes from any other and yields to none, hence
 // every step advances at least one sequence.
 //
-// Errors of a request: context_length_exceeded, it can never fit; invalid_request, it asks for no token, or for
-// more choices than can run together; queue_timeout, it waited beyond its queue deadline; deadline_exceeded,
-// it was not finished by its request deadline; numerical_error, its logits were not finite.
+// Errors of a request: context_length_exceeded, it can never fit; invalid_request, it asks for no token, or
+// for more choices than can run together; queue_timeout, it waited beyond its queue deadline;
+// deadline_exceeded, it was not finished by its request deadline; numerical_error, its logits were not
+// finite.
 class Scheduler {
   public:
     explicit Scheduler(const SchedulerOptions& options);

@@ -1,6 +1,10 @@
-"""Holds the direction of includes and who may instantiate Beast.
+"""Checks the direction of includes, and which files may include Asio and Beast.
 
 usage: check_includes.py ROOT
+
+Every room (a folder, or a file that stands alone at the root of inference/) has a rank. A file may include files of its own
+room and of rooms with a lower rank, never of one with a higher or an equal rank. So there can be no loop between rooms; loops
+inside a room are looked for as well.
 """
 
 import pathlib
@@ -10,56 +14,107 @@ import sys
 ROOT = pathlib.Path(sys.argv[1])
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 
-# Folder -> folders of ours that its files may include from.
-ALLOWED = {
-    "inference": {"inference"},
-    "server/api": {"server/api", "inference"},
-    "server": {"server", "server/api", "inference"},
-    "web": {"server"},
-}
-# Of server/, what the sans-I/O layer may use: plain structs without a socket behind them.
-PLAIN_HEADERS = {"server/generation/served_model.hpp", "server/config/app_config.hpp"}
-CONTRACTS = {"backend", "tensors", "safetensors", "config", "sampling_params", "sampling_row", "token_id", "error", "philox",
-             "exp_approx"}
-# Who may include what of Boost.
-BEAST = re.compile(r"#include <boost/beast")
-ASIO = re.compile(r"#include <boost/asio")
-BEAST_FILES = {"server/http/head.hpp", "server/http/head.cpp", "server/http_session.cpp", "server/ws/socket.cpp", "server/asio.cpp"}
+# From the bottom to the top. Rooms in one tuple have the same rank, and so do not know each other.
+ORDER = [
+    ("inference/error", "inference/token_id"),
+    ("inference/model",),
+    ("inference/sampling_params",),
+    ("inference/sampling_row",),
+    ("inference/text", "inference/sampling"),
+    ("inference/backend",),
+    ("inference/request",),
+    ("inference/scheduling", "inference/cpu", "cuda"),
+    ("inference/engine",),
+    ("server/config",),
+    ("server/api",),
+    ("server/auth", "server/observe"),
+    ("server/http",),
+    ("server/generation",),
+    ("server/responses",),
+    ("server/endpoints", "server/ws"),
+    ("server",),
+]
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+
+# What a backend may see of inference/: the contract it fulfils, the model that it loads, and the parts of the sampler which
+# must be equal bit for bit everywhere.
+BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/model", "inference/sampling_params", "inference/sampling_row",
+                 "inference/sampling", "inference/backend"}
+# The one file that knows the backends, and what it defines.
+BACKENDS = {"server/backends.cpp"}
+BEAST_FILES = {"server/http/head.hpp", "server/http/head.cpp", "server/http/http1_exchange.hpp", "server/http/http1_exchange.cpp",
+               "server/http_session.cpp", "server/ws/socket.cpp", "server/asio.cpp"}
 
 
-def folder_of(path):
+def room_of(path):
+    """Returns the room of a file: its folder; the file itself at the root of inference/; "server" for the spine."""
     parts = path.split("/")
-    return "server/api" if parts[:2] == ["server", "api"] else parts[0]
+    if parts[0] == "cuda":
+        return "cuda"
+    if parts[0] == "inference" and len(parts) == 2:
+        return "inference/" + pathlib.PurePath(parts[1]).stem
+    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
 
-def problems_of(name, text):
-    folder = folder_of(name)
-    for included in re.findall(r'#include "([^"]+)"', text):
-        target = folder_of(included)
-        if name == "server/main.cpp" or target == folder:
+def problems_of(name, includes, text):
+    room = room_of(name)
+    for included in includes:
+        target = room_of(included)
+        if target == room or name.startswith("web/"):
             continue
-        if folder == "cuda":
-            if target != "inference" or pathlib.PurePath(included).stem not in CONTRACTS:
-                yield f"{name}: cuda/ may include the contracts of inference/ only, not {included}"
-        elif folder == "server/api" and target == "server":
-            if included not in PLAIN_HEADERS:
-                yield f"{name}: server/api/ must not reach a socket, but includes {included}"
-        elif target not in ALLOWED[folder]:
-            yield f"{name}: {folder}/ must not include {included}"
-        elif target == "inference" and included.startswith("inference/cpu/"):
-            yield f"{name}: only main.cpp knows a backend, not {included}"
-    if BEAST.search(text) and name not in BEAST_FILES:
-        yield f"{name}: Beast is included by {sorted(BEAST_FILES)} only"
-    if ASIO.search(text) and folder in ("inference", "server/api", "cuda"):
-        yield f"{name}: {folder}/ must not include Asio"
+        if room in ("cuda", "inference/cpu"):
+            if target not in BACKEND_ROOMS:
+                yield f"{name}: a backend may include {sorted(BACKEND_ROOMS)} only, not {included}"
+        elif target in ("cuda", "inference/cpu"):
+            if name not in BACKENDS:
+                yield f"{name}: only {sorted(BACKENDS)} knows the backends, not {included}"
+        elif RANK[target] >= RANK[room]:
+            yield f"{name}: {room} stands below {target} or beside it, so it must not include {included}"
+    if re.search("#include <boost/beast", text) and name not in BEAST_FILES:
+        yield f"{name}: only {sorted(BEAST_FILES)} include Beast"
+    if re.search("#include <boost/asio", text) and room.split("/")[0] != "server":
+        yield f"{name}: only server/ includes Asio"
+    if re.search("#include <boost/asio", text) and room in ("server/config", "server/api"):
+        yield f"{name}: {room} has no socket, so it must not include Asio"
+    if re.search(r"\bApp\b", text) and room.startswith("server/"):
+        yield f"{name}: only the spine, the files in server/ itself, knows App"
+
+
+def loops_of(graph):
+    """Yields one message for each loop of includes between modules (a header and its source are one module)."""
+    state, stack = {}, []
+
+    def visit(node):
+        state[node] = "open"
+        stack.append(node)
+        for target in sorted(graph.get(node, ())):
+            if state.get(target) == "open":
+                yield "a loop of includes: " + " -> ".join(stack[stack.index(target):] + [target])
+            elif target not in state:
+                yield from visit(target)
+        stack.pop()
+        state[node] = "done"
+
+    for node in sorted(graph):
+        if node not in state:
+            yield from visit(node)
 
 
 def main():
     files = [p for top in ("inference", "server", "cuda", "web") for p in sorted((ROOT / top).rglob("*"))]
-    sources = [p for p in files if p.suffix in SUFFIXES]
-    assert len(sources) > 40, "no sources found: wrong ROOT?"
-    problems = [problem for p in sources for problem in problems_of(str(p.relative_to(ROOT)), p.read_text())]
-    print("\n".join(problems) or f"{len(sources)} files keep the direction of includes")
+    sources = [p for p in files if p.suffix in SUFFIXES and "node_modules" not in p.parts]
+    assert len(sources) > 200, "no sources found: wrong ROOT?"
+    problems, graph = [], {}
+    for path in sources:
+        name = str(path.relative_to(ROOT))
+        text = path.read_text()
+        includes = re.findall(r'^#include "((?:inference|server|cuda|web)/[^"]+)"', text, re.M)
+        problems += problems_of(name, includes, text)
+        module = str(pathlib.PurePath(name).with_suffix(""))
+        graph.setdefault(module, set()).update(str(pathlib.PurePath(i).with_suffix("")) for i in includes)
+        graph[module].discard(module)
+    problems += loops_of(graph)
+    print("\n".join(problems) or f"{len(sources)} files keep the direction of includes, and there is no loop")
     sys.exit(bool(problems))
 
 
