@@ -1,4 +1,4 @@
-// Token ids to text, a token at a time: only whole UTF-8 characters leave.
+// Turns the bytes of tokens into text, one token at a time. Only whole UTF-8 characters are returned.
 #pragma once
 
 #include <string>
@@ -6,21 +6,18 @@
 
 namespace solard {
 
-// Engine thread. Bytes that cannot begin or continue a character become U+FFFD, as the Unicode standard's
-// "maximal subpart" practice has it (Unicode 15, section 3.9).
+// Engine thread. Bytes which cannot begin or continue a character become U+FFFD, as the Unicode standard
+// recommends ("maximal subpart", Unicode 15, section 3.9).
 class Detokenizer {
   public:
-    // Appends to `out` the characters completed by `bytes`, holds an incomplete tail back.
+    // Appends to `out` the characters which `bytes` complete, and holds back an incomplete tail.
     void append(std::string_view bytes, std::string& out);
-    // At the end of a text: an incomplete tail becomes one U+FFFD.
+    // Ends the text: appends one U+FFFD if an incomplete tail is held back.
     void flush(std::string& out);
 
   private:
     char held_[4] = {};
     unsigned held_size_ = 0;
 };
-
-// `bytes` with everything that is not UTF-8 replaced by U+FFFD.
-std::string valid_utf8(std::string_view bytes);
 
 }  // namespace solard

@@ -4,7 +4,7 @@
 #include <array>
 #include <boost/json/value.hpp>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {

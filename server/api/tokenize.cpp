@@ -1,6 +1,7 @@
 #include "server/api/tokenize.hpp"
 
 #include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/app.hpp"
 #include "server/generation/worker_thread.hpp"
 
