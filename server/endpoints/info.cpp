@@ -36,6 +36,10 @@ json::value plain_number(double value) {
     return value;
 }
 
+ListedModel listed_model(const ServedModel& model) {
+    return {model.names.front(), model.created, model.context_length};
+}
+
 // What each field of a request may hold, for clients that show them.
 json::object limits_json(const App& app) {
     json::object limits{
@@ -129,7 +133,7 @@ asio::awaitable<void> handle_openapi(App&, HttpExchange& exchange) {
 }
 
 asio::awaitable<void> handle_models(App& app, HttpExchange& exchange) {
-    auto response = json_response(models_json(app.model));
+    auto response = json_response(models_json(app.model.names, listed_model(app.model)));
     co_await exchange.respond(std::move(response));
 }
 
@@ -137,7 +141,7 @@ asio::awaitable<void> handle_model(App& app, HttpExchange& exchange) {
     const std::string name = exchange.request().path.substr(model_route.size());
     HttpResponse response;
     if (!name.empty() && app.model.answers_to(name)) {
-        response = json_response(model_json(app.model, name));
+        response = json_response(model_json(name, listed_model(app.model)));
     } else {
         response =
             error_response({errc::model_not_found, "The model '" + name + "' is not served here.", "model"});

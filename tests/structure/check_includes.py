@@ -18,7 +18,7 @@ ALLOWED = {
     "web": {"server"},
 }
 # Of server/, what the sans-I/O layer may use: plain structs without a socket behind them.
-PLAIN_HEADERS = {"server/generation/served_model.hpp", "server/config/app_config.hpp", "server/config/error.hpp"}
+PLAIN_HEADERS = {"server/config/error.hpp"}
 CONTRACTS = {"backend", "tensors", "safetensors", "config", "sampling_params", "error", "philox", "exp_approx"}
 # Who may include what of Boost.
 BEAST = re.compile(r"#include <boost/beast")
