@@ -7,17 +7,17 @@ namespace {
 
 constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// Returns the number of bytes of the character that `lead` begins; 0 if no character begins with it.
+// Returns the size in bytes of a character which begins with `lead`, or 0 if none does.
 unsigned character_size(unsigned char lead) {
     if (lead < 0x80) return 1;
-    if (lead < 0xC2) return 0;  // a continuation byte, or a lead of overlong forms only
+    if (lead < 0xC2) return 0;  // a continuation byte, or the lead of an overlong form
     if (lead < 0xE0) return 2;
     if (lead < 0xF0) return 3;
     return lead < 0xF5 ? 4 : 0;
 }
 
-// Returns the first and last byte that may follow `lead`. The range is narrower than 80..BF after the leads
-// of overlong forms, of surrogates and of values above U+10FFFF (Unicode 15, table 3-7).
+// Returns the bytes which may follow `lead`. The range is narrower than 80..BF after the leads of overlong
+// forms, of surrogates and of values above U+10FFFF (Unicode 15, table 3-7).
 std::pair<unsigned char, unsigned char> second_byte_range(unsigned char lead) {
     switch (lead) {
         case 0xE0:
@@ -60,14 +60,6 @@ void Detokenizer::append(std::string_view bytes, std::string& out) {
 void Detokenizer::flush(std::string& out) {
     if (held_size_ > 0) out += replacement;
     held_size_ = 0;
-}
-
-std::string valid_utf8(std::string_view bytes) {
-    std::string text;
-    Detokenizer characters;
-    characters.append(bytes, text);
-    characters.flush(text);
-    return text;
 }
 
 }  // namespace solard

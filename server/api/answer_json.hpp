@@ -1,4 +1,4 @@
-// What the JSON of every generated answer has in common, and how a protocol writes one.
+// The parts of JSON which all generated answers have in common, and the interface which writes an answer.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@ namespace solard::server {
 struct Usage {
     std::size_t prompt_tokens = 0;      // of all prompts
     std::size_t completion_tokens = 0;  // of all outputs
-    std::int32_t cached_tokens = 0;     // of the prompts, not computed again
+    std::int32_t cached_tokens = 0;     // of the prompts, taken from the prefix cache
 };
 
-// A prompt as far as the answer shows it.
+// The parts of a prompt which the answer repeats.
 struct ShownPrompt {
     std::string text;                // for echo
     std::vector<TokenId> token_ids;  // for return_token_ids
 };
 
-// What writing an answer needs.
+// Everything which a writer needs to know before the first token.
 struct AnswerContext {
     AnswerIdentity identity;
     GenerationFields fields;
@@ -35,7 +35,7 @@ struct AnswerContext {
     std::vector<ShownPrompt> prompts = {};
 };
 
-// One answer, written either whole or as server-sent events ("data: {...}\n\n").
+// Writes one answer, either whole or as server-sent events ("data: {...}\n\n").
 class AnswerWriter {
   public:
     explicit AnswerWriter(AnswerContext context) : context_(std::move(context)) {}
@@ -43,11 +43,11 @@ class AnswerWriter {
     AnswerWriter(const AnswerWriter&) = delete;
     AnswerWriter& operator=(const AnswerWriter&) = delete;
 
-    // Appends the chunks for what is new of one output; `usage` is what all have used so far.
+    // Appends the chunks for the news of one output. `usage` counts the tokens of all outputs so far.
     virtual void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) = 0;
-    // The last chunk, without choices, if the request wants one.
+    // Appends the last chunk, which has usage but no choices, if the request wants it.
     virtual void append_usage_chunk(std::string& out, const Usage& usage) const = 0;
-    // The body of a whole answer; each of `outputs` is finished.
+    // Returns the body of a whole answer. Every one of `outputs` has finished.
     virtual std::string whole(std::span<const LogDelta> outputs, const Usage& usage) const = 0;
     const GenerationFields& fields() const { return context_.fields; }
 
@@ -57,15 +57,16 @@ class AnswerWriter {
 
 std::string_view name_of(FinishReason reason);  // "stop" or "length"
 
-// `{"id":..,"object":..,"created":..,"model":..`
+// Appends `{"id":..,"object":..,"created":..,"model":..`.
 void append_identity(std::string& out, const AnswerIdentity& identity, std::string_view object);
-// One JSON string of both; only what is echoed costs an allocation.
+// Appends both texts as one JSON string. Allocates only if `echoed` is not empty.
 void append_echoed_text(std::string& out, std::string_view echoed, std::string_view text);
-// `{"prompt_tokens":..}`
+// Appends `{"prompt_tokens":..}`.
 void append_usage(std::string& out, const Usage& usage);
-// `"finish_reason":..,"stop_reason":..`; the latter is vLLM's name for which stop it was.
+// Appends `"finish_reason":..,"stop_reason":..`. `stop_reason` is vLLM's name for the stop string or stop
+// token which ended the output.
 void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops);
-// `[1,2,3]`
+// Appends `[1,2,3]`.
 void append_token_ids(std::string& out, std::span<const TokenId> token_ids);
 
 }  // namespace solard::server

@@ -1,61 +1,33 @@
 #include "server/api/chat_completions.hpp"
 
+#include <array>
 #include <utility>
 
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
+#include "server/api/message_fields.hpp"
 
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t max_messages = 1024;
-
-// A text, or a list of text parts as vllm bench and guidellm send it.
-result<std::string> parse_content(const json::value& value, const std::string& path) {
-    if (value.is_string()) return std::string(value.get_string());
-    if (!value.is_array())
-        return Error{errc::invalid_value, path + " must be a string or a list of text parts.", path};
-    std::string text;
-    for (const auto& part : value.get_array()) {
-        const auto* object = part.if_object();
-        const auto* type = object != nullptr ? object->if_contains("type") : nullptr;
-        const auto* content = object != nullptr ? object->if_contains("text") : nullptr;
-        if (type == nullptr || !type->is_string())
-            return Error{errc::invalid_value, path + " must hold parts with a type.", path};
-        if (type->get_string() != "text")
-            return Error{errc::unsupported_input, path + " may hold text parts only; this model reads text.",
-                         path};
-        if (content == nullptr || !content->is_string())
-            return Error{errc::invalid_value, path + " holds a text part without text.", path};
-        text += std::string_view(content->get_string());
-    }
-    return text;
-}
-
-result<Role> parse_role(const json::value& value, const std::string& path) {
-    const std::string_view name = value.is_string() ? std::string_view(value.get_string()) : "";
-    if (name == "user") return Role::user;
-    if (name == "assistant") return Role::assistant;
-    if (name == "system" || name == "developer") return Role::system;
-    return Error{errc::invalid_value, path + " must be one of system, developer, user, assistant.", path};
-}
+// vLLM's benchmark and guidellm send a list of text parts.
+constexpr auto part_types = std::to_array<std::string_view>({"text"});
 
 result<ChatMessage> parse_message(const json::value& value, const std::string& path) {
     const auto* object = value.if_object();
-    if (object == nullptr) return Error{errc::invalid_value, path + " must be an object.", path};
+    if (object == nullptr) return wrong_field(path, "an object", &value);
     const auto* role = object->if_contains("role");
     const auto* content = object->if_contains("content");
-    if (role == nullptr) return Error{errc::invalid_value, path + ".role is missing.", path + ".role"};
-    if (content == nullptr)
-        return Error{errc::invalid_value, path + ".content is missing.", path + ".content"};
+    if (role == nullptr) return parse_role(role, path + ".role").error();
+    if (content == nullptr) return parse_content(content, path + ".content", part_types).error();
     FieldReader fields(*object, path + ".");
     fields.refuse_unless_neutral({"tool_calls", "function_call", "audio"});
     if (const auto& problem = fields.error()) return *problem;
-    auto parsed_role = parse_role(*role, path + ".role");
+    auto parsed_role = parse_role(role, path + ".role");
     if (!parsed_role) return parsed_role.error();
-    auto text = parse_content(*content, path + ".content");
+    auto text = parse_content(content, path + ".content", part_types);
     if (!text) return text.error();
     return ChatMessage{*parsed_role, *std::move(text)};
 }
@@ -63,10 +35,8 @@ result<ChatMessage> parse_message(const json::value& value, const std::string& p
 result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
     const auto* list = body.if_contains("messages");
     const auto* array = list != nullptr ? list->if_array() : nullptr;
-    if (array == nullptr)
-        return Error{errc::invalid_value, "messages must be a list of messages.", "messages"};
-    if (array->empty() || array->size() > max_messages)
-        return Error{errc::invalid_value, "messages must hold 1 to 1024 messages.", "messages"};
+    if (array == nullptr || array->empty() || array->size() > max_messages)
+        return wrong_field("messages", "a list of 1 to " + std::to_string(max_messages) + " messages", list);
     std::vector<ChatMessage> messages;
     messages.reserve(array->size());
     for (std::size_t i = 0; i < array->size(); ++i) {
@@ -77,16 +47,17 @@ result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
     return messages;
 }
 
-// vLLM's two switches; an answer can either begin or go on.
+// Reads the two fields of vLLM which decide how the prompt ends. An answer cannot both begin a new message
+// and continue the last one.
 PromptEnd parse_prompt_end(FieldReader& fields, const std::vector<ChatMessage>& messages) {
     constexpr std::string_view continues = "continue_final_message";
     const auto generation_prompt = fields.boolean("add_generation_prompt");
     if (!fields.boolean(continues).value_or(false))
         return generation_prompt.value_or(true) ? PromptEnd::assistant_turn : PromptEnd::last_message;
     if (generation_prompt.value_or(false)) {
-        fields.fail(continues, "false or absent where add_generation_prompt is true");
+        fields.fail(continues, "false or absent if add_generation_prompt is true");
     } else if (!messages.empty() && messages.back().role != Role::assistant) {
-        fields.fail(continues, "false or absent unless the last message is the assistant's");
+        fields.fail(continues, "false or absent unless the role of the last message is assistant");
     }
     return PromptEnd::last_message;
 }
@@ -96,7 +67,7 @@ PromptEnd parse_prompt_end(FieldReader& fields, const std::vector<ChatMessage>& 
 ChatPrompt parse_chat_prompt(const json::object& body, FieldReader& fields) {
     ChatPrompt prompt;
     auto messages = parse_messages(body);
-    fields.ignore("messages");  // read without the reader
+    fields.ignore("messages");  // parse_messages() reads them without `fields`
     if (messages) {
         prompt.messages = *std::move(messages);
     } else {
@@ -115,14 +86,14 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     request.generation = parse_generation_fields(fields, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
-    // The new name wins where a client sends both.
+    // If a client sends both, the newer name wins.
     if (const auto limit = fields.integer("max_completion_tokens", 1, max_token_count))
         request.generation.max_tokens = static_cast<std::int32_t>(*limit);
     if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
     return request;
 }
 
-// Before each choice's own text.
+// Returns the text which stands before each choice's own text.
 std::string_view ChatAnswerWriter::echoed() const {
     return context_.prompts.empty() ? std::string_view() : context_.prompts.front().text;
 }
@@ -159,10 +130,10 @@ std::string ChatAnswerWriter::whole(std::span<const LogDelta> outputs, const Usa
 
 void ChatAnswerWriter::append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) {
     const bool ends = delta.finish != FinishReason::none;
-    // Logprobs and ids whose text is held back do not wait for it.
+    // Logprobs and token ids are sent even if the text of their tokens is still held back.
     const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty();
     if (delta.text.empty() && !has_tokens && !ends) return;
-    // Choices begin in order, since openai's stream helper for Python numbers them as they come.
+    // Choices begin in order, because openai's stream helper for Python numbers them in order of arrival.
     while (num_started_ < delta.output) text_chunk(out, {.output = num_started_}, usage);
     const bool begins = delta.output == num_started_;
     if (begins && (!delta.logprobs.empty() || delta.text.empty()))
@@ -223,7 +194,7 @@ void ChatAnswerWriter::begin_chunk(std::string& out) const {
     out += R"(,"choices":[)";
 }
 
-// `,"logprobs":..,` and, if asked for, `"token_ids":..,`
+// Appends `,"logprobs":..,` and, if the request asked for it, `"token_ids":..,`.
 void ChatAnswerWriter::append_tokens(std::string& out, const LogDelta& delta) const {
     out += R"(,"logprobs":)";
     append_chat_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);

@@ -1,4 +1,4 @@
-// POST /v1/chat/completions without a socket: body to struct, struct to JSON.
+// Parses the body of POST /v1/chat/completions and writes its answer, without a socket.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// A conversation, and where its rendering ends.
+// A conversation and how its rendering ends.
 struct ChatPrompt {
     std::vector<ChatMessage> messages;
     PromptEnd end = PromptEnd::assistant_turn;
@@ -23,22 +23,22 @@ struct ChatPrompt {
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
-    bool echo = false;  // the last message stands before the answer if it is the assistant's
+    bool echo = false;  // the answer begins with the last message if the role of that is assistant
 };
 
-// Errors name the field in `param`: invalid_json, invalid_value, unsupported_parameter, unsupported_input.
-// Explicit nulls count as absent; unknown fields are ignored unless they would change the meaning of the
-// answer.
+// Errors: invalid_json, invalid_value, unsupported_parameter, unsupported_input; `param` names the field. A
+// null counts as absent. Unknown fields are ignored unless they would change the meaning of the answer.
 result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown);
 
-// `messages`, `add_generation_prompt` and `continue_final_message`. A problem is left in `fields`.
+// Reads `messages`, `add_generation_prompt` and `continue_final_message`. A problem is left in `fields`.
 ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& fields);
 
-// OpenAI's chat.completion and chat.completion.chunk.
+// Writes OpenAI's chat.completion and chat.completion.chunk.
 //
-// A choice's first chunk carries the role as well, so that a role alone never counts as a first token: load
-// clients count chunks. But the role comes alone, in the same write, before logprobs, for openai's stream
-// helper for node takes those of a choice's first chunk twice.
+// The first chunk of a choice carries both the role and text: load clients count chunks and would take a role
+// alone for a first token. But if the first chunk would have logprobs, a chunk with the role alone comes
+// before it, in the same write, because openai's stream helper for Node.js reads the logprobs of a choice's
+// first chunk twice.
 class ChatAnswerWriter final : public AnswerWriter {
   public:
     explicit ChatAnswerWriter(AnswerContext context);
@@ -54,8 +54,8 @@ class ChatAnswerWriter final : public AnswerWriter {
     void append_tokens(std::string& out, const LogDelta& delta) const;
     void end_chunk(std::string& out, const Usage& usage) const;
 
-    std::string prefix_;             // of every chunk, up to and including `"model":..`
-    std::uint32_t num_started_ = 0;  // choices whose first chunk is written, from the front
+    std::string prefix_;             // the beginning of every chunk, up to and including `"model":..`
+    std::uint32_t num_started_ = 0;  // the choices before this one have written their first chunk
 };
 
 }  // namespace solard::server

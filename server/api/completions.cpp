@@ -13,7 +13,7 @@ namespace json = boost::json;
 
 constexpr std::int32_t default_max_tokens = 16;
 constexpr std::string_view prompt_expectation =
-    "a string, a list of up to 128 strings, a list of token ids or a list of up to 128 such lists";
+    "a string, a list of token ids, or a list of up to 128 strings or of up to 128 lists of token ids";
 
 bool is_token_id(const json::value& value) {
     return value.is_int64() && value.get_int64() >= 0 &&
@@ -34,7 +34,7 @@ std::optional<PromptInput> parse_prompt(const json::value& value) {
 }
 
 std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fields) {
-    fields.ignore("prompt");  // read without the reader: it may have many forms
+    fields.ignore("prompt");  // read without `fields`: it has several forms
     const auto* value = body.if_contains("prompt");
     const auto* list = value != nullptr ? value->if_array() : nullptr;
     std::vector<PromptInput> prompts;
@@ -54,7 +54,7 @@ std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fi
     return prompts;
 }
 
-// Absent or null: no logprobs.
+// Returns -1, which means no logprobs, if the field is absent or null.
 std::int32_t parse_logprobs(FieldReader& fields) {
     return static_cast<std::int32_t>(fields.integer("logprobs", 0, max_top_logprobs).value_or(-1));
 }
@@ -73,10 +73,11 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     generation.sampling.num_logprobs = parse_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
     if (request.prompts.size() * generation.sampling.num_choices > max_outputs)
-        fields.fail("prompt", "at most " + std::to_string(max_outputs) + " prompts times n");
+        fields.fail("prompt", "a shorter list: the number of prompts times n must not exceed " +
+                                  std::to_string(max_outputs));
     if (request.echo && generation.sampling.num_logprobs >= 0)
         fields.fail({errc::unsupported_parameter,
-                     "echo together with logprobs is not supported by this server.", "echo"});
+                     "echo is not supported together with logprobs; send only one of them.", "echo"});
     if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
     return request;
 }

@@ -1,4 +1,4 @@
-// POST /v1/completions without a socket: body to struct, struct to JSON.
+// Parses the body of POST /v1/completions and writes its answer, without a socket.
 #pragma once
 
 #include <cstdint>
@@ -13,21 +13,21 @@
 
 namespace solard::server {
 
-inline constexpr std::size_t max_outputs = 128;  // prompts x choices of one request
+inline constexpr std::size_t max_outputs = 128;  // of one request: prompts x choices
 
-// Text, which gets BOS and is tokenized, or token ids, which are taken as they are.
+// A text, which is tokenized after BOS, or token ids, which are used unchanged.
 using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 
 struct CompletionRequest {
-    std::vector<PromptInput> prompts;  // [1, max_outputs / n], all of one form
+    std::vector<PromptInput> prompts;  // [1, max_outputs / n], all texts or all token ids
     GenerationFields generation;       // max_tokens is set: OpenAI's default is 16
-    bool echo = false;                 // the prompt stands before the answer
+    bool echo = false;                 // the answer begins with the prompt
 };
 
-// Errors as parse_chat_request().
+// Errors are those of parse_chat_request().
 result<CompletionRequest> parse_completion_request(std::string_view body, UnknownFields unknown);
 
-// OpenAI's text_completion, whole and in chunks. Output `i` answers prompt `i / n`.
+// Writes OpenAI's text_completion, whole or in chunks. Output `i` answers prompt `i / n`.
 class CompletionAnswerWriter final : public AnswerWriter {
   public:
     CompletionAnswerWriter(AnswerContext context, bool echo);
@@ -37,17 +37,17 @@ class CompletionAnswerWriter final : public AnswerWriter {
 
   private:
     const ShownPrompt* prompt_of(std::uint32_t output) const;
-    // `text_offset`: characters of this output's text before the first token of `delta`.
+    // `text_offset` is the number of characters of this output before the first token of `delta`.
     void append_choice(std::string& out, const LogDelta& delta, std::string_view echoed, bool begins,
                        std::size_t text_offset) const;
 
     struct Place {
         bool begun = false;
-        std::size_t characters = 0;  // written, by the text of their tokens
+        std::size_t characters = 0;  // of the tokens which were written
     };
 
     bool echo_;
-    std::string prefix_;         // of every chunk, up to and including `"choices":[`
+    std::string prefix_;         // the beginning of every chunk, up to and including `"choices":[`
     std::vector<Place> places_;  // [outputs]
 };
 

@@ -1,4 +1,4 @@
-// The one table errc -> HTTP status, OpenAI type and code; and the error object every protocol carries.
+// The table which maps an errc to the HTTP status and to the type and code of OpenAI's error object.
 #pragma once
 
 #include <chrono>
@@ -12,25 +12,29 @@ namespace solard::server {
 struct ErrorInfo {
     errc code;
     unsigned status;           // HTTP
-    std::string_view type;     // OpenAI's class of error
+    std::string_view type;     // `type` of the error object
     std::string_view name;     // `code` of the error object
-    bool retry_after;          // the answer says when to come back
-    std::string_view message;  // where the place of failure knew nothing better
+    bool retry_after;          // the answer says when to retry
+    std::string_view message;  // for places which have nothing more exact to say
 };
 
-// Architecture.md section 9. Every errc that a request can meet has a row; others are server_error.
+// Every errc which a request can meet has a row. The others are answered as server_error, because a client
+// can do nothing about them.
 const ErrorInfo& error_info(errc code);
 inline std::string_view message_of(errc code) {
     return error_info(code).message;
 }
 
-// When to come back, of an error whose answer says so: as it knows, or in a second.
+// Returns the time after which the client should retry: that of the error, or one second if it has none.
 inline std::chrono::milliseconds retry_time(const Error& error) {
     return error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
 }
 
-// {"error":{"object":"error","message","type","param","code"}}. `object` is there for ChatNVIDIA, which
-// raises an error inside a stream only when it reads it.
+// Returns {"error":{"object":"error","message","type","param","code"}}. ChatNVIDIA needs `object`: only with
+// it does it report an error inside a stream.
 std::string error_body(const Error& error);
+
+// Appends the value of `param`: a string, or null if the error names no field.
+void append_error_param(std::string& out, const Error& error);
 
 }  // namespace solard::server

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {
@@ -12,9 +13,11 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t max_key_shown = 64;  // bytes
+// Bytes of a name or a value which a message repeats.
+constexpr std::size_t max_name_shown = 64;
+constexpr std::size_t max_value_shown = 32;
 
-// Values that leave the answer as it would be without the field.
+// A number which leaves the answer as it would be without the field.
 struct NeutralNumber {
     std::string_view name;
     double value;
@@ -44,13 +47,28 @@ bool is_neutral(std::string_view name, const json::value& value) {
     return (it != neutral_numbers.end() && number == it->value) || (number == 0 && name != "best_of");
 }
 
-std::string shown(double value) {
+std::string text_of(double value) {
     std::string text;
     append_json_number(text, value);
     return text;
 }
 
+// Returns the value as JSON, or an empty string if a message should not repeat it.
+std::string shown(const json::value& value) {
+    if (value.is_structured()) return {};
+    if (value.is_double()) return text_of(value.get_double());
+    const auto* text = value.if_string();
+    return text != nullptr && text->size() > max_value_shown ? std::string() : json::serialize(value);
+}
+
 }  // namespace
+
+Error wrong_field(const std::string& path, std::string_view expectation, const json::value* value) {
+    std::string message = path + " must be " + std::string(expectation);
+    const std::string found = value != nullptr ? shown(*value) : "missing";
+    if (!found.empty()) message += ", but is " + found;
+    return {errc::invalid_value, message + ".", path};
+}
 
 const json::value* FieldReader::find(std::string_view name) {
     known_.push_back(name);
@@ -61,8 +79,7 @@ const json::value* FieldReader::find(std::string_view name) {
 
 void FieldReader::fail(std::string_view name, std::string_view expectation) {
     if (error_) return;
-    const std::string path = prefix_ + std::string(name);
-    error_ = Error{errc::invalid_value, path + " must be " + std::string(expectation) + ".", path};
+    error_ = wrong_field(prefix_ + std::string(name), expectation, object_.if_contains(name));
 }
 
 void FieldReader::fail(Error problem) {
@@ -88,7 +105,7 @@ std::optional<std::int64_t> FieldReader::integer(std::string_view name, std::int
     if (value == nullptr) return std::nullopt;
     const bool fits = value->is_int64() && value->get_int64() >= min && value->get_int64() <= max;
     if (!fits) {
-        fail(name, "a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+        fail(name, "an integer from " + std::to_string(min) + " to " + std::to_string(max));
         return std::nullopt;
     }
     return value->get_int64();
@@ -99,8 +116,8 @@ std::optional<double> FieldReader::number(std::string_view name, double min, dou
     if (value == nullptr) return std::nullopt;
     const double number = value->is_number() ? value->to_number<double>() : max + 1;
     if (number > max || number < min || (lower == Bound::open && number <= min)) {
-        fail(name, "a number " + std::string(lower == Bound::open ? "above " : "from ") + shown(min) +
-                       (lower == Bound::open ? ", at most " : " to ") + shown(max));
+        fail(name, lower == Bound::open ? "a number above " + text_of(min) + " and at most " + text_of(max)
+                                        : "a number from " + text_of(min) + " to " + text_of(max));
         return std::nullopt;
     }
     return number;
@@ -111,7 +128,7 @@ std::optional<std::uint64_t> FieldReader::seed(std::string_view name) {
     if (value == nullptr) return std::nullopt;
     if (value->is_int64()) return static_cast<std::uint64_t>(value->get_int64());
     if (value->is_uint64()) return value->get_uint64();
-    fail(name, "a 64-bit whole number");
+    fail(name, "a 64-bit integer");
     return std::nullopt;
 }
 
@@ -128,7 +145,7 @@ std::vector<std::string> FieldReader::stop(std::string_view name) {
     const bool valid = value->is_array() ? value->get_array().size() <= max_stop_strings &&
                                                std::ranges::all_of(value->get_array(), take)
                                          : take(*value);
-    if (!valid) fail(name, "a string of 1 to 256 bytes or a list of up to 16 of them");
+    if (!valid) fail(name, "a string of 1 to 256 bytes or a list of up to 16 such strings");
     return valid ? stops : std::vector<std::string>{};
 }
 
@@ -158,7 +175,7 @@ void FieldReader::refuse_unless_neutral(std::span<const std::string_view> names)
 void FieldReader::refuse_unknown() {
     for (const auto& member : object_) {
         const std::string_view key = member.key();
-        if (std::ranges::find(known_, key) == known_.end()) refuse(valid_utf8(key.substr(0, max_key_shown)));
+        if (std::ranges::find(known_, key) == known_.end()) refuse(valid_utf8(key.substr(0, max_name_shown)));
     }
 }
 

@@ -1,5 +1,4 @@
-// Typed, range-checked access to the fields of a request body. The first problem is kept; later reads give
-// nothing.
+// Reads the fields of a request body and checks their types and ranges.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -15,15 +14,20 @@
 
 namespace solard::server {
 
-inline constexpr std::int64_t max_token_count =
-    1 << 24;  // above any context; the model's own limit is checked later
+// Above the context of any model; the limit of the served model is checked later.
+inline constexpr std::int64_t max_token_count = 1 << 24;
 inline constexpr std::size_t max_stop_strings = 16;
 inline constexpr std::size_t max_stop_bytes = 256;
 
-// A field that is absent or null is std::nullopt. `object` outlives the reader; names are literals.
+// Returns the error for a field with an invalid value: "PATH must be EXPECTATION, but is VALUE." The value is
+// left out if it is a list, an object or a string of more than 32 bytes. nullptr stands for a missing field.
+Error wrong_field(const std::string& path, std::string_view expectation, const boost::json::value* value);
+
+// Keeps the first problem; after that, every read returns nothing. A field which is absent or null reads as
+// std::nullopt. `object` outlives the reader, and every name is a literal.
 class FieldReader {
   public:
-    enum class Bound { closed, open };  // whether the smallest value itself is allowed
+    enum class Bound { closed, open };  // closed: the smallest value itself is allowed
 
     explicit FieldReader(const boost::json::object& object, std::string prefix = {})
         : object_(object), prefix_(std::move(prefix)) {}
@@ -32,27 +36,27 @@ class FieldReader {
     std::optional<bool> boolean(std::string_view name);
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t min, std::int64_t max);
     std::optional<double> number(std::string_view name, double min, double max, Bound lower = Bound::closed);
-    // Any 64-bit integer, signed or not.
+    // Reads any 64-bit integer, signed or unsigned.
     std::optional<std::uint64_t> seed(std::string_view name);
-    // One string or a list of up to 16, each of 1 to 256 bytes.
+    // Reads one string or a list of up to 16 strings, each of 1 to 256 bytes.
     std::vector<std::string> stop(std::string_view name);
     const boost::json::object* object(std::string_view name);
     const boost::json::array* array(std::string_view name);
 
-    // A named field that was not read is refused as unsupported_parameter unless its value asks for nothing:
-    // null, false, an empty list, object or string, or the neutral value of its kind (a penalty of 0, an n of
-    // 1 ...).
+    // Refuses each named field which was not read, as unsupported_parameter, unless its value asks for
+    // nothing: null, false, an empty list, object or string, or the neutral value of the field (a penalty of
+    // 0, a best_of of 1 ...).
     void refuse_unless_neutral(std::span<const std::string_view> names);
     void refuse_unless_neutral(std::initializer_list<std::string_view> names) {
         refuse_unless_neutral(std::span(names.begin(), names.size()));
     }
 
-    // A field that is known and has no effect.
+    // Marks a field as known although it has no effect or is read without this reader.
     void ignore(std::string_view name) { known_.push_back(name); }
-    // A field of the object that nothing above ever named is refused as unsupported_parameter.
+    // Refuses each field of the object which no call above has named, as unsupported_parameter.
     void refuse_unknown();
 
-    // For rules of the caller's own: `name` must be what `expectation` says. The first problem stays.
+    // Record a problem unless there is one already. The first form is for a field with an invalid value.
     void fail(std::string_view name, std::string_view expectation);
     void fail(Error problem);
     const std::optional<Error>& error() const { return error_; }
@@ -62,8 +66,8 @@ class FieldReader {
     void refuse(std::string_view name);
 
     const boost::json::object& object_;
-    std::string prefix_;                   // of field names in messages
-    std::vector<std::string_view> known_;  // names asked for; literals
+    std::string prefix_;                   // of the field names in messages
+    std::vector<std::string_view> known_;  // the names which were read or ignored
     std::optional<Error> error_;
 };
 

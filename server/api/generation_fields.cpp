@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t max_label_bytes = 256;  // of user and cache_salt
 
-// OpenAI's own fields that say nothing about the answer, or nothing that this server could do differently.
+// Fields of OpenAI which do not concern the answer, or ask for nothing which this server could do
+// differently.
 constexpr auto without_effect = std::to_array<std::string_view>({
     "metadata",
     "parallel_tool_calls",
@@ -21,8 +22,8 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "user",
 });
 
-// Fields of OpenAI, vLLM, SGLang and NIM that change the meaning of an answer.
-constexpr auto not_served = std::to_array<std::string_view>({
+// Fields of OpenAI, vLLM, SGLang and NIM which change the meaning of an answer.
+constexpr auto unsupported = std::to_array<std::string_view>({
     "allowed_token_ids",
     "audio",
     "bad_words",
@@ -85,7 +86,7 @@ result<boost::json::object> parse_body(std::string_view body) {
     auto parsed = parse_json(body);
     if (!parsed) return parsed.error();
     auto* object = parsed->if_object();
-    if (object == nullptr) return Error{errc::invalid_json, "The body must be a JSON object."};
+    if (object == nullptr) return Error{errc::invalid_json, "The body of the request must be a JSON object."};
     return std::move(*object);
 }
 
@@ -103,13 +104,13 @@ GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unkn
         fields.fail("cache_salt", "a string of 1 to 256 bytes");
     generation.cache_salt = salt.value_or("");
     if (fields.string("user").value_or("").size() > max_label_bytes)
-        fields.fail("user", "a string of up to 256 bytes");
+        fields.fail("user", "a string of at most 256 bytes");
     for (const auto name : without_effect) fields.ignore(name);
     return generation;
 }
 
 std::optional<Error> check_rest(FieldReader& fields, UnknownFields unknown) {
-    fields.refuse_unless_neutral(not_served);
+    fields.refuse_unless_neutral(unsupported);
     if (unknown == UnknownFields::refused) fields.refuse_unknown();
     return fields.error();
 }

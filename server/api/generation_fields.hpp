@@ -1,4 +1,5 @@
-// What chat completions and completions ask for alike: model, length, sampling, form of the answer.
+// The fields which chat completions, completions and responses have in common: the model, the length, the
+// sampling and the form of the answer.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -13,29 +14,31 @@
 
 namespace solard::server {
 
-// What becomes of a field that no API of ours knows.
+// What happens to a field which no API of this server knows.
 enum class UnknownFields : std::uint8_t { ignored, refused };
 
 struct GenerationFields {
-    std::string model;  // empty: the one that is served
+    std::string model;  // empty: the model which is served
     std::optional<std::int32_t> max_tokens;
     SamplingFields sampling;
     bool stream = false;
-    bool include_usage = false;     // in a chunk of its own at the end
+    bool include_usage = false;     // in a separate chunk at the end
     bool continuous_usage = false;  // in every chunk
     bool return_token_ids = false;
-    std::string cache_salt;  // prompts share KV only under an equal one; empty: the principal's own
+    // Prompts share KV only if their salts are equal; empty: the principal's own salt.
+    std::string cache_salt;
 };
 
-// The body's one object. Errors: invalid_json.
+// Returns the object which is the whole body. Errors: invalid_json.
 result<boost::json::object> parse_body(std::string_view body);
 
-// Reads all of them but the logprobs, and names what is accepted without effect (`user`, `metadata` ...). A
-// problem is left in `fields`.
+// Reads all of them except the logprobs, and marks the fields which are accepted without effect (`user`,
+// `metadata` ...). A problem is left in `fields`.
 GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unknown);
 
-// Refuses what would change the meaning of an answer and is not served, and `unknown` fields if asked to. The
-// last step of every parser, when all fields it knows were read. Gives the first problem of all.
+// Refuses the fields which would change the meaning of an answer and are not supported, and unknown fields if
+// `unknown` says so. Every parser calls this last, after it has read all fields which it knows. Returns the
+// first problem of the whole body.
 std::optional<Error> check_rest(FieldReader& fields, UnknownFields unknown);
 
 }  // namespace solard::server

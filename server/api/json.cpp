@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Boost.JSON takes 1e400 as infinity without an error.
+// Returns false if a number of the value is infinite: Boost.JSON reads 1e400 as infinity without an error.
 bool all_finite(const json::value& value) {
     if (const auto* number = value.if_double()) return std::isfinite(*number);
     if (const auto* array = value.if_array()) return std::ranges::all_of(*array, all_finite);
@@ -33,16 +33,17 @@ void append_shortest(std::string& out, Number value) {
 result<json::value> parse_json(std::string_view text) {
     json::error_code ec;
     json::value value = json::parse(text, ec);
-    if (ec) return Error{errc::invalid_json, "The body is not valid JSON: " + ec.message() + "."};
-    if (!all_finite(value)) return Error{errc::invalid_json, "The body holds a number out of range."};
+    if (ec) return Error{errc::invalid_json, "The request is not valid JSON: " + ec.message() + "."};
+    if (!all_finite(value))
+        return Error{errc::invalid_json,
+                     "The request contains a number which is too large for a 64-bit float."};
     if (const auto key = find_duplicate_key(text)) {
-        return Error{errc::invalid_json, "The body names a key twice in one object.", *key};
+        return Error{errc::invalid_json, "The request contains the same key twice in one object.", *key};
     }
     return value;
 }
 
 void append_json_string(std::string& out, std::string_view text) {
-    constexpr std::string_view hex = "0123456789abcdef";
     out += '"';
     for (const char c : text) {
         switch (c) {
@@ -64,8 +65,7 @@ void append_json_string(std::string& out, std::string_view text) {
             default:
                 if (static_cast<unsigned char>(c) < 0x20) {
                     out += "\\u00";
-                    out += hex[static_cast<unsigned char>(c) >> 4];
-                    out += hex[static_cast<unsigned char>(c) & 15];
+                    append_hex(out, c);
                 } else {
                     out += c;
                 }
@@ -88,6 +88,12 @@ void append_json_number(std::string& out, double value) {
 
 void append_json_number(std::string& out, float value) {
     append_shortest(out, value);
+}
+
+void append_hex(std::string& out, char byte) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    out += digits[static_cast<unsigned char>(byte) >> 4];
+    out += digits[static_cast<unsigned char>(byte) & 15];
 }
 
 }  // namespace solard::server

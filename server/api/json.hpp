@@ -1,4 +1,5 @@
-// Strict JSON in, plain JSON out. What Boost.JSON lets pass and the API does not is refused here.
+// Reads strict JSON and writes plain JSON. The reader also refuses what Boost.JSON accepts and the API does
+// not.
 #pragma once
 
 #include <boost/json/value.hpp>
@@ -10,16 +11,19 @@
 
 namespace solard::server {
 
-// Refuses duplicate keys, numbers that are not finite, nesting deeper than 32 and invalid UTF-8. Errors:
-// invalid_json.
+// Refuses duplicate keys, numbers which are not finite, more than 32 levels of nesting and invalid UTF-8.
+// Errors: invalid_json.
 result<boost::json::value> parse_json(std::string_view text);
 
-// Appends `text`, which is valid UTF-8, as a JSON string.
+// Appends `text`, which must be valid UTF-8, as a JSON string.
 void append_json_string(std::string& out, std::string_view text);
 void append_json_number(std::string& out, std::int64_t value);
 void append_json_number(std::string& out, std::uint64_t value);
-// Shortest form that reads back as the same number; `value` is finite.
+// Appends the shortest form which reads back as the same number. `value` must be finite.
 void append_json_number(std::string& out, double value);
 void append_json_number(std::string& out, float value);
+
+// Appends the two hexadecimal digits of a byte.
+void append_hex(std::string& out, char byte);
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// What a response's log tells a reader of one output.
+// What a reader of a generation's log learns about one output.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +9,22 @@
 
 namespace solard::server {
 
-// Which of the request's stops ended an output; -1: none of them did.
+// The stop string or stop token of the request which ended an output; -1: none did.
 struct StopMatch {
-    std::int32_t index = -1;  // into Request::stop
-    TokenId token = -1;       // of Request::stop_token_ids
+    std::int32_t index = -1;  // in Request::stop
+    TokenId token = -1;       // one of Request::stop_token_ids
 };
 
-// What is new for one output since the last read: unread entries merge into one.
+// The news of one output since the last read. Several unread entries are merged into one delta.
 struct LogDelta {
     std::uint32_t output = 0;
-    std::string_view text = {};  // valid until the log grows, as are the logprobs
+    std::string_view text = {};  // valid until the log grows, like logprobs and token_ids
     std::uint32_t num_tokens = 0;
     FinishReason finish = FinishReason::none;
     StopMatch stop = {};
-    // For each token its own and then its alternatives, also where its text is still held back.
+    // For each token its own entry and then its alternatives, even if its text is still held back.
     std::span<const TokenLogprob> logprobs = {};
-    std::span<const TokenId> token_ids = {};  // if the log keeps them; also where their text is held back
+    std::span<const TokenId> token_ids = {};  // if the log keeps them; even if their text is held back
 };
 
 }  // namespace solard::server

@@ -5,34 +5,26 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {
 namespace {
 
-// OpenAI's stand-in for minus infinity, which JSON cannot say.
+// OpenAI writes this for minus infinity, which JSON does not have.
 constexpr float least_logprob = -9999.0F;
 
 std::string completion_name(std::string_view bytes) {
     if (std::string text = valid_utf8(bytes); text == bytes) return text;
-    constexpr std::string_view hex = "0123456789abcdef";
     std::string name = "bytes:";
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
+    for (const char byte : bytes) {
         name += "\\x";
-        name += hex[byte >> 4];
-        name += hex[byte & 15];
+        append_hex(name, byte);
     }
     return name;
 }
 
-std::size_t characters_of(std::string_view bytes) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(bytes, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-// {"token":logprob,...} of the token itself and its alternatives.
+// Appends {"token":logprob,...} with the token itself and its alternatives.
 void append_alternatives(std::string& out, const Tokenizer& tokenizer,
                          std::span<const TokenLogprob> entries) {
     std::vector<TokenLogprob> sorted(entries.begin(), entries.end());
@@ -51,7 +43,7 @@ void append_alternatives(std::string& out, const Tokenizer& tokenizer,
     out += '}';
 }
 
-// Without the closing brace.
+// Appends one entry without its closing brace.
 void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob entry) {
     const std::string_view bytes = tokenizer.bytes_of(entry.token);
     out += R"({"token":)";
@@ -127,7 +119,7 @@ void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
     out += ',';
     append_list("text_offset", [&](Entries entries) {
         append_json_number(out, static_cast<std::int64_t>(text_offset));
-        text_offset += characters_of(tokenizer.bytes_of(entries.front().token));
+        text_offset += count_characters(tokenizer.bytes_of(entries.front().token));
     });
     out += '}';
 }
@@ -137,7 +129,7 @@ std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogp
     std::size_t sum = 0;
     const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
     for (std::size_t token = 0; token < logprobs.size(); token += stride)
-        sum += characters_of(tokenizer.bytes_of(logprobs[token].token));
+        sum += count_characters(tokenizer.bytes_of(logprobs[token].token));
     return sum;
 }
 

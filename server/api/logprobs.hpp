@@ -1,5 +1,6 @@
-// Log probabilities as OpenAI's APIs write them. `logprobs` holds for each token its own and then its
-// `num_alternatives`; those are not read where there are no logprobs.
+// Writes log probabilities as OpenAI's APIs do. For each token, `logprobs` holds the entry of the token
+// itself and then `num_alternatives` entries of its alternatives. If `logprobs` is empty, `num_alternatives`
+// is not read.
 #pragma once
 
 #include <cstdint>
@@ -11,23 +12,24 @@
 
 namespace solard::server {
 
-// [{"token","logprob","bytes","top_logprobs":[..]},..]; empty where there are none.
+// Appends [{"token","logprob","bytes","top_logprobs":[..]},..], or [] if there are no logprobs.
 void append_logprob_list(std::string& out, const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
                          std::int32_t num_alternatives);
 
-// Chat's form: {"content":[...],"refusal":null}, or null where there are none.
+// Appends the form of chat completions: {"content":[...],"refusal":null}, or null if there are no logprobs.
 void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
                           std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives);
 
-// The older form of completions:
-// {"tokens":[..],"token_logprobs":[..],"top_logprobs":[{..}],"text_offset":[..]}, or null. Bytes that are no
-// text stand as "bytes:\\xe2", so that two tokens rarely share a name; where they do, the likelier one is
-// told. `text_offset` is that of the first token, in characters.
+// Appends the older form of completions:
+// {"tokens":[..],"token_logprobs":[..],"top_logprobs":[{..}],"text_offset":[..]}, or null. A token whose
+// bytes are not valid UTF-8 is named "bytes:\\xe2", so that two tokens rarely have the same name; if two
+// alternatives do, only the more likely one is written. `text_offset` is the offset of the first token in
+// characters.
 void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
                                 std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives,
                                 std::size_t text_offset);
 
-// Characters that the tokens of `logprobs` stand for; a character counts with its first byte.
+// Returns the number of characters which begin in the tokens of `logprobs`.
 std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
                            std::int32_t num_alternatives);
 

@@ -4,33 +4,31 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "server/generation/served_model.hpp"
-
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
 
-json::object model_object(const ServedModel& model, std::string_view name) {
+json::object model_object(std::string_view name, const ListedModel& model) {
     return {{"id", name},
             {"object", "model"},
             {"created", model.created},
             {"owned_by", "solard"},
-            {"root", model.names.front()},
+            {"root", model.main_name},
             {"parent", nullptr},
             {"max_model_len", model.context_length}};
 }
 
 }  // namespace
 
-std::string models_json(const ServedModel& model) {
+std::string models_json(std::span<const std::string> names, const ListedModel& model) {
     json::array data;
-    for (const auto& name : model.names) data.push_back(model_object(model, name));
+    for (const auto& name : names) data.push_back(model_object(name, model));
     return json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
 }
 
-std::string model_json(const ServedModel& model, std::string_view name) {
-    return json::serialize(model_object(model, name));
+std::string model_json(std::string_view name, const ListedModel& model) {
+    return json::serialize(model_object(name, model));
 }
 
 }  // namespace solard::server

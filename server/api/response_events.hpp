@@ -1,4 +1,4 @@
-// The events that a response goes through (websocket-protocol.md, 5.6), for every transport.
+// The events of a response, the same for every transport. server/ws/PROTOCOL.md describes them.
 #pragma once
 
 #include <cstddef>
@@ -12,48 +12,52 @@
 
 namespace solard::server {
 
-// How an event is wrapped.
+// How each event is wrapped.
 struct EventForm {
-    bool server_sent = true;     // else a message of its own, nothing around it
-    std::string stream_id = {};  // repeated in each; empty: none
-    // An event of the end that would be larger loses its logprobs, which came with the deltas.
+    bool server_sent = true;     // false: the JSON object alone is one message
+    std::string stream_id = {};  // a member of each event; empty: none
+    // If one of the last events would be larger, its logprobs are left out: the deltas have already sent
+    // them.
     std::size_t max_bytes = SIZE_MAX;
 };
 
-// The events of one reader: the complete set, always, with numbers that are the same for every reader. The
-// log's entry i has number 5 + i; a delta that merges several has the last one's. Numbers may be missing from
-// the sequence, and never fall. Each member appends one event that is new to the reader, or gives false.
+// Writes the events for one reader. Every reader gets the complete set, with the same numbers: entry i of the
+// log has number 5 + i, and a delta which merges several entries has the number of the last one. The numbers
+// never decrease, but some may be missing. begin(), delta() and end() each append one event which is new to
+// the reader, or return false if there is none.
 class ResponseEvents {
   public:
-    // `starting_after`: the number of the last event that the reader has; -1: none. Both outlive this.
+    // `starting_after` is the number of the last event which the reader has; -1: none. `facts` and
+    // `tokenizer` outlive this object.
     ResponseEvents(const ResponseFacts& facts, const Tokenizer& tokenizer, EventForm form,
                    std::int64_t starting_after)
         : facts_(facts), tokenizer_(tokenizer), form_(std::move(form)), seen_(starting_after) {}
 
-    // The first entry of the log that this reader has not seen.
+    // Returns the first entry of the log which this reader has not seen.
     std::size_t first_entry() const {
         return seen_ < first_delta ? 0 : static_cast<std::size_t>(seen_ - first_delta) + 1;
     }
-    // Of the last event that the reader has.
+    // Returns the number of the last event which the reader has.
     std::int64_t last_number() const { return seen_; }
-    // The last number that a reader can have of a response with so many entries.
+    // Returns the largest number which a reader can have if the log has so many entries.
     static std::int64_t newest_number(std::size_t num_entries, bool terminal) {
         return first_delta - 1 + static_cast<std::int64_t>(num_entries) + (terminal ? 4 : 0);
     }
-    // The terminal event was appended.
+    // Returns true if the terminal event was appended.
     bool ended() const { return ended_; }
 
-    // Those before the text.
+    // Appends an event which comes before the text.
     bool begin(const ResponseState& state, std::string& out);
-    // `delta` merges `num_merged` entries, of which the last is the log's entry `num_entries` - 1. False
-    // where all its text is still held back.
+    // Appends the delta of `num_merged` entries, the last of which is entry `num_entries` - 1 of the log.
+    // Returns false if all of its text is still held back.
     bool delta(const LogDelta& delta, std::size_t num_entries, std::size_t num_merged, std::string& out);
-    // Those after all `num_entries` entries, of a terminal state.
+    // Appends an event which comes after all `num_entries` entries. `state` is terminal.
     bool end(const ResponseState& state, std::size_t num_entries, std::string& out);
 
-    // {"type":"keepalive",..}, without a number of its own: a sign of life for a socket's reader.
+    // Appends {"type":"keepalive",..}, which shows a silent socket's reader that the server is alive. The
+    // event repeats the last number.
     void keep_alive(std::string& out) const;
-    // {"type":"solar:progress",..} likewise.
+    // Appends {"type":"solar:progress",..}. The event repeats the last number.
     void progress(std::string_view fields, std::string& out) const;
 
   private:

@@ -32,7 +32,7 @@ void append_response_usage(std::string& out, const Usage& usage) {
     out += '}';
 }
 
-// `"status":..` to `"incomplete_details":..`
+// Appends the members from `"status":..` to `"incomplete_details":..`.
 void append_status(std::string& out, const ResponseState& state) {
     out.append(R"("status":")").append(name_of(state.status)).append("\"");
     if (state.is_terminal()) {
@@ -41,7 +41,7 @@ void append_status(std::string& out, const ResponseState& state) {
     }
     out += R"(,"error":)";
     if (state.status == ResponseStatus::failed) {
-        // The SDKs know few codes here; the message says the rest.
+        // The SDKs accept only a few codes here; the message describes the failure.
         out += R"({"code":"server_error","message":)";
         append_json_string(out, state.failure->message);
         out += '}';
@@ -56,7 +56,7 @@ void append_status(std::string& out, const ResponseState& state) {
     }
 }
 
-// What the request asked for, from `"instructions":..` on.
+// Appends the fields of the request, from `"instructions":..` on.
 void append_request(std::string& out, const ResponseFacts& facts) {
     const ResponseRequest& request = facts.request;
     out += R"("instructions":)";
@@ -106,7 +106,7 @@ void append_timing(std::string& out, std::string_view name, std::optional<double
     }
 }
 
-// What the server measured (websocket-protocol.md, 5.14); of a terminal state.
+// Appends what the server measured. `state` is terminal. server/ws/PROTOCOL.md describes the members.
 void append_telemetry(std::string& out, const ResponseFacts& facts, const ResponseState& state,
                       const ResponseView& view) {
     const ResponseTimings& timings = state.timings;

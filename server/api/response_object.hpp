@@ -1,4 +1,4 @@
-// The response object of /v1/responses; one serializer for every transport.
+// Writes the response object of /v1/responses, the same for every transport.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@
 
 namespace solard::server {
 
-// What is known of a response from its creation on.
+// The facts about a response which are known from its creation on.
 struct ResponseFacts {
     std::string id;       // "resp_..."
-    std::string item_id;  // "msg_...", of its one output item
+    std::string item_id;  // "msg_...", the id of the only output item
     std::string model;
     std::int64_t created_at = 0;  // Unix seconds
-    double temperature = 1;       // in force
+    double temperature = 1;       // the value in use, even if the request has none; top_p and seed likewise
     double top_p = 1;
     std::uint64_t seed = 0;
     ResponseRequest request;
@@ -31,54 +31,54 @@ struct ResponseFacts {
 enum class ResponseStatus : std::uint8_t { queued, in_progress, completed, incomplete, cancelled, failed };
 std::string_view name_of(ResponseStatus status);
 
-// How long its stages took, in milliseconds; absent where it never came that far.
+// How long the stages of a response took, in milliseconds. A stage which was never reached is absent.
 struct ResponseTimings {
     double queue = 0;
     std::optional<double> prefill;
-    std::optional<double> first_token;  // from its acceptance
+    std::optional<double> first_token;  // since the request was accepted
     double total = 0;
-    std::optional<double> tokens_per_second;  // after the first one
+    std::optional<double> tokens_per_second;  // after the first token
 };
 
-// Where it stands; the views are valid until its log grows.
+// The present state of a response. The views are valid until its log grows.
 struct ResponseState {
     ResponseStatus status = ResponseStatus::in_progress;
     bool was_queued = false;
-    bool started = false;  // its prompt is being computed, or was
+    bool started = false;  // the computation of its prompt has begun
     bool has_output = false;
     std::string_view text;
     std::span<const TokenLogprob> logprobs;
     Usage usage;
     StopMatch stop;
     ResponseTimings timings;
-    const Error* failure = nullptr;  // why it failed
-    std::int64_t completed_at = 0;   // Unix seconds, of a terminal state
+    const Error* failure = nullptr;  // set if it failed
+    std::int64_t completed_at = 0;   // Unix seconds; set if the state is terminal
     bool is_terminal() const {
         return status != ResponseStatus::queued && status != ResponseStatus::in_progress;
     }
 };
 
-// What one reader's way of getting it adds to the object.
+// The parts of the object which depend on how one reader got the events.
 struct ResponseView {
-    bool omit_logprobs = false;     // they came with the deltas and would make this message too large
-    std::size_t deltas_merged = 0;  // into others, since this reader lagged
+    bool omit_logprobs = false;     // the deltas have sent them, and they would make this message too large
+    std::size_t deltas_merged = 0;  // with others, because this reader was slow
 };
 
-// The object as it stands.
+// Appends the response object in its present state.
 void append_response(std::string& out, const ResponseFacts& facts, const ResponseState& state,
                      const Tokenizer& tokenizer, const ResponseView& view = {});
 std::string response_json(const ResponseFacts& facts, const ResponseState& state, const Tokenizer& tokenizer);
 
-// The one output item; without a state as it is when it begins.
+// Appends the only output item. nullptr stands for the state in which the item begins.
 void append_output_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
                         const Tokenizer& tokenizer, const ResponseView& view = {});
-// The one part of the item.
+// Appends the only part of the output item.
 void append_output_part(std::string& out, const ResponseFacts& facts, std::string_view text,
                         std::span<const TokenLogprob> logprobs, const Tokenizer& tokenizer);
 
-// {"object":"response.deleted",..}
+// Returns {"object":"response.deleted",..}.
 std::string deleted_response_json(std::string_view id);
-// {"object":"response.input_tokens","input_tokens":..}
+// Returns {"object":"response.input_tokens","input_tokens":..}.
 std::string input_tokens_json(std::size_t num_tokens);
 
 }  // namespace solard::server

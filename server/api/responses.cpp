@@ -4,23 +4,24 @@
 #include <array>
 #include <boost/json/array.hpp>
 
+#include "server/api/message_fields.hpp"
+
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t max_input_items = 1024;
 constexpr std::size_t max_idempotency_key = 256;  // bytes
 constexpr double min_delta_rate = 0.1;
 constexpr double max_delta_rate = 120;
-// OpenAI's limits of `metadata`, in bytes here, and a size for `user`: both are stored.
+// `metadata` and `user` are stored. The limits of `metadata` are OpenAI's, but in bytes.
 constexpr std::size_t max_metadata_pairs = 16;
 constexpr std::size_t max_metadata_key = 64;
 constexpr std::size_t max_metadata_value = 512;
 constexpr std::size_t max_user = 512;
 constexpr std::string_view logprobs_included = "message.output_text.logprobs";
 
-// Accepted without effect where they ask for nothing; OpenAI's SDKs and agents send them so.
+// Accepted without effect: OpenAI's SDKs and agents send these fields.
 constexpr auto without_effect = std::to_array<std::string_view>({
     "context_management",
     "parallel_tool_calls",
@@ -30,6 +31,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "service_tier",
     "stream_options",
 });
+// Accepted only with a value which asks for nothing.
 constexpr auto neutral_only = std::to_array<std::string_view>({
     "background",
     "conversation",
@@ -40,55 +42,23 @@ constexpr auto neutral_only = std::to_array<std::string_view>({
     "tools",
 });
 
+constexpr auto part_types = std::to_array<std::string_view>({"input_text", "output_text", "text"});
+
 bool says(const json::value& value, std::string_view text) {
     return value.is_string() && std::string_view(value.get_string()) == text;
 }
 
-Error wrong(const std::string& path, std::string_view what) {
-    return {errc::invalid_value, path + " must be " + std::string(what) + ".", path};
-}
-
-result<std::string> parse_content(const json::value& value, const std::string& path) {
-    if (const auto* text = value.if_string()) return std::string(*text);
-    const auto* parts = value.if_array();
-    if (parts == nullptr) return wrong(path, "a string or a list of text parts");
-    std::string text;
-    for (const auto& part : *parts) {
-        const auto* object = part.if_object();
-        const auto* type = object != nullptr ? object->if_contains("type") : nullptr;
-        const auto* content = object != nullptr ? object->if_contains("text") : nullptr;
-        if (type == nullptr || !type->is_string()) return wrong(path, "parts with a type");
-        const std::string_view name = type->get_string();
-        if (name != "input_text" && name != "output_text" && name != "text")
-            return Error{errc::unsupported_input, path + " may hold text parts only; this model reads text.",
-                         path};
-        if (content == nullptr || !content->is_string()) return wrong(path, "text parts with a text");
-        text += std::string_view(content->get_string());
-    }
-    return text;
-}
-
-result<Role> parse_role(const json::value* value, const std::string& path) {
-    const std::string_view name =
-        value != nullptr && value->is_string() ? std::string_view(value->get_string()) : "";
-    if (name == "user") return Role::user;
-    if (name == "assistant") return Role::assistant;
-    if (name == "system" || name == "developer") return Role::system;
-    return wrong(path, "one of system, developer, user, assistant");
-}
-
-// A message item; its type may be left out, as the Agents SDK does.
+// Reads a message item. Its type may be missing, because the Agents SDK leaves it out.
 result<ChatMessage> parse_item(const json::value& value, const std::string& path) {
     const auto* object = value.if_object();
-    if (object == nullptr) return wrong(path, "an object");
+    if (object == nullptr) return wrong_field(path, "an object", &value);
     const auto* type = object->if_contains("type");
     if (type != nullptr && !type->is_null() && !says(*type, "message"))
-        return Error{errc::unsupported_input, path + " may be a message only.", path + ".type"};
+        return Error{errc::unsupported_input,
+                     path + " must be a message; this server supports no other items.", path + ".type"};
     const auto role = parse_role(object->if_contains("role"), path + ".role");
     if (!role) return role.error();
-    const auto* content = object->if_contains("content");
-    if (content == nullptr) return wrong(path + ".content", "there");
-    auto text = parse_content(*content, path + ".content");
+    auto text = parse_content(object->if_contains("content"), path + ".content", part_types);
     if (!text) return text.error();
     return ChatMessage{*role, *std::move(text)};
 }
@@ -101,8 +71,9 @@ result<std::vector<ChatMessage>> parse_input(const json::object& body) {
         return messages;
     }
     const auto* items = input != nullptr ? input->if_array() : nullptr;
-    if (items == nullptr || items->empty() || items->size() > max_input_items)
-        return wrong("input", "a string or a list of 1 to 1024 items");
+    if (items == nullptr || items->empty() || items->size() > max_messages)
+        return wrong_field("input", "a string or a list of 1 to " + std::to_string(max_messages) + " items",
+                           input);
     for (std::size_t i = 0; i < items->size(); ++i) {
         auto message = parse_item((*items)[i], "input[" + std::to_string(i) + "]");
         if (!message) return message.error();
@@ -111,7 +82,7 @@ result<std::vector<ChatMessage>> parse_input(const json::object& body) {
     return messages;
 }
 
-// {"format":{"type":"text"}}; a verbosity would change the answer.
+// Accepts {"format":{"type":"text"}} only. A verbosity is refused, because it would change the answer.
 void check_text(FieldReader& fields) {
     const auto* text = fields.object("text");
     if (text == nullptr) return;
@@ -119,14 +90,15 @@ void check_text(FieldReader& fields) {
     if (const auto* format = inner.object("format")) {
         const auto* type = format->if_contains("type");
         if (type == nullptr || !says(*type, "text"))
-            inner.fail(
-                {errc::unsupported_parameter, "text.format is not supported by this server.", "text.format"});
+            inner.fail({errc::unsupported_parameter,
+                        "text.format must have the type text; this server supports no other format.",
+                        "text.format"});
     }
     inner.refuse_unless_neutral({"verbosity"});
     if (const auto& problem = inner.error()) fields.fail(*problem);
 }
 
-// Alternatives of each token; -1: no logprobs.
+// Returns the number of alternatives of each token, or -1 if the request wants no logprobs.
 std::int32_t parse_logprobs(FieldReader& fields) {
     const auto alternatives = fields.integer("top_logprobs", 0, max_top_logprobs);
     bool included = false;
@@ -136,7 +108,7 @@ std::int32_t parse_logprobs(FieldReader& fields) {
                 included = true;
             } else {
                 fields.fail({errc::unsupported_parameter,
-                             "include may hold only message.output_text.logprobs.", "include"});
+                             "include may contain only message.output_text.logprobs.", "include"});
             }
         }
     }
@@ -153,13 +125,15 @@ json::object parse_metadata(FieldReader& fields) {
             return pair.key().size() <= max_metadata_key && text != nullptr &&
                    text->size() <= max_metadata_value;
         });
-    if (!fits) fields.fail("metadata", "at most 16 strings of 512 bytes by names of 64");
+    if (!fits)
+        fields.fail("metadata",
+                    "an object of at most 16 strings of up to 512 bytes, with names of up to 64 bytes");
     return *metadata;
 }
 
 bool parse_truncation(FieldReader& fields) {
     const auto truncation = fields.string("truncation").value_or("disabled");
-    if (truncation != "disabled" && truncation != "auto") fields.fail("truncation", "auto or disabled");
+    if (truncation != "disabled" && truncation != "auto") fields.fail("truncation", "one of auto, disabled");
     return truncation == "auto";
 }
 
@@ -171,13 +145,13 @@ void parse_extension(FieldReader& fields, ResponseRequest& request) {
     request.progress = inner.boolean("progress").value_or(false);
     request.max_delta_hz = inner.number("max_delta_hz", 0, max_delta_rate).value_or(0);
     if (request.max_delta_hz > 0 && request.max_delta_hz < min_delta_rate)
-        inner.fail("max_delta_hz", "0, or from 0.1 to 120");
+        inner.fail("max_delta_hz", "0 or a number from 0.1 to 120");
     request.idempotency_key = inner.string("idempotency_key").value_or("");
     if (request.idempotency_key.size() > max_idempotency_key)
         inner.fail("idempotency_key", "a string of at most 256 bytes");
-    // Both find the response again where it is stored.
+    // Both serve to find the stored response again.
     if (!request.store && (request.resumable || !request.idempotency_key.empty()))
-        inner.fail(request.resumable ? "resumable" : "idempotency_key", "absent where store is false");
+        inner.fail(request.resumable ? "resumable" : "idempotency_key", "absent if store is false");
     if (const auto& problem = inner.error()) fields.fail(*problem);
 }
 
@@ -205,7 +179,7 @@ result<ResponseRequest> parse_response_request(std::string_view body, UnknownFie
 result<ResponseRequest> parse_response_request(const json::object& object, FieldReader& fields,
                                                UnknownFields unknown) {
     ResponseRequest request;
-    fields.ignore("input");  // read without the reader: it has two forms
+    fields.ignore("input");  // parse_input() reads it without `fields`: it has two forms
     auto input = parse_input(object);
     if (input) {
         request.input = *std::move(input);

@@ -1,4 +1,4 @@
-// POST /v1/responses without a socket: the body as a struct.
+// Parses the body of POST /v1/responses, without a socket.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -16,26 +16,27 @@ namespace solard::server {
 
 struct ResponseRequest {
     std::vector<ChatMessage> input;           // not empty
-    std::optional<std::string> instructions;  // a system text of this response only
+    std::optional<std::string> instructions;  // a system message for this response only
     std::optional<std::string> previous_response_id;
     GenerationFields generation;
     bool store = true;
-    bool generate = true;   // false: only its prompt is computed, for who continues it
-    bool truncate = false;  // drops the oldest messages where they do not fit
+    bool generate = true;   // false: only the prompt is computed, so that another response can continue it
+    bool truncate = false;  // drops the oldest messages if the prompt does not fit
     // The members of `solar`.
-    bool resumable = false;       // goes on for a while when its reader is gone
-    bool progress = false;        // solar:progress events, on a socket that knows them
-    double max_delta_hz = 0;      // 0: as they come
+    bool resumable = false;       // goes on for a while after its last reader has left
+    bool progress = false;        // solar:progress events, on a socket with the subprotocol
+    double max_delta_hz = 0;      // deltas per second; 0: no limit
     std::string idempotency_key;  // empty: none
-    // Fields that the response object repeats as they came.
+    // Fields which the response object repeats unchanged.
     boost::json::object metadata;
     std::optional<std::string> user;
 };
 
-// Errors as parse_chat_request(). `stream`, `background: false` and `stream_options` change nothing about
+// Errors are those of parse_chat_request(). `stream`, `background: false` and `stream_options` do not change
 // what is generated.
 result<ResponseRequest> parse_response_request(std::string_view body, UnknownFields unknown);
-// The same of an object whose other members `fields` has read.
+// Does the same for an object of which `fields` has already read or ignored the members that are not named
+// here.
 result<ResponseRequest> parse_response_request(const boost::json::object& object, FieldReader& fields,
                                                UnknownFields unknown);
 

@@ -37,7 +37,7 @@ std::vector<TokenId> parse_token_ids(FieldReader& fields, std::string_view name)
     return ids;
 }
 
-// Only the shortest form of a number, so that two keys never name one token.
+// Accepts only the shortest form of a number, so that two keys never name the same token.
 std::optional<TokenId> parse_token_key(std::string_view key) {
     TokenId token = -1;
     const auto [end, ec] = std::from_chars(key.data(), key.data() + key.size(), token);
@@ -56,7 +56,7 @@ std::vector<LogitBias> parse_logit_bias(FieldReader& fields) {
         const double bias = value.is_number() ? value.to_number<double>() : max_logit_bias + 1;
         if (!token || bias < -max_logit_bias || bias > max_logit_bias || biases.size() == max_logit_biases) {
             fields.fail(name, "an object of up to " + std::to_string(max_logit_biases) +
-                                  " token ids, each with a number from -100 to 100");
+                                  " numbers from -100 to 100, each named by a token id");
             return {};
         }
         biases.push_back({*token, static_cast<float>(bias)});
@@ -64,27 +64,31 @@ std::vector<LogitBias> parse_logit_bias(FieldReader& fields) {
     return biases;
 }
 
-// A number above 0 stays above 0 also where a float cannot tell it from 0.
+// Converts a positive number to a float which is positive too, even if the nearest float is 0.
 float positive(double value) {
     return std::max(static_cast<float>(value), std::numeric_limits<float>::min());
 }
 
-Error wrong_value(std::string_view name, const std::string& what) {
-    return {errc::invalid_value, std::string(name) + " " + what + ".", std::string(name)};
+Error above_limit(const std::string& name, const std::string& limit, json::value value) {
+    return wrong_field(name, "at most " + limit, &value);
 }
 
 result<void> check_token(std::string_view name, TokenId token, std::int32_t vocab_size) {
     if (token < vocab_size) return {};
-    return wrong_value(name, "names token " + std::to_string(token) + ", but the vocabulary ends at " +
-                                 std::to_string(vocab_size - 1));
+    return Error{errc::invalid_value,
+                 std::string(name) + " must contain only token ids from 0 to " +
+                     std::to_string(vocab_size - 1) + ", but contains " + std::to_string(token) + ".",
+                 std::string(name)};
 }
 
 result<void> check(const SamplingFields& fields, const SamplingContext& context, std::int32_t max_tokens) {
     if (std::cmp_greater(fields.num_choices, context.max_choices))
-        return wrong_value("n", "must be at most " + std::to_string(context.max_choices) +
-                                    ", as many as this server runs together");
+        return above_limit("n",
+                           std::to_string(context.max_choices) + ", the most choices this server can run",
+                           fields.num_choices);
     if (fields.min_tokens > max_tokens)
-        return wrong_value("min_tokens", "must be at most max_tokens, here " + std::to_string(max_tokens));
+        return above_limit("min_tokens", "max_tokens (" + std::to_string(max_tokens) + ")",
+                           fields.min_tokens);
     for (const TokenId token : fields.stop_token_ids) {
         if (auto known = check_token("stop_token_ids", token, context.vocab_size); !known) return known;
     }

@@ -1,4 +1,4 @@
-// The fields of a request that say how its answer is generated, the same in every API that has them.
+// The fields of a request which say how its answer is generated. They are the same in every API.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// What a field may hold; /v1/metadata tells it to the page.
+// The values which a field may have. /v1/metadata lists them for the page.
 struct NumberRange {
     std::string_view name;
     double min;
@@ -31,11 +31,11 @@ inline constexpr std::array sampling_ranges{
     temperature_range,       top_p_range,           min_p_range, repetition_penalty_range,
     frequency_penalty_range, presence_penalty_range};
 inline constexpr std::size_t max_stop_token_ids = 64;
-inline constexpr double max_logit_bias = 100;  // and the least is its negative
+inline constexpr double max_logit_bias = 100;  // the smallest is -100
 
-// Defaults ask for nothing.
+// The defaults ask for nothing.
 struct SamplingFields {
-    std::optional<double> temperature;  // absent: the model's own default, as for top_p
+    std::optional<double> temperature;  // absent: the default of the model, as for top_p
     std::optional<double> top_p;
     double min_p = 0;
     std::int32_t top_k = 0;  // 0 = all
@@ -49,26 +49,27 @@ struct SamplingFields {
     bool ignore_eos = false;
     std::vector<LogitBias> logit_bias;
     std::uint32_t num_choices = 1;
-    std::int32_t num_logprobs = -1;  // alternatives of each token; -1: no logprobs at all
-    std::int32_t priority = 0;       // lower first, among the principal's own
+    std::int32_t num_logprobs = -1;  // alternatives of each token; -1: no logprobs
+    std::int32_t priority = 0;       // lower runs first, among the requests of one principal
 };
 
-// Reads all of them but the logprobs, which every API asks for in its own way. A problem is left in
+// Reads all of them except the logprobs, which every API asks for in another way. A problem is left in
 // `fields`.
 SamplingFields parse_sampling_fields(FieldReader& fields);
-// SamplingFields::num_logprobs by `logprobs` (true or false) and `top_logprobs`.
+// Returns SamplingFields::num_logprobs according to `logprobs` (true or false) and `top_logprobs`.
 std::int32_t parse_chat_logprobs(FieldReader& fields);
 
-// What values are checked against that the body alone cannot tell, and what stands in for absent ones.
+// The limits which only the server knows, and the values of absent fields.
 struct SamplingContext {
     std::int32_t vocab_size = 0;
-    std::int32_t max_choices = 1;  // that can run together
+    std::int32_t max_choices = 1;  // which can run together
     double temperature = 1;
     double top_p = 1;
     std::uint64_t seed = 0;
 };
 
-// The engine's request but for prompt, principal and deadlines. Errors: invalid_value, naming the field.
+// Returns the engine's request without prompt, principal and deadlines. Errors: invalid_value; `param` names
+// the field.
 result<Request> make_request(const SamplingFields& fields, const SamplingContext& context,
                              std::int32_t max_tokens);
 

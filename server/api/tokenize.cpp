@@ -1,6 +1,7 @@
 #include "server/api/tokenize.hpp"
 
 #include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {
@@ -28,7 +29,7 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
     } else if (object->contains("messages")) {
         request.prompt = parse_chat_prompt(*object, fields);
     } else {
-        fields.fail("prompt", "a string, or messages a list");
+        fields.fail("prompt", "a string unless messages is sent");
     }
     request.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
     request.return_token_strs = fields.boolean("return_token_strs").value_or(false);
@@ -101,7 +102,7 @@ std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokeniz
     Detokenizer detokenizer;
     for (const TokenId token : token_ids) detokenizer.append(tokenizer.bytes_of(token), text);
     detokenizer.flush(text);
-    // Tokenizing put a space before the text.
+    // The tokenizer puts a space before the text.
     return text.starts_with(' ') ? text.substr(1) : text;
 }
 

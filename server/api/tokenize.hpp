@@ -1,4 +1,5 @@
-// POST /tokenize and /detokenize without a socket, in vLLM's form.
+// Parses the bodies of POST /tokenize and /detokenize and writes their answers, in vLLM's form, without a
+// socket.
 #pragma once
 
 #include <cstdint>
@@ -26,22 +27,25 @@ struct DetokenizeRequest {
     std::vector<TokenId> tokens;
 };
 
-// Errors as parse_chat_request().
+// Errors are those of parse_chat_request().
 result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFields unknown);
-// `tokens` are within the vocabulary.
+// Refuses token ids outside the vocabulary.
 result<DetokenizeRequest> parse_detokenize_request(std::string_view body, UnknownFields unknown,
                                                    std::int32_t vocab_size);
 
-// {"count","max_model_len","tokens","token_strs"}; the strings are the text of each token, if wanted.
+// Returns {"count","max_model_len","tokens","token_strs"}. If the request wants it, `token_strs` lists the
+// text of each token; else it is null.
 std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_model_len,
                           bool return_token_strs, const Tokenizer& tokenizer);
-// {"prompt"}
+// Returns {"prompt"}.
 std::string detokenize_json(std::span<const TokenId> token_ids, const Tokenizer& tokenizer);
-// What a chat request would be to the model: {"model","prompt","token_ids","count","max_model_len"}.
+// Returns the prompt which the model would get for a chat request:
+// {"model","prompt","token_ids","count","max_model_len"}.
 std::string render_json(std::string_view model, std::string_view prompt, std::span<const TokenId> token_ids,
                         std::int32_t max_model_len);
 
-// The text of `token_ids`, which stand at the beginning of one.
+// Returns the text of `token_ids`, which are the beginning of a text: the space which the tokenizer puts
+// before a text is removed.
 std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokenizer);
 
 }  // namespace solard::server

@@ -24,16 +24,12 @@ void append_number_field(std::string& out, std::string_view name, std::int64_t v
     append_json_number(out, value);
 }
 
-// `"code":..,"message":..,"param":..`
+// Appends `"code":..,"message":..,"param":..`.
 void append_error(std::string& out, const Error& error) {
     out.append(R"("code":")").append(error_info(error.code).name).append(R"(","message":)");
     append_json_string(out, error.message);
     out += R"(,"param":)";
-    if (error.param.empty()) {
-        out += "null";
-    } else {
-        append_json_string(out, error.param);
-    }
+    append_error_param(out, error);
 }
 
 }  // namespace

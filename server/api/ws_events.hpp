@@ -1,4 +1,5 @@
-// What the server says on a socket beside the events of a response (websocket-protocol.md, 5.6, 5.12).
+// The events which the server sends on a socket besides those of a response. server/ws/PROTOCOL.md describes
+// them.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +10,12 @@
 
 namespace solard::server {
 
-// Carries the error flat and nested: SDKs read one or the other. `lane` and `event_id` may be empty.
+// Returns the event with the members of the error both at the top and inside `error`, because SDKs read one
+// or the other. `lane` and `event_id` may be empty.
 std::string error_event(const Error& error, std::string_view lane, std::string_view event_id);
-// The answer to every response.steer.
+// Returns the answer to every response.steer.
 std::string steer_failed_event(std::string_view lane, std::string_view event_id);
-// `t` is JSON; `now` is in milliseconds since 1970.
+// Returns the answer to solar:ping. `t` is JSON. `now` is in milliseconds since 1970.
 std::string pong_event(std::string_view t, std::int64_t now);
 
 struct SessionFacts {
@@ -26,11 +28,12 @@ struct SessionFacts {
     std::int64_t max_waiting = 0;
     double resume_seconds = 0;
 };
+// Returns the first event on a socket with the subprotocol.
 std::string session_event(const SessionFacts& facts);
 
 struct ProgressFacts {
     std::string_view phase;           // queued, prefill or decode
-    std::int64_t queue_position = 0;  // from 1; 0 where it does not wait
+    std::int64_t queue_position = 0;  // 1 for the first one; 0 if the request does not wait
     std::int64_t queue_length = 0;
     std::int64_t prompt_tokens_done = 0;
     std::int64_t prompt_tokens = 0;
@@ -39,7 +42,7 @@ struct ProgressFacts {
     std::int64_t elapsed_ms = 0;
     bool operator==(const ProgressFacts&) const = default;
 };
-// The members of a solar:progress event after those that every event has: `,"phase":..`
+// Returns the members of a solar:progress event which follow those of every event: `,"phase":..`.
 std::string progress_fields(const ProgressFacts& facts);
 
 }  // namespace solard::server

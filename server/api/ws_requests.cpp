@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {
@@ -21,25 +22,29 @@ bool is_stream_id(std::string_view text) {
     });
 }
 
-// Empty where there is none.
+// Returns an empty string if the message has no lane.
 result<std::string> parse_lane(const json::object& object) {
     const auto* value = object.if_contains("stream_id");
     if (value == nullptr || value->is_null()) return std::string();
     if (value->is_string() && is_stream_id(value->get_string())) return std::string(value->get_string());
-    return Error{errc::invalid_stream_id, "stream_id must be 1 to 256 of A-Z a-z 0-9 _ - .", "stream_id"};
+    auto error = wrong_field("stream_id",
+                             "a string of 1 to 256 characters from A-Z, a-z, 0-9, '_', '-' and '.'", value);
+    error.code = errc::invalid_stream_id;
+    return error;
 }
 
 result<std::string> parse_event_id(const json::object& object) {
     const auto* value = object.if_contains("event_id");
     if (value == nullptr || value->is_null()) return std::string();
-    const auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
-    if (value->is_string() && std::ranges::count_if(value->get_string(), begins_character) <= max_event_id)
+    if (value->is_string() && count_characters(value->get_string()) <= max_event_id)
         return std::string(value->get_string());
-    return Error{errc::invalid_value, "event_id must be a string of at most 64 characters.", "event_id"};
+    return wrong_field("event_id", "a string of at most " + std::to_string(max_event_id) + " characters",
+                       value);
 }
 
 CreateMessage parse_create(json::object& object, UnknownFields unknown) {
-    // A socket always streams, and nothing on it is in the background; some SDKs send both all the same.
+    // These fields have no effect: a socket always streams, and nothing on it runs in the background. Some
+    // SDKs send them nevertheless.
     for (const auto* name : {"stream", "background"}) object.erase(name);
     FieldReader fields(object);
     for (const auto* name : {"type", "stream_id", "event_id"}) fields.ignore(name);
@@ -52,11 +57,11 @@ CreateMessage parse_create(json::object& object, UnknownFields unknown) {
     return message;
 }
 
-// The id that a message cannot do without.
+// Reads the id in a message which must have one.
 result<std::string> required_id(FieldReader& fields) {
     auto id = fields.string("response_id");
+    if (!id) fields.fail("response_id", "a string");
     if (const auto& problem = fields.error()) return *problem;
-    if (!id) return Error{errc::invalid_value, "response_id must be a string.", "response_id"};
     return *std::move(id);
 }
 
@@ -87,9 +92,10 @@ result<PingMessage> parse_ping(const json::object& object) {
     const auto* t = object.if_contains("t");
     if (t == nullptr) return PingMessage{"null"};
     if (!t->is_number() && !t->is_string() && !t->is_null())
-        return Error{errc::invalid_value, "t must be a number or a string.", "t"};
+        return wrong_field("t", "a number or a string", t);
     std::string text = json::serialize(*t);
-    if (text.size() > max_ping_bytes) return Error{errc::invalid_value, "t must be at most 256 bytes.", "t"};
+    if (text.size() > max_ping_bytes)
+        return wrong_field("t", "at most " + std::to_string(max_ping_bytes) + " bytes of JSON", t);
     return PingMessage{std::move(text)};
 }
 
@@ -109,7 +115,8 @@ ClientMessage parse_client_message(std::string_view text, UnknownFields unknown)
     auto value = parse_json(text);
     json::object* object = value ? value->if_object() : nullptr;
     if (object == nullptr) {
-        message.body = value ? Error{errc::invalid_json, "A message must be a JSON object."} : value.error();
+        message.body =
+            value ? Error{errc::invalid_json, "The message must be a JSON object."} : value.error();
         return message;
     }
     const auto lane = parse_lane(*object);
@@ -136,10 +143,10 @@ ClientMessage parse_client_message(std::string_view text, UnknownFields unknown)
     } else if (name == "response.steer") {
         message.body = SteerMessage{};
     } else {
-        const std::string shown = name.empty() ? "A message needs a type."
+        const std::string shown = name.empty() ? "The type of the message is missing or not a string."
                                   : name.size() > max_type_shown
-                                      ? "This type of message is not known."
-                                      : "The type '" + std::string(name) + "' is not known.";
+                                      ? "The type of the message is unknown."
+                                      : "The type '" + std::string(name) + "' of the message is unknown.";
         message.body = Error{errc::unknown_event_type, shown, "type"};
     }
     return message;

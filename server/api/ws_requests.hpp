@@ -1,4 +1,5 @@
-// What a client says on the socket of /v1/responses (server/ws/PROTOCOL.md), without a socket.
+// Parses the messages of a client on a WebSocket of /v1/responses, without a socket. server/ws/PROTOCOL.md
+// describes them.
 #pragma once
 
 #include <cstddef>
@@ -13,16 +14,17 @@
 
 namespace solard::server {
 
-inline constexpr std::ptrdiff_t max_event_id = 64;  // characters
+inline constexpr std::size_t max_event_id = 64;  // characters
 
 struct CreateMessage {
-    result<ResponseRequest> request;         // an error is told when it is this request's turn on its lane
-    std::optional<std::string> parent = {};  // previous_response_id, also of one in error
+    result<ResponseRequest> request;         // an error is sent when it is this request's turn on its lane
+    std::optional<std::string> parent = {};  // previous_response_id, even if the request is an error
 };
-// One of both, or neither for the active response of the lane.
+// Cancels the response `response_id` or, without an id, the active response of the lane. If `queued` is set,
+// it also cancels the requests which wait on the lane.
 struct CancelMessage {
     std::optional<std::string> response_id;
-    bool queued = false;  // and all that waits on the lane
+    bool queued = false;
 };
 struct AttachMessage {
     std::string response_id;
@@ -32,19 +34,19 @@ struct DetachMessage {
     std::string response_id;
 };
 struct PingMessage {
-    std::string t;  // JSON of what the client wants back
+    std::string t;  // JSON which the answer repeats
 };
 struct SteerMessage {};
 
 struct ClientMessage {
     std::string lane;      // stream_id; empty: the default lane
     std::string event_id;  // empty: none
-    // An Error is a slip: the message cannot be acted on.
+    // An Error means that the message is invalid and has no effect.
     std::variant<Error, CreateMessage, CancelMessage, AttachMessage, DetachMessage, PingMessage, SteerMessage>
         body;
 };
 
-// Slips: invalid_json, unknown_event_type, invalid_stream_id, invalid_value.
+// Errors in the body: invalid_json, unknown_event_type, invalid_stream_id, invalid_value.
 ClientMessage parse_client_message(std::string_view text, UnknownFields unknown);
 
 }  // namespace solard::server

@@ -1,7 +1,6 @@
-// Expected failures of the server: one errc, one Error which carries it, one result<T>.
+// The expected failures of the server: errc, Error and result<T>. An unexpected failure is an exception.
 //
-// An unexpected failure is an exception. server/api/error.hpp has the one table errc -> HTTP status, type,
-// code.
+// The table of server/api/error.hpp maps an errc to the HTTP status, type and code.
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -13,7 +12,7 @@
 namespace solard::server {
 
 enum class errc {
-    // The request cannot be served as it stands (HTTP 4xx).
+    // The client has to change the request or send it later (HTTP 4xx).
     invalid_json,
     invalid_value,
     unsupported_parameter,
@@ -43,7 +42,7 @@ enum class errc {
     rate_limit_exceeded,
     websocket_queue_full,
     request_cancelled,
-    // The server cannot serve the request, now or at all (HTTP 5xx).
+    // The server cannot handle the request now, or failed to do so (HTTP 5xx).
     server_error,
     numerical_error,
     server_overloaded,
@@ -51,7 +50,7 @@ enum class errc {
     server_draining,
     queue_timeout,
     engine_unavailable,
-    // Start-up failures. Each one is an exit code of the process, see exit_code().
+    // Failures at start-up. exit_code() maps them to exit codes of the process.
     runtime_failure,
     bad_command_line,
     bad_model,
@@ -61,24 +60,24 @@ enum class errc {
 
 struct Error {
     errc code;
-    std::string message;     // one sentence for the person who can mend it
-    std::string param = {};  // the request field at fault; empty if there is none
-    // The time after which a retry makes sense; 0 if it is not known.
+    std::string message;     // for the person who can solve the problem
+    std::string param = {};  // the field of the request which is wrong; may be empty
+    // The client should retry after this time; 0: it is not known.
     std::chrono::milliseconds retry_after{0};
 };
 
 template <class T = void>
 using result = boost::system::result<T, Error>;
 
-// Makes result<T>::value() throw std::runtime_error with the message.
+// Called by result<T>::value(). Throws std::runtime_error with the message of the error.
 [[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
 
-// The only place where a failure of inference/ becomes one of the server.
+// Convert a failure of inference/. There is no other place which does.
 errc to_server_errc(solard::errc code);
 Error to_server_error(const solard::Error& error);
 
-// The exit code of the process after a start-up or engine failure: 2 command line, 66 model, 69 device, 78
-// configuration, 1 everything else (a port in use, for example).
+// Returns the exit code of the process after a failure at start-up or of the engine: 2 command line, 66
+// model, 69 device, 78 configuration, 1 everything else (for example a port in use).
 int exit_code(errc code);
 
 }  // namespace solard::server

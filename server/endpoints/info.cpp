@@ -35,6 +35,10 @@ json::value plain_number(double value) {
     return value;
 }
 
+ListedModel listed_model(const ServedModel& model) {
+    return {model.names.front(), model.created, model.context_length};
+}
+
 // What each field of a request may hold, for clients that show them.
 json::object limits_json(const GenerationService& generation) {
     json::object limits{
@@ -129,7 +133,7 @@ asio::awaitable<void> handle_openapi(HttpExchange& exchange) {
 }
 
 asio::awaitable<void> handle_models(const ServedModel& model, HttpExchange& exchange) {
-    auto response = json_response(models_json(model));
+    auto response = json_response(models_json(model.names, listed_model(model)));
     co_await exchange.respond(std::move(response));
 }
 
@@ -138,8 +142,8 @@ asio::awaitable<void> handle_model(const GenerationService& generation, HttpExch
     const auto served = name.empty() ? Error{errc::model_not_found,
                                              "The path names no model; GET /v1/models lists them.", "model"}
                                      : check_model(generation, name);
-    auto response =
-        served ? json_response(model_json(generation.model, name)) : error_response(served.error());
+    auto response = served ? json_response(model_json(name, listed_model(generation.model)))
+                           : error_response(served.error());
     co_await exchange.respond(std::move(response));
 }
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/config/random_bits.hpp"
 
 namespace solard::server {

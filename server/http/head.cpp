@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/http/smuggling_rules.hpp"
 
 namespace solard::server {

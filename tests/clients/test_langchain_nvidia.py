@@ -101,7 +101,7 @@ def test_errors_show_the_servers_message(server, kind, fields, message):
         ("x" * 5_000_000, r"\[413\].*body is larger"),
         # ChatNVIDIA asks for 1024 tokens if no number is given.
         ("word " * 3200, r"\[400\].*1024 in max_tokens\); max_tokens can be at most 882"),
-        ([IMAGE], r"\[400\].*may hold text parts only"),
+        ([IMAGE], r"\[400\].*accepts only text parts"),
     ],
     ids=["too large", "no room for the default", "image"],
 )

@@ -1,12 +1,13 @@
-"""Writes json_cases.txt: for each name of JSONTestSuite's parsing cases (Nicolas Seriot, list of 2024-11-22: 95 that a parser
-must take, 188 that it must refuse, 35 that it may do either with) a text of ours that has what the name says.
+"""Writes json_cases.txt: for each name of JSONTestSuite's parsing cases, a text of our own with the property which the name
+describes. The names are from the list of Nicolas Seriot of 2024-11-22: a parser must accept 95 of the cases, must refuse
+188, and may do either with 35.
 
     python3 make_json_cases.py > json_cases.txt
 
-A line is a name and the bytes in hexadecimal; `hex*N` stands for N times these bytes, `+` joins parts."""
+Each line consists of a name and the bytes in hexadecimal. `hex*N` repeats the bytes N times, and `+` joins parts."""
 
-# Each entry: name, then the text as a Python bytes literal.
-TAKEN = rb"""
+# Each line consists of a name and a text. encoded() and newlines() explain the notation of the text.
+ACCEPTED = rb"""
 array_arraysWithSpaces|[ [ ]  ]
 array_empty-string|[""]
 array_empty|[]
@@ -335,7 +336,7 @@ structure_UTF-8_BOM_empty_object|<ef><bb><bf>{}
 
 
 def encoded(text):
-    """`<e5>` is one byte, `\\n` outside a string the author's newline, `(..)` is hexadecimal already."""
+    """Returns the text in hexadecimal. `<e5>` is one byte. A text in parentheses is hexadecimal already."""
     if text.startswith(b"(") and text.endswith(b")"):
         return text[1:-1].decode()
     out = b""
@@ -350,7 +351,7 @@ def encoded(text):
 
 
 def newlines(text):
-    """Outside of strings `\\n` stands for a line feed."""
+    """Replaces `\\n` outside of strings by a line feed."""
     inside = False
     out = b""
     for i, byte in enumerate(text):
@@ -364,8 +365,8 @@ def newlines(text):
 
 
 def main():
-    print("# Made by make_json_cases.py; y_ must be taken, n_ refused, i_ either.")
-    for letter, table in (("y", TAKEN), ("n", REFUSED), ("i", EITHER)):
+    print("# Made by make_json_cases.py. A parser must accept y_, must refuse n_, and may do either with i_.")
+    for letter, table in (("y", ACCEPTED), ("n", REFUSED), ("i", EITHER)):
         for line in table.strip(b"\n").split(b"\n"):
             name, text = line.split(b"|", 1)
             print(f"{letter}_{name.decode()} {encoded(newlines(text))}".rstrip())

@@ -15,7 +15,7 @@ namespace solard::server {
 
 namespace {
 
-// A valid body with more fields: body(R"("seed":1)").
+// Returns a valid body with additional fields: body(R"("seed":1)").
 std::string body(const std::string& fields = "") {
     return R"({"messages":[{"role":"user","content":"hi"}])" + (fields.empty() ? "" : "," + fields) + "}";
 }
@@ -55,14 +55,14 @@ void changes_nothing(const SamplingFields& sampling) {
     BOOST_TEST(request.priority == 0);
 }
 
-// The token that stands for one raw byte.
+// Returns the token for one raw byte.
 TokenId byte_token(unsigned char byte) {
     TokenId token = 0;
     while (demo_tokenizer().bytes_of(token) != std::string(1, static_cast<char>(byte))) ++token;
     return token;
 }
 
-// A stream's chunks for a request that the test describes.
+// The chunks of a stream for a request which the test describes.
 struct Answer {
     AnswerContext context() const { return {identity, fields, demo_tokenizer(), prompts}; }
     void add(const LogDelta& delta, const Usage& usage = {}) {
@@ -94,9 +94,9 @@ struct Answer {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(chat_api)
+BOOST_AUTO_TEST_SUITE(chat_completions)
 
-BOOST_AUTO_TEST_CASE(a_full_request_is_understood) {
+BOOST_AUTO_TEST_CASE(request_with_every_field_is_parsed) {
     const auto request = parsed(
         R"({"model":"m","messages":[{"role":"system","content":"s"},{"role":"developer","content":"d"},
             {"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(nulls_and_neutral_values_count_as_absent) {
     changes_nothing(parsed(body(R"("top_logprobs":0)")).generation.sampling);
 }
 
-BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_name) {
+BOOST_AUTO_TEST_CASE(unsupported_fields_which_change_the_answer_are_refused_by_name) {
     for (const char* field :
          {R"("tools":[{"type":"function"}])", R"("tool_choice":"required")",
           R"("response_format":{"type":"json_object"})", R"("guided_json":{"a":1})",
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(what_changes_the_meaning_and_is_not_served_is_refused_by_na
     }
 }
 
-BOOST_AUTO_TEST_CASE(unknown_fields_are_refused_by_name_where_that_is_asked_for) {
+BOOST_AUTO_TEST_CASE(unknown_fields_are_refused_by_name_if_configured) {
     const std::string known = body(
         R"("user":"u","metadata":{},"store":false,"parallel_tool_calls":true,"tools":[],"n":1,"service_tier":"auto",
            "stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false},"max_completion_tokens":3)");
@@ -181,11 +181,11 @@ BOOST_AUTO_TEST_CASE(unknown_fields_are_refused_by_name_where_that_is_asked_for)
                                           UnknownFields::refused);
     BOOST_REQUIRE(!inner);
     BOOST_TEST(inner.error().param == "stream_options.include_use");
-    // What is known and wrong is told first.
+    // An invalid known field is reported before an unknown field.
     BOOST_TEST(parse_chat_request(body(R"("x":1,"n":0)"), UnknownFields::refused).error().param == "n");
 }
 
-BOOST_AUTO_TEST_CASE(an_answer_begins_anew_or_continues_the_last_message) {
+BOOST_AUTO_TEST_CASE(answer_is_a_new_message_or_continues_the_last_one) {
     const auto chat = [](const std::string& last_role, const std::string& fields) {
         return R"({"messages":[{"role":"user","content":"hi"},{"role":")" + last_role +
                R"(","content":"so"}],)" + fields + "}";
@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE(an_answer_begins_anew_or_continues_the_last_message) {
             errc::invalid_value, name);
 }
 
-BOOST_AUTO_TEST_CASE(an_echo_stands_before_each_choice_once) {
+BOOST_AUTO_TEST_CASE(echoed_text_begins_each_choice_once) {
     BOOST_TEST(parsed(body(R"("echo":true)")).echo);
     Answer answer;
     answer.prompts = {{.text = "So \"it\"", .token_ids = {}}};
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(an_echo_stands_before_each_choice_once) {
     BOOST_TEST(whole.at("choices").at(0).at("message").at("content").as_string() == expected[0]);
 }
 
-BOOST_AUTO_TEST_CASE(labels_have_a_length) {
+BOOST_AUTO_TEST_CASE(cache_salt_and_user_have_a_maximum_length) {
     const auto with = [](const std::string& name, std::size_t size) {
         return body("\"" + name + "\":\"" + std::string(size, 'x') + "\"");
     };
@@ -232,10 +232,10 @@ BOOST_AUTO_TEST_CASE(labels_have_a_length) {
     refused(with("user", 257), errc::invalid_value, "user");
 }
 
-BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
+BOOST_AUTO_TEST_CASE(numbers_are_checked_at_the_edges_of_their_ranges) {
     struct Field {
         const char* name;
-        std::vector<const char*> taken;
+        std::vector<const char*> accepted;
         std::vector<const char*> refused;
     };
     const std::vector<Field> fields{
@@ -252,9 +252,9 @@ BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
         {"max_tokens", {"1", "16777216"}, {"0", "-1", "16777217", "1.0", "1e3"}},
         {"max_completion_tokens", {"1", "16777216"}, {"0", "-1", "16777217", "1.0", "1e3"}},
     };
-    for (const auto& [name, taken, out_of_range] : fields) {
+    for (const auto& [name, accepted, out_of_range] : fields) {
         const std::string key = "\"" + std::string(name) + "\":";
-        for (const char* value : taken) parsed(body(key + value));
+        for (const char* value : accepted) parsed(body(key + value));
         for (const char* value : out_of_range) refused(body(key + value), errc::invalid_value, name);
         for (const char* value : {"2147483648", "-9223372036854775808", "9223372036854775808", "1e308",
                                   "-1e308", "\"1\"", "true", "[]", "[1]", "{}"})
@@ -266,6 +266,20 @@ BOOST_AUTO_TEST_CASE(ranges_hold_at_their_edges) {
         parsed(body(std::string("\"seed\":") + value));
     for (const char* value : {"1.5", "1e30", "\"1\"", "18446744073709551616"})
         refused(body(std::string("\"seed\":") + value), errc::invalid_value, "seed");
+}
+
+BOOST_AUTO_TEST_CASE(error_message_has_the_field_the_range_and_the_value) {
+    const auto message = [](const std::string& fields) {
+        return parse_chat_request(body(fields), UnknownFields::ignored).error().message;
+    };
+    BOOST_TEST(message(R"("temperature":3)") == "temperature must be a number from 0 to 2, but is 3.");
+    BOOST_TEST(message(R"("top_p":1.5)") == "top_p must be a number above 0 and at most 1, but is 1.5.");
+    BOOST_TEST(message(R"("n":0)") == "n must be an integer from 1 to 8, but is 0.");
+    BOOST_TEST(message(R"("stream":"yes\n")") == R"(stream must be true or false, but is "yes\n".)");
+    BOOST_TEST(message(R"("stream":{})") == "stream must be true or false.");
+    BOOST_TEST(message(R"("n":")" + std::string(33, 'x') + '"') == "n must be an integer from 1 to 8.");
+    const auto missing = parse_chat_request("{}", UnknownFields::ignored).error().message;
+    BOOST_TEST(missing == "messages must be a list of 1 to 1024 messages, but is missing.");
 }
 
 BOOST_AUTO_TEST_CASE(stop_strings_are_limited_in_number_and_size) {
@@ -281,7 +295,7 @@ BOOST_AUTO_TEST_CASE(stop_strings_are_limited_in_number_and_size) {
     BOOST_TEST(parsed(body("\"stop\":[]")).generation.sampling.stop.empty());
 }
 
-BOOST_AUTO_TEST_CASE(stop_token_ids_are_a_short_list_of_ids) {
+BOOST_AUTO_TEST_CASE(stop_token_ids_are_a_list_of_at_most_64_ids) {
     const auto list_of = [](std::size_t count) {
         std::string list;
         for (std::size_t i = 0; i < count; ++i) list += (i == 0 ? "[" : ",") + std::to_string(i);
@@ -296,7 +310,7 @@ BOOST_AUTO_TEST_CASE(stop_token_ids_are_a_short_list_of_ids) {
         refused(body(std::string("\"stop_token_ids\":") + value), errc::invalid_value, "stop_token_ids");
 }
 
-BOOST_AUTO_TEST_CASE(a_logit_bias_names_each_token_once_with_a_number) {
+BOOST_AUTO_TEST_CASE(logit_bias_has_one_number_for_each_token) {
     const auto biases_of = [](std::size_t count) {
         std::string object;
         for (std::size_t i = 0; i < count; ++i)
@@ -331,7 +345,7 @@ BOOST_AUTO_TEST_CASE(a_logit_bias_names_each_token_once_with_a_number) {
     refused(body(R"("logit_bias":{"5":1,"5":2})"), errc::invalid_json, "5");
 }
 
-BOOST_AUTO_TEST_CASE(alternatives_need_logprobs) {
+BOOST_AUTO_TEST_CASE(top_logprobs_needs_logprobs) {
     const auto asked = [](const std::string& fields) {
         return parsed(body(fields)).generation.sampling.num_logprobs;
     };
@@ -350,7 +364,7 @@ BOOST_AUTO_TEST_CASE(alternatives_need_logprobs) {
         refused(body(std::string("\"logprobs\":") + value), errc::invalid_value, "logprobs");
 }
 
-BOOST_AUTO_TEST_CASE(the_engines_request_says_what_the_fields_say) {
+BOOST_AUTO_TEST_CASE(engine_request_has_the_values_of_the_fields) {
     const auto fields =
         parsed(
             body(
@@ -385,14 +399,14 @@ BOOST_AUTO_TEST_CASE(the_engines_request_says_what_the_fields_say) {
     BOOST_TEST(request.sampling.temperature == 0);
     BOOST_TEST(request.sampling.top_p == 1);
     BOOST_TEST(request.sampling.seed == 7);
-    // A float would take them for 0, which means nothing here.
+    // The nearest float is 0, which is not a valid value.
     const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).generation.sampling;
     request = make_request(tiny, context, 10).value();
     BOOST_TEST(request.sampling.top_p > 0);
     BOOST_TEST(request.sampling.repetition_penalty > 0);
 }
 
-BOOST_AUTO_TEST_CASE(what_only_the_server_can_tell_is_checked_before_the_engine) {
+BOOST_AUTO_TEST_CASE(limits_of_the_server_are_checked_before_the_engine) {
     const SamplingContext context{.vocab_size = 100, .max_choices = 3};
     for (const std::string text : {R"("n":4)", R"("min_tokens":11)", R"("stop_token_ids":[5,100])",
                                    R"("logit_bias":{"5":1,"100":1})"}) {
@@ -403,7 +417,7 @@ BOOST_AUTO_TEST_CASE(what_only_the_server_can_tell_is_checked_before_the_engine)
     }
 }
 
-BOOST_AUTO_TEST_CASE(messages_name_the_place_of_a_mistake) {
+BOOST_AUTO_TEST_CASE(errors_in_messages_name_their_place) {
     refused("{}", errc::invalid_value, "messages");
     refused(R"({"messages":[]})", errc::invalid_value, "messages");
     refused(R"({"messages":"hi"})", errc::invalid_value, "messages");
@@ -446,7 +460,7 @@ BOOST_AUTO_TEST_CASE(json_is_strict) {
     refused("[]", errc::invalid_json, "");
 }
 
-BOOST_AUTO_TEST_CASE(what_is_written_reads_back) {
+BOOST_AUTO_TEST_CASE(written_json_reads_back_unchanged) {
     std::string awkward;
     for (char c = 1; c < 127; ++c) awkward += c;
     awkward += "\xc3\xa9\xed\x95\x9c\xf0\x9f\x98\x80\"\\/";
@@ -462,7 +476,7 @@ BOOST_AUTO_TEST_CASE(what_is_written_reads_back) {
     BOOST_TEST(number == "0.7");
 }
 
-BOOST_AUTO_TEST_CASE(chunks_carry_role_once_finish_once_and_usage_last) {
+BOOST_AUTO_TEST_CASE(chunks_have_role_once_finish_once_and_usage_last) {
     Answer answer;
     answer.add({.text = "a\n\"b"});
     answer.add({.text = "c", .finish = FinishReason::length});
@@ -483,7 +497,7 @@ BOOST_AUTO_TEST_CASE(chunks_carry_role_once_finish_once_and_usage_last) {
     BOOST_TEST(!events[2].contains("usage"));
 }
 
-BOOST_AUTO_TEST_CASE(every_chunk_tells_usage_and_ids_where_that_is_asked_for) {
+BOOST_AUTO_TEST_CASE(every_chunk_has_usage_and_token_ids_if_requested) {
     Answer answer;
     answer.fields.continuous_usage = true;
     answer.fields.return_token_ids = true;
@@ -491,7 +505,7 @@ BOOST_AUTO_TEST_CASE(every_chunk_tells_usage_and_ids_where_that_is_asked_for) {
     const std::vector<TokenId> ids{7, 8, 9};
     const std::span all(ids);
     answer.add({.text = "a", .num_tokens = 1, .token_ids = all.subspan(0, 1)}, {2, 1});
-    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // whose text is held back
+    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // its text is held back
     answer.add({.text = "b", .num_tokens = 1, .finish = FinishReason::stop, .token_ids = all.subspan(2, 1)},
                {2, 3});
     const auto events = answer.events();
@@ -505,10 +519,10 @@ BOOST_AUTO_TEST_CASE(every_chunk_tells_usage_and_ids_where_that_is_asked_for) {
     BOOST_TEST(events[0].at("prompt_token_ids") == boost::json::parse("[1,5]"));
 }
 
-BOOST_AUTO_TEST_CASE(an_empty_answer_still_has_a_role) {
+BOOST_AUTO_TEST_CASE(empty_answer_still_has_a_role) {
     Answer answer;
     answer.add({});
-    answer.add({.num_tokens = 1});  // whose text is held back
+    answer.add({.num_tokens = 1});  // its text is held back
     BOOST_TEST(answer.out.empty());
     answer.add({.finish = FinishReason::stop});
     const auto events = answer.events();
@@ -520,7 +534,7 @@ BOOST_AUTO_TEST_CASE(an_empty_answer_still_has_a_role) {
 BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     Answer answer;
     answer.fields.sampling.stop = {"one", "two"};
-    answer.add({.output = 0, .num_tokens = 1});  // whose text is held back
+    answer.add({.output = 0, .num_tokens = 1});  // its text is held back
     answer.add({.output = 1, .text = "x"});
     answer.add({.output = 0, .text = "y"});
     answer.add({.output = 1, .text = "z", .finish = FinishReason::stop, .stop = {.index = 1}});
@@ -575,7 +589,7 @@ BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_t
     BOOST_TEST(seen == expected, boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(a_whole_answer_holds_all_choices_in_order) {
+BOOST_AUTO_TEST_CASE(whole_answer_contains_all_choices_in_order) {
     Answer answer;
     answer.fields.sampling.stop = {"\""};
     answer.fields.sampling.num_choices = 3;
@@ -620,7 +634,7 @@ BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
     BOOST_TEST(first.at("top_logprobs").at(1) ==
                boost::json::parse(R"({"token":"\ufffd","logprob":-1e-6,"bytes":[237]})"));
     BOOST_TEST(content[1].at("logprob").to_number<double>() == 0);
-    // A control token has no text; minus infinity has no JSON.
+    // A control token has no text, and JSON has no minus infinity.
     BOOST_TEST(content[1].at("top_logprobs").at(1) ==
                boost::json::parse(R"({"token":"","logprob":-9999,"bytes":[]})"));
 
@@ -628,7 +642,7 @@ BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
     BOOST_TEST(written(std::span(logprobs).first(1), 0).find(R"("top_logprobs":[]})") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(the_error_table_is_that_of_the_architecture) {
+BOOST_AUTO_TEST_CASE(errors_have_the_documented_status_type_and_code) {
     const auto row = [](errc code) {
         const auto& info = error_info(code);
         return std::to_string(info.status) + " " + std::string(info.type) + " " + std::string(info.name) +

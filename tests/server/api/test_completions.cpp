@@ -38,7 +38,7 @@ TokenId token_of(std::string_view bytes) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(completions_api)
+BOOST_AUTO_TEST_SUITE(completions)
 
 BOOST_AUTO_TEST_CASE(a_prompt_has_four_forms) {
     const auto texts = parsed(R"({"prompt":["a","b"]})").prompts;
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(a_prompt_has_four_forms) {
     refused("{}", errc::invalid_value, "prompt");
 }
 
-BOOST_AUTO_TEST_CASE(outputs_are_counted_over_prompts_and_choices) {
+BOOST_AUTO_TEST_CASE(number_of_prompts_times_choices_is_limited) {
     BOOST_TEST(parsed(R"({"prompt":)" + repeated(128, R"("a")") + "}").prompts.size() == 128);
     refused(R"({"prompt":)" + repeated(129, R"("a")") + "}", errc::invalid_value, "prompt");
     parsed(R"({"n":8,"prompt":)" + repeated(16, "[1]") + "}");
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(defaults_are_openais) {
     refused(R"({"prompt":"a","logprobs":-1})", errc::invalid_value, "logprobs");
 }
 
-BOOST_AUTO_TEST_CASE(what_is_not_served_is_refused_by_name) {
+BOOST_AUTO_TEST_CASE(unsupported_fields_are_refused_by_name) {
     parsed(R"({"prompt":"a","echo":true,"best_of":1,"suffix":""})");
     refused(R"({"prompt":"a","best_of":2})", errc::unsupported_parameter, "best_of");
     refused(R"({"prompt":"a","suffix":"x"})", errc::unsupported_parameter, "suffix");
@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_served_is_refused_by_name) {
     BOOST_TEST(strict.error().param == "messages");
 }
 
-BOOST_AUTO_TEST_CASE(echo_stands_before_each_output_of_its_prompt) {
+BOOST_AUTO_TEST_CASE(each_output_begins_with_its_echoed_prompt) {
     GenerationFields fields;
     fields.sampling.num_choices = 2;
     fields.include_usage = true;
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(echo_stands_before_each_output_of_its_prompt) {
     BOOST_TEST(whole.at("usage").at("total_tokens") == 12);
 }
 
-BOOST_AUTO_TEST_CASE(logprobs_have_the_older_form_and_offsets_in_characters) {
+BOOST_AUTO_TEST_CASE(logprobs_have_the_older_form_with_offsets_in_characters) {
     const TokenId hello = token_of(" Hello");
     const TokenId lead = token_of("\xed");  // of a Korean syllable
     const TokenId tail = token_of("\x95");
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(logprobs_have_the_older_form_and_offsets_in_characters) {
     BOOST_TEST(num_characters(demo_tokenizer(), logprobs, 2) == 7);
 }
 
-BOOST_AUTO_TEST_CASE(offsets_go_on_from_chunk_to_chunk) {
+BOOST_AUTO_TEST_CASE(text_offsets_continue_from_chunk_to_chunk) {
     GenerationFields fields;
     fields.sampling.num_logprobs = 0;
     CompletionAnswerWriter writer({{"cmpl-1", "m", 5}, fields, demo_tokenizer(), {}}, false);
@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(offsets_go_on_from_chunk_to_chunk) {
     BOOST_TEST(second.find(R"("text_offset":[6])") != std::string::npos, second);
 }
 
-BOOST_AUTO_TEST_CASE(tokenize_takes_a_prompt_or_messages) {
+BOOST_AUTO_TEST_CASE(tokenize_accepts_a_prompt_or_messages) {
     const auto tokenize = [](const char* text) {
         return parse_tokenize_request(text, UnknownFields::refused);
     };
@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(tokenize_takes_a_prompt_or_messages) {
     BOOST_TEST(tokenize(R"({"prompt":"a","x":1})").error().param == "x");
 }
 
-BOOST_AUTO_TEST_CASE(detokenize_takes_ids_of_the_vocabulary_and_undoes_tokenize) {
+BOOST_AUTO_TEST_CASE(detokenize_accepts_ids_of_the_vocabulary_and_reverses_tokenize) {
     const auto ids_of = [](const char* text) {
         return parse_detokenize_request(text, UnknownFields::ignored, 100);
     };

@@ -1,4 +1,4 @@
-// JSONTestSuite's cases at the layer that reads every body; see make_json_cases.py.
+// Tests the function which reads every body with the cases of JSONTestSuite; see make_json_cases.py.
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <map>
@@ -11,7 +11,7 @@ namespace solard::server {
 
 namespace {
 
-// "5b*3+5d": hexadecimal bytes, repeated, joined.
+// Decodes "5b*3+5d": hexadecimal bytes, repeated and joined.
 std::string bytes_of(std::string_view code) {
     std::string bytes;
     while (!code.empty()) {
@@ -27,7 +27,7 @@ std::string bytes_of(std::string_view code) {
     return bytes;
 }
 
-// Names of the cases that begin with `letter`, and whether they were taken.
+// Returns the names of the cases which begin with `letter`, and whether each was accepted.
 std::map<std::string, bool> verdicts(char letter) {
     std::ifstream file(SOLARD_SOURCE_DIR "/tests/server/api/json_cases.txt");
     std::map<std::string, bool> verdicts;
@@ -40,10 +40,10 @@ std::map<std::string, bool> verdicts(char letter) {
     return verdicts;
 }
 
-std::set<std::string> names(const std::map<std::string, bool>& verdicts, bool taken) {
+std::set<std::string> names(const std::map<std::string, bool>& verdicts, bool accepted) {
     std::set<std::string> names;
     for (const auto& [name, verdict] : verdicts) {
-        if (verdict == taken) names.insert(name);
+        if (verdict == accepted) names.insert(name);
     }
     return names;
 }
@@ -52,30 +52,30 @@ std::set<std::string> names(const std::map<std::string, bool>& verdicts, bool ta
 
 BOOST_AUTO_TEST_SUITE(json_cases)
 
-BOOST_AUTO_TEST_CASE(what_must_be_taken_is_but_for_duplicate_keys) {
+BOOST_AUTO_TEST_CASE(valid_json_is_accepted_except_duplicate_keys) {
     const auto all = verdicts('y');
     BOOST_TEST(all.size() == 95);
-    // On purpose: of two values for one key, two readers take different ones.
+    // These are refused on purpose: two readers could choose different values of one key.
     const std::set<std::string> refused{"y_object_duplicated_key", "y_object_duplicated_key_and_value"};
     BOOST_TEST(names(all, false) == refused, boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(what_must_be_refused_is) {
+BOOST_AUTO_TEST_CASE(invalid_json_is_refused) {
     const auto all = verdicts('n');
     BOOST_TEST(all.size() == 188);
     BOOST_TEST(names(all, true).empty());
 }
 
-BOOST_AUTO_TEST_CASE(of_what_may_be_either_only_numbers_with_a_value_are_taken) {
+BOOST_AUTO_TEST_CASE(of_the_optional_cases_only_representable_numbers_are_accepted) {
     const auto all = verdicts('i');
     BOOST_TEST(all.size() == 35);
-    // Too small for a double is zero, too long for an integer is a double. Refused: infinities, half
-    // surrogates, what is not UTF-8, a byte order mark, 500 levels.
-    const std::set<std::string> taken{
+    // A number too small for a double becomes zero, and one too long for an integer becomes a double.
+    // Infinities, lone surrogates, bytes which are not UTF-8, a byte order mark and 500 levels are refused.
+    const std::set<std::string> accepted{
         "i_number_double_huge_neg_exp", "i_number_real_underflow",        "i_number_too_big_neg_int",
         "i_number_too_big_pos_int",     "i_number_very_big_negative_int",
     };
-    BOOST_TEST(names(all, true) == taken, boost::test_tools::per_element());
+    BOOST_TEST(names(all, true) == accepted, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,4 +1,4 @@
-// The events of a response as every reader gets them, from the first and from any cursor.
+// Tests the events of a response, read from the first one or from any cursor.
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/parse.hpp>
@@ -18,7 +18,7 @@ struct Event {
     boost::json::object body;
 };
 
-// A response whose log the test fills, and readers of it.
+// A response whose log the test fills, and its readers.
 struct Response {
     Response() {
         record->facts.id = "resp_1";
@@ -26,11 +26,11 @@ struct Response {
         record->log = std::make_shared<GenerationLog>(1);
     }
 
-    // A reader of its own.
+    // Returns a new reader.
     ResponseCursor cursor(std::int64_t starting_after = -1, EventForm form = {}) {
         return {record, demo_tokenizer(), wakeup, std::move(form), starting_after};
     }
-    // Everything that a reader gets now.
+    // Returns everything which a reader can get now.
     static std::string drain(ResponseCursor& cursor, ResponseCursor::Clock::time_point now = {}) {
         std::string out;
         while (cursor.next(now, out)) {
@@ -79,33 +79,33 @@ std::string text_of(const std::vector<Event>& events) {
 
 BOOST_AUTO_TEST_SUITE(response_events)
 
-BOOST_AUTO_TEST_CASE(each_stage_is_told_once_when_it_is_reached) {
+BOOST_AUTO_TEST_CASE(each_stage_is_sent_once_when_it_is_reached) {
     Response response;
     auto reader = response.cursor();
-    const auto told = [&] { return types_of(Response::parse(Response::drain(reader))); };
+    const auto sent = [&] { return types_of(Response::parse(Response::drain(reader))); };
     using Types = std::vector<std::string>;
-    BOOST_TEST(told() == (Types{"0 response.created"}), boost::test_tools::per_element());
-    BOOST_TEST(told().empty());
+    BOOST_TEST(sent() == (Types{"0 response.created"}), boost::test_tools::per_element());
+    BOOST_TEST(sent().empty());
     response.record->log->set_queued();
-    BOOST_TEST(told() == (Types{"1 response.queued"}), boost::test_tools::per_element());
+    BOOST_TEST(sent() == (Types{"1 response.queued"}), boost::test_tools::per_element());
     response.record->log->set_started();
-    BOOST_TEST(told() == (Types{"2 response.in_progress"}), boost::test_tools::per_element());
+    BOOST_TEST(sent() == (Types{"2 response.in_progress"}), boost::test_tools::per_element());
     response.record->log->append({.text = "a", .num_tokens = 1});
-    BOOST_TEST(told() == (Types{"3 response.output_item.added", "4 response.content_part.added",
+    BOOST_TEST(sent() == (Types{"3 response.output_item.added", "4 response.content_part.added",
                                 "5 response.output_text.delta"}),
                boost::test_tools::per_element());
-    response.record->log->append({.num_tokens = 1});  // whose text is held back
-    BOOST_TEST(told().empty());
+    response.record->log->append({.num_tokens = 1});  // its text is held back
+    BOOST_TEST(sent().empty());
     response.record->log->append({.text = "b", .num_tokens = 1});
     response.record->log->append({.text = "c", .num_tokens = 1, .finish = FinishReason::stop});
-    BOOST_TEST(told() == (Types{"8 response.output_text.delta", "9 response.output_text.done",
+    BOOST_TEST(sent() == (Types{"8 response.output_text.delta", "9 response.output_text.done",
                                 "10 response.content_part.done", "11 response.output_item.done",
                                 "12 response.completed"}),
                boost::test_tools::per_element());
-    BOOST_TEST(told().empty());
+    BOOST_TEST(sent().empty());
 }
 
-BOOST_AUTO_TEST_CASE(whatever_was_read_before_the_rest_makes_the_same_text_with_the_same_numbers) {
+BOOST_AUTO_TEST_CASE(reading_from_any_cursor_completes_the_same_text_with_the_same_numbers) {
     Response response;
     response.record->log->set_started();
     const std::vector<std::string> pieces{"The", "", " capital", " \xed\x95\x9c", "\n", "end"};
@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(whatever_was_read_before_the_rest_makes_the_same_text_with_
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_cancelled_response_keeps_what_was_said_and_a_failed_one_says_why) {
+BOOST_AUTO_TEST_CASE(cancelled_response_keeps_its_text_and_failed_response_has_an_error) {
     Response cancelled;
     cancelled.record->log->set_started();
     cancelled.record->log->append({.text = "So", .num_tokens = 1});
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(a_cancelled_response_keeps_what_was_said_and_a_failed_one_s
     BOOST_TEST(events[1].body.at("response").at("output").as_array().empty());
 }
 
-BOOST_AUTO_TEST_CASE(logprobs_ride_with_their_deltas_and_stand_whole_at_the_end) {
+BOOST_AUTO_TEST_CASE(deltas_have_their_logprobs_and_the_last_events_have_all) {
     Response response;
     response.record->facts.request.generation.sampling.num_logprobs = 0;
     response.record->log->set_started();
@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(logprobs_ride_with_their_deltas_and_stand_whole_at_the_end)
     BOOST_TEST(rest[1].body.at("logprobs").as_array().size() == 3);  // of output_text.done
 }
 
-BOOST_AUTO_TEST_CASE(a_reader_that_lags_gets_fewer_and_larger_deltas_of_at_most_16_kib) {
+BOOST_AUTO_TEST_CASE(slow_reader_gets_fewer_larger_deltas_of_at_most_16_kib) {
     Response response;
     response.record->log->set_started();
     auto lagging = response.cursor();
@@ -199,7 +199,7 @@ BOOST_AUTO_TEST_CASE(a_reader_that_lags_gets_fewer_and_larger_deltas_of_at_most_
     BOOST_TEST(telemetry.at("frames_merged").as_int64() + num_deltas == 10'001);
 }
 
-BOOST_AUTO_TEST_CASE(deltas_keep_the_distance_that_was_asked_for_and_the_end_does_not_wait) {
+BOOST_AUTO_TEST_CASE(deltas_keep_max_delta_hz_and_the_end_does_not_wait) {
     using namespace std::chrono_literals;
     Response response;
     response.record->facts.request.max_delta_hz = 10;
@@ -228,8 +228,7 @@ BOOST_AUTO_TEST_CASE(deltas_keep_the_distance_that_was_asked_for_and_the_end_doe
     BOOST_TEST(reader.at_end());
 }
 
-BOOST_AUTO_TEST_CASE(
-    on_a_socket_an_event_is_a_message_with_its_lane_and_an_end_too_large_leaves_logprobs_out) {
+BOOST_AUTO_TEST_CASE(socket_events_have_a_lane_and_large_last_events_omit_logprobs) {
     Response response;
     response.record->facts.request.generation.sampling.num_logprobs = 0;
     response.record->log->set_started();

@@ -1,4 +1,4 @@
-// What a client says on a socket, as structs.
+// Tests the messages of a client on a socket and the error event.
 #include <boost/json/parse.hpp>
 #include <boost/test/unit_test.hpp>
 
@@ -13,14 +13,14 @@ ClientMessage parse(std::string_view text, UnknownFields unknown = UnknownFields
     return parse_client_message(text, unknown);
 }
 
-// The code of a slip; its parameter after a blank.
-std::string slip(std::string_view text) {
+// Returns the code and the field of the error of an invalid message; "none" if the message is valid.
+std::string error_of(std::string_view text) {
     const auto message = parse(text);
     const auto* error = std::get_if<Error>(&message.body);
     if (error == nullptr) return "none";
     return std::to_string(static_cast<int>(error->code)) + " " + error->param;
 }
-std::string is(errc code, const std::string& param = {}) {
+std::string expected(errc code, const std::string& param = {}) {
     return std::to_string(static_cast<int>(code)) + " " + param;
 }
 
@@ -33,7 +33,7 @@ Body body_of(std::string_view text) {
 
 BOOST_AUTO_TEST_SUITE(ws_requests)
 
-BOOST_AUTO_TEST_CASE(a_create_is_the_flat_http_body_with_a_lane) {
+BOOST_AUTO_TEST_CASE(create_message_is_the_http_body_with_a_lane) {
     const auto message =
         parse(R"({"type":"response.create","stream_id":"tab-1_x.y","event_id":"e","input":"Hi",
         "max_output_tokens":5,"stream":true,"background":true,"store":false})",
@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(a_create_is_the_flat_http_body_with_a_lane) {
                     .request->generate);
 }
 
-BOOST_AUTO_TEST_CASE(the_extension_object_of_a_create) {
+BOOST_AUTO_TEST_CASE(extension_object_of_a_create_message_is_read_and_checked) {
     const auto request = [](const std::string& solar) {
         return body_of<CreateMessage>(R"({"type":"response.create","input":"a","solar":)" + solar + "}")
             .request;
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(the_extension_object_of_a_create) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(what_is_stored_with_a_response_is_of_bounded_size) {
+BOOST_AUTO_TEST_CASE(metadata_and_user_have_a_maximum_size) {
     const auto param = [](const std::string& field) {
         const auto create = body_of<CreateMessage>(R"({"type":"response.create","input":"a",)" + field + "}");
         return create.request ? "" : create.request.error().param;
@@ -99,13 +99,13 @@ BOOST_AUTO_TEST_CASE(what_is_stored_with_a_response_is_of_bounded_size) {
     BOOST_TEST(param(R"("user":")" + std::string(513, 'u') + '"') == "user");
 }
 
-BOOST_AUTO_TEST_CASE(a_create_with_a_wrong_field_is_an_error_of_its_turn_and_no_slip) {
+BOOST_AUTO_TEST_CASE(create_message_with_an_invalid_field_is_an_error_of_its_request) {
     const auto message = parse(R"({"type":"response.create","stream_id":"a","input":5})");
     BOOST_TEST(message.lane == "a");
     BOOST_TEST(std::get<CreateMessage>(message.body).request.error().param == "input");
 }
 
-BOOST_AUTO_TEST_CASE(the_other_messages) {
+BOOST_AUTO_TEST_CASE(other_messages_are_parsed) {
     const auto cancel =
         body_of<CancelMessage>(R"({"type":"response.cancel","response_id":"r","queued":true})");
     BOOST_TEST(cancel.response_id.value() == "r");
@@ -120,39 +120,41 @@ BOOST_AUTO_TEST_CASE(the_other_messages) {
     BOOST_TEST(std::holds_alternative<SteerMessage>(parse(R"({"type":"response.steer","text":"x"})").body));
 }
 
-BOOST_AUTO_TEST_CASE(slips_name_what_is_wrong) {
-    BOOST_TEST(slip("{") == is(errc::invalid_json));
-    BOOST_TEST(slip("[]") == is(errc::invalid_json));
-    BOOST_TEST(slip(R"({"type":"response.create","type":"x"})") == is(errc::invalid_json, "type"));
-    BOOST_TEST(slip("{}") == is(errc::unknown_event_type, "type"));
-    BOOST_TEST(slip(R"({"type":5})") == is(errc::unknown_event_type, "type"));
-    BOOST_TEST(slip(R"({"type":"session.update"})") == is(errc::unknown_event_type, "type"));
-    BOOST_TEST(slip(R"({"type":"solar:attach"})") == is(errc::invalid_value, "response_id"));
-    BOOST_TEST(slip(R"({"type":"solar:detach","response_id":1})") == is(errc::invalid_value, "response_id"));
-    BOOST_TEST(slip(R"({"type":"solar:attach","response_id":"r","starting_after":-2})") ==
-               is(errc::invalid_value, "starting_after"));
-    BOOST_TEST(slip(R"({"type":"response.cancel","queued":1})") == is(errc::invalid_value, "queued"));
-    BOOST_TEST(slip(R"({"type":"solar:ping","t":")" + std::string(254, 't') + R"("})") == "none");
-    BOOST_TEST(slip(R"({"type":"solar:ping","t":")" + std::string(255, 't') + R"("})") ==
-               is(errc::invalid_value, "t"));
-    BOOST_TEST(slip(R"({"type":"solar:ping","t":{}})") == is(errc::invalid_value, "t"));
-    BOOST_TEST(slip(R"({"type":"solar:ping","event_id":")" + std::string(65, 'e') + R"("})") ==
-               is(errc::invalid_value, "event_id"));
-    BOOST_TEST(slip(R"({"type":"solar:ping","event_id":")" + std::string(64, 'e') + R"("})") == "none");
+BOOST_AUTO_TEST_CASE(invalid_messages_name_the_wrong_field) {
+    BOOST_TEST(error_of("{") == expected(errc::invalid_json));
+    BOOST_TEST(error_of("[]") == expected(errc::invalid_json));
+    BOOST_TEST(error_of(R"({"type":"response.create","type":"x"})") == expected(errc::invalid_json, "type"));
+    BOOST_TEST(error_of("{}") == expected(errc::unknown_event_type, "type"));
+    BOOST_TEST(error_of(R"({"type":5})") == expected(errc::unknown_event_type, "type"));
+    BOOST_TEST(error_of(R"({"type":"session.update"})") == expected(errc::unknown_event_type, "type"));
+    BOOST_TEST(error_of(R"({"type":"solar:attach"})") == expected(errc::invalid_value, "response_id"));
+    BOOST_TEST(error_of(R"({"type":"solar:detach","response_id":1})") ==
+               expected(errc::invalid_value, "response_id"));
+    BOOST_TEST(error_of(R"({"type":"solar:attach","response_id":"r","starting_after":-2})") ==
+               expected(errc::invalid_value, "starting_after"));
+    BOOST_TEST(error_of(R"({"type":"response.cancel","queued":1})") ==
+               expected(errc::invalid_value, "queued"));
+    BOOST_TEST(error_of(R"({"type":"solar:ping","t":")" + std::string(254, 't') + R"("})") == "none");
+    BOOST_TEST(error_of(R"({"type":"solar:ping","t":")" + std::string(255, 't') + R"("})") ==
+               expected(errc::invalid_value, "t"));
+    BOOST_TEST(error_of(R"({"type":"solar:ping","t":{}})") == expected(errc::invalid_value, "t"));
+    BOOST_TEST(error_of(R"({"type":"solar:ping","event_id":")" + std::string(65, 'e') + R"("})") ==
+               expected(errc::invalid_value, "event_id"));
+    BOOST_TEST(error_of(R"({"type":"solar:ping","event_id":")" + std::string(64, 'e') + R"("})") == "none");
 }
 
-BOOST_AUTO_TEST_CASE(a_stream_id_is_1_to_256_of_a_few_characters) {
+BOOST_AUTO_TEST_CASE(stream_id_has_1_to_256_allowed_characters) {
     const auto with = [](const std::string& id) {
-        return slip(R"({"type":"solar:ping","stream_id":)" + id + "}");
+        return error_of(R"({"type":"solar:ping","stream_id":)" + id + "}");
     };
     for (const std::string id : {R"("a")", R"("A-Z_0.9")", "null"}) BOOST_TEST(with(id) == "none");
     BOOST_TEST(with('"' + std::string(256, 'a') + '"') == "none");
-    BOOST_TEST(with('"' + std::string(257, 'a') + '"') == is(errc::invalid_stream_id, "stream_id"));
+    BOOST_TEST(with('"' + std::string(257, 'a') + '"') == expected(errc::invalid_stream_id, "stream_id"));
     for (const std::string id : {R"("")", R"("a b")", R"("a/b")", R"("ü")", "5", "{}"})
-        BOOST_TEST(with(id) == is(errc::invalid_stream_id, "stream_id"));
+        BOOST_TEST(with(id) == expected(errc::invalid_stream_id, "stream_id"));
 }
 
-BOOST_AUTO_TEST_CASE(an_error_is_told_flat_and_nested_with_the_ids_it_is_about) {
+BOOST_AUTO_TEST_CASE(error_event_has_the_error_at_both_levels_and_the_ids) {
     const auto event = boost::json::parse(error_event(
         {errc::websocket_queue_full, "full", "p", std::chrono::milliseconds(1500)}, "lane", "ev"));
     for (const auto* part : {&event.as_object(), &event.at("error").as_object()}) {

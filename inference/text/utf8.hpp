@@ -1,0 +1,16 @@
+// Checks and counts UTF-8 text.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace solard {
+
+// Returns `bytes` with everything that is not UTF-8 replaced by U+FFFD, as Detokenizer replaces it.
+std::string valid_utf8(std::string_view bytes);
+
+// Returns the number of characters which begin in `bytes`.
+std::size_t count_characters(std::string_view bytes);
+
+}  // namespace solard
