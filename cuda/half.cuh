@@ -1,10 +1,8 @@
 // The two 16-bit types as device code sees them, one at a time, in pairs and in vectors of 16 bytes.
 #pragma once
 
-#ifndef SOLARD_CUDA_ON_CPU
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#endif
 
 #include <cstdint>
 #include <type_traits>

@@ -1,10 +1,6 @@
 // How a kernel starts: its parameters are one struct by value, its checks are here.
 #pragma once
 
-#ifndef SOLARD_CUDA_ON_CPU
-#include <cuda_runtime.h>
-#endif
-
 #include <cstddef>
 
 #include "cuda/device.hpp"
@@ -36,28 +32,13 @@ void allow_shared_bytes(std::size_t bytes) {
 template <auto kernel, class Params>
 void launch(const LaunchShape& shape, cudaStream_t stream, const Params& params) {
     allow_shared_bytes<kernel>(shape.dynamic_shared_bytes);
-#ifdef SOLARD_CUDA_ON_CPU
-    cuda_on_cpu::launch(kernel, shape.grid, shape.block, shape.dynamic_shared_bytes, stream, params);
-#else
     cudaLaunchConfig_t config{};
     config.gridDim = shape.grid;
     config.blockDim = shape.block;
     config.dynamicSmemBytes = shape.dynamic_shared_bytes;
     config.stream = stream;
     check(cudaLaunchKernelEx(&config, kernel, params));
-#endif
     check(cudaGetLastError());
-}
-
-// The block's dynamic shared memory, aligned to 128 bytes.
-template <class T>
-__device__ inline T* dynamic_shared() {
-#ifdef SOLARD_CUDA_ON_CPU
-    return static_cast<T*>(cuda_on_cpu::dynamic_shared());
-#else
-    extern __shared__ __align__(128) unsigned char dynamic_shared_bytes[];
-    return reinterpret_cast<T*>(dynamic_shared_bytes);
-#endif
 }
 
 }  // namespace solard::cuda

@@ -44,6 +44,14 @@ T max(T a, T b) {
     return a < b ? b : a;
 }
 
+template <class Params>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params),
+                               const Params& params) {
+    cuda_on_cpu::launch(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream,
+                        params);
+    return cudaSuccess;
+}
+
 inline int __float_as_int(float x) {
     return std::bit_cast<int>(x);
 }
