@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
 
@@ -50,4 +50,4 @@ void release(void* memory) {
 
 #endif
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

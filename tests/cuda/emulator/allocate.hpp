@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 // Exactly so many bytes, aligned to 256, all of them 0xff: NaN in every floating-point type. Null where
 // memory is short. Behind its end lies what a sanitizer watches; in the race build, a page that belongs to
@@ -11,4 +11,4 @@ namespace cuda_on_cpu {
 void* allocate(std::size_t bytes);
 void release(void* memory);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

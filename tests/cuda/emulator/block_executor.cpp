@@ -21,7 +21,7 @@ uint3 blockIdx;
 dim3 blockDim;
 dim3 gridDim;
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 constexpr std::size_t lanes = 32;
@@ -299,4 +299,4 @@ void meet_warp(WarpOperation operation, void* arguments, const Where& where) {
     executor().meet_warp(operation, arguments, where);
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 // What a kernel does wrong: a deadlock, lanes at different operations, an access outside. The text names
 // threads and places.
@@ -52,4 +52,4 @@ std::size_t dynamic_shared_size();
 bool in_kernel();
 bool on_a_stack(const void* address);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -8,7 +8,7 @@
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/schedule.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 constexpr std::size_t lanes = 32;
@@ -250,4 +250,4 @@ void write_atomic(void* address, const void* from, std::size_t bytes) {
     std::memcpy(address, from, bytes);
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

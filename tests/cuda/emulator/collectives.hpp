@@ -11,7 +11,7 @@
 #include <cstring>
 #include <source_location>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 using Where = std::source_location;
 
@@ -95,4 +95,4 @@ T atomically(T* address, const Change& change) {
     return old;
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -12,7 +12,7 @@
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/streams.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 struct Layout {
@@ -307,4 +307,4 @@ std::size_t products_of(int algorithm) {
     return products[static_cast<std::size_t>(algorithm)];
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

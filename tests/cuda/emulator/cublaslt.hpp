@@ -4,7 +4,7 @@
 
 #include "cuda/cublaslt.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 solard::cuda::CublasLt make_cublaslt();
 
@@ -15,4 +15,4 @@ void set_proposals(int count);
 // Products computed by the algorithm of this number.
 std::size_t products_of(int algorithm);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -14,7 +14,7 @@
 #define SOLARD_ASAN(call)
 #endif
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 using boost::context::detail::jump_fcontext;
@@ -85,4 +85,4 @@ void Fibers::abandon([[maybe_unused]] std::size_t count) {
     }
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

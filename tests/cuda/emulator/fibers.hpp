@@ -4,7 +4,7 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 inline constexpr std::size_t max_fibers = 1024;
 inline constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
@@ -55,4 +55,4 @@ class Fibers {
     [[maybe_unused]] void* fake_stacks_[max_fibers] = {};
 };
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

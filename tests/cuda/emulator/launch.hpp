@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 // Appends a launch to the stream; it runs when somebody waits for it. A shape that a device of sm_89 refuses,
 // and more than 48 KiB of dynamic shared memory without cudaFuncSetAttribute, leave an error for
@@ -24,4 +24,4 @@ void launch(void (*kernel)(Params), dim3 grid, dim3 block, std::size_t dynamic_s
 // The running block's: exactly as many bytes as the launch asked for, NaN before each block.
 void* dynamic_shared();
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

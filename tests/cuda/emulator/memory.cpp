@@ -10,7 +10,7 @@
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/streams.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 struct Memory {
@@ -49,9 +49,9 @@ bool is_device_memory(const void* address, std::size_t bytes) {
     return begin + bytes <= base + size;
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator
 
-using namespace cuda_on_cpu;
+using namespace cuda_emulator;
 
 extern "C" {
 

@@ -13,7 +13,7 @@
 #include "tests/cuda/emulator/block_executor.hpp"
 #include "tests/cuda/emulator/collectives.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 // When and by whom a byte was touched, in 8 bytes: the device has many. Block 0: never, or by the host.
@@ -207,7 +207,7 @@ void note_atomic(const void* address, std::size_t bytes) {
     }
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator
 
 // What g++ -fsanitize=thread calls.
 extern "C" {
@@ -218,16 +218,16 @@ void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 #define SOLARD_HOOK(size)                              \
     void __tsan_read##size(void* address) {            \
-        cuda_on_cpu::read(address, size);              \
+        cuda_emulator::read(address, size);              \
     }                                                  \
     void __tsan_write##size(void* address) {           \
-        cuda_on_cpu::write(address, size);             \
+        cuda_emulator::write(address, size);             \
     }                                                  \
     void __tsan_unaligned_read##size(void* address) {  \
-        cuda_on_cpu::read(address, size);              \
+        cuda_emulator::read(address, size);              \
     }                                                  \
     void __tsan_unaligned_write##size(void* address) { \
-        cuda_on_cpu::write(address, size);             \
+        cuda_emulator::write(address, size);             \
     }
 SOLARD_HOOK(1)
 SOLARD_HOOK(2)
@@ -236,9 +236,9 @@ SOLARD_HOOK(8)
 SOLARD_HOOK(16)
 #undef SOLARD_HOOK
 void __tsan_read_range(void* address, std::size_t bytes) {
-    cuda_on_cpu::read(address, bytes);
+    cuda_emulator::read(address, bytes);
 }
 void __tsan_write_range(void* address, std::size_t bytes) {
-    cuda_on_cpu::write(address, bytes);
+    cuda_emulator::write(address, bytes);
 }
 }

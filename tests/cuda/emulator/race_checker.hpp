@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
 // Memory that kernels may use: the device's, or a block's shared memory. Uninitialised at first, shared
@@ -55,4 +55,4 @@ class MemoryNote {
     const void* address_;
 };
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

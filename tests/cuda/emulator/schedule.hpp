@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 enum class Order { forward, reverse, random };
 enum class CopyTime {
@@ -26,4 +26,4 @@ const Schedule& schedule();
 // Throws std::invalid_argument.
 Schedule parse_schedule(const std::string& text);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -20,7 +20,7 @@ struct CUevent_st {
     std::uint64_t time = 0;
 };
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 struct Device {
@@ -147,9 +147,9 @@ void enqueue_launch(const void* kernel, dim3 grid, dim3 block, std::size_t dynam
     });
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator
 
-using namespace cuda_on_cpu;
+using namespace cuda_emulator;
 
 extern "C" {
 

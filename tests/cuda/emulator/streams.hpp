@@ -7,7 +7,7 @@
 #include <functional>
 #include <string>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 // Appends to the stream (null: the default stream). Returns the device's error where it has one.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
@@ -45,4 +45,4 @@ void set_device_memory(std::size_t bytes);
 // Is [address, address + bytes) inside one allocation of device memory?
 bool is_device_memory(const void* address, std::size_t bytes);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -39,7 +39,7 @@ bool shows(Bug bug, const std::string& schedule) {
     const pid_t child = fork();
     if (child == 0) {
         if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(9);
-        cuda_on_cpu::set_schedule(cuda_on_cpu::parse_schedule(schedule));
+        cuda_emulator::set_schedule(cuda_emulator::parse_schedule(schedule));
         std::vector<float> in(512);
         for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i * 7 % 31);
         auto device_in = on_device(in);
@@ -104,8 +104,8 @@ BOOST_AUTO_TEST_SUITE_END()
 // Leaves a working device, whatever the test did to it.
 struct FreshDevice {
     ~FreshDevice() {
-        cuda_on_cpu::reset_faults();
-        cuda_on_cpu::set_device_memory(std::size_t{2} << 30);
+        cuda_emulator::reset_faults();
+        cuda_emulator::set_device_memory(std::size_t{2} << 30);
     }
 };
 
@@ -114,10 +114,10 @@ BOOST_FIXTURE_TEST_SUITE(layer, FreshDevice)
 BOOST_AUTO_TEST_CASE(work_waits_for_whoever_waits_for_it) {
     Stream stream;
     std::vector<int> order;
-    cuda_on_cpu::enqueue(stream.get(), [&] { order.push_back(1); });
+    cuda_emulator::enqueue(stream.get(), [&] { order.push_back(1); });
     Event event;
     event.record(stream);
-    cuda_on_cpu::enqueue(stream.get(), [&] { order.push_back(2); });
+    cuda_emulator::enqueue(stream.get(), [&] { order.push_back(2); });
     BOOST_TEST(order.empty());
     event.synchronize();
     BOOST_TEST(order == std::vector<int>{1}, boost::test_tools::per_element());
@@ -131,10 +131,10 @@ BOOST_AUTO_TEST_CASE(a_stream_that_waits_for_an_event_runs_after_it) {
     std::vector<int> order;
     cudaEvent_t event = nullptr;
     check(cudaEventCreate(&event));
-    cuda_on_cpu::enqueue(first.get(), [&] { order.push_back(1); });
+    cuda_emulator::enqueue(first.get(), [&] { order.push_back(1); });
     check(cudaEventRecord(event, first.get()));
     check(cudaStreamWaitEvent(second.get(), event, 0));
-    cuda_on_cpu::enqueue(second.get(), [&] { order.push_back(2); });
+    cuda_emulator::enqueue(second.get(), [&] { order.push_back(2); });
     second.synchronize();
     const std::vector<int> expected = {1, 2};
     BOOST_TEST(order == expected, boost::test_tools::per_element());
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(a_fault_is_everybodys_until_the_end) {
     const auto in = on_device(std::vector<float>(512));
     auto out = on_device(std::vector<float>(128));
     Stream stream;
-    cuda_on_cpu::fail_launch(2);
+    cuda_emulator::fail_launch(2);
     const PlantedArgs args{.in = in.data(), .out = out.data(), .bug = Bug::none};
     run_planted(args, stream.get());
     stream.synchronize();
@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(a_fault_is_everybodys_until_the_end) {
     BOOST_CHECK_THROW(stream.synchronize(), DeviceError);
     BOOST_CHECK_THROW(run_planted(args, stream.get()), DeviceError);
     BOOST_CHECK_THROW(Stream().synchronize(), DeviceError);
-    BOOST_TEST(cuda_on_cpu::fault_text().find("illegal address") != std::string::npos);
+    BOOST_TEST(cuda_emulator::fault_text().find("illegal address") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_deadlock_names_the_places) {
@@ -161,11 +161,11 @@ BOOST_AUTO_TEST_CASE(a_deadlock_names_the_places) {
     auto out = on_device(std::vector<float>(128));
     run_planted({.in = in.data(), .out = out.data(), .bug = Bug::divergent_barrier}, nullptr);
     BOOST_CHECK_THROW(check(cudaDeviceSynchronize()), DeviceError);
-    BOOST_TEST(cuda_on_cpu::fault_text().find("planted.cu") != std::string::npos);
+    BOOST_TEST(cuda_emulator::fault_text().find("planted.cu") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(memory_has_an_end_and_begins_as_nan) {
-    cuda_on_cpu::set_device_memory(1000);
+    cuda_emulator::set_device_memory(1000);
     BOOST_CHECK_THROW(DeviceBuffer<std::byte>(1001), DeviceError);
     const DeviceBuffer<float> memory(250);
     cudaGetLastError();
@@ -180,7 +180,7 @@ void nothing(int) {}
 
 BOOST_AUTO_TEST_CASE(launches_that_a_device_refuses_are_refused) {
     const auto refused = [](dim3 grid, dim3 block, std::size_t shared) {
-        cuda_on_cpu::launch(nothing, grid, block, shared, nullptr, 0);
+        cuda_emulator::launch(nothing, grid, block, shared, nullptr, 0);
         return cudaGetLastError() != cudaSuccess;
     };
     BOOST_TEST(!refused(dim3(1), dim3(32), 48 * 1024));

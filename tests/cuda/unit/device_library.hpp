@@ -11,7 +11,7 @@ namespace solard::cuda {
 // cannot be opened.
 CublasLt device_library(const std::filesystem::path& wanted = {});
 bool device_is_emulated();
-// Emulated: how many algorithms are proposed for a product (see cuda_on_cpu::set_proposals), and how many
+// Emulated: how many algorithms are proposed for a product (see cuda_emulator::set_proposals), and how many
 // products were computed, in all and by one algorithm. On a GPU the first does nothing and the others are 0.
 constexpr int num_algorithms = 5;
 void propose_algorithms(int count);

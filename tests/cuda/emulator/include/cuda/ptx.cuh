@@ -11,49 +11,49 @@
 
 namespace solard::cuda {
 
-using Where = cuda_on_cpu::Where;
+using Where = cuda_emulator::Where;
 
 inline constexpr int warp_size = 32;
 inline constexpr std::uint32_t full_mask = 0xffffffff;
 
 template <class T>
 T* dynamic_shared() {
-    return static_cast<T*>(cuda_on_cpu::dynamic_shared());
+    return static_cast<T*>(cuda_emulator::dynamic_shared());
 }
 
 inline void load_matrix_x4(std::uint32_t (&r)[4], const void* base, std::uint32_t offset,
                            const Where& where = Where::current()) {
-    cuda_on_cpu::load_matrix_x4(r, static_cast<const unsigned char*>(base) + offset, where);
+    cuda_emulator::load_matrix_x4(r, static_cast<const unsigned char*>(base) + offset, where);
 }
 
 inline void load_matrix_x4_transposed(std::uint32_t (&r)[4], const void* base, std::uint32_t offset,
                                       const Where& where = Where::current()) {
-    cuda_on_cpu::load_matrix_x4_transposed(r, static_cast<const unsigned char*>(base) + offset, where);
+    cuda_emulator::load_matrix_x4_transposed(r, static_cast<const unsigned char*>(base) + offset, where);
 }
 
 template <class T>
 void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                   const Where& where = Where::current()) {
-    cuda_on_cpu::mma_m16n8k16<T>(d, a, b, where);
+    cuda_emulator::mma_m16n8k16<T>(d, a, b, where);
 }
 
 inline void copy_async_16(void* base, std::uint32_t offset, const void* global, bool valid,
                           const Where& where = Where::current()) {
-    cuda_on_cpu::copy_async_16(static_cast<unsigned char*>(base) + offset, global, valid, where);
+    cuda_emulator::copy_async_16(static_cast<unsigned char*>(base) + offset, global, valid, where);
 }
 
-using cuda_on_cpu::copy_async_commit;
+using cuda_emulator::copy_async_commit;
 
 template <int pending>
 void copy_async_wait() {
-    cuda_on_cpu::copy_async_wait(pending);
+    cuda_emulator::copy_async_wait(pending);
 }
 
-using cuda_on_cpu::ballot;
-using cuda_on_cpu::shuffle;
-using cuda_on_cpu::shuffle_up;
-using cuda_on_cpu::shuffle_xor;
-using cuda_on_cpu::sync_warp;
+using cuda_emulator::ballot;
+using cuda_emulator::shuffle;
+using cuda_emulator::shuffle_up;
+using cuda_emulator::shuffle_xor;
+using cuda_emulator::sync_warp;
 
 inline float exp2_approx(float x) {
     return std::exp2(x);

@@ -32,7 +32,7 @@ extern dim3 blockDim;
 extern dim3 gridDim;
 
 inline void __syncthreads(const std::source_location& where = std::source_location::current()) {
-    cuda_on_cpu::sync_block(where);
+    cuda_emulator::sync_block(where);
 }
 
 template <class T>
@@ -47,7 +47,7 @@ T max(T a, T b) {
 template <class Params>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params),
                                const Params& params) {
-    cuda_on_cpu::launch(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream,
+    cuda_emulator::launch(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream,
                         params);
     return cudaSuccess;
 }
@@ -80,21 +80,21 @@ T __ldg(const T* address) {
 
 template <class T>
 T atomicAdd(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return static_cast<T>(old + value); });
+    return cuda_emulator::atomically(address, [&](T old) { return static_cast<T>(old + value); });
 }
 template <class T>
 T atomicMax(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return max(old, value); });
+    return cuda_emulator::atomically(address, [&](T old) { return max(old, value); });
 }
 template <class T>
 T atomicMin(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return min(old, value); });
+    return cuda_emulator::atomically(address, [&](T old) { return min(old, value); });
 }
 template <class T>
 T atomicOr(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return static_cast<T>(old | value); });
+    return cuda_emulator::atomically(address, [&](T old) { return static_cast<T>(old | value); });
 }
 template <class T>
 T atomicExch(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T) { return value; });
+    return cuda_emulator::atomically(address, [&](T) { return value; });
 }
