@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <stdexcept>
 
 #include "cuda/half.cuh"
@@ -171,10 +172,14 @@ struct OnlineSoftmax {
     float largest[2] = {-INFINITY, -INFINITY};     // score, in base 2 and scaled
     float sum[2] = {};                             // of weights; the lane's own keys only
 
-    // Takes the next tile: turns its scores into weights, rescales what was there.
-    // scale: log2(e) / sqrt(head_dim). Scores of keys that a row does not see are -infinity.
+    // log2(e) / sqrt(head_dim): turns a score into an exponent of two.
+    static constexpr float scale =
+        static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
+
+    // Takes the next tile: turns its scores into weights and rescales the sums of the tiles before. Scores of
+    // keys that a row does not see are -infinity.
     template <int num_tiles>
-    __device__ void weigh(float (&scores)[num_tiles][4], float scale) {
+    __device__ void weigh(float (&scores)[num_tiles][4]) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             float tile_largest = -INFINITY;

@@ -1,6 +1,4 @@
 // Attention of answers: few query rows against many keys, which are split so that the whole device reads.
-#include <numbers>
-
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -52,7 +50,6 @@ __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments
                        const PagedRows<T, head_dim>& pages, int begin, int end, const int (&last_keys)[2]) {
     using Shared = DecodeShared<T, head_dim>;
     using Pages = PagedRows<T, head_dim>;
-    constexpr auto scale = static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
     const int lane = static_cast<int>(threadIdx.x) % warp_size;
     const int warp = static_cast<int>(threadIdx.x) / warp_size;
     T* const keys = Shared::keys(warp);
@@ -70,7 +67,7 @@ __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments
         }
         copy_async_commit();
         mask(scores, key, last_keys);
-        softmax.weigh(scores, scale);
+        softmax.weigh(scores);
         copy_async_wait<1>();
         sync_warp();  // the values are here
         softmax.accumulate(scores, values);

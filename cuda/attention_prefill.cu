@@ -1,6 +1,4 @@
 // Attention of prompts: 64 query rows against all their keys.
-#include <numbers>
-
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -47,7 +45,6 @@ __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArg
     load_queries<T, head_dim>(queries, values, first_row);
 
     const int last_keys[2] = {rows.last_key(first_row + lane / 4), rows.last_key(first_row + lane / 4 + 8)};
-    constexpr auto scale = static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
     OnlineSoftmax<T, head_dim> softmax;
     for (int key = 0; key < end; key += tile_keys) {
         copy_async_wait<0>();
@@ -63,7 +60,7 @@ __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArg
         }
         copy_async_commit();
         mask(scores, key, last_keys);
-        softmax.weigh(scores, scale);
+        softmax.weigh(scores);
         copy_async_wait<1>();
         __syncthreads();  // the values are here
         softmax.accumulate(scores, values);

@@ -10,17 +10,10 @@
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
 #include "cuda/warm_up.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
-
-std::size_t divide_up(std::size_t count, std::size_t size) {
-    return (count + size - 1) / size;
-}
 
 // What the kernels are compiled for.
 void check_shape(const ModelConfig& config) {
@@ -107,10 +100,12 @@ struct CudaBackend::Impl {
     BackendCapacity capacity() const;
 
     void stage(const ForwardBatch& batch);
-    void embed_tokens(const ForwardBatch& batch);
+    void copy_blocks(const ForwardBatch& batch);
+    void embed(const ForwardBatch& batch);
     void attend(const ForwardBatch& batch, std::size_t layer);
     void feed_forward(const ForwardBatch& batch, std::size_t layer);
-    void choose_tokens(const ForwardBatch& batch);
+    void compute_logits(const ForwardBatch& batch);
+    void sample();
     void normalize(const void* weight, const void* added, std::int32_t count,
                    const std::int32_t* rows = nullptr);
 
@@ -163,7 +158,7 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
       options(requested),
       kv{.num_kv_heads = model.num_kv_heads, .head_dim = model.head_dim},
       qkv_size((model.num_heads + 2 * model.num_kv_heads) * model.head_dim),
-      logits_stride((model.vocab_size + 3) / 4 * 4),
+      logits_stride(round_up(model.vocab_size, 4)),
       weights(std::move(loaded)),
       rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len), stream)),
       plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
@@ -195,7 +190,7 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
 std::size_t CudaBackend::Impl::staging_bytes() const {
     const std::size_t tokens = count_of(options.max_tokens_per_step);
     const std::size_t rows = count_of(options.max_seqs_per_step);
-    const std::size_t table = divide_up(count_of(options.max_model_len), kv_block_size);
+    const std::size_t table = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     constexpr std::size_t num_pieces = 10;
     return (3 * tokens + rows * table + rows) * sizeof(std::int32_t) + rows * sizeof(BlockCopy) +
            (plan.max_prefill_tiles() + plan.max_decode_tiles()) * sizeof(AttentionTile) +
@@ -233,7 +228,7 @@ void CudaBackend::Impl::take_kv_memory() {
     // Slots are 32-bit numbers.
     std::size_t blocks = std::min<std::size_t>(left / bytes_of_block, INT32_MAX / kv_block_size);
     if (options.max_blocks > 0) blocks = std::min(blocks, count_of(options.max_blocks));
-    const std::size_t needed = divide_up(count_of(options.max_model_len), kv_block_size);
+    const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     if (blocks < needed) {
         throw ErrorException(
             {errc::bad_configuration,
@@ -277,21 +272,24 @@ void CudaBackend::Impl::stage(const ForwardBatch& batch) {
     staging.upload(stream);
 }
 
-void CudaBackend::Impl::embed_tokens(const ForwardBatch& batch) {
-    copy_blocks({.cache = cache.data(),
-                 .copies = in.block_copies,
-                 .num_copies = static_cast<std::int32_t>(batch.block_copies.size()),
-                 .num_layers = config.num_layers,
-                 .num_blocks = num_blocks,
-                 .block_bytes = static_cast<std::int64_t>(block_bytes())},
+void CudaBackend::Impl::copy_blocks(const ForwardBatch& batch) {
+    cuda::copy_blocks({.cache = cache.data(),
+                       .copies = in.block_copies,
+                       .num_copies = static_cast<std::int32_t>(batch.block_copies.size()),
+                       .num_layers = config.num_layers,
+                       .num_blocks = num_blocks,
+                       .block_bytes = static_cast<std::int64_t>(block_bytes())},
+                      stream.get());
+}
+
+void CudaBackend::Impl::embed(const ForwardBatch& batch) {
+    cuda::embed(options.compute_type,
+                {.table = weights.embedding,
+                 .token_ids = in.token_ids,
+                 .residual = residual.data(),
+                 .num_tokens = batch.num_tokens(),
+                 .hidden = config.hidden_size},
                 stream.get());
-    embed(options.compute_type,
-          {.table = weights.embedding,
-           .token_ids = in.token_ids,
-           .residual = residual.data(),
-           .num_tokens = batch.num_tokens(),
-           .hidden = config.hidden_size},
-          stream.get());
 }
 
 // residual += added, and its norm; with `rows`, the norm of those rows alone.
@@ -365,11 +363,15 @@ void CudaBackend::Impl::feed_forward(const ForwardBatch& batch, std::size_t laye
     gemm.run(products.down, activated.data(), matrices.down, projected.data(), tokens, stream);
 }
 
-void CudaBackend::Impl::choose_tokens(const ForwardBatch& batch) {
+void CudaBackend::Impl::compute_logits(const ForwardBatch& batch) {
     num_rows = batch.num_rows();
     if (num_rows == 0) return;
     normalize(weights.final_norm, projected.data(), num_rows, in.logits_rows);
     gemm.run(products.lm_head, normed.data(), weights.lm_head, logits.data(), num_rows, stream);
+}
+
+void CudaBackend::Impl::sample() {
+    if (num_rows == 0) return;
     sampler.run(logits.data(), logits_stride, stream);
     sampler.copy_back(stream);
 }
@@ -402,13 +404,15 @@ void CudaBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
     check_batch(batch, impl.capacity(), impl.config.vocab_size);
     impl.stage(batch);
-    impl.embed_tokens(batch);
+    impl.copy_blocks(batch);
+    impl.embed(batch);
     for (std::size_t layer = 0; layer < impl.weights.layers.size(); ++layer) {
         impl.attend(batch, layer);
         impl.feed_forward(batch, layer);
         progress_.fetch_add(1, std::memory_order_relaxed);
     }
-    impl.choose_tokens(batch);
+    impl.compute_logits(batch);
+    impl.sample();
     impl.finished.record(impl.stream);
 }
 

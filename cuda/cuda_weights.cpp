@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -22,7 +23,7 @@ std::size_t bytes_of(const TensorInfo& tensor) {
 std::size_t footprint(Parts parts) {
     std::size_t bytes = 0;
     for (const TensorInfo* part : parts) bytes += bytes_of(*part);
-    return (bytes + alignment - 1) / alignment * alignment;
+    return round_up(bytes, alignment);
 }
 
 // What the loader will take; walks the tensors as load_device_weights() does.

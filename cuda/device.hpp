@@ -23,23 +23,24 @@ inline void check(cudaError_t status, const std::source_location& where = std::s
                       where.file_name() + ":" + std::to_string(where.line()) + ")");
 }
 
-// Device memory of `size` elements, uninitialised. Movable; freed with its owner.
-template <class T>
-class DeviceBuffer {
+// Memory of `size` elements, uninitialised, from one pair of the runtime's functions. Movable; freed with its
+// owner.
+template <class T, cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
+class Buffer {
   public:
-    DeviceBuffer() = default;
+    Buffer() = default;
     // Throws DeviceError when memory is short.
-    explicit DeviceBuffer(std::size_t size) : size_(size) {
-        if (size > 0) check(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)));
+    explicit Buffer(std::size_t size) : size_(size) {
+        if (size > 0) check(allocate(reinterpret_cast<void**>(&data_), size * sizeof(T)));
     }
-    DeviceBuffer(DeviceBuffer&& other) noexcept
+    Buffer(Buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    Buffer& operator=(Buffer&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         return *this;
     }
-    ~DeviceBuffer() { cudaFree(data_); }
+    ~Buffer() { release(data_); }
 
     T* data() { return data_; }
     const T* data() const { return data_; }
@@ -51,31 +52,13 @@ class DeviceBuffer {
     std::size_t size_ = 0;
 };
 
-// Page-locked host memory, which the device copies from and to by itself.
+// Memory of the device.
 template <class T>
-class PinnedBuffer {
-  public:
-    PinnedBuffer() = default;
-    explicit PinnedBuffer(std::size_t size) : size_(size) {
-        if (size > 0) check(cudaMallocHost(reinterpret_cast<void**>(&data_), size * sizeof(T)));
-    }
-    PinnedBuffer(PinnedBuffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-    PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-    ~PinnedBuffer() { cudaFreeHost(data_); }
+using DeviceBuffer = Buffer<T, cudaMalloc, cudaFree>;
 
-    T* data() { return data_; }
-    const T* data() const { return data_; }
-    std::size_t size() const { return size_; }
-
-  private:
-    T* data_ = nullptr;
-    std::size_t size_ = 0;
-};
+// Page-locked host memory, which the device reads and writes by itself.
+template <class T>
+using PinnedBuffer = Buffer<T, cudaMallocHost, cudaFreeHost>;
 
 // Work in order. Nothing else on the device waits for it.
 class Stream {

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "inference/sizes.hpp"
+
 namespace solard::cuda {
 namespace {
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 bool has_penalties(const SamplingParams& params) {
     return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
@@ -21,7 +19,7 @@ std::int32_t length_of(const auto& list) {
 // Of the sampled tokens' part of the results.
 std::size_t sampled_bytes(std::int32_t rows) {
     constexpr std::size_t alignment = 16;
-    return (count_of(rows) * sizeof(SampledToken) + alignment - 1) / alignment * alignment;
+    return round_up(count_of(rows) * sizeof(SampledToken), alignment);
 }
 
 std::size_t top_bytes(std::int32_t rows) {

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "cuda/device.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 
@@ -23,7 +24,7 @@ class Staging {
     template <class T>
     std::span<T> take(std::size_t count) {
         constexpr std::size_t alignment = 16;
-        const std::size_t begin = (size_ + alignment - 1) / alignment * alignment;
+        const std::size_t begin = round_up(size_, alignment);
         if (begin + count * sizeof(T) > host_.size())
             throw std::logic_error("the staging buffer is too small");
         size_ = begin + count * sizeof(T);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -20,8 +21,8 @@ ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
     batch.slot_mapping = batch.positions;
     batch.cu_seqlens_q = {0, end - begin};
     batch.context_lens = {end};
-    batch.block_table_stride = (end + kv_block_size - 1) / kv_block_size;
-    batch.block_tables.resize(static_cast<std::size_t>(batch.block_table_stride));
+    batch.block_table_stride = divide_up(end, kv_block_size);
+    batch.block_tables.resize(count_of(batch.block_table_stride));
     std::iota(batch.block_tables.begin(), batch.block_tables.end(), 0);
     batch.logits_rows = {end - begin - 1};
     SamplingRow row{.params = {.presence_penalty = 1},
@@ -40,7 +41,7 @@ void warm_up(Backend& backend, std::int32_t vocab_size) {
     // More rows than one tile of the decode kernel has, in every grouping.
     const std::int32_t length =
         std::min({decode_tile_rows + 1, capacity.max_tokens_per_step, capacity.max_model_len});
-    std::vector<TokenId> tokens(static_cast<std::size_t>(length), vocab_size - 1);
+    std::vector<TokenId> tokens(count_of(length), vocab_size - 1);
     StepResults results;
     ForwardBatch prompt = step(tokens, 0);
     if (capacity.num_blocks > 1) prompt.block_copies = {{capacity.num_blocks - 1, 0}};

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <span>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 
 // A file mapping cannot have huge pages; anonymous memory can, and reading weights is up to twice as fast.
@@ -18,7 +20,7 @@ class Arena {
     // What take<T>(count) uses up, alignment included.
     template <class T>
     static constexpr std::size_t footprint(std::size_t count) {
-        return (count * sizeof(T) + alignment - 1) / alignment * alignment;
+        return round_up(count * sizeof(T), alignment);
     }
 
     // Zeroed and aligned to a cache line. Throws std::logic_error when the arena was planned too small.

@@ -5,6 +5,7 @@
 
 #include "inference/cpu/half.hpp"
 #include "inference/cpu/ops.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -88,7 +89,7 @@ Attention::Attention(const AttentionShape& shape, const GemmKernel& kernel, std:
     : shape_(shape),
       kernel_(kernel),
       tokens_per_tile_(std::max<std::size_t>(1, rows_per_tile * shape.num_kv_heads / shape.num_heads)),
-      padded_context_((max_context + block_size - 1) / block_size * block_size) {
+      padded_context_(round_up(max_context, block_size)) {
     tiles_.reserve(max_tokens);
     const std::size_t rows = tokens_per_tile_ * shape.num_heads / shape.num_kv_heads;
     scratch_.resize(static_cast<std::size_t>(num_threads));

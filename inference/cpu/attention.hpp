@@ -14,6 +14,7 @@
 #include "inference/cpu/arena.hpp"
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/thread_pool.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
@@ -24,7 +25,7 @@ struct AttentionShape {
     std::size_t head_dim;
     DType type;  // of keys and values
 
-    std::size_t padded_dim() const { return (head_dim + panel_width - 1) / panel_width * panel_width; }
+    std::size_t padded_dim() const { return round_up(head_dim, panel_width); }
     // Elements of the keys (or the values) of one block and one KV head.
     std::size_t head_block() const { return padded_dim() * kv_block_size; }
     // Bytes of one block over all layers and heads, keys and values.

@@ -10,13 +10,10 @@
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
 #include "inference/sampling/sampler.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 AttentionShape attention_shape(const ModelConfig& config, DType type) {
     return {.num_layers = count_of(config.num_layers),
@@ -29,7 +26,7 @@ AttentionShape attention_shape(const ModelConfig& config, DType type) {
 // Blocks that fit the budget; at least one sequence of full length must.
 std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& options) {
     const std::size_t blocks = options.kv_cache_bytes / shape.block_bytes();
-    const std::size_t needed = (count_of(options.max_model_len) + kv_block_size - 1) / kv_block_size;
+    const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     if (blocks >= needed) return blocks;
     throw ErrorException(
         {errc::bad_configuration, "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +

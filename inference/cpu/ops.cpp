@@ -5,6 +5,7 @@
 
 #include "inference/cpu/half.hpp"
 #include "inference/sampling/exp_approx.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
@@ -18,7 +19,7 @@ constexpr std::size_t num_lanes = 16;
 template <class RowBody>
 void for_rows(ThreadPool& pool, std::size_t rows, std::size_t width, const RowBody& body) {
     const std::size_t rows_per_item = 1 + elements_per_item / (width + 1);
-    pool.parallel_for((rows + rows_per_item - 1) / rows_per_item, [&](std::size_t item, int) {
+    pool.parallel_for(divide_up(rows, rows_per_item), [&](std::size_t item, int) {
         const std::size_t end = std::min(rows, (item + 1) * rows_per_item);
         for (std::size_t row = item * rows_per_item; row < end; ++row) body(row);
     });

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "inference/cpu/half.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -110,7 +111,7 @@ void gemm(ThreadPool& pool, const Kernels& kernels, const PackedMatrix& matrix, 
     // With few rows there is nothing to keep in cache, and one long run reads memory fastest.
     const std::size_t pass = rows > 6 ? depth_of_pass : depth;
 
-    pool.parallel_for((num_panels + panels_per_item - 1) / panels_per_item, [&](std::size_t item, int) {
+    pool.parallel_for(divide_up(num_panels, panels_per_item), [&](std::size_t item, int) {
         const std::size_t end = std::min(num_panels, (item + 1) * panels_per_item);
         for (std::size_t panel = item * panels_per_item; panel < end; panel += panels_per_group) {
             for (std::size_t k = 0; k < depth; k += pass) {

@@ -8,6 +8,7 @@
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/thread_pool.hpp"
 #include "inference/model/config.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
@@ -18,9 +19,7 @@ struct PackedMatrix {
     std::size_t out_features = 0;
     std::size_t in_features = 0;
 
-    static constexpr std::size_t panels_for(std::size_t features) {
-        return (features + panel_width - 1) / panel_width;
-    }
+    static constexpr std::size_t panels_for(std::size_t features) { return divide_up(features, panel_width); }
     // Elements of `data`.
     static constexpr std::size_t elements_for(std::size_t out_features, std::size_t in_features) {
         return panels_for(out_features) * panel_width * in_features;

@@ -19,7 +19,7 @@ ALLOWED = {
 }
 # Of server/, what the sans-I/O layer may use: plain structs without a socket behind them.
 PLAIN_HEADERS = {"server/generation/served_model.hpp", "server/config/app_config.hpp"}
-CONTRACTS = {"backend", "tensors", "safetensors", "config", "sampling_params", "error", "philox", "exp_approx"}
+CONTRACTS = {"backend", "sizes", "tensors", "safetensors", "config", "sampling_params", "error", "philox", "exp_approx"}
 # Who may include what of Boost.
 BEAST = re.compile(r"#include <boost/beast")
 ASIO = re.compile(r"#include <boost/asio")

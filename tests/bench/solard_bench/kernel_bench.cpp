@@ -11,6 +11,7 @@
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
 #include "inference/scheduling/sequence.hpp"
+#include "inference/sizes.hpp"
 #include "tests/bench/bench.hpp"
 #include "tests/cuda/unit/device_library.hpp"
 
@@ -41,10 +42,6 @@ DeviceBuffer<T> uploaded(std::span<const T> values) {
     check(cudaMemcpy(buffer.data(), values.data(), buffer.size_bytes(), cudaMemcpyHostToDevice));
     check(cudaDeviceSynchronize());
     return buffer;
-}
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
 }
 
 std::size_t l2_bytes() {

@@ -8,6 +8,7 @@
 
 #include "cuda/attention_plan.hpp"
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 #include "tests/cuda/unit/device_arrays.hpp"
 
 namespace solard::cuda {
@@ -17,10 +18,6 @@ namespace data = boost::unit_test::data;
 
 constexpr std::uint16_t poison = 0x7fff;  // NaN in both types
 constexpr std::size_t num_blocks = 96;
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 struct Shape {
     std::int32_t num_heads;

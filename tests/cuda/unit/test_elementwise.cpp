@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 #include "tests/cuda/unit/device_arrays.hpp"
 #include "tests/cuda/unit/device_library.hpp"
 
@@ -15,10 +16,6 @@ namespace data = boost::unit_test::data;
 
 const std::vector<DType> compute_types = {DType::bf16, DType::fp16};
 const std::vector<std::int32_t> row_counts = {1, 7, 8, 9, 63, 64, 65};
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 std::vector<float> random_floats(std::size_t count, std::mt19937_64& random) {
     std::normal_distribution<float> normal;
