@@ -1,4 +1,4 @@
-// Weights of another type than the compute type, once at load.
+// Converts weights that have another type than the compute type, once, when they are loaded.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"

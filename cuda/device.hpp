@@ -1,4 +1,4 @@
-// The CUDA runtime with errors as exceptions and memory with owners.
+// The CUDA runtime with exceptions for errors and owners for memory.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,12 +11,13 @@
 
 namespace solard::cuda {
 
-// A call that failed, or work on the device that did. The device's context may be unusable from then on.
+// A call to CUDA failed, or earlier work on the device failed. The device's context may be unusable from then
+// on.
 struct DeviceError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Throws DeviceError with the call's place where `status` is not success.
+// Throws DeviceError, which names the calling line, if `status` is not success.
 inline void check(cudaError_t status, const std::source_location& where = std::source_location::current()) {
     if (status == cudaSuccess) return;
     throw DeviceError(std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status) + " (" +
@@ -60,7 +61,7 @@ using DeviceBuffer = Buffer<T, cudaMalloc, cudaFree>;
 template <class T>
 using PinnedBuffer = Buffer<T, cudaMallocHost, cudaFreeHost>;
 
-// Work in order. Nothing else on the device waits for it.
+// A queue of work that the device executes in order. It does not synchronise with the default stream.
 class Stream {
   public:
     Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
@@ -75,7 +76,7 @@ class Stream {
     cudaStream_t stream_ = nullptr;
 };
 
-// A point in a stream's work.
+// A point in a stream's work, which the host can wait for.
 class Event {
   public:
     enum class Timing : bool { off, on };
@@ -88,9 +89,9 @@ class Event {
     ~Event() { cudaEventDestroy(event_); }
 
     void record(const Stream& stream) { check(cudaEventRecord(event_, stream.get())); }
-    // Waits on the host; the work before it may have failed, which throws.
+    // Blocks the calling thread until the event happened. Throws DeviceError if the work before it failed.
     void synchronize() const { check(cudaEventSynchronize(event_)); }
-    // Between two events made with Timing::on, both of which have happened.
+    // Returns the time between two events that were made with Timing::on and have both happened.
     float milliseconds_since(const Event& begin) const {
         float elapsed = 0;
         check(cudaEventElapsedTime(&elapsed, begin.event_, event_));

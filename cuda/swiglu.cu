@@ -1,4 +1,4 @@
-// The feed-forward's gate.
+// The gate of the feed-forward network.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"

@@ -473,7 +473,7 @@ BOOST_AUTO_TEST_CASE(a_device_smaller_than_the_weights_is_told_so) {
     set_device_memory(std::size_t{3} << 20);
     BOOST_CHECK_EXCEPTION(make_backend(), ErrorException, [](const ErrorException& failure) {
         return failure.error.code == errc::bad_configuration &&
-               failure.error.message.find("of the device's 3 MiB 3 are free") != std::string::npos;
+               failure.error.message.find("only 3 MiB of the device's 3 MiB are free") != std::string::npos;
     });
     set_device_memory(std::size_t{2} << 30);
 }
