@@ -23,7 +23,7 @@ struct CudaBackendOptions {
     // chunks: one product algorithm per matrix and one attention kernel. Slower.
     bool deterministic = false;
     std::int32_t max_blocks = 0;  // for tests: a limit on the KV blocks; 0 = all that fit
-    LoadProgress on_load_progress = {};
+    OnLoadProgress on_load_progress = {};
 };
 
 class CudaBackend final : public Backend {

@@ -52,7 +52,7 @@ void check_room(std::size_t needed) {
 class Loader {
   public:
     Loader(const WeightSource& source, std::uint64_t num_bytes, DType compute_type, std::byte* memory,
-           const LoadProgress& on_progress)
+           const OnLoadProgress& on_progress)
         : source_(source),
           num_bytes_(num_bytes),
           compute_type_(compute_type),
@@ -116,7 +116,7 @@ class Loader {
     std::uint64_t num_bytes_;  // of all tensors
     DType compute_type_;
     std::byte* next_;
-    const LoadProgress& on_progress_;
+    const OnLoadProgress& on_progress_;
     std::uint64_t done_ = 0;
     Stream stream_;
     std::array<Piece, 2> pieces_;
@@ -127,7 +127,7 @@ class Loader {
 }  // namespace
 
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
-                                  const LoadProgress& on_progress) {
+                                  const OnLoadProgress& on_progress) {
     DeviceWeights weights;
     const std::size_t needed = memory_bytes(tensors);
     check_room(needed);

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "cuda/device.hpp"
@@ -29,14 +28,11 @@ struct DeviceWeights {
     const void* lm_head = nullptr;  // == embedding when tied
 };
 
-// Called on the loading thread with the bytes of tensors read so far and in total.
-using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-
 // Reads every tensor once, in order, through two pinned buffers: while one is copied to the device, the other
 // is filled. The two buffers take 64 MiB of host memory. Throws ErrorException: bad_model if a file cannot be
 // read, bad_configuration if the weights do not fit the device's free memory. Throws DeviceError if a call to
 // CUDA fails.
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
-                                  const LoadProgress& on_progress);
+                                  const OnLoadProgress& on_progress);
 
 }  // namespace solard::cuda

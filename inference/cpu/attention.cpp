@@ -13,7 +13,7 @@ namespace {
 constexpr auto block_size = static_cast<std::size_t>(kv_block_size);
 static_assert(block_size == panel_width, "a block of keys is one panel");
 
-// Rows (tokens x heads of a group) computed together: two full tiles of the GEMM kernel.
+// The number of rows (tokens x heads of a group) computed together: two full tiles of the GEMM kernel.
 constexpr std::size_t rows_per_tile = 12;
 
 std::uint16_t to_half(DType type, float value) {
@@ -147,8 +147,8 @@ void Attention::run_item(const Item& item) const {
         scratch.sums[row] = softmax_numerators(scores, visible(row / group));
     }
 
-    // Blocks that every token sees whole, then each token's own end. What lies behind a token's end is never
-    // multiplied, not even by zero: it may be anything.
+    // First the blocks that every token sees whole, then the rest of each token's context. Values after a
+    // token's context are never multiplied, not even by zero, because they may be anything.
     const std::size_t shared_blocks = visible(0) / block_size;
     for (std::size_t block = 0; block < shared_blocks; ++block) {
         add_values(item, block, 0, item.num_tokens * group, block_size);

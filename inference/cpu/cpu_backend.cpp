@@ -23,7 +23,7 @@ AttentionShape attention_shape(const ModelConfig& config, DType type) {
             .type = type};
 }
 
-// Blocks that fit the budget; at least one sequence of full length must.
+// Returns the number of blocks that fit the budget. Throws if one sequence of full length does not fit.
 std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& options) {
     const std::size_t blocks = options.kv_cache_bytes / shape.block_bytes();
     const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
@@ -67,7 +67,7 @@ struct CpuBackend::Impl {
     Attention attention;
     std::vector<Sampler> samplers;  // one per thread
 
-    // Activations of one step; a projection's output rows are filled up to whole panels.
+    // Activations of one step. A projection's output rows are padded to whole panels.
     std::size_t num_tokens = 0;
     std::vector<float> residual;             // [tokens, hidden]
     std::vector<float> normed;               // [max(tokens, rows), hidden]
@@ -217,7 +217,7 @@ std::string CpuBackend::description() const {
            ")";
 }
 
-// There is nothing to overlap with on a CPU: the step is finished when submit() returns.
+// On a CPU there is nothing to overlap a step with, so submit() returns when the step is finished.
 void CpuBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
     check_batch(batch, impl.capacity(), impl.config.vocab_size);
@@ -234,7 +234,7 @@ void CpuBackend::submit(const ForwardBatch& batch) {
 }
 
 void CpuBackend::collect(StepResults& results) {
-    // Whole, so that a later and larger step allocates nothing.
+    // Reserves the maximum, so that a later and larger step allocates nothing.
     results.rows.reserve(impl_->sampled.capacity());
     results.top_logprobs.reserve(impl_->top_logprobs.capacity());
     results.rows.assign(impl_->sampled.begin(), impl_->sampled.end());
