@@ -1,9 +1,8 @@
-// Force-included where g++ compiles a .cu file as C++: what nvcc provides by itself. Types and prototypes are
-// those of the toolkit's own headers; this file only adds what they leave to the compiler.
+// What nvcc provides by itself. This file is force-included (-include) when g++ compiles a .cu file as C++.
+// Types and prototypes come from the toolkit's own headers; this file adds what they leave to the compiler.
 //
-// Threads of a block are fibers that run one at a time, each until its next barrier or collective; blocks run
-// one after another. So there is no parallelism, and every order is one that the schedule chose: see
-// schedule.hpp.
+// The threads of a block are fibers. One runs at a time, until its next barrier or warp operation; blocks run
+// one after another. So there is no parallelism, and the schedule chooses every order: see schedule.hpp.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -19,13 +18,13 @@
 #include "tests/cuda/emulator/collectives.hpp"
 #include "tests/cuda/emulator/launch.hpp"
 
-// Static, and not of the OS thread: AddressSanitizer puts no guard around thread-local arrays.
+// Static instead of thread_local, because AddressSanitizer puts no guard around thread-local arrays.
 #undef __shared__
 #define __shared__ static
 #undef __launch_bounds__
 #define __launch_bounds__(...)
 
-// Set for the thread that runs.
+// The values of the thread that runs now.
 extern uint3 threadIdx;
 extern uint3 blockIdx;
 extern dim3 blockDim;
@@ -48,7 +47,7 @@ template <class Params>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params),
                                const Params& params) {
     cuda_emulator::launch(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream,
-                        params);
+                          params);
     return cudaSuccess;
 }
 

@@ -1,4 +1,5 @@
-// The layer itself: what a planted mistake looks like in each build, how streams, faults and limits behave.
+// Tests of the emulator itself: deliberate mistakes are detected in each build; streams, faults and limits
+// behave as those of a device.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,13 +29,14 @@ std::vector<float> expected_output(const std::vector<float>& in) {
         for (std::size_t round = 0; round < 4; ++round)
             out[thread] += in[round * 128 + (neighbour + 64) % 128];
     }
-    const float total = std::accumulate(out.begin(), out.end(), 0.0F);  // of small whole numbers: exact
+    const float total = std::accumulate(out.begin(), out.end(), 0.0F);  // a sum of small integers is exact
     for (float& value : out) value += total;
     return out;
 }
 
-// Runs the kernel in a process of its own, since a sanitizer ends it. True: the mistake shows.
-bool shows(Bug bug, const std::string& schedule) {
+// Runs the kernel in its own process, because a sanitizer may end it. Returns whether the mistake was
+// detected.
+bool is_detected(Bug bug, const std::string& schedule) {
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child == 0) {
@@ -56,43 +58,44 @@ bool shows(Bug bug, const std::string& schedule) {
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-bool shows_in_some_schedule(Bug bug) {
-    return shows(bug, "forward") || shows(bug, "reverse") || shows(bug, "random:1") || shows(bug, "random:2");
+bool is_detected_in_some_schedule(Bug bug) {
+    return is_detected(bug, "forward") || is_detected(bug, "reverse") || is_detected(bug, "random:1") ||
+           is_detected(bug, "random:2");
 }
 
 BOOST_AUTO_TEST_SUITE(planted_bugs)
 
-BOOST_AUTO_TEST_CASE(the_right_kernel_is_clean_in_every_schedule) {
+BOOST_AUTO_TEST_CASE(correct_kernel_passes_in_every_schedule) {
     for (const char* const schedule : {"forward", "reverse", "random:1", "random:2", "random:3"}) {
-        BOOST_TEST(!shows(Bug::none, schedule), schedule);
+        BOOST_TEST(!is_detected(Bug::none, schedule), schedule);
     }
 }
 
-// By its values, or as a deadlock: in every build.
-BOOST_AUTO_TEST_CASE(mistakes_of_order_show_in_one_of_four_schedules) {
+// A wrong value or a deadlock shows these mistakes in every build.
+BOOST_AUTO_TEST_CASE(ordering_mistakes_are_detected_by_one_of_four_schedules) {
     for (const Bug bug :
          {Bug::missing_barrier, Bug::wait_off_by_one, Bug::refill_too_early, Bug::divergent_barrier,
           Bug::missing_sync_warp, Bug::diverging_collective, Bug::ldmatrix_past_the_end}) {
-        BOOST_TEST(shows_in_some_schedule(bug), "bug " << static_cast<int>(bug));
+        BOOST_TEST(is_detected_in_some_schedule(bug), "bug " << static_cast<int>(bug));
     }
 }
 
 #ifdef SOLARD_CUDA_RACE_CHECK
-// Whatever the values are, in one schedule.
-BOOST_AUTO_TEST_CASE(the_race_build_sees_order_and_memory) {
+// The race build detects them in one schedule, whatever the values are.
+BOOST_AUTO_TEST_CASE(race_build_detects_ordering_and_memory_mistakes) {
     for (const Bug bug : {Bug::missing_barrier, Bug::wait_off_by_one, Bug::refill_too_early,
                           Bug::divergent_barrier, Bug::missing_sync_warp, Bug::diverging_collective,
                           Bug::read_past_the_end, Bug::write_past_the_end, Bug::ldmatrix_past_the_end}) {
-        BOOST_TEST(shows(bug, "forward"), "bug " << static_cast<int>(bug));
+        BOOST_TEST(is_detected(bug, "forward"), "bug " << static_cast<int>(bug));
     }
 }
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
-BOOST_AUTO_TEST_CASE(the_address_sanitizer_sees_memory) {
+BOOST_AUTO_TEST_CASE(address_sanitizer_detects_memory_mistakes) {
     for (const Bug bug : {Bug::read_past_the_end, Bug::write_past_the_end, Bug::ldmatrix_past_the_end,
                           Bug::misaligned_vector, Bug::static_array_past_the_end}) {
-        BOOST_TEST(shows(bug, "forward"), "bug " << static_cast<int>(bug));
+        BOOST_TEST(is_detected(bug, "forward"), "bug " << static_cast<int>(bug));
     }
 }
 #endif
@@ -101,7 +104,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 // ---- the device
 
-// Leaves a working device, whatever the test did to it.
+// Restores a working device, whatever the test did to it.
 struct FreshDevice {
     ~FreshDevice() {
         cuda_emulator::reset_faults();
@@ -111,7 +114,7 @@ struct FreshDevice {
 
 BOOST_FIXTURE_TEST_SUITE(layer, FreshDevice)
 
-BOOST_AUTO_TEST_CASE(work_waits_for_whoever_waits_for_it) {
+BOOST_AUTO_TEST_CASE(work_runs_only_when_something_waits_for_it) {
     Stream stream;
     std::vector<int> order;
     cuda_emulator::enqueue(stream.get(), [&] { order.push_back(1); });
@@ -125,7 +128,7 @@ BOOST_AUTO_TEST_CASE(work_waits_for_whoever_waits_for_it) {
     BOOST_TEST(order.size() == 2);
 }
 
-BOOST_AUTO_TEST_CASE(a_stream_that_waits_for_an_event_runs_after_it) {
+BOOST_AUTO_TEST_CASE(stream_that_waits_for_an_event_runs_after_it) {
     Stream first;
     Stream second;
     std::vector<int> order;
@@ -141,7 +144,7 @@ BOOST_AUTO_TEST_CASE(a_stream_that_waits_for_an_event_runs_after_it) {
     check(cudaEventDestroy(event));
 }
 
-BOOST_AUTO_TEST_CASE(a_fault_is_everybodys_until_the_end) {
+BOOST_AUTO_TEST_CASE(fault_makes_every_later_call_fail) {
     const auto in = on_device(std::vector<float>(512));
     auto out = on_device(std::vector<float>(128));
     Stream stream;
@@ -156,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_fault_is_everybodys_until_the_end) {
     BOOST_TEST(cuda_emulator::fault_text().find("illegal address") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_deadlock_names_the_places) {
+BOOST_AUTO_TEST_CASE(deadlock_names_the_source_lines) {
     const auto in = on_device(std::vector<float>(512));
     auto out = on_device(std::vector<float>(128));
     run_planted({.in = in.data(), .out = out.data(), .bug = Bug::divergent_barrier}, nullptr);
@@ -164,7 +167,7 @@ BOOST_AUTO_TEST_CASE(a_deadlock_names_the_places) {
     BOOST_TEST(cuda_emulator::fault_text().find("planted.cu") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(memory_has_an_end_and_begins_as_nan) {
+BOOST_AUTO_TEST_CASE(memory_is_limited_and_starts_as_nan) {
     cuda_emulator::set_device_memory(1000);
     BOOST_CHECK_THROW(DeviceBuffer<std::byte>(1001), DeviceError);
     const DeviceBuffer<float> memory(250);
