@@ -89,7 +89,7 @@ result<CublasLt> CublasLt::open(const std::filesystem::path& wanted) {
         return Error{errc::device_unavailable,
                      opened + " has no function " + symbols.missing() + ", so it is not cuBLASLt 13"};
     if (const std::size_t major = table.get_version() / 10000; major != CUBLAS_VER_MAJOR)
-        return Error{errc::device_unavailable, opened + " is cuBLASLt " + std::to_string(major) + ", and " +
+        return Error{errc::device_unavailable, opened + " is cuBLASLt " + std::to_string(major) + ", but " +
                                                    std::to_string(CUBLAS_VER_MAJOR) + " is needed"};
     table.file = real_path(reinterpret_cast<void*>(table.matmul), opened);
     return table;

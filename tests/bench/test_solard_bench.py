@@ -1,4 +1,4 @@
-"""solard-bench prints its tables and JSON lines on every backend that runs here; no figure is looked at."""
+"""Tests that solard-bench prints its tables and JSON lines on every backend that runs here. No figure is checked."""
 
 import json
 import os
