@@ -77,7 +77,7 @@ def main():
         print(f"{NVCC}: no such compiler")
         sys.exit(77)
     files = sorted((ROOT / "cuda").glob("*.cu"))
-    assert len(files) >= 8, "no kernels found: wrong ROOT?"
+    assert len(files) >= 8, "found almost no kernels: is ROOT right?"
     with ThreadPoolExecutor(2) as pool:
         found = {name: use for part in pool.map(compile_file, files) for name, use in part.items()}
     if "--write" in sys.argv:

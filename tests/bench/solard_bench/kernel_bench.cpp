@@ -128,7 +128,7 @@ void KernelBench::products(const std::vector<std::int32_t>& rows) {
                                             {.n = config_.vocab_size,
                                              .k = hidden,
                                              .out = DType::fp32,
-                                             .out_stride = (config_.vocab_size + 3) / 4 * 4}}};
+                                             .out_stride = round_up(config_.vocab_size, 4)}}};
     const std::int32_t most = *std::ranges::max_element(rows);
     Stream stream;
     for (const Product& product : products) {
