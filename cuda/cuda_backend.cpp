@@ -328,7 +328,7 @@ AttentionArgs CudaBackend::Impl::attention_args(const ForwardBatch& batch, std::
 void CudaBackend::Impl::attend(const ForwardBatch& batch, std::size_t layer) {
     const std::int32_t tokens = batch.num_tokens();
     const DeviceLayer& matrices = weights.layers[layer];
-    // The sum includes the output of the layer before, which nobody has added yet.
+    // The sum includes the output of the layer before, which is not added yet.
     normalize(matrices.input_norm, layer == 0 ? nullptr : projected.data(), tokens);
     gemm.run(products.qkv, normed.data(), matrices.qkv, qkv.data(), tokens, stream);
     rope_append(options.compute_type,

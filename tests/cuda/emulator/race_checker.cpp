@@ -1,6 +1,6 @@
 // Kernels of the race build are compiled with -fsanitize=thread. The calls that it inserts at every access
-// end here instead of in its run-time library. Every byte has one shadow cell, which holds who wrote it last,
-// who read it last, and when.
+// end here instead of in its run-time library. Every byte has one shadow cell, which holds the threads that
+// wrote and read it last, and when.
 #include "tests/cuda/emulator/race_checker.hpp"
 
 #include <cstdint>
