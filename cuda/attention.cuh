@@ -1,9 +1,10 @@
-// What both attention kernels are made of: one warp, 16 query rows, tiles of keys and values in shared
-// memory.
+// The parts of both attention kernels. One warp computes 16 query rows; tiles of keys and values lie in
+// shared memory.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <stdexcept>
 
 #include "cuda/half.cuh"
@@ -12,26 +13,27 @@
 
 namespace solard::cuda {
 
-inline constexpr int warp_rows = 16;   // of one mma
-inline constexpr int mma_depth = 16;   // of one mma, and
-inline constexpr int mma_columns = 8;  // its width
+inline constexpr int warp_rows = 16;   // rows of one mma
+inline constexpr int mma_depth = 16;   // its inner dimension
+inline constexpr int mma_columns = 8;  // its columns
 inline constexpr int attention_threads = 128;
 inline constexpr int attention_warps = attention_threads / warp_size;
 
-// Byte offset of a 16-byte piece of a row, of rows of `head_dim` elements in shared memory. The pieces change
-// places by the row's number, so that the eight rows of a matrix that ldmatrix reads lie in different banks:
+// Returns the byte offset of a 16-byte piece of a row in shared memory, whose rows have `head_dim` elements.
+// The pieces change places by the row's number, so that the eight rows of a matrix that ldmatrix reads lie in
+// different banks:
 //   row 0: 0 1 2 3 4 5 6 7    row 1: 1 0 3 2 5 4 7 6    row 2: 2 3 0 1 6 7 4 5    ...
 template <int head_dim>
 __device__ inline std::uint32_t shared_offset(int row, int piece) {
     return static_cast<std::uint32_t>(row * head_dim * 2 + (piece ^ (row % 8)) * 16);
 }
-// The same `rows` further down, a multiple of 8.
+// Returns the distance in bytes of two rows that are `rows` apart, a multiple of 8.
 template <int head_dim>
 __device__ constexpr std::uint32_t rows_offset(int rows) {
     return static_cast<std::uint32_t>(rows * head_dim * 2);
 }
 
-// Where the queries of a tile come from and its outputs go to.
+// The rows of a tile: where its queries are read and its outputs are written.
 template <class T, int head_dim>
 class TileRows {
   public:
@@ -43,7 +45,7 @@ class TileRows {
 
     __device__ int count() const { return tile_.num_tokens * group_; }
     __device__ int end_key() const { return tile_.first_position + tile_.num_tokens; }
-    // The last key that a row sees; rows beyond the tile see what its last one sees.
+    // Returns the last key that a row sees. Rows beyond the tile's end see what its last row sees.
     __device__ int last_key(int row) const {
         const int token = row / group_;
         return tile_.first_position + (token < tile_.num_tokens ? token : tile_.num_tokens - 1);
@@ -52,7 +54,7 @@ class TileRows {
         return static_cast<T*>(args_.attended) + (token_of(row) * args_.num_heads + head_of(row)) * head_dim;
     }
 
-    // Starts the copy of `num_rows` rows; those beyond the tile become zeros.
+    // Starts the copy of `num_rows` rows. Rows beyond the tile's end become zeros.
     template <int num_rows>
     __device__ void copy_queries(T* shared) const {
         constexpr int pieces = head_dim / vector_width;
@@ -77,7 +79,7 @@ class TileRows {
     int first_head_;
 };
 
-// The pages of one sequence and KV head.
+// The keys and values of one sequence and KV head, which lie in pages.
 template <class T, int head_dim>
 class PagedRows {
   public:
@@ -88,9 +90,9 @@ class PagedRows {
           table_(args.block_tables + std::int64_t{sequence} * args.block_table_stride),
           kind_stride_(std::int64_t{args.kv.num_kv_heads} * kv_block_size * head_dim) {}
 
-    // Starts the copy of positions [first, first + num_rows) by `num_threads` threads, of which this is
-    // number `thread`; first is a multiple of the page. Positions from `end` on become zeros: what lies in
-    // their slots may be anything, NaN too.
+    // Starts the copy of positions [first, first + num_rows) by `num_threads` threads, of which the caller is
+    // number `thread`. `first` is a multiple of the page size. Positions from `end` on become zeros, because
+    // their slots may hold anything, even NaN.
     template <int num_rows, int num_threads>
     __device__ void copy(T* shared, Kind kind, int first, int end, int thread) const {
         constexpr int pieces = head_dim / vector_width;
@@ -139,8 +141,8 @@ __device__ inline void load_queries(QueryFragments<head_dim>& fragments, const T
     }
 }
 
-// scores[16, num_keys] = queries keys^T. Lane layout: that of mma_m16n8k16's d, one array of four for every
-// eight keys.
+// Computes scores[16, num_keys] = queries keys^T. The lane layout is that of d in mma_m16n8k16, with one
+// array of four for every eight keys.
 template <class T, int head_dim, int num_keys>
 __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
                              const QueryFragments<head_dim>& queries, const T* shared_keys) {
@@ -162,19 +164,23 @@ __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
     }
 }
 
-// Softmax over keys that come tile by tile, and the output they weigh. A lane holds its part of two rows of
-// the warp: lane / 4 and lane / 4 + 8. Source: Milakov, Gimelshein, "Online normalizer calculation for
-// softmax", 2018, algorithm 3.
+// The softmax over keys that arrive tile by tile, and the output that its weights sum up. A lane holds its
+// part of two rows of the warp, lane / 4 and lane / 4 + 8. Source: Milakov, Gimelshein, "Online normalizer
+// calculation for softmax", 2018, algorithm 3.
 template <class T, int head_dim>
 struct OnlineSoftmax {
-    float output[head_dim / mma_columns][4] = {};  // times 2^largest, lane layout of mma's d
-    float largest[2] = {-INFINITY, -INFINITY};     // score, in base 2 and scaled
-    float sum[2] = {};                             // of weights; the lane's own keys only
+    float output[head_dim / mma_columns][4] = {};  // times 2^largest, in the lane layout of mma's d
+    float largest[2] = {-INFINITY, -INFINITY};     // score so far, as an exponent of two
+    float sum[2] = {};                             // of the weights of this lane's own keys
 
-    // Takes the next tile: turns its scores into weights, rescales what was there.
-    // scale: log2(e) / sqrt(head_dim). Scores of keys that a row does not see are -infinity.
+    // log2(e) / sqrt(head_dim): turns a score into an exponent of two.
+    static constexpr float scale =
+        static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
+
+    // Takes the next tile: turns its scores into weights and rescales the sums of the tiles before. Scores of
+    // keys that a row does not see are -infinity.
     template <int num_tiles>
-    __device__ void weigh(float (&scores)[num_tiles][4], float scale) {
+    __device__ void weigh(float (&scores)[num_tiles][4]) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             float tile_largest = -INFINITY;
@@ -185,7 +191,7 @@ struct OnlineSoftmax {
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 1));
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 2));
             const float next = fmaxf(largest[r], tile_largest * scale);
-            // A row that has seen no key yet keeps its zeros, and -inf - -inf is not asked.
+            // A row that has seen no key yet keeps its zeros; -inf - -inf would be NaN.
             const float reference = next == -INFINITY ? 0 : next;
             const float rescale = exp2_approx(largest[r] - reference);
             largest[r] = next;
@@ -206,7 +212,7 @@ struct OnlineSoftmax {
         }
     }
 
-    // output += weights[16, keys] values[keys, head_dim], weights rounded to T.
+    // Computes output += weights[16, keys] values[keys, head_dim], with the weights rounded to T.
     template <int num_tiles>
     __device__ void accumulate(const float (&weights)[num_tiles][4], const T* shared_values) {
         const int lane = static_cast<int>(threadIdx.x) % warp_size;
@@ -228,7 +234,7 @@ struct OnlineSoftmax {
         }
     }
 
-    // After the last tile: every lane gets the whole sums of its rows.
+    // Completes the sums after the last tile: every lane receives the whole sums of its rows.
     __device__ void finish() {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
@@ -238,7 +244,8 @@ struct OnlineSoftmax {
     }
 };
 
-// Hides the keys [first_key, ...) of a tile that lie beyond what the lane's two rows see.
+// Sets the scores of keys that the lane's two rows do not see to -infinity. The tile's keys begin at
+// first_key.
 template <int num_tiles>
 __device__ inline void mask(float (&scores)[num_tiles][4], int first_key, const int (&last_keys)[2]) {
     const int lane = static_cast<int>(threadIdx.x) % warp_size;
@@ -252,12 +259,13 @@ __device__ inline void mask(float (&scores)[num_tiles][4], int first_key, const 
     }
 }
 
-// Calls function(T{}, constant) for the compute type and head_dim, of which 64 and 128 exist.
+// A head_dim as a type, so that a lambda can take it as a template argument.
 template <int value>
 struct HeadDim {
     static constexpr int size = value;
 };
 
+// Calls function(HeadDim<head_dim>{}). The kernels exist for 64 and 128.
 template <class Function>
 void with_head_dim(std::int32_t head_dim, const Function& function) {
     switch (head_dim) {
@@ -266,7 +274,7 @@ void with_head_dim(std::int32_t head_dim, const Function& function) {
         case 128:
             return function(HeadDim<128>{});
         default:
-            throw std::logic_error("head_dim is 64 or 128");
+            throw std::logic_error("head_dim must be 64 or 128");
     }
 }
 

@@ -1,6 +1,5 @@
-// Attention of answers: few query rows against many keys, which are split so that the whole device reads.
-#include <numbers>
-
+// Attention for decoding: a tile has few query rows and many keys, which are split so that the whole device
+// reads them.
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -18,9 +17,10 @@ struct DecodeShared {
     static constexpr std::size_t bytes =
         (decode_tile_rows * head_dim + attention_warps * warp_elements) * sizeof(T) +
         attention_warps * decode_tile_rows * sizeof(float2);
-    // A warp's outputs take the place of its keys and values.
+    // A warp's outputs overwrite its keys and values.
     static_assert(decode_tile_rows * head_dim * sizeof(float) <= warp_elements * sizeof(T));
-    // Of the 100 KB of a multiprocessor of sm_89, of which each block costs one more: two blocks, or one.
+    // A multiprocessor of sm_89 has 100 KB, and each block takes 1 KB more than it asks for. Two blocks fit
+    // if head_dim is 64, else one.
     static_assert((bytes + 1024) * (head_dim == 64 ? 2 : 1) <= 100 * 1024);
 
     __device__ static T* queries() { return dynamic_shared<T>(); }
@@ -36,8 +36,8 @@ struct DecodeShared {
     }
 };
 
-// What `parts` say together: the largest score, and with each part's weight the sum. A part without keys has
-// weight 0.
+// Merges the softmax states of several parts of the keys. First see() visits every part and finds the largest
+// score; then weight() returns the factor of each part's sums. A part without keys has weight 0.
 struct Merge {
     float largest = -INFINITY;
     __device__ void see(const float2& state) { largest = fmaxf(largest, state.x); }
@@ -46,20 +46,20 @@ struct Merge {
     }
 };
 
-// The warp's part of the split's keys, tile by tile; its own copies, no barrier of the block.
+// Processes the warp's part of the split's keys tile by tile. Each warp copies its own keys and values, so
+// that no barrier of the block is needed.
 template <class T, int head_dim>
 __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments<head_dim>& queries,
                        const PagedRows<T, head_dim>& pages, int begin, int end, const int (&last_keys)[2]) {
     using Shared = DecodeShared<T, head_dim>;
     using Pages = PagedRows<T, head_dim>;
-    constexpr auto scale = static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
     const int lane = static_cast<int>(threadIdx.x) % warp_size;
     const int warp = static_cast<int>(threadIdx.x) / warp_size;
     T* const keys = Shared::keys(warp);
     T* const values = Shared::values(warp);
     for (int key = begin; key < end; key += tile_keys) {
         copy_async_wait<0>();
-        sync_warp();  // the keys are here, and no lane reads the last values any more
+        sync_warp();  // the keys have arrived, and no lane reads the last values any more
         pages.template copy<tile_keys, warp_size>(values, Pages::values, key, end, lane);
         copy_async_commit();
         float scores[tile_keys / mma_columns][4];
@@ -70,15 +70,15 @@ __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments
         }
         copy_async_commit();
         mask(scores, key, last_keys);
-        softmax.weigh(scores, scale);
+        softmax.weigh(scores);
         copy_async_wait<1>();
-        sync_warp();  // the values are here
+        sync_warp();  // the values have arrived
         softmax.accumulate(scores, values);
     }
     softmax.finish();
 }
 
-// The warps' outputs, merged in order, to the split's place in the scratch.
+// Merges the warps' outputs in order and writes them to the split's place in the scratch memory.
 template <class T, int head_dim>
 __device__ void store_partial(const DecodeAttentionArgs& args, int num_rows) {
     using Shared = DecodeShared<T, head_dim>;
@@ -100,7 +100,7 @@ __device__ void store_partial(const DecodeAttentionArgs& args, int num_rows) {
     }
 }
 
-// A block a split and KV head, a warp a quarter of the split's keys.
+// One thread block per (split, KV head). Each of its four warps handles a quarter of the split's keys.
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) decode_kernel(DecodeAttentionArgs args) {
     static_assert(decode_tile_rows == warp_rows);
@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(attention_threads) decode_kernel(DecodeAttenti
     OnlineSoftmax<T, head_dim> softmax;
     attend(softmax, queries, pages, begin, end, {rows.last_key(lane / 4), rows.last_key(lane / 4 + 8)});
 
-    copy_async_wait<0>();  // of a warp without keys
+    copy_async_wait<0>();  // the copies of a warp without keys
     sync_warp();
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
@@ -144,7 +144,7 @@ __global__ void __launch_bounds__(attention_threads) decode_kernel(DecodeAttenti
     store_partial<T, head_dim>(args, rows.count());
 }
 
-// A block a tile and KV head: its splits, merged in order.
+// One thread block per (tile, KV head) merges the tile's splits in order.
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) combine_kernel(DecodeAttentionArgs args) {
     const int kv_head = static_cast<int>(blockIdx.y);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "inference/sizes.hpp"
+
 namespace solard::cuda {
 namespace {
 
@@ -9,21 +11,17 @@ std::int32_t end_key(const AttentionTile& tile) {
     return tile.first_position + tile.num_tokens;
 }
 
-std::size_t divide_up(std::int32_t count, std::int32_t size) {
-    return static_cast<std::size_t>((count + size - 1) / size);
-}
-
 }  // namespace
 
 AttentionPlan::AttentionPlan(std::int32_t group, std::int32_t max_tokens, std::int32_t max_seqs,
                              std::int32_t max_model_len, bool one_kernel)
     : group_(group), one_kernel_(one_kernel) {
-    const auto seqs = static_cast<std::size_t>(max_seqs);
+    const auto seqs = count_of(max_seqs);
     // Each sequence may leave one tile partly filled.
-    prefill_tiles_.reserve(divide_up(max_tokens, prefill_tile_rows / group) + seqs);
+    prefill_tiles_.reserve(count_of(divide_up(max_tokens, prefill_tile_rows / group)) + seqs);
     if (one_kernel) return;
     decode_tiles_.reserve(seqs);
-    splits_.reserve(seqs * divide_up(max_model_len, decode_split_keys));
+    splits_.reserve(seqs * count_of(divide_up(max_model_len, decode_split_keys)));
     first_split_.reserve(seqs + 1);
 }
 
@@ -33,7 +31,7 @@ void AttentionPlan::make(const ForwardBatch& batch) {
     splits_.clear();
     first_split_.clear();
     for (std::int32_t sequence = 0; sequence < batch.num_seqs(); ++sequence) {
-        const auto index = static_cast<std::size_t>(sequence);
+        const auto index = count_of(sequence);
         const std::int32_t first = batch.cu_seqlens_q[index];
         const std::int32_t count = batch.cu_seqlens_q[index + 1] - first;
         const AttentionTile all{.sequence = sequence,

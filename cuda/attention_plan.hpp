@@ -1,4 +1,5 @@
-// Which tiles and splits the attention kernels work on, from a batch's shape. Host only, no device calls.
+// Divides a batch's attention into the tiles and splits that the kernels work on. Runs on the host and makes
+// no device calls.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +11,19 @@
 
 namespace solard::cuda {
 
-// All memory is taken at construction; one step at a time.
+// Holds the plan of one step. The constructor reserves all memory.
 class AttentionPlan {
   public:
-    // `group` query heads share a KV head. one_kernel: every row goes through the prefill kernel, so that a
-    // token's result is the same bits whether it came with a prompt or alone.
+    // `group` is the number of query heads that share a KV head. If one_kernel, every row goes through the
+    // prefill kernel, so that a token's result has the same bits whether it came with a prompt or alone.
     AttentionPlan(std::int32_t group, std::int32_t max_tokens, std::int32_t max_seqs,
                   std::int32_t max_model_len, bool one_kernel);
 
-    // A sequence whose new tokens fit one tile of 16 rows is decoded, any other is a prompt. The parts below
-    // are valid until the next call.
+    // Plans one step. A sequence whose new tokens fit one tile of 16 rows goes to the decode kernel, any
+    // other to the prefill kernel. The spans below are valid until the next call.
     void make(const ForwardBatch& batch);
 
-    // Longest first: the last blocks to start should be short ones.
+    // Sorted by the number of keys, the most first, so that the last blocks to start are short ones.
     std::span<const AttentionTile> prefill_tiles() const { return prefill_tiles_; }
     std::span<const AttentionTile> decode_tiles() const { return decode_tiles_; }
     std::span<const DecodeSplit> splits() const { return splits_; }

@@ -1,6 +1,4 @@
-// Attention of prompts: 64 query rows against all their keys.
-#include <numbers>
-
+// Attention for prompts: a tile has 64 query rows and visits all their keys.
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -13,20 +11,22 @@ constexpr int tile_keys = 64;
 template <class T, int head_dim>
 constexpr std::size_t shared_bytes = std::size_t{2} * tile_keys * head_dim * sizeof(T);  // keys and values
 
-// A block a tile and KV head; a warp 16 of its rows. One tile of keys and one of values in shared memory;
-// each is loaded while the other is used:
+// One thread block per (tile, KV head). Each of its four warps computes 16 rows. Shared memory holds one tile
+// of keys and one of values; each is loaded while the other is used:
 //
 //   keys    | wait | scores      | load next ...........
 //   values  | load ............. | softmax | wait | output
 //
-// With head_dim 128, two blocks share a multiprocessor (208 registers a thread) and cover each other's waits.
+// With head_dim 128, a thread takes 208 registers, so that two blocks share a multiprocessor and hide each
+// other's waits.
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArgs args) {
     static_assert(prefill_tile_rows == attention_warps * warp_rows);
-    // Shared memory of two blocks, of the 100 KB of a multiprocessor of sm_89.
+    // Two blocks fit the 100 KB of shared memory of a multiprocessor of sm_89; each takes 1 KB more than it
+    // asks for.
     static_assert(2 * (shared_bytes<T, head_dim> + 1024) <= 100 * 1024);
     T* const keys = dynamic_shared<T>();            // [tile_keys, head_dim]
-    T* const values = keys + tile_keys * head_dim;  // the same; the queries pass through it first
+    T* const values = keys + tile_keys * head_dim;  // [tile_keys, head_dim]; first holds the queries
     const AttentionTile tile = args.tiles[blockIdx.x];
     const int kv_head = static_cast<int>(blockIdx.y);
     const int thread = static_cast<int>(threadIdx.x);
@@ -47,25 +47,24 @@ __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArg
     load_queries<T, head_dim>(queries, values, first_row);
 
     const int last_keys[2] = {rows.last_key(first_row + lane / 4), rows.last_key(first_row + lane / 4 + 8)};
-    constexpr auto scale = static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
     OnlineSoftmax<T, head_dim> softmax;
     for (int key = 0; key < end; key += tile_keys) {
         copy_async_wait<0>();
-        __syncthreads();  // the keys are here, and nobody reads the last values any more
+        __syncthreads();  // the keys have arrived, and no thread reads the last values any more
         pages.template copy<tile_keys, attention_threads>(values, Pages::values, key, end, thread);
         copy_async_commit();
         float scores[tile_keys / mma_columns][4];
         score<T, head_dim, tile_keys>(scores, queries, keys);
-        __syncthreads();  // nobody reads the keys any more
+        __syncthreads();  // no thread reads the keys any more
         if (key + tile_keys < end) {
             pages.template copy<tile_keys, attention_threads>(keys, Pages::keys, key + tile_keys, end,
                                                               thread);
         }
         copy_async_commit();
         mask(scores, key, last_keys);
-        softmax.weigh(scores, scale);
+        softmax.weigh(scores);
         copy_async_wait<1>();
-        __syncthreads();  // the values are here
+        __syncthreads();  // the values have arrived
         softmax.accumulate(scores, values);
     }
     softmax.finish();

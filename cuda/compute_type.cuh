@@ -1,4 +1,4 @@
-// From a DType at run time to the type that a kernel is compiled for.
+// Turns a DType at run time into the type that a kernel is compiled for.
 #pragma once
 
 #include <stdexcept>
@@ -20,7 +20,7 @@ void with_compute_type(DType type, const Function& function) {
         case DType::fp32:
             break;
     }
-    throw std::logic_error("the compute type has 16 bits");
+    throw std::logic_error("the compute type must be bf16 or fp16");
 }
 
 }  // namespace solard::cuda

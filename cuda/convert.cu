@@ -1,7 +1,8 @@
-// Weights of another type than the compute type, once at load.
+// Converts weights that have another type than the compute type, once, when they are loaded.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -19,7 +20,7 @@ __global__ void __launch_bounds__(num_threads) convert_kernel(ConvertArgs args) 
 
 void convert(const ConvertArgs& args, cudaStream_t stream) {
     if (args.count == 0) return;
-    const std::int64_t blocks = (args.count + num_threads - 1) / num_threads;
+    const std::int64_t blocks = divide_up(args.count, std::int64_t{num_threads});
     const LaunchShape shape{.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(num_threads)};
     with_compute_type(args.to, [&]<class To>(To) {
         if (args.from == DType::fp32) return launch<convert_kernel<float, To>>(shape, stream, args);

@@ -17,7 +17,7 @@ std::vector<std::string> places(const std::filesystem::path& wanted) {
     }
     std::vector<std::string> all;
     const auto executable = std::filesystem::read_symlink("/proc/self/exe", ignored);
-    // The server lies in build/release, the programs of the tests a folder deeper.
+    // The server is in build/release; the test programs are one folder deeper.
     for (const char* const above : {"..", "../.."}) {
         const auto installed = executable.parent_path() / above / "cuda/nvidia/cu13/lib" / library_name;
         if (!executable.empty()) all.push_back(installed.lexically_normal().string());
@@ -26,7 +26,7 @@ std::vector<std::string> places(const std::filesystem::path& wanted) {
     return all;
 }
 
-// Takes functions by name; remembers the first that is missing.
+// Looks functions up by name and remembers the first missing one.
 class Symbols {
   public:
     explicit Symbols(void* library) : library_(library) {}
@@ -65,7 +65,7 @@ result<CublasLt> CublasLt::open(const std::filesystem::path& wanted) {
     }
     if (library == nullptr) {
         return Error{errc::device_unavailable,
-                     "cuBLASLt cannot be opened: " + tried + "; --cublaslt names its file or folder"};
+                     "cuBLASLt cannot be opened: " + tried + "; name its file or folder with --cublaslt"};
     }
     CublasLt table;
     Symbols symbols(library);
@@ -87,9 +87,9 @@ result<CublasLt> CublasLt::open(const std::filesystem::path& wanted) {
     symbols.take(table.set_preference, "cublasLtMatmulPreferenceSetAttribute");
     if (!symbols.missing().empty())
         return Error{errc::device_unavailable,
-                     opened + " has no " + symbols.missing() + ": not a cuBLASLt 13?"};
+                     opened + " has no function " + symbols.missing() + ", so it is not cuBLASLt 13"};
     if (const std::size_t major = table.get_version() / 10000; major != CUBLAS_VER_MAJOR)
-        return Error{errc::device_unavailable, opened + " is cuBLASLt " + std::to_string(major) + ", and " +
+        return Error{errc::device_unavailable, opened + " is cuBLASLt " + std::to_string(major) + ", but " +
                                                    std::to_string(CUBLAS_VER_MAJOR) + " is needed"};
     table.file = real_path(reinterpret_cast<void*>(table.matmul), opened);
     return table;

@@ -1,5 +1,6 @@
-// cuBLASLt as a table of functions. The library is opened when a device is used: linking it would cost every
-// start 213 MB and a tenth of a second, and the program would not start where it is missing.
+// cuBLASLt as a table of functions. The library is opened only when a device is used. If the program were
+// linked to it, every start would cost 213 MB and a tenth of a second, and the program would not start on a
+// machine without the library.
 #pragma once
 
 #include <cublasLt.h>
@@ -32,19 +33,20 @@ struct CublasLt {
     decltype(&cublasLtMatmulPreferenceDestroy) destroy_preference = nullptr;
     decltype(&cublasLtMatmulPreferenceSetAttribute) set_preference = nullptr;
 
-    std::string file;  // what was opened
+    std::string file;  // the path of the opened library
 
-    // Searched in this order: `wanted` alone where it is not empty (a file, or a folder that holds it);
-    // cuda/nvidia/cu13/lib one and two folders above that of the executable, which is build/cuda, where the
-    // scripts install it; the loader's path.
-    // Stays open until the process ends. Errors: device_unavailable, naming every place tried, or what was
-    // opened and is no cuBLASLt of the major version that this was compiled for.
+    // Opens the library, which stays open until the process ends. If `wanted` is not empty, it names the file
+    // or the folder that holds it, and nothing else is tried. Otherwise the search goes through
+    // cuda/nvidia/cu13/lib one and two folders above the executable's folder (this finds build/cuda, where
+    // the scripts install the library), and then through the loader's path. Errors: device_unavailable. Its
+    // message names every place that was tried, or the file that was opened and is not cuBLASLt of the major
+    // version that this program was compiled for.
     static result<CublasLt> open(const std::filesystem::path& wanted);
 
     // "cuBLASLt 13.1.0, /path/of/libcublasLt.so.13"
     std::string description() const;
 
-    // One setting of an algorithm; nothing where the library cannot tell it.
+    // Returns one setting of an algorithm, or nothing if the library does not report it.
     template <class T>
     std::optional<T> config_of(const cublasLtMatmulAlgo_t& algo,
                                cublasLtMatmulAlgoConfigAttributes_t attribute) const {
@@ -57,7 +59,7 @@ struct CublasLt {
     }
 };
 
-// Throws DeviceError with the call's place where `status` is not success.
+// Throws DeviceError, which names the calling line, if `status` is not success.
 void check(cublasStatus_t status, const std::source_location& where = std::source_location::current());
 
 }  // namespace solard::cuda

@@ -10,19 +10,12 @@
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
 #include "cuda/warm_up.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
 
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
-
-std::size_t divide_up(std::size_t count, std::size_t size) {
-    return (count + size - 1) / size;
-}
-
-// What the kernels are compiled for.
+// Refuses a model whose shape the kernels do not support.
 void check_shape(const ModelConfig& config) {
     const auto refuse = [](const std::string& what) {
         throw ErrorException({errc::bad_model, "the CUDA backend cannot run this model: " + what});
@@ -30,12 +23,16 @@ void check_shape(const ModelConfig& config) {
     if (config.head_dim != 64 && config.head_dim != 128)
         refuse("head_dim is " + std::to_string(config.head_dim) + ", expected 64 or 128");
     if (config.num_heads / config.num_kv_heads > prefill_tile_rows)
-        refuse("more than " + std::to_string(prefill_tile_rows) + " query heads share a KV head");
-    if (config.vocab_size > (1 << 18)) refuse("vocab_size is above 262144");
+        refuse(std::to_string(config.num_heads / config.num_kv_heads) +
+               " query heads share a KV head, expected at most " + std::to_string(prefill_tile_rows));
+    if (config.vocab_size > (1 << 18))
+        refuse("vocab_size is " + std::to_string(config.vocab_size) + ", expected at most 262144");
     if (config.hidden_size > max_hidden_size)
-        refuse("hidden_size is above " + std::to_string(max_hidden_size));
+        refuse("hidden_size is " + std::to_string(config.hidden_size) + ", expected at most " +
+               std::to_string(max_hidden_size));
     if (config.hidden_size % size_granularity != 0 || config.intermediate_size % size_granularity != 0)
-        refuse("hidden_size and intermediate_size are expected to be multiples of " +
+        refuse("hidden_size is " + std::to_string(config.hidden_size) + " and intermediate_size is " +
+               std::to_string(config.intermediate_size) + ", expected multiples of " +
                std::to_string(size_granularity));
 }
 
@@ -45,7 +42,8 @@ DeviceWeights load_checked(const WeightSource& source, const ModelTensors& tenso
     return load_device_weights(source, tensors, options.compute_type, options.on_load_progress);
 }
 
-// Cosine and sine of every angle, [max_positions, head_dim / 2], computed in double as the CPU backend does.
+// Returns cosine and sine of every angle, [max_positions, head_dim / 2], computed in double as in the CPU
+// backend.
 DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t max_positions,
                                const Stream& stream) {
     const std::size_t half = head_dim / 2;
@@ -65,7 +63,7 @@ DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t m
     return device;
 }
 
-// The matrices of a model, each with its own plans.
+// The model's matrix products. Each has its own cuBLASLt plans.
 struct Products {
     Gemm::Id qkv;
     Gemm::Id o;
@@ -81,7 +79,7 @@ std::vector<const void*> of_all_layers(const DeviceWeights& weights, const void*
     return all;
 }
 
-// Where the device finds a step's inputs.
+// A step's inputs in the memory of the device.
 struct StepInputs {
     const std::int32_t* token_ids;
     const std::int32_t* positions;
@@ -107,17 +105,19 @@ struct CudaBackend::Impl {
     BackendCapacity capacity() const;
 
     void stage(const ForwardBatch& batch);
-    void embed_tokens(const ForwardBatch& batch);
+    void copy_blocks(const ForwardBatch& batch);
+    void embed(const ForwardBatch& batch);
     void attend(const ForwardBatch& batch, std::size_t layer);
     void feed_forward(const ForwardBatch& batch, std::size_t layer);
-    void choose_tokens(const ForwardBatch& batch);
+    void compute_logits(const ForwardBatch& batch);
+    void sample();
     void normalize(const void* weight, const void* added, std::int32_t count,
                    const std::int32_t* rows = nullptr);
 
     std::byte* layer_cache(std::size_t layer) {
         return cache.data() + layer * count_of(num_blocks) * block_bytes();
     }
-    // Of one layer.
+    // Bytes of one KV block in one layer.
     std::size_t block_bytes() const {
         return static_cast<std::size_t>(kv.block_elements()) * sizeof(std::uint16_t);
     }
@@ -127,7 +127,7 @@ struct CudaBackend::Impl {
     CudaBackendOptions options;
     KvShape kv;
     std::int32_t qkv_size;       // (heads + 2 kv_heads) * head_dim
-    std::int32_t logits_stride;  // of a row: 16 bytes, whatever the vocabulary
+    std::int32_t logits_stride;  // elements; makes every row start at a multiple of 16 bytes
 
     Stream stream;
     Event finished;
@@ -139,7 +139,7 @@ struct CudaBackend::Impl {
     StepInputs in{};
     std::int32_t num_rows = 0;  // of the last step
 
-    // Activations of one step; 16-bit elements where nothing else is said.
+    // Activations of one step. std::uint16_t stands for an element of the compute type.
     DeviceBuffer<float> residual;           // [tokens, hidden]
     DeviceBuffer<std::uint16_t> normed;     // [max(tokens, rows), hidden]
     DeviceBuffer<std::uint16_t> qkv;        // [tokens, qkv_size]
@@ -163,7 +163,7 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
       options(requested),
       kv{.num_kv_heads = model.num_kv_heads, .head_dim = model.head_dim},
       qkv_size((model.num_heads + 2 * model.num_kv_heads) * model.head_dim),
-      logits_stride((model.vocab_size + 3) / 4 * 4),
+      logits_stride(round_up(model.vocab_size, 4)),
       weights(std::move(loaded)),
       rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len), stream)),
       plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
@@ -191,11 +191,11 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
     take_kv_memory();
 }
 
-// The most that one step's inputs take, each piece rounded up to 16 bytes.
+// Returns the most bytes that one step's inputs take, with each piece rounded up to 16 bytes.
 std::size_t CudaBackend::Impl::staging_bytes() const {
     const std::size_t tokens = count_of(options.max_tokens_per_step);
     const std::size_t rows = count_of(options.max_seqs_per_step);
-    const std::size_t table = divide_up(count_of(options.max_model_len), kv_block_size);
+    const std::size_t table = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     constexpr std::size_t num_pieces = 10;
     return (3 * tokens + rows * table + rows) * sizeof(std::int32_t) + rows * sizeof(BlockCopy) +
            (plan.max_prefill_tiles() + plan.max_decode_tiles()) * sizeof(AttentionTile) +
@@ -219,8 +219,8 @@ void CudaBackend::Impl::plan_products() {
     gemm.tune(stream);
 }
 
-// Everything else is taken by now, but for the code of our own kernels: what is left of the allowed part of
-// the card becomes KV blocks.
+// Called when everything else but the code of our own kernels has been allocated. What is left of the allowed
+// part of the card's memory becomes KV blocks.
 void CudaBackend::Impl::take_kv_memory() {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
@@ -230,10 +230,10 @@ void CudaBackend::Impl::take_kv_memory() {
     const std::size_t used = total_bytes - free_bytes;
     const std::size_t left = allowed > used ? allowed - used : 0;
     const std::size_t bytes_of_block = block_bytes() * count_of(config.num_layers);
-    // Slots are 32-bit numbers.
+    // A slot number must fit 32 bits.
     std::size_t blocks = std::min<std::size_t>(left / bytes_of_block, INT32_MAX / kv_block_size);
     if (options.max_blocks > 0) blocks = std::min(blocks, count_of(options.max_blocks));
-    const std::size_t needed = divide_up(count_of(options.max_model_len), kv_block_size);
+    const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     if (blocks < needed) {
         throw ErrorException(
             {errc::bad_configuration,
@@ -245,7 +245,7 @@ void CudaBackend::Impl::take_kv_memory() {
     }
     num_blocks = static_cast<std::int32_t>(blocks);
     cache = DeviceBuffer<std::byte>(blocks * bytes_of_block);
-    // A block that is copied is copied whole, also what no token has filled yet.
+    // A block is copied whole, including slots that no token has filled yet.
     check(cudaMemsetAsync(cache.data(), 0, cache.size(), stream.get()));
 }
 
@@ -256,7 +256,7 @@ BackendCapacity CudaBackend::Impl::capacity() const {
             .max_model_len = options.max_model_len};
 }
 
-// All of a step's inputs into pinned memory, and one copy from there.
+// Writes all inputs of a step into pinned memory and copies them to the device at once.
 void CudaBackend::Impl::stage(const ForwardBatch& batch) {
     plan.make(batch);
     staging.clear();
@@ -277,24 +277,28 @@ void CudaBackend::Impl::stage(const ForwardBatch& batch) {
     staging.upload(stream);
 }
 
-void CudaBackend::Impl::embed_tokens(const ForwardBatch& batch) {
-    copy_blocks({.cache = cache.data(),
-                 .copies = in.block_copies,
-                 .num_copies = static_cast<std::int32_t>(batch.block_copies.size()),
-                 .num_layers = config.num_layers,
-                 .num_blocks = num_blocks,
-                 .block_bytes = static_cast<std::int64_t>(block_bytes())},
-                stream.get());
-    embed(options.compute_type,
-          {.table = weights.embedding,
-           .token_ids = in.token_ids,
-           .residual = residual.data(),
-           .num_tokens = batch.num_tokens(),
-           .hidden = config.hidden_size},
-          stream.get());
+void CudaBackend::Impl::copy_blocks(const ForwardBatch& batch) {
+    cuda::copy_blocks({.cache = cache.data(),
+                       .copies = in.block_copies,
+                       .num_copies = static_cast<std::int32_t>(batch.block_copies.size()),
+                       .num_layers = config.num_layers,
+                       .num_blocks = num_blocks,
+                       .block_bytes = static_cast<std::int64_t>(block_bytes())},
+                      stream.get());
 }
 
-// residual += added, and its norm; with `rows`, the norm of those rows alone.
+void CudaBackend::Impl::embed(const ForwardBatch& batch) {
+    cuda::embed(options.compute_type,
+                {.table = weights.embedding,
+                 .token_ids = in.token_ids,
+                 .residual = residual.data(),
+                 .num_tokens = batch.num_tokens(),
+                 .hidden = config.hidden_size},
+                stream.get());
+}
+
+// Computes residual += added and the norm of it. With `rows`, computes only the norms of those rows of the
+// sum and leaves the residual as it is.
 void CudaBackend::Impl::normalize(const void* weight, const void* added, std::int32_t count,
                                   const std::int32_t* rows) {
     add_rms_norm(options.compute_type,
@@ -324,7 +328,7 @@ AttentionArgs CudaBackend::Impl::attention_args(const ForwardBatch& batch, std::
 void CudaBackend::Impl::attend(const ForwardBatch& batch, std::size_t layer) {
     const std::int32_t tokens = batch.num_tokens();
     const DeviceLayer& matrices = weights.layers[layer];
-    // What the layer before has left to add.
+    // The sum includes the output of the layer before, which is not added yet.
     normalize(matrices.input_norm, layer == 0 ? nullptr : projected.data(), tokens);
     gemm.run(products.qkv, normed.data(), matrices.qkv, qkv.data(), tokens, stream);
     rope_append(options.compute_type,
@@ -365,11 +369,15 @@ void CudaBackend::Impl::feed_forward(const ForwardBatch& batch, std::size_t laye
     gemm.run(products.down, activated.data(), matrices.down, projected.data(), tokens, stream);
 }
 
-void CudaBackend::Impl::choose_tokens(const ForwardBatch& batch) {
+void CudaBackend::Impl::compute_logits(const ForwardBatch& batch) {
     num_rows = batch.num_rows();
     if (num_rows == 0) return;
     normalize(weights.final_norm, projected.data(), num_rows, in.logits_rows);
     gemm.run(products.lm_head, normed.data(), weights.lm_head, logits.data(), num_rows, stream);
+}
+
+void CudaBackend::Impl::sample() {
+    if (num_rows == 0) return;
     sampler.run(logits.data(), logits_stride, stream);
     sampler.copy_back(stream);
 }
@@ -402,17 +410,19 @@ void CudaBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
     check_batch(batch, impl.capacity(), impl.config.vocab_size);
     impl.stage(batch);
-    impl.embed_tokens(batch);
+    impl.copy_blocks(batch);
+    impl.embed(batch);
     for (std::size_t layer = 0; layer < impl.weights.layers.size(); ++layer) {
         impl.attend(batch, layer);
         impl.feed_forward(batch, layer);
         progress_.fetch_add(1, std::memory_order_relaxed);
     }
-    impl.choose_tokens(batch);
+    impl.compute_logits(batch);
+    impl.sample();
     impl.finished.record(impl.stream);
 }
 
-// The event's status is that of all work before it: no token leaves a step that failed.
+// The event reports an error of any work before it, so that a failed step returns no token.
 void CudaBackend::collect(StepResults& results) {
     impl_->finished.synchronize();
     impl_->sampler.read(results);

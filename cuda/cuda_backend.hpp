@@ -1,4 +1,5 @@
-// The forward pass on an NVIDIA GPU: cuBLASLt for the large products, our own kernels for everything else.
+// The forward pass on an NVIDIA GPU. cuBLASLt computes the large matrix products; the kernels of this folder
+// compute everything else.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +19,22 @@ struct CudaBackendOptions {
     std::int32_t max_model_len = 4096;
     std::int32_t max_tokens_per_step = 512;
     std::int32_t max_seqs_per_step = 64;
-    // The same request gives the same tokens whatever runs beside it and however its prompt was cut: one
-    // product algorithm per matrix, one attention kernel. Slower.
+    // The same request returns the same tokens whatever runs beside it and however its prompt is divided into
+    // chunks: one product algorithm per matrix and one attention kernel. Slower.
     bool deterministic = false;
-    std::int32_t max_blocks = 0;  // tests: fewer KV blocks than fit; 0 = all that fit
-    LoadProgress on_load_progress = {};
+    std::int32_t max_blocks = 0;  // for tests: a limit on the KV blocks; 0 = all that fit
+    OnLoadProgress on_load_progress = {};
 };
 
 class CudaBackend final : public Backend {
   public:
-    // Creates the device context on the calling thread, reads all weights, takes all memory and runs two
-    // steps to warm up; `source` is not needed afterwards. Throws ErrorException (bad_model: a shape that the
-    // kernels lack, or a file that cannot be read; bad_configuration: no room for one sequence of
-    // max_model_len), DeviceError.
+    // Creates the device context on the calling thread, reads all weights, allocates all memory and runs two
+    // steps to warm up; `source` is not needed afterwards. Throws ErrorException: bad_model if the kernels do
+    // not support the model's shape or a file cannot be read; bad_configuration if the weights, or KV for one
+    // sequence of max_model_len, do not fit. Throws DeviceError if a call to CUDA fails.
     CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                 const CublasLt& library, const CudaBackendOptions& options);
-    // The same with weights that are on the device already, in options.compute_type.
+    // Does the same with weights that are already on the device, in options.compute_type.
     CudaBackend(DeviceWeights weights, const ModelConfig& config, const CublasLt& library,
                 const CudaBackendOptions& options);
     ~CudaBackend() override;
@@ -43,7 +44,7 @@ class CudaBackend final : public Backend {
     void submit(const ForwardBatch& batch) override;
     void collect(StepResults& results) override;
 
-    // Tests: logits of the last collected step, [num_rows, vocab].
+    // For tests: returns the logits of the last collected step, [num_rows, vocab].
     std::vector<float> logits() const;
 
   private:

@@ -5,16 +5,17 @@
 #include <initializer_list>
 
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
 
 using Parts = std::initializer_list<const TensorInfo*>;
 
-constexpr std::size_t piece_bytes = std::size_t{32} << 20;  // of one pinned buffer
-constexpr std::size_t alignment = 256;                      // of every matrix, as cudaMalloc gives it
+constexpr std::size_t piece_bytes = std::size_t{32} << 20;  // size of one pinned buffer
+constexpr std::size_t alignment = 256;                      // of every matrix, as cudaMalloc aligns
 
-// Elements of the tensor, in the compute type's bytes.
+// Returns the bytes of a tensor in the compute type.
 std::size_t bytes_of(const TensorInfo& tensor) {
     return tensor.num_bytes / size_of(tensor.dtype) * sizeof(std::uint16_t);
 }
@@ -22,10 +23,10 @@ std::size_t bytes_of(const TensorInfo& tensor) {
 std::size_t footprint(Parts parts) {
     std::size_t bytes = 0;
     for (const TensorInfo* part : parts) bytes += bytes_of(*part);
-    return (bytes + alignment - 1) / alignment * alignment;
+    return round_up(bytes, alignment);
 }
 
-// What the loader will take; walks the tensors as load_device_weights() does.
+// Returns the bytes that the loader will take. Visits the tensors as load_device_weights() does.
 std::size_t memory_bytes(const ModelTensors& tensors) {
     std::size_t bytes = footprint({tensors.embedding}) + footprint({tensors.final_norm});
     if (tensors.lm_head != tensors.embedding) bytes += footprint({tensors.lm_head});
@@ -42,23 +43,23 @@ void check_room(std::size_t needed) {
     std::size_t total_bytes = 0;
     check(cudaMemGetInfo(&free_bytes, &total_bytes));
     if (needed <= free_bytes) return;
-    throw ErrorException(
-        {errc::bad_configuration, "the model's weights take " + std::to_string(needed >> 20) +
-                                      " MiB, and of the device's " + std::to_string(total_bytes >> 20) +
-                                      " MiB " + std::to_string(free_bytes >> 20) + " are free"});
+    throw ErrorException({errc::bad_configuration,
+                          "the model's weights take " + std::to_string(needed >> 20) + " MiB, but only " +
+                              std::to_string(free_bytes >> 20) + " MiB of the device's " +
+                              std::to_string(total_bytes >> 20) + " MiB are free"});
 }
 
 class Loader {
   public:
     Loader(const WeightSource& source, std::uint64_t num_bytes, DType compute_type, std::byte* memory,
-           const LoadProgress& on_progress)
+           const OnLoadProgress& on_progress)
         : source_(source),
           num_bytes_(num_bytes),
           compute_type_(compute_type),
           next_(memory),
           on_progress_(on_progress) {}
 
-    // The parts' rows below one another; contiguous in memory, since a row-major matrix of more rows is.
+    // Loads the parts one after another, which makes their rows one row-major matrix. Returns its address.
     const void* load(Parts parts) {
         std::byte* const begin = next_;
         std::byte* out = begin;
@@ -104,7 +105,8 @@ class Loader {
                 stream_.get());
     }
 
-    // Only where the file's type is another; the stream's order keeps one piece from overwriting the last.
+    // Returns memory that is needed only if the file has another type than the compute type. The stream
+    // executes in order, so that a piece is converted before the next one overwrites it.
     std::byte* conversion_scratch() {
         if (scratch_.size() == 0) scratch_ = DeviceBuffer<std::byte>(piece_bytes);
         return scratch_.data();
@@ -114,7 +116,7 @@ class Loader {
     std::uint64_t num_bytes_;  // of all tensors
     DType compute_type_;
     std::byte* next_;
-    const LoadProgress& on_progress_;
+    const OnLoadProgress& on_progress_;
     std::uint64_t done_ = 0;
     Stream stream_;
     std::array<Piece, 2> pieces_;
@@ -125,7 +127,7 @@ class Loader {
 }  // namespace
 
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
-                                  const LoadProgress& on_progress) {
+                                  const OnLoadProgress& on_progress) {
     DeviceWeights weights;
     const std::size_t needed = memory_bytes(tensors);
     check_room(needed);
@@ -133,7 +135,7 @@ DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors
     Loader loader(source, tensors.num_bytes, compute_type, weights.memory.data(), on_progress);
     weights.embedding = loader.load({tensors.embedding});
     for (const LayerTensors& layer : tensors.layers) {
-        // In the order of the braces: each call takes the next place.
+        // Braces evaluate in order; each call takes the next place in memory.
         weights.layers.push_back({.input_norm = loader.load({layer.input_norm}),
                                   .qkv = loader.load({layer.q_proj, layer.k_proj, layer.v_proj}),
                                   .o = loader.load({layer.o_proj}),

@@ -1,9 +1,8 @@
-// A Llama model's weights on the device, in the compute type.
+// The weights of a Llama model on the device, in the compute type.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "cuda/device.hpp"
@@ -11,31 +10,29 @@
 
 namespace solard::cuda {
 
-// Row-major, [out_features, in_features]; projections that read the same input are one matrix.
+// Matrices are row-major, [out_features, in_features]. Projections that read the same input are one matrix.
 struct DeviceLayer {
     const void* input_norm;  // [hidden]
     const void* qkv;         // [(heads + 2 kv_heads) * head_dim, hidden]
     const void* o;           // [hidden, heads * head_dim]
     const void* post_norm;   // [hidden]
-    const void* gate_up;     // [2 * intermediate, hidden], all gates first
+    const void* gate_up;     // [2 * intermediate, hidden], all gate rows first
     const void* down;        // [hidden, intermediate]
 };
 
 struct DeviceWeights {
-    DeviceBuffer<std::byte> memory;  // behind everything below
+    DeviceBuffer<std::byte> memory;  // holds everything below
     const void* embedding = nullptr;
     std::vector<DeviceLayer> layers;
     const void* final_norm = nullptr;
     const void* lm_head = nullptr;  // == embedding when tied
 };
 
-// Called on the loading thread with bytes of tensors read so far and in all.
-using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-
-// Reads every tensor once, in order, through two pinned buffers: while one is copied to the device the other
-// is filled. Host memory: the two buffers, 64 MiB. Throws ErrorException: bad_model if a file cannot be
-// read, bad_configuration if the device has less memory free than the weights take. And DeviceError.
+// Reads every tensor once, in order, through two pinned buffers: while one is copied to the device, the other
+// is filled. The two buffers take 64 MiB of host memory. Throws ErrorException: bad_model if a file cannot be
+// read, bad_configuration if the weights do not fit the device's free memory. Throws DeviceError if a call to
+// CUDA fails.
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
-                                  const LoadProgress& on_progress);
+                                  const OnLoadProgress& on_progress);
 
 }  // namespace solard::cuda

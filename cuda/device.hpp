@@ -1,4 +1,4 @@
-// The CUDA runtime with errors as exceptions and memory with owners.
+// The CUDA runtime with exceptions for errors and owners for memory.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,35 +11,37 @@
 
 namespace solard::cuda {
 
-// A call that failed, or work on the device that did. The device's context may be unusable from then on.
+// A call to CUDA failed, or earlier work on the device failed. The device's context may be unusable from then
+// on.
 struct DeviceError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Throws DeviceError with the call's place where `status` is not success.
+// Throws DeviceError, which names the calling line, if `status` is not success.
 inline void check(cudaError_t status, const std::source_location& where = std::source_location::current()) {
     if (status == cudaSuccess) return;
     throw DeviceError(std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status) + " (" +
                       where.file_name() + ":" + std::to_string(where.line()) + ")");
 }
 
-// Device memory of `size` elements, uninitialised. Movable; freed with its owner.
-template <class T>
-class DeviceBuffer {
+// Memory of `size` elements, uninitialised, from one pair of the runtime's functions. Movable; freed with its
+// owner.
+template <class T, cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
+class Buffer {
   public:
-    DeviceBuffer() = default;
+    Buffer() = default;
     // Throws DeviceError when memory is short.
-    explicit DeviceBuffer(std::size_t size) : size_(size) {
-        if (size > 0) check(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)));
+    explicit Buffer(std::size_t size) : size_(size) {
+        if (size > 0) check(allocate(reinterpret_cast<void**>(&data_), size * sizeof(T)));
     }
-    DeviceBuffer(DeviceBuffer&& other) noexcept
+    Buffer(Buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    Buffer& operator=(Buffer&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         return *this;
     }
-    ~DeviceBuffer() { cudaFree(data_); }
+    ~Buffer() { release(data_); }
 
     T* data() { return data_; }
     const T* data() const { return data_; }
@@ -51,33 +53,15 @@ class DeviceBuffer {
     std::size_t size_ = 0;
 };
 
-// Page-locked host memory, which the device copies from and to by itself.
+// Memory of the device.
 template <class T>
-class PinnedBuffer {
-  public:
-    PinnedBuffer() = default;
-    explicit PinnedBuffer(std::size_t size) : size_(size) {
-        if (size > 0) check(cudaMallocHost(reinterpret_cast<void**>(&data_), size * sizeof(T)));
-    }
-    PinnedBuffer(PinnedBuffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-    PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-    ~PinnedBuffer() { cudaFreeHost(data_); }
+using DeviceBuffer = Buffer<T, cudaMalloc, cudaFree>;
 
-    T* data() { return data_; }
-    const T* data() const { return data_; }
-    std::size_t size() const { return size_; }
+// Page-locked host memory, which the device reads and writes by itself.
+template <class T>
+using PinnedBuffer = Buffer<T, cudaMallocHost, cudaFreeHost>;
 
-  private:
-    T* data_ = nullptr;
-    std::size_t size_ = 0;
-};
-
-// Work in order. Nothing else on the device waits for it.
+// A queue of work that the device executes in order. It does not synchronise with the default stream.
 class Stream {
   public:
     Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
@@ -92,7 +76,7 @@ class Stream {
     cudaStream_t stream_ = nullptr;
 };
 
-// A point in a stream's work.
+// A point in a stream's work, which the host can wait for.
 class Event {
   public:
     enum class Timing : bool { off, on };
@@ -105,9 +89,9 @@ class Event {
     ~Event() { cudaEventDestroy(event_); }
 
     void record(const Stream& stream) { check(cudaEventRecord(event_, stream.get())); }
-    // Waits on the host; the work before it may have failed, which throws.
+    // Blocks the calling thread until the event happened. Throws DeviceError if the work before it failed.
     void synchronize() const { check(cudaEventSynchronize(event_)); }
-    // Between two events made with Timing::on, both of which have happened.
+    // Returns the time between two events that were made with Timing::on and have both happened.
     float milliseconds_since(const Event& begin) const {
         float elapsed = 0;
         check(cudaEventElapsedTime(&elapsed, begin.event_, event_));

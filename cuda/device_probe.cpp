@@ -14,10 +14,10 @@ std::string reason_of(cudaError_t status) {
     if (status != cudaErrorInsufficientDriver || cudaDriverGetVersion(&driver) != cudaSuccess)
         return cudaGetErrorString(status);
     if (driver == 0)
-        return "libcuda.so.1, the driver's own library, cannot be opened (a container needs to be given the "
+        return "the driver's library libcuda.so.1 cannot be opened (a container must be given access to the "
                "GPU)";
-    return "the driver is for CUDA " + version_text(driver) + ", and " + version_text(CUDART_VERSION) +
-           " is needed: install a newer one";
+    return "the driver supports CUDA " + version_text(driver) + ", but " + version_text(CUDART_VERSION) +
+           " is needed: install a newer driver";
 }
 
 }  // namespace

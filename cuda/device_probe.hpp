@@ -1,4 +1,4 @@
-// What the machine's GPUs are, without creating a context on any.
+// Describes the machine's GPUs without creating a context on any.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct DeviceFacts {
 
 struct DeviceProbe {
     std::vector<DeviceFacts> devices;
-    std::string error;  // why there are none, such as a driver that is too old; empty if there are some
+    std::string error;  // why no GPU can be used, such as a driver that is too old; else empty
 };
 
 // Never throws.

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "inference/sizes.hpp"
+
 namespace solard::cuda {
 namespace {
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 bool has_penalties(const SamplingParams& params) {
     return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
@@ -18,10 +16,10 @@ std::int32_t length_of(const auto& list) {
     return static_cast<std::int32_t>(list.size());
 }
 
-// Of the sampled tokens' part of the results.
+// Returns the size of the sampled tokens' part of the results.
 std::size_t sampled_bytes(std::int32_t rows) {
     constexpr std::size_t alignment = 16;
-    return (count_of(rows) * sizeof(SampledToken) + alignment - 1) / alignment * alignment;
+    return round_up(count_of(rows) * sizeof(SampledToken), alignment);
 }
 
 std::size_t top_bytes(std::int32_t rows) {
@@ -49,7 +47,7 @@ DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int
     drafts_.reserve(rows * rows);
     updates_.reserve(rows);
     counted_tokens_.reserve(contexts);
-    // The places of rows that ask for no alternatives are copied with those that do.
+    // Rows that ask for no alternatives are copied too if others ask, so their places must be initialised.
     check(cudaMemsetAsync(results_.data(), 0, results_.size(), stream.get()));
 }
 
@@ -60,12 +58,12 @@ std::size_t DeviceSampler::staging_bytes() const {
            updates_.capacity() * sizeof(CountUpdate) + num_pieces * 16;
 }
 
-// The sequence's slot, else the one that was used longest ago: there are as many as rows, so that none of
-// this step's is taken away.
+// Returns the sequence's slot, or else the least recently used one. There are as many slots as rows, so that
+// no slot of this step is taken away.
 std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
     auto chosen = std::ranges::find_if(
         slots_, [&](const Slot& slot) { return slot.num_counted > 0 && slot.sequence == row.sequence; });
-    // A context that does not reach what was counted is not that sequence's.
+    // A context shorter than what was counted belongs to another sequence.
     if (chosen == slots_.end() || chosen->num_counted > length_of(row.context)) {
         if (chosen == slots_.end()) chosen = std::ranges::min_element(slots_, {}, &Slot::last_step);
         *chosen = {.sequence = row.sequence};
@@ -74,7 +72,7 @@ std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
     return static_cast<std::int32_t>(chosen - slots_.begin());
 }
 
-// Brings a slot up to a context without drafts.
+// Stages the update that makes the slot's counts cover the row's context, which holds no drafts.
 void DeviceSampler::count(const SamplingRow& row, std::int32_t index) {
     Slot& slot = slots_[count_of(index)];
     const std::int32_t known = slot.num_counted;
@@ -90,7 +88,8 @@ void DeviceSampler::count(const SamplingRow& row, std::int32_t index) {
 }
 
 void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging) {
-    if (length_of(rows) > max_rows_) throw std::logic_error("more rows than the sampler has room for");
+    if (length_of(rows) > max_rows_)
+        throw std::logic_error("there are more rows than the sampler has room for");
     ++step_;
     rows_.clear();
     biases_.clear();
@@ -104,7 +103,7 @@ void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging)
         const SamplingRow& row = rows[i];
         if (row.banned.size() > max_logit_biases || row.logit_bias.size() > max_logit_biases ||
             length_of(row.context) > max_model_len_) {
-            throw std::logic_error("a row with more biases, bans or context than the sampler has room for");
+            throw std::logic_error("a row has more biases, bans or context than the sampler has room for");
         }
         const bool first_of_sequence = i == 0 || rows[i - 1].sequence != row.sequence;
         SampleRow staged{.params = row.params,
@@ -168,7 +167,7 @@ void DeviceSampler::copy_back(const Stream& stream) {
 
 void DeviceSampler::read(StepResults& results) const {
     constexpr auto width = static_cast<std::size_t>(max_top_logprobs);
-    // Whole, so that a later and larger step allocates nothing.
+    // Reserves the maximum, so that a later and larger step allocates nothing.
     results.rows.reserve(count_of(max_rows_));
     results.top_logprobs.reserve(count_of(max_rows_) * width);
     const auto* const sampled = reinterpret_cast<const SampledToken*>(host_results_.data());

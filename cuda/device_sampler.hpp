@@ -1,5 +1,5 @@
-// The host's side of sampling on the device: what rows need is staged, counts stay there, results come back
-// by one copy.
+// The host's part of sampling on the device. It stages what the rows need and copies the results back at
+// once. Token counts stay on the device from step to step.
 #pragma once
 
 #include <cstdint>
@@ -13,31 +13,33 @@
 
 namespace solard::cuda {
 
-// In each step: prepare(), the staging's upload, run(), copy_back(); read() once the stream is synchronised.
-// All memory is taken at construction.
+// The order of calls in each step: prepare(), the staging's upload(), run(), copy_back(), and after the
+// stream is synchronised read(). The constructor allocates all memory.
 class DeviceSampler {
   public:
-    // `stream`: the one that run() will use.
+    // `stream` is the stream that run() will use.
     DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int32_t max_model_len,
                   const Stream& stream);
 
-    // The most that prepare() takes from a Staging.
+    // Returns the most bytes that prepare() takes from a Staging.
     std::size_t staging_bytes() const;
 
-    // Rows of one sequence stand together and in order, the first without drafts in its context. Throws
-    // std::logic_error for more than max_rows rows, or more than max_logit_biases bans in one.
+    // Stages the rows. Rows of one sequence are adjacent and in order, and the context of the first holds no
+    // drafts. Throws std::logic_error for more than max_rows rows, or for a row with more than
+    // max_logit_biases biases or bans or a context longer than max_model_len.
     void prepare(std::span<const SamplingRow> rows, Staging& staging);
-    // logits: [rows, stride] on the device.
+    // Enqueues the kernels. `logits` is [rows, stride] on the device.
     void run(const float* logits, std::int64_t stride, const Stream& stream);
     void copy_back(const Stream& stream);
-    // Of the last copy_back(); without rows, empty.
+    // Writes what the last copy_back() brought into `results`; without rows, empty lists.
     void read(StepResults& results) const;
 
-    // [rows], on the device: the chosen tokens, valid until the next run().
+    // Returns the chosen tokens, [rows] on the device, valid until the next run().
     const std::int32_t* tokens() const { return tokens_.data(); }
 
   private:
-    // Counts of one sequence on the device, of the front of its context. Never of drafts.
+    // Names the sequence whose tokens are counted in one row of counts_. The counts cover the front of its
+    // context and never include drafts.
     struct Slot {
         std::uint64_t sequence = 0;
         std::int32_t num_counted = 0;  // tokens; 0: the slot is free
@@ -53,7 +55,7 @@ class DeviceSampler {
     std::uint64_t step_ = 0;
     std::vector<Slot> slots_;  // [max_rows]
 
-    // What is staged: filled in order, then copied as whole pieces.
+    // The lists that are staged. Each is filled row by row and then copied as one piece.
     std::vector<SampleRow> rows_;
     std::vector<LogitBias> biases_;
     std::vector<std::int32_t> bans_;
@@ -67,7 +69,7 @@ class DeviceSampler {
     DeviceBuffer<TokenCount> counts_;    // [max_rows, vocab]
     DeviceBuffer<float> changed_;        // [max_rows, vocab]
     DeviceBuffer<std::int32_t> tokens_;  // [max_rows]
-    // Sampled tokens and, behind them, likeliest tokens, so that one copy brings both.
+    // The sampled tokens and, after them, the most likely tokens, so that one copy brings both.
     DeviceBuffer<std::byte> results_;
     PinnedBuffer<std::byte> host_results_;
 };

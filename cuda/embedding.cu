@@ -1,4 +1,4 @@
-// Token ids to the first residual.
+// Looks up token ids in the embedding table, which is the first residual.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr int num_threads = 128;
 
-// A block a token.
+// One thread block per token.
 template <class T>
 __global__ void embedding_kernel(EmbeddingArgs args) {
     const int token = static_cast<int>(blockIdx.x);

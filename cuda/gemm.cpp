@@ -8,7 +8,7 @@
 namespace solard::cuda {
 namespace {
 
-constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what cuBLAS itself takes on sm_90
+constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // cuBLAS's own default on sm_90
 constexpr int max_proposals = 16;
 constexpr int runs_measured = 10;
 
@@ -24,19 +24,19 @@ cudaDataType_t data_type(DType type) {
     return CUDA_R_32F;
 }
 
-// Numbers of rows that get an algorithm of their own; others take the next larger one's.
+// Returns the numbers of rows that have an algorithm of their own. Other numbers use the next larger one's.
 std::vector<std::int32_t> make_buckets(std::int32_t max_rows) {
     std::vector<std::int32_t> buckets;
     for (std::int32_t rows = 1; rows < max_rows; rows *= 2) {
         buckets.push_back(rows);
-        // Between the powers of two, where a wave more or less of tiles shows.
+        // A number between the powers of two, where one wave of tiles more or less makes a difference.
         if (rows >= 64 && rows + rows / 2 < max_rows) buckets.push_back(rows + rows / 2);
     }
     buckets.push_back(max_rows);
     return buckets;
 }
 
-// The file is the card's and the library version's: a choice depends on both.
+// Returns a file name that holds the card and the library's version, because a choice depends on both.
 std::filesystem::path cache_file(const std::filesystem::path& folder, const CublasLt& library) {
     if (folder.empty()) return {};
     cudaDeviceProp device{};
@@ -55,8 +55,8 @@ std::string cache_key(const GemmShape& shape, DType type, std::int32_t m) {
 
 }  // namespace
 
-// What cuBLASLt is told of one shape. In its column-major words: d^T[n, m] = op(w)[n, k] x^T[k, m], where w
-// lies as a k x n matrix and is transposed: the form that has a kernel for every type.
+// The description of one shape for cuBLASLt. In its column-major terms, d^T[n, m] = op(w)[n, k] x^T[k, m],
+// where w is a k x n matrix that is transposed: the form that has a kernel for every type.
 struct Gemm::Plan {
     Plan(const CublasLt& table, DType type, const GemmShape& made_for, std::vector<const void*> matrices)
         : library(table), shape(made_for), weights(std::move(matrices)) {
@@ -93,7 +93,7 @@ struct Gemm::Plan {
     cublasLtMatrixLayout_t w = nullptr;
     cublasLtMatrixLayout_t x = nullptr;
     cublasLtMatrixLayout_t d = nullptr;
-    std::int32_t rows = 1;    // that the layouts say now
+    std::int32_t rows = 1;    // as set in the layouts
     std::vector<Algo> algos;  // [buckets]
 };
 
@@ -151,7 +151,7 @@ void Gemm::tune(const Stream& stream) {
     }
     tuning_x_ = DeviceBuffer<std::byte>(x_elements * size_of(type_));
     tuning_d_ = DeviceBuffer<std::byte>(d_bytes);
-    // Small numbers in either type; zeros would draw less power than any real step.
+    // 0x3c3c is a small number in both types. Zeros would draw less power than any real step.
     check(cudaMemsetAsync(tuning_x_.data(), 0x3c, tuning_x_.size(), stream.get()));
     for (const auto& plan : plans_) choose(*plan, stream);
     stream.synchronize();
@@ -172,12 +172,13 @@ void Gemm::choose(Plan& plan, const Stream& stream) {
     }
 }
 
-// `rows`: ascending, every m that the algorithm has to do; it is chosen for the last.
+// Chooses the algorithm for the last of `rows`, which are ascending; it must be valid for all of them.
 Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, const Stream& stream) {
     const std::int32_t m = rows.back();
     const std::string key = cache_key(plan.shape, type_, m);
     const Algo* const known = deterministic_ ? nullptr : cache_.find(key);
-    // Run once: the driver loads a kernel when it is first started, and no step should wait for that.
+    // Runs the algorithm once, because the driver loads a kernel when it is first started, and no step should
+    // wait for that.
     if (known != nullptr && is_valid(plan, known->algo, rows) &&
         multiply(plan, known->algo, tuning_x_.data(), plan.weights.front(), tuning_d_.data(), m, stream) ==
             CUBLAS_STATUS_SUCCESS)
@@ -187,7 +188,7 @@ Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, cons
     return choice;
 }
 
-// What cuBLASLt proposes, the best first.
+// Returns cuBLASLt's valid proposals, the best first.
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const std::int32_t> rows) const {
     plan.set_rows(rows.back());
     cublasLtMatmulPreference_t preference = nullptr;
@@ -212,7 +213,7 @@ std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const s
     return algos;
 }
 
-// Ways to add up the parts where K is split. The others round every partial sum to 16 bits.
+// Returns the allowed ways to add up the parts if K is split. The other ways round partial sums to 16 bits.
 std::uint32_t Gemm::allowed_reductions(const Plan& plan) const {
     if (deterministic_) return CUBLASLT_REDUCTION_SCHEME_NONE;
     if (plan.shape.out == DType::fp32) return CUBLASLT_REDUCTION_SCHEME_MASK;
@@ -234,7 +235,7 @@ bool Gemm::is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::span<cons
     });
 }
 
-// The fastest; in deterministic mode, where no clock may decide, the first that runs.
+// Returns the fastest algorithm, or in deterministic mode, in which no clock may decide, the first that runs.
 Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos, std::int32_t m,
                       const Stream& stream) {
     Algo best{.microseconds = -1};
@@ -249,7 +250,7 @@ Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos
     return best;
 }
 
-// Microseconds of one run; negative where the algorithm is refused after all.
+// Returns the microseconds of one run, or a negative number if cuBLASLt refuses the algorithm.
 float Gemm::measure(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::int32_t m, const Stream& stream) {
     Event begin(Event::Timing::on);
     Event end(Event::Timing::on);

@@ -1,4 +1,4 @@
-// The large matrix products: cuBLASLt plans, chosen by measuring and remembered on disk.
+// The large matrix products. cuBLASLt's algorithms are chosen by measuring and remembered on disk.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace solard::cuda {
 
-// d[m, n] = x[m, k] w[n, k]^T, all row-major; x and w have the compute type, sums are fp32.
+// The product d[m, n] = x[m, k] w[n, k]^T. All are row-major, x and w have the compute type, and sums are
+// fp32.
 struct GemmShape {
     std::int32_t n = 0;
     std::int32_t k = 0;
@@ -23,7 +24,7 @@ struct GemmShape {
     std::int32_t out_stride = 0;  // elements from row to row of d
 };
 
-// Which algorithm a plan took for up to `rows` rows, for the bench.
+// The algorithm that a plan uses for up to `rows` rows, as the bench reports it.
 struct GemmChoice {
     GemmShape shape;
     std::int32_t rows = 0;
@@ -31,29 +32,31 @@ struct GemmChoice {
     float microseconds = 0;  // measured with cold weights
 };
 
-// One thread. run() allocates nothing.
+// Used by one thread. run() allocates nothing.
 class Gemm {
   public:
     using Id = std::size_t;
 
-    // max_rows: the largest m. deterministic: one algorithm for every m, without split K, so that a row's
-    // bits do not depend on m; it is cuBLASLt's own first choice for max_rows, the same at every start on the
-    // same card. `cache_folder` keeps what was measured from one start to the next; empty: nothing is kept.
+    // max_rows is the largest m. If `deterministic`, one algorithm without split K serves every m, so that a
+    // row's bits do not depend on m: the first of cuBLASLt's proposals for max_rows that is valid for all
+    // bucket sizes, which is the same at every start on the same card. `cache_folder` keeps what was measured
+    // from one start to the next; if it is empty, nothing is kept.
     Gemm(const CublasLt& library, DType type, std::int32_t max_rows, bool deterministic,
          const std::filesystem::path& cache_folder = default_cache_folder());
     Gemm(const Gemm&) = delete;
     Gemm& operator=(const Gemm&) = delete;
     ~Gemm();
 
-    // `weights`: device memory of all matrices of this shape, for measuring.
+    // Adds a product. `weights` holds the addresses of all matrices of this shape, which tune() measures
+    // with.
     Id add(const GemmShape& shape, std::vector<const void*> weights);
-    // Chooses an algorithm for every shape and number of rows, among those that sum in fp32 to the end: from
-    // the cache, else by measuring what cuBLASLt proposes, each run with weights that are not in the L2
-    // cache, as far as there are enough of them. Once, after the last add(). Throws DeviceError where
-    // cuBLASLt has no algorithm.
+    // Chooses an algorithm for every shape and number of rows, among those that keep all partial sums in
+    // fp32. The choice comes from the cache file, or else from measuring what cuBLASLt proposes. Measured
+    // runs take turns through the weights, so that these are not in the L2 cache if the matrices are large
+    // enough. Called once, after the last add(). Throws DeviceError if cuBLASLt has no algorithm.
     void tune(const Stream& stream);
 
-    // Enqueues the product, 1 <= m <= max_rows.
+    // Enqueues the product for 1 <= m <= max_rows.
     void run(Id id, const void* x, const void* w, void* d, std::int32_t m, const Stream& stream);
 
     std::string library_name() const { return library_.description(); }

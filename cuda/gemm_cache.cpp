@@ -16,7 +16,7 @@ std::optional<std::string> environment(const char* name) {
     return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>(value);
 }
 
-// FNV-1a: finds damage, not intent.
+// FNV-1a. It detects damage, not tampering.
 std::uint64_t hash_of(const std::string& text) {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
@@ -54,7 +54,7 @@ GemmCache::GemmCache(std::filesystem::path file) : file_(std::move(file)) {
         rest >> entry.microseconds >> std::hex;
         for (std::uint64_t& word : entry.algo.data) rest >> word;
         const std::string key = line.substr(0, key_end);
-        // Written again it is the same, its hash included.
+        // A valid line, written again, is the same, including its hash.
         if (rest && line_of(key, entry) == line) entries_[key] = entry;
     }
 }
@@ -73,7 +73,7 @@ void GemmCache::save() {
     if (file_.empty() || !changed_) return;
     std::error_code ignored;
     std::filesystem::create_directories(file_.parent_path(), ignored);
-    // Of this process alone: another may write its own at the same time.
+    // The name holds the process id, because another process may write at the same time.
     const std::filesystem::path temporary = file_.string() + "." + std::to_string(getpid());
     std::ofstream out(temporary, std::ios::trunc);
     for (const auto& [key, entry] : entries_) out << line_of(key, entry) << '\n';

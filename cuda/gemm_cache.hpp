@@ -1,4 +1,4 @@
-// What was measured of cuBLASLt's algorithms, kept in a text file from one start to the next.
+// A text file that keeps what was measured of cuBLASLt's algorithms from one start to the next.
 #pragma once
 
 #include <cublasLt.h>
@@ -9,8 +9,8 @@
 
 namespace solard::cuda {
 
-// $CACHE_DIRECTORY, as systemd sets it, else $XDG_CACHE_HOME/solard, else ~/.cache/solard; empty where none
-// is set.
+// Returns $CACHE_DIRECTORY, which systemd sets, else $XDG_CACHE_HOME/solard, else ~/.cache/solard, or an
+// empty path if none of these variables is set.
 std::filesystem::path default_cache_folder();
 
 class GemmCache {
@@ -20,16 +20,16 @@ class GemmCache {
         float microseconds = 0;
     };
 
-    // Reads the file. An empty path keeps nothing; a missing file holds nothing, and neither does a line that
-    // is not what save() wrote. cublasLt.h lets an algorithm be kept for the same version of the library:
-    // that, and the card, belong into the file's name. Whether an algorithm can do what it is wanted for is
-    // the reader's to check.
+    // Reads the file. A missing file is an empty one, and a line that save() did not write is ignored. If the
+    // path is empty, nothing is kept. cublasLt.h allows an algorithm to be kept for the same version of the
+    // library, so the file's name must hold that version and the card. The caller checks whether an algorithm
+    // that find() returns is valid for its purpose.
     explicit GemmCache(std::filesystem::path file);
 
     const Entry* find(const std::string& key) const;  // valid until the next remember()
     void remember(const std::string& key, const Entry& entry);
-    // Replaces the file at once, if there is something new. Who cannot write it measures again next time:
-    // that is no error.
+    // Replaces the file atomically if there is something new. A file that cannot be written is no error: the
+    // next start measures again.
     void save();
 
   private:

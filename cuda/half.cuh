@@ -1,10 +1,8 @@
-// The two 16-bit types as device code sees them, one at a time, in pairs and in vectors of 16 bytes.
+// The two 16-bit types in device code: single elements, pairs, and vectors of 16 bytes.
 #pragma once
 
-#ifndef SOLARD_CUDA_ON_CPU
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#endif
 
 #include <cstdint>
 #include <type_traits>
@@ -25,7 +23,7 @@ __device__ inline T from_float(float value) {
     if constexpr (std::is_same_v<T, float>) return value;
 }
 
-// Two elements in one register, the first in the low half.
+// Rounds two elements to T and puts them into one register, the first in the low half.
 template <class T>
 __device__ inline std::uint32_t pack(float first, float second) {
     if constexpr (std::is_same_v<T, __nv_bfloat16>) {
@@ -50,7 +48,7 @@ __device__ inline float2 unpack(std::uint32_t pair) {
     }
 }
 
-// Eight elements, one access of 16 bytes.
+// Elements of one access of 16 bytes.
 inline constexpr int vector_width = 8;
 
 template <class T>
@@ -64,7 +62,8 @@ __device__ inline void load(const T* from, float (&values)[vector_width]) {
     }
 }
 
-// Through a local: a vector that is returned straight into memory is written where no race checker looks.
+// The vector is a local variable first: if a function's result went straight to memory, the race checker
+// would not see the write.
 template <class T>
 __device__ inline void store(const float (&values)[vector_width], T* to) {
     const uint4 vector = {pack<T>(values[0], values[1]), pack<T>(values[2], values[3]),
@@ -72,7 +71,7 @@ __device__ inline void store(const float (&values)[vector_width], T* to) {
     *reinterpret_cast<uint4*>(to) = vector;
 }
 
-// Eight floats, two accesses.
+// Loads eight floats by two accesses.
 __device__ inline void load(const float* from, float (&values)[vector_width]) {
     const float4 low = reinterpret_cast<const float4*>(from)[0];
     const float4 high = reinterpret_cast<const float4*>(from)[1];

@@ -1,9 +1,9 @@
-// Every kernel that the forward pass starts: its shapes, its formula, one launcher each.
+// Every kernel of the forward pass: its shapes, its formula, and one launcher each.
 //
-// A launcher only enqueues on `stream` and throws DeviceError where the launch is refused. All pointers are
-// device memory; `void` arrays hold elements of `type`, the compute type: bf16 or fp16. Arrays are row-major
-// without gaps unless a stride, in elements, is given. Sums, norms and softmax are fp32. Rows are
-// independent: what one row gets does not depend on how many there are.
+// A launcher only enqueues on `stream`; it throws DeviceError if the launch is refused. All pointers are
+// device memory. `void` arrays hold elements of `type`, the compute type: bf16 or fp16. Arrays are row-major
+// without gaps unless there is a stride, in elements. Sums, norms and softmax are fp32. Rows are independent:
+// the result of a row does not depend on the number of rows.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -15,7 +15,7 @@
 
 namespace solard::cuda {
 
-// Sizes that the 16-byte accesses ask for: hidden_size, intermediate_size and head_dim are multiples of this.
+// hidden_size, intermediate_size and head_dim are multiples of this, as accesses of 16 bytes require.
 inline constexpr std::int32_t size_granularity = 8;
 // A row of this many floats fits the shared memory of one block on every card of sm_89 and later.
 inline constexpr std::int32_t max_hidden_size = 24576;
@@ -31,12 +31,12 @@ struct EmbeddingArgs {
 void embed(DType type, const EmbeddingArgs& args, cudaStream_t stream);
 
 // x = residual[t, :] + projected[t, :];  normed[i, :] = x / sqrt(mean(x^2) + eps) * weight
-// Without `rows`, i = t and x becomes the new residual. With them, t = rows[i] and residual stays: the gather
-// of the rows whose logits are wanted. Source: Zhang, Sennrich, "Root mean square layer normalization",
-// NeurIPS 2019, equation 4.
+// Without `rows`, i = t and x becomes the new residual. With `rows`, t = rows[i] and the residual stays as it
+// is: this gathers the rows whose logits are wanted. Source: Zhang, Sennrich, "Root mean square layer
+// normalization", NeurIPS 2019, equation 4.
 struct AddRmsNormArgs {
     float* residual;           // [tokens, hidden]
-    const void* projected;     // [tokens, hidden], or null: nothing is added
+    const void* projected;     // [tokens, hidden]; if null, nothing is added
     const std::int32_t* rows;  // [num_rows], or null
     const void* weight;        // [hidden]
     void* normed;              // [num_rows, hidden]
@@ -46,7 +46,8 @@ struct AddRmsNormArgs {
 };
 void add_rms_norm(DType type, const AddRmsNormArgs& args, cudaStream_t stream);
 
-// KV of one layer: [num_blocks, 2 (keys, values), num_kv_heads, kv_block_size, head_dim].
+// The KV cache of one layer has the shape [num_blocks, 2 (keys, values), num_kv_heads, kv_block_size,
+// head_dim].
 struct KvShape {
     std::int32_t num_kv_heads;
     std::int32_t head_dim;  // 64 or 128
@@ -55,40 +56,40 @@ struct KvShape {
     }
 };
 
-// With (c, s) = rope[position, i]: (x[i], x[i + d/2]) becomes (c x[i] - s x[i + d/2], c x[i + d/2] + s x[i])
-// in every query head, in place, and in every key head on its way into the cache; values are stored as they
-// are. Source: Su et al., "RoFormer", 2021, equation 34, with the halves paired as in Hugging Face's
-// modeling_llama.
+// With (c, s) = rope[position, i] and d = head_dim: (x[i], x[i + d/2]) becomes
+// (c x[i] - s x[i + d/2], c x[i + d/2] + s x[i]). Query heads are rotated in place. Key heads are rotated on
+// their way into the cache, and values are stored unchanged. Source: Su et al., "RoFormer", 2021, equation
+// 34, with the halves paired as in Hugging Face's modeling_llama.
 struct RopeAppendArgs {
     void* qkv;                         // [num_tokens, (num_heads + 2 num_kv_heads) * head_dim]
-    const float2* rope;                // [positions, head_dim / 2], cosine and sine
+    const float2* rope;                // [positions, head_dim / 2]: cosine and sine
     const std::int32_t* positions;     // [num_tokens]
     const std::int32_t* slot_mapping;  // [num_tokens]
-    void* layer_cache;                 // one layer, KvShape
+    void* layer_cache;                 // the cache of one layer, see KvShape
     KvShape kv;
     std::int32_t num_heads;
     std::int32_t num_tokens;
 };
 void rope_append(DType type, const RopeAppendArgs& args, cudaStream_t stream);
 
-// Whole blocks of all layers, before anything else of the step writes to the cache.
+// Copies whole blocks in all layers, before any other kernel of the step writes to the cache.
 struct CopyBlocksArgs {
     void* cache;              // [num_layers, num_blocks, block]
     const BlockCopy* copies;  // [num_copies]; no destination is also a source
     std::int32_t num_copies;
     std::int32_t num_layers;
     std::int64_t num_blocks;
-    std::int64_t block_bytes;  // of one layer, a multiple of 16
+    std::int64_t block_bytes;  // of one block in one layer, a multiple of 16
 };
 void copy_blocks(const CopyBlocksArgs& args, cudaStream_t stream);
 
-// Attention works on tiles: consecutive new tokens of one sequence times the query heads that share a KV
-// head. Row r of a tile is token r / group, head kv_head * group + r % group, group = num_heads /
-// num_kv_heads.
+// Attention works on tiles. The rows of a tile are consecutive new tokens of one sequence times the query
+// heads that share a KV head: with group = num_heads / num_kv_heads, row r is token r / group and head
+// kv_head * group + r % group.
 struct AttentionTile {
     std::int32_t sequence;        // row of block_tables
     std::int32_t first_token;     // row of qkv
-    std::int32_t num_tokens;      // num_tokens * group <= rows of the tile
+    std::int32_t num_tokens;      // num_tokens * group is at most the tile's rows
     std::int32_t first_position;  // of first_token in its sequence
 };
 inline constexpr std::int32_t prefill_tile_rows = 64;
@@ -99,7 +100,7 @@ inline constexpr std::int32_t decode_tile_rows = 16;
 // Source: Dao, "FlashAttention-2", 2023, algorithm 1.
 struct AttentionArgs {
     const void* qkv;                   // [tokens, (num_heads + 2 num_kv_heads) * head_dim], rotated
-    const void* layer_cache;           // one layer, KvShape, holding the new tokens too
+    const void* layer_cache;           // the cache of one layer, see KvShape, with the new tokens
     const std::int32_t* block_tables;  // [num_seqs, block_table_stride]
     void* attended;                    // [tokens, num_heads * head_dim]
     const AttentionTile* tiles;        // [num_tiles]
@@ -109,12 +110,12 @@ struct AttentionArgs {
     KvShape kv;
 };
 
-// Tiles of 64 rows, each walking all its keys in tiles of 64 from position 0: a row's result depends on
-// nothing but its own query and keys, however the prompt was cut.
+// Works on tiles of 64 rows. Each tile visits all its keys in tiles of 64, from position 0 on. A row's result
+// therefore depends only on its own query and keys, however the prompt was divided into chunks.
 void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t stream);
 
-// Tiles of 16 rows, whose keys are split into runs of fixed length so that one sequence fills the device;
-// then the splits are combined.
+// Works on tiles of 16 rows. The keys of a tile are split into runs of fixed length, so that even one
+// sequence occupies the whole device. Then a second kernel combines the splits.
 inline constexpr std::int32_t decode_split_keys = 256;
 struct DecodeSplit {
     std::int32_t tile;
@@ -122,10 +123,10 @@ struct DecodeSplit {
 };
 struct DecodeAttentionArgs {
     AttentionArgs attention;
-    const DecodeSplit* splits;        // [num_splits], a tile's own in order and together
-    const std::int32_t* first_split;  // [num_tiles + 1], index into splits
-    // Scratch. Unnormalised outputs and, of each row, the largest score (base 2, scaled) and the sum of
-    // weights.
+    const DecodeSplit* splits;        // [num_splits]; those of a tile are adjacent and in order
+    const std::int32_t* first_split;  // [num_tiles + 1], indices into splits
+    // Scratch memory: outputs that are not normalised yet and, for each row, the largest score (as an
+    // exponent of two) and the sum of the weights.
     float* partial_outputs;  // [num_splits, num_kv_heads, decode_tile_rows, head_dim]
     float2* partial_states;  // [num_splits, num_kv_heads, decode_tile_rows]
     std::int32_t num_splits;
@@ -142,10 +143,10 @@ struct SwigluArgs {
 };
 void swiglu(DType type, const SwigluArgs& args, cudaStream_t stream);
 
-// out[i] = in[i] in another type, rounded to nearest even. Both aligned to 16 bytes.
+// out[i] = in[i] in another type, rounded to nearest even. Both arrays are aligned to 16 bytes.
 struct ConvertArgs {
-    const void* in;  // [count] of `from`
-    void* out;       // [count] of `to`
+    const void* in;  // [count], of type `from`
+    void* out;       // [count], of type `to`
     std::int64_t count;
     DType from;
     DType to;

@@ -1,9 +1,6 @@
-// How a kernel starts: its parameters are one struct by value, its checks are here.
+// Starts kernels. A kernel's parameters are one struct, passed by value. nvcc itself includes cuda_runtime.h,
+// which declares cudaLaunchKernelEx.
 #pragma once
-
-#ifndef SOLARD_CUDA_ON_CPU
-#include <cuda_runtime.h>
-#endif
 
 #include <cstddef>
 
@@ -17,11 +14,11 @@ struct LaunchShape {
     std::size_t dynamic_shared_bytes = 0;
 };
 
-// What a block may use without asking.
+// The shared memory that a block may use without cudaFuncSetAttribute.
 inline constexpr std::size_t default_shared_bytes = std::size_t{48} * 1024;
 
-// Lets blocks of the kernel use that much shared memory. The driver is asked only for more than any launch
-// before needed. What it is told holds for the process: one thread starts kernels.
+// Allows blocks of the kernel to use `bytes` of shared memory. The driver is called only if no earlier launch
+// needed as much. The setting holds for the whole process, whose kernels are all started by one thread.
 template <auto kernel>
 void allow_shared_bytes(std::size_t bytes) {
     static std::size_t allowed = default_shared_bytes;
@@ -31,33 +28,18 @@ void allow_shared_bytes(std::size_t bytes) {
     allowed = bytes;
 }
 
-// Enqueues the kernel. Throws DeviceError when the launch itself is refused; what goes wrong while it runs is
-// reported by whoever waits for the stream.
+// Enqueues the kernel. Throws DeviceError if the launch is refused. An error while the kernel runs is thrown
+// later, by the call that waits for the stream.
 template <auto kernel, class Params>
 void launch(const LaunchShape& shape, cudaStream_t stream, const Params& params) {
     allow_shared_bytes<kernel>(shape.dynamic_shared_bytes);
-#ifdef SOLARD_CUDA_ON_CPU
-    cuda_on_cpu::launch(kernel, shape.grid, shape.block, shape.dynamic_shared_bytes, stream, params);
-#else
     cudaLaunchConfig_t config{};
     config.gridDim = shape.grid;
     config.blockDim = shape.block;
     config.dynamicSmemBytes = shape.dynamic_shared_bytes;
     config.stream = stream;
     check(cudaLaunchKernelEx(&config, kernel, params));
-#endif
     check(cudaGetLastError());
-}
-
-// The block's dynamic shared memory, aligned to 128 bytes.
-template <class T>
-__device__ inline T* dynamic_shared() {
-#ifdef SOLARD_CUDA_ON_CPU
-    return static_cast<T*>(cuda_on_cpu::dynamic_shared());
-#else
-    extern __shared__ __align__(128) unsigned char dynamic_shared_bytes[];
-    return reinterpret_cast<T*>(dynamic_shared_bytes);
-#endif
 }
 
 }  // namespace solard::cuda

@@ -1,12 +1,13 @@
-// Reductions over a warp and a block, in one fixed order: the same bits every time.
+// Reductions over a block in one fixed order, so that the result has the same bits every time.
 #pragma once
 
 #include "cuda/ptx.cuh"
 
 namespace solard::cuda {
 
-// Every thread of a block of `num_threads`, a multiple of 32 up to 1,024, gets the combination of all values.
-// combine is commutative. `scratch` is shared, [num_threads / 32], and may be used again at once.
+// Returns the combination of all threads' values to every thread of the block. `num_threads` is the block's
+// size, a multiple of 32 up to 1,024; `combine` is commutative. `scratch` is shared memory, [num_threads /
+// 32], which may be used again as soon as the function returns.
 template <int num_threads, class T, class Combine>
 __device__ inline T block_reduce(T value, T* scratch, const Combine& combine) {
     constexpr int num_warps = num_threads / warp_size;

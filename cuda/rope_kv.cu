@@ -1,4 +1,4 @@
-// The paged cache's writers: rotated keys and values of new tokens, and copies of whole blocks.
+// The kernels that write to the paged cache: keys and values of new tokens, and copies of whole blocks.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr int num_threads = 256;
 
-// Eight pairs (x[i], x[i + head_dim / 2]) of one head, from `from` to `to`, which may be the same.
+// Rotates eight pairs (x[i], x[i + head_dim / 2]) of one head. `from` and `to` may be the same.
 template <class T>
 __device__ void rotate(const T* from, T* to, const float2* rope, int i, int half) {
     float low[vector_width];
@@ -25,7 +25,7 @@ __device__ void rotate(const T* from, T* to, const float2* rope, int i, int half
     store(high, to + i + half);
 }
 
-// A block a token; its threads share the token's heads in pieces of eight pairs.
+// One thread block per token. Its threads divide the token's heads among them, in pieces of eight pairs.
 template <class T>
 __global__ void __launch_bounds__(num_threads) rope_append_kernel(RopeAppendArgs args) {
     const int token = static_cast<int>(blockIdx.x);
@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(num_threads) rope_append_kernel(RopeAppendArgs
     }
 }
 
-// A block a copy and layer.
+// One thread block per (copy, layer).
 __global__ void __launch_bounds__(num_threads) copy_blocks_kernel(CopyBlocksArgs args) {
     const BlockCopy copy = args.copies[blockIdx.x];
     auto* const layer = static_cast<unsigned char*>(args.cache) +

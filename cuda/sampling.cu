@@ -15,10 +15,11 @@ constexpr int num_warps = num_threads / warp_size;
 constexpr int num_buckets = 256;  // eight bits of a rank
 constexpr int bucket_bits = 8;
 
-// A token as a number, greater = likelier, as inference/sampling/token_ranking.hpp has it: the logit's bits
-// in the order of the floats, then the inverted id, so that of equal logits the smaller id is the likelier.
+// A token as a number that is greater for a more likely token, as in inference/sampling/token_ranking.hpp.
+// The high half holds the logit's bits, changed so that they sort as the floats do. The low half holds the
+// inverted id, so that among equal logits the smaller id ranks higher.
 using Rank = unsigned long long;
-// Sums of probabilities, in units that depend on the vocabulary.
+// A sum of probabilities, in a unit that depends on the size of the vocabulary.
 using Mass = unsigned long long;
 
 __device__ unsigned key_of(float logit) {
@@ -35,7 +36,7 @@ __device__ bool is_finite(float x) {
     return (__float_as_uint(x) & 0x7f800000) != 0x7f800000;
 }
 
-// The winner of a draw so far.
+// The best token of a draw so far.
 struct Winner {
     double score;
     int token;
@@ -59,7 +60,7 @@ struct Shared {
         Winner winners[num_warps];
     } reduce;
     struct {
-        Mass above;  // of the ranks above the bucket
+        Mass above;  // the mass of all ranks above the bucket
         int bucket;
         int done;
     } found;
@@ -67,7 +68,7 @@ struct Shared {
     int num_likeliest;
 };
 
-// One row of logits, as all threads of the block see it.
+// One row of logits. All threads of the block call its functions together.
 class Logits {
   public:
     __device__ Logits(const float* logits, int vocab, Shared& shared)
@@ -76,7 +77,7 @@ class Logits {
     __device__ float operator[](int token) const { return logits_[token]; }
     __device__ int vocab() const { return vocab_; }
 
-    // Calls visit(token, logit) for every token, shared among the threads.
+    // Calls visit(token, logit) for every token; the threads divide the tokens among them.
     template <class Visit>
     __device__ void for_each(const Visit& visit) const {
         for (int token = static_cast<int>(threadIdx.x); token < vocab_; token += num_threads) {
@@ -96,7 +97,7 @@ class Logits {
         return block_reduce<num_threads>(finite, shared_.reduce.flags, [](int a, int b) { return a & b; }) !=
                0;
     }
-    // Of the ranks >= bar.
+    // Returns the sum of mass_of over all ranks >= bar.
     template <class MassOf>
     __device__ Mass total(Rank bar, const MassOf& mass_of) const {
         Mass sum = 0;
@@ -106,9 +107,10 @@ class Logits {
         return block_sum<num_threads>(sum, shared_.reduce.sums);
     }
 
-    // The bar of the smallest front of the order that reaches `limit` > 0: the sum of mass_of over all ranks
-    // >= bar does, and over fewer does not. 0 where all together do not. Only ranks in [floor, largest]
-    // count. Histograms of eight bits, each over what the last one left in doubt: no sort.
+    // Returns a bar such that the sum of mass_of over the ranks >= bar reaches `limit` > 0 with as few ranks
+    // as possible, or 0 if the sum over all ranks does not reach it. Only ranks in [floor, largest] count.
+    // Instead of sorting, each round makes a histogram over eight bits of the ranks that the last round left
+    // undecided.
     template <class MassOf>
     __device__ Rank front(Mass limit, Rank floor, Rank largest, const MassOf& mass_of) const {
         Rank low = floor;
@@ -150,8 +152,8 @@ class Logits {
         __syncthreads();
     }
 
-    // By the first warp: each lane takes eight buckets, from the top. A bucket that is needed whole, or holds
-    // one token, ends the search.
+    // Finds the bucket in which the sum reaches the limit. The first warp searches: each lane takes eight
+    // buckets, from the top. The search is done if the whole bucket is needed or it holds only one token.
     __device__ void find_bucket(Mass limit, Mass above) const {
         constexpr int per_lane = num_buckets / warp_size;
         if (threadIdx.x < warp_size) {
@@ -159,7 +161,7 @@ class Logits {
             const int top = num_buckets - 1 - lane * per_lane;
             Mass own = 0;
             for (int i = 0; i < per_lane; ++i) own += shared_.masses[top - i];
-            Mass before = own;  // of all lanes up to this one, then of those before it
+            Mass before = own;  // mass of all lanes up to this one, then only of those before it
             for (unsigned delta = 1; delta < warp_size; delta *= 2) {
                 const Mass lower = shuffle_up(before, delta);
                 if (lane >= static_cast<int>(delta)) before += lower;
@@ -183,7 +185,7 @@ class Logits {
     Shared& shared_;
 };
 
-// ---- steps 2 to 5: bias, bans, penalties
+// ---- steps 2 to 5: biases, bans, penalties
 
 __device__ float penalised(float logit, TokenCount count, const SamplingParams& params) {
     const float r = params.repetition_penalty;
@@ -202,7 +204,7 @@ struct RowChange {
     const float* logits;
     float* changed;
 
-    // Is tokens[i] among those before it?
+    // Returns whether tokens[i] occurs among those before it.
     __device__ static bool stands_before(const std::int32_t* tokens, int i) {
         for (int j = 0; j < i; ++j) {
             if (tokens[j] == tokens[i]) return true;
@@ -217,7 +219,7 @@ struct RowChange {
         }
         return 0;
     }
-    // Repetition looks at the whole context, the others at the answer alone.
+    // The repetition penalty applies to the whole context, the other penalties to the answer only.
     __device__ bool is_penalised(TokenCount count) const {
         return (count & ~in_prompt) != 0 || (count != 0 && row.params.repetition_penalty != 1);
     }
@@ -237,7 +239,7 @@ struct RowChange {
         if (row.slot >= 0) apply_penalties();
         for (int i = thread; with_bans && i < row.num_bans; i += num_threads) {
             const int token = args.bans[row.first_ban + i];
-            // One writer for a token that is named twice.
+            // If a token is named twice, one thread writes it.
             if (in_vocabulary(token) && !stands_before(args.bans + row.first_ban, i))
                 changed[token] = -INFINITY;
         }
@@ -251,8 +253,8 @@ struct RowChange {
             if (is_penalised(count)) changed[token] = penalised(changed[token], count, row.params);
         }
         __syncthreads();
-        // Drafts count too; the counts are shared with other rows, so these few tokens are computed once
-        // more.
+        // Drafts count too. Other rows share the counts, which must not change, so the logits of these few
+        // tokens are computed again.
         for (int i = thread; i < row.num_drafts; i += num_threads) {
             const std::int32_t* const drafts = args.drafts + row.first_draft;
             const int token = drafts[i];
@@ -267,9 +269,9 @@ struct RowChange {
     }
 };
 
-// ---- steps 7 to 9: cuts, each a bar that a token's rank has to reach
+// ---- steps 7 to 9: cuts. Each is a bar that a token's rank must reach.
 
-// The probability of a token, times a constant: in whole numbers whose sum over any vocabulary fits.
+// The probability of a token times a constant, as an integer. The sum over any vocabulary fits a Mass.
 struct MassOf {
     float largest;
     float temperature;
@@ -294,7 +296,7 @@ __device__ Rank bar_of_min_p(float largest, const SamplingParams& params) {
 }
 
 __device__ Rank cut(const Logits& logits, const SamplingParams& params, Rank largest) {
-    // Tokens of -infinity are out.
+    // Tokens whose logit is -infinity are excluded.
     const Rank floor = Rank{key_of(-FLT_MAX)} << 32;
     Rank bar = floor;
     if (params.top_k > 0 && params.top_k < logits.vocab()) {
@@ -326,7 +328,7 @@ __device__ double noise_of(std::uint32_t word) {
     return -log(-log(uniform));
 }
 
-// The same in float, within 1e-5: a card for serving has few units for double.
+// Returns the same in float, within 1e-5, because cards for serving have few units for double.
 __device__ float noise_estimate(std::uint32_t word) {
     const float exponential = word < 0x80000000 ? -logf((static_cast<float>(word) + 0.5F) * 0x1p-32F)
                                                 : -log1pf(-(static_cast<float>(~word) + 0.5F) * 0x1p-32F);
@@ -436,7 +438,7 @@ __global__ void __launch_bounds__(num_threads) sample_kernel(SampleArgs args) {
     }
 }
 
-// A block an update.
+// One thread block per update.
 __global__ void __launch_bounds__(num_threads) update_counts_kernel(UpdateCountsArgs args) {
     const CountUpdate update = args.updates[blockIdx.x];
     TokenCount* const counts = args.counts + std::int64_t{update.slot} * args.vocab;

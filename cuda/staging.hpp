@@ -1,4 +1,5 @@
-// One step's inputs: written by the host into pinned memory piece by piece, then one copy to the device.
+// The inputs of one step. The host writes them into pinned memory piece by piece; one copy brings them to the
+// device.
 #pragma once
 
 #include <algorithm>
@@ -7,23 +8,24 @@
 #include <stdexcept>
 
 #include "cuda/device.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 
 class Staging {
   public:
-    // Room for pieces of `capacity` bytes together, their alignment included. Takes all memory here.
+    // Allocates memory for pieces of `capacity` bytes in total, including their alignment.
     explicit Staging(std::size_t capacity) : host_(capacity), device_(capacity) {}
 
-    // Forgets all pieces. Not while an upload is under way.
+    // Discards all pieces. Must not be called while an upload is in progress.
     void clear() { size_ = 0; }
 
-    // A piece of `count` elements for the host to fill, aligned to 16 bytes; valid until clear(). Throws
-    // std::logic_error where the capacity was computed too small.
+    // Returns a piece of `count` elements for the host to fill, aligned to 16 bytes and valid until clear().
+    // Throws std::logic_error if the capacity is too small.
     template <class T>
     std::span<T> take(std::size_t count) {
         constexpr std::size_t alignment = 16;
-        const std::size_t begin = (size_ + alignment - 1) / alignment * alignment;
+        const std::size_t begin = round_up(size_, alignment);
         if (begin + count * sizeof(T) > host_.size())
             throw std::logic_error("the staging buffer is too small");
         size_ = begin + count * sizeof(T);
@@ -36,14 +38,14 @@ class Staging {
         return piece;
     }
 
-    // Where the device finds a piece once upload() has run in its stream.
+    // Returns the piece's address on the device, where the data is once the stream has executed upload().
     template <class T>
     const T* on_device(std::span<T> piece) const {
         return reinterpret_cast<const T*>(device_.data() +
                                           (reinterpret_cast<const std::byte*>(piece.data()) - host_.data()));
     }
 
-    // Enqueues the one copy of everything taken since clear().
+    // Enqueues one copy of everything taken since clear().
     void upload(const Stream& stream) {
         check(cudaMemcpyAsync(device_.data(), host_.data(), size_, cudaMemcpyHostToDevice, stream.get()));
     }

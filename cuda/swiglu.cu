@@ -1,7 +1,8 @@
-// The feed-forward's gate.
+// The gate of the feed-forward network.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -28,7 +29,7 @@ __global__ void __launch_bounds__(num_threads) swiglu_kernel(SwigluArgs args) {
 void swiglu(DType type, const SwigluArgs& args, cudaStream_t stream) {
     if (args.num_tokens == 0) return;
     const int columns_per_block = num_threads * vector_width;
-    const int blocks = (args.intermediate + columns_per_block - 1) / columns_per_block;
+    const int blocks = divide_up(args.intermediate, columns_per_block);
     const LaunchShape shape{
         .grid = dim3(static_cast<unsigned>(args.num_tokens), static_cast<unsigned>(blocks)),
         .block = dim3(num_threads)};

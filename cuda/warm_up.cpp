@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard::cuda {
 namespace {
 
-// Tokens [begin, end) of one sequence in the first blocks, and a row behind them.
+// Returns a batch that computes tokens [begin, end) of one sequence, in the first blocks, and samples one row
+// after them.
 ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
     const auto end = static_cast<std::int32_t>(tokens.size());
     ForwardBatch batch;
@@ -20,8 +22,8 @@ ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
     batch.slot_mapping = batch.positions;
     batch.cu_seqlens_q = {0, end - begin};
     batch.context_lens = {end};
-    batch.block_table_stride = (end + kv_block_size - 1) / kv_block_size;
-    batch.block_tables.resize(static_cast<std::size_t>(batch.block_table_stride));
+    batch.block_table_stride = divide_up(end, kv_block_size);
+    batch.block_tables.resize(count_of(batch.block_table_stride));
     std::iota(batch.block_tables.begin(), batch.block_tables.end(), 0);
     batch.logits_rows = {end - begin - 1};
     SamplingRow row{.params = {.presence_penalty = 1},
@@ -37,10 +39,10 @@ ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
 
 void warm_up(Backend& backend, std::int32_t vocab_size) {
     const BackendCapacity capacity = backend.capacity();
-    // More rows than one tile of the decode kernel has, in every grouping.
+    // More rows than a tile of the decode kernel has, whatever the number of heads that share a KV head.
     const std::int32_t length =
         std::min({decode_tile_rows + 1, capacity.max_tokens_per_step, capacity.max_model_len});
-    std::vector<TokenId> tokens(static_cast<std::size_t>(length), vocab_size - 1);
+    std::vector<TokenId> tokens(count_of(length), vocab_size - 1);
     StepResults results;
     ForwardBatch prompt = step(tokens, 0);
     if (capacity.num_blocks > 1) prompt.block_copies = {{capacity.num_blocks - 1, 0}};

@@ -124,8 +124,6 @@ CudaSupport ask_cuda([[maybe_unused]] NvidiaPresence nvidia) {
     return support;
 }
 
-using OnLoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-
 // On the engine's thread.
 std::unique_ptr<Backend> make_backend(std::string_view device, const AppConfig& config, const Model& model,
                                       std::int32_t context_length, const OnLoadProgress& on_load_progress) {

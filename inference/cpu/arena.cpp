@@ -11,7 +11,7 @@ Arena::Arena(std::size_t bytes) : size_(bytes == 0 ? alignment : bytes) {
     void* const memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     base_ = static_cast<std::byte*>(memory);
-    // Only a wish: kernels without transparent huge pages refuse it and small pages serve as well.
+    // The result is ignored: a kernel without transparent huge pages refuses, and small pages work too.
     (void)madvise(base_, size_, MADV_HUGEPAGE);
 }
 
@@ -20,7 +20,7 @@ Arena::~Arena() {
 }
 
 void* Arena::take_bytes(std::size_t bytes) {
-    if (bytes > size_ - used_) throw std::logic_error("arena planned too small");
+    if (bytes > size_ - used_) throw std::logic_error("the arena is too small");
     void* const piece = base_ + used_;
     used_ += bytes;
     return piece;

@@ -1,12 +1,15 @@
-// One anonymous mapping in huge pages, handed out front to back and never given back piecewise.
+// One anonymous mapping in huge pages, handed out from front to back and freed as a whole.
 #pragma once
 
 #include <cstddef>
 #include <span>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 
-// A file mapping cannot have huge pages; anonymous memory can, and reading weights is up to twice as fast.
+// Unlike a file mapping, anonymous memory can have huge pages, which make reading weights up to twice as
+// fast.
 class Arena {
   public:
     // Throws std::bad_alloc.
@@ -15,13 +18,14 @@ class Arena {
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
-    // What take<T>(count) uses up, alignment included.
+    // Returns the bytes that take<T>(count) uses, including alignment.
     template <class T>
     static constexpr std::size_t footprint(std::size_t count) {
-        return (count * sizeof(T) + alignment - 1) / alignment * alignment;
+        return round_up(count * sizeof(T), alignment);
     }
 
-    // Zeroed and aligned to a cache line. Throws std::logic_error when the arena was planned too small.
+    // Returns memory that is zeroed and aligned to a cache line. Throws std::logic_error if the arena is too
+    // small.
     template <class T>
     std::span<T> take(std::size_t count) {
         return {static_cast<T*>(take_bytes(footprint<T>(count))), count};

@@ -5,6 +5,7 @@
 
 #include "inference/cpu/half.hpp"
 #include "inference/cpu/ops.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr auto block_size = static_cast<std::size_t>(kv_block_size);
 static_assert(block_size == panel_width, "a block of keys is one panel");
 
-// Rows (tokens x heads of a group) computed together: two full tiles of the GEMM kernel.
+// The number of rows (tokens x heads of a group) computed together: two full tiles of the GEMM kernel.
 constexpr std::size_t rows_per_tile = 12;
 
 std::uint16_t to_half(DType type, float value) {
@@ -88,7 +89,7 @@ Attention::Attention(const AttentionShape& shape, const GemmKernel& kernel, std:
     : shape_(shape),
       kernel_(kernel),
       tokens_per_tile_(std::max<std::size_t>(1, rows_per_tile * shape.num_kv_heads / shape.num_heads)),
-      padded_context_((max_context + block_size - 1) / block_size * block_size) {
+      padded_context_(round_up(max_context, block_size)) {
     tiles_.reserve(max_tokens);
     const std::size_t rows = tokens_per_tile_ * shape.num_heads / shape.num_kv_heads;
     scratch_.resize(static_cast<std::size_t>(num_threads));
@@ -146,8 +147,8 @@ void Attention::run_item(const Item& item) const {
         scratch.sums[row] = softmax_numerators(scores, visible(row / group));
     }
 
-    // Blocks that every token sees whole, then each token's own end. What lies behind a token's end is never
-    // multiplied, not even by zero: it may be anything.
+    // First the blocks that every token sees whole, then the rest of each token's context. Values after a
+    // token's context are never multiplied, not even by zero, because they may be anything.
     const std::size_t shared_blocks = visible(0) / block_size;
     for (std::size_t block = 0; block < shared_blocks; ++block) {
         add_values(item, block, 0, item.num_tokens * group, block_size);

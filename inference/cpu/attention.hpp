@@ -1,6 +1,6 @@
-// Paged causal attention with grouped query heads, and the cache it reads.
+// Paged causal attention with grouped query heads, and the KV cache.
 //
-// A KV block holds 16 tokens of one KV head as GEMM panels, so that both products are the GEMM kernel's:
+// A KV block holds 16 tokens of one KV head as GEMM panels, so that the GEMM kernel computes both products:
 //   keys    [head_dim][16 tokens]              scores = q K^T,  one panel of depth head_dim
 //   values  [head_dim / 16][16 tokens][16]     output = p V,    head_dim / 16 panels of depth 16
 #pragma once
@@ -14,6 +14,7 @@
 #include "inference/cpu/arena.hpp"
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/thread_pool.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
@@ -24,16 +25,16 @@ struct AttentionShape {
     std::size_t head_dim;
     DType type;  // of keys and values
 
-    std::size_t padded_dim() const { return (head_dim + panel_width - 1) / panel_width * panel_width; }
-    // Elements of the keys (or the values) of one block and one KV head.
+    std::size_t padded_dim() const { return round_up(head_dim, panel_width); }
+    // Returns the elements of the keys (or of the values) of one block and one KV head.
     std::size_t head_block() const { return padded_dim() * kv_block_size; }
-    // Bytes of one block over all layers and heads, keys and values.
+    // Returns the bytes of one block over all layers and heads, keys and values.
     std::size_t block_bytes() const {
         return 2 * num_layers * num_kv_heads * head_block() * sizeof(std::uint16_t);
     }
 };
 
-// The KV pool: [layers][blocks][kv heads] of head blocks, keys and values apart.
+// The KV cache: two arrays [layers][blocks][kv heads] of head blocks, one of keys and one of values.
 class KvCache {
   public:
     // Throws std::bad_alloc.
@@ -43,7 +44,7 @@ class KvCache {
     const std::uint16_t* values(std::size_t layer, std::size_t block, std::size_t head) const;
     // Stores one token's key and value, [head_dim] each, rounded to the cache's type.
     void store(std::size_t layer, std::size_t slot, std::size_t head, const float* key, const float* value);
-    // All layers, keys and values; source != destination.
+    // Copies the block's keys and values in all layers; source != destination.
     void copy_block(std::size_t source, std::size_t destination);
 
   private:
@@ -56,23 +57,24 @@ class KvCache {
     std::span<std::uint16_t> values_;
 };
 
-// Scratch and work list of one backend, taken at construction.
+// Attention with the scratch memory and the work list of one backend, both allocated by the constructor.
 class Attention {
   public:
     Attention(const AttentionShape& shape, const GemmKernel& kernel, std::size_t max_tokens,
               std::size_t max_context, int num_threads);
 
-    // Cuts the batch into work items; before the first layer of each step.
+    // Divides the batch into work items. Called before the first layer of each step.
     void plan(const ForwardBatch& batch);
 
-    // q is [tokens, heads * head_dim] with row stride `q_stride`, rotated; keys and values of the batch's own
-    // tokens are already stored. out is [tokens, heads * head_dim], rounded to the compute type. Every
-    // (token, head) walks its context from position 0 in blocks of 16 and depends on nothing else.
+    // Computes one layer. q is [tokens, heads * head_dim] with row stride `q_stride`, rotated; the keys and
+    // values of the batch's own tokens are already in the cache. out is [tokens, heads * head_dim], rounded
+    // to the compute type. Every (token, head) visits its context from position 0 in blocks of 16 and depends
+    // on nothing else.
     void run(ThreadPool& pool, const KvCache& cache, std::size_t layer, const ForwardBatch& batch,
              const float* q, std::size_t q_stride, float* out);
 
   private:
-    // Neighbouring tokens of one sequence, computed together to share the loads of keys and values.
+    // Consecutive tokens of one sequence, computed together so that they share the loads of keys and values.
     struct Tile {
         std::size_t sequence;
         std::size_t first_token;  // index in the batch
@@ -82,7 +84,7 @@ class Attention {
     struct Item;
 
     void run_item(const Item& item) const;
-    // Scores of every row against the first `longest` tokens, rounded up to whole blocks.
+    // Computes the scores of every row with the first `longest` tokens, rounded up to whole blocks.
     void compute_scores(const Item& item, std::size_t longest) const;
     // Adds the first `depth` values of a block, weighted by their scores, to rows of the output.
     void add_values(const Item& item, std::size_t block, std::size_t first_row, std::size_t rows,

@@ -10,13 +10,10 @@
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
 #include "inference/sampling/sampler.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 AttentionShape attention_shape(const ModelConfig& config, DType type) {
     return {.num_layers = count_of(config.num_layers),
@@ -26,10 +23,10 @@ AttentionShape attention_shape(const ModelConfig& config, DType type) {
             .type = type};
 }
 
-// Blocks that fit the budget; at least one sequence of full length must.
+// Returns the number of blocks that fit the budget. Throws if one sequence of full length does not fit.
 std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& options) {
     const std::size_t blocks = options.kv_cache_bytes / shape.block_bytes();
-    const std::size_t needed = (count_of(options.max_model_len) + kv_block_size - 1) / kv_block_size;
+    const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     if (blocks >= needed) return blocks;
     throw ErrorException(
         {errc::bad_configuration, "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +
@@ -70,7 +67,7 @@ struct CpuBackend::Impl {
     Attention attention;
     std::vector<Sampler> samplers;  // one per thread
 
-    // Activations of one step; a projection's output rows are filled up to whole panels.
+    // Activations of one step. A projection's output rows are padded to whole panels.
     std::size_t num_tokens = 0;
     std::vector<float> residual;             // [tokens, hidden]
     std::vector<float> normed;               // [max(tokens, rows), hidden]
@@ -220,7 +217,7 @@ std::string CpuBackend::description() const {
            ")";
 }
 
-// There is nothing to overlap with on a CPU: the step is finished when submit() returns.
+// On a CPU there is nothing to overlap a step with, so submit() returns when the step is finished.
 void CpuBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
     check_batch(batch, impl.capacity(), impl.config.vocab_size);
@@ -237,7 +234,7 @@ void CpuBackend::submit(const ForwardBatch& batch) {
 }
 
 void CpuBackend::collect(StepResults& results) {
-    // Whole, so that a later and larger step allocates nothing.
+    // Reserves the maximum, so that a later and larger step allocates nothing.
     results.rows.reserve(impl_->sampled.capacity());
     results.top_logprobs.reserve(impl_->top_logprobs.capacity());
     results.rows.assign(impl_->sampled.begin(), impl_->sampled.end());

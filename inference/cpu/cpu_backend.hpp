@@ -1,8 +1,7 @@
-// The forward pass on the CPU, in the file's 16-bit type with fp32 accumulation in a fixed order.
+// The forward pass on the CPU. Values have 16 bits, as in the file; sums are fp32, in a fixed order.
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <span>
 
@@ -12,15 +11,14 @@
 namespace solard {
 
 struct CpuBackendOptions {
-    DType compute_type = DType::bf16;  // bf16 or fp16: of weights, activations at GEMM inputs, and KV
+    DType compute_type = DType::bf16;  // bf16 or fp16: type of weights, KV and GEMM inputs
     int num_threads = 1;               // the calling thread included
     std::size_t kv_cache_bytes = std::size_t{1} << 30;
     std::int32_t max_model_len = 4096;
     std::int32_t max_tokens_per_step = 512;
     std::int32_t max_seqs_per_step = 64;
-    bool force_portable = false;  // tests: the path of CPUs without AVX2
-    // Called on the loading thread as bytes of weights arrive.
-    std::function<void(std::uint64_t done, std::uint64_t total)> on_load_progress = {};
+    bool force_portable = false;  // for tests: compute as on a CPU without AVX2
+    OnLoadProgress on_load_progress = {};
 };
 
 class CpuBackend final : public Backend {
@@ -36,7 +34,7 @@ class CpuBackend final : public Backend {
     void submit(const ForwardBatch& batch) override;
     void collect(StepResults& results) override;
 
-    // Logits of the last step, [num_rows, vocab]; valid until the next submit().
+    // Returns the logits of the last step, [num_rows, vocab], valid until the next submit().
     std::span<const float> logits() const;
 
   private:

@@ -24,7 +24,7 @@ std::size_t rows_of(Parts parts) {
     return rows;
 }
 
-// What the loader will take from its arena; walks the tensors as load_cpu_weights() does.
+// Returns the bytes that the loader will take from its arena. Visits the tensors as load_cpu_weights() does.
 std::size_t arena_bytes(const ModelTensors& tensors) {
     const auto matrix = [](Parts parts) {
         const std::size_t columns = columns_of(**parts.begin());
@@ -45,7 +45,7 @@ std::size_t arena_bytes(const ModelTensors& tensors) {
 class Loader {
   public:
     Loader(const WeightSource& source, std::uint64_t num_bytes, DType compute_type, Arena& arena,
-           ThreadPool& pool, const LoadProgress& on_progress)
+           ThreadPool& pool, const OnLoadProgress& on_progress)
         : source_(source),
           num_bytes_(num_bytes),
           compute_type_(compute_type),
@@ -54,7 +54,7 @@ class Loader {
           on_progress_(on_progress),
           staging_(static_cast<std::size_t>(pool.num_threads())) {}
 
-    // The parts' rows below one another, as one matrix.
+    // Loads the parts as one matrix, their rows one after another.
     PackedMatrix matrix(Parts parts) {
         PackedMatrix packed{nullptr, rows_of(parts), columns_of(**parts.begin())};
         const auto memory =
@@ -81,7 +81,7 @@ class Loader {
     }
 
   private:
-    // Panels of a fused matrix may begin in one tensor and end in the next.
+    // Loads one panel. A panel of a fused matrix may begin in one tensor and end in the next.
     void load_panel(Parts parts, const PackedMatrix& packed, std::size_t panel, std::uint16_t* out,
                     std::span<std::byte> staging) {
         const DType type = (*parts.begin())->dtype;
@@ -89,7 +89,7 @@ class Loader {
         const std::size_t begin = panel * panel_width;
         const std::size_t end = std::min(begin + panel_width, packed.out_features);
 
-        std::size_t first_row = 0;  // of the part, in the whole matrix
+        std::size_t first_row = 0;  // first row of the part in the whole matrix
         for (const TensorInfo* part : parts) {
             const std::size_t from = std::max(begin, first_row);
             const std::size_t to = std::min(end, first_row + rows_of(*part));
@@ -120,7 +120,7 @@ class Loader {
     DType compute_type_;
     Arena& arena_;
     ThreadPool& pool_;
-    const LoadProgress& on_progress_;
+    const OnLoadProgress& on_progress_;
     std::vector<std::vector<std::byte>> staging_;  // one per thread: 16 rows as on disk
     std::mutex failure_mutex_;
     std::optional<Error> failure_;
@@ -130,7 +130,7 @@ class Loader {
 }  // namespace
 
 CpuWeights load_cpu_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
-                            ThreadPool& pool, const LoadProgress& on_progress) {
+                            ThreadPool& pool, const OnLoadProgress& on_progress) {
     CpuWeights weights;
     weights.arena = std::make_unique<Arena>(arena_bytes(tensors));
     Loader loader(source, tensors.num_bytes, compute_type, *weights.arena, pool, on_progress);

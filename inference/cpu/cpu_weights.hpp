@@ -1,8 +1,7 @@
-// A Llama model's weights, packed for the CPU kernels.
+// The weights of a Llama model, packed for the CPU kernels.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,19 +24,16 @@ struct CpuLayer {
 };
 
 struct CpuWeights {
-    std::unique_ptr<Arena> arena;  // behind everything below
+    std::unique_ptr<Arena> arena;  // holds everything below
     PackedMatrix embedding;
     std::vector<CpuLayer> layers;
     std::span<const float> final_norm;
-    PackedMatrix lm_head;  // the embedding's own memory when tied
+    PackedMatrix lm_head;  // the embedding's memory if tied
 };
 
-// Called on the loading thread with bytes of tensors read so far and in all.
-using LoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-
-// Reads every tensor once, in parallel, straight into its packed place. Throws ErrorException (bad_model) if
-// a file cannot be read, std::bad_alloc if memory is short.
+// Reads every tensor once, in parallel, and packs it into its final place. Throws ErrorException (bad_model)
+// if a file cannot be read, std::bad_alloc if memory is short.
 CpuWeights load_cpu_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
-                            ThreadPool& pool, const LoadProgress& on_progress);
+                            ThreadPool& pool, const OnLoadProgress& on_progress);
 
 }  // namespace solard

@@ -1,7 +1,7 @@
-// The two 16-bit floating-point types, bit by bit: round to nearest even, subnormals, infinities and NaN
-// kept.
+// Conversions of the two 16-bit floating-point types. They round to nearest even and keep subnormals,
+// infinities and NaN.
 //
-// Written with selections instead of branches, so that loops over them vectorise.
+// The code has selections instead of branches, so that the compiler vectorises loops over it.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,7 @@ inline float float_from_fp16(std::uint32_t half) {
     const std::uint32_t shifted = (half & 0x7fff) << 13;
     const std::uint32_t exponent = shifted & 0x0f800000;
     const std::uint32_t normal = shifted + rebias;
-    // A subnormal gets an exponent of its own and loses the implicit one again.
+    // A subnormal is given the exponent of a normal number; the subtraction removes the implicit one again.
     const float subnormal = std::bit_cast<float>(normal + (1U << 23)) - 0x1p-14F;
     std::uint32_t bits = exponent == 0x0f800000 ? normal + rebias : normal;
     bits = exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : bits;
@@ -39,7 +39,7 @@ inline std::uint32_t fp16_from_float(float value) {
     const std::uint32_t magnitude = bits & 0x7fffffff;
     const std::uint32_t rounded = (magnitude - (112U << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
     const std::uint32_t bounded = magnitude > 0x477fefff ? 0x7c00 : rounded;
-    // Next to 0.5 the unit in the last place is 2^-24, that of a subnormal: the addition rounds.
+    // Near 0.5 the unit in the last place is 2^-24, which is the unit of a subnormal, so the addition rounds.
     const std::uint32_t subnormal =
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000;
     std::uint32_t half = magnitude < 0x38800000 ? subnormal : bounded;
@@ -47,7 +47,7 @@ inline std::uint32_t fp16_from_float(float value) {
     return half | ((bits >> 16) & 0x8000);
 }
 
-// The same by type, for templates over the compute type.
+// The same conversions for templates over the compute type.
 template <DType type>
 float float_from_half(std::uint32_t half) {
     static_assert(type != DType::fp32);
@@ -60,7 +60,7 @@ std::uint16_t half_from_float(float value) {
     return static_cast<std::uint16_t>(type == DType::bf16 ? bf16_from_float(value) : fp16_from_float(value));
 }
 
-// The nearest value of the 16-bit type, as a float.
+// Returns the nearest value of the 16-bit type, as a float.
 template <DType type>
 float rounded_to(float value) {
     return type == DType::bf16 ? float_from_bf16(bf16_from_float(value))

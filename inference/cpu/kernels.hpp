@@ -1,8 +1,8 @@
-// The inner loop of every matrix product, one version per instruction set and 16-bit type, chosen once at
-// load.
+// The inner loop of every matrix product. There is one version per instruction set and 16-bit type, chosen
+// once when the backend is created.
 //
-// Weights, cached keys and cached values are all kept in panels: 16 columns side by side, interleaved by
-// depth. Included by files compiled for one instruction set: nothing here may bring inline code along.
+// Weights, cached keys and cached values are all stored in panels: 16 adjacent columns, interleaved by depth.
+// Files compiled for one instruction set include this header, so it must not contain or include inline code.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ inline constexpr std::size_t panel_width = 16;
 // y[i, 16 p + c] = (accumulate ? y[i, 16 p + c] : 0) + sum over k of x[i, k] * panels[p][k][c]
 // for i < rows, p < num_panels, c < 16. Strides are in elements.
 struct GemmBlock {
-    const float* x;  // [rows, depth], values of the compute type or of full precision
+    const float* x;  // [rows, depth], fp32 or rounded to the compute type
     std::size_t x_stride;
     std::size_t rows;
     const std::uint16_t* panels;  // [num_panels][depth][16], in the compute type
@@ -29,20 +29,21 @@ struct GemmBlock {
     bool accumulate;
 };
 
-// Every element of y is one fp32 chain over k in ascending order, whatever the rows and panels beside it; a
-// product cut along k and continued with `accumulate` has the bits of the whole.
+// Computes every element of y as one fp32 chain over k in ascending order, whatever other rows and panels
+// there are. A product that is divided along k and continued with `accumulate` has the same bits as the whole
+// one.
 using GemmKernel = void (*)(const GemmBlock& block);
 
 struct Kernels {
-    const char* name;  // of the instruction set, such as "AVX2"
+    const char* name;  // the instruction set, such as "AVX2"
     GemmKernel gemm;
 };
 
-// The best that this CPU runs. `type` is bf16 or fp16.
+// Returns the best kernels that this CPU can run. `type` is bf16 or fp16.
 const Kernels& choose_kernels(DType type, bool force_portable);
 
 #if defined(__x86_64__)
-// Need AVX2, FMA and F16C.
+// These kernels need AVX2, FMA and F16C.
 extern const Kernels avx2_bf16_kernels;
 extern const Kernels avx2_fp16_kernels;
 #endif

@@ -1,5 +1,5 @@
-// Compiled with -mavx2 -mfma -mf16c. No standard library code may be used here: an inline function emitted
-// in this file could be the one the linker keeps for CPUs without AVX2.
+// Compiled with -mavx2 -mfma -mf16c. Code of the standard library must not be used here: the linker may keep
+// this file's copy of an inline function for the whole program, which would then fail on CPUs without AVX2.
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include <immintrin.h>
@@ -22,7 +22,8 @@ struct Fp16 {
     }
 };
 
-// `rows` x `panels` of accumulators stay in registers: 8 to 12 chains hide the latency of the FMA.
+// Computes a tile whose `rows` x `panels` accumulators stay in registers: 8 to 12 chains hide the FMA's
+// latency.
 template <class Half, std::size_t rows, std::size_t panels>
 void tile(const GemmBlock& b, std::size_t row, std::size_t panel) {
     const float* const x = b.x + row * b.x_stride;
@@ -64,7 +65,7 @@ void tile(const GemmBlock& b, std::size_t row, std::size_t panel) {
     }
 }
 
-// All of the few rows, several panels at a time.
+// Computes all rows, of which there are few, for several panels at a time.
 template <class Half, std::size_t rows, std::size_t panels_at_once>
 void strip(const GemmBlock& b) {
     std::size_t panel = 0;
@@ -74,7 +75,7 @@ void strip(const GemmBlock& b) {
     for (; panel < b.num_panels; ++panel) tile<Half, rows, 1>(b, 0, panel);
 }
 
-// Rows of the next tile: six where that leaves enough chains for the rest, else an even share.
+// Returns the rows of the next tile: six if that leaves enough chains for the rest, else an even share.
 std::size_t next_tile(std::size_t rows_left) {
     if (rows_left >= 12 || rows_left == 6) return 6;
     return rows_left > 6 ? (rows_left + 1) / 2 : rows_left;
@@ -84,7 +85,7 @@ template <class Half>
 void gemm(const GemmBlock& b) {
     if (b.rows == 1) return strip<Half, 1, 4>(b);
     if (b.rows == 2) return strip<Half, 2, 2>(b);
-    // Panel by panel, so that one panel stays in L1 while the rows go by.
+    // Panel by panel, so that one panel stays in L1 for all rows.
     for (std::size_t panel = 0; panel < b.num_panels; ++panel) {
         for (std::size_t row = 0; row < b.rows;) {
             const std::size_t rows = next_tile(b.rows - row);

@@ -5,26 +5,28 @@
 
 #include "inference/cpu/half.hpp"
 #include "inference/sampling/exp_approx.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
 namespace {
 
-// Below this many elements, handing rows to another thread costs more than doing them.
+// For fewer elements, passing rows to another thread costs more than computing them.
 constexpr std::size_t elements_per_item = 16384;
-// Partial sums of a reduction: element i always goes to lane i mod 16, whatever the vector width.
+// The number of partial sums of a reduction. Element i always goes to lane i mod 16, whatever the vector
+// width.
 constexpr std::size_t num_lanes = 16;
 
 template <class RowBody>
 void for_rows(ThreadPool& pool, std::size_t rows, std::size_t width, const RowBody& body) {
     const std::size_t rows_per_item = 1 + elements_per_item / (width + 1);
-    pool.parallel_for((rows + rows_per_item - 1) / rows_per_item, [&](std::size_t item, int) {
+    pool.parallel_for(divide_up(rows, rows_per_item), [&](std::size_t item, int) {
         const std::size_t end = std::min(rows, (item + 1) * rows_per_item);
         for (std::size_t row = item * rows_per_item; row < end; ++row) body(row);
     });
 }
 
-// Folds x into lanes with `add`, then the lanes with `merge`.
+// Folds x into lanes by `add`, then the lanes into one value by `merge`.
 template <class Add, class Merge>
 float reduce(const float* x, std::size_t count, float initial, const Add& add, const Merge& merge) {
     float lanes[num_lanes];

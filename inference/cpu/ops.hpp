@@ -1,7 +1,7 @@
-// The element-wise parts of a Llama layer. Every row is computed alone and in a fixed order.
+// The element-wise parts of a Llama layer. Every row is computed independently and in a fixed order.
 //
-// "Rounded" values are floats that the compute type represents exactly: what a 16-bit forward pass would
-// store.
+// A "rounded" value is a float that the compute type represents exactly: the value that a 16-bit forward pass
+// would store.
 #pragma once
 
 #include <cstddef>
@@ -13,13 +13,14 @@
 
 namespace solard {
 
-// x[i] becomes e^(x[i] - largest), [count >= 1]; returns their sum, whose order depends on indices only.
+// Replaces x[i] by e^(x[i] - largest) for count >= 1 elements. Returns the sum of the results, which is added
+// up in an order that depends only on the indices.
 float softmax_numerators(float* x, std::size_t count);
 
-// out = rounded(x / sqrt(mean(x^2) + epsilon) * weight), all [width].
+// out = rounded(x / sqrt(mean(x^2) + epsilon) * weight). All arrays are [width].
 void rms_norm_row(DType type, const float* x, std::span<const float> weight, float epsilon, float* out);
 
-// rms_norm_row over `rows` rows of x, [rows, weight.size()].
+// Applies rms_norm_row to `rows` rows of x, [rows, weight.size()].
 void rms_norm(ThreadPool& pool, DType type, const float* x, std::span<const float> weight, float epsilon,
               std::size_t rows, float* out);
 
@@ -31,12 +32,12 @@ void add_residual(ThreadPool& pool, float* x, const float* addend, std::size_t a
 void swiglu(ThreadPool& pool, DType type, const float* gate_up, std::size_t gate_up_stride, std::size_t width,
             std::size_t rows, float* out);
 
-// Rotary embedding, Llama's form: the vector's halves are the two coordinates of head_dim / 2 planes, and
-// plane i turns by position * theta^(-2i / head_dim).
+// The rotary embedding in Llama's form: the vector's halves are the two coordinates of head_dim / 2 planes,
+// and plane i is rotated by position * theta^(-2i / head_dim).
 class RopeTable {
   public:
     RopeTable(double theta, std::size_t head_dim, std::size_t max_positions);
-    // In place; `head` is [head_dim], 0 <= position < max_positions.
+    // Rotates `head`, [head_dim], in place; 0 <= position < max_positions.
     void rotate(float* head, std::size_t position) const;
 
   private:

@@ -4,15 +4,16 @@
 #include <cstring>
 
 #include "inference/cpu/half.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
 
-// Panels of one work item's inner step: as many as the M=1 kernel takes at a time.
+// Panels per inner step of a work item: as many as the kernel for one row takes at a time.
 constexpr std::size_t panels_per_group = 4;
 // Depth of one pass over many rows: 16 KB of a panel, which stays in L1.
 constexpr std::size_t depth_of_pass = 512;
-// Below this, handing work to another thread costs more than doing it.
+// For less work, passing it to another thread costs more than doing it.
 constexpr std::size_t multiplications_per_item = 65536;
 
 template <DType from>
@@ -107,10 +108,10 @@ void gemm(ThreadPool& pool, const Kernels& kernels, const PackedMatrix& matrix, 
     const std::size_t group_cost = rows * depth * panel_width * panels_per_group;
     const std::size_t groups_per_item = 1 + multiplications_per_item / (group_cost + 1);
     const std::size_t panels_per_item = groups_per_item * panels_per_group;
-    // With few rows there is nothing to keep in cache, and one long run reads memory fastest.
+    // If there are few rows, nothing needs to stay in the cache, and one long run reads memory fastest.
     const std::size_t pass = rows > 6 ? depth_of_pass : depth;
 
-    pool.parallel_for((num_panels + panels_per_item - 1) / panels_per_item, [&](std::size_t item, int) {
+    pool.parallel_for(divide_up(num_panels, panels_per_item), [&](std::size_t item, int) {
         const std::size_t end = std::min(num_panels, (item + 1) * panels_per_item);
         for (std::size_t panel = item * panels_per_item; panel < end; panel += panels_per_group) {
             for (std::size_t k = 0; k < depth; k += pass) {

@@ -1,4 +1,4 @@
-// A weight matrix in panels, and its product with rows of activations.
+// A weight matrix in panels and its product with rows of activations.
 #pragma once
 
 #include <cstddef>
@@ -8,28 +8,27 @@
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/thread_pool.hpp"
 #include "inference/model/config.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
-// [out_features, in_features] in the compute type, as [panels][in_features][16]; the columns that fill up the
-// last panel are zero. Does not own its memory.
+// A matrix [out_features, in_features] in the compute type, stored as [panels][in_features][16]. The columns
+// that pad the last panel are zero. Does not own its memory.
 struct PackedMatrix {
     const std::uint16_t* data = nullptr;
     std::size_t out_features = 0;
     std::size_t in_features = 0;
 
-    static constexpr std::size_t panels_for(std::size_t features) {
-        return (features + panel_width - 1) / panel_width;
-    }
-    // Elements of `data`.
+    static constexpr std::size_t panels_for(std::size_t features) { return divide_up(features, panel_width); }
+    // Returns the number of elements of `data`.
     static constexpr std::size_t elements_for(std::size_t out_features, std::size_t in_features) {
         return panels_for(out_features) * panel_width * in_features;
     }
 
     std::size_t num_panels() const { return panels_for(out_features); }
     std::size_t panel_stride() const { return panel_width * in_features; }
-    // Row stride of an output: out_features filled up to whole panels.
-    std::size_t padded_out() const { return num_panels() * panel_width; }
+    // Returns the row stride of an output: out_features padded to whole panels.
+    std::size_t padded_out() const { return round_up(out_features, panel_width); }
 };
 
 // Packs rows [16 panel, ...) of a matrix: `rows` is [num_rows <= 16, in_features] as on disk, `panel` is
@@ -37,10 +36,10 @@ struct PackedMatrix {
 void pack_panel(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
                 std::uint16_t* panel);
 
-// Elements of any type as floats.
+// Converts elements of any type to floats.
 void convert_to_float(const std::byte* elements, DType from, std::span<float> out);
 
-// One row of the matrix as floats: the embedding of a token. `out` is [in_features].
+// Converts one row of the matrix, such as the embedding of a token, to floats. `out` is [in_features].
 void unpack_row(const PackedMatrix& matrix, DType type, std::size_t row, float* out);
 
 // y = x W^T: x is [rows, in_features] with row stride in_features, y is [rows, padded_out()].

@@ -15,7 +15,7 @@ void pause_cpu() {
 #endif
 }
 
-// Returns once the gate's value is wanted.
+// Waits until wanted(the gate's value) is true and returns that value.
 template <class Wanted>
 std::uint32_t wait_for(const std::atomic<std::uint32_t>& gate, const Wanted& wanted) {
     std::uint32_t value = gate.load(std::memory_order_acquire);
@@ -69,7 +69,7 @@ void ThreadPool::worker_loop(int worker) {
             wait_for(gate_, [&](std::uint32_t value) { return value / one_job != last_job; });
         if (stopping_.load(std::memory_order_relaxed)) return;
         if ((gate & open_bit) == 0) {
-            last_job = gate / one_job;  // missed: the others are through with it
+            last_job = gate / one_job;  // missed: the other workers have finished this job
             continue;
         }
         if (!gate_.compare_exchange_weak(gate, gate + one_inside, std::memory_order_acq_rel)) continue;

@@ -1,4 +1,4 @@
-// Fork-join over items, for loops of microseconds: no allocation, no queue.
+// Fork-join parallelism for loops that take microseconds. It has no queue and allocates nothing.
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@
 
 namespace solard {
 
-// One caller at a time; the caller works too. Workers spin for some tens of microseconds after a loop, then
-// block, so that an idle or contended machine is left alone.
+// Only one thread at a time may call, and it works too. Workers spin for some tens of microseconds after a
+// loop and then block, so that they do not burden an idle or busy machine.
 class ThreadPool {
   public:
     // `num_threads` >= 1 counts the calling thread.
@@ -23,8 +23,9 @@ class ThreadPool {
 
     int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-    // Calls body(item, worker) once for each item in [0, count), worker in [0, num_threads), in any order and
-    // at the same time on different workers; returns when all are done. `body` must not throw.
+    // Calls body(item, worker) once for each item in [0, count), with worker in [0, num_threads). Calls are
+    // made in any order and at the same time on different workers. Returns when all are done. `body` must not
+    // throw.
     template <class Body>
     void parallel_for(std::size_t count, const Body& body) {
         if (count <= 1 || workers_.empty()) {
@@ -49,10 +50,11 @@ class ThreadPool {
     void work_off_items(int worker);
     void worker_loop(int worker);
 
-    Job job_;  // written only while the gate is shut and nobody is inside
+    Job job_;  // written only while the gate is closed and no worker is inside
     std::atomic<std::size_t> next_item_{0};
-    // Bit 0: open; bits 1..10: workers inside; above: number of the job. A worker that comes late finds the
-    // gate shut and is not waited for, which is what keeps a stolen core from stalling every loop.
+    // Bit 0: the gate is open; bits 1 to 10: the number of workers inside; higher bits: the number of the
+    // job. A worker that comes late finds the gate closed, and the caller does not wait for it. So a core
+    // that the system has taken away does not stall every loop.
     std::atomic<std::uint32_t> gate_{0};
     std::atomic<bool> stopping_{false};
     std::vector<std::thread> workers_;

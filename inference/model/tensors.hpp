@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "inference/error.hpp"
@@ -37,5 +38,8 @@ struct ModelTensors {
 // Errors: bad_model, which names the file, the tensor and what was expected (a tensor is missing, a shape is
 // wrong, dtypes are mixed, biases are present).
 result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConfig& config);
+
+// Called on the loading thread with the bytes of tensors read so far and in total.
+using OnLoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 }  // namespace solard

@@ -1,8 +1,9 @@
-// How long one client waits beside another that floods the engine: bench_fairness [THREADS].
+// Measures how long one client waits while another floods the engine: bench_fairness [THREADS].
 //
-// The demonstration model on the CPU and the real clock. One client has 500 requests queued; another asks one
-// short question a second, ten in all. Rounds: alone, as two principals, and as one (a plain queue, cut
-// off after half a minute: who still waits then has waited at least so long).
+// Runs the demonstration model on the CPU in real time. One client has 500 requests queued; another asks one
+// short question per second, ten in total. The rounds: the second client alone; both as two principals; both
+// as one principal, which is a plain queue. The last round ends after half a minute, and a question that
+// still waits then counts with that time.
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -25,7 +26,7 @@ constexpr std::int32_t max_num_seqs = 32;
 CpuBackendOptions backend_options(int num_threads) {
     CpuBackendOptions options;
     options.num_threads = num_threads;
-    options.kv_cache_bytes = std::size_t{16} << 20;  // fewer blocks than the flood would like
+    options.kv_cache_bytes = std::size_t{16} << 20;  // fewer blocks than the flood could use
     options.max_model_len = 1024;
     options.max_tokens_per_step = 256;
     options.max_seqs_per_step = max_num_seqs;
@@ -35,8 +36,8 @@ CpuBackendOptions backend_options(int num_threads) {
 struct Probe {
     Clock::time_point asked;
     std::uint64_t asked_at_step = 0;
-    double queue_wait = -1;  // ms, until the step that admitted it began
-    double ttft = -1;        // ms, until the end of the step that gave its first token
+    double queue_wait = -1;  // ms until the step that admitted the request began
+    double ttft = -1;        // ms until the end of the step that returned its first token
     std::uint64_t wait_steps = 0;
 };
 
@@ -66,7 +67,7 @@ class Round {
 
     void run(const char* name) {
         const Clock::time_point begin = Clock::now();
-        // Asked while nobody else is there, once per answer; otherwise by the clock.
+        // Alone, the next question follows the last answer; otherwise the clock decides.
         const bool alone = !core_.has_work();
         if (!alone) {
             for (int i = 0; i < 8; ++i) step();
@@ -93,7 +94,7 @@ class Round {
     }
 
     void step() {
-        if (!core_.has_work()) return;  // the flood is over: wait for the next question
+        if (!core_.has_work()) return;  // the flood is over: wait for the time of the next question
         const Clock::time_point begin = Clock::now();
         events_.clear();
         core_.step(events_);

@@ -1,7 +1,7 @@
-// Host time of one engine step without a forward pass: bench_scheduler [ROUNDS].
+// Measures the host's time for one engine step without a forward pass: bench_scheduler [ROUNDS].
 //
-// So many sequences of 2,000 tokens decode, and so many more wait, each of a principal of its own, with every
-// slot taken or with every block; the table gives the median microseconds of each phase of a step.
+// A number of sequences of 2,000 tokens decode and a number of others wait, each with its own principal.
+// Either all slots or all blocks are taken. The table shows the median microseconds of each phase of a step.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -23,7 +23,7 @@ enum Phase : std::size_t { schedule, complete, stop_rules, progress, num_phases 
 
 class Bench {
   public:
-    // The pool has room for the sequences that run and for `num_steps` tokens more of each.
+    // The pool has blocks for the running sequences and for `num_steps` more tokens of each.
     Bench(std::int32_t num_sequences, std::int32_t num_waiting, bool slots_are_free, std::int32_t num_steps)
         : num_steps_(num_steps),
           scheduler_({.max_num_seqs = num_sequences + (slots_are_free ? 64 : 0),
@@ -52,7 +52,7 @@ class Bench {
         }
     }
 
-    // The median of each phase over the steps, in microseconds.
+    // Returns the median of each phase over the steps, in microseconds.
     std::array<double, num_phases> run() {
         for (auto& samples : samples_) samples.clear();
         for (std::int32_t i = 0; i < num_steps_; ++i) step();

@@ -1,8 +1,9 @@
-// Tokens per second with and without drafts: bench_speculation [THREADS] [ROUNDS].
+// Measures tokens per second with and without drafts: bench_speculation [THREADS] [ROUNDS].
 //
-// The demonstration model on the CPU, greedy. So many streams each ask one question after another, either
-// plain ones of all families or ones whose answer stands in the prompt already. Rounds with each value of
-// max_speculative_step_rows take turns; the table gives medians, and each as a ratio to 0 in the same round.
+// The demonstration model on the CPU, greedy. A number of streams each ask one question after another: either
+// plain questions of all families, or questions whose answers are already in the prompt. Rounds with each
+// value of max_speculative_step_rows take turns; the table gives medians, and each as a ratio to 0 in the
+// same round.
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -89,7 +90,7 @@ void compare(const Bench& bench, bool repeating, std::size_t num_streams, int ro
     std::array<std::vector<double>, row_limits.size()> speeds;
     std::array<std::vector<double>, row_limits.size()> ratios;
     std::array<Measured, row_limits.size()> last;
-    bench.run(repeating, num_streams, 0);  // warm
+    bench.run(repeating, num_streams, 0);  // warm-up
     for (int round = 0; round < rounds; ++round) {
         for (std::size_t i = 0; i < row_limits.size(); ++i) {
             last[i] = bench.run(repeating, num_streams, row_limits[i]);

@@ -1,9 +1,9 @@
-"""What sockets cost the server: bench_websocket.py SOLARD_FAKE [idle|lanes|stalled ...]
+"""Measures what sockets cost the server: bench_websocket.py SOLARD_FAKE [idle|lanes|stalled ...]
 
-idle     10,000 idle sockets: memory of the process for each, and CPU while they are pinged
-lanes    256 sockets of 16 lanes, and the same answers over SSE: CPU for each token, every delta checked
-stalled  a reader that stops while 100,000 deltas wait: memory beyond that of the log
-Prints; needs some 20,000 file descriptors. The clients here are plain sockets of one process.
+idle     10,000 idle sockets: the process's memory per socket, and its CPU time while the sockets are pinged
+lanes    256 sockets of 16 lanes, and the same answers over SSE: CPU time per token; every delta is checked
+stalled  a reader that stops while 100,000 deltas wait: memory in addition to the log
+Only prints. Needs about 20,000 file descriptors. The clients are plain sockets of one process.
 """
 
 import collections
@@ -39,18 +39,18 @@ class Server:
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
 
     def cpu(self):
-        """Seconds of all threads."""
+        """Returns the CPU seconds of all threads."""
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def io_cpu(self):
-        """Seconds of the thread that serves sockets."""
+        """Returns the CPU seconds of the thread that serves sockets."""
         pid = self.process.pid
         fields = pathlib.Path(f"/proc/{pid}/task/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self):
-        """KiB that are the process's own."""
+        """Returns the KiB of memory that belong to the process alone."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon", "VmSwap")))
 
@@ -88,14 +88,14 @@ def running(binary, *flags, **more):
 
 
 class Frames:
-    """What one socket has received, as frames."""
+    """The frames that one socket has received."""
 
     def __init__(self, client):
         self.client = client
         self.buffer = bytearray()
 
     def read(self):
-        """The frames that are there after one read; None at the end."""
+        """Returns the frames that are complete after one read, or None at the end."""
         data = self.client.recv(1 << 18)
         if not data:
             return None
@@ -146,7 +146,7 @@ def request(lane, number, tokens):
 
 
 class Answers:
-    """Checks that the deltas of each response come once, in order, and make its final text."""
+    """Checks that the deltas of each response come once, in order, and add up to its final text."""
 
     def __init__(self):
         self.texts = collections.defaultdict(str)
@@ -218,7 +218,7 @@ def over_sse(server, streams, tokens):
 
 
 def lanes(binary, sockets=256, per_socket=16, tokens=32, rounds=3, step_ms=250):
-    """Steps slow enough that every delta is read by itself."""
+    """Runs with steps so slow that every delta is read separately."""
     flags = ["--max-model-len", "4096", "--max-num-seqs", "4096"]
     costs = {"WebSocket": [], "SSE": []}
     with running(binary, *flags, step_ms=step_ms) as server:
@@ -240,7 +240,7 @@ def lanes(binary, sockets=256, per_socket=16, tokens=32, rounds=3, step_ms=250):
 
 
 def stalled(binary, tokens=100_000, rounds=3):
-    """The same answer twice: once nobody reads, once a reader stops. The difference is what the reader costs."""
+    """Runs the same answer twice: first without a reader, then with a reader that stops. The difference is the reader's cost."""
     with running(binary, "--max-model-len", "131072", "--max-num-seqs", "4") as server:
 
         def answer(reads):
@@ -261,7 +261,7 @@ def stalled(binary, tokens=100_000, rounds=3):
                 time.sleep(0.05)
             return client, server.memory() - before
 
-        answer(False)[0].close()  # the first one also warms the allocator up
+        answer(False)[0].close()  # the first one also warms up the allocator
         for _ in range(rounds):
             client, unread = answer(False)
             client.close()

@@ -1,7 +1,8 @@
-"""Writes a checkpoint of SOLAR's shape with weights by chance: make_random_solar.py FOLDER [--layers N] [--dtype bf16|fp16]
+"""Writes a checkpoint of SOLAR's shape with random weights: make_random_solar.py FOLDER [--layers N] [--dtype bf16|fp16]
 
-For parity.py where the real weights are not at hand. Every matrix is normal with a deviation of 1 / sqrt(in_features), norms
-are 1: activations stay near 1 through all layers. One shard a layer; the same numbers for the same torch version.
+parity.py uses it if the real weights are not available. Every matrix is normally distributed with a deviation of
+1 / sqrt(in_features), and norms are 1, so that activations stay near 1 through all layers. There is one shard per layer. The
+numbers are the same for the same version of torch.
 """
 
 import argparse

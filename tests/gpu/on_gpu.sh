@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# on_gpu.sh COMMAND...: runs it where a GPU can be used, else ends with 77: skipped.
+# on_gpu.sh COMMAND...: runs the command if a GPU can be used. Otherwise ends with status 77, which means skipped.
 set -euo pipefail
 if ! nvidia-smi -L >/dev/null 2>&1; then
-    echo "no GPU here"
+    echo "skipped: this machine has no usable GPU"
     exit 77
 fi
 exec "$@"

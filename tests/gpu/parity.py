@@ -1,11 +1,11 @@
-"""Teacher-forced log-probabilities of solard against Hugging Face transformers, on the card.
+"""Compares teacher-forced log-probabilities of solard with those of Hugging Face transformers, on the card.
 
 usage: parity.py TEACHER_FORCED MODEL [--tokens N] [--length N] [--dtype bf16|fp16] [--device cuda|cpu] [--text FILE]
 
 Both read the same folder and the same tokens. The measure is transformers in float32; solard's error must be no more than
-1.2 times that of transformers in the same 16-bit type: in the mean, and in the 99.9th percentile. Agreement on the likeliest
-token is printed beside it. Needs torch, transformers, sentencepiece and, for text, the folder's tokenizer; without --text the tokens are by
-chance (a checkpoint without a tokenizer has nothing better).
+1.2 times that of transformers in the same 16-bit type, both in the mean and in the 99.9th percentile. The agreement on the
+most likely token is printed too. Needs torch, transformers, sentencepiece and, for --text, the folder's tokenizer. Without
+--text the tokens are random, for checkpoints without a tokenizer.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def make_sequences(options, config):
 
 
 def by_transformers(options, sequences, dtype):
-    """(log-probabilities of the tokens, likeliest ids), one array each over all sequences."""
+    """Returns (log-probabilities of the tokens, most likely ids), each one array over all sequences."""
     model = transformers.AutoModelForCausalLM.from_pretrained(
         options.model, dtype=dtype, attn_implementation="eager").to(options.device).eval()
     logprobs, best = [], []

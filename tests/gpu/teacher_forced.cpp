@@ -1,10 +1,11 @@
-// Log-probabilities of a given text under a model: what tests/gpu/parity.py compares with transformers.
+// Prints the log-probabilities of a given text under a model, which tests/gpu/parity.py compares with
+// transformers.
 //
 //   teacher_forced MODEL TOKENS DEVICE DTYPE
 //
-// TOKENS: sequences of token ids, one a line. DEVICE: cuda or cpu. DTYPE: bf16 or fp16. Prints for every
-// token but the first of each sequence a line: its log-probability and the id of the likeliest token in its
-// place.
+// TOKENS is a file of token ids, one sequence per line. DEVICE is cuda or cpu, DTYPE is bf16 or fp16. The
+// output has one line for every token but the first of each sequence: its log-probability and the id of the
+// most likely token at its position.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -23,7 +24,7 @@
 namespace solard {
 namespace {
 
-constexpr std::size_t chunk = 256;  // tokens of a step, each with its logits
+constexpr std::size_t chunk = 256;  // tokens per step, each with its logits
 
 std::vector<std::vector<TokenId>> read_sequences(const char* path) {
     std::ifstream file(path);

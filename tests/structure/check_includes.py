@@ -16,7 +16,7 @@ SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 
 # From the bottom to the top. Rooms in one tuple have the same rank, and so do not know each other.
 ORDER = [
-    ("inference/error", "inference/token_id"),
+    ("inference/error", "inference/token_id", "inference/sizes"),
     ("inference/model",),
     ("inference/sampling_params",),
     ("inference/sampling_row",),
@@ -38,7 +38,7 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 
 # What a backend may see of inference/: the contract it fulfils, the model that it loads, and the parts of the sampler which
 # must be equal bit for bit everywhere.
-BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/model", "inference/sampling_params", "inference/sampling_row",
+BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/sizes", "inference/model", "inference/sampling_params", "inference/sampling_row",
                  "inference/sampling", "inference/backend"}
 # The one file that knows the backends, and what it defines.
 BACKENDS = {"server/backends.cpp"}

@@ -1,9 +1,10 @@
-"""Compiles every kernel for its cards and holds what ptxas reports to tests/cuda/unit/ptxas_limits.json.
+"""Compiles every kernel for its cards and compares what ptxas reports with tests/cuda/unit/ptxas_limits.json.
 
 usage: check_ptxas.py ROOT NVCC [--write]
 
-A kernel that spills, or takes more registers than its limit, loses blocks per multiprocessor: that shows here, on a machine
-without a card. --write makes the table anew from what is reported; whoever commits it has read the difference.
+A kernel that spills registers is slower, and one that takes more registers than its limit may fit fewer blocks on a
+multiprocessor. This test shows both on a machine without a card. --write writes the table anew from what is reported; read
+the difference before you commit it.
 Exit status: 0 within the limits, 1 findings, 77 without nvcc.
 """
 
@@ -33,7 +34,7 @@ TYPES = {"6__half": "fp16", "13__nv_bfloat16": "bf16", "f": "fp32"}
 
 
 def short_name(file, mangled):
-    """norm/add_rms_norm_kernel<bf16>: the file, the kernel and its template arguments, out of an Itanium-mangled name."""
+    """Returns the file, the kernel and its template arguments from a mangled name, such as norm/add_rms_norm_kernel<bf16>."""
     for match in re.finditer(r"\d{1,2}(?=[a-z])", mangled):
         kernel = mangled[match.end():match.end() + int(match[0])]
         if kernel.endswith("_kernel"):
@@ -46,7 +47,7 @@ def short_name(file, mangled):
         rest = rest[1:]
         while not rest.startswith("E"):
             token = re.match(r"6__half|13__nv_bfloat16|f|S\d*_|Li\d+E", rest)[0]
-            # A substitution stands for a type that was named before.
+            # A substitution (S_, S0_ ...) repeats a type that was named before.
             arguments.append(TYPES.get(token) or (arguments[-1] if token.startswith("S") else token.strip("LiE")))
             rest = rest[len(token):]
     return f"{file.stem}/{kernel}" + (f"<{', '.join(arguments)}>" if arguments else "")
@@ -76,7 +77,7 @@ def main():
         print(f"{NVCC}: no such compiler")
         sys.exit(77)
     files = sorted((ROOT / "cuda").glob("*.cu"))
-    assert len(files) >= 8, "no kernels found: wrong ROOT?"
+    assert len(files) >= 8, "found almost no kernels: is ROOT right?"
     with ThreadPoolExecutor(2) as pool:
         found = {name: use for part in pool.map(compile_file, files) for name, use in part.items()}
     if "--write" in sys.argv:
@@ -84,13 +85,13 @@ def main():
         TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
         return
     limits = json.loads(TABLE.read_text())
-    problems = [f"{name}: not in {TABLE.name}" for name in found.keys() - limits.keys()]
-    problems += [f"{name}: in {TABLE.name}, but there is no such kernel" for name in limits.keys() - found.keys()]
+    problems = [f"{name}: not in {TABLE.name}; run with --write" for name in found.keys() - limits.keys()]
+    problems += [f"{name}: in {TABLE.name}, but there is no such kernel; run with --write" for name in limits.keys() - found.keys()]
     for name in sorted(found.keys() & limits.keys()):
         use, limit = found[name], limits[name]
-        problems += [f"{name}: {use[key]} {key}, at most {limit[key]}" for key in use if use[key] > limit[key]]
+        problems += [f"{name}: {use[key]} {key}, expected at most {limit[key]}" for key in use if use[key] > limit[key]]
         if NO_SPILLS.search(name) and use["spills"] > 0:
-            problems.append(f"{name}: spills")
+            problems.append(f"{name}: spills registers, which attention and norm must not")
     widest = max(found, key=lambda name: found[name]["registers"])
     print("\n".join(problems) or f"{len(found)} kernels within their limits; {widest} has the most registers, "
           f"{found[widest]['registers']}")

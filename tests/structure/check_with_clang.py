@@ -1,7 +1,7 @@
-"""Runs a clang tool on our own sources, two at a time, as a second opinion beside g++.
+"""Runs a clang tool over our own sources, two at a time, as a second opinion besides g++.
 
 usage: check_with_clang.py format|syntax|tidy ROOT BUILD
-Exit status: 0 if clean, 1 if there are findings, 77 if the tool is not installed (with CI=true this is 1).
+Exit status: 0 clean, 1 findings, 77 when the tool is not installed (with CI=true that is a failure).
 """
 
 import concurrent.futures
@@ -25,30 +25,43 @@ def format_commands():
                 yield path, [TOOL, "--dry-run", "--Werror", str(path)]
 
 
-def compile_commands():
-    """Yields the files which the build compiles, each once, without generated files and without kernels (nvcc's)."""
+def compile_commands(suffix=".cpp"):
+    """Yields every file that the build compiles by g++, once, except generated files. Kernels are the emulator's."""
     seen = set()
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
-        if path.suffix != ".cpp" or path in seen or not path.is_relative_to(ROOT) or path.is_relative_to(ROOT / "build"):
+        command = shlex.split(entry["command"])
+        if path.suffix != suffix or path in seen or not path.is_relative_to(ROOT) or path.is_relative_to(ROOT / "build"):
+            continue
+        if pathlib.Path(command[0]).name == "nvcc":
             continue
         seen.add(path)
-        yield path, shlex.split(entry["command"])
+        yield path, command
+
+
+def flags_of(command):
+    """Returns the flags that another compiler needs to read the same file."""
+    flags = [flag for flag in command[1:] if flag.startswith(("-I", "-D", "-std", "-m"))]
+    for flag, value in zip(command, command[1:]):
+        flags += [flag, value] if flag in {"-isystem", "-include", "-x"} else []
+    return flags
 
 
 def syntax_commands():
-    quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 uses its own deprecated declarations
+    quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 uses what it deprecates
     for path, command in compile_commands():
-        flags = [flag for flag in command[1:] if flag.startswith(("-I", "-D", "-std", "-m"))]
-        for flag, folder in zip(command, command[1:]):
-            flags += ["-isystem", folder] if flag == "-isystem" else []
-        yield path, [TOOL, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *quiet, *flags, str(path)]
+        yield path, [TOOL, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *quiet, *flags_of(command), str(path)]
 
 
 def tidy_commands():
     for path, _ in compile_commands():
         if not path.is_relative_to(ROOT / "tests"):
             yield path, [TOOL, "--quiet", "-p", str(BUILD), str(path)]
+    # Kernels follow nvcc's rules and not these checks, but their names and those of their headers are checked.
+    for path, command in compile_commands(".cu"):
+        if not path.is_relative_to(ROOT / "tests"):
+            yield path, [TOOL, "--quiet", "--checks=-*,readability-identifier-naming", str(path), "--",
+                         *flags_of(command), "-Wno-unknown-pragmas"]
 
 
 def run(job):
@@ -62,7 +75,7 @@ def main():
         print(f"{TOOL} is not installed")
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
     jobs = list({"format": format_commands, "syntax": syntax_commands, "tidy": tidy_commands}[MODE]())
-    assert len(jobs) > 40, "no sources found: wrong ROOT or BUILD?"
+    assert len(jobs) > 40, "found almost no sources: are ROOT and BUILD right?"
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         failed = [(path, output) for path, code, output in pool.map(run, jobs) if code != 0]
     for path, output in failed:

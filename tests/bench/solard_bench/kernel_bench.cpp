@@ -11,6 +11,7 @@
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
 #include "inference/scheduling/sequence.hpp"
+#include "inference/sizes.hpp"
 #include "tests/bench/bench.hpp"
 #include "tests/cuda/unit/device_library.hpp"
 
@@ -21,17 +22,17 @@ using namespace cuda;
 
 using Halves = DeviceBuffer<std::uint16_t>;
 
-// The emulated device has no times: there it only matters that everything runs.
+// The emulated device measures no time: there the bench only has to run.
 int num_runs() {
     return device_is_emulated() ? 1 : 15;
 }
 
-// Small numbers in either 16-bit type and in fp32.
+// A small number in both 16-bit types and in fp32.
 template <class T>
 DeviceBuffer<T> filled(std::size_t count) {
     DeviceBuffer<T> buffer(count);
     check(cudaMemset(buffer.data(), 0x3c, buffer.size_bytes()));
-    check(cudaDeviceSynchronize());  // other streams would not wait for it
+    check(cudaDeviceSynchronize());  // a stream would not wait for it
     return buffer;
 }
 
@@ -43,17 +44,13 @@ DeviceBuffer<T> uploaded(std::span<const T> values) {
     return buffer;
 }
 
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
-
 std::size_t l2_bytes() {
     cudaDeviceProp device{};
     check(cudaGetDeviceProperties(&device, 0));
     return static_cast<std::size_t>(device.l2CacheSize);
 }
 
-// Times work on the device by events, each run after the L2 cache was written over.
+// Measures work on the device by events. Before each run, the L2 cache is overwritten.
 class Timer {
   public:
     Timer() : flush_(device_is_emulated() ? 256 : 2 * l2_bytes()) {}
@@ -92,7 +89,7 @@ class KernelBench {
     void sampling(std::int32_t rows);
 
   private:
-    // The share is of what the slower of memory and arithmetic allows.
+    // The share relates to the time that the slower one of memory and arithmetic needs at least.
     void add(const std::string& name, double bytes, double flops,
              const std::function<void(const Stream&)>& work) {
         const double seconds = timer_.seconds(work);
@@ -131,13 +128,13 @@ void KernelBench::products(const std::vector<std::int32_t>& rows) {
                                             {.n = config_.vocab_size,
                                              .k = hidden,
                                              .out = DType::fp32,
-                                             .out_stride = (config_.vocab_size + 3) / 4 * 4}}};
+                                             .out_stride = round_up(config_.vocab_size, 4)}}};
     const std::int32_t most = *std::ranges::max_element(rows);
     Stream stream;
     for (const Product& product : products) {
         const std::size_t n = count_of(product.shape.n);
         const std::size_t k = count_of(product.shape.k);
-        // Weights of several layers take turns while algorithms are measured, as they do in a step.
+        // While algorithms are measured, the weights of several layers take turns, as in a step.
         const std::size_t copies = std::clamp<std::size_t>(4 * l2_bytes() / (2 * n * k), 1, 16);
         const Halves w = filled<std::uint16_t>(copies * n * k);
         const Halves x = filled<std::uint16_t>(count_of(most) * k);
@@ -180,7 +177,7 @@ void KernelBench::elementwise(std::int32_t rows) {
                .hidden = config_.hidden_size},
               on.get());
     });
-    // Bytes of an element: the gather of rows does not write the residual.
+    // Bytes per element: the gather of rows does not write the residual.
     const auto norm = [&](const std::string& name, const std::int32_t* named_rows, double bytes) {
         const AddRmsNormArgs args{.residual = residual.data(),
                                   .projected = projected.data(),
@@ -226,7 +223,7 @@ void KernelBench::elementwise(std::int32_t rows) {
     });
 }
 
-// Of one layer: in a step every layer copies as much.
+// For one layer: in a step every layer copies as much.
 void KernelBench::block_copies(std::int32_t count) {
     const KvShape kv{.num_kv_heads = config_.num_kv_heads, .head_dim = config_.head_dim};
     const std::int64_t bytes = kv.block_elements() * 2;
@@ -246,7 +243,8 @@ void KernelBench::block_copies(std::int32_t count) {
         });
 }
 
-// decode: `rows` sequences with one new token behind `context`; else one prompt of `rows` tokens.
+// If `decode`, there are `rows` sequences with one new token after `context` tokens; else one prompt of
+// `rows` tokens.
 void KernelBench::attention(std::int32_t rows, std::int32_t context, bool decode) {
     const std::int32_t length = decode ? context : rows;
     const std::int32_t num_seqs = decode ? rows : 1;
@@ -297,7 +295,7 @@ void KernelBench::attention(std::int32_t rows, std::int32_t context, bool decode
     decoding.attention.tiles = decode_tiles.data();
     decoding.attention.num_tiles = static_cast<std::int32_t>(decode_tiles.size());
     const double kv_bytes = 2.0 * 2 * config_.num_kv_heads * config_.head_dim * length * num_seqs;
-    // A prompt's token sees half of it on average.
+    // A token of a prompt sees half of the prompt on average.
     const double seen = decode ? length : (length + 1) / 2.0;
     const double flops = 4.0 * seen * static_cast<double>(tokens) * config_.num_heads * config_.head_dim;
     const std::string name =
@@ -316,7 +314,7 @@ void KernelBench::sampling(std::int32_t rows) {
     Staging staging(sampler.staging_bytes());
     std::vector<float> logits(count_of(rows) * vocab);
     for (std::size_t i = 0; i < logits.size(); ++i) {
-        // As many orders of magnitude as a model's have, in no order.
+        // Logits with a range like a model's, in random order.
         logits[i] = static_cast<float>((i * 2654435761U >> 8) % 4001) / 200 - 10;
     }
     const auto device_logits = uploaded<float>(logits);

@@ -1,4 +1,5 @@
-// Each kernel and product alone, with a cold L2 cache, beside what the card can do at most in the same run.
+// Measures each kernel and product alone with a cold L2 cache, relative to the limits of the card in the same
+// run.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +13,12 @@
 
 namespace solard::bench {
 
-// Copies memory and multiplies large matrices of the type: the limits that every share is of.
+// Copies memory and multiplies large matrices of the type, which measures the limits that every share relates
+// to.
 Limit measure_limits(const cuda::CublasLt& library, DType type, Report& report);
 
-// For steps of each of `rows` tokens. Attention: prompts of that many tokens, and that many sequences of
-// `context`.
+// Measures steps with each number of tokens in `rows`. Attention is measured for one prompt of so many tokens
+// and for so many sequences of `context` tokens.
 void bench_kernels(const cuda::CublasLt& library, const ModelConfig& config, DType type, const Limit& limit,
                    const std::vector<std::int32_t>& rows, std::int32_t context, Report& report);
 

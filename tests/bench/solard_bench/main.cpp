@@ -1,6 +1,6 @@
-// solard-bench: how fast a model runs on this machine, and how near that is to what the machine can do.
+// solard-bench measures how fast a model runs on this machine and how close that is to the machine's limits.
 //
-//   solard-bench kernels|decode|prefill|offline|all [options], see --help
+//   solard-bench kernels|decode|prefill|offline|all [options]; see --help
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstdio>
@@ -125,7 +125,7 @@ ModelConfig solar_shape() {
     return config;
 }
 
-// "solar-10.7b" or "small", with ",layers=N".
+// Parses "solar-10.7b" or "small", optionally followed by ",layers=N".
 ModelConfig shape_named(const std::string& text) {
     ModelConfig config = solar_shape();
     const std::string name = text.substr(0, text.find(','));
@@ -145,7 +145,7 @@ ModelConfig shape_named(const std::string& text) {
     if (rest.starts_with(prefix)) {
         config.num_layers = std::stoi(rest.substr(prefix.size()));
     } else if (!rest.empty()) {
-        throw std::invalid_argument("expected ,layers=N behind the shape, got '" + rest + "'");
+        throw std::invalid_argument("expected ,layers=N after the shape, got '" + rest + "'");
     }
     if (config.num_layers < 1) throw std::invalid_argument("expected at least one layer");
     return config;
@@ -159,7 +159,7 @@ void run_model(const Options& options, Backend& backend, const ModelConfig& conf
     if (options.wants("decode")) bench.decode(options.batches, options.context);
     if (options.wants("prefill")) bench.prefill(options.lengths);
     if (!options.wants("offline")) return;
-    // Only its pieces' bytes are looked at, and ids beyond them have none.
+    // Only the bytes of its pieces are used, and ids beyond them have none.
     const auto folder = options.model.empty() ? std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model"
                                               : std::filesystem::path(options.model);
     const Tokenizer tokenizer = Tokenizer::load(folder, std::max(config.vocab_size, 2048)).value();
@@ -172,8 +172,9 @@ std::int32_t max_seqs(const Options& options) {
 
 void run_on_cpu(const Options& options, Report& report) {
     if (options.command == "kernels")
-        throw std::invalid_argument("kernels are the GPU's: expected --device cuda");
-    const ModelFolder folder;  // of a shape: written, since the CPU backend reads files
+        throw std::invalid_argument("kernels run on a GPU only: expected --device cuda");
+    const ModelFolder
+        folder;  // for --shape: the weights are written to it, because the CPU backend reads files
     const LoadedModel model(options.shape.empty()
                                 ? std::filesystem::path(options.model)
                                 : write_hashed_model(folder, shape_named(options.shape), options.type()));

@@ -13,26 +13,26 @@
 namespace solard::bench {
 namespace {
 
-// Bytes of weights that one step reads: everything but the embedding, whose rows are few.
+// Returns the bytes of weights that one step reads: all but the embedding, of which it reads few rows.
 double weight_bytes(const ModelConfig& config) {
     const auto embedding = static_cast<double>(config.vocab_size) * config.hidden_size;
     const double parameters = static_cast<double>(config.num_parameters());
     return 2 * (config.tie_word_embeddings ? parameters : parameters - embedding);
 }
 
-// Operations of the matrix products of one token, without attention and head.
+// Returns the operations of one token's matrix products, without attention and the output head.
 double flops_per_token(const ModelConfig& config) {
     const auto embedding = static_cast<double>(config.vocab_size) * config.hidden_size;
     const double all = static_cast<double>(config.num_parameters());
     return 2 * (all - (config.tie_word_embeddings ? 1 : 2) * embedding);
 }
 
-// Of one token that sees `context` tokens: scores and outputs, all layers.
+// Returns the operations for scores and outputs of one token that sees `context` tokens, in all layers.
 double attention_flops(const ModelConfig& config, double context) {
     return 4 * context * config.num_layers * config.num_heads * config.head_dim;
 }
 
-// A sequence's tokens [begin, end) over blocks from `first_block` on.
+// Adds a sequence's tokens [begin, end), whose blocks begin at `first_block`.
 void append(ForwardBatch& batch, std::int32_t begin, std::int32_t end, std::int32_t first_block,
             bool samples) {
     for (std::int32_t position = begin; position < end; ++position) {

@@ -1,4 +1,4 @@
-// Whole steps of any backend: decode, prefill, and a queue of requests through the engine.
+// Measures whole steps of any backend: decode, prefill, and a queue of requests through the engine.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,9 @@
 
 namespace solard::bench {
 
-// What a step cannot be faster than: bytes of weights and KV at `bytes_per_second`, operations at `flops`,
-// both measured in the same run; 0 where nothing is known, and then no share is printed.
+// Limits of a step's speed: it reads weights and KV at most at `bytes_per_second` and computes at most
+// `flops` per second. Both are measured in the same run. A value of 0 means unknown; then no share is
+// printed.
 struct Limit {
     double bytes_per_second = 0;
     double flops = 0;
@@ -23,13 +24,14 @@ struct ModelBench {
     const ModelConfig& config;
     Limit limit;
     Report& report;
-    int rounds = 5;  // of which the median is printed
+    int rounds = 5;  // the median of these is printed
 
-    // Steps of `batch` sequences that each have `context` tokens and get one more.
+    // Measures steps of each number of sequences in `batches`. Each sequence has `context` tokens and gets
+    // one more.
     void decode(const std::vector<std::int32_t>& batches, std::int32_t context);
-    // Prompts of `lengths`, alone, cut as the engine cuts them.
+    // Measures single prompts of each of `lengths`, divided into chunks as the engine divides them.
     void prefill(const std::vector<std::int32_t>& lengths);
-    // `num_requests` prompts of `input` random tokens, all queued, each answered with `output` tokens.
+    // Measures `num_requests` queued prompts of `input` random tokens, each answered with `output` tokens.
     void offline(const Tokenizer& tokenizer, std::int32_t input, std::int32_t output,
                  std::int32_t num_requests);
 };

@@ -19,7 +19,7 @@ struct FillArgs {
     void* out;  // [count]
     std::int64_t count;
     float center;
-    float width;  // values are in [center - width, center + width)
+    float width;  // values lie in [center - width, center + width)
     std::uint32_t seed;
 };
 
@@ -34,7 +34,7 @@ __global__ void fill_kernel(FillArgs args) {
     }
 }
 
-// Places one matrix after the other, each at a multiple of 256 bytes.
+// Places the matrices one after another, each at a multiple of 256 bytes.
 class Filler {
   public:
     Filler(std::byte* memory, DType type) : next_(memory), type_(type) {}
@@ -55,7 +55,7 @@ class Filler {
         size_ += bytes;
         return args.out;
     }
-    // Of in_features columns, with a deviation of 1 / sqrt(in_features).
+    // Adds a matrix of in_features columns with a deviation of 1 / sqrt(in_features).
     const void* matrix(std::int64_t rows, std::int64_t columns) {
         return fill(rows, columns, 0, std::sqrt(3.0F / static_cast<float>(columns)));
     }

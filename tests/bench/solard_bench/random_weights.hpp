@@ -1,4 +1,4 @@
-// Weights by chance, made where they are used.
+// Random weights, generated on the device.
 #pragma once
 
 #include "cuda/cuda_weights.hpp"
@@ -6,9 +6,8 @@
 
 namespace solard::bench {
 
-// Norms are 1; every other matrix is uniform with a deviation of 1 / sqrt(in_features), so that activations
-// stay near
-// 1. The same numbers every time.
+// Returns weights that are the same every time. Norms are 1. Every other matrix is uniform with a deviation
+// of 1 / sqrt(in_features), so that activations stay near 1.
 cuda::DeviceWeights make_random_weights(const ModelConfig& config, DType type);
 
 }  // namespace solard::bench

@@ -1,5 +1,5 @@
-// What a benchmark prints: a table for people, and a JSON line a row with what must be known to read the
-// figure again.
+// The output of a benchmark: a table for people, and one JSON line per row, which also holds all facts that
+// are needed to interpret the figure later.
 #pragma once
 
 #include <cstdio>
@@ -9,26 +9,26 @@
 
 namespace solard::bench {
 
-// What the figures were taken on: commit, card, driver, highest clocks, ECC state, load average.
+// The conditions of a measurement: commit, card, driver, highest clocks, ECC state, load average.
 using Facts = std::vector<std::pair<std::string, std::string>>;
-// `repository`: where git is asked for the commit. On a GPU, nvidia-smi is asked for the rest.
+// Gathers the facts. The commit comes from git in `repository`; on a GPU, the rest comes from nvidia-smi.
 Facts gather_facts(const std::string& repository, bool on_gpu);
 
 struct Row {
     std::string name;
-    std::vector<std::pair<std::string, double>>
-        values;  // with their units in the names, in the order of the table
+    std::vector<std::pair<std::string, double>> values;  // the names include units; in the order of the table
 };
 
 class Report {
   public:
-    // json_file: empty for none. on_gpu: each row also has the clocks that the card had right after it.
+    // If json_file is empty, no JSON is written. If on_gpu, each row also has the card's clocks right after
+    // it.
     Report(Facts facts, const std::string& json_file, bool on_gpu);
     Report(const Report&) = delete;
     Report& operator=(const Report&) = delete;
     ~Report();
 
-    // A new table; its rows have the same values.
+    // Begins a new table, whose rows all have the same values.
     void begin(const std::string& title);
     void add(const Row& row);
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
 
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t page = 4096;
 
-// The size stands in a page of its own before the memory.
+// A page of its own before the memory holds the size.
 std::size_t mapped_bytes(std::size_t bytes) {
     return page + (bytes + page - 1) / page * page + page;
 }
@@ -50,4 +50,4 @@ void release(void* memory) {
 
 #endif
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -21,7 +21,7 @@ uint3 blockIdx;
 dim3 blockDim;
 dim3 gridDim;
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 constexpr std::size_t lanes = 32;
@@ -31,7 +31,7 @@ struct Release {
     void operator()(std::byte* memory) const { release(memory); }
 };
 
-// Lanes of one warp that have met at an operation.
+// The lanes of one warp that have arrived at an operation.
 struct Meeting {
     std::size_t arrived = 0;
     WarpOperation operation = nullptr;
@@ -53,7 +53,7 @@ class Executor {
 
     [[noreturn]] void stop(const std::string& fault) {
         failure_ = std::make_exception_ptr(KernelFault(fault));
-        while (true) fibers_.yield();  // never has another turn
+        while (true) fibers_.yield();  // never returns: the thread gets no other turn
     }
 
     ThreadState& current() { return threads_[current_]; }
@@ -178,7 +178,7 @@ void Executor::take_turns() {
     }
 }
 
-// A thread that is ready, in constant time.
+// Chooses a thread that is ready, in constant time.
 std::size_t Executor::choose() {
     const Order order = schedule().order;
     const auto pick = [&](std::uint32_t mask) {
@@ -254,7 +254,7 @@ void Executor::meet_warp(WarpOperation operation, void* arguments, const std::so
     meeting.arrived = 0;
     operation(meeting.arguments);
     make_warp_ready(warp);
-    // This one goes on without a turn.
+    // This lane continues without waiting for another turn.
     ready_[warp] &= ~(1U << (thread.index % lanes));
 }
 
@@ -299,4 +299,4 @@ void meet_warp(WarpOperation operation, void* arguments, const Where& where) {
     executor().meet_warp(operation, arguments, where);
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

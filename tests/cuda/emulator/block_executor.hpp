@@ -12,15 +12,15 @@
 #include <string>
 #include <vector>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
-// What a kernel does wrong: a deadlock, lanes at different operations, an access outside. The text names
-// threads and places.
+// A mistake of a kernel: a deadlock, lanes at different operations, or an access out of bounds. The text
+// names threads and source lines.
 struct KernelFault : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Copies of cp.async that a thread has started and not yet waited for.
+// A copy by cp.async that a thread has started and not yet waited for.
 struct PendingCopy {
     void* shared = nullptr;
     const void* global = nullptr;
@@ -30,26 +30,26 @@ struct PendingCopy {
 struct ThreadState {
     std::uint32_t index = 0;  // in the block; lane = index % 32
     bool finished = false;
-    std::source_location where;            // of the barrier or collective that it waits at
-    std::uint32_t warp_epoch = 0;          // sync_warp and barriers passed
-    std::vector<PendingCopy> copies;       // not carried out yet, oldest first
-    std::vector<std::size_t> group_sizes;  // of closed groups, oldest first
-    std::size_t open_copies = 0;           // of the group that is still open
+    std::source_location where;            // the barrier or warp operation at which it waits
+    std::uint32_t warp_epoch = 0;          // number of sync_warp calls and barriers passed
+    std::vector<PendingCopy> copies;       // not executed yet, oldest first
+    std::vector<std::size_t> group_sizes;  // sizes of closed groups, oldest first
+    std::size_t open_copies = 0;           // number in the group that is still open
 };
 
-// Runs a grid, block after block. Throws KernelFault, or what the body throws.
+// Runs a grid, one block after another. Throws KernelFault, or what the body throws.
 void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, const std::function<void()>& body);
 
-// From a running thread only.
+// Only a running thread may call the functions below.
 ThreadState& this_thread();
-// Ends the kernel with this fault without unwinding the thread: for where nothing may be thrown.
+// Ends the kernel with this fault without unwinding the thread's stack. For places that must not throw.
 [[noreturn]] void stop_kernel(const std::string& fault);
-std::uint32_t block_epoch();   // barriers passed
-std::uint64_t block_number();  // of all blocks ever run
+std::uint32_t block_epoch();   // number of barriers passed
+std::uint64_t block_number();  // counts all blocks that ever ran
 std::uint64_t launch_number();
 std::size_t dynamic_shared_size();
-// Is a kernel running, and is the address on a thread's stack?
+// Returns whether a kernel is running and the address is on a thread's stack.
 bool in_kernel();
 bool on_a_stack(const void* address);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

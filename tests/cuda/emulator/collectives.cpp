@@ -8,7 +8,7 @@
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/schedule.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 constexpr std::size_t lanes = 32;
@@ -58,9 +58,9 @@ struct LoadArguments {
     std::uint32_t* r = nullptr;  // [4]
 };
 
-// PTX ISA, "Warp-level matrix load instruction: ldmatrix": row r of matrix m comes from lane 8 m + r; lane i
-// gets the elements 2 (i % 4) and the next of row i / 4. With .trans, rows and columns of each matrix change
-// places.
+// PTX ISA, "Warp-level matrix load instruction: ldmatrix": lane 8 m + r passes the address of row r of matrix
+// m. Lane i receives element 2 (i % 4) of row i / 4 and the next one. With .trans, each matrix is transposed
+// first.
 template <bool transposed>
 void load_operation(const Arguments& arguments) {
     for (std::size_t matrix = 0; matrix < 4; ++matrix) {
@@ -174,10 +174,10 @@ void check_shared(const void* address, std::size_t bytes, std::size_t alignment,
     const auto* const begin = static_cast<const std::byte*>(dynamic_shared());
     const auto* const byte = static_cast<const std::byte*>(address);
     if (byte < begin || byte + bytes > begin + dynamic_shared_size())
-        fail("access outside shared memory", where);
-    // Shared memory itself begins at a multiple of 128, wherever the host has put it.
+        fail("an access outside shared memory", where);
+    // On a device, shared memory begins at a multiple of 128; the host's address of it may not.
     if (static_cast<std::size_t>(byte - begin) % alignment != 0)
-        fail("misaligned access to shared memory", where);
+        fail("a misaligned access to shared memory", where);
 }
 
 void load_matrix_x4(std::uint32_t (&r)[4], const void* row, const Where& where) {
@@ -201,7 +201,7 @@ template void mma_m16n8k16<__half>(float (&)[4], const std::uint32_t (&)[4], con
 void copy_async_16(void* shared, const void* global, bool valid, const Where& where) {
     check_shared(shared, 16, 16, where);
     if (valid && std::bit_cast<std::uintptr_t>(global) % 16 != 0)
-        fail("misaligned source of cp.async", where);
+        fail("a misaligned source of cp.async", where);
     ThreadState& thread = this_thread();
     const PendingCopy copy{.shared = shared, .global = global, .valid = valid};
     note_copy_begin(shared, 16);
@@ -250,4 +250,4 @@ void write_atomic(void* address, const void* from, std::size_t bytes) {
     std::memcpy(address, from, bytes);
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -1,5 +1,5 @@
-// What the threads of a warp or a block do together. A warp's operation: every lane leaves its arguments and
-// waits; the last to arrive computes for all of them.
+// Operations that the threads of a warp or a block do together. In an operation of a warp, every lane stores
+// its arguments and waits; the last lane to arrive computes the results of all.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -11,19 +11,19 @@
 #include <cstring>
 #include <source_location>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 using Where = std::source_location;
 
 // __syncthreads.
 void sync_block(const Where& where);
 
-// One warp operation. `arguments[i]` is what lane i gave.
+// Computes one operation of a warp. `arguments[i]` is what lane i passed.
 using WarpOperation = void (*)(const std::array<void*, 32>& arguments);
-// Fails where lanes meet at different operations or places in the code.
+// Waits until all lanes have arrived. Fails if lanes arrive at different operations or lines of the code.
 void meet_warp(WarpOperation operation, void* arguments, const Where& where);
 
-// __syncwarp: unlike other operations, it also orders what the lanes wrote to memory.
+// __syncwarp. Unlike the other operations, it also orders the lanes' writes to memory.
 void sync_warp(const Where& where = Where::current());
 
 // Fails unless [address, address + bytes) is in the block's dynamic shared memory and aligned to `alignment`.
@@ -46,7 +46,7 @@ void copy_async_wait(int pending_groups);
 
 namespace detail {
 
-// value of 4 or 8 bytes; source(lane) names the lane to take it from, the own one where it would be outside.
+// The arguments of one lane: a value of 4 or 8 bytes, and the lane whose value it takes.
 struct ShuffleArguments {
     std::uint64_t value = 0;
     int source = 0;
@@ -81,11 +81,13 @@ T shuffle_up(T value, unsigned delta, const Where& where = Where::current()) {
 }
 std::uint32_t ballot(bool predicate, const Where& where = Where::current());
 
-// Of 4 or 8 bytes. Not inline: in the race build, an inlined access would be taken for a plain one.
+// Read and write 4 or 8 bytes. They are not inline, because the race build would take an inlined access for a
+// plain one.
 void read_atomic(void* to, const void* address, std::size_t bytes);
 void write_atomic(void* address, const void* from, std::size_t bytes);
 
-// One thread runs at a time: reading and writing is enough.
+// Replaces the value by change(value) and returns the old one. Only one thread runs at a time, so that a read
+// and a write suffice.
 template <class T, class Change>
 T atomically(T* address, const Change& change) {
     T old;
@@ -95,4 +97,4 @@ T atomically(T* address, const Change& change) {
     return old;
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

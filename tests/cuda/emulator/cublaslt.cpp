@@ -12,7 +12,7 @@
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/streams.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 struct Layout {
@@ -52,7 +52,7 @@ std::size_t workspace_of(std::uint64_t algorithm) {
     return algorithm == 2 ? std::size_t{64} << 20 : 0;
 }
 
-// How the algorithm adds up the parts where it splits K.
+// Returns how the algorithm adds up the parts if it splits K.
 std::uint32_t reduction_of(std::uint64_t algorithm) {
     if (algorithm == 1) return CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     if (algorithm == 4) return CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
@@ -69,7 +69,7 @@ void store(float value, std::byte* to, cudaDataType_t type) {
     std::memcpy(to, &bits, sizeof(bits));
 }
 
-// A column of a matrix as floats.
+// Returns a column of a matrix as floats.
 void unpack(const std::byte* matrix, const Layout& layout, std::uint64_t column, std::vector<float>& out) {
     out.resize(layout.rows);
     const auto* const begin =
@@ -87,7 +87,7 @@ void unpack(const std::byte* matrix, const Layout& layout, std::uint64_t column,
 #define SOLARD_CLONES
 #endif
 
-// Independent sums, in a fixed order.
+// Computes a dot product by independent sums, in a fixed order.
 using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
 constexpr std::size_t num_lanes = sizeof(Lanes) / sizeof(float);
 
@@ -107,7 +107,7 @@ SOLARD_CLONES float dot(const float* a, const float* b, std::size_t count) {
     return sum;
 }
 
-// d = a^T b: a is k x n, b is k x m, d is n x m, by columns.
+// Computes d = a^T b. a is k x n, b is k x m and d is n x m, all column-major.
 struct Product {
     const std::byte* a;
     const std::byte* b;
@@ -307,4 +307,4 @@ std::size_t products_of(int algorithm) {
     return products[static_cast<std::size_t>(algorithm)];
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

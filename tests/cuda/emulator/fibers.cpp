@@ -14,7 +14,7 @@
 #define SOLARD_ASAN(call)
 #endif
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 using boost::context::detail::jump_fcontext;
@@ -71,8 +71,8 @@ void Fibers::yield() {
 }
 
 void Fibers::finish() {
-    // A null place for the fake stack says that this fiber ends. Its top frames never return, so their guards
-    // stay: they go here, before the stack is used again.
+    // A null pointer for the fake stack tells the sanitizer that this fiber ends. The fiber's top frames
+    // never return, so their guards are still there: they are removed here, before the stack is used again.
     SOLARD_ASAN(__asan_unpoison_memory_region(stack(running_) + stack_bytes - 4096, 4096));
     SOLARD_ASAN(__sanitizer_start_switch_fiber(nullptr, caller_stack_, caller_stack_bytes_));
     jump_fcontext(caller_, nullptr);
@@ -85,4 +85,4 @@ void Fibers::abandon([[maybe_unused]] std::size_t count) {
     }
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -1,15 +1,15 @@
-// Stacks and switches of the fibers that stand for a block's threads.
+// The fibers that stand for a block's threads: their stacks, and switching between them.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 inline constexpr std::size_t max_fibers = 1024;
 inline constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
 
-// One fiber at a time runs, or the caller that started them.
+// Either one fiber runs, or the caller that started them.
 class Fibers {
   public:
     Fibers();
@@ -17,19 +17,19 @@ class Fibers {
     Fibers& operator=(const Fibers&) = delete;
     ~Fibers();
 
-    // Prepares fiber `index` to run entry(index) at its first turn. It must end by finish(), never by
+    // Prepares fiber `index` to run entry(index) when it first gets a turn. It must end by finish(), never by
     // returning.
     void prepare(std::size_t index, void (*entry)(std::size_t index));
-    // From the caller: runs the fiber until it yields or finishes.
+    // The caller calls this: runs the fiber until it yields or finishes.
     void resume(std::size_t index);
-    // From the running fiber: back to the caller, until the next turn.
+    // The running fiber calls this: returns to the caller until the next turn.
     void yield();
-    // From the running fiber: back to the caller for good.
+    // The running fiber calls this: returns to the caller for good.
     [[noreturn]] void finish();
-    // Fibers that will not run again, after a failure: what their frames own is lost.
+    // Abandons fibers that will not run again after a failure. What their stack frames own is leaked.
     void abandon(std::size_t count);
 
-    // Does the address lie on a fiber's stack?
+    // Returns whether the address lies on a fiber's stack.
     bool owns(const void* address) const {
         const auto* const byte = static_cast<const std::byte*>(address);
         return byte >= arena_ && byte < arena_ + arena_bytes();
@@ -48,11 +48,11 @@ class Fibers {
     void (*entries_[max_fibers])(std::size_t) = {};
     boost::context::detail::fcontext_t caller_ = nullptr;
     std::size_t running_ = 0;
-    // AddressSanitizer's picture of the caller's stack.
+    // What AddressSanitizer knows of the caller's stack.
     [[maybe_unused]] void* caller_fake_stack_ = nullptr;
     [[maybe_unused]] const void* caller_stack_ = nullptr;
     [[maybe_unused]] std::size_t caller_stack_bytes_ = 0;
     [[maybe_unused]] void* fake_stacks_[max_fibers] = {};
 };
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -1,4 +1,4 @@
-// Kernels as work in a stream.
+// Launches kernels as work in a stream.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -6,11 +6,11 @@
 #include <cstddef>
 #include <functional>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
-// Appends a launch to the stream; it runs when somebody waits for it. A shape that a device of sm_89 refuses,
-// and more than 48 KiB of dynamic shared memory without cudaFuncSetAttribute, leave an error for
-// cudaGetLastError().
+// Appends a launch to the stream; it runs when something waits for it. A shape that a device of sm_89
+// refuses, or more than 48 KiB of dynamic shared memory without cudaFuncSetAttribute, sets the error that
+// cudaGetLastError() returns.
 void enqueue_launch(const void* kernel, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes,
                     cudaStream_t stream, std::function<void()> body);
 
@@ -21,7 +21,8 @@ void launch(void (*kernel)(Params), dim3 grid, dim3 block, std::size_t dynamic_s
                    [kernel, params] { kernel(params); });
 }
 
-// The running block's: exactly as many bytes as the launch asked for, NaN before each block.
+// Returns the running block's dynamic shared memory: exactly as many bytes as the launch asked for, filled
+// with NaN before each block.
 void* dynamic_shared();
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -1,4 +1,4 @@
-// Memory of the emulated device, its copies, and what it says of itself.
+// The runtime's functions for memory, for copies and for the properties of the emulated device.
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>
@@ -10,7 +10,7 @@
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/streams.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 struct Memory {
@@ -49,9 +49,9 @@ bool is_device_memory(const void* address, std::size_t bytes) {
     return begin + bytes <= base + size;
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator
 
-using namespace cuda_on_cpu;
+using namespace cuda_emulator;
 
 extern "C" {
 
@@ -98,7 +98,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     count(kind);
     return enqueue(stream, [=] { copy(to, from, bytes); });
 }
-// As the driver has it: what the host wrote is taken at once, but may reach the device later, and no stream
+// As in the driver, the host's data is read at once but may reach the device later, and no stream that was
 // made with cudaStreamNonBlocking waits for it.
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
     if (kind != cudaMemcpyHostToDevice) {
@@ -133,7 +133,7 @@ cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStr
         std::memset(address, value, bytes);
     });
 }
-// Nobody waits for this either.
+// No such stream waits for this either.
 cudaError_t cudaMemset(void* address, int value, std::size_t bytes) {
     return cudaMemsetAsync(address, value, bytes, nullptr);
 }

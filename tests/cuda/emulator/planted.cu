@@ -9,7 +9,7 @@ namespace {
 constexpr int num_threads = 128;
 constexpr int rounds = 4;
 
-// Two buffers of 128 floats: while one is used, cp.async fills the other. Threads 0 to 31 carry four floats
+// Two buffers of 128 floats: while one is used, cp.async fills the other. Threads 0 to 31 copy four floats
 // each.
 struct Shared {
     float buffers[2][num_threads];
@@ -26,7 +26,7 @@ __device__ void start_copy(const PlantedArgs& args, Shared& shared, int round) {
     copy_async_commit();
 }
 
-// What the neighbour has, through shared memory.
+// Returns the neighbour's value, through shared memory.
 __device__ float from_neighbour(const PlantedArgs& args, Shared& shared, float value) {
     const int thread = static_cast<int>(threadIdx.x);
     shared.exchange[thread] = value;
@@ -36,7 +36,7 @@ __device__ float from_neighbour(const PlantedArgs& args, Shared& shared, float v
     return other;
 }
 
-// The block's sum, in every thread.
+// Returns the block's sum to every thread.
 __device__ float sum_of_block(const PlantedArgs& args, Shared& shared, float value) {
     const int thread = static_cast<int>(threadIdx.x);
     for (int mask = warp_size / 2; mask > 0; mask /= 2) value += shuffle_xor(value, mask);
@@ -63,7 +63,7 @@ __device__ float read_strangely(const PlantedArgs& args, Shared& shared) {
         __shared__ float array[num_threads];
         array[thread] = 0;
         __syncthreads();
-        // The compiler must not see through it.
+        // The compiler must not know the index.
         extra = array[thread + static_cast<int>(gridDim.x) * num_threads];
     }
     if (args.bug == Bug::diverging_collective) {

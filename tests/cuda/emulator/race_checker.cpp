@@ -1,6 +1,6 @@
-// Kernels of the race build are compiled with -fsanitize=thread; the calls that it inserts at every access
-// end here instead of in its run-time library. One cell of shadow per byte: who wrote it last, who read it
-// last, and when.
+// Kernels of the race build are compiled with -fsanitize=thread. The calls that it inserts at every access
+// end here instead of in its run-time library. Every byte has one shadow cell, which holds the threads that
+// wrote and read it last, and when.
 #include "tests/cuda/emulator/race_checker.hpp"
 
 #include <cstdint>
@@ -13,12 +13,13 @@
 #include "tests/cuda/emulator/block_executor.hpp"
 #include "tests/cuda/emulator/collectives.hpp"
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
-// When and by whom a byte was touched, in 8 bytes: the device has many. Block 0: never, or by the host.
+// When and by which thread a byte was accessed. Takes only 8 bytes, because the device has many bytes. Block
+// 0 stands for never, or for the host.
 struct Access {
-    std::uint32_t block = 0;  // its number, of all blocks ever run
+    std::uint32_t block = 0;  // its number among all blocks that ever ran
     std::uint32_t thread : 10 = 0;
     std::uint32_t block_epoch : 11 = 0;
     std::uint32_t warp_epoch : 10 = 0;
@@ -27,9 +28,9 @@ struct Access {
 
 struct Cell {
     Access writer;
-    Access reader;             // the last
-    Access other_reader;       // of another thread than the last
-    std::uint32_t during = 0;  // which launch, or for shared memory which block, the three belong to
+    Access reader;             // the last one
+    Access other_reader;       // the last reader that is another thread than `reader`
+    std::uint32_t during = 0;  // the launch, or for shared memory the block, of the three accesses
     bool initialised = false;
     bool copy_in_flight = false;
 };
@@ -40,7 +41,7 @@ struct Free {
 
 struct Region {
     std::size_t bytes = 0;
-    bool shared = false;  // of a block
+    bool shared = false;  // whether it is a block's shared memory
     std::unique_ptr<Cell[], Free> cells;
 };
 
@@ -49,7 +50,7 @@ std::map<std::uintptr_t, Region>& regions() {
     return all;
 }
 
-// The region of the last access: the next is likely in it too.
+// The region of the last access, which is likely that of the next one too.
 struct {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
@@ -80,10 +81,10 @@ Access now(bool atomic) {
             .atomic = atomic ? 1U : 0U};
 }
 
-// Does a barrier of the block, or of the warp, lie between the two?
+// Returns whether a barrier of the block or of the warp lies between the two accesses.
 bool ordered(const Access& before, const Access& after) {
     if (before.block == 0) return true;
-    if (before.block != after.block) return false;  // blocks of one launch have no order
+    if (before.block != after.block) return false;  // the blocks of a launch run in no defined order
     if (before.thread == after.thread || before.block_epoch != after.block_epoch) return true;
     return before.thread / 32 == after.thread / 32 && before.warp_epoch != after.warp_epoch;
 }
@@ -94,8 +95,7 @@ bool ordered(const Access& before, const Access& after) {
                 " of block " + std::to_string(access.block));
 }
 
-// Forgets accesses of launches before this one, which are over, and for shared memory what blocks before this
-// one left.
+// Forgets the accesses of earlier launches, which have ended, and for shared memory those of earlier blocks.
 void bring_up_to_date(Cell& cell) {
     const auto during = static_cast<std::uint32_t>(recent.shared ? block_number() : launch_number());
     if (cell.during == during) return;
@@ -108,7 +108,7 @@ void bring_up_to_date(Cell& cell) {
     cell.copy_in_flight = false;
 }
 
-// Just behind memory of the device, where nothing else that a kernel may read can lie.
+// Just after memory of the device, where no other memory that a kernel may read can be.
 bool is_past_an_end(std::uintptr_t address) {
     auto after = regions().upper_bound(address);
     if (after == regions().begin()) return false;
@@ -121,7 +121,7 @@ void read_byte(std::uintptr_t address, bool atomic) {
     const Access access = now(atomic);
     if (cell == nullptr) {
         if (is_past_an_end(address)) report("read past the end of memory", address, access);
-        return;  // the host's constants
+        return;  // constants of the host
     }
     bring_up_to_date(*cell);
     if (cell->copy_in_flight) report("read of bytes that cp.async may still write", address, access);
@@ -162,7 +162,7 @@ void write(const void* address, std::size_t bytes) {
 }  // namespace
 
 void note_memory(const void* address, std::size_t bytes, bool shared) {
-    // Zeros that take no memory until they are touched.
+    // Zeros, which take no memory until they are accessed.
     auto* const cells = static_cast<Cell*>(std::calloc(bytes, sizeof(Cell)));
     regions()[number(address)] = {bytes, shared, std::unique_ptr<Cell[], Free>(cells)};
     recent = {};
@@ -207,9 +207,9 @@ void note_atomic(const void* address, std::size_t bytes) {
     }
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator
 
-// What g++ -fsanitize=thread calls.
+// The functions that g++ -fsanitize=thread calls.
 extern "C" {
 
 void __tsan_init() {}
@@ -218,16 +218,16 @@ void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 #define SOLARD_HOOK(size)                              \
     void __tsan_read##size(void* address) {            \
-        cuda_on_cpu::read(address, size);              \
+        cuda_emulator::read(address, size);            \
     }                                                  \
     void __tsan_write##size(void* address) {           \
-        cuda_on_cpu::write(address, size);             \
+        cuda_emulator::write(address, size);           \
     }                                                  \
     void __tsan_unaligned_read##size(void* address) {  \
-        cuda_on_cpu::read(address, size);              \
+        cuda_emulator::read(address, size);            \
     }                                                  \
     void __tsan_unaligned_write##size(void* address) { \
-        cuda_on_cpu::write(address, size);             \
+        cuda_emulator::write(address, size);           \
     }
 SOLARD_HOOK(1)
 SOLARD_HOOK(2)
@@ -236,9 +236,9 @@ SOLARD_HOOK(8)
 SOLARD_HOOK(16)
 #undef SOLARD_HOOK
 void __tsan_read_range(void* address, std::size_t bytes) {
-    cuda_on_cpu::read(address, bytes);
+    cuda_emulator::read(address, bytes);
 }
 void __tsan_write_range(void* address, std::size_t bytes) {
-    cuda_on_cpu::write(address, bytes);
+    cuda_emulator::write(address, bytes);
 }
 }

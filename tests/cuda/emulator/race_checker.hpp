@@ -1,24 +1,25 @@
-// A stand-in for compute-sanitizer's racecheck, initcheck and memcheck: only in the race build, where kernels
-// are compiled with -fsanitize=thread and its calls lead here. Elsewhere these notes do nothing.
+// A stand-in for compute-sanitizer's racecheck, initcheck and memcheck. It works in the race build only, in
+// which kernels are compiled with -fsanitize=thread and the inserted calls end here. In other builds these
+// functions do nothing.
 #pragma once
 
 #include <cstddef>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
-// Memory that kernels may use: the device's, or a block's shared memory. Uninitialised at first, shared
-// memory again with each block.
+// Register memory that kernels may use: the device's, or a block's shared memory. It is uninitialised at
+// first, and shared memory is uninitialised again with each block.
 void note_memory(const void* address, std::size_t bytes, bool shared = false);
 void note_no_memory(const void* address);
-// The host, or an operation of a stream, wrote this.
+// Notes that the host, or an operation in a stream, wrote this memory.
 void note_host_write(const void* address, std::size_t bytes);
-// cp.async: the copy may happen at any time from now on, and has happened.
+// Note that a copy by cp.async may happen at any time from now on, and that it has happened.
 void note_copy_begin(const void* shared, std::size_t bytes);
 void note_copy_end(const void* shared, std::size_t bytes);
-// A warp operation reads memory for its lanes.
+// Notes that a warp operation reads memory for its lanes.
 void note_read(const void* address, std::size_t bytes);
-// An atomic operation reads and writes it.
+// Notes that an atomic operation reads and writes the memory.
 void note_atomic(const void* address, std::size_t bytes);
 #else
 inline void note_memory(const void*, std::size_t, bool = false) {}
@@ -30,8 +31,9 @@ inline void note_read(const void*, std::size_t) {}
 inline void note_atomic(const void*, std::size_t) {}
 #endif
 
-// While one lives, accesses are the layer's own and not looked at: templates of the standard library that
-// kernels use too are instrumented for everybody. Not across a change of fibers.
+// While an object of this type exists, accesses belong to the emulator and are not checked. This is needed
+// because templates of the standard library that kernels use too are instrumented for everyone. An object
+// must not live across a change of fibers.
 class Unchecked {
   public:
     Unchecked() { ++depth; }
@@ -41,7 +43,7 @@ class Unchecked {
     static inline int depth = 0;
 };
 
-// Shared memory of one launch.
+// Registers the shared memory of one launch.
 class MemoryNote {
   public:
     MemoryNote(const void* address, std::size_t bytes) : address_(address) {
@@ -55,4 +57,4 @@ class MemoryNote {
     const void* address_;
 };
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 Schedule from_environment() {
@@ -40,4 +40,4 @@ Schedule parse_schedule(const std::string& text) {
     throw std::invalid_argument("a schedule is forward, reverse or random:SEED, not " + text);
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

@@ -1,16 +1,16 @@
-// In which order the threads of a block take their turns, and how late an asynchronous copy arrives.
+// The order in which the threads of a block take turns, and the time at which an asynchronous copy arrives.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
 enum class Order { forward, reverse, random };
 enum class CopyTime {
-    late,   // when somebody waits for it: shows a wait that is missing
-    early,  // at once: shows a buffer that is overwritten too soon
-    mixed,  // by the seed
+    late,   // when a thread waits for it: reveals a missing wait
+    early,  // at once: reveals a buffer that is overwritten too early
+    mixed,  // decided by the seed for each copy
 };
 
 struct Schedule {
@@ -19,11 +19,12 @@ struct Schedule {
     std::uint64_t seed = 0;
 };
 
-// For all launches from now on. At the start it is that of the environment's SOLARD_CUDA_SCHEDULE: "forward"
-// (late copies), "reverse" (early) or "random:SEED" (mixed); forward where there is none.
+// Sets the schedule of all launches from now on. The first one comes from the environment variable
+// SOLARD_CUDA_SCHEDULE: "forward" (late copies), "reverse" (early) or "random:SEED" (mixed). Without the
+// variable it is forward.
 void set_schedule(const Schedule& schedule);
 const Schedule& schedule();
-// Throws std::invalid_argument.
+// Parses the text of SOLARD_CUDA_SCHEDULE. Throws std::invalid_argument.
 Schedule parse_schedule(const std::string& text);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

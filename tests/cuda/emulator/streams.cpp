@@ -20,7 +20,7 @@ struct CUevent_st {
     std::uint64_t time = 0;
 };
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 namespace {
 
 struct Device {
@@ -29,7 +29,7 @@ struct Device {
     cudaError_t fault = cudaSuccess;
     std::string text;
     std::uint64_t launches_to_failure = 0;
-    std::uint64_t clock = 0;  // of events: one tick each
+    std::uint64_t clock = 0;  // one tick per event
     std::set<const void*> large_shared;
     std::set<const void*> loaded;
     Counters counters;
@@ -63,7 +63,7 @@ cudaError_t run_next(cudaStream_t stream) {
     return device().fault;
 }
 
-// The work before the event, and the event.
+// Runs the work before the event and the event itself.
 cudaError_t run_until(cudaEvent_t event) {
     while (event->recorded && !event->happened && device().fault == cudaSuccess) {
         if (event->stream->work.empty()) return refuse(cudaErrorUnknown);
@@ -142,14 +142,14 @@ void enqueue_launch(const void* kernel, dim3 grid, dim3 block, std::size_t dynam
     device().counters.kernels = device().loaded.size();
     const bool fails = device().launches_to_failure > 0 && --device().launches_to_failure == 0;
     enqueue(stream, [=, body = std::move(body)] {
-        if (fails) throw KernelFault("an illegal address, as the test asked");
+        if (fails) throw KernelFault("an illegal address, as the test requested");
         run_grid(grid, block, dynamic_shared_bytes, body);
     });
 }
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator
 
-using namespace cuda_on_cpu;
+using namespace cuda_emulator;
 
 extern "C" {
 
@@ -207,7 +207,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
     if (device().fault != cudaSuccess) return refuse(device().fault);
     return event->recorded && !event->happened ? cudaErrorNotReady : cudaSuccess;
 }
-// There are no times here: events tell their order.
+// The emulator does not measure time. The difference of two events tells their order.
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
     if (!begin->happened || !end->happened) return refuse(cudaErrorNotReady);
     *milliseconds = static_cast<float>(end->time - begin->time);

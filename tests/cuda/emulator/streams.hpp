@@ -1,4 +1,4 @@
-// Work of the emulated device: it waits in its stream until somebody waits for it.
+// The work of the emulated device. It stays in its stream until something waits for it.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,12 +7,12 @@
 #include <functional>
 #include <string>
 
-namespace cuda_on_cpu {
+namespace cuda_emulator {
 
-// Appends to the stream (null: the default stream). Returns the device's error where it has one.
+// Appends work to the stream (null: the default stream). Returns the device's error if it has one.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
-// Runs what the stream holds, or all of them. After a fault in one of them nothing more runs, and every call
-// returns its error: as on a device, whose context is lost.
+// Run the work of one stream, or of all. After a fault nothing more runs, and every call returns the error,
+// as on a device whose context is lost.
 cudaError_t drain(cudaStream_t stream);
 cudaError_t drain_all();
 
@@ -21,28 +21,28 @@ cudaError_t refuse(cudaError_t error);
 
 // ---- for tests
 
-// What went wrong in the kernel that failed; empty if none has.
+// Returns what went wrong in the kernel that failed, or an empty text if none did.
 std::string fault_text();
-// A device without faults and without work.
+// Removes the fault and all work of the device.
 void reset_faults();
-// The `count`th launch from now on fails with cudaErrorIllegalAddress; 0: none does.
+// Makes the `count`th launch from now on fail as after an illegal address. 0: none fails.
 void fail_launch(std::uint64_t count);
 
 struct Counters {
     std::uint64_t launches = 0;
-    std::uint64_t allocations = 0;   // of device and pinned memory
-    std::uint64_t pinned_bytes = 0;  // taken, also what was given back
+    std::uint64_t allocations = 0;   // number of allocations of device and pinned memory
+    std::uint64_t pinned_bytes = 0;  // allocated, including what was freed
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
-    std::uint64_t kernels = 0;  // loaded: started at least once since unload_kernels()
+    std::uint64_t kernels = 0;  // started at least once since unload_kernels()
 };
 const Counters& counters();
 void unload_kernels();
 Counters& mutable_counters();
 
-// Bytes of the device; cudaMalloc fails beyond them. 2 GiB at the start.
+// Sets the size of the device's memory in bytes, which is 2 GiB at the start. cudaMalloc fails beyond it.
 void set_device_memory(std::size_t bytes);
-// Is [address, address + bytes) inside one allocation of device memory?
+// Returns whether [address, address + bytes) is inside one allocation of device memory.
 bool is_device_memory(const void* address, std::size_t bytes);
 
-}  // namespace cuda_on_cpu
+}  // namespace cuda_emulator

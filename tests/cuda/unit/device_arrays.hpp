@@ -1,4 +1,4 @@
-// Arrays between host tests and the device, which may be emulated, and numbers to fill them with.
+// Copies of arrays between host tests and the device, which may be emulated, and random numbers to fill them.
 #pragma once
 
 #include <algorithm>
@@ -38,7 +38,7 @@ inline double rounded(DType type, double value) {
     return float_of(type, half_of(type, value));
 }
 
-// Normally distributed, rounded to the type.
+// Returns normally distributed values, rounded to the type.
 inline Halves random_halves(DType type, std::size_t count, std::mt19937_64& random, float deviation = 1) {
     std::normal_distribution<float> normal(0, deviation);
     Halves values(count);
@@ -50,11 +50,11 @@ template <class T>
 DeviceBuffer<T> on_device(const std::vector<T>& values) {
     DeviceBuffer<T> buffer(values.size());
     check(cudaMemcpy(buffer.data(), values.data(), buffer.size_bytes(), cudaMemcpyHostToDevice));
-    check(cudaDeviceSynchronize());  // other streams would not wait for the copy
+    check(cudaDeviceSynchronize());  // a stream would not wait for the copy
     return buffer;
 }
 
-// After everything that was enqueued.
+// Copies the buffer to the host after all enqueued work has finished.
 template <class T>
 std::vector<T> on_host(const DeviceBuffer<T>& buffer) {
     check(cudaDeviceSynchronize());

@@ -6,25 +6,25 @@
 namespace solard::cuda {
 
 CublasLt device_library(const std::filesystem::path&) {
-    return cuda_on_cpu::make_cublaslt();
+    return cuda_emulator::make_cublaslt();
 }
 bool device_is_emulated() {
     return true;
 }
 void propose_algorithms(int count) {
-    cuda_on_cpu::set_proposals(count);
+    cuda_emulator::set_proposals(count);
 }
 std::uint64_t products_computed() {
     std::uint64_t all = 0;
-    for (int i = 0; i < num_algorithms; ++i) all += cuda_on_cpu::products_of(i);
+    for (int i = 0; i < num_algorithms; ++i) all += cuda_emulator::products_of(i);
     return all;
 }
 std::uint64_t products_computed_by(int algorithm) {
-    return cuda_on_cpu::products_of(algorithm);
+    return cuda_emulator::products_of(algorithm);
 }
 
 DeviceCounters device_counters() {
-    const cuda_on_cpu::Counters& now = cuda_on_cpu::counters();
+    const cuda_emulator::Counters& now = cuda_emulator::counters();
     return {.allocations = now.allocations,
             .pinned_bytes = now.pinned_bytes,
             .copies_to_device = now.copies_to_device,
@@ -33,24 +33,24 @@ DeviceCounters device_counters() {
             .kernels = now.kernels};
 }
 void set_device_memory(std::size_t bytes) {
-    cuda_on_cpu::set_device_memory(bytes);
+    cuda_emulator::set_device_memory(bytes);
 }
 void unload_kernels() {
-    cuda_on_cpu::unload_kernels();
+    cuda_emulator::unload_kernels();
 }
 void fail_launch(std::uint64_t count) {
-    cuda_on_cpu::fail_launch(count);
+    cuda_emulator::fail_launch(count);
 }
 void forget_failures() {
-    cuda_on_cpu::reset_faults();
+    cuda_emulator::reset_faults();
 }
 
 RandomSchedule::RandomSchedule(std::uint64_t seed) {
-    cuda_on_cpu::set_schedule(
-        {.order = cuda_on_cpu::Order::random, .copy_time = cuda_on_cpu::CopyTime::mixed, .seed = seed});
+    cuda_emulator::set_schedule(
+        {.order = cuda_emulator::Order::random, .copy_time = cuda_emulator::CopyTime::mixed, .seed = seed});
 }
 RandomSchedule::~RandomSchedule() {
-    cuda_on_cpu::set_schedule({});
+    cuda_emulator::set_schedule({});
 }
 
 }  // namespace solard::cuda

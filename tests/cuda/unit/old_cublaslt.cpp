@@ -1,4 +1,4 @@
-// What CUDA 12's libcublasLt looks like to the loader: every function, and a version that says which it is.
+// A stand-in for the libcublasLt of CUDA 12: it has every function, and its version is 12.
 #include <cstddef>
 
 extern "C" {

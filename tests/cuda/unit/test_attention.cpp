@@ -1,4 +1,4 @@
-// Both attention kernels against fp64: the error is at most twice that of a plain implementation in the
+// Compares both attention kernels with fp64: the error is at most twice that of a plain implementation in the
 // 16-bit type. Source of the rule: Dao-AILab/flash-attention, tests/test_flash_attn.py.
 #include <algorithm>
 #include <boost/test/data/test_case.hpp>
@@ -8,6 +8,7 @@
 
 #include "cuda/attention_plan.hpp"
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 #include "tests/cuda/unit/device_arrays.hpp"
 
 namespace solard::cuda {
@@ -17,10 +18,6 @@ namespace data = boost::unit_test::data;
 
 constexpr std::uint16_t poison = 0x7fff;  // NaN in both types
 constexpr std::size_t num_blocks = 96;
-
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
 
 struct Shape {
     std::int32_t num_heads;
@@ -32,11 +29,11 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
     return out << shape.num_heads << '/' << shape.num_kv_heads << 'x' << shape.head_dim;
 }
 
-// Cached and new tokens of one sequence.
+// The numbers of cached and new tokens of one sequence.
 using Lengths = std::vector<std::pair<std::int32_t, std::int32_t>>;
 
-// Sequences of random keys and values in shuffled blocks; every element of the pool that no token owns is
-// NaN.
+// Sequences of random keys and values in shuffled blocks. Every element of the cache that belongs to no token
+// is NaN.
 struct AttentionCase {
     DType type;
     Shape shape;
@@ -46,7 +43,7 @@ struct AttentionCase {
     Halves qkv;                  // [tokens, (heads + 2 kv_heads) * head_dim]; keys and values there are NaN
     Halves cache;
 
-    // deviation: of the queries; scores have as much.
+    // deviation: the standard deviation of the queries, and so of the scores.
     AttentionCase(DType compute_type, const Shape& attention_shape, const Lengths& lengths,
                   float deviation = 1)
         : type(compute_type), shape(attention_shape) {
@@ -102,11 +99,11 @@ struct AttentionCase {
         }
     }
 
-    // What a reference rounds to the type: nothing, what two products in fp32 with weights in between round,
-    // or the scores too, as two separate products in the type have them.
+    // What a reference rounds to the type: nothing; the weights, as two products in fp32 do; or the scores
+    // too, as two separate products in the 16-bit type do.
     enum class Rounding : std::uint8_t { none, weights, scores_and_weights };
 
-    // [tokens, heads * head_dim].
+    // Returns [tokens, heads * head_dim].
     std::vector<double> reference(Rounding rounding) const {
         std::vector<double> out;
         for (std::int32_t sequence = 0; sequence < batch.num_seqs(); ++sequence) {
@@ -154,7 +151,7 @@ struct AttentionCase {
         }
     }
 
-    // What the kernels make of it; the tokens that none of them was given stay NaN.
+    // Returns what the kernels compute. Tokens that no kernel was given stay NaN.
     Halves run(bool one_kernel) const {
         AttentionPlan plan(shape.group(), batch.num_tokens(), batch.num_seqs(),
                            batch.block_table_stride * kv_block_size, one_kernel);
@@ -213,14 +210,14 @@ const std::vector<Shape> shapes = {{32, 8, 128}, {8, 2, 64}, {4, 4, 64}, {4, 4, 
 
 BOOST_AUTO_TEST_SUITE(attention)
 
-// Chunks that begin anywhere, of every length around a tile's.
-BOOST_DATA_TEST_CASE(prompts, data::make(compute_types) * data::make(shapes), type, shape) {
+// Chunks that begin at any position, with lengths around that of a tile.
+BOOST_DATA_TEST_CASE(prompts_match_fp64, data::make(compute_types) * data::make(shapes), type, shape) {
     AttentionCase(type, shape, {{0, 1}, {0, 7}, {0, 65}, {15, 9}, {1, 64}, {17, 8}, {100, 63}, {237, 63}})
         .check(false);
 }
 
-// One new token behind contexts around a page, a warp's keys, a split and several splits.
-BOOST_DATA_TEST_CASE(answers, data::make(compute_types) * data::make(shapes), type, shape) {
+// One new token after contexts whose lengths are around a page, a warp's keys, a split and several splits.
+BOOST_DATA_TEST_CASE(decoded_tokens_match_fp64, data::make(compute_types) * data::make(shapes), type, shape) {
     AttentionCase(type, shape,
                   {{0, 1},
                    {14, 1},
@@ -237,34 +234,34 @@ BOOST_DATA_TEST_CASE(answers, data::make(compute_types) * data::make(shapes), ty
         .check(false);
 }
 
-// Several rows of one sequence: some see keys that others do not, across the border of a split too.
-BOOST_DATA_TEST_CASE(drafts,
+// Several rows of one sequence. Some see keys that others do not see, also across the border of a split.
+BOOST_DATA_TEST_CASE(drafts_match_fp64,
                      data::make(compute_types) *
                          data::make(std::vector<Shape>{{32, 8, 128}, {8, 2, 64}, {4, 4, 64}}),
                      type, shape) {
     AttentionCase(type, shape, {{30, 4}, {254, 4}, {255, 2}, {510, 3}, {0, 4}}).check(false);
 }
 
-BOOST_DATA_TEST_CASE(everything_by_the_prefill_kernel, data::make(compute_types) * data::make(shapes), type,
-                     shape) {
+BOOST_DATA_TEST_CASE(prefill_kernel_can_compute_everything, data::make(compute_types) * data::make(shapes),
+                     type, shape) {
     AttentionCase(type, shape, {{0, 1}, {255, 1}, {256, 4}, {40, 33}}).check(true);
 }
 
-// Larger by far in one tile or split than in another: e^(difference) is no float. Rounded, such scores would
-// say nothing any more; the kernels keep theirs in fp32.
-BOOST_DATA_TEST_CASE(scores_far_apart, data::make(compute_types), type) {
+// Scores far larger in one tile or split than in another: e^(difference) exceeds a float. Scores rounded to
+// 16 bits would be useless here; the kernels keep theirs in fp32.
+BOOST_DATA_TEST_CASE(scores_that_differ_widely_match_fp64, data::make(compute_types), type) {
     AttentionCase(type, {8, 2, 64}, {{600, 1}, {500, 30}, {40, 3}}, 400)
         .check(false, AttentionCase::Rounding::weights);
 }
 
-// What deterministic mode stands on: cutting a prompt elsewhere changes no bit.
-BOOST_DATA_TEST_CASE(chunks_do_not_matter_to_the_prefill_kernel, data::make(compute_types), type) {
+// Deterministic mode relies on this: dividing a prompt differently changes no bit.
+BOOST_DATA_TEST_CASE(prefill_kernel_returns_the_same_bits_for_any_chunks, data::make(compute_types), type) {
     const Shape shape{8, 2, 64};
     const std::size_t row = count_of(shape.num_heads * shape.head_dim);
     const AttentionCase whole(type, shape, {{0, 150}});
     const Halves expected = whole.run(true);
     for (const std::int32_t first : {1, 15, 16, 63, 64, 65, 149}) {
-        // The same case with its last tokens alone as the new ones.
+        // The same case, but only its last tokens are new.
         AttentionCase part = whole;
         part.batch.positions.erase(part.batch.positions.begin(), part.batch.positions.begin() + first);
         part.batch.token_ids.resize(part.batch.positions.size());
@@ -277,15 +274,15 @@ BOOST_DATA_TEST_CASE(chunks_do_not_matter_to_the_prefill_kernel, data::make(comp
     }
 }
 
-// A NaN in one sequence is that sequence's alone, and is not lost on the way.
-BOOST_DATA_TEST_CASE(not_a_number_stays_with_its_sequence, data::make({false, true}), one_kernel) {
+// A NaN in one sequence reaches that sequence's results, and no other's.
+BOOST_DATA_TEST_CASE(nan_affects_only_its_own_sequence, data::make({false, true}), one_kernel) {
     const Shape shape{8, 2, 64};
     AttentionCase made(DType::bf16, shape, {{40, 1}, {300, 1}, {10, 30}});
     const Halves expected = made.run(one_kernel);
     const std::int32_t block = made.batch.block_tables[count_of(made.batch.block_table_stride)];
     for (std::int32_t head = 0; head < 2; ++head) {
         made.cache[count_of((block * 4 + head) * kv_block_size * shape.head_dim)] =
-            poison;  // a key's first element
+            poison;  // the first element of a key
     }
     const Halves result = made.run(one_kernel);
     const std::size_t row = count_of(shape.num_heads * shape.head_dim);
@@ -313,7 +310,7 @@ ForwardBatch batch_of(const Lengths& lengths) {
     return batch;
 }
 
-BOOST_AUTO_TEST_CASE(what_fits_sixteen_rows_is_decoded) {
+BOOST_AUTO_TEST_CASE(sequence_that_fits_sixteen_rows_uses_the_decode_kernel) {
     AttentionPlan plan(4, 64, 8, 4096, false);
     plan.make(batch_of({{511, 1}, {0, 4}, {252, 4}, {253, 4}, {10, 5}}));
     BOOST_TEST(plan.decode_tiles().size() == 4);
@@ -325,7 +322,7 @@ BOOST_AUTO_TEST_CASE(what_fits_sixteen_rows_is_decoded) {
     BOOST_TEST(plan.prefill_tiles()[0].first_position == 10);
 }
 
-BOOST_AUTO_TEST_CASE(long_tiles_come_first) {
+BOOST_AUTO_TEST_CASE(tiles_with_most_keys_come_first) {
     AttentionPlan plan(4, 512, 8, 4096, false);
     plan.make(batch_of({{0, 40}, {1000, 17}}));
     std::vector<std::int32_t> ends;
@@ -335,7 +332,7 @@ BOOST_AUTO_TEST_CASE(long_tiles_come_first) {
     BOOST_TEST(ends == expected, boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(the_largest_step_fits_the_memory_taken) {
+BOOST_AUTO_TEST_CASE(largest_step_fits_the_reserved_memory) {
     for (const std::int32_t group : {1, 4, 7, 64}) {
         AttentionPlan plan(group, 512, 8, 4096, false);
         const std::size_t prefill = plan.max_prefill_tiles();

@@ -1,5 +1,5 @@
-// The whole CUDA backend: the demonstration model's logits against transformers', its texts against the CPU
-// backend's.
+// The whole CUDA backend. The demonstration model's logits are compared with those of transformers, its texts
+// with the CPU backend's.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <random>
@@ -23,7 +23,7 @@ const DemoModel& demo() {
     return model;
 }
 
-// Few blocks: a device has room for more than the tests could ever fill.
+// Few blocks, because a device has room for more than the tests could ever fill.
 CudaBackendOptions small_options() {
     CudaBackendOptions options;
     options.max_model_len = 512;
@@ -40,7 +40,7 @@ std::unique_ptr<CudaBackend> make_backend(const CudaBackendOptions& options = sm
 
 BOOST_AUTO_TEST_SUITE(cuda_backend)
 
-BOOST_DATA_TEST_CASE(logits_are_as_near_to_transformers_as_its_own_16_bits, data::make({false, true}),
+BOOST_DATA_TEST_CASE(logits_are_as_close_to_transformers_as_16_bits_allow, data::make({false, true}),
                      deterministic) {
     CudaBackendOptions options = small_options();
     options.deterministic = deterministic;
@@ -58,12 +58,12 @@ std::vector<TokenId> prompt_of(std::size_t number) {
     switch (number / examples.size() % 4) {
         case 0:
             return demo().encode(example.question);
-        case 1: {  // a product of its own
+        case 1: {  // the product of two numbers
             const std::string question =
                 std::to_string(2 + number % 8) + " * " + std::to_string(3 + number / 8 % 7);
             return demo().encode(question);
         }
-        case 2: {  // behind another question and its answer
+        case 2: {  // after another question and its answer
             const auto& before = examples[(number + 3) % examples.size()];
             return demo().encode({{Role::user, before.question},
                                   {Role::assistant, before.answer},
@@ -96,13 +96,13 @@ SchedulerOptions scheduling(const Backend& backend, std::int32_t num_blocks) {
             .max_speculative_step_rows = 8};
 }
 
-// The CPU backend's tokens of each request, and by how much each was the first.
+// The CPU backend's tokens of each request, and the lead of each token over the second most likely one.
 struct Expected {
     std::vector<TokenId> tokens;
     std::vector<float> margins;
 
     float smallest_margin() const { return *std::ranges::min_element(margins); }
-    // Tokens before the first that was nearly another.
+    // Returns the number of tokens before the first that was nearly a tie.
     std::size_t certain() const {
         const auto first = std::ranges::find_if(margins, [](float margin) { return margin < 0.25F; });
         return static_cast<std::size_t>(first - margins.begin());
@@ -125,7 +125,7 @@ std::vector<Expected> run_on_cpu(std::size_t num_requests) {
     for (std::size_t i = 0; i < num_requests; ++i) {
         const Answer& answer = run.answers[{i, 0}];
         all[i].tokens = answer.tokens;
-        // Of each token: its own, the first and the second.
+        // For each token: its own log-probability, the first and the second.
         for (std::size_t at = 0; at + 2 < answer.logprobs.size(); at += 3) {
             all[i].margins.push_back(answer.logprobs[at + 1].logprob - answer.logprobs[at + 2].logprob);
         }
@@ -133,7 +133,7 @@ std::vector<Expected> run_on_cpu(std::size_t num_requests) {
     return all;
 }
 
-// Mixed batches in few blocks, with every ninth request cancelled on its way.
+// Runs mixed batches in few blocks, with every ninth request cancelled before its end.
 void check_texts(std::size_t num_requests, const CudaBackendOptions& options, std::int32_t num_blocks) {
     const std::vector<Expected> expected = run_on_cpu(num_requests);
     const auto backend = make_backend(options);
@@ -181,27 +181,27 @@ void check_texts(std::size_t num_requests, const CudaBackendOptions& options, st
     BOOST_TEST(snapshot.prefix_cache_hits > 0);
 }
 
-BOOST_AUTO_TEST_CASE(ten_texts_are_the_cpu_backends) {
+BOOST_AUTO_TEST_CASE(ten_texts_are_those_of_the_cpu_backend) {
     check_texts(10, small_options(), 40);
 }
 
-// Too long where every access is watched; ten have to do there.
+// This takes too long in the race build, which checks every access; ten texts must suffice there.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(SOLARD_CUDA_RACE_CHECK)
-BOOST_AUTO_TEST_CASE(two_hundred_texts_are_the_cpu_backends) {
+BOOST_AUTO_TEST_CASE(two_hundred_texts_are_those_of_the_cpu_backend) {
     const RandomSchedule schedule(41);
     check_texts(200, small_options(), 40);
 }
 #endif
 
-BOOST_AUTO_TEST_CASE(ten_texts_in_deterministic_mode) {
+BOOST_AUTO_TEST_CASE(ten_texts_in_deterministic_mode_are_those_of_the_cpu_backend) {
     CudaBackendOptions options = small_options();
     options.deterministic = true;
     check_texts(10, options, 40);
 }
 
-BOOST_AUTO_TEST_CASE(ten_texts_in_fp16) {
+BOOST_AUTO_TEST_CASE(ten_texts_in_fp16_are_those_of_the_cpu_backend) {
     CudaBackendOptions options = small_options();
-    options.compute_type = DType::fp16;  // the file is bf16: converted on the device
+    options.compute_type = DType::fp16;  // the file is bf16, so weights are converted on the device
     check_texts(10, options, 40);
 }
 
@@ -214,9 +214,10 @@ std::vector<TokenId> random_tokens(std::size_t count, std::uint64_t seed, std::i
     return tokens;
 }
 
-// Other shapes than the demonstration model's: one KV head for each query head, tied, fp16; a head of 128,
-// untied, with a vocabulary that fills no 16 bytes. `run_sequences` cuts each prompt in two.
-BOOST_DATA_TEST_CASE(other_shapes_have_the_cpu_backends_logits, data::make({0, 1}), number) {
+// Shapes other than the demonstration model's: one KV head for each query head, tied, fp16; then a head_dim
+// of 128, untied, with a vocabulary that is no multiple of 16 bytes. `run_sequences` divides each prompt in
+// two.
+BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make({0, 1}), number) {
     ModelConfig config = small_mha_config();
     config.head_dim = 64;
     DType type = DType::fp16;
@@ -263,7 +264,7 @@ BOOST_DATA_TEST_CASE(other_shapes_have_the_cpu_backends_logits, data::make({0, 1
     }
 }
 
-// A prompt of 40 tokens, then steps that decode it, with every kind of row.
+// A prompt of 40 tokens and then steps that decode, with every kind of row.
 struct SteppingSequence {
     TestSequence sequence{random_tokens(64, 5, 2000), {9, 4, 7, 2}};
 
@@ -285,12 +286,12 @@ struct SteppingSequence {
     }
 };
 
-BOOST_AUTO_TEST_CASE(tokens_are_the_reference_samplers_of_the_devices_own_logits) {
+BOOST_AUTO_TEST_CASE(tokens_are_those_of_the_reference_sampler_for_the_same_logits) {
     const auto backend = make_backend();
     const SteppingSequence made;
     Sampler reference(demo().config.vocab_size);
     const auto vocab = static_cast<std::size_t>(demo().config.vocab_size);
-    // A prompt, single tokens, and three rows at once as drafts are.
+    // A prompt, single tokens, and three rows at once, as with drafts.
     for (const auto& [begin, end] :
          {std::pair{0U, 40U}, {40U, 41U}, {41U, 42U}, {42U, 45U}, {43U, 46U}, {46U, 47U}}) {
         const ForwardBatch batch = made.step(begin, end, begin == 0 ? 39 : begin);
@@ -308,13 +309,13 @@ BOOST_AUTO_TEST_CASE(tokens_are_the_reference_samplers_of_the_devices_own_logits
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_step_takes_no_memory_and_copies_once_each_way) {
+BOOST_AUTO_TEST_CASE(step_allocates_nothing_and_copies_once_in_each_direction) {
     const auto backend = make_backend();
     const SteppingSequence made;
     StepResults results;
     backend->submit(made.step(0, 8, 7));
     backend->collect(results);
-    const ForwardBatch large = made.step(8, 64, 40);  // the largest so far
+    const ForwardBatch large = made.step(8, 64, 40);  // the largest step so far
     const DeviceCounters before = device_counters();
     backend->submit(large);
     backend->collect(results);
@@ -325,7 +326,7 @@ BOOST_AUTO_TEST_CASE(a_step_takes_no_memory_and_copies_once_each_way) {
     BOOST_TEST(after.copies_to_host - before.copies_to_host == 1);
 }
 
-BOOST_AUTO_TEST_CASE(no_step_meets_a_kernel_that_is_not_loaded_yet) {
+BOOST_AUTO_TEST_CASE(every_kernel_is_loaded_before_the_first_step) {
     unload_kernels();
     const auto backend = make_backend();
     const std::uint64_t loaded = device_counters().kernels;
@@ -341,8 +342,9 @@ BOOST_AUTO_TEST_CASE(no_step_meets_a_kernel_that_is_not_loaded_yet) {
     if (device_is_emulated()) BOOST_TEST(loaded == 10);
 }
 
-// Alone and whole; cut, beside another sequence's prompt; its end alone, beside a token.
-BOOST_AUTO_TEST_CASE(in_deterministic_mode_company_and_cuts_change_no_bit) {
+// The same tokens alone and whole; in chunks beside another sequence's prompt; and only the end, beside a
+// decoding sequence.
+BOOST_AUTO_TEST_CASE(in_deterministic_mode_other_sequences_and_chunks_change_no_bit) {
     CudaBackendOptions options = small_options();
     options.deterministic = true;
     const auto backend = make_backend(options);
@@ -379,7 +381,7 @@ BOOST_AUTO_TEST_CASE(in_deterministic_mode_company_and_cuts_change_no_bit) {
     BOOST_TEST(logits_after(last) == expected, boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(it_names_the_device_the_type_and_the_library) {
+BOOST_AUTO_TEST_CASE(description_names_device_type_and_library) {
     CudaBackendOptions options = small_options();
     options.deterministic = true;
     const std::string description = make_backend(options)->description();
@@ -388,7 +390,7 @@ BOOST_AUTO_TEST_CASE(it_names_the_device_the_type_and_the_library) {
     BOOST_TEST(description.ends_with(device_library().file + ")"), description);
 }
 
-BOOST_AUTO_TEST_CASE(copied_blocks_continue_as_their_source) {
+BOOST_AUTO_TEST_CASE(copied_blocks_continue_like_their_source) {
     const auto backend = make_backend();
     const SteppingSequence made;
     StepResults results;
@@ -398,7 +400,7 @@ BOOST_AUTO_TEST_CASE(copied_blocks_continue_as_their_source) {
     backend->submit(made.step(40, 41, 40));
     backend->collect(results);
     const std::vector<float> expected = backend->logits();
-    // Block 7 holds the tokens from 32 on; its copy gets token 40 anew.
+    // Block 7 holds the tokens from 32 on; token 40 is computed again in its copy.
     SteppingSequence copied;
     copied.sequence.blocks[2] = 1;
     ForwardBatch batch = copied.step(40, 41, 40);
@@ -408,7 +410,7 @@ BOOST_AUTO_TEST_CASE(copied_blocks_continue_as_their_source) {
     BOOST_TEST(backend->logits() == expected, boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(a_device_error_leaves_no_token) {
+BOOST_AUTO_TEST_CASE(device_error_returns_no_token) {
     if (!device_is_emulated()) return;
     auto backend = make_backend();
     const SteppingSequence made;
@@ -426,14 +428,14 @@ BOOST_AUTO_TEST_CASE(a_device_error_leaves_no_token) {
     make_backend();
 }
 
-BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_is_refused) {
+BOOST_AUTO_TEST_CASE(batch_beyond_the_capacity_is_refused) {
     const auto backend = make_backend();
     const SteppingSequence made;
     ForwardBatch batch = made.step(0, 40, 39);
     batch.slot_mapping[3] = 200 * kv_block_size;
     BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
     batch = made.step(0, 40, 39);
-    batch.block_tables[2] = -1;  // the last that the sequence uses
+    batch.block_tables[2] = -1;  // the last block that the sequence uses
     BOOST_CHECK_THROW(backend->submit(batch), std::logic_error);
     batch = made.step(0, 40, 39);
     batch.cu_seqlens_q.back() = 41;
@@ -445,7 +447,7 @@ BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_is_refused) {
 
 // ---- loading
 
-BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_names_both_options) {
+BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_is_refused_naming_both_options) {
     CudaBackendOptions options = small_options();
     options.max_blocks = 31;
     BOOST_CHECK_EXCEPTION(make_backend(options), ErrorException, [](const ErrorException& failure) {
@@ -458,8 +460,8 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_names_both_options) {
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
 }
 
-// The host holds two pieces of the weights at a time, however many there are, and what a step needs.
-BOOST_AUTO_TEST_CASE(the_host_gives_64_mib_to_the_load_and_little_to_the_steps) {
+// The host holds two pieces of the weights at a time, whatever their total size, and the inputs of a step.
+BOOST_AUTO_TEST_CASE(host_memory_is_64_mib_for_loading_and_little_for_steps) {
     if (!device_is_emulated()) return;
     const std::uint64_t before = device_counters().pinned_bytes;
     make_backend();
@@ -468,18 +470,18 @@ BOOST_AUTO_TEST_CASE(the_host_gives_64_mib_to_the_load_and_little_to_the_steps) 
     BOOST_TEST(taken < std::uint64_t{72} << 20);
 }
 
-BOOST_AUTO_TEST_CASE(a_device_smaller_than_the_weights_is_told_so) {
+BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_the_device_are_refused) {
     if (!device_is_emulated()) return;
     set_device_memory(std::size_t{3} << 20);
     BOOST_CHECK_EXCEPTION(make_backend(), ErrorException, [](const ErrorException& failure) {
         return failure.error.code == errc::bad_configuration &&
-               failure.error.message.find("of the device's 3 MiB 3 are free") != std::string::npos;
+               failure.error.message.find("only 3 MiB of the device's 3 MiB are free") != std::string::npos;
     });
     set_device_memory(std::size_t{2} << 30);
 }
 
-#ifndef SOLARD_CUDA_RACE_CHECK  // whose shadow of a gigabyte would be thirty
-BOOST_AUTO_TEST_CASE(blocks_fill_the_allowed_part_of_the_device) {
+#ifndef SOLARD_CUDA_RACE_CHECK  // whose shadow of one gigabyte takes thirty
+BOOST_AUTO_TEST_CASE(kv_blocks_fill_the_allowed_part_of_the_device) {
     if (!device_is_emulated()) return;
     CudaBackendOptions options = small_options();
     options.max_blocks = 0;
@@ -487,12 +489,12 @@ BOOST_AUTO_TEST_CASE(blocks_fill_the_allowed_part_of_the_device) {
     const std::int32_t half = make_backend(options)->capacity().num_blocks;
     options.gpu_memory_utilization = 0.25;
     const std::int32_t quarter = make_backend(options)->capacity().num_blocks;
-    // A quarter of 2 GiB, in blocks of 16 tokens of 3,072 bytes.
+    // A quarter of 2 GiB, divided into blocks of 16 tokens of 3,072 bytes each.
     BOOST_TEST(std::abs(half - quarter - (1 << 29) / (16 * 3072)) <= 1);
 }
 #endif
 
-BOOST_AUTO_TEST_CASE(a_shape_without_kernels_is_refused_by_name) {
+BOOST_AUTO_TEST_CASE(unsupported_shape_is_refused_by_name) {
     const ModelFolder folder;
     const LoadedModel model(write_hashed_model(folder, small_gqa_config(), DType::bf16));
     const auto load = [&] {
@@ -504,7 +506,7 @@ BOOST_AUTO_TEST_CASE(a_shape_without_kernels_is_refused_by_name) {
     });
 }
 
-BOOST_AUTO_TEST_CASE(progress_counts_every_byte_and_an_exception_gives_the_load_up) {
+BOOST_AUTO_TEST_CASE(progress_counts_every_byte_and_an_exception_ends_the_load) {
     CudaBackendOptions options = small_options();
     std::uint64_t last = 0;
     options.on_load_progress = [&](std::uint64_t done, std::uint64_t total) {

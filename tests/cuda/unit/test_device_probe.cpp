@@ -1,4 +1,4 @@
-// What is known of a device before anything runs on it.
+// What the program knows of a device before anything runs on it.
 #include <boost/test/unit_test.hpp>
 
 #include "cuda/device_probe.hpp"
@@ -8,7 +8,7 @@ namespace {
 
 BOOST_AUTO_TEST_SUITE(device_probe)
 
-BOOST_AUTO_TEST_CASE(a_device_that_can_be_used_has_all_its_facts) {
+BOOST_AUTO_TEST_CASE(usable_device_is_described_completely) {
     const DeviceProbe probe = probe_devices();
     BOOST_TEST(probe.error == "");
     BOOST_REQUIRE(!probe.devices.empty());

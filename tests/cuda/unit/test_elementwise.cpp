@@ -1,10 +1,11 @@
-// Every kernel that works row by row, against fp64.
+// Compares every kernel that works row by row with fp64.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <limits>
 #include <numeric>
 
 #include "cuda/kernels.hpp"
+#include "inference/sizes.hpp"
 #include "tests/cuda/unit/device_arrays.hpp"
 #include "tests/cuda/unit/device_library.hpp"
 
@@ -16,10 +17,6 @@ namespace data = boost::unit_test::data;
 const std::vector<DType> compute_types = {DType::bf16, DType::fp16};
 const std::vector<std::int32_t> row_counts = {1, 7, 8, 9, 63, 64, 65};
 
-std::size_t count_of(std::int32_t value) {
-    return static_cast<std::size_t>(value);
-}
-
 std::vector<float> random_floats(std::size_t count, std::mt19937_64& random) {
     std::normal_distribution<float> normal;
     std::vector<float> values(count);
@@ -27,12 +24,12 @@ std::vector<float> random_floats(std::size_t count, std::mt19937_64& random) {
     return values;
 }
 
-// Half a unit in the last place of the type, relative.
+// Half a unit in the last place of the type, relative to the value.
 double half_ulp(DType type) {
     return type == DType::bf16 ? 0x1p-8 : 0x1p-11;
 }
 
-// Each value is its expected one, rounded once; `slack` covers the fp32 arithmetic before.
+// Checks that each value is the expected one, rounded once. `slack` allows for the fp32 arithmetic before.
 void check_rounded(DType type, const Halves& values, std::span<const double> expected, double slack = 2e-6) {
     BOOST_REQUIRE_EQUAL(values.size(), expected.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -48,8 +45,8 @@ void check_rounded(DType type, const Halves& values, std::span<const double> exp
 
 BOOST_AUTO_TEST_SUITE(elementwise)
 
-BOOST_DATA_TEST_CASE(embedding_rows_are_the_tables, data::make(compute_types) * data::make(row_counts), type,
-                     rows) {
+BOOST_DATA_TEST_CASE(embedding_copies_rows_of_the_table, data::make(compute_types) * data::make(row_counts),
+                     type, rows) {
     std::mt19937_64 random(1);
     constexpr std::int32_t vocab = 97;
     constexpr std::int32_t hidden = 264;
@@ -92,7 +89,7 @@ struct NormCase {
     double sum(DType type, std::size_t i) const {
         return static_cast<double>(residual[i]) + float_of(type, projected[i]);
     }
-    // Of row `row`, with or without `projected`.
+    // Returns the expected values of row `row`, with or without `projected`.
     std::vector<double> expected(DType type, std::size_t row, bool adds) const {
         const std::size_t width = count_of(hidden);
         std::vector<double> x(width);
@@ -109,7 +106,7 @@ struct NormCase {
 
 BOOST_DATA_TEST_CASE(norm_adds_and_normalizes, data::make(compute_types) * data::make(row_counts), type,
                      rows) {
-    // Fewer elements than a block has threads, more than one pass, an odd number of pieces.
+    // Sizes with fewer elements than a block has threads, more than one pass, and an odd number of pieces.
     for (const std::int32_t hidden : {8, 264, 4096}) {
         const NormCase made(type, rows, hidden, 2);
         auto residual = on_device(made.residual);
@@ -148,12 +145,12 @@ BOOST_DATA_TEST_CASE(norm_adds_and_normalizes, data::make(compute_types) * data:
     }
 }
 
-BOOST_DATA_TEST_CASE(norm_of_named_rows_leaves_the_residual, data::make(compute_types), type) {
+BOOST_DATA_TEST_CASE(norm_of_selected_rows_leaves_the_residual_unchanged, data::make(compute_types), type) {
     const NormCase made(type, 65, 264, 3);
     auto residual = on_device(made.residual);
     const auto projected = on_device(made.projected);
     const auto weight = on_device(made.weight);
-    std::vector<std::int32_t> rows = {0, 3, 3, 3, 64};  // choices that share a prompt name its row again
+    std::vector<std::int32_t> rows = {0, 3, 3, 3, 64};  // choices that share a prompt name the same row
     for (std::int32_t row = 64; row >= 0; --row) rows.push_back(row);
     const auto device_rows = on_device(rows);
     DeviceBuffer<std::uint16_t> normed(rows.size() * count_of(made.hidden));
@@ -274,7 +271,7 @@ BOOST_AUTO_TEST_CASE(blocks_are_copied_in_every_layer) {
     const auto block = static_cast<std::size_t>(kv.block_elements());
     const Halves before = random_halves(DType::bf16, num_layers * num_blocks * block, random);
     auto cache = on_device(before);
-    const std::vector<BlockCopy> copies = {{6, 0}, {2, 5}, {2, 1}};  // one source twice
+    const std::vector<BlockCopy> copies = {{6, 0}, {2, 5}, {2, 1}};  // one source is copied twice
     const auto device_copies = on_device(copies);
     copy_blocks({.cache = cache.data(),
                  .copies = device_copies.data(),
@@ -295,7 +292,8 @@ BOOST_AUTO_TEST_CASE(blocks_are_copied_in_every_layer) {
     BOOST_TEST(on_host(cache) == expected);
 }
 
-BOOST_DATA_TEST_CASE(swiglu_gates, data::make(compute_types) * data::make(row_counts), type, rows) {
+BOOST_DATA_TEST_CASE(swiglu_matches_its_formula, data::make(compute_types) * data::make(row_counts), type,
+                     rows) {
     std::mt19937_64 random(6);
     for (const std::int32_t width : {8, 520, 2056}) {
         const Halves gate_up = random_halves(type, count_of(rows * 2 * width), random, 4);
@@ -315,9 +313,9 @@ BOOST_DATA_TEST_CASE(swiglu_gates, data::make(compute_types) * data::make(row_co
     }
 }
 
-// --max-num-batched-tokens may be as large. Emulated, the work is not waited for: a launch is refused at
-// once.
-BOOST_AUTO_TEST_CASE(the_largest_step_is_not_refused) {
+// --max-num-batched-tokens may be as large. The emulator does not need to run the work: it refuses a launch
+// at once.
+BOOST_AUTO_TEST_CASE(launches_of_the_largest_step_are_accepted) {
     constexpr std::int32_t rows = 1 << 16;
     DeviceBuffer<std::uint16_t> in(std::size_t{16} * rows);
     check(cudaMemset(in.data(), 0, in.size_bytes()));
@@ -329,10 +327,10 @@ BOOST_AUTO_TEST_CASE(the_largest_step_is_not_refused) {
     forget_failures();
 }
 
-BOOST_AUTO_TEST_CASE(a_gate_far_below_zero_closes_and_a_large_product_overflows_as_the_type_does) {
+BOOST_AUTO_TEST_CASE(swiglu_of_very_negative_gate_is_zero_and_large_product_overflows_to_infinity) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     Halves gate_up(16);
-    gate_up[0] = half_of(DType::fp16, -200);  // e^200 is infinite in fp32
+    gate_up[0] = half_of(DType::fp16, -200);  // e^200 overflows fp32
     gate_up[8] = half_of(DType::fp16, 3);
     gate_up[1] = half_of(DType::fp16, 60000);
     gate_up[9] = half_of(DType::fp16, 2);
@@ -346,7 +344,7 @@ BOOST_AUTO_TEST_CASE(a_gate_far_below_zero_closes_and_a_large_product_overflows_
     BOOST_TEST(float_of(DType::fp16, result[1]) == infinity);
 }
 
-BOOST_AUTO_TEST_CASE(conversion_rounds_as_the_cpu_does) {
+BOOST_AUTO_TEST_CASE(conversion_rounds_as_the_cpu_backend_does) {
     std::mt19937_64 random(7);
     std::vector<float> values = random_floats(1001, random);
     const float specials[] = {

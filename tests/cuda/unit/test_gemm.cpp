@@ -1,5 +1,5 @@
-// cuBLASLt plans: right for every number of rows, chosen as asked, remembered on disk. On the emulated
-// device, whose library proposes algorithms that can be told apart.
+// Products by cuBLASLt: correct for every number of rows, by the right algorithm, remembered on disk. The
+// emulated library proposes algorithms that tests can tell apart.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <fstream>
@@ -30,8 +30,8 @@ const std::vector<DType> compute_types = {DType::bf16, DType::fp16};
 
 BOOST_AUTO_TEST_SUITE(gemm)
 
-BOOST_DATA_TEST_CASE(products_are_right_for_any_number_of_rows, data::make(compute_types), type) {
-    constexpr std::int32_t most = 97;  // outputs: a vocabulary may be odd
+BOOST_DATA_TEST_CASE(products_are_correct_for_any_number_of_rows, data::make(compute_types), type) {
+    constexpr std::int32_t most = 97;  // outputs: a vocabulary may have an odd size
     constexpr std::int32_t k = 200;
     constexpr std::int32_t max_rows = 130;
     std::mt19937_64 random(1);
@@ -77,8 +77,8 @@ BOOST_DATA_TEST_CASE(products_are_right_for_any_number_of_rows, data::make(compu
     }
 }
 
-// In deterministic mode also when K is long enough to be split.
-BOOST_DATA_TEST_CASE(deterministic_rows_do_not_depend_on_how_many_there_are, data::make(compute_types),
+// In deterministic mode this holds even if K is long enough to be split.
+BOOST_DATA_TEST_CASE(deterministic_rows_do_not_depend_on_the_number_of_rows, data::make(compute_types),
                      type) {
     constexpr std::int32_t n = 64;
     constexpr std::int32_t k = 2048;
@@ -109,13 +109,13 @@ BOOST_DATA_TEST_CASE(deterministic_rows_do_not_depend_on_how_many_there_are, dat
 
 constexpr GemmShape square = {.n = 64, .k = 64, .out = DType::bf16, .out_stride = 64};
 
-BOOST_AUTO_TEST_CASE(a_run_allocates_nothing) {
+BOOST_AUTO_TEST_CASE(run_allocates_nothing) {
     const auto w = on_device(Halves(64 * 64));
     const auto x = on_device(Halves(8 * 64));
     DeviceBuffer<std::uint16_t> d(8 * 64);
     Stream stream;
     CublasLt library = device_library();
-    // The emulated product allocates; what leads to it must not.
+    // The emulated product allocates; our code before it must not.
     if (device_is_emulated()) library.matmul = [](auto...) { return CUBLAS_STATUS_SUCCESS; };
     Gemm products(library, DType::bf16, 8, false, {});
     const auto id = products.add(square, {w.data()});
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(a_run_allocates_nothing) {
     BOOST_TEST(num_allocations() == before);
 }
 
-BOOST_AUTO_TEST_CASE(a_wrong_call_is_an_error) {
+BOOST_AUTO_TEST_CASE(invalid_call_throws) {
     if (!device_is_emulated()) return;
     const auto w = on_device(Halves(64 * 64));
     const auto x = on_device(Halves(8 * 64));
@@ -136,11 +136,11 @@ BOOST_AUTO_TEST_CASE(a_wrong_call_is_an_error) {
     Gemm products(device_library(), DType::bf16, 8, false, {});
     const auto id = products.add(square, {w.data()});
     products.tune(stream);
-    // One row more than x has, by an address that is one row further.
+    // An address one row further makes the product read one row more than x has.
     BOOST_CHECK_THROW(products.run(id, x.data() + 64, w.data(), d.data(), 8, stream), DeviceError);
 }
 
-BOOST_AUTO_TEST_CASE(a_shape_without_an_algorithm_is_an_error_at_start) {
+BOOST_AUTO_TEST_CASE(shape_without_an_algorithm_throws_at_start) {
     const auto w = on_device(Halves(64 * 64));
     Stream stream;
     const auto tune = [&](const CublasLt& library, bool deterministic) {
@@ -183,7 +183,7 @@ struct OneProduct {
     }
 };
 
-// Which of the emulated library's algorithms computed something since.
+// Returns which of the emulated library's algorithms have computed something since.
 class Used {
   public:
     Used() {
@@ -197,7 +197,7 @@ class Used {
     std::vector<std::uint64_t> before_;
 };
 
-BOOST_AUTO_TEST_CASE(every_number_of_rows_has_the_algorithm_of_the_next_larger_bucket) {
+BOOST_AUTO_TEST_CASE(every_number_of_rows_uses_the_algorithm_of_the_next_larger_bucket) {
     OneProduct product;
     const auto choices = product.choose(false);
     std::vector<std::int32_t> rows;
@@ -206,7 +206,7 @@ BOOST_AUTO_TEST_CASE(every_number_of_rows_has_the_algorithm_of_the_next_larger_b
     BOOST_TEST((rows == std::vector<std::int32_t>{1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256}));
 }
 
-BOOST_AUTO_TEST_CASE(a_number_of_rows_takes_the_algorithm_of_the_smallest_bucket_that_holds_it) {
+BOOST_AUTO_TEST_CASE(number_of_rows_uses_the_smallest_bucket_that_holds_it) {
     if (!device_is_emulated()) return;
     const auto folder = fresh_folder("buckets");
     OneProduct product;
@@ -232,7 +232,7 @@ BOOST_AUTO_TEST_CASE(a_number_of_rows_takes_the_algorithm_of_the_smallest_bucket
     std::filesystem::remove_all(folder);
 }
 
-BOOST_AUTO_TEST_CASE(what_needs_more_workspace_or_sums_in_16_bits_is_not_tried) {
+BOOST_AUTO_TEST_CASE(algorithms_with_too_much_workspace_or_16_bit_sums_are_not_tried) {
     if (!device_is_emulated()) return;
     OneProduct product;
     const Used for_halves;
@@ -252,12 +252,12 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_has_one_algorithm_and_never_splits_k) {
     for (const DType out : {DType::bf16, DType::fp32})
         for (const GemmChoice& choice : product.choose(true, {}, out)) BOOST_TEST(choice.split_k == 1);
     BOOST_TEST((!used[1] && !used[2] && !used[4]));
-    // The library's first choice, whatever a clock would say.
+    // It is the library's first choice, however fast the others are.
     BOOST_TEST(!used[3]);
 }
 
-// Whatever the file says.
-BOOST_AUTO_TEST_CASE(deterministic_mode_takes_no_remembered_algorithm) {
+// The cache file has no influence.
+BOOST_AUTO_TEST_CASE(deterministic_mode_ignores_remembered_algorithms) {
     if (!device_is_emulated()) return;
     const auto folder = fresh_folder("splitting");
     OneProduct product;
@@ -272,7 +272,7 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_takes_no_remembered_algorithm) {
 
 // ---- the cache
 
-BOOST_AUTO_TEST_CASE(what_was_measured_is_remembered) {
+BOOST_AUTO_TEST_CASE(measured_choices_are_remembered) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("remembered");
     OneProduct product;
@@ -281,10 +281,10 @@ BOOST_AUTO_TEST_CASE(what_was_measured_is_remembered) {
     const std::uint64_t count = products_computed() - before;
     BOOST_TEST(count > 0);
     const auto remembered = product.choose(false, cache);
-    BOOST_TEST(products_computed() - before == count + remembered.size());  // each is run once
+    BOOST_TEST(products_computed() - before == count + remembered.size());  // each one runs once
     for (std::size_t i = 0; i < measured.size(); ++i)
         BOOST_TEST(remembered[i].split_k == measured[i].split_k);
-    // Another shape is another choice; another mode asks no clock.
+    // Another shape needs its own measurement; deterministic mode measures nothing.
     product.choose(false, cache, DType::fp32);
     BOOST_TEST(products_computed() - before > count);
     std::filesystem::remove_all(cache);
@@ -292,7 +292,7 @@ BOOST_AUTO_TEST_CASE(what_was_measured_is_remembered) {
     BOOST_TEST(!std::filesystem::exists(cache));
 }
 
-BOOST_AUTO_TEST_CASE(a_damaged_cache_is_measured_again) {
+BOOST_AUTO_TEST_CASE(damaged_cache_is_measured_again) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("damaged");
     OneProduct product;
@@ -315,8 +315,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_cache_is_measured_again) {
     std::filesystem::remove_all(cache);
 }
 
-// Written by a program that knew more, or less.
-BOOST_AUTO_TEST_CASE(a_remembered_algorithm_is_checked_before_it_is_used) {
+// The entry was written by a program with other rules.
+BOOST_AUTO_TEST_CASE(remembered_algorithm_is_checked_before_use) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("foreign");
     OneProduct product;
@@ -336,7 +336,7 @@ BOOST_AUTO_TEST_CASE(a_remembered_algorithm_is_checked_before_it_is_used) {
     std::filesystem::remove_all(cache);
 }
 
-BOOST_AUTO_TEST_CASE(the_cache_keeps_what_it_is_told_and_leaves_nothing_else) {
+BOOST_AUTO_TEST_CASE(cache_keeps_its_entries_and_leaves_no_other_file) {
     const auto folder = fresh_folder("kept");
     const auto file = folder / "a/b.txt";
     const GemmCache::Entry entry{.algo = {.data = {1, ~0ULL, 3, 4, 5, 6, 7, 0xabcdef}},
@@ -354,11 +354,11 @@ BOOST_AUTO_TEST_CASE(the_cache_keeps_what_it_is_told_and_leaves_nothing_else) {
     BOOST_TEST(found->microseconds == 12.5F);
     BOOST_TEST(std::equal(std::begin(found->algo.data), std::end(found->algo.data), entry.algo.data));
     BOOST_TEST(cache.find("a") == nullptr);
-    // Nothing new is not written.
+    // Without a new entry nothing is written.
     std::filesystem::remove(file);
     cache.save();
     BOOST_TEST(std::filesystem::is_empty(file.parent_path()));
-    // What cannot be put in its place does not stay beside it.
+    // If the file cannot be replaced, the temporary file is removed.
     std::filesystem::create_directories(file / "in the way");
     cache.remember("a third", {});
     cache.save();
@@ -366,12 +366,12 @@ BOOST_AUTO_TEST_CASE(the_cache_keeps_what_it_is_told_and_leaves_nothing_else) {
     std::filesystem::remove_all(folder);
 }
 
-BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_written_is_no_error) {
+BOOST_AUTO_TEST_CASE(unwritable_folder_is_no_error) {
     OneProduct product;
     product.choose(false, "/proc/no/such/folder");
 }
 
-BOOST_AUTO_TEST_CASE(the_cache_lives_where_the_environment_says) {
+BOOST_AUTO_TEST_CASE(cache_folder_comes_from_the_environment) {
     const char* const before = std::getenv("XDG_CACHE_HOME");
     setenv("XDG_CACHE_HOME", "/tmp/elsewhere", 1);
     BOOST_TEST(default_cache_folder() == std::filesystem::path("/tmp/elsewhere/solard"));
@@ -385,7 +385,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(cublaslt)
 
-BOOST_AUTO_TEST_CASE(a_library_that_is_not_there_is_named_with_every_place) {
+BOOST_AUTO_TEST_CASE(missing_library_error_names_every_place) {
     const auto missing = CublasLt::open("/no/such/folder/libcublasLt.so.13");
     BOOST_REQUIRE(!missing);
     BOOST_TEST((missing.error().code == errc::device_unavailable));
@@ -393,28 +393,27 @@ BOOST_AUTO_TEST_CASE(a_library_that_is_not_there_is_named_with_every_place) {
     BOOST_TEST(missing.error().message.find("--cublaslt") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(another_library_is_refused_by_what_it_lacks) {
+BOOST_AUTO_TEST_CASE(other_library_is_refused_naming_a_missing_function) {
     const auto other = CublasLt::open("libm.so.6");
     BOOST_REQUIRE(!other);
-    BOOST_TEST(other.error().message.find("libm.so.6 has no cublasLt") != std::string::npos);
+    BOOST_TEST(other.error().message.find("libm.so.6 has no function cublasLt") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_library_of_another_major_version_is_refused) {
+BOOST_AUTO_TEST_CASE(library_of_another_major_version_is_refused) {
     const auto old = CublasLt::open(SOLARD_OLD_CUBLASLT);
     BOOST_REQUIRE(!old);
     BOOST_TEST((old.error().code == errc::device_unavailable));
-    BOOST_TEST(old.error().message.find("is cuBLASLt 12, and 13 is needed") != std::string::npos);
+    BOOST_TEST(old.error().message.find("is cuBLASLt 12, but 13 is needed") != std::string::npos);
     BOOST_TEST(old.error().message.find(SOLARD_OLD_CUBLASLT) != std::string::npos);
 }
 
-// The toolkit's own library, where it is installed: opening it, and describing a product to it, needs no
-// device.
+// The toolkit's real library, if it is installed. Opening it and describing a product to it needs no device.
 const auto toolkit_folder = std::filesystem::path(SOLARD_SOURCE_DIR) / "build/cuda/nvidia/cu13/lib";
 bool has_toolkit_library() {
     return std::filesystem::exists(toolkit_folder / "libcublasLt.so.13");
 }
 
-BOOST_AUTO_TEST_CASE(the_real_library_is_opened_by_its_folder) {
+BOOST_AUTO_TEST_CASE(real_library_opens_by_its_folder) {
     if (!has_toolkit_library()) return;
     const auto library = CublasLt::open(toolkit_folder);
     BOOST_REQUIRE(library);
@@ -423,8 +422,8 @@ BOOST_AUTO_TEST_CASE(the_real_library_is_opened_by_its_folder) {
     BOOST_TEST(library->description().starts_with("cuBLASLt 13."));
 }
 
-// The tests' own folder is one deeper than the server's.
-BOOST_AUTO_TEST_CASE(the_real_library_is_found_where_the_scripts_install_it) {
+// The folder of the tests is one level deeper than the server's.
+BOOST_AUTO_TEST_CASE(real_library_is_found_where_the_scripts_install_it) {
     const auto beside_the_build = std::filesystem::path(SOLARD_TEST_BUILD_DIR) / "../../cuda/nvidia/cu13/lib";
     std::error_code absent;
     if (!std::filesystem::equivalent(beside_the_build, toolkit_folder, absent)) return;
@@ -432,8 +431,8 @@ BOOST_AUTO_TEST_CASE(the_real_library_is_found_where_the_scripts_install_it) {
                std::filesystem::canonical(toolkit_folder / "libcublasLt.so.13").string());
 }
 
-// Attributes have sizes that only the library knows.
-BOOST_AUTO_TEST_CASE(the_real_library_takes_what_it_is_told_of_a_product) {
+// Only the real library knows the sizes of its attributes.
+BOOST_AUTO_TEST_CASE(real_library_accepts_the_description_of_a_product) {
     if (!has_toolkit_library()) return;
     const CublasLt library = CublasLt::open(toolkit_folder).value();
     cublasLtMatmulDesc_t desc = nullptr;

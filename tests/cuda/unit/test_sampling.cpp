@@ -1,4 +1,4 @@
-// The device's sampler against the reference sampler: the same token for every row.
+// Compares the device's sampler with the reference sampler: every row must have the same token.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <limits>
@@ -17,7 +17,7 @@ namespace data = boost::unit_test::data;
 
 constexpr std::int32_t max_model_len = 512;
 
-// A DeviceSampler with its staging and stream; logits come with gaps between their rows.
+// A DeviceSampler with its staging and stream. There are gaps between the rows of logits.
 class Rig {
   public:
     Rig(std::size_t vocab, std::int32_t max_rows)
@@ -26,7 +26,7 @@ class Rig {
           staging_(sampler_.staging_bytes()),
           logits_(static_cast<std::size_t>(max_rows) * stride_) {}
 
-    // `logits`: one row for each of `rows`.
+    // Samples one step; `logits` holds one row for each of `rows`.
     const StepResults& sample(const std::vector<std::vector<float>>& logits,
                               const std::vector<SamplingRow>& rows) {
         std::vector<float> all(logits_.size(), std::numeric_limits<float>::quiet_NaN());
@@ -38,7 +38,7 @@ class Rig {
         stream_.synchronize();
         return sample(rows);
     }
-    // Of the logits of the last time.
+    // Samples again with the logits of the last step.
     const StepResults& sample(const std::vector<SamplingRow>& rows) {
         staging_.clear();
         sampler_.prepare(rows, staging_);
@@ -60,7 +60,7 @@ class Rig {
     StepResults results_;
 };
 
-// One step of rows by chance, each a sequence of its own.
+// One step of random rows, each of a different sequence.
 struct RandomStep {
     std::vector<RandomRow> made;
     std::vector<std::vector<float>> logits;
@@ -126,25 +126,26 @@ std::vector<float> normal_logits(std::size_t vocab, std::uint64_t seed) {
 
 BOOST_AUTO_TEST_SUITE(device_sampler)
 
-BOOST_DATA_TEST_CASE(any_row_gets_the_token_of_the_reference,
+BOOST_DATA_TEST_CASE(any_row_gets_the_token_of_the_reference_sampler,
                      data::make({1, 2, 3, 17, 64, 65, 257, 700, 2048}), vocab) {
     std::mt19937 random(static_cast<unsigned>(vocab));
     const auto size = static_cast<std::size_t>(vocab);
     Rig rig(size, 48);
 #ifdef SOLARD_CUDA_RACE_CHECK
-    constexpr int num_steps = 2;  // every access is watched
+    constexpr int num_steps = 2;  // the race build checks every access
 #else
     constexpr int num_steps = 8;
 #endif
     for (int i = 0; i < num_steps; ++i) check_step(rig, RandomStep(random, size, 48), size);
 }
 
-BOOST_DATA_TEST_CASE(large_vocabularies_do_too, data::make({32000, 33000}), vocab) {
+BOOST_DATA_TEST_CASE(large_vocabularies_get_the_tokens_of_the_reference_sampler, data::make({32000, 33000}),
+                     vocab) {
     std::mt19937 random(5);
     const auto size = static_cast<std::size_t>(vocab);
     Rig rig(size, 16);
     check_step(rig, RandomStep(random, size, 16), size);
-    // As a model's logits are, under what clients ask for.
+    // Logits distributed like a model's, with parameters as clients send them.
     RandomStep step(random, size, 16);
     for (std::size_t i = 0; i < 16; ++i) {
         step.logits[i] = normal_logits(size, i);
@@ -156,8 +157,8 @@ BOOST_DATA_TEST_CASE(large_vocabularies_do_too, data::make({32000, 33000}), voca
     check_step(rig, step, size);
 }
 
-// The bar of min_p lies between two floats: the one below it is out, however near it is.
-BOOST_AUTO_TEST_CASE(min_p_leaves_out_what_is_just_below_its_bar) {
+// The bar of min_p lies between two floats: the one below is excluded, however close it is.
+BOOST_AUTO_TEST_CASE(min_p_excludes_a_logit_just_below_its_bar) {
     std::vector<std::vector<float>> logits;
     std::vector<SamplingRow> rows;
     for (float temperature = 0.3F; rows.size() < 64; temperature += 0.01F) {
@@ -176,7 +177,7 @@ BOOST_AUTO_TEST_CASE(min_p_leaves_out_what_is_just_below_its_bar) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_row_with_nan_or_infinity_is_reported_alone) {
+BOOST_AUTO_TEST_CASE(only_the_row_with_nan_or_infinity_is_reported) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     Rig rig(257, 6);
     std::vector<std::vector<float>> logits(6, normal_logits(257, 1));
@@ -191,7 +192,7 @@ BOOST_AUTO_TEST_CASE(a_row_with_nan_or_infinity_is_reported_alone) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_token_depends_on_its_own_row_alone) {
+BOOST_AUTO_TEST_CASE(token_depends_only_on_its_own_row) {
     std::mt19937 random(9);
     RandomStep step(random, 700, 32);
     Rig rig(700, 32);
@@ -206,14 +207,14 @@ BOOST_AUTO_TEST_CASE(a_token_depends_on_its_own_row_alone) {
     for (std::size_t i = 0; i < 32; ++i) BOOST_TEST(reversed.rows[31 - i].token == together.rows[i].token);
 }
 
-// A sequence that grows step by step, with drafts that are accepted or not.
+// A sequence that grows step by step, with drafts that are accepted or rejected.
 struct GrowingSequence {
     std::vector<TokenId> context;
     std::int32_t num_prompt_tokens;
     SamplingParams params;
     std::uint64_t sequence;
 
-    // The rows of one step: after the context, and after each of the drafts.
+    // Returns the rows of one step: one after the context and one after each draft.
     std::vector<SamplingRow> rows(std::vector<TokenId>& with_drafts, std::size_t num_drafts) const {
         std::vector<SamplingRow> all;
         for (std::size_t i = 0; i <= num_drafts; ++i) {
@@ -229,10 +230,10 @@ struct GrowingSequence {
 };
 
 BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_pauses) {
-    constexpr std::size_t vocab = 40;  // few, so that tokens repeat
+    constexpr std::size_t vocab = 40;  // small, so that tokens repeat
     constexpr std::size_t num_sequences = 7;
     std::mt19937 random(3);
-    Rig rig(vocab, 8);  // slots for 8 sequences at most; each step takes some of the 7 and strangers
+    Rig rig(vocab, 8);  // slots for 8 sequences; each step has some of the 7 and some new ones
     Sampler reference(vocab);
     std::vector<GrowingSequence> sequences;
     for (std::uint64_t i = 0; i < num_sequences; ++i) {
@@ -249,7 +250,7 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
     std::uint64_t stranger = 1000;
     for (int step = 0; step < 60; ++step) {
         std::vector<SamplingRow> rows;
-        std::vector<std::vector<TokenId>> kept;  // what the rows' contexts point into
+        std::vector<std::vector<TokenId>> kept;  // the memory of the rows' contexts
         std::vector<std::vector<float>> logits;
         kept.reserve(4);
         std::vector<std::size_t> chosen;
@@ -278,7 +279,8 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
             BOOST_REQUIRE_EQUAL(results.rows[i].token, reference.sample(logits[i], rows[i]).token);
             tokens.push_back(results.rows[i].token);
         }
-        // A draft stands where the row before it chose the same; the first that does not replaces it.
+        // A draft is accepted if the row before it chose the same token. The first row that did not replaces
+        // it.
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const auto found = std::ranges::find(sequences, rows[i].sequence, &GrowingSequence::sequence);
             if (found == sequences.end() || found->context.size() != rows[i].context.size()) continue;
@@ -289,7 +291,7 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
     for (const GrowingSequence& sequence : sequences) BOOST_TEST(sequence.context.size() > 10);
 }
 
-BOOST_AUTO_TEST_CASE(a_context_that_shrank_is_counted_anew) {
+BOOST_AUTO_TEST_CASE(shorter_context_is_counted_again) {
     Rig rig(40, 2);
     Sampler reference(40);
     const std::vector<TokenId> context = {1, 1, 2, 2, 3, 3, 4, 4};
@@ -303,15 +305,15 @@ BOOST_AUTO_TEST_CASE(a_context_that_shrank_is_counted_anew) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_step_allocates_nothing) {
+BOOST_AUTO_TEST_CASE(step_allocates_nothing) {
     std::mt19937 random(12);
     Rig rig(257, 32);
     RandomStep step(random, 257, 32);
     rig.sample(step.logits, step.rows);
     RandomStep next(random, 257, 32);
     rig.sample(next.logits, next.rows);
-    // The emulated device allocates; its calls are the same for every step, so the sampler's own are the
-    // difference.
+    // The emulated device allocates, equally often in every step. The difference is what the sampler
+    // allocates.
     const DeviceSampler& sampler = rig.sampler();
     DeviceSampler& own = const_cast<DeviceSampler&>(sampler);
     Staging staging(own.staging_bytes());
@@ -320,7 +322,7 @@ BOOST_AUTO_TEST_CASE(a_step_allocates_nothing) {
     BOOST_TEST(num_allocations() == before);
 }
 
-BOOST_AUTO_TEST_CASE(too_much_is_refused) {
+BOOST_AUTO_TEST_CASE(input_beyond_the_capacity_is_refused) {
     const Stream stream;
     DeviceSampler sampler(16, 2, 8, stream);
     Staging staging(sampler.staging_bytes());

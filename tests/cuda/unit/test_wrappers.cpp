@@ -1,5 +1,5 @@
-// Each wrapper of ptx.cuh against the words of the PTX ISA, written here once more: on a GPU this shows
-// whether the emulated instructions are the real ones.
+// Compares each wrapper of ptx.cuh with the text of the PTX ISA, which is written here again. On a GPU this
+// shows whether the emulated instructions do the same as the real ones.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <numeric>
@@ -15,7 +15,7 @@ namespace data = boost::unit_test::data;
 BOOST_AUTO_TEST_SUITE(wrappers)
 
 // ldmatrix: "thread i receives row i / 4, elements 2 * (i % 4) and 2 * (i % 4) + 1".
-BOOST_DATA_TEST_CASE(ldmatrix, data::make({false, true}), transposed) {
+BOOST_DATA_TEST_CASE(ldmatrix_matches_the_isa, data::make({false, true}), transposed) {
     std::vector<std::uint16_t> matrices(256);
     std::iota(matrices.begin(), matrices.end(), std::uint16_t{100});
     const auto in = on_device(matrices);
@@ -34,7 +34,7 @@ BOOST_DATA_TEST_CASE(ldmatrix, data::make({false, true}), transposed) {
     }
 }
 
-BOOST_DATA_TEST_CASE(mma, data::make({DType::bf16, DType::fp16}), type) {
+BOOST_DATA_TEST_CASE(mma_matches_the_isa, data::make({DType::bf16, DType::fp16}), type) {
     std::mt19937_64 random(1);
     const Halves a = random_halves(type, 256, random);
     const Halves b = random_halves(type, 128, random);
@@ -57,7 +57,7 @@ BOOST_DATA_TEST_CASE(mma, data::make({DType::bf16, DType::fp16}), type) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(shuffles_and_ballot) {
+BOOST_AUTO_TEST_CASE(shuffles_and_ballot_match_the_isa) {
     std::vector<double> values(32);
     for (std::size_t i = 0; i < 32; ++i) values[i] = static_cast<double>(i * i % 37) + 0.25;
     const auto in = on_device(values);

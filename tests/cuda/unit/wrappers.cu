@@ -22,7 +22,7 @@ __global__ void load_kernel(LoadMatrixArgs args) {
     for (int i = 0; i < 4; ++i) args.registers[lane * 4 + i] = r[i];
 }
 
-// The layouts of ptx.cuh, element by element: no ldmatrix in between.
+// Loads the layouts of ptx.cuh element by element, without ldmatrix.
 template <class T>
 __global__ void mma_kernel(MmaArgs args) {
     const int lane = static_cast<int>(threadIdx.x);
@@ -57,7 +57,8 @@ __global__ void shuffle_kernel(ShuffleArgs args) {
 __global__ void copy_kernel(CopyAsyncArgs args) {
     auto* const shared = dynamic_shared<std::uint32_t>();
     const int thread = static_cast<int>(threadIdx.x);
-    // Each thread carries the piece of its opposite, so that waiting for the own copies is not enough.
+    // Each thread reads the piece that another thread copied, so that waiting for its own copies is not
+    // enough.
     const int other = 63 - thread;
     copy_async_16(shared, static_cast<std::uint32_t>(thread * 16), args.in + thread * 4,
                   args.valid[thread] != 0);

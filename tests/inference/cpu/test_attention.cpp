@@ -1,4 +1,4 @@
-// Paged ragged attention against a plain reference, and the thread pool below it.
+// Compares paged attention over ragged batches with a plain reference. Also tests the thread pool.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -22,7 +22,7 @@ float rounded(DType type, float value) {
     return type == DType::bf16 ? rounded_to<DType::bf16>(value) : rounded_to<DType::fp16>(value);
 }
 
-// Sequences of random keys and values in shuffled blocks, every unused element of the pool NaN.
+// Sequences of random keys and values in shuffled blocks. Every unused element of the cache is NaN.
 struct AttentionCase {
     AttentionShape shape;
     std::size_t num_blocks = 64;
@@ -88,7 +88,7 @@ struct AttentionCase {
         return out;
     }
 
-    // One output element's head, computed plainly.
+    // Returns the output of one token and head, computed plainly.
     std::vector<double> reference(std::size_t sequence, std::size_t token, std::size_t head) const {
         const std::size_t kv_head = head / (shape.num_heads / shape.num_kv_heads);
         const std::size_t kv_width = shape.num_kv_heads * shape.head_dim;

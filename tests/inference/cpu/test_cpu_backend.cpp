@@ -1,4 +1,4 @@
-// What the engine relies on: a sequence's logits depend on its own tokens and on nothing else, to the bit.
+// The engine relies on this: a sequence's logits depend only on its own tokens, to the bit.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -62,7 +62,7 @@ std::vector<float> run(CpuBackend& backend, const ForwardBatch& batch) {
     return {logits.begin(), logits.end()};
 }
 
-// Logits of every position, the sequence fed `chunk` tokens at a time.
+// Returns the logits of every position, with `chunk` tokens of the sequence per step.
 std::vector<float> run_in_chunks(CpuBackend& backend, const TestSequence& sequence, std::size_t chunk) {
     std::vector<float> all;
     for (std::size_t begin = 0; begin < sequence.tokens.size(); begin += chunk) {
@@ -76,7 +76,7 @@ std::vector<float> run_in_chunks(CpuBackend& backend, const TestSequence& sequen
 
 constexpr TokenId poison_token = 300;
 
-// The small model, with one token whose embedding is NaN; random_sequence() never draws it.
+// The small model with one token whose embedding is NaN. random_sequence() never draws that token.
 const std::filesystem::path& write_poisonable_model(const ModelFolder& folder) {
     const ModelConfig config = small_gqa_config();
     const Model healthy(config, DType::fp16);
@@ -129,9 +129,10 @@ BOOST_AUTO_TEST_CASE(the_thread_count_changes_no_bit) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(batch_mates_and_the_place_of_blocks_change_no_bit) {
+BOOST_AUTO_TEST_CASE(other_sequences_and_the_place_of_blocks_change_no_bit) {
     const Model model(small_gqa_config(), DType::fp16);
-    // Decoding, in the middle of a prompt, and beginning one; blocks interleaved and out of order.
+    // One sequence decodes, one is in the middle of its prompt and one begins. Their blocks are interleaved
+    // and out of order.
     const TestSequence shuffled[] = {random_sequence(34, 3, {7, 2, 9}), random_sequence(60, 4, {1, 11, 0, 5}),
                                      random_sequence(17, 5, {8, 3})};
     const std::size_t begin[] = {33, 20, 0};
@@ -163,7 +164,7 @@ BOOST_AUTO_TEST_CASE(batch_mates_and_the_place_of_blocks_change_no_bit) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(what_a_block_held_before_does_not_matter) {
+BOOST_AUTO_TEST_CASE(earlier_contents_of_a_block_change_no_bit) {
     const PoisonableModel model;
     const TestSequence clean = random_sequence(20, 6, {4, 3});
     const TestSequence poison{std::vector<TokenId>(32, poison_token), clean.blocks};
@@ -177,7 +178,7 @@ BOOST_AUTO_TEST_CASE(what_a_block_held_before_does_not_matter) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_is_reported_and_spoils_no_other) {
+BOOST_AUTO_TEST_CASE(row_that_is_not_finite_is_reported_and_affects_no_other) {
     const PoisonableModel model;
     const TestSequence clean = random_sequence(20, 7, {1, 2});
     const TestSequence poison{std::vector<TokenId>(5, poison_token), {3}};
@@ -196,7 +197,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_is_reported_and_spoils_no_other) {
     BOOST_TEST(same_bits(backend.logits().subspan(301), expected));
 }
 
-BOOST_AUTO_TEST_CASE(a_greedy_row_takes_the_largest_logit) {
+BOOST_AUTO_TEST_CASE(greedy_row_takes_the_largest_logit) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackend backend = make_backend(model, small_options(DType::bf16));
     ForwardBatch batch = empty_batch();
@@ -212,8 +213,9 @@ BOOST_AUTO_TEST_CASE(a_greedy_row_takes_the_largest_logit) {
     }
 }
 
-// Two sequences share 40 tokens and part: both write the last, half-filled block in the step that copies it.
-BOOST_AUTO_TEST_CASE(a_copied_block_is_the_original_before_the_step) {
+// Two sequences share 40 tokens and then differ. Both write to the last, half-filled block in the step that
+// copies it.
+BOOST_AUTO_TEST_CASE(copied_block_is_the_original_before_the_step) {
     const PoisonableModel model;
     const TestSequence original = random_sequence(41, 9, {4, 7, 1});
     TestSequence branch = original;
@@ -243,7 +245,7 @@ BOOST_AUTO_TEST_CASE(a_copied_block_is_the_original_before_the_step) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(one_token_may_have_many_rows_more_than_there_is_room_for_tokens) {
+BOOST_AUTO_TEST_CASE(one_token_may_have_more_rows_than_a_step_has_tokens) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackendOptions options = small_options(DType::bf16);
     options.max_tokens_per_step = 3;
@@ -308,7 +310,7 @@ BOOST_AUTO_TEST_CASE(top_logprobs_have_a_place_for_every_row_if_any_row_asks) {
     BOOST_TEST(results.rows.size() == 4);
 }
 
-BOOST_AUTO_TEST_CASE(a_step_allocates_nothing_even_if_it_is_the_largest_so_far) {
+BOOST_AUTO_TEST_CASE(step_allocates_nothing_even_if_it_is_the_largest_so_far) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackend backend = make_backend(model, small_options(DType::bf16));
     ForwardBatch small = empty_batch();
@@ -328,7 +330,7 @@ BOOST_AUTO_TEST_CASE(a_step_allocates_nothing_even_if_it_is_the_largest_so_far) 
     BOOST_TEST(num_allocations() == before);
 }
 
-BOOST_AUTO_TEST_CASE(a_kv_cache_too_small_for_one_sequence_is_refused_with_both_options) {
+BOOST_AUTO_TEST_CASE(kv_cache_too_small_for_one_sequence_is_refused_naming_both_options) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackendOptions options = small_options(DType::bf16);
     const std::size_t block_bytes = std::size_t{2} * 3 * 2 * 32 * 16 * 2;  // head_dim 24 fills two panels
@@ -343,7 +345,7 @@ BOOST_AUTO_TEST_CASE(a_kv_cache_too_small_for_one_sequence_is_refused_with_both_
     });
 }
 
-BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_throws_instead_of_writing_elsewhere) {
+BOOST_AUTO_TEST_CASE(batch_beyond_the_capacity_throws_and_writes_nothing) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackendOptions options = small_options(DType::bf16);
     options.max_tokens_per_step = 40;
@@ -370,7 +372,7 @@ BOOST_AUTO_TEST_CASE(a_batch_outside_the_capacity_throws_instead_of_writing_else
     }
 }
 
-BOOST_AUTO_TEST_CASE(loading_reports_every_byte_and_running_ticks_progress_per_layer) {
+BOOST_AUTO_TEST_CASE(loading_reports_every_byte_and_each_layer_advances_progress) {
     const Model model(small_mha_config(), DType::bf16);
     CpuBackendOptions options = small_options(DType::bf16);
     options.num_threads = 2;

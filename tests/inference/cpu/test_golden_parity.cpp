@@ -1,4 +1,4 @@
-// The CPU backend against Hugging Face transformers: tests/golden/make_golden.py made the logits.
+// Compares the CPU backend with Hugging Face transformers, whose logits tests/golden/make_golden.py wrote.
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 const std::filesystem::path source_dir = SOLARD_SOURCE_DIR;
 
-// Both kernel paths of one folder.
+// Compares both kernel paths with the logits of one folder.
 void check_folder(const Golden& golden, const std::filesystem::path& folder) {
     const LoadedModel model(folder);
     const auto vocab = static_cast<std::size_t>(model.config.vocab_size);
@@ -49,7 +49,7 @@ void check_hashed(const std::string& name) {
     check_folder(golden, folder.path());
 }
 
-// Empty where the file cannot be read.
+// Returns the file's contents, or nothing if it cannot be read.
 std::string sha256_of(const std::filesystem::path& file) {
     const std::string command = "sha256sum '" + file.string() + "'";
     std::FILE* const pipe = ::popen(command.c_str(), "r");
@@ -64,7 +64,7 @@ std::string sha256_of(const std::filesystem::path& file) {
 
 BOOST_AUTO_TEST_SUITE(golden_parity)
 
-BOOST_AUTO_TEST_CASE(the_demonstration_model) {
+BOOST_AUTO_TEST_CASE(demonstration_model) {
     const Golden golden("demo");
     const auto folder = source_dir / "config" / "demo-model";
     for (const auto& file : golden.facts.at("sha256").as_object()) {

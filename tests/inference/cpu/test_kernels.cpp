@@ -1,4 +1,4 @@
-// The CPU backend's arithmetic against plain references in double precision.
+// Compares the CPU backend's arithmetic with plain references in double precision.
 #include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -17,7 +17,7 @@ using namespace solard;
 
 namespace {
 
-// Sizes around the panel width, the row tiles and the depth of a pass.
+// Sizes near the panel width, the row tiles and the depth of a pass.
 constexpr std::size_t widths[] = {1, 15, 16, 17, 48, 100};
 constexpr std::size_t depths[] = {1, 8, 17, 64, 250, 1100};
 constexpr std::size_t row_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 17, 33};
@@ -29,7 +29,7 @@ float rounded(DType type, float value) {
     return type == DType::bf16 ? rounded_to<DType::bf16>(value) : rounded_to<DType::fp16>(value);
 }
 
-// A matrix of values the type represents, packed, with the plain values beside it.
+// A packed matrix of values that the type represents exactly, and the plain values.
 struct Matrix {
     Matrix(DType type, std::size_t out_features, std::size_t in_features, unsigned seed)
         : plain(random_values(out_features * in_features, seed)),
@@ -62,7 +62,7 @@ void check_product(const Matrix& matrix, const std::vector<float>& x, std::size_
                 magnitude += std::abs(term);
             }
             const double error = std::abs(double{y[i * matrix.packed.padded_out() + n]} - expected);
-            // The bound of a chain of `depth` additions in fp32.
+            // The error bound of a chain of `depth` additions in fp32.
             BOOST_REQUIRE_LE(error, magnitude * static_cast<double>(depth + 1) * 6e-8);
         }
     }
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(gemm_of_a_row_has_the_same_bits_alone_in_any_batch_and_on_a
     }
 }
 
-BOOST_AUTO_TEST_CASE(embedding_rows_come_out_of_the_packed_matrix_unchanged) {
+BOOST_AUTO_TEST_CASE(embedding_rows_are_read_from_the_packed_matrix_unchanged) {
     for (const DType type : {DType::bf16, DType::fp16}) {
         const Matrix matrix(type, 37, 50, 3);
         std::vector<float> row(50);
@@ -206,7 +206,7 @@ BOOST_AUTO_TEST_CASE(packing_converts_between_stored_and_compute_types) {
             const float value = values[k];
             BOOST_TEST(panel[k * panel_width] ==
                        (to == DType::bf16 ? bf16_from_float(value) : fp16_from_float(value)));
-            BOOST_TEST(panel[k * panel_width + 1] == 0);  // columns that fill up the panel
+            BOOST_TEST(panel[k * panel_width + 1] == 0);  // columns that pad the panel
         }
     }
     const std::uint16_t fp16_value = 0x3c01;  // 1 + 2^-10: bf16 has no such value
@@ -232,7 +232,7 @@ BOOST_AUTO_TEST_CASE(rms_norm_matches_its_formula) {
     constexpr std::size_t rows = 5;
     constexpr std::size_t width = 1237;
     auto x = random_values(rows * width, 1);
-    for (std::size_t j = 0; j < width; ++j) x[j] *= 1e-3F;  // a row where epsilon counts
+    for (std::size_t j = 0; j < width; ++j) x[j] *= 1e-3F;  // a row for which epsilon matters
     const auto weight = random_values(width, 2);
     for (const DType type : {DType::bf16, DType::fp16}) {
         std::vector<float> out(rows * width);
@@ -269,7 +269,7 @@ BOOST_AUTO_TEST_CASE(swiglu_matches_its_formula) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(rope_turns_the_two_halves_as_planes) {
+BOOST_AUTO_TEST_CASE(rope_rotates_the_two_halves_as_planes) {
     constexpr std::size_t head_dim = 10;
     const RopeTable table(10000.0, head_dim, 4096);
     const auto original = random_values(head_dim, 5);

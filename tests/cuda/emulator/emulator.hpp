@@ -1,9 +1,8 @@
-// Force-included where g++ compiles a .cu file as C++: what nvcc provides by itself. Types and prototypes are
-// those of the toolkit's own headers; this file only adds what they leave to the compiler.
+// What nvcc provides by itself. This file is force-included (-include) when g++ compiles a .cu file as C++.
+// Types and prototypes come from the toolkit's own headers; this file adds what they leave to the compiler.
 //
-// Threads of a block are fibers that run one at a time, each until its next barrier or collective; blocks run
-// one after another. So there is no parallelism, and every order is one that the schedule chose: see
-// schedule.hpp.
+// The threads of a block are fibers. One runs at a time, until its next barrier or warp operation; blocks run
+// one after another. So there is no parallelism, and the schedule chooses every order: see schedule.hpp.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -19,20 +18,20 @@
 #include "tests/cuda/emulator/collectives.hpp"
 #include "tests/cuda/emulator/launch.hpp"
 
-// Static, and not of the OS thread: AddressSanitizer puts no guard around thread-local arrays.
+// Static instead of thread_local, because AddressSanitizer puts no guard around thread-local arrays.
 #undef __shared__
 #define __shared__ static
 #undef __launch_bounds__
 #define __launch_bounds__(...)
 
-// Set for the thread that runs.
+// The values of the thread that runs now.
 extern uint3 threadIdx;
 extern uint3 blockIdx;
 extern dim3 blockDim;
 extern dim3 gridDim;
 
 inline void __syncthreads(const std::source_location& where = std::source_location::current()) {
-    cuda_on_cpu::sync_block(where);
+    cuda_emulator::sync_block(where);
 }
 
 template <class T>
@@ -42,6 +41,14 @@ T min(T a, T b) {
 template <class T>
 T max(T a, T b) {
     return a < b ? b : a;
+}
+
+template <class Params>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params),
+                               const Params& params) {
+    cuda_emulator::launch(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream,
+                          params);
+    return cudaSuccess;
 }
 
 inline int __float_as_int(float x) {
@@ -72,21 +79,21 @@ T __ldg(const T* address) {
 
 template <class T>
 T atomicAdd(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return static_cast<T>(old + value); });
+    return cuda_emulator::atomically(address, [&](T old) { return static_cast<T>(old + value); });
 }
 template <class T>
 T atomicMax(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return max(old, value); });
+    return cuda_emulator::atomically(address, [&](T old) { return max(old, value); });
 }
 template <class T>
 T atomicMin(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return min(old, value); });
+    return cuda_emulator::atomically(address, [&](T old) { return min(old, value); });
 }
 template <class T>
 T atomicOr(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T old) { return static_cast<T>(old | value); });
+    return cuda_emulator::atomically(address, [&](T old) { return static_cast<T>(old | value); });
 }
 template <class T>
 T atomicExch(T* address, T value) {
-    return cuda_on_cpu::atomically(address, [&](T) { return value; });
+    return cuda_emulator::atomically(address, [&](T) { return value; });
 }
