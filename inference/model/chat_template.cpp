@@ -39,7 +39,7 @@ std::string without_space_outside_literals(std::string_view text) {
 
 }  // namespace
 
-std::string render_solar_prompt(std::span<const ChatMessage> messages, PromptEnd end) {
+std::string ChatTemplate::render(std::span<const ChatMessage> messages, PromptEnd end) const {
     std::string prompt;
     for (const ChatMessage& message : messages) {
         switch (message.role) {
@@ -58,10 +58,10 @@ std::string render_solar_prompt(std::span<const ChatMessage> messages, PromptEnd
     return prompt;
 }
 
-result<void> check_chat_template(const std::filesystem::path& folder,
-                                 const std::optional<std::string>& override_name) {
+result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
+                                        const std::optional<std::string>& override_name) {
     if (override_name) {
-        if (*override_name == "solar") return {};
+        if (*override_name == "solar") return solar();
         return Error{errc::bad_configuration,
                      "--chat-template " + quoted_name(*override_name) + " is not known, expected solar"};
     }
@@ -84,7 +84,7 @@ result<void> check_chat_template(const std::filesystem::path& folder,
         without_space_outside_literals(solar_template)) {
         return bad_model(file, "chat_template is not known, expected SOLAR's template" + std::string(advice));
     }
-    return {};
+    return solar();
 }
 
 }  // namespace solard

@@ -1,5 +1,4 @@
-// Renders chat messages to a prompt in SOLAR's form. The form is written in C++: no template language is
-// evaluated.
+// Renders chat messages to a prompt. The form is written in C++: no template language is evaluated.
 #pragma once
 
 #include <filesystem>
@@ -23,16 +22,25 @@ struct ChatMessage {
 // message, so that the answer continues that message.
 enum class PromptEnd { assistant_turn, last_message };
 
-// Returns "### System:\n..\n\n### User:\n..\n\n### Assistant:\n". Empty system texts are left out, nothing
-// follows the text of an assistant turn, and `end` decides whether an open assistant block comes last.
-// Source: tokenizer_config.json of upstage/SOLAR-10.7B-Instruct-v1.0.
-std::string render_solar_prompt(std::span<const ChatMessage> messages,
-                                PromptEnd end = PromptEnd::assistant_turn);
+// The form in which a model was trained to read a conversation. A value: cheap to copy, any thread may use
+// it.
+class ChatTemplate {
+  public:
+    // Takes the template of the folder's tokenizer_config.json if it is SOLAR's published text (white space
+    // outside string literals does not count), or the one that `override_name` names ("solar"). Errors:
+    // bad_model, which names the file and --chat-template; bad_configuration for an unknown override.
+    static result<ChatTemplate> load(const std::filesystem::path& folder,
+                                     const std::optional<std::string>& override_name);
+    static ChatTemplate solar() { return {}; }
 
-// Accepts the folder's tokenizer_config.json if its chat_template is SOLAR's published text (white space
-// outside string literals does not count), or if `override_name` is "solar". Errors: bad_model, which names
-// the file and --chat-template; bad_configuration for an unknown override.
-result<void> check_chat_template(const std::filesystem::path& folder,
-                                 const std::optional<std::string>& override_name);
+    // Returns the prompt of a conversation: "### System:\n..\n\n### User:\n..\n\n### Assistant:\n". Empty
+    // system texts are left out, nothing follows the text of an assistant turn, and `end` decides whether an
+    // open assistant block comes last. Source: tokenizer_config.json of upstage/SOLAR-10.7B-Instruct-v1.0.
+    std::string render(std::span<const ChatMessage> messages,
+                       PromptEnd end = PromptEnd::assistant_turn) const;
+
+  private:
+    ChatTemplate() = default;  // SOLAR's is the only form so far
+};
 
 }  // namespace solard

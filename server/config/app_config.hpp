@@ -4,13 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <iosfwd>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
-
-#include "server/config/error.hpp"
 
 namespace solard::server {
 
@@ -81,16 +77,5 @@ struct AppConfig {
     // The source of each value by option name: "default", "file", "environment" or "command line".
     std::map<std::string, std::string, std::less<>> sources;
 };
-
-// Reads all options. Flags override the SOLARD_* environment variables, these override the file that --config
-// names, and the file overrides the defaults. `environment` holds "NAME=value" strings. Errors:
-// bad_command_line or bad_configuration; one line that names the option, and for a file its path and line.
-result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
-                                   const std::vector<std::string>& environment);
-
-// Prints the text of --help.
-void print_help(std::ostream& out);
-// Prints every effective value with its source, for --check-config. The output is a valid configuration file.
-void print_config(std::ostream& out, const AppConfig& config);
 
 }  // namespace solard::server

@@ -25,7 +25,7 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
-    std::string text = render_solar_prompt(request->prompt.messages, request->prompt.end);
+    std::string text = generation.model.chat_template.render(request->prompt.messages, request->prompt.end);
     auto encoding = encode_prompt(generation, text, "messages");
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();

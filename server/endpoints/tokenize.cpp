@@ -12,10 +12,10 @@ namespace {
 
 namespace asio = boost::asio;
 
-std::string text_to_tokenize(const TokenizeRequest& request) {
+std::string text_to_tokenize(const ChatTemplate& chat_template, const TokenizeRequest& request) {
     if (const auto* text = std::get_if<std::string>(&request.prompt)) return *text;
     const auto& chat = std::get<ChatPrompt>(request.prompt);
-    return render_solar_prompt(chat.messages, chat.end);
+    return chat_template.render(chat.messages, chat.end);
 }
 
 asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, const HttpRequest& http) {
@@ -24,7 +24,8 @@ asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, co
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
     const bool is_chat = std::holds_alternative<ChatPrompt>(request->prompt);
-    auto encoding = encode_prompt(generation, text_to_tokenize(*request), is_chat ? "messages" : "prompt");
+    auto encoding = encode_prompt(generation, text_to_tokenize(generation.model.chat_template, *request),
+                                  is_chat ? "messages" : "prompt");
     const auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     std::span<const TokenId> shown = *token_ids;

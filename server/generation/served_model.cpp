@@ -11,7 +11,7 @@
 namespace solard::server {
 namespace {
 
-// SOLAR-10.7B's own sizes.
+// Returns true for the sizes of SOLAR-10.7B.
 bool has_solar_shape(const ModelConfig& c) {
     return c.num_layers == 48 && c.hidden_size == 4096 && c.intermediate_size == 14336 && c.num_heads == 32 &&
            c.num_kv_heads == 8 && c.vocab_size == 32000;
@@ -45,7 +45,7 @@ bool ServedModel::answers_to(std::string_view name) const {
     return name.empty() || std::ranges::find(names, name) != names.end();
 }
 
-ServedModel describe_model(const AppConfig& config, ModelConfig model_config) {
+ServedModel describe_model(const AppConfig& config, ModelConfig model_config, ChatTemplate chat_template) {
     ServedModel model;
     const std::filesystem::path folder = std::filesystem::weakly_canonical(config.model);
     model.names = config.served_model_name;
@@ -66,6 +66,7 @@ ServedModel describe_model(const AppConfig& config, ModelConfig model_config) {
             .count();
     model.examples = read_examples(folder);
     model.config = std::move(model_config);
+    model.chat_template = chat_template;
     return model;
 }
 

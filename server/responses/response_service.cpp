@@ -63,10 +63,11 @@ struct Prepared {
 };
 
 // A copy: the texts go to another thread.
-std::string render(const ResponseRequest& request, std::span<const ChatMessage> conversation) {
+std::string render(const ChatTemplate& chat_template, const ResponseRequest& request,
+                   std::span<const ChatMessage> conversation) {
     std::vector<ChatMessage> messages{{Role::system, request.instructions.value_or("")}};  // empty: left out
     messages.insert(messages.end(), conversation.begin(), conversation.end());
-    return render_solar_prompt(messages);
+    return chat_template.render(messages);
 }
 
 // Returns true if the context holds the prompt plus max_tokens (plus one token if max_tokens was not given).
@@ -84,7 +85,9 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
     std::size_t high = conversation.size() - 1;
     for (;;) {
         const std::size_t middle = low + (high - low) / 2;
-        auto encoding = encode_prompt(generation, render(request, conversation.subspan(middle)), "input");
+        auto encoding = encode_prompt(
+            generation, render(generation.model.chat_template, request, conversation.subspan(middle)),
+            "input");
         auto token_ids = co_await std::move(encoding);
         const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
         if (low == high) {
@@ -103,7 +106,8 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, const R
     auto conversation = lineage(request, parent);
     if (!conversation) co_return conversation.error();
     conversation->insert(conversation->end(), request.input.begin(), request.input.end());
-    auto encoding = encode_prompt(generation, render(request, *conversation), "input");
+    auto encoding =
+        encode_prompt(generation, render(generation.model.chat_template, request, *conversation), "input");
     auto token_ids = co_await std::move(encoding);
     const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
     if (!fits && request.truncate) {

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "server/config/parse_config.hpp"
 #include "server/listener.hpp"
 #include "tests/support/running_service.hpp"
 

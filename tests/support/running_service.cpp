@@ -11,6 +11,7 @@
 
 #include "inference/model/chat_template.hpp"
 #include "inference/text/detokenizer.hpp"
+#include "server/config/parse_config.hpp"
 #include "server/observe/log.hpp"
 #include "server/service.hpp"
 #include "tests/support/demo_tokenizer.hpp"
@@ -42,7 +43,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         model_config.max_position_embeddings = options_.capacity.max_model_len;
         model_config.eos_token_ids = {2};
         model_config.vocab_size = options_.vocab_size;
-        App app(config, describe_model(config, model_config),
+        App app(config, describe_model(config, model_config, ChatTemplate::solar()),
                 Tokenizer::load(demo_model, options_.vocab_size).value(),
                 config.api_key_file.empty() ? ApiKeys() : ApiKeys::load(config.api_key_file).value());
         auto listener = Listener::bind(app.io, config).value();
@@ -92,7 +93,7 @@ int RunningService::exit_code() {
 std::vector<TokenId> RunningService::reference_tokens(const std::string& user_text, std::int32_t count,
                                                       std::uint32_t choice) const {
     const std::vector<ChatMessage> messages{{Role::user, user_text}};
-    auto prompt = demo_tokenizer().encode_prompt(render_solar_prompt(messages));
+    auto prompt = demo_tokenizer().encode_prompt(ChatTemplate::solar().render(messages));
     return fake_reference(std::move(prompt), count, options_, {.choice = choice});
 }
 

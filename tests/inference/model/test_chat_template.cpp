@@ -13,7 +13,7 @@ namespace {
 namespace json = boost::json;
 
 std::string rendered(const std::vector<ChatMessage>& messages) {
-    return render_solar_prompt(messages);
+    return ChatTemplate::solar().render(messages);
 }
 
 // The template as its author published it.
@@ -24,11 +24,12 @@ const std::string published =
     "{{'### Assistant:\\n'  + message['content']}}{% endif %}"
     "{% if loop.last and add_generation_prompt %}{{ '### Assistant:\\n' }}{% endif %}{% endfor %}";
 
-result<void> check(const json::value& chat_template, const std::optional<std::string>& override_name = {}) {
+result<ChatTemplate> check(const json::value& chat_template,
+                           const std::optional<std::string>& override_name = {}) {
     const ModelFolder folder;
     folder.write_text("tokenizer_config.json",
                       json::serialize(json::object{{"chat_template", chat_template}}));
-    return check_chat_template(folder.path(), override_name);
+    return ChatTemplate::load(folder.path(), override_name);
 }
 
 std::string with(std::string text, std::string_view from, std::string_view to) {
@@ -61,7 +62,7 @@ BOOST_AUTO_TEST_CASE(texts_are_not_changed) {
 
 BOOST_AUTO_TEST_CASE(published_template_is_accepted) {
     require_accepted(check(json::value(published)));
-    require_accepted(check_chat_template(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {}));
+    require_accepted(ChatTemplate::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {}));
 }
 
 BOOST_AUTO_TEST_CASE(white_space_outside_literals_is_ignored) {
@@ -85,20 +86,20 @@ BOOST_AUTO_TEST_CASE(every_other_template_is_refused) {
 
 BOOST_AUTO_TEST_CASE(folder_without_template_is_refused) {
     const ModelFolder folder;
-    check_refused(check_chat_template(folder.path(), {}),
+    check_refused(ChatTemplate::load(folder.path(), {}),
                   {"tokenizer_config.json", "missing", "--chat-template solar"});
     folder.write_text("tokenizer_config.json", "{}");
-    check_refused(check_chat_template(folder.path(), {}),
+    check_refused(ChatTemplate::load(folder.path(), {}),
                   {"tokenizer_config.json", "no chat_template", "--chat-template solar"});
     folder.write_text("tokenizer_config.json", "{");
-    check_refused(check_chat_template(folder.path(), {}), {"tokenizer_config.json", "JSON"});
+    check_refused(ChatTemplate::load(folder.path(), {}), {"tokenizer_config.json", "JSON"});
     check_refused(check(json::array{published}), {"tokenizer_config.json", "--chat-template solar"});
     check_refused(check(nullptr), {"tokenizer_config.json", "--chat-template solar"});
 }
 
 BOOST_AUTO_TEST_CASE(override_is_used_if_given) {
     const ModelFolder empty;
-    require_accepted(check_chat_template(empty.path(), "solar"));
+    require_accepted(ChatTemplate::load(empty.path(), "solar"));
     require_accepted(check(json::value("unknown"), "solar"));
     check_refused(check(json::value(published), "chatml"), {"--chat-template", "chatml", "solar"},
                   errc::bad_configuration);

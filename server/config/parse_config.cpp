@@ -1,4 +1,4 @@
-#include "server/config/app_config.hpp"
+#include "server/config/parse_config.hpp"
 
 #include <algorithm>
 #include <array>

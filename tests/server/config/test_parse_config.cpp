@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "server/config/app_config.hpp"
+#include "server/config/parse_config.hpp"
 
 namespace solard::server {
 

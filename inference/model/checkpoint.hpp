@@ -1,0 +1,31 @@
+// A model folder in the form of Hugging Face, opened and checked as a whole.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "inference/error.hpp"
+#include "inference/model/chat_template.hpp"
+#include "inference/model/config.hpp"
+#include "inference/model/safetensors.hpp"
+#include "inference/model/tensors.hpp"
+#include "inference/model/tokenizer.hpp"
+
+namespace solard {
+
+// Every file of the folder was checked, and no weight was read yet.
+struct Checkpoint {
+    ModelConfig config;
+    WeightSource weights;
+    ModelTensors tensors;  // views into `weights`, also after a move
+    Tokenizer tokenizer;
+    ChatTemplate chat_template;
+};
+
+// Opens the folder. `template_override` is the value of --chat-template, if it was given. Errors: bad_model,
+// one line which names the file at fault; bad_configuration for an unknown template.
+result<Checkpoint> open_checkpoint(const std::filesystem::path& folder,
+                                   const std::optional<std::string>& template_override);
+
+}  // namespace solard

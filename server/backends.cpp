@@ -1,0 +1,78 @@
+#include "server/backends.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+#include "inference/cpu/cpu_backend.hpp"
+#ifdef SOLARD_HAS_CUDA
+#include "cuda/cuda_backend.hpp"
+#include "cuda/device_probe.hpp"
+#endif
+
+namespace solard::server {
+namespace {
+
+DType compute_type(const AppConfig& config, DType on_disk) {
+    if (config.dtype == "bf16") return DType::bf16;
+    if (config.dtype == "fp16") return DType::fp16;
+    return on_disk == DType::fp16 ? DType::fp16 : DType::bf16;
+}
+
+int num_threads(const AppConfig& config) {
+    if (config.threads != 0) return static_cast<int>(config.threads);
+    return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+// Fills in what the options of both backends have in common.
+template <class Options>
+Options make_options(const AppConfig& config, const Checkpoint& checkpoint, std::int32_t context_length,
+                     const OnLoadProgress& on_load_progress) {
+    Options options;
+    options.compute_type = compute_type(config, checkpoint.tensors.dtype);
+    options.max_model_len = context_length;
+    options.max_seqs_per_step = static_cast<std::int32_t>(config.max_num_seqs);
+    if (config.max_num_batched_tokens != 0)
+        options.max_tokens_per_step = static_cast<std::int32_t>(config.max_num_batched_tokens);
+    options.on_load_progress = on_load_progress;
+    return options;
+}
+
+}  // namespace
+
+CudaSupport probe_cuda([[maybe_unused]] NvidiaPresence nvidia) {
+    CudaSupport support;
+#ifdef SOLARD_HAS_CUDA
+    support.built = true;
+    if (!nvidia.driver) return support;
+    const cuda::DeviceProbe probe = cuda::probe_devices();
+    support.error = probe.error;
+    for (const cuda::DeviceFacts& facts : probe.devices) {
+        support.devices.push_back({facts.name, facts.compute_major, facts.compute_minor, facts.memory_bytes});
+    }
+#endif
+    return support;
+}
+
+std::unique_ptr<Backend> make_backend(std::string_view device, const AppConfig& config,
+                                      const Checkpoint& checkpoint, std::int32_t context_length,
+                                      const OnLoadProgress& on_load_progress) {
+#ifdef SOLARD_HAS_CUDA
+    if (device == "cuda") {
+        auto options =
+            make_options<cuda::CudaBackendOptions>(config, checkpoint, context_length, on_load_progress);
+        options.gpu_memory_utilization = config.gpu_memory_utilization;
+        options.deterministic = config.deterministic;
+        const cuda::CublasLt library = cuda::CublasLt::open(config.cublaslt).value();
+        return std::make_unique<cuda::CudaBackend>(checkpoint.weights, checkpoint.tensors, checkpoint.config,
+                                                   library, options);
+    }
+#endif
+    if (device != "cpu") throw std::logic_error("a device which this build lacks was chosen");
+    auto options = make_options<CpuBackendOptions>(config, checkpoint, context_length, on_load_progress);
+    options.num_threads = num_threads(config);
+    options.kv_cache_bytes = static_cast<std::size_t>(config.kv_cache_memory);
+    return std::make_unique<CpuBackend>(checkpoint.weights, checkpoint.tensors, checkpoint.config, options);
+}
+
+}  // namespace solard::server

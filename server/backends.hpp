@@ -1,0 +1,26 @@
+// Makes the backend that runs the model. backends.cpp is the only file which knows the CPU and the CUDA
+// backend.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "inference/backend.hpp"
+#include "inference/model/checkpoint.hpp"
+#include "server/config/app_config.hpp"
+#include "server/devices.hpp"
+
+namespace solard::server {
+
+// Returns what the CUDA runtime says about the devices. It is asked only if the machine shows NVIDIA
+// hardware.
+CudaSupport probe_cuda(NvidiaPresence nvidia);
+
+// Loads the weights and returns a backend for `device`, "cpu" or "cuda", as choose_device() returned it.
+// Called on the engine thread. `checkpoint` is not needed afterwards. Throws what the backends throw.
+std::unique_ptr<Backend> make_backend(std::string_view device, const AppConfig& config,
+                                      const Checkpoint& checkpoint, std::int32_t context_length,
+                                      const OnLoadProgress& on_load_progress);
+
+}  // namespace solard::server

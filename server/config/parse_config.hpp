@@ -1,0 +1,24 @@
+// Reads the configuration from the command line, the environment and a file, and prints it.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "server/config/app_config.hpp"
+#include "server/config/error.hpp"
+
+namespace solard::server {
+
+// Reads all options. Flags override the SOLARD_* environment variables, these override the file that --config
+// names, and the file overrides the defaults. `environment` holds "NAME=value" strings. Errors:
+// bad_command_line or bad_configuration; one line that names the option, and for a file its path and line.
+result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
+                                   const std::vector<std::string>& environment);
+
+// Prints the text of --help.
+void print_help(std::ostream& out);
+// Prints every effective value with its source, for --check-config. The output is a valid configuration file.
+void print_config(std::ostream& out, const AppConfig& config);
+
+}  // namespace solard::server

@@ -1,0 +1,26 @@
+// Shows how far the weights are loaded.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace solard::server {
+
+// Writes to stderr: one line that moves on a terminal, one line for every ten per cent elsewhere, and nothing
+// for a load that takes less than a second. Engine thread only.
+class LoadProgress {
+  public:
+    // `percent` follows the load, for readers on other threads; it outlives this object.
+    explicit LoadProgress(std::atomic<int>& percent);
+
+    void update(std::uint64_t bytes_done, std::uint64_t bytes_total);
+
+  private:
+    std::atomic<int>& percent_;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    bool is_terminal_;
+    int shown_percent_ = -1;
+};
+
+}  // namespace solard::server
