@@ -5,32 +5,30 @@
 namespace solard::server {
 namespace {
 
-// What the kernels are compiled for: sm_89, and its PTX for what came later.
-constexpr int least_major = 8;
-constexpr int least_minor = 9;
+// The kernels are compiled for sm_89, and as PTX for later devices.
+constexpr int min_major = 8;
+constexpr int min_minor = 9;
 
 std::string capability_of(const CudaDevice& device) {
     return std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor);
 }
 
-// Empty where the kernels run on it.
-std::string obstacle_of(const CudaDevice& device) {
-    if (std::tuple(device.compute_major, device.compute_minor) >= std::tuple(least_major, least_minor))
-        return {};
-    return device.name + " has compute capability " + capability_of(device) + ", and 8.9 or above is needed";
+// Says why the kernels do not run on the device; empty if they do.
+std::string device_obstacle(const CudaDevice& device) {
+    if (std::tuple(device.compute_major, device.compute_minor) >= std::tuple(min_major, min_minor)) return {};
+    return device.name + " has compute capability " + capability_of(device) + ", but 8.9 or above is needed";
 }
 
-// Why no CUDA device can be used; empty where one can.
+// Says why no CUDA device can be used; empty if one can.
 std::string cuda_obstacle(NvidiaPresence nvidia, const CudaSupport& cuda) {
     if (!nvidia.any()) return "no NVIDIA driver and no device node";
     if (!nvidia.driver) return "a device node exists, but the NVIDIA driver is not loaded";
     if (!cuda.built)
         return "an NVIDIA driver is loaded, but this build has no CUDA backend (./run.sh installs the "
-               "toolkit and builds "
-               "it)";
-    if (!cuda.error.empty()) return "the CUDA runtime says: " + cuda.error;
+               "toolkit and builds it)";
+    if (!cuda.error.empty()) return "the CUDA runtime reports: " + cuda.error;
     if (cuda.devices.empty()) return "the NVIDIA driver shows no device";
-    return obstacle_of(cuda.devices.front());
+    return device_obstacle(cuda.devices.front());
 }
 
 }  // namespace
@@ -54,7 +52,7 @@ result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence n
 std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigned num_cores) {
     std::string text = "cpu   " + std::to_string(num_cores) + " cores\n";
     for (const CudaDevice& device : cuda.devices) {
-        const std::string obstacle = obstacle_of(device);
+        const std::string obstacle = device_obstacle(device);
         text += "cuda  " + device.name + ", compute capability " + capability_of(device) + ", " +
                 std::to_string(device.memory_bytes >> 20) + " MiB" +
                 (obstacle.empty() ? "" : ", not usable: " + obstacle) + "\n";

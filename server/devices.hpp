@@ -1,4 +1,4 @@
-// Which device a model runs on, decided before anything is loaded.
+// Decides which device the model runs on, before anything is loaded.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,13 @@
 
 namespace solard::server {
 
-// What the machine shows of NVIDIA hardware, by its device nodes and its driver's proc entry under `root`.
+// The signs of NVIDIA hardware on this machine.
 struct NvidiaPresence {
-    bool driver = false;
-    bool device_node = false;
+    bool driver = false;       // the driver is loaded, by its entry in /proc
+    bool device_node = false;  // a device node exists in /dev
     bool any() const { return driver || device_node; }
 };
+// Looks below `root`, which a test may choose.
 NvidiaPresence find_nvidia(const std::filesystem::path& root = "/");
 
 struct CudaDevice {
@@ -26,20 +27,20 @@ struct CudaDevice {
     std::uint64_t memory_bytes = 0;
 };
 
-// What the CUDA runtime says, where this build has it and the machine shows hardware.
+// What the CUDA runtime says, if this build has it and the machine shows hardware.
 struct CudaSupport {
-    bool built = false;
+    bool built = false;  // this build has the CUDA backend
     std::vector<CudaDevice> devices = {};
-    std::string error = {};  // of the runtime; empty where it listed the devices
+    std::string error = {};  // of the runtime; empty if it listed the devices
 };
 
-// "cpu" or "cuda" for --device `wanted` (auto, cpu, cuda). There is no silent fallback: auto means the CPU
-// only where neither driver nor device node exists. cuda is the first device. Errors: device_unavailable, one
-// line that says what to do.
+// Returns "cpu" or "cuda" for the value of --device (auto, cpu or cuda). There is no silent fallback: auto
+// means the CPU only if neither a driver nor a device node exists. "cuda" means the first device. Errors:
+// device_unavailable, one line that says what to do.
 result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence nvidia,
                                        const CudaSupport& cuda = {});
 
-// The text of --list-devices: a line a device, with the reason where one cannot be used.
+// Returns the text of --list-devices: one line per device, with the reason if it cannot be used.
 std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigned num_cores);
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// Reads requests with Beast; server/http/http1_exchange writes the answers.
+// Reads requests with Beast. server/http/http1_exchange writes the answers.
 #include "server/http_session.hpp"
 
 #include <algorithm>
@@ -33,19 +33,21 @@ using beast::error_code;
 
 using Parser = http::request_parser<http::string_body>;
 
-// What can be said about a request that could not be read; request_cancelled if the client is simply gone.
-Error read_problem(error_code ec) {
+// Returns what to answer to a request that could not be read; request_cancelled if the client is gone.
+Error read_problem(error_code ec, const AppConfig& config) {
     if (ec == http::error::header_limit)
-        return {errc::headers_too_large, "The header block is larger than the server takes."};
+        return {errc::headers_too_large,
+                "The header block is larger than " + std::to_string(config.max_header_size) + " bytes."};
     if (ec == http::error::body_limit)
-        return {errc::payload_too_large, "The body is larger than the server takes."};
+        return {errc::payload_too_large,
+                "The body is larger than " + std::to_string(config.max_body_size) + " bytes."};
     const bool is_http = ec.category() == make_error_code(http::error::bad_version).category();
     if (is_http && ec != http::error::end_of_stream && ec != http::error::partial_message)
         return {errc::invalid_value, "The request is not valid HTTP/1.1: " + ec.message() + "."};
     return {errc::request_cancelled, "The client is gone."};
 }
 
-// A request that could not be read or is not allowed, as far as it came.
+// A request that could not be read or is not allowed, as far as it was read.
 struct Refusal {
     HttpRequest head;
     Error error;
@@ -58,7 +60,7 @@ struct RoutedRequest {
     RouteMatch match;
 };
 
-// What the client sent: a request to answer, a connection to upgrade, or nothing that can be served.
+// What came on the connection: a request to answer, a connection to upgrade, a request to refuse, or its end.
 using Received = std::variant<RoutedRequest, WsUpgrade, Refusal, ClientGone>;
 
 Received refuse(HttpRequest head, Error error) {
@@ -72,7 +74,7 @@ class Session {
         : app_(app),
           stream_(std::move(stream)),
           over_limit_(over_limit),
-          // One block: a header, and what was pipelined behind it while an answer was streaming.
+          // Holds a header, and what was pipelined behind it while an answer was streaming.
           buffer_(static_cast<std::size_t>(app.config.max_header_size) + 4096) {}
 
     // Serves until the connection ends. Completes with the upgrade if the connection is to become a
@@ -124,10 +126,10 @@ class Session {
         error_code ec;
         const auto size = parser.put(asio::buffer(block->data(), block->size()), ec);
         buffer_.consume(size);
-        if (ec) co_return refuse({}, read_problem(ec));
+        if (ec) co_return refuse({}, read_problem(ec, app_.config));
         HttpRequest request = plain_head(parser.get(), connection_);
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
-            co_return refuse(std::move(request), read_problem(http::error::body_limit));
+            co_return refuse(std::move(request), read_problem(http::error::body_limit, app_.config));
         RouteMatch match = find_route(request);
         if (is_upgrade(match, request)) {
             auto upgrade = begin_upgrade(parser, request);
@@ -142,7 +144,7 @@ class Session {
             co_return refuse(std::move(request), allowed.error());
         request.caller = *caller;
         co_await read_body(parser, ec);
-        if (ec) co_return refuse(std::move(request), read_problem(ec));
+        if (ec) co_return refuse(std::move(request), read_problem(ec, app_.config));
         request.body = std::move(parser.get().body());
         RoutedRequest routed{std::move(request), std::move(match)};
         co_return routed;
@@ -165,8 +167,8 @@ class Session {
         return upgrade;
     }
 
-    // What is in the buffer up to the empty line, within limits of size and time, and found to be sound.
-    // Valid until the buffer is consumed.
+    // Reads up to the empty line, within limits of size and time, and checks the block. The result is valid
+    // until the buffer is consumed.
     asio::awaitable<result<std::string_view>> read_header_block() {
         constexpr std::string_view end_of_block = "\r\n\r\n";
         const auto limit = static_cast<std::size_t>(app_.config.max_header_size);
@@ -177,14 +179,16 @@ class Session {
             if (!begun && buffer_.size() > 0) {
                 begun = true;
                 stream_.set_idle(false);
-                stream_.expires_after(app_.config.header_timeout);  // for all of it, however it drips
+                stream_.expires_after(
+                    app_.config.header_timeout);  // for the whole block, however slowly it comes
             }
             const std::string_view read = unread();
             const auto end = read.find(end_of_block, searched);
-            if (std::min(end, read.size()) > limit) co_return read_problem(http::error::header_limit);
+            if (std::min(end, read.size()) > limit)
+                co_return read_problem(http::error::header_limit, app_.config);
             if (end != std::string_view::npos) {
                 const std::string_view block = read.substr(0, end + end_of_block.size());
-                if (auto sound = check_header_block(block); !sound) co_return sound.error();
+                if (auto valid = check_header_block(block); !valid) co_return valid.error();
                 co_return block;
             }
             searched = read.size() - std::min(read.size(), end_of_block.size() - 1);
@@ -194,11 +198,11 @@ class Session {
             const std::size_t size =
                 co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
             buffer_.commit(size);
-            if (ec) co_return read_problem(ec);
+            if (ec) co_return read_problem(ec, app_.config);
         }
     }
 
-    // Before a request line (RFC 9112, section 2.2).
+    // Empty lines before a request line are ignored (RFC 9112, section 2.2).
     void skip_empty_lines() {
         while (unread().starts_with("\r\n")) buffer_.consume(2);
     }
@@ -210,11 +214,12 @@ class Session {
     asio::awaitable<void> read_body(Parser& parser, error_code& ec) {
         stream_.expires_after(app_.config.body_timeout);
         if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
-            constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-            co_await asio::async_write(stream_, asio::buffer(go_on), asio::redirect_error(use_awaitable, ec));
+            constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";
+            co_await asio::async_write(stream_, asio::buffer(continue_response),
+                                       asio::redirect_error(use_awaitable, ec));
             if (ec) co_return;
         }
-        // Nobody needs either, and parsers differ about both.
+        // Chunk extensions and trailers are refused: no client needs them, and parsers disagree about both.
         auto refuse_extensions = [](std::uint64_t, beast::string_view extensions, error_code& problem) {
             if (!extensions.empty()) problem = http::error::bad_chunk_extension;
         };
@@ -236,7 +241,8 @@ class Session {
         co_await discard_input();
     }
 
-    // Closing with unread input would reset the connection and could take the answer with it.
+    // Reads and drops what the client still sends. Closing with unread input would reset the connection, and
+    // the client could lose the answer.
     asio::awaitable<void> discard_input() {
         stream_.shutdown_send();
         stream_.expires_after(std::chrono::seconds(2));
@@ -256,7 +262,7 @@ class Session {
                                 " " + std::to_string(millis) + " ms");
     }
 
-    static inline std::uint64_t num_connections_ = 0;  // ever
+    static inline std::uint64_t num_connections_ = 0;  // since the start of the process
 
     App& app_;
     Stream stream_;

@@ -26,28 +26,29 @@ namespace {
 using Unix = asio::local::stream_protocol;
 
 void set_tcp_options(int socket) {
-    // Finds a peer that vanished without a word: how long sent data may stay unacknowledged (RFC 5482).
+    // Detects a peer that vanished: this is how long sent data may stay unacknowledged (RFC 5482).
     constexpr unsigned milliseconds = 30'000;
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
-    // What a slow client has not been sent yet waits in its log, where it merges, and not in the kernel.
+    // Data for a slow client waits in its log, where deltas merge, and not in the kernel.
     constexpr int unsent_bytes = 64 << 10;
     setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 }
 
-// The rest of the descriptors is for files, the engine and the accept queue itself.
-std::size_t connection_cap(const AppConfig& config) {
+// Leaves a fifth of the descriptors to files, the engine and the accept queue itself.
+std::size_t max_connections(const AppConfig& config) {
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);
     return std::min(static_cast<std::size_t>(config.max_connections),
                     static_cast<std::size_t>(files.rlim_cur) / 5 * 4);
 }
 
-// Connections beyond the cap that are told so; the others are dropped.
+// So many connections beyond the limit get an answer that says so; more are dropped.
 constexpr std::size_t max_refused_connections = 64;
 
-constexpr std::size_t crowd = 64;
+// From so many sessions on, memory is given back to the system when half of them have ended.
+constexpr std::size_t min_sessions_to_trim = 64;
 
-// Out of descriptors: without a pause the loop would spin on the same error.
+// The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
 
 void log_session_end(const std::exception_ptr& problem) {
@@ -59,8 +60,8 @@ void log_session_end(const std::exception_ptr& problem) {
     }
 }
 
-// A process that was killed leaves its socket file behind. Nobody answers there, so it can go; a living
-// server's stays.
+// Removes the socket file that a killed process left behind: nobody answers there. The file of a running
+// server stays.
 void remove_stale_socket(asio::io_context& io, const std::string& path) {
     error_code ec;
     Unix::socket probe(io);
@@ -87,7 +88,7 @@ result<void> check_exposure(const AppConfig& config) {
     if (config.host == "localhost") return {};
     if (ec)
         return Error{errc::bad_configuration,
-                     "option 'host': expected an IP address, got '" + config.host + "'"};
+                     "option 'host': expected an IP address or localhost, got '" + config.host + "'"};
     if (address.is_loopback()) return {};
     return Error{errc::bad_configuration, "option 'host': " + config.host +
                                               " is reachable from other machines and no API key is set; add "
@@ -110,7 +111,7 @@ result<Listener> Listener::bind(asio::io_context& io, const AppConfig& config) {
                                                     : asio::ip::make_address(config.host, ec);
     if (ec)
         return Error{errc::bad_configuration,
-                     "option 'host': expected an IP address, got '" + config.host + "'"};
+                     "option 'host': expected an IP address or localhost, got '" + config.host + "'"};
     Tcp::acceptor acceptor(io);
     ec = open(acceptor, Tcp::endpoint(address, port));
     if (ec)
@@ -139,10 +140,10 @@ void Listener::drain(std::function<void()> on_empty) {
     first_late_session_ = next_session_;
     num_awaited_ = closers_.size();
     for (const auto& [id, close] : closers_) close(true);
-    if (num_awaited_ == 0) end_drain();
+    if (num_awaited_ == 0) finish_drain();
 }
 
-void Listener::end_drain() {
+void Listener::finish_drain() {
     error_code ignored;
     if (auto* local = std::get_if<Unix::acceptor>(&acceptor_); local != nullptr && local->is_open())
         unlink(local->local_endpoint().path().c_str());
@@ -156,7 +157,7 @@ void Listener::close_sessions() {
 
 asio::awaitable<void> Listener::accept_loop() {
     asio::steady_timer pause(*io_);
-    const std::size_t cap = connection_cap(app_->config);
+    const std::size_t limit = max_connections(app_->config);
     for (;;) {
         error_code ec;
         Stream::Socket socket(*io_);
@@ -170,13 +171,13 @@ asio::awaitable<void> Listener::accept_loop() {
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
         }
         const bool closed = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
-        if (closed) co_return;  // also with a connection in hand: it was accepted too late
+        if (closed) co_return;  // even if a connection was accepted: it came too late
         if (ec) {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
             co_await pause.async_wait(asio::use_awaitable);
-        } else if (closers_.size() < cap + max_refused_connections) {
-            start_session(std::move(socket), closers_.size() >= cap);
+        } else if (closers_.size() < limit + max_refused_connections) {
+            start_session(std::move(socket), closers_.size() >= limit);
         }
     }
 }
@@ -185,7 +186,7 @@ void Listener::start_session(Stream::Socket socket, bool over_limit) {
     Stream stream(std::move(socket));
     const auto id = next_session_++;
     closers_.emplace(id, stream.make_closer());
-    most_sessions_ = std::max(most_sessions_, closers_.size());
+    max_sessions_ = std::max(max_sessions_, closers_.size());
     app_->state.num_connections = closers_.size();
     asio::co_spawn(*io_, run_http_session(app_, std::move(stream), over_limit),
                    [this, id](const std::exception_ptr& problem) {
@@ -197,13 +198,13 @@ void Listener::start_session(Stream::Socket socket, bool over_limit) {
 void Listener::end_session(std::uint64_t id) {
     closers_.erase(id);
     app_->state.num_connections = closers_.size();
-    // The allocator would keep what a crowd of connections held.
-    if (most_sessions_ >= crowd && closers_.size() < most_sessions_ / 2) {
-        most_sessions_ = closers_.size();
+    // Otherwise the allocator would keep the memory of many closed connections.
+    if (max_sessions_ >= min_sessions_to_trim && closers_.size() < max_sessions_ / 2) {
+        max_sessions_ = closers_.size();
         malloc_trim(0);
     }
     const bool is_awaited = on_empty_ != nullptr && id < first_late_session_;
-    if (is_awaited && --num_awaited_ == 0) end_drain();
+    if (is_awaited && --num_awaited_ == 0) finish_drain();
 }
 
 }  // namespace solard::server

@@ -18,19 +18,20 @@
 
 namespace solard::server {
 
-// I/O thread only. Outlives the sessions it started.
+// I/O thread only. Outlives the sessions that it started.
 class Listener {
   public:
-    // Binds at once, so that a port in use is known before a model is loaded. Errors: runtime_failure.
+    // Binds at once, so that a port in use is reported before the model is loaded. Errors: runtime_failure,
+    // bad_configuration.
     static result<Listener> bind(boost::asio::io_context& io, const AppConfig& config);
 
-    // Accepts until drain() has come to its end. `app` outlives every session.
+    // Accepts connections until the drain has ended. `app` outlives every session.
     void start(App& app);
-    // Idle sessions are closed, the others end with their answer, sockets with those that they have.
-    // `on_empty` runs once none of them is left, which may be at once. Who connects until then still gets an
-    // answer, that the server is draining.
+    // Closes idle sessions. The others end after the answer that is under way, WebSockets after all answers
+    // under way. `on_empty` runs when none of these sessions is left, which may be at once. Until then, a new
+    // connection still gets the answer that the server is draining.
     void drain(std::function<void()> on_empty);
-    // Ends every session where it stands.
+    // Closes every session at once.
     void close_sessions();
 
     // "http://127.0.0.1:8000" or "unix:/run/solard.sock".
@@ -45,22 +46,21 @@ class Listener {
     boost::asio::awaitable<void> accept_loop();
     void start_session(Stream::Socket socket, bool over_limit);
     void end_session(std::uint64_t id);
-    void end_drain();
+    void finish_drain();
 
     boost::asio::io_context* io_;
     Acceptor acceptor_;
     App* app_ = nullptr;
     std::uint64_t next_session_ = 0;
-    std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>>
-        closers_;                    // one for each session
-    std::size_t most_sessions_ = 0;  // at once, since memory was last given back
+    std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>> closers_;  // one per session
+    std::size_t max_sessions_ = 0;  // open at once since memory was last given back
     std::function<void()> on_empty_;
-    std::uint64_t first_late_session_ = 0;  // that came after drain()
-    std::size_t num_awaited_ = 0;           // sessions from before it that did not end
+    std::uint64_t first_late_session_ = 0;  // the first session that began after drain()
+    std::size_t num_awaited_ = 0;           // sessions from before drain() that have not ended
 };
 
-// Loopback addresses need no key; others are refused without --api-key-file or --allow-anonymous.
-// Errors: bad_configuration naming --host.
+// Refuses an address that other machines can reach, unless --api-key-file or --allow-anonymous is given.
+// Errors: bad_configuration, which names the option host.
 result<void> check_exposure(const AppConfig& config);
 
 }  // namespace solard::server

@@ -93,8 +93,8 @@ bool matches(std::string_view pattern, std::string_view path) {
            path.size() >= star + after.size();
 }
 
-// HEAD is GET without a body; the exchange leaves the body out.
-bool takes(const Route& route, std::string_view method) {
+// HEAD is GET without a body: the exchange leaves the body out.
+bool accepts(const Route& route, std::string_view method) {
     return route.method == method || (route.method == "GET" && method == "HEAD");
 }
 
@@ -103,18 +103,18 @@ HttpResponse no_route_response(const HttpRequest& request, const std::string& al
         return error_response(
             {errc::not_found, "There is no route " + request.method + " " + request.path + "."});
     auto response = error_response(
-        {errc::method_not_allowed, request.path + " takes " + allowed + ", not " + request.method + "."});
+        {errc::method_not_allowed, request.path + " supports " + allowed + ", not " + request.method + "."});
     response.fields.emplace_back("Allow", allowed);
     return response;
 }
 
-// What a browser asks before it sends a page's request to another origin (Fetch standard, CORS preflight).
-// The origin itself is named in every answer.
+// Returns the answer to a browser that asks whether a page may send a request to another origin (Fetch
+// standard, CORS preflight). The header that names the origin itself is part of every answer.
 HttpResponse preflight_response() {
     HttpResponse response;
     response.status = 204;
     response.fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
-    // A wildcard covers no Authorization.
+    // A wildcard does not include Authorization.
     response.fields.emplace_back("Access-Control-Allow-Headers", "*, Authorization");
     response.fields.emplace_back("Access-Control-Max-Age", "600");
     return response;
@@ -130,7 +130,7 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange, const Rout
         auto response = no_route_response(request, match.allowed);
         co_return co_await exchange.respond(std::move(response));
     }
-    // A page of another origin can post a form or plain text without asking first, but not JSON.
+    // A page of another origin can post a form or plain text without a preflight, but not JSON.
     if (request.method == "POST" && !request.body.empty() && request.content_type != "application/json") {
         auto response = error_response(
             {errc::unsupported_media_type, std::string(message_of(errc::unsupported_media_type))});
@@ -146,7 +146,7 @@ RouteMatch find_route(const HttpRequest& head) {
     for (const auto& route : table) {
         if (!matches(route.path, head.path)) continue;
         if (match.allowed.empty()) match.access = route.access;
-        if (takes(route, head.method)) {
+        if (accepts(route, head.method)) {
             match.route = &route;
             match.access = route.access;
             match.allowed.clear();

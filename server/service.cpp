@@ -10,11 +10,13 @@
 namespace solard::server {
 namespace {
 
-// After the drain limit: long enough to write one error object to everyone who still reads.
-constexpr std::chrono::seconds farewell{2};
+// The time after the drain limit. It is long enough to write one error object to every client that still
+// reads.
+constexpr std::chrono::seconds error_delivery_time{2};
 
-// Measured on the CPU backend (tests/bench/bench_speculation): most of what repetitive answers gain, and next
-// to nothing lost by others; from so many streams on there are no drafts.
+// Measured on the CPU backend (tests/bench/bench_speculation): with this value repetitive answers gain most
+// of what drafts can give, and others lose next to nothing. From this number of running sequences on there
+// are no drafts.
 constexpr std::int32_t max_speculative_step_rows = 8;
 
 }  // namespace
@@ -45,18 +47,18 @@ int Service::run(BackendFactory make_backend) {
             if (stopping_) return;
             on_ready_(info, url);
             systemd_.notify("READY=1");
-            notify_systemd();
+            report_status();
         },
         [this](const Error& error) {
-            if (error.code == errc::server_draining) return;  // the load that stopping() gave up
+            if (error.code == errc::server_draining) return;  // a signal cancelled the load
             log(LogLevel::error, error.message);
             exit_code_ = exit_code(error.code);
-            begin_drain(farewell);
+            begin_drain(error_delivery_time);
         });
-    notify_systemd();
+    report_status();
     watch_engine({}, std::chrono::steady_clock::now());
-    // The engine's callbacks name this object and `make_backend`'s captures: it ends here, also on an
-    // exception; but not one that hangs.
+    // The engine's callbacks use this object and what `make_backend` captured. So the engine is stopped
+    // before this function returns or throws, unless it hangs.
     struct StopEngine {
         Service& service;
         ~StopEngine() {
@@ -64,7 +66,7 @@ int Service::run(BackendFactory make_backend) {
         }
     } stop_engine{*this};
     app_.io.run();
-    if (!engine_hangs_) engine_hangs_ = !engine_ends();
+    if (!engine_hangs_) engine_hangs_ = !wait_for_engine();
     return engine_hangs_ ? exit_code(errc::runtime_failure) : exit_code_;
 }
 
@@ -72,19 +74,19 @@ void Service::await_signal() {
     signals_.async_wait([this](boost::system::error_code ec, int) {
         if (ec) return;
         if (stopping_) {
-            log(LogLevel::warning, "second signal: ending at once");
+            log(LogLevel::warning, "second signal: closing all connections at once");
             drain_timer_.cancel();
             listener_.close_sessions();
             return;
         }
         log(LogLevel::info,
             "draining: " + std::to_string(app_.generation.engine.num_in_flight()) + " answers in flight");
-        await_signal();  // first: a drain of nothing ends at once, and cancels it
+        await_signal();  // first, because a drain without sessions ends at once and cancels this wait
         begin_drain(app_.config.drain_timeout);
     });
 }
 
-// Liveness is the engine's, not the event loop's: a step that never ends must not look like a long one.
+// Watches the engine and not the event loop: a step that never ends must be told from a step that takes long.
 void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since) {
     const auto limit = app_.config.engine_timeout;
     std::chrono::microseconds pause = std::clamp<std::chrono::milliseconds>(
@@ -96,22 +98,23 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
         const EngineActivity now = app_.generation.engine.activity();
         const auto time = std::chrono::steady_clock::now();
         if (!now.busy || now.progress != last.progress) {
-            notify_systemd();
+            report_status();
             if (systemd_.watchdog_interval().count() > 0) systemd_.notify("WATCHDOG=1");
             return watch_engine(now, time);
         }
         if (time - since < limit) return watch_engine(last, since);
         engine_hangs_ = true;
         exit_code_ = exit_code(errc::runtime_failure);
-        log(LogLevel::error, "the engine has made no progress for " + std::to_string(limit.count()) + " ms");
-        app_.generation.engine.fail(
-            {errc::engine_unavailable, "The engine hangs; the server is restarting."});
-        begin_drain(farewell);
+        log(LogLevel::error, "the engine has made no progress for " + std::to_string(limit.count()) +
+                                 " ms (--engine-timeout); the server ends with an error");
+        app_.generation.engine.fail({errc::engine_unavailable,
+                                     "The engine does not respond; the server is restarting. Retry later."});
+        begin_drain(error_delivery_time);
     });
 }
 
-// What `systemctl status` shows. A load that gets on has more time for it.
-void Service::notify_systemd() {
+// Updates what `systemctl status` shows. While a load makes progress, systemd gives it more time.
+void Service::report_status() {
     const auto state = app_.generation.engine.state();
     if (state == ServiceState::starting) {
         const int percent = app_.state.load_percent;
@@ -128,8 +131,9 @@ void Service::notify_systemd() {
     }
 }
 
-// After the last session: also a shutdown must not wait for a step that never ends.
-bool Service::engine_ends() {
+// Waits for the engine after the last session has ended. Returns false if the engine is in a step that never
+// ends.
+bool Service::wait_for_engine() {
     app_.generation.engine.ask_to_stop();
     EngineActivity last;
     auto since = std::chrono::steady_clock::now();
@@ -142,7 +146,8 @@ bool Service::engine_ends() {
             since = time;
         }
         if (time - since < app_.config.engine_timeout) continue;
-        log(LogLevel::error, "the engine hangs; ending without it");
+        log(LogLevel::error,
+            "the engine does not end its step within --engine-timeout; the process ends without it");
         return false;
     }
     return true;
@@ -151,15 +156,17 @@ bool Service::engine_ends() {
 void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
     app_.generation.engine.drain();
-    for (Wakeup* socket : app_.state.sockets) socket->notify();  // each ends with what it has in flight
+    for (Wakeup* socket : app_.state.sockets)
+        socket->notify();  // each closes after the answers that are in flight
     if (!draining_already) systemd_.notify("STOPPING=1");
-    notify_systemd();
+    report_status();
     drain_timer_.expires_after(limit);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
         if (ec) return;
         app_.generation.engine.fail_all(
-            {errc::server_draining, "The server shut down before the answer was complete."});
-        drain_timer_.expires_after(farewell);
+            {errc::server_draining,
+             "The server shut down before the answer was complete; send the request again."});
+        drain_timer_.expires_after(error_delivery_time);
         drain_timer_.async_wait([this](boost::system::error_code late) {
             if (!late) listener_.close_sessions();
         });
@@ -167,7 +174,7 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     if (!draining_already) listener_.drain([this] { finish(); });
 }
 
-// The last session is gone. A response that goes on without a reader, and its timers, end with the loop.
+// Ends the event loop after the last session. A response that goes on without a reader ends with it.
 void Service::finish() {
     drain_timer_.cancel();
     watchdog_.cancel();

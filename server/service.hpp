@@ -1,4 +1,4 @@
-// One server from start to end: listener, engine, signals, drain.
+// Runs one server from start to end: listener, engine, signals, drain.
 #pragma once
 
 #include <atomic>
@@ -12,25 +12,29 @@
 
 namespace solard::server {
 
+// I/O thread only, except for stopping().
 class Service {
   public:
     using OnReady = std::function<void(const EngineInfo& info, const std::string& url)>;
 
-    // `on_ready` runs on the I/O thread once the model answers. The listener is already bound.
+    // `on_ready` runs on the I/O thread once the model answers. `listener` is already bound. `app` outlives
+    // the service.
     Service(App& app, Listener listener, OnReady on_ready);
 
-    // Serves until SIGTERM or SIGINT, or until the engine fails; gives the exit code. `make_backend` runs on
-    // the engine thread; it may poll stopping() to give up a long load.
+    // Serves until SIGTERM or SIGINT, or until the engine fails. Returns the exit code of the process.
+    // `make_backend` runs on the engine thread; it may poll stopping(), and throw load_cancelled during a
+    // long load.
     int run(BackendFactory make_backend);
     const std::atomic<bool>& stopping() const { return stopping_; }
-    // After run(): the engine was still inside a step that does not end. Its thread cannot be joined.
+    // Returns true after run() if the engine was still inside a step that does not end. Its thread cannot be
+    // joined then.
     bool engine_hangs() const { return engine_hangs_; }
 
   private:
     void await_signal();
     void watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since);
-    void notify_systemd();
-    bool engine_ends();
+    void report_status();
+    bool wait_for_engine();
     void begin_drain(std::chrono::milliseconds limit);
     void finish();
 
