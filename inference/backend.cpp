@@ -4,6 +4,8 @@
 #include <ranges>
 #include <stdexcept>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 
 void ForwardBatch::clear() {
@@ -26,7 +28,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         batch.sampling.size() == batch.logits_rows.size() &&
         batch.positions.size() == batch.token_ids.size() &&
         batch.slot_mapping.size() == batch.token_ids.size() && batch.cu_seqlens_q.size() == num_seqs + 1 &&
-        batch.block_tables.size() >= num_seqs * static_cast<std::size_t>(batch.block_table_stride);
+        batch.block_tables.size() >= num_seqs * count_of(batch.block_table_stride);
     const auto below = [](std::int32_t end) {
         return [end](std::int32_t value) { return value >= 0 && value < end; };
     };
@@ -44,7 +46,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         const auto table = batch.block_tables.begin() +
                            static_cast<std::ptrdiff_t>(i) * std::ptrdiff_t{batch.block_table_stride};
         return count >= 1 && batch.context_lens[i] >= count &&
-               std::all_of(table, table + (batch.context_lens[i] - 1) / kv_block_size + 1, is_block);
+               std::all_of(table, table + divide_up(batch.context_lens[i], kv_block_size), is_block);
     };
     if (!fits || !std::ranges::all_of(batch.token_ids, below(vocab_size)) ||
         !std::ranges::all_of(batch.positions, below(capacity.max_model_len)) ||

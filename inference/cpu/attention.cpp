@@ -10,7 +10,7 @@
 namespace solard {
 namespace {
 
-constexpr auto block_size = static_cast<std::size_t>(kv_block_size);
+constexpr auto block_size = count_of(kv_block_size);
 static_assert(block_size == panel_width, "a block of keys is one panel");
 
 // The number of rows (tokens x heads of a group) computed together: two full tiles of the GEMM kernel.
@@ -81,7 +81,7 @@ struct Attention::Item {
     std::size_t out_stride;
     Scratch* scratch;
 
-    std::size_t block(std::size_t index) const { return static_cast<std::size_t>(block_table[index]); }
+    std::size_t block(std::size_t index) const { return count_of(block_table[index]); }
 };
 
 Attention::Attention(const AttentionShape& shape, const GemmKernel& kernel, std::size_t max_tokens,
@@ -92,7 +92,7 @@ Attention::Attention(const AttentionShape& shape, const GemmKernel& kernel, std:
       padded_context_(round_up(max_context, block_size)) {
     tiles_.reserve(max_tokens);
     const std::size_t rows = tokens_per_tile_ * shape.num_heads / shape.num_kv_heads;
-    scratch_.resize(static_cast<std::size_t>(num_threads));
+    scratch_.resize(count_of(num_threads));
     for (Scratch& scratch : scratch_) {
         scratch.queries.resize(rows * shape.head_dim);
         scratch.scores.resize(rows * padded_context_);
@@ -104,8 +104,8 @@ Attention::Attention(const AttentionShape& shape, const GemmKernel& kernel, std:
 void Attention::plan(const ForwardBatch& batch) {
     tiles_.clear();
     for (std::size_t sequence = 0; sequence < batch.context_lens.size(); ++sequence) {
-        const auto begin = static_cast<std::size_t>(batch.cu_seqlens_q[sequence]);
-        const auto end = static_cast<std::size_t>(batch.cu_seqlens_q[sequence + 1]);
+        const auto begin = count_of(batch.cu_seqlens_q[sequence]);
+        const auto end = count_of(batch.cu_seqlens_q[sequence + 1]);
         for (std::size_t token = begin; token < end; token += tokens_per_tile_) {
             tiles_.push_back({sequence, token, std::min(tokens_per_tile_, end - token)});
         }
@@ -116,7 +116,7 @@ void Attention::run(ThreadPool& pool, const KvCache& cache, std::size_t layer, c
                     const float* q, std::size_t q_stride, float* out) {
     const std::size_t out_stride = shape_.num_heads * shape_.head_dim;
     const std::size_t group_width = out_stride / shape_.num_kv_heads;
-    const auto table_stride = static_cast<std::size_t>(batch.block_table_stride);
+    const auto table_stride = count_of(batch.block_table_stride);
     pool.parallel_for(tiles_.size() * shape_.num_kv_heads, [&](std::size_t index, int worker) {
         const Tile& tile = tiles_[index / shape_.num_kv_heads];
         const std::size_t kv_head = index % shape_.num_kv_heads;
@@ -130,16 +130,14 @@ void Attention::run(ThreadPool& pool, const KvCache& cache, std::size_t layer, c
                   .q_stride = q_stride,
                   .out = out + tile.first_token * out_stride + kv_head * group_width,
                   .out_stride = out_stride,
-                  .scratch = &scratch_[static_cast<std::size_t>(worker)]});
+                  .scratch = &scratch_[count_of(worker)]});
     });
 }
 
 void Attention::run_item(const Item& item) const {
     Scratch& scratch = *item.scratch;
     const std::size_t group = shape_.num_heads / shape_.num_kv_heads;
-    const auto visible = [&](std::size_t token) {
-        return static_cast<std::size_t>(item.positions[token]) + 1;
-    };
+    const auto visible = [&](std::size_t token) { return count_of(item.positions[token]) + 1; };
 
     compute_scores(item, visible(item.num_tokens - 1));
     for (std::size_t row = 0; row < item.num_tokens * group; ++row) {

@@ -80,7 +80,7 @@ class Attention {
         std::size_t first_token;  // index in the batch
         std::size_t num_tokens;
     };
-    // One tile and KV head while it is being computed; rows are (token, head of the group).
+    // The computation of one tile and KV head; its rows are (token, head of the group).
     struct Item;
 
     void run_item(const Item& item) const;

@@ -187,7 +187,7 @@ void CpuBackend::Impl::compute_logits(const ForwardBatch& batch) {
 }
 
 void CpuBackend::Impl::sample(const ForwardBatch& batch) {
-    constexpr auto width = static_cast<std::size_t>(max_top_logprobs);
+    constexpr auto width = count_of(max_top_logprobs);
     const bool wants_top = std::ranges::any_of(
         batch.sampling, [](const SamplingRow& row) { return row.params.num_logprobs >= 0; });
     sampled.resize(batch.sampling.size());

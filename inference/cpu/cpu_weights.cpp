@@ -5,6 +5,8 @@
 #include <mutex>
 #include <optional>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 namespace {
 
@@ -52,7 +54,7 @@ class Loader {
           arena_(arena),
           pool_(pool),
           on_progress_(on_progress),
-          staging_(static_cast<std::size_t>(pool.num_threads())) {}
+          staging_(count_of(pool.num_threads())) {}
 
     // Loads the parts as one matrix, their rows one after another.
     PackedMatrix matrix(Parts parts) {
@@ -64,7 +66,7 @@ class Loader {
         for (std::vector<std::byte>& staging : staging_) staging.resize(panel_width * row_bytes);
         pool_.parallel_for(packed.num_panels(), [&](std::size_t panel, int worker) {
             load_panel(parts, packed, panel, memory.data() + panel * packed.panel_stride(),
-                       staging_[static_cast<std::size_t>(worker)]);
+                       staging_[count_of(worker)]);
         });
         if (failure_) throw ErrorException(*failure_);
         for (const TensorInfo* part : parts) report(*part);

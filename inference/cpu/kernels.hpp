@@ -29,8 +29,8 @@ struct GemmBlock {
     bool accumulate;
 };
 
-// Computes every element of y as one fp32 chain over k in ascending order, whatever other rows and panels
-// there are. A product that is divided along k and continued with `accumulate` has the same bits as the whole
+// Computes every element of y as one fp32 chain over k in ascending order. Other rows and panels do not
+// matter. A product that is divided along k and continued with `accumulate` has the same bits as the whole
 // one.
 using GemmKernel = void (*)(const GemmBlock& block);
 

@@ -1,5 +1,7 @@
 #include "inference/cpu/thread_pool.hpp"
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 namespace {
 
@@ -32,7 +34,7 @@ std::uint32_t wait_for(const std::atomic<std::uint32_t>& gate, const Wanted& wan
 }  // namespace
 
 ThreadPool::ThreadPool(int num_threads) {
-    workers_.reserve(static_cast<std::size_t>(num_threads - 1));
+    workers_.reserve(count_of(num_threads - 1));
     for (int worker = 1; worker < num_threads; ++worker) {
         workers_.emplace_back([this, worker] { worker_loop(worker); });
     }

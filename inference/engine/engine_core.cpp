@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 
 EngineCore::EngineCore(Backend& backend, const Tokenizer& tokenizer, const SchedulerOptions& options,
@@ -59,8 +61,8 @@ void EngineCore::report(const Scheduler::Advance& advance, StepEvents& events) {
 void EngineCore::report_token(const Scheduler::Advance& advance, std::int32_t index, StepEvent& event,
                               StepEvents& events) {
     Sequence& sequence = *advance.sequence;
-    const TokenId token = sequence.token_ids[static_cast<std::size_t>(sequence.num_accepted_tokens)];
-    const auto row = static_cast<std::size_t>(advance.first_row) + static_cast<std::size_t>(index);
+    const TokenId token = sequence.token_ids[count_of(sequence.num_accepted_tokens)];
+    const auto row = count_of(advance.first_row) + count_of(index);
     if (const std::int32_t alternatives = sequence.request.sampling.num_logprobs; alternatives >= 0) {
         events.logprobs.push_back({token, results_.rows.at(row).logprob});
         const auto first =

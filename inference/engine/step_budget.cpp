@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "inference/scheduling/sequence.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::int32_t granularity = 16;
 // Makes a batch of one sequence that fills the context, in the first blocks; its last `num_tokens` are
 // computed.
 ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t context) {
-    const auto count = static_cast<std::size_t>(num_tokens);
+    const auto count = count_of(num_tokens);
     ForwardBatch batch;
     batch.token_ids.assign(count, 0);
     batch.positions.resize(count);
@@ -22,7 +23,7 @@ ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t conte
     batch.cu_seqlens_q = {0, num_tokens};
     batch.context_lens = {context};
     batch.block_table_stride = blocks_for(context);
-    batch.block_tables.resize(static_cast<std::size_t>(batch.block_table_stride));
+    batch.block_tables.resize(count_of(batch.block_table_stride));
     std::iota(batch.block_tables.begin(), batch.block_tables.end(), 0);
     batch.logits_rows = {num_tokens - 1};
     batch.sampling.resize(1);

@@ -7,6 +7,7 @@
 
 #include "inference/sampling/exp_approx.hpp"
 #include "inference/sampling/gumbel.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -56,7 +57,8 @@ std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float
     return {candidates.begin(), last};
 }
 
-float round_up(double x) {
+// Returns the smallest float that is not below `x`.
+float float_at_least(double x) {
     const auto nearest = static_cast<float>(x);
     return nearest < x ? std::nextafter(nearest, infinity) : nearest;
 }
@@ -64,9 +66,7 @@ float round_up(double x) {
 }  // namespace
 
 Sampler::Sampler(std::int32_t vocab_size)
-    : changed_(static_cast<std::size_t>(vocab_size)),
-      counts_(static_cast<std::size_t>(vocab_size)),
-      candidates_(static_cast<std::size_t>(vocab_size)) {}
+    : changed_(count_of(vocab_size)), counts_(count_of(vocab_size)), candidates_(count_of(vocab_size)) {}
 
 SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& row,
                              std::span<TokenLogprob> top) {
@@ -74,7 +74,7 @@ SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& r
     if (!maximum.finite) return {.token = -1, .finite = false};
     SampledToken sampled{.token = choose(logits, row, maximum.token)};
     if (row.params.num_logprobs >= 0) {
-        const auto wanted = static_cast<std::size_t>(row.params.num_logprobs);
+        const auto wanted = count_of(row.params.num_logprobs);
         top = top.first(std::min({wanted, top.size(), logits.size()}));
         sampled.logprob = log_probabilities(logits, maximum.token, sampled.token, top);
     }
@@ -113,7 +113,7 @@ void Sampler::change(std::span<const float> logits, const SamplingRow& row, std:
 // Counts the tokens by walking the context, and clears the counts by walking it again. No counts are kept
 // between steps, so preemption or a rejected draft cannot leave wrong ones.
 void Sampler::penalise(const SamplingRow& row) {
-    const auto prompt_length = static_cast<std::size_t>(std::max(row.num_prompt_tokens, 0));
+    const auto prompt_length = count_of(std::max(row.num_prompt_tokens, 0));
     const auto answer = row.context.subspan(std::min(prompt_length, row.context.size()));
     // Only the repetition penalty needs the prompt, which may be long.
     const auto seen = row.params.repetition_penalty == 1 ? answer : row.context;
@@ -137,7 +137,7 @@ std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const Sam
                                         float largest) {
     const double temperature = params.temperature;
     std::span<TokenRank> kept;
-    if (has_top_k(params)) kept = find_likeliest(logits, static_cast<std::size_t>(params.top_k), candidates_);
+    if (has_top_k(params)) kept = find_likeliest(logits, count_of(params.top_k), candidates_);
 
     double bar = std::numeric_limits<float>::lowest();
     if (params.min_p > 0) bar = largest + temperature * std::log(double{params.min_p});
@@ -157,7 +157,7 @@ std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const Sam
             std::ranges::remove_if(kept, [&](TokenRank rank) { return logit_of(rank) < bar; });
         kept = kept.first(kept.size() - dropped.size());
     } else {
-        kept = find_at_least(logits, round_up(bar), candidates_);
+        kept = find_at_least(logits, float_at_least(bar), candidates_);
     }
     return params.top_p < 1 ? nucleus(kept, mass, largest, params.temperature) : kept;
 }

@@ -8,6 +8,7 @@
 
 #include "inference/sampling/token_ranking.hpp"
 #include "inference/sampling_row.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
@@ -48,11 +49,9 @@ class Sampler {
     float log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,
                             std::span<TokenLogprob> top);
     bool has_top_k(const SamplingParams& params) const {
-        return params.top_k > 0 && static_cast<std::size_t>(params.top_k) < changed_.size();
+        return params.top_k > 0 && count_of(params.top_k) < changed_.size();
     }
-    bool in_vocabulary(TokenId token) const {
-        return token >= 0 && static_cast<std::size_t>(token) < changed_.size();
-    }
+    bool in_vocabulary(TokenId token) const { return token >= 0 && index_of(token) < changed_.size(); }
 
     std::vector<float> changed_;         // [vocab], the logits after steps 2 to 5
     std::vector<std::int32_t> counts_;   // [vocab], 0 between samples

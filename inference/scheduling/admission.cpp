@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 namespace {
 
@@ -18,10 +20,8 @@ bool may_yield(const Sequence& sequence, const Sequence& needy) {
 }  // namespace
 
 Admission::Admission(StepState& state, BlockTables& tables)
-    : state_(state),
-      tables_(tables),
-      victim_references_(static_cast<std::size_t>(tables.pool().num_blocks())) {
-    victims_.reserve(static_cast<std::size_t>(state.max_running));
+    : state_(state), tables_(tables), victim_references_(count_of(tables.pool().num_blocks())) {
+    victims_.reserve(count_of(state.max_running));
 }
 
 void Admission::admit() {
@@ -149,7 +149,7 @@ bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need,
         victim->principal->num_slots += victim->num_slots();
         victim->principal->num_blocks += static_cast<std::int32_t>(victim->block_table.size());
         for (const BlockId block : victim->block_table) {
-            victim_references_[static_cast<std::size_t>(block)] = 0;
+            victim_references_[count_of(block)] = 0;
         }
     }
     if (slots > 0 || blocks > freed) return false;
@@ -159,10 +159,10 @@ bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need,
 }
 
 void Admission::set_references(const Sequence& newcomer, std::int32_t num_cached_blocks, std::int32_t count) {
-    const auto cached = std::span(newcomer.block_hashes).first(static_cast<std::size_t>(num_cached_blocks));
+    const auto cached = std::span(newcomer.block_hashes).first(count_of(num_cached_blocks));
     for (const BlockHash& hash : cached) {
         if (const auto block = tables_.pool().find(hash)) {
-            victim_references_[static_cast<std::size_t>(*block)] = count;
+            victim_references_[count_of(*block)] = count;
         }
     }
 }
@@ -172,7 +172,7 @@ void Admission::set_references(const Sequence& newcomer, std::int32_t num_cached
 std::int32_t Admission::blocks_freed_with(const Sequence& victim) {
     std::int32_t freed = 0;
     for (const BlockId block : victim.block_table) {
-        const std::int32_t held = ++victim_references_[static_cast<std::size_t>(block)];
+        const std::int32_t held = ++victim_references_[count_of(block)];
         freed += held == tables_.pool().num_references(block) ? 1 : 0;
     }
     return freed;

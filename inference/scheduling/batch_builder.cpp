@@ -2,38 +2,39 @@
 
 #include <algorithm>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 namespace {
 
 // Appends the row whose logits follow the first `position` tokens of the sequence.
 void append_row(ForwardBatch& batch, const Sequence& sequence, std::int32_t row, std::int32_t position) {
     batch.logits_rows.push_back(row);
-    batch.sampling.push_back(
-        {.params = sequence.request.sampling,
-         .sequence = sequence.request.id * max_choices + sequence.choice(),
-         .position = position,
-         .context = std::span(sequence.token_ids).first(static_cast<std::size_t>(position)),
-         .num_prompt_tokens = sequence.num_prompt_tokens,
-         .logit_bias = sequence.request.logit_bias,
-         .banned = sequence.banned_tokens(position - sequence.num_prompt_tokens)});
+    batch.sampling.push_back({.params = sequence.request.sampling,
+                              .sequence = sequence.request.id * max_choices + sequence.choice(),
+                              .position = position,
+                              .context = std::span(sequence.token_ids).first(count_of(position)),
+                              .num_prompt_tokens = sequence.num_prompt_tokens,
+                              .logit_bias = sequence.request.logit_bias,
+                              .banned = sequence.banned_tokens(position - sequence.num_prompt_tokens)});
 }
 
 void append_sequence(ForwardBatch& batch, Sequence& sequence) {
     const std::int32_t end = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
     for (std::int32_t position = sequence.num_computed_tokens; position < end; ++position) {
-        const BlockId block = sequence.block_table[static_cast<std::size_t>(position / kv_block_size)];
-        batch.token_ids.push_back(sequence.token_ids[static_cast<std::size_t>(position)]);
+        const BlockId block = sequence.block_table[count_of(position / kv_block_size)];
+        batch.token_ids.push_back(sequence.token_ids[count_of(position)]);
         batch.positions.push_back(position);
         batch.slot_mapping.push_back(block * kv_block_size + position % kv_block_size);
     }
     batch.cu_seqlens_q.push_back(batch.num_tokens());
     batch.context_lens.push_back(end);
-    const auto row_end = batch.context_lens.size() * static_cast<std::size_t>(batch.block_table_stride);
+    const auto row_end = batch.context_lens.size() * count_of(batch.block_table_stride);
     batch.block_tables.insert(batch.block_tables.end(), sequence.block_table.begin(),
                               sequence.block_table.end());
     batch.block_tables.resize(row_end, -1);
     if (sequence.copied_from >= 0) {
-        const auto copied = static_cast<std::size_t>(sequence.num_computed_tokens / kv_block_size);
+        const auto copied = count_of(sequence.num_computed_tokens / kv_block_size);
         batch.block_copies.push_back({sequence.copied_from, sequence.block_table[copied]});
     }
     if (!sequence.samples()) return;
@@ -49,14 +50,14 @@ void append_sequence(ForwardBatch& batch, Sequence& sequence) {
 
 void reserve_batch(ForwardBatch& batch, std::int32_t max_tokens, std::int32_t max_seqs,
                    std::int32_t max_model_len) {
-    const auto tokens = static_cast<std::size_t>(max_tokens);
-    const auto seqs = static_cast<std::size_t>(max_seqs);
+    const auto tokens = count_of(max_tokens);
+    const auto seqs = count_of(max_seqs);
     batch.token_ids.reserve(tokens);
     batch.positions.reserve(tokens);
     batch.slot_mapping.reserve(tokens);
     batch.cu_seqlens_q.reserve(seqs + 1);
     batch.context_lens.reserve(seqs);
-    batch.block_tables.reserve(seqs * static_cast<std::size_t>(blocks_for(max_model_len)));
+    batch.block_tables.reserve(seqs * count_of(blocks_for(max_model_len)));
     batch.logits_rows.reserve(seqs);
     batch.sampling.reserve(seqs);
     batch.block_copies.reserve(seqs);

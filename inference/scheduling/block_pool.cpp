@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 namespace {
 
@@ -14,7 +16,7 @@ namespace {
 }  // namespace
 
 BlockPool::BlockPool(std::int32_t num_blocks)
-    : blocks_(static_cast<std::size_t>(num_blocks)), buckets_(std::bit_ceil(blocks_.size() + 1), none) {
+    : blocks_(count_of(num_blocks)), buckets_(std::bit_ceil(blocks_.size() + 1), none) {
     for (BlockId block = 0; block < num_blocks; ++block) link_back(block);
 }
 
@@ -108,7 +110,7 @@ void BlockPool::check_integrity() const {
     std::vector<bool> is_free(blocks_.size());
     std::int32_t counted = 0;
     for (BlockId block = first_free_; block != none; block = at(block).next) {
-        const auto i = static_cast<std::size_t>(block);
+        const auto i = count_of(block);
         if (is_free.at(i)) fail(block, "is free twice");
         is_free[i] = true;
         ++counted;
@@ -117,8 +119,8 @@ void BlockPool::check_integrity() const {
     std::int32_t registered = 0;
     for (BlockId block = 0; block < num_blocks(); ++block) {
         const Block& checked = at(block);
-        if (checked.references < 0 || is_free[static_cast<std::size_t>(block)] != (checked.references == 0)) {
-            fail(block, is_free[static_cast<std::size_t>(block)] ? "is free and in use" : "is lost");
+        if (checked.references < 0 || is_free[count_of(block)] != (checked.references == 0)) {
+            fail(block, is_free[count_of(block)] ? "is free and in use" : "is lost");
         }
         if (!checked.registered) continue;
         ++registered;

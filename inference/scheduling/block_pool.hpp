@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "inference/scheduling/block_hash.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
@@ -55,8 +56,8 @@ class BlockPool {
         BlockId next_in_bucket = none;
     };
 
-    Block& at(BlockId block) { return blocks_[static_cast<std::size_t>(block)]; }
-    const Block& at(BlockId block) const { return blocks_.at(static_cast<std::size_t>(block)); }
+    Block& at(BlockId block) { return blocks_[count_of(block)]; }
+    const Block& at(BlockId block) const { return blocks_.at(count_of(block)); }
     Block& in_use(BlockId block);
     void link_front(BlockId block);
     void link_back(BlockId block);

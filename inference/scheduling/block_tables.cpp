@@ -7,6 +7,7 @@
 
 #include "inference/backend.hpp"
 #include "inference/scheduling/fair_share.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -35,8 +36,8 @@ std::int32_t blocks_ahead(const Sequence& sequence) {
 BlockTables::BlockTables(std::int32_t num_blocks, std::int32_t max_running,
                          const std::optional<HashKey>& hash_key)
     : pool_(num_blocks), hash_key_(hash_key) {
-    copy_sources_.reserve(static_cast<std::size_t>(max_running));
-    quarantine_.reserve(static_cast<std::size_t>(num_blocks));
+    copy_sources_.reserve(count_of(max_running));
+    quarantine_.reserve(count_of(num_blocks));
 }
 
 void BlockTables::fill_snapshot(EngineSnapshot& snapshot) const {
@@ -58,14 +59,14 @@ std::int32_t BlockTables::capacity_for(const Sequence& sequence) const {
 bool BlockTables::writes_shared_block(const Sequence& sequence) const {
     const std::int32_t next = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
     if (next % kv_block_size == 0 || sequence.num_scheduled_tokens > 0) return false;
-    const BlockId block = sequence.block_table[static_cast<std::size_t>(next / kv_block_size)];
+    const BlockId block = sequence.block_table[count_of(next / kv_block_size)];
     return pool_.num_references(block) > 1;
 }
 
 void BlockTables::grow(Sequence& sequence) {
     const std::int32_t next = sequence.num_computed_tokens;
     if (sequence.copied_from < 0 && next % kv_block_size != 0) {
-        BlockId& written = sequence.block_table[static_cast<std::size_t>(next / kv_block_size)];
+        BlockId& written = sequence.block_table[count_of(next / kv_block_size)];
         if (pool_.num_references(written) > 1) {
             sequence.copied_from = std::exchange(written, allocate());
             pool_.release(sequence.copied_from);
@@ -125,7 +126,7 @@ BlockTables::CachedPrefix BlockTables::find_cached(Sequence& sequence) {
     std::int32_t num_blocks = 0;
     std::int32_t num_in_use = 0;
     for (; num_blocks < max_blocks; ++num_blocks) {
-        const auto block = pool_.find(sequence.block_hashes[static_cast<std::size_t>(num_blocks)]);
+        const auto block = pool_.find(sequence.block_hashes[count_of(num_blocks)]);
         if (!block) break;
         if (pool_.num_references(*block) > 0) ++num_in_use;
     }
@@ -134,7 +135,7 @@ BlockTables::CachedPrefix BlockTables::find_cached(Sequence& sequence) {
 
 void BlockTables::take_cached(Sequence& sequence, std::int32_t num_blocks) {
     for (std::int32_t i = 0; i < num_blocks; ++i) {
-        const auto block = pool_.find(sequence.block_hashes[static_cast<std::size_t>(i)]);
+        const auto block = pool_.find(sequence.block_hashes[count_of(i)]);
         if (!block) throw std::logic_error("a cached block vanished before its use");
         pool_.retain(*block);
         sequence.block_table.push_back(*block);
@@ -154,7 +155,7 @@ void BlockTables::register_blocks(Sequence& sequence) {
     const std::int32_t whole = sequence.num_computed_tokens / kv_block_size;
     name_blocks(sequence, whole, *hash_key_);
     for (std::int32_t& i = sequence.num_registered_blocks; i < whole; ++i) {
-        const auto index = static_cast<std::size_t>(i);
+        const auto index = count_of(i);
         pool_.register_content(sequence.block_table[index], sequence.block_hashes[index]);
     }
 }

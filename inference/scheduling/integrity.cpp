@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "inference/backend.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -68,7 +69,7 @@ void check_blocks(const Sequence& sequence, const BlockPool& pool, References& r
             "holds a wrong number of blocks");
     for (std::size_t i = 0; i < sequence.block_table.size(); ++i) {
         const BlockId block = sequence.block_table[i];
-        ++references.at(static_cast<std::size_t>(block));
+        ++references.at(count_of(block));
         const bool is_written = sequence.num_scheduled_tokens > 0 &&
                                 std::cmp_greater_equal(i, sequence.num_computed_tokens / kv_block_size);
         require(!is_written || (pool.num_references(block) == 1 && !pool.is_registered(block)), sequence,
@@ -95,11 +96,11 @@ void check_integrity(const StepState& state, const BlockTables& tables) {
     const BlockPool& pool = tables.pool();
     pool.check_integrity();
     check_principals(state);
-    References references(static_cast<std::size_t>(pool.num_blocks()));
-    for (const BlockId block : tables.quarantine()) ++references.at(static_cast<std::size_t>(block));
+    References references(count_of(pool.num_blocks()));
+    for (const BlockId block : tables.quarantine()) ++references.at(count_of(block));
     check_running(state, pool, references);
     for (BlockId block = 0; block < pool.num_blocks(); ++block) {
-        const std::int32_t expected = references[static_cast<std::size_t>(block)];
+        const std::int32_t expected = references[count_of(block)];
         if (expected == pool.num_references(block)) continue;
         throw std::logic_error("KV block " + std::to_string(block) + " counts " +
                                std::to_string(pool.num_references(block)) + " references, but has " +

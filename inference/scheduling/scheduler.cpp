@@ -6,6 +6,7 @@
 
 #include "inference/scheduling/batch_builder.hpp"
 #include "inference/scheduling/integrity.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -31,7 +32,7 @@ Scheduler::Scheduler(const SchedulerOptions& options)
               options.prefix_cache ? std::optional(options.hash_key) : std::nullopt),
       admission_(state_, tables_),
       speculation_(state_, tables_, options.max_speculative_step_rows) {
-    const auto seqs = static_cast<std::size_t>(state_.max_running);
+    const auto seqs = count_of(state_.max_running);
     reserve_batch(batch_, options.max_num_batched_tokens, state_.max_running, options.max_model_len);
     scheduled_.reserve(seqs);
     advanced_.reserve(seqs);
@@ -205,7 +206,7 @@ std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& resul
 // finite.
 bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
     const std::int32_t first_row = sequence.first_row;
-    if (!results.rows.at(static_cast<std::size_t>(first_row)).finite) return false;
+    if (!results.rows.at(count_of(first_row)).finite) return false;
     const std::int32_t num_tokens = speculation_.keep_confirmed_drafts(sequence, results);
     sequence.prefilling = false;
     sequence.num_computed_tokens = sequence.num_tokens() - 1;
@@ -222,7 +223,7 @@ void Scheduler::start_forks(Sequence& leader, const StepResults& results) {
     std::int32_t row = leader.first_row;
     auto forks = std::exchange(leader.forks, {});
     for (SequencePtr& fork : forks) {
-        fork->token_ids.push_back(results.rows.at(static_cast<std::size_t>(++row)).token);
+        fork->token_ids.push_back(results.rows.at(count_of(++row)).token);
         fork->principal = leader.principal;
         fork->num_preemptions = leader.num_preemptions;
         tables_.share(leader, *fork);

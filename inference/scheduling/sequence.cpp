@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "inference/backend.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 
 std::int32_t blocks_for(std::int32_t num_tokens) {
-    return (num_tokens + kv_block_size - 1) / kv_block_size;
+    return divide_up(num_tokens, kv_block_size);
 }
 
 Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const TokenId> eos_token_ids)
@@ -18,8 +19,8 @@ Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const Toke
       arrival(arrival_number),
       request(std::move(r)),
       stop_matcher_(std::move(request.stop)) {
-    const auto blocks = static_cast<std::size_t>(blocks_for(max_kv_tokens()));
-    token_ids.reserve(token_ids.size() + static_cast<std::size_t>(request.max_tokens));
+    const auto blocks = count_of(blocks_for(max_kv_tokens()));
+    token_ids.reserve(token_ids.size() + count_of(request.max_tokens));
     block_table.reserve(blocks);
     block_hashes.reserve(blocks);
     characters_.reserve(64);
@@ -34,7 +35,7 @@ std::span<const TokenId> Sequence::banned_tokens(std::int32_t num_generated) con
 }
 
 FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
-    const TokenId token = token_ids[static_cast<std::size_t>(num_accepted_tokens++)];
+    const TokenId token = token_ids[count_of(num_accepted_tokens++)];
     if (num_generated_tokens() > request.min_tokens && is_end(token)) {
         flush_text(out);
         return FinishReason::stop;

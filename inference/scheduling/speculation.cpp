@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "inference/scheduling/prompt_lookup.hpp"
+#include "inference/sizes.hpp"
 
 namespace solard {
 namespace {
@@ -34,7 +35,7 @@ void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
     max_tokens =
         std::min({max_tokens, sequence.request.max_tokens - generated - 1, tables_.capacity_for(sequence)});
     if (max_tokens <= 0) return;
-    const auto draft = find_draft(sequence.token_ids, static_cast<std::size_t>(max_tokens));
+    const auto draft = find_draft(sequence.token_ids, count_of(max_tokens));
     // `draft` points into token_ids, whose memory is reserved: push_back() does not move it.
     for (const TokenId token : draft) sequence.token_ids.push_back(token);
     sequence.num_draft_tokens = static_cast<std::int32_t>(draft.size());
@@ -47,12 +48,12 @@ void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
 // A draft is confirmed if the token drawn from the row before it is the same: then the row of the draft saw
 // exactly the tokens that it would have seen without speculation.
 std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepResults& results) {
-    const auto known = static_cast<std::size_t>(sequence.num_tokens());
+    const auto known = count_of(sequence.num_tokens());
     const std::int32_t num_drafts = std::exchange(sequence.num_draft_tokens, 0);
     std::int32_t confirmed = 0;
     for (;; ++confirmed) {
-        const auto offset = static_cast<std::size_t>(confirmed);
-        const SampledToken& drawn = results.rows.at(static_cast<std::size_t>(sequence.first_row) + offset);
+        const auto offset = count_of(confirmed);
+        const SampledToken& drawn = results.rows.at(count_of(sequence.first_row) + offset);
         const std::size_t place = known + offset;
         if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
         sequence.token_ids.resize(place);

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "inference/sizes.hpp"
+
 namespace solard {
 
 StepState::StepState(std::int32_t max_running_sequences, std::int32_t num_blocks, std::int32_t step_budget)
     : max_running(max_running_sequences), shares(max_running_sequences, num_blocks, step_budget) {
-    running.reserve(static_cast<std::size_t>(max_running_sequences));
+    running.reserve(count_of(max_running_sequences));
 }
 
 void StepState::insert(SequencePtr sequence) {

@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
-#include "inference/backend.hpp"
 #include "inference/model/tokenizer.hpp"
+#include "inference/sampling_row.hpp"
 
 namespace solard::server {
 

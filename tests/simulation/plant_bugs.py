@@ -52,7 +52,7 @@ BUGS = [
     ("fork_without_reference", "scheduling/block_tables.cpp", "statement",
      "for (const BlockId block : fork.block_table) pool_.retain(block);", ";"),
     ("fork_reads_the_wrong_row", "scheduling/scheduler.cpp", "expression",
-     "static_cast<std::size_t>(++row)", "static_cast<std::size_t>(row)"),
+     "count_of(++row)", "count_of(row)"),
     ("min_tokens_off_by_one", "scheduling/sequence.cpp", "expression",
      "num_generated_tokens() > request.min_tokens", "num_generated_tokens() >= request.min_tokens"),
     ("token_after_the_stop", "engine/engine_core.cpp", "expression",

@@ -1,4 +1,4 @@
-// The engine relies on this: a sequence's logits depend only on its own tokens, to the bit.
+// Tests what the engine relies on: every bit of a sequence's logits depends only on its own tokens.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -100,7 +100,7 @@ struct PoisonableModel {
 
 BOOST_AUTO_TEST_SUITE(cpu_backend)
 
-BOOST_AUTO_TEST_CASE(any_chunking_of_a_prompt_gives_the_same_bits) {
+BOOST_AUTO_TEST_CASE(every_chunking_of_a_prompt_computes_the_same_bits) {
     for (const ModelConfig& config : {small_gqa_config(), small_mha_config()}) {
         const Model model(config, DType::bf16);
         const TestSequence sequence = random_sequence(prompt_length, 1, {2, 0, 1});

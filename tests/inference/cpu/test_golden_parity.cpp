@@ -64,28 +64,28 @@ std::string sha256_of(const std::filesystem::path& file) {
 
 BOOST_AUTO_TEST_SUITE(golden_parity)
 
-BOOST_AUTO_TEST_CASE(demonstration_model) {
+BOOST_AUTO_TEST_CASE(logits_of_the_demonstration_model_match) {
     const Golden golden("demo");
     const auto folder = source_dir / "config" / "demo-model";
     for (const auto& file : golden.facts.at("sha256").as_object()) {
         BOOST_REQUIRE_MESSAGE(sha256_of(folder / std::string(file.key())) == file.value().as_string(),
                               "config/demo-model/"
                                   << file.key()
-                                  << " is not the file the golden logits were made from; run: "
+                                  << " is not the file from which the golden logits were made; run: "
                                      "python tests/golden/make_golden.py demo");
     }
     check_folder(golden, folder);
 }
 
-BOOST_AUTO_TEST_CASE(grouped_heads_untied_bf16_in_two_shards) {
+BOOST_AUTO_TEST_CASE(logits_match_with_grouped_heads_and_untied_bf16_in_two_shards) {
     check_hashed("small_gqa");
 }
 
-BOOST_AUTO_TEST_CASE(one_kv_head_per_head_tied_fp16) {
+BOOST_AUTO_TEST_CASE(logits_match_with_one_kv_head_per_head_and_tied_fp16) {
     check_hashed("small_mha");
 }
 
-BOOST_AUTO_TEST_CASE(one_layer_of_the_exact_shape_of_solar) {
+BOOST_AUTO_TEST_CASE(logits_of_one_layer_with_the_exact_shape_of_solar_match) {
     check_hashed("solar_layer");
 }
 

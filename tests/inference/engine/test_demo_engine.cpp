@@ -1,5 +1,5 @@
-// The whole engine with real arithmetic: a request gets the same answer as alone, bit for bit, whatever runs
-// beside it.
+// Tests the whole engine with real arithmetic: a request gets the answer that it gets alone, bit for bit,
+// whatever runs beside it.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <numeric>
@@ -223,10 +223,10 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_the_same_answers_as_alone) {
     BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
 }
 
-// Needs no second run to compare with: each of sixty-four requests has a range of numbers of its own, in an
-// order of its own, which its answer must continue. Each token depends on the place of the previous number in
-// the request's own prompt, or in its own answer after the first lap. A wrong, stale or missing block changes
-// the token or its probability.
+// This test needs no second run to compare with. Each of sixty-four requests lists its own range of numbers
+// in its own order, and its answer must continue that list. Each token depends on the place of the previous
+// number in the request's own prompt, or in its own answer after the first lap. A wrong, stale or missing
+// block changes the token or its probability.
 BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
     const ModelFolder folder;
     const LoadedModel model(counting::write_model(folder));
@@ -297,7 +297,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
     BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
 }
 
-// The same with the demonstration model, whose table of products has sixty-four different answers. Each
+// Does the same with the demonstration model, whose table of products has sixty-four different answers. Each
 // answer repeats its question, so that a wrong one can be recognised.
 BOOST_AUTO_TEST_CASE(sixty_four_products_are_correct) {
     CpuBackend backend = make_backend();

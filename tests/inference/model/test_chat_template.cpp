@@ -40,7 +40,7 @@ std::string with(std::string text, std::string_view from, std::string_view to) {
 
 BOOST_AUTO_TEST_SUITE(chat_template)
 
-BOOST_AUTO_TEST_CASE(renders_each_role) {
+BOOST_AUTO_TEST_CASE(each_role_is_rendered) {
     BOOST_TEST(rendered({{Role::user, "Hi"}}) == "### User:\nHi\n\n### Assistant:\n");
     BOOST_TEST(rendered({{Role::system, "Be brief."}, {Role::user, "Hi"}}) ==
                "### System:\nBe brief.\n\n### User:\nHi\n\n### Assistant:\n");

@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(generation_config_is_checked_like_config) {
     require_accepted(load(solar_config(), R"({"temperature": 2})"));
 }
 
-BOOST_AUTO_TEST_CASE(what_is_not_a_json_object_is_refused) {
+BOOST_AUTO_TEST_CASE(config_that_is_not_one_json_object_is_refused) {
     const ModelFolder folder;
     check_refused(load_model_config(folder.path() / "nowhere"), {"nowhere", "folder"});
     check_refused(load_model_config(folder.path()), {"config.json", "No such file"});

@@ -74,7 +74,7 @@ void check_draws(const std::vector<float>& logits, const SamplingRow& row) {
 BOOST_AUTO_TEST_SUITE(sampler)
 
 // Known answers published with Random123 (kat_vectors).
-BOOST_AUTO_TEST_CASE(philox_known_answers) {
+BOOST_AUTO_TEST_CASE(philox_returns_the_known_answers) {
     constexpr std::uint32_t ones = 0xffffffff;
     BOOST_TEST((philox4x32_10({0, 0, 0, 0}, {0, 0}) ==
                 PhiloxCounter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));

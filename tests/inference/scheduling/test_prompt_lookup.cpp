@@ -27,7 +27,7 @@ BOOST_AUTO_TEST_CASE(an_occurrence_may_overlap_the_end) {
     BOOST_TEST(draft({5, 5, 5, 5}, 4) == (Tokens{5}), boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(no_draft_without_an_earlier_occurrence) {
+BOOST_AUTO_TEST_CASE(there_is_no_draft_without_an_earlier_occurrence) {
     BOOST_TEST(draft({}, 4).empty());
     BOOST_TEST(draft({1, 2, 3}, 4).empty());
     BOOST_TEST(draft({1, 2, 4, 1, 2, 3}, 4).empty());

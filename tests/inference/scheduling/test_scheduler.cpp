@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
     BOOST_TEST(num_allocations() == before);
 }
 
-BOOST_AUTO_TEST_CASE(abort_ends_all_requests_also_those_in_flight) {
+BOOST_AUTO_TEST_CASE(abort_ends_all_requests_including_those_in_flight) {
     Rig rig({.max_num_seqs = 1});
     rig.add(1, 4, 5);
     rig.add(2, 4, 5);

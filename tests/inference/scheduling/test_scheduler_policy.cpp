@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(many_requests_of_one_principal_do_not_delay_another) {
     for (RequestId id = 1001; id <= 1050; ++id) {
         rig.add(id, 100, 20, 2);
         BOOST_TEST(view.steps_to_start(id) <= 2 * solo + 1);
-        for (int i = 0; i < 30; ++i) view.step();  // "a second"
+        for (int i = 0; i < 30; ++i) view.step();  // a pause
         BOOST_TEST((rig.outcomes[id].finish == FinishReason::length));
     }
     rig.run();
@@ -342,7 +342,6 @@ BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_requests_of_one_principal_only)
     view.step();
     BOOST_TEST(view.latest[4].done == 0);
     BOOST_TEST(view.latest[5].done == 1);  // principals take turns
-
     BOOST_TEST(view.latest[2].done == 2);
     BOOST_TEST(view.latest[3].done == 3);
     std::vector<RequestId> order;
@@ -610,7 +609,7 @@ BOOST_AUTO_TEST_CASE(drafts_save_steps_and_change_no_token) {
     BOOST_TEST(steps[16] * 5 < steps[0] * 3);
 }
 
-BOOST_AUTO_TEST_CASE(no_drafts_when_too_many_sequences_run) {
+BOOST_AUTO_TEST_CASE(no_draft_is_made_if_too_many_sequences_run) {
     Rig rig({.max_num_seqs = 8, .max_speculative_step_rows = 4}, repeating_model());
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 20, 60);
     rig.run();
