@@ -8,10 +8,6 @@
 namespace solard::cuda {
 namespace {
 
-bool has_penalties(const SamplingParams& params) {
-    return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
-}
-
 std::int32_t length_of(const auto& list) {
     return static_cast<std::int32_t>(list.size());
 }
@@ -114,7 +110,7 @@ void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging)
                          .num_bans = length_of(row.banned)};
         biases_.insert(biases_.end(), row.logit_bias.begin(), row.logit_bias.end());
         bans_.insert(bans_.end(), row.banned.begin(), row.banned.end());
-        if (has_penalties(row.params)) {
+        if (row.params.has_penalties()) {
             if (first_of_sequence) {
                 slot = slot_of(row);
                 count(row, slot);

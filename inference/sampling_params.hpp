@@ -30,6 +30,11 @@ struct SamplingParams {
     std::int32_t num_logprobs = -1;   // -1: none; n in [0, 20]: the chosen token's, and n alternatives
     std::uint64_t seed = 0;           // drawn by the server if the client named none
     std::uint32_t choice = 0;         // index of this choice among the request's n
+
+    // Returns true if a token's logit depends on the tokens before it.
+    bool has_penalties() const {
+        return repetition_penalty != 1 || frequency_penalty != 0 || presence_penalty != 0;
+    }
 };
 
 }  // namespace solard

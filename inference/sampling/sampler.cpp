@@ -16,10 +16,6 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // Marks, in counts_, a token whose penalties have been applied.
 constexpr std::int32_t penalised = -1;
 
-bool has_penalties(const SamplingParams& params) {
-    return params.repetition_penalty != 1 || params.frequency_penalty != 0 || params.presence_penalty != 0;
-}
-
 float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingParams& params) {
     const float r = params.repetition_penalty;
     logit = logit > 0 ? logit / r : logit * r;
@@ -83,7 +79,7 @@ SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& r
 
 TokenId Sampler::choose(std::span<const float> logits, const SamplingRow& row, TokenId best) {
     const SamplingParams& params = row.params;
-    if (has_penalties(params) || !row.logit_bias.empty() || !row.banned.empty()) {
+    if (params.has_penalties() || !row.logit_bias.empty() || !row.banned.empty()) {
         change(logits, row, row.banned);
         best = find_maximum(changed_).token;
         if (changed_[index_of(best)] == -infinity) {
@@ -103,7 +99,7 @@ void Sampler::change(std::span<const float> logits, const SamplingRow& row, std:
     for (const auto& [token, bias] : row.logit_bias) {
         if (in_vocabulary(token)) changed_[index_of(token)] += bias;
     }
-    if (has_penalties(row.params)) penalise(row);
+    if (row.params.has_penalties()) penalise(row);
     // Bans are applied last, so that no other step brings a banned token back.
     for (const TokenId token : banned) {
         if (in_vocabulary(token)) changed_[index_of(token)] = -infinity;

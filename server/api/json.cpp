@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "inference/model/json_file.hpp"
+#include "server/config/text.hpp"
 
 namespace solard::server {
 namespace {
@@ -91,9 +92,8 @@ void append_json_number(std::string& out, float value) {
 }
 
 void append_hex(std::string& out, char byte) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    out += digits[static_cast<unsigned char>(byte) >> 4];
-    out += digits[static_cast<unsigned char>(byte) & 15];
+    out += hex_digits[static_cast<unsigned char>(byte) >> 4];
+    out += hex_digits[static_cast<unsigned char>(byte) & 15];
 }
 
 }  // namespace solard::server

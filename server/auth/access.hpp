@@ -1,4 +1,4 @@
-// What a route asks of its callers, and who a caller is.
+// What a route requires of its callers, and who a caller is.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace solard::server {
 
-// A route that names nothing asks for a key.
+// api_key is the default of a route that names no access.
 enum class Access : std::uint8_t { api_key, anyone };
 
 // Who sent a request.

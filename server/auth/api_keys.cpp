@@ -13,6 +13,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "server/config/text.hpp"
+
 namespace solard::server {
 namespace {
 
@@ -28,11 +30,10 @@ Digest sha256(std::string_view text) {
 }
 
 std::string hex(const Digest& bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
     std::string text;
     for (const unsigned char byte : bytes) {
-        text += digits[byte >> 4];
-        text += digits[byte & 15];
+        text += hex_digits[byte >> 4];
+        text += hex_digits[byte & 15];
     }
     return text;
 }
@@ -50,7 +51,7 @@ std::optional<Digest> parse_digest(std::string_view word) {
     return digest;
 }
 
-// `concurrency=N` and the like; false for anything else.
+// Sets the limit that `word` names, such as concurrency=N. Returns false if `word` is not valid.
 bool parse_limit(std::string_view word, ApiKey& key) {
     const auto equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
@@ -63,23 +64,26 @@ bool parse_limit(std::string_view word, ApiKey& key) {
     return ec == std::errc{} && end == last && *limit >= 1;
 }
 
-// What is wrong with the line, if anything. Never shows the line: somebody may have put a key there.
+// Returns what is wrong with the line, if anything. The message never quotes the line, which may contain a
+// key by mistake.
 std::optional<std::string> parse_line(const std::string& line, ApiKey& key) {
     std::istringstream words(line);
     std::string word;
     words >> key.name >> word;
-    if (!is_key_name(key.name)) return "expected a name of 1 to 64 letters, digits, dots or dashes";
+    if (!is_key_name(key.name))
+        return "expected a name of 1 to 64 letters, digits, dots, underscores or dashes";
     const auto digest = parse_digest(word);
-    if (!digest) return "expected sha256: and 64 hexadecimal digits after the name";
+    if (!digest) return "expected 'sha256:' and 64 hexadecimal digits after the name";
     key.digest = *digest;
     while (words >> word) {
-        if (!parse_limit(word, key)) return "expected concurrency=N or tokens-per-minute=N, each at least 1";
+        if (!parse_limit(word, key))
+            return "expected concurrency=N or tokens-per-minute=N, where N is at least 1";
     }
     return std::nullopt;
 }
 
-// systemd lets the service's user read its copy by an ACL, whose mask shows in the group's place; the folder
-// keeps everybody else out.
+// systemd gives the service a copy of the file in a folder that nobody else can enter. An ACL lets the
+// service's user read the copy, and the mask of that ACL appears as the permissions of the group.
 bool is_credential(const std::filesystem::path& path) {
     const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
     return folder != nullptr && *folder == '/' && path.parent_path() == folder;
@@ -94,10 +98,10 @@ Error bad_file(const std::string& where, const std::string& problem) {
 result<ApiKeys> ApiKeys::load(const std::string& path) {
     struct stat info{};
     std::ifstream file(path);
-    if (!file || stat(path.c_str(), &info) != 0) return bad_file(path, "cannot be read");
+    if (!file || stat(path.c_str(), &info) != 0) return bad_file(path, "the API key file cannot be read");
     const mode_t tolerated = is_credential(path) ? S_IRGRP : 0;
     if ((info.st_mode & (S_IRWXG | S_IRWXO) & ~tolerated) != 0)
-        return bad_file(path, "is open to others than its owner; chmod 600 it");
+        return bad_file(path, "other users have access to the API key file; run 'chmod 600 " + path + "'");
     ApiKeys keys;
     std::string line;
     for (int number = 1; std::getline(file, line); ++number) {
@@ -110,11 +114,11 @@ result<ApiKeys> ApiKeys::load(const std::string& path) {
             return known.name == key.name || known.digest == key.digest;
         };
         if (std::ranges::any_of(keys.keys_, is_same))
-            return bad_file(where, "names a key that stands in the file already");
+            return bad_file(where, "an earlier line of the file has the same name or the same key");
         keys.keys_.push_back(std::move(key));
     }
-    // An empty list would leave the server open to everybody.
-    if (keys.empty()) return bad_file(path, "holds no key; 'solard keygen' makes one");
+    // Without this check, an empty file would open the server to everybody.
+    if (keys.empty()) return bad_file(path, "the API key file contains no key; 'solard keygen' makes one");
     return keys;
 }
 
@@ -139,7 +143,7 @@ bool is_key_name(std::string_view name) {
 NewApiKey make_api_key(std::string_view name) {
     Digest bits{};
     if (RAND_bytes(bits.data(), static_cast<int>(bits.size())) != 1)
-        throw std::runtime_error("the system gives no random bits");
+        throw std::runtime_error("the system cannot provide random bits");
     NewApiKey key;
     key.secret = std::string(secret_prefix) + hex(bits);
     key.line = std::string(name) + " " + std::string(digest_prefix) + hex(sha256(key.secret));

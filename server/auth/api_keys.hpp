@@ -1,4 +1,4 @@
-// The file of API keys: who may ask, and how much. Holds hashes only.
+// The file of API keys: who may use the server, and how much. It holds only hashes of the keys.
 #pragma once
 
 #include <array>
@@ -13,23 +13,24 @@
 namespace solard::server {
 
 struct ApiKey {
-    std::string name;                        // for people; no secret
-    std::array<unsigned char, 32> digest{};  // SHA-256 of the key: random keys need no slow hash
-    std::int64_t concurrency = 0;            // requests at once; 0 = no limit
-    std::int64_t tokens_per_minute = 0;      // prompt and answer together; 0 = no limit
+    std::string name;                        // shown to operators; not secret
+    std::array<unsigned char, 32> digest{};  // SHA-256 of the key; random keys need no slow hash
+    std::int64_t concurrency = 0;            // requests in flight; 0 = no limit
+    std::int64_t tokens_per_minute = 0;      // of prompts and answers together; 0 = no limit
 };
 
 // Immutable after load().
 class ApiKeys {
   public:
-    // One key a line: `<name> sha256:<64 hex digits> [concurrency=N] [tokens-per-minute=N]`, `#` begins a
-    // comment. Errors: bad_configuration, naming file and line; also if anybody but the owner may read or
-    // write the file.
+    // Reads one key per line: `<name> sha256:<64 hex digits> [concurrency=N] [tokens-per-minute=N]`. `#`
+    // begins a comment. Errors: bad_configuration, which names the file and the line; also if anybody but the
+    // owner of the file has access to it.
     static result<ApiKeys> load(const std::string& path);
 
     bool empty() const { return keys_.empty(); }
     const std::vector<ApiKey>& all() const { return keys_; }
-    // Index of the key; the time it takes tells nothing about how much of a key is right.
+    // Returns the index of the key. The time that the search takes does not reveal how much of `secret` is
+    // right.
     std::optional<std::size_t> find(std::string_view secret) const;
 
   private:
@@ -37,11 +38,12 @@ class ApiKeys {
 };
 
 struct NewApiKey {
-    std::string secret;  // to be shown once
-    std::string line;    // for the file
+    std::string secret;  // shown once and never stored
+    std::string line;    // for the file; without a line feed
 };
-// 256 random bits. `name`: 1 to 64 of A-Z a-z 0-9 . _ -
+// Makes a key of 256 random bits. `name` must be a key name.
 NewApiKey make_api_key(std::string_view name);
+// Accepts 1 to 64 characters of A-Z a-z 0-9 . _ -
 bool is_key_name(std::string_view name);
 
 }  // namespace solard::server

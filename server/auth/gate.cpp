@@ -2,24 +2,19 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <cctype>
 #include <string>
 #include <utility>
 
 #include "server/api/error.hpp"
 #include "server/config/random_bits.hpp"
+#include "server/config/text.hpp"
 
 namespace solard::server {
 namespace {
 
 constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;  // connections count from 1
 
-bool same_text(std::string_view a, std::string_view b) {
-    return std::ranges::equal(
-        a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-// Without the port; an IPv6 address without its brackets.
+// Returns the host without its port, and an IPv6 address without its brackets.
 std::string_view host_name(std::string_view host) {
     if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
     return host.substr(0, host.find(':'));
@@ -31,10 +26,10 @@ Caller make_caller(std::optional<std::size_t> key, std::uint64_t connection) {
 
 }  // namespace
 
-// The case of the scheme does not count (RFC 9110, section 11.1).
+// The name of the scheme is not case-sensitive (RFC 9110, section 11.1).
 std::string_view bearer_token(std::string_view authorization) {
     constexpr std::string_view scheme = "bearer ";
-    if (!same_text(authorization.substr(0, scheme.size()), scheme)) return {};
+    if (!equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
     authorization.remove_prefix(scheme.size());
     authorization.remove_prefix(std::min(authorization.find_first_not_of(' '), authorization.size()));
     return authorization;
@@ -47,22 +42,24 @@ Gate::Gate(const AppConfig& config, ApiKeys keys)
 }
 
 bool Gate::is_allowed_host(std::string_view host) const {
-    // No page can send a browser to a Unix socket. HTTP/1.0 has no Host.
+    // A page cannot send a browser to a Unix socket. HTTP/1.0 does not require a Host.
     if (host.empty() || !config_.unix_socket.empty()) return true;
     const auto& allowed = config_.allowed_hosts;
     if (allowed.empty() && !keys_.empty()) return true;
     const std::string_view name = host_name(host);
-    if (same_text(name, "localhost")) return true;
+    if (equal_ignoring_case(name, "localhost")) return true;
     boost::system::error_code ec;
     boost::asio::ip::make_address(std::string(name), ec);
     if (!ec) return true;
-    return std::ranges::any_of(allowed, [&](const std::string& one) { return same_text(one, name); });
+    return std::ranges::any_of(allowed,
+                               [&](const std::string& one) { return equal_ignoring_case(one, name); });
 }
 
 result<void> Gate::check_host(std::string_view host) const {
     if (is_allowed_host(host)) return {};
-    return Error{errc::host_not_allowed, "The Host '" + std::string(host.substr(0, 200)) +
-                                             "' is not served here. The option --allowed-hosts adds a name."};
+    return Error{errc::host_not_allowed,
+                 "The host name '" + std::string(host.substr(0, 200)) +
+                     "' is not allowed. The operator can allow it with the option --allowed-hosts."};
 }
 
 result<Caller> Gate::check_key(std::string_view secret, std::uint64_t connection) const {
@@ -90,15 +87,15 @@ bool Gate::is_allowed_origin(std::string_view origin) const {
     });
 }
 
-// No page sends "null" as the origin of its own server.
+// The origin "null" is refused, because a page of this server never sends it.
 bool Gate::may_open_socket_from(std::string_view origin, std::string_view host) const {
     if (origin.empty() || is_allowed_origin(origin)) return true;
     return !host.empty() &&
            (origin == "http://" + std::string(host) || origin == "https://" + std::string(host));
 }
 
-result<Quota::Ticket> Gate::admit(const Caller& caller, Quota::Clock::time_point now) {
-    if (!caller.key) return Quota::Ticket(nullptr);
+result<Quota::Place> Gate::admit(const Caller& caller, Quota::Clock::time_point now) {
+    if (!caller.key) return Quota::Place(nullptr);
     return key_states_[*caller.key].quota.admit(now);
 }
 
@@ -108,9 +105,9 @@ std::uint64_t Gate::cache_salt(const Caller& caller) const {
 
 result<void> Gate::check_num_sockets(const Caller& caller) const {
     if (!caller.key || key_states_[*caller.key].num_sockets < config_.ws_max_per_key) return {};
-    return Error{errc::rate_limit_exceeded, "This API key has reached its limit of " +
+    return Error{errc::rate_limit_exceeded, "This API key has reached its limit of open WebSockets (" +
                                                 std::to_string(config_.ws_max_per_key) +
-                                                " open sockets; close one first."};
+                                                "). Close one of them first."};
 }
 
 void Gate::count_sockets(const Caller& caller, std::int64_t change) {

@@ -1,5 +1,5 @@
-// Decides who may use the server: host names, API keys and their quotas, origins of pages, tickets for
-// sockets.
+// Decides who may use the server, by host name, API key and its quota, origin of a page, and ticket for a
+// WebSocket.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ struct Credentials {
 // I/O thread only.
 class Gate {
   public:
-    // `config` outlives the gate. Without keys, everybody may ask.
+    // `config` outlives the gate. Without keys, everybody may use the server.
     Gate(const AppConfig& config, ApiKeys keys);
     Gate(const Gate&) = delete;
     Gate& operator=(const Gate&) = delete;
@@ -37,12 +37,12 @@ class Gate {
     // invalid_api_key.
     result<Caller> check_access(const Credentials& credentials, Access access) const;
 
-    // The parts of check_access(), for a caller which needs another order. Errors of check_host():
-    // host_not_allowed (a page of another site may have pointed this name here, which is known as DNS
-    // rebinding). Errors of check_key(): invalid_api_key.
+    // The parts of check_access(), for the handshake of a WebSocket, which needs another order. Errors of
+    // check_host(): host_not_allowed (a page of another site may have pointed this name here, which is known
+    // as DNS rebinding). Errors of check_key(): invalid_api_key.
     result<void> check_host(std::string_view host) const;
     result<Caller> check_key(std::string_view secret, std::uint64_t connection) const;
-    // The key of "Bearer KEY", or a single-use ticket, which stays valid until use_ticket(). Errors:
+    // Accepts an API key or a single-use ticket. The ticket stays valid until use_ticket(). Errors:
     // invalid_api_key.
     result<Caller> check_key_or_ticket(std::string_view secret, std::uint64_t connection) const;
 
@@ -52,13 +52,14 @@ class Gate {
     // program, which sends no origin.
     bool may_open_socket_from(std::string_view origin, std::string_view host) const;
 
-    // Counts a request of the caller as in flight while the ticket exists. Errors: rate_limit_exceeded.
-    result<Quota::Ticket> admit(const Caller& caller, Quota::Clock::time_point now);
-    // Requests share cached prompts only if their salts are equal: each key has its own, and all callers
-    // without a key have one together.
+    // Counts a request of the caller as in flight while the returned place exists. Errors:
+    // rate_limit_exceeded.
+    result<Quota::Place> admit(const Caller& caller, Quota::Clock::time_point now);
+    // Requests share cached prompts only if their salts are equal. Each key has its own salt, and all callers
+    // without a key share one.
     std::uint64_t cache_salt(const Caller& caller) const;
 
-    // The number of open sockets of a key is limited. Errors: rate_limit_exceeded.
+    // Checks that the key may open one more WebSocket. Errors: rate_limit_exceeded.
     result<void> check_num_sockets(const Caller& caller) const;
     void count_socket_opened(const Caller& caller) { count_sockets(caller, 1); }
     void count_socket_closed(const Caller& caller) { count_sockets(caller, -1); }
@@ -85,7 +86,7 @@ class Gate {
     WsTickets tickets_;
 };
 
-// Returns KEY of "Bearer KEY"; empty for anything else.
+// Returns KEY for "Bearer KEY", and an empty text for anything else.
 std::string_view bearer_token(std::string_view authorization);
 
 }  // namespace solard::server

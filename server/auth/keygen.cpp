@@ -13,7 +13,8 @@ namespace {
 constexpr int command_line_error = 2;
 constexpr int runtime_error = 1;
 
-// With one write, so that two keygens at once cannot mix their lines. The file is never open to others.
+// Appends with a single write, so that two keygens which run at once cannot mix their lines. A new file is
+// never accessible by other users.
 bool append_line(const std::string& path, const std::string& line) {
     const int file = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file < 0) return false;
@@ -38,14 +39,14 @@ int run_keygen(const std::vector<std::string>& arguments, std::ostream& out, std
         *value = arguments[i + 1];
     }
     if (!is_key_name(name)) {
-        err << "solard: --name: expected 1 to 64 letters, digits, dots, underscores or dashes\n";
+        err << "solard: --name: expected a name of 1 to 64 letters, digits, dots, underscores or dashes\n";
         return command_line_error;
     }
     const NewApiKey key = make_api_key(name);
     if (path.empty()) {
-        err << "line for the file of --api-key-file:\n" << key.line << '\n';
+        err << "append this line to the file of --api-key-file:\n" << key.line << '\n';
     } else if (!append_line(path, key.line)) {
-        err << "solard: " << path << ": cannot be written\n";
+        err << "solard: " << path << ": the API key file cannot be written\n";
         return runtime_error;
     }
     out << key.secret << '\n';

@@ -1,4 +1,4 @@
-// `solard keygen`: makes an API key.
+// The command `solard keygen`, which makes an API key.
 #pragma once
 
 #include <iosfwd>
@@ -7,9 +7,9 @@
 
 namespace solard::server {
 
-// keygen [--name NAME] [--api-key-file FILE]: prints a new key once and appends its hash to the file, which
-// is made with owner-only mode if it does not exist; without a file the line to put there is printed as well.
-// `arguments` follow the word keygen. Gives the exit code.
+// Runs `keygen [--name NAME] [--api-key-file FILE]`: prints a new key and appends a line with its hash to the
+// file. A file that does not exist is created, accessible by its owner only. Without a file, the line is
+// printed to `err`. `arguments` are those after the word keygen. Returns the exit code.
 int run_keygen(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 
 }  // namespace solard::server

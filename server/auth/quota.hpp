@@ -1,4 +1,4 @@
-// What one API key may use: requests at once, and tokens in a minute.
+// What one API key may use: how many requests at once, and how many tokens per minute.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace solard::server {
 
-// I/O thread only. Limits of 0 are none.
+// I/O thread only. A limit of 0 means that there is none.
 class Quota {
   public:
     using Clock = std::chrono::steady_clock;
@@ -20,15 +20,16 @@ class Quota {
           per_minute_(static_cast<double>(tokens_per_minute)),
           tokens_(static_cast<double>(tokens_per_minute)) {}
 
-    // A request in flight; its end gives the place back. The quota outlives it.
-    class Ticket {
+    // The place of one request in flight. Its destructor frees it. The quota outlives it.
+    class Place {
       public:
-        explicit Ticket(Quota* quota) : quota_(quota) {}  // null: nobody counts
-        Ticket(Ticket&& other) noexcept : quota_(std::exchange(other.quota_, nullptr)) {}
-        Ticket& operator=(Ticket&&) = delete;
-        ~Ticket() {
+        explicit Place(Quota* quota) : quota_(quota) {}  // null: there is no limit
+        Place(Place&& other) noexcept : quota_(std::exchange(other.quota_, nullptr)) {}
+        Place& operator=(Place&&) = delete;
+        ~Place() {
             if (quota_ != nullptr) --quota_->in_flight_;
         }
+        // Subtracts tokens that the request has used.
         void charge(std::size_t num_tokens) {
             if (quota_ != nullptr) quota_->tokens_ -= static_cast<double>(num_tokens);
         }
@@ -37,16 +38,18 @@ class Quota {
         Quota* quota_;
     };
 
-    // A token bucket that holds a minute's worth. Who is not in debt may ask, whatever the answer will cost:
-    // its tokens are charged as they are known and paid back by waiting. Errors: rate_limit_exceeded.
-    result<Ticket> admit(Clock::time_point now);
+    // Admits a request unless the key has too many in flight or has no tokens left. The tokens form a bucket
+    // that holds the limit of one minute and refills steadily. The cost of a request is not known in advance,
+    // so its tokens are charged as they become known, and the bucket may fall below zero. Then the key has to
+    // wait until the bucket contains a token again. Errors: rate_limit_exceeded.
+    result<Place> admit(Clock::time_point now);
 
   private:
     std::int64_t concurrency_;
-    double per_minute_;
-    double tokens_;
+    double per_minute_;  // tokens
+    double tokens_;      // in the bucket; negative after an expensive request
     std::int64_t in_flight_ = 0;
-    Clock::time_point filled_ = {};
+    Clock::time_point refilled_ = {};
 };
 
 }  // namespace solard::server

@@ -1,4 +1,5 @@
-// Single-use passes for a page whose key has characters that a subprotocol cannot hold.
+// Single-use tickets that open a WebSocket. A page needs one if its key contains characters that are not
+// allowed in a subprotocol, which is where a page sends its key.
 #pragma once
 
 #include <chrono>
@@ -11,7 +12,7 @@
 
 namespace solard::server {
 
-// I/O thread only; of bounded size for each key, of which the oldest go first.
+// I/O thread only. Each key has at most max_per_key tickets; beyond that, a new one replaces the oldest.
 class WsTickets {
   public:
     using Clock = std::chrono::steady_clock;
@@ -19,18 +20,18 @@ class WsTickets {
     static constexpr std::size_t max_per_key = 64;
 
     struct Ticket {
-        std::optional<std::size_t> key;  // into ApiKeys::all(): who asked for it
+        std::optional<std::size_t> key;  // index into ApiKeys::all() of the key that asked for the ticket
         Clock::time_point expires;
     };
-    // The new ticket: characters of [A-Za-z0-9_] only.
+    // Returns a new ticket, which consists of characters of [A-Za-z0-9_] only.
     std::string issue(std::optional<std::size_t> key, Clock::time_point now);
-    // Nothing for one that is not known, was used or is too old.
+    // Returns nothing if the ticket is unknown, was used or has expired.
     std::optional<Ticket> find(const std::string& text, Clock::time_point now) const;
     void use(const std::string& text) { tickets_.erase(text); }
 
   private:
     std::unordered_map<std::string, Ticket> tickets_;
-    // As issued, by key; those that were used are still in it.
+    // For each key, its tickets in the order of issue, with those that were used.
     std::map<std::optional<std::size_t>, std::deque<std::string>> issued_;
 };
 

@@ -1,9 +1,12 @@
 // Unpredictable bits for ids, tickets and the seeds of requests that set no seed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <random>
 #include <string>
+
+#include "server/config/text.hpp"
 
 namespace solard::server {
 
@@ -13,12 +16,13 @@ inline std::uint64_t random_bits() {
     return (std::uint64_t{device()} << 32) | device();
 }
 
-// Returns 128 random bits as 32 hexadecimal digits. I/O thread only.
-inline std::string random_hex() {
+// Returns random hexadecimal digits, each of four random bits. I/O thread only.
+inline std::string random_hex(std::size_t num_digits = 32) {
     std::string text;
-    for (int word = 0; word < 2; ++word) {
-        auto bits = random_bits();
-        for (int i = 0; i < 16; ++i, bits >>= 4) text += "0123456789abcdef"[bits & 15];
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < num_digits; ++i, bits >>= 4) {
+        if (i % 16 == 0) bits = random_bits();
+        text += hex_digits[bits & 15];
     }
     return text;
 }

@@ -134,9 +134,9 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         request->request_deadline = now + generation.config.request_timeout;
         requests.push_back(*std::move(request));
     }
-    auto ticket = generation.gate.admit(caller, now);
-    if (!ticket) return ticket.error();
-    return generation.engine.submit(std::move(requests), *std::move(ticket), fields.return_token_ids);
+    auto place = generation.gate.admit(caller, now);
+    if (!place) return place.error();
+    return generation.engine.submit(std::move(requests), *std::move(place), fields.return_token_ids);
 }
 
 std::int32_t max_choices_together(const GenerationService& generation) {

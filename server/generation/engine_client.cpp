@@ -17,11 +17,11 @@ std::int64_t principal_part(std::int64_t limit) {
 }  // namespace
 
 Generation::Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
-                       Quota::Ticket ticket, std::shared_ptr<GenerationLog> log)
+                       Quota::Place place, std::shared_ptr<GenerationLog> log)
     : client_(&client),
       first_id_(first_id),
       num_requests_(requests.size()),
-      ticket_(std::move(ticket)),
+      place_(std::move(place)),
       log_(std::move(log)),
       seed_(requests.front().sampling.seed) {
     for (const Request& request : requests) {
@@ -34,7 +34,7 @@ Generation::Generation(Generation&& other) noexcept
     : client_(std::exchange(other.client_, nullptr)),
       first_id_(other.first_id_),
       num_requests_(other.num_requests_),
-      ticket_(std::move(other.ticket_)),
+      place_(std::move(other.place_)),
       log_(std::move(other.log_)),
       prompt_tokens_(other.prompt_tokens_),
       max_tokens_(other.max_tokens_),
@@ -42,7 +42,7 @@ Generation::Generation(Generation&& other) noexcept
 
 Generation::~Generation() {
     if (client_ == nullptr) return;
-    ticket_.charge(log_->num_tokens());
+    place_.charge(log_->num_tokens());
     client_->release(first_id_, num_requests_);
 }
 
@@ -136,7 +136,7 @@ result<Generation> EngineClient::submit(Request request) {
     return submit(std::move(one));
 }
 
-result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Ticket ticket,
+result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Place place,
                                         bool keep_token_ids) {
     if (auto ok = check_capacity(requests); !ok) return ok.error();
     const std::uint32_t num_choices = requests.front().num_choices;
@@ -145,7 +145,7 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Ti
     auto log = std::make_shared<GenerationLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
                                                keep_token_ids);
     ++num_generations_;
-    Generation generation(*this, first_id, requests, std::move(ticket), log);
+    Generation generation(*this, first_id, requests, std::move(place), log);
     const auto now = Clock::now();
     std::uint32_t first_output = 0;
     for (Request& request : requests) {
@@ -164,7 +164,7 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Ti
         charge(principal, num_choices, prompt_tokens);
         first_output += num_choices;
     }
-    generation.ticket_.charge(generation.prompt_tokens());
+    generation.place_.charge(generation.prompt_tokens());
     return generation;
 }
 

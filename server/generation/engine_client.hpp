@@ -48,12 +48,12 @@ class Generation {
     friend class EngineClient;
     // `requests` are those that will be submitted under the ids from `first_id` on.
     Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
-               Quota::Ticket ticket, std::shared_ptr<GenerationLog> log);
+               Quota::Place place, std::shared_ptr<GenerationLog> log);
 
     EngineClient* client_;  // null once it was moved from
     RequestId first_id_;    // the ids of the other prompts follow
     std::size_t num_requests_;
-    Quota::Ticket ticket_;
+    Quota::Place place_;
     std::shared_ptr<GenerationLog> log_;
     std::size_t prompt_tokens_ = 0;
     std::int32_t max_tokens_ = 0;
@@ -97,7 +97,7 @@ class EngineClient {
     // output `i` of the log is choice `i % n` of request `i / n`. Errors: server_starting, server_draining,
     // engine_unavailable, server_overloaded, rate_limit_exceeded (this principal's part is used up),
     // invalid_value (what can never fit).
-    result<Generation> submit(std::vector<Request> requests, Quota::Ticket ticket = Quota::Ticket(nullptr),
+    result<Generation> submit(std::vector<Request> requests, Quota::Place place = Quota::Place(nullptr),
                               bool keep_token_ids = false);
     result<Generation> submit(Request request);
 

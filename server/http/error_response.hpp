@@ -1,4 +1,4 @@
-// Errors as HTTP answers.
+// Turns errors into HTTP answers.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -1,4 +1,4 @@
-// One request and its answer, as handlers see them: no Beast, no socket.
+// A request and its answer as handlers see them, without Beast and without the socket.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,17 +14,17 @@
 
 namespace solard::server {
 
-// Of a request to make a WebSocket of its connection.
+// The fields of a request that asks to turn its connection into a WebSocket.
 struct WebSocketFields {
     std::string key;
     std::string version;
-    std::string protocols;  // as they came, comma-separated
+    std::string protocols;  // as received, separated by commas
 };
 
 struct HttpRequest {
     std::string method;        // "GET"
     std::string path;          // percent-decoded, without the query
-    std::string query;         // after the '?', as it came
+    std::string query;         // after the '?', as received
     std::string content_type;  // media type only, lower case
     std::string host;
     std::string authorization;
@@ -33,7 +33,7 @@ struct HttpRequest {
     bool accepts_gzip = false;
     std::optional<WebSocketFields> websocket;
     std::string body;
-    std::uint64_t connection = 0;  // which connection it came on; unique for the life of the process
+    std::uint64_t connection = 0;  // number of its connection; unique for the life of the process
     Caller caller;
 };
 
@@ -44,11 +44,11 @@ struct HttpResponse {
     std::string_view content_type = "application/json";
     std::string body = {};
     HttpFields fields = {};
-    std::optional<errc> error = {};  // the code that the body carries, for the metrics
+    std::optional<errc> error = {};  // the error that the body reports, for the metrics
 };
 
-// I/O thread only; lives as long as its handler runs. Exactly one of respond() and begin_stream() is called,
-// once.
+// I/O thread only. An exchange lives as long as its handler runs. The handler calls exactly one of respond()
+// and begin_stream(), and calls it once.
 class HttpExchange {
   public:
     virtual ~HttpExchange() = default;
@@ -60,20 +60,22 @@ class HttpExchange {
     virtual boost::asio::any_io_executor executor() = 0;
     bool header_sent() const { return header_sent_; }
 
-    // A whole answer. Throws system_error when the client is gone, as do all below.
+    // Sends a whole answer. All functions that send throw system_error if the client is gone.
     virtual boost::asio::awaitable<void> respond(HttpResponse response) = 0;
-    // The header of a 200 answer whose body comes in pieces, and the first piece, in one write.
+    // Sends, in one write, the header of a 200 answer whose body comes in pieces, and the first piece.
     virtual boost::asio::awaitable<void> begin_stream(std::string_view content_type,
                                                       std::string_view first) = 0;
-    // One piece, one write; not empty.
+    // Sends one piece, which is not empty, in one write.
     virtual boost::asio::awaitable<void> write(std::string_view piece) = 0;
+    // Sends the end of the body.
     virtual boost::asio::awaitable<void> end_stream() = 0;
-    // Counts an error that a stream tells; respond() counts its own.
+    // Counts an error that is reported inside a stream; respond() counts that of its answer.
     virtual void note_error(errc code) = 0;
-    // Leaves the body unfinished, so that the client sees an error and not an end.
+    // Leaves the body unfinished, so that the client sees a broken answer and not a complete one.
     void abandon() { keep_alive_ = false; }
 
-    // Completes when the client has closed its side. Bytes of a pipelined request are kept for later.
+    // Completes when the client has closed its side of the connection. Bytes of a pipelined request are kept
+    // for later.
     virtual boost::asio::awaitable<void> client_gone() = 0;
 
   protected:

@@ -15,7 +15,8 @@ namespace {
 
 namespace http = boost::beast::http;
 
-// Percent-decoding of a path (RFC 3986, section 2.1); nothing for a broken escape or a NUL.
+// Returns the path of the target, percent-decoded (RFC 3986, section 2.1); nothing if an escape is broken or
+// encodes NUL, or if the path is not valid UTF-8.
 std::optional<std::string> decode_path(std::string_view target) {
     target = target.substr(0, target.find('?'));
     std::string path;
@@ -35,10 +36,11 @@ std::optional<std::string> decode_path(std::string_view target) {
         path += static_cast<char>(high * 16 + low);
         i += 2;
     }
-    return valid_utf8(path);  // error messages show it
+    return valid_utf8(path);  // error messages quote the path
 }
 
-// A list may come in several fields (RFC 9110, section 5.3).
+// Joins the fields of this name with commas, because a list may be spread over several fields (RFC 9110,
+// section 5.3).
 std::string joined_fields(const http::request_header<>& header, http::field name) {
     std::string joined;
     const auto fields = header.equal_range(name);
@@ -63,7 +65,7 @@ HttpRequest plain_head(const http::request_header<>& header, std::uint64_t conne
     std::ranges::transform(request.content_type, request.content_type.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     request.host = std::string(header[http::field::host]);
-    if (header.count(http::field::authorization) == 1)  // of two, nobody knows which one counts
+    if (header.count(http::field::authorization) == 1)  // with two fields, it is not clear which one counts
         request.authorization = std::string(header[http::field::authorization]);
     request.origin = std::string(header[http::field::origin]);
     request.if_none_match = std::string(header[http::field::if_none_match]);

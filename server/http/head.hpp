@@ -1,4 +1,4 @@
-// From a header as Beast holds it to the request that handlers see.
+// Converts a header from Beast's form to the request that handlers see.
 #pragma once
 
 #include <boost/beast/http/message.hpp>
@@ -8,7 +8,9 @@
 
 namespace solard::server {
 
-// All of the request but its body and caller. `connection` is the number of the one it came on.
+// Returns the request without its body and its caller, which the caller of this function fills in.
+// `connection` is the number of the connection that it came on. The path is empty if its percent-encoding is
+// broken or if it is not valid UTF-8.
 HttpRequest plain_head(const boost::beast::http::request_header<>& header, std::uint64_t connection);
 
 }  // namespace solard::server

@@ -9,7 +9,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_cat.hpp>
 #include <boost/beast/http.hpp>
-#include <cstdio>
 #include <sstream>
 #include <utility>
 
@@ -32,9 +31,7 @@ constexpr std::string_view page_policy =
 }  // namespace
 
 std::string make_request_id() {
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "req_%016llx", static_cast<unsigned long long>(random_bits()));
-    return text.data();
+    return "req_" + random_hex(16);
 }
 
 Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerState& state, Stream& stream,
@@ -70,7 +67,7 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     http::response<http::empty_body> message(http::status::ok, version_);
     fill_header(message, content_type);
     message.set(http::field::cache_control, "no-cache");
-    message.set("X-Accel-Buffering", "no");  // proxies of the nginx family would hold tokens back
+    message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
     chunked_ = version_ == 11;
     if (!chunked_) keep_alive_ = false;  // HTTP/1.0: the end of the connection is the end of the body
     message.keep_alive(keep_alive_);
@@ -117,8 +114,8 @@ asio::awaitable<void> Http1Exchange::client_gone() {
     for (;;) {
         const std::size_t capacity = buffer_.max_size() - buffer_.size();
         if (capacity == 0) {
-            // A client that pipelines more than the buffer holds has to wait. If it leaves, the next write
-            // shows it.
+            // A client that pipelines more than the buffer holds has to wait. If it leaves meanwhile, the
+            // next write fails.
             asio::steady_timer never(stream_.get_executor(), asio::steady_timer::time_point::max());
             co_await never.async_wait(use_awaitable);
         }
@@ -127,7 +124,7 @@ asio::awaitable<void> Http1Exchange::client_gone() {
         const std::size_t size =
             co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
         buffer_.commit(size);
-        // An aborted read on an open stream means that the answer was complete first.
+        // A read aborted on an open stream means that the answer was complete before the client left.
         if (ec && (ec != asio::error::operation_aborted || !stream_.is_open())) keep_alive_ = false;
         if (ec) co_return;
     }

@@ -1,4 +1,4 @@
-// One HTTP/1.1 request and its answer on a stream. Includes Beast, which only few files may do.
+// One HTTP/1.1 request and its answer on a stream. This is one of the few files that may include Beast.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,7 +21,7 @@ std::string make_request_id();
 // The stream, the buffer and all parameters of the constructor outlive the exchange. I/O thread only.
 class Http1Exchange final : public HttpExchange {
   public:
-    // `buffer` holds what was read from `stream` and not used yet. `version` is 10 or 11.
+    // `buffer` holds the bytes that were read from `stream` but not yet used. `version` is 10 or 11.
     Http1Exchange(const AppConfig& config, const Gate& gate, ServerState& state, Stream& stream,
                   boost::beast::flat_buffer& buffer, HttpRequest request, unsigned version, bool keep_alive);
 

@@ -10,8 +10,8 @@ namespace {
 namespace asio = boost::asio;
 using namespace asio::experimental::awaitable_operators;
 
-// `||` waits for the other side when one throws, so the exception must not leave here. `problem` belongs to
-// the caller, which awaits this.
+// Stores an exception of `work` in `problem`, which belongs to the awaiting caller. The exception must not
+// leave this coroutine, because `||` would then wait for the other side.
 asio::awaitable<void> catch_all(asio::awaitable<void> work, std::exception_ptr* problem) {
     try {
         co_await std::move(work);

@@ -4,10 +4,14 @@
 #include <cctype>
 #include <string>
 
+#include "server/config/text.hpp"
+
 namespace solard::server {
 namespace {
 
 constexpr std::string_view line_end = "\r\n";
+constexpr std::string_view three_parts =
+    "the request line must have three parts (method, target, version), separated by single spaces";
 
 bool is_token_char(char c) {  // RFC 9110, section 5.6.2
     constexpr std::string_view others = "!#$%&'*+-.^_`|~";
@@ -19,28 +23,23 @@ bool is_field_value_char(char c) {
     return byte >= 0x20 ? byte != 0x7f : c == '\t';
 }
 
-bool same_text(std::string_view a, std::string_view b) {
-    return std::ranges::equal(
-        a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 std::string_view trimmed(std::string_view value) {
     const auto first = value.find_first_not_of(" \t");
     if (first == std::string_view::npos) return {};
     return value.substr(first, value.find_last_not_of(" \t") - first + 1);
 }
 
-// "host:port" of an absolute-form target; empty otherwise.
+// Returns "host:port" of a target in absolute form; empty for any other target.
 std::string_view authority_of(std::string_view target) {
     for (const std::string_view scheme : {"http://", "https://"}) {
-        if (!same_text(target.substr(0, scheme.size()), scheme)) continue;
+        if (!equal_ignoring_case(target.substr(0, scheme.size()), scheme)) continue;
         target.remove_prefix(scheme.size());
         return target.substr(0, target.find_first_of("/?"));
     }
     return {};
 }
 
-// Letters, digits and what addresses and ports are written with.
+// Accepts letters, digits and the characters that addresses and ports are written with.
 bool is_host(std::string_view host) {
     return std::ranges::all_of(host, [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
@@ -48,11 +47,11 @@ bool is_host(std::string_view host) {
     });
 }
 
-Error bad(std::string_view problem) {
+Error invalid(std::string_view problem) {
     return {errc::invalid_value, "The request is not valid HTTP/1.1: " + std::string(problem) + "."};
 }
 
-// What the framing of the body, the route and the access depend on.
+// What the framing of the body, the route and the access of a request depend on.
 struct Fields {
     std::size_t count = 0;
     std::size_t num_hosts = 0;
@@ -64,28 +63,31 @@ struct Fields {
 
 result<void> read_field(std::string_view line, Fields& fields) {
     if (++fields.count > max_header_fields)
-        return Error{errc::headers_too_large, "The header has more than 100 fields."};
+        return Error{errc::headers_too_large, "The header of the request has more than " +
+                                                  std::to_string(max_header_fields) + " fields."};
     const auto colon = line.find(':');
     const std::string_view name = line.substr(0, colon);
-    // Also a folded line, and white space before the colon.
+    // This also refuses folded lines, and white space before the colon.
     if (colon == std::string_view::npos || name.empty() || !std::ranges::all_of(name, is_token_char))
-        return bad("a field has no valid name");
+        return invalid("header field " + std::to_string(fields.count) + " is not of the form 'Name: value'");
     const std::string_view value = trimmed(line.substr(colon + 1));
-    if (!std::ranges::all_of(value, is_field_value_char)) return bad("a field holds a control character");
-    if (same_text(name, "host")) {
+    if (!std::ranges::all_of(value, is_field_value_char))
+        return invalid("header field " + std::to_string(fields.count) + " contains a control character");
+    if (equal_ignoring_case(name, "host")) {
         ++fields.num_hosts;
         fields.host = value;
-        if (!is_host(value)) return bad("Host is no host name");
-    } else if (same_text(name, "origin")) {
+        if (!is_host(value)) return invalid("Host must be a host name or an address");
+    } else if (equal_ignoring_case(name, "origin")) {
         ++fields.num_origins;
-    } else if (same_text(name, "content-length")) {
+    } else if (equal_ignoring_case(name, "content-length")) {
         ++fields.num_framings;
         const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-        if (value.empty() || !std::ranges::all_of(value, is_digit)) return bad("Content-Length is no number");
-    } else if (same_text(name, "transfer-encoding")) {
+        if (value.empty() || !std::ranges::all_of(value, is_digit))
+            return invalid("Content-Length must consist of decimal digits only");
+    } else if (equal_ignoring_case(name, "transfer-encoding")) {
         ++fields.num_framings;
         fields.chunked = true;
-        if (!same_text(value, "chunked")) return bad("Transfer-Encoding may only be chunked");
+        if (!equal_ignoring_case(value, "chunked")) return invalid("Transfer-Encoding must be 'chunked'");
     }
     return {};
 }
@@ -96,14 +98,14 @@ result<void> check_header_block(std::string_view block) {
     const auto first_end = block.find(line_end);
     const std::string_view request_line = block.substr(0, first_end);
     if (!std::ranges::all_of(request_line, [](char c) { return is_field_value_char(c) && c != '\t'; }))
-        return bad("the request line holds a control character");
+        return invalid("the request line contains a control character");
     const auto target_begin = request_line.find(' ') + 1;
     const auto target_end = request_line.rfind(' ');
-    if (target_begin == 0 || target_end <= target_begin) return bad("the request line has not three parts");
+    if (target_begin == 0 || target_end <= target_begin) return invalid(three_parts);
     const std::string_view target = request_line.substr(target_begin, target_end - target_begin);
     if (target.size() > max_target_bytes)
         return Error{errc::headers_too_large, "The request target is longer than 8 KiB."};
-    if (target.find(' ') != std::string_view::npos) return bad("the request line has not three parts");
+    if (target.find(' ') != std::string_view::npos) return invalid(three_parts);
 
     Fields fields;
     for (block.remove_prefix(first_end + 2); !block.starts_with(line_end);) {
@@ -112,13 +114,15 @@ result<void> check_header_block(std::string_view block) {
         block.remove_prefix(end + 2);
     }
     const bool is_1_0 = request_line.ends_with("HTTP/1.0");
-    if (fields.num_hosts > 1 || (fields.num_hosts == 0 && !is_1_0)) return bad("it must have one Host");
-    if (fields.num_origins > 1) return bad("it has two Origins");
+    if (fields.num_hosts > 1 || (fields.num_hosts == 0 && !is_1_0))
+        return invalid("it must have exactly one Host field");
+    if (fields.num_origins > 1) return invalid("it has more than one Origin field");
     const std::string_view authority = authority_of(target);
-    if (!authority.empty() && !same_text(authority, fields.host))
-        return bad("its target names another host than Host");
-    if (fields.num_framings > 1) return bad("it frames its body twice");
-    if (fields.chunked && is_1_0) return bad("HTTP/1.0 has no chunks");
+    if (!authority.empty() && !equal_ignoring_case(authority, fields.host))
+        return invalid("the target and the Host field name different hosts");
+    if (fields.num_framings > 1)
+        return invalid("it has more than one Content-Length or Transfer-Encoding field");
+    if (fields.chunked && is_1_0) return invalid("HTTP/1.0 does not support Transfer-Encoding");
     return {};
 }
 

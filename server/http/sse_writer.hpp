@@ -1,4 +1,5 @@
-// A server-sent event stream over one exchange: LF framing, one write per wake-up, idle bytes in silence.
+// Writes a stream of server-sent events to one exchange. Lines end with LF, each wake-up of the stream causes
+// one write, and idle bytes keep a silent connection open.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -10,24 +11,26 @@
 
 namespace solard::server {
 
-// Two bare line feeds: the only idle bytes that every client survives.
+// Two bare line feeds are the only idle bytes that every client accepts.
 inline constexpr std::string_view idle_bytes = "\n\n";
 
-// The header is held until the first event or the first idle bytes, so that whatever goes wrong before keeps
-// its HTTP status.
+// The header is sent together with the first event or the first idle bytes, so that an error before that
+// point still has its own HTTP status.
 class SseWriter {
   public:
     explicit SseWriter(HttpExchange& exchange) : exchange_(exchange) {}
 
-    // Events are appended here and leave with the next flush().
+    // The caller appends events to this buffer; the next flush() sends them.
     std::string& buffer() { return buffer_; }
     boost::asio::awaitable<void> flush();
-    boost::asio::awaitable<void> idle();  // idle_bytes, after what is still buffered
-    // The error object as the last event, without [DONE]; an error answer if nothing was sent yet.
+    // Sends what is buffered, followed by idle_bytes.
+    boost::asio::awaitable<void> idle();
+    // Sends what is buffered and the error object as the last event, without [DONE], and ends the body. If
+    // nothing was sent yet, sends an error answer instead.
     boost::asio::awaitable<void> fail(Error error);
-    // [DONE] and the end of the body, after what is still buffered.
+    // Sends what is buffered and [DONE], and ends the body.
     boost::asio::awaitable<void> done();
-    // The end of the body, after what is still buffered.
+    // Sends what is buffered and ends the body.
     boost::asio::awaitable<void> end();
 
   private:

@@ -11,20 +11,20 @@ void Stream::expires_after(std::chrono::steady_clock::duration limit) {
     state_->deadline.expires_after(limit);
     state_->deadline.async_wait([weak = std::weak_ptr(state_)](boost::system::error_code ec) {
         const auto state = weak.lock();
-        // The timer may have been set anew after this handler was queued.
+        // The timer may have been set again after this handler was queued.
         if (ec || !state || state->deadline.expiry() > std::chrono::steady_clock::now()) return;
         state->close();
     });
 }
 
 void Stream::expires_without_progress(std::chrono::steady_clock::duration interval) {
-    constexpr std::uint64_t least_bytes = 3000;
+    constexpr std::uint64_t min_bytes = 3000;
     state_->deadline.expires_after(interval);
     state_->deadline.async_wait(
         [stream = *this, interval, before = state_->num_written](boost::system::error_code ec) mutable {
             State& state = *stream.state_;
             if (ec || state.deadline.expiry() > std::chrono::steady_clock::now()) return;
-            if (state.num_written - before < least_bytes) return state.close();
+            if (state.num_written - before < min_bytes) return state.close();
             stream.expires_without_progress(interval);
         });
 }

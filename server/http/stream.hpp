@@ -1,5 +1,5 @@
-// One byte stream of a client, whatever carries it. Sessions know this class only, so that the protocols are
-// instantiated once.
+// One byte stream of a client, over TCP or a Unix socket. Sessions use only this class, so that the templates
+// of the protocols are instantiated once.
 #pragma once
 
 #include <boost/asio/compose.hpp>
@@ -12,7 +12,7 @@
 
 namespace solard::server {
 
-// TCP or Unix socket. Models Asio's AsyncReadStream and AsyncWriteStream. I/O thread only.
+// Models Asio's AsyncReadStream and AsyncWriteStream. I/O thread only.
 class Stream {
   public:
     using Socket = boost::asio::generic::stream_protocol::socket;
@@ -31,7 +31,7 @@ class Stream {
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
-            // `self` moves, and this lambda with it.
+            // Moving `self` also moves this lambda, so the buffers are copied first.
             const Buffers space = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
             socket.async_read_some(space, std::move(self));
         };
@@ -47,6 +47,7 @@ class Stream {
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
+            // The buffers are copied first, as above.
             const Buffers data = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
             socket.async_write_some(data, std::move(self));
         };
@@ -54,22 +55,23 @@ class Stream {
             std::move(step), token, state_->socket);
     }
 
-    // Each of these replaces the one before. Closes the stream, failing what is pending, after `limit`.
+    // Each call of an expires function replaces the deadline that was set before. Closes the stream after
+    // `limit`; pending reads and writes then fail.
     void expires_after(std::chrono::steady_clock::duration limit);
-    // Closes the stream when fewer than 3,000 bytes were written in one `interval`: a slow reader is served,
-    // one that pretends to read is not.
+    // Closes the stream if fewer than 3,000 bytes are written during any `interval`. This serves a slow
+    // reader, but not a client that only pretends to read.
     void expires_without_progress(std::chrono::steady_clock::duration interval);
     void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
-    std::uint64_t num_read() const { return state_->num_read; }  // bytes, ever
+    std::uint64_t num_read() const { return state_->num_read; }  // bytes since the stream was opened
     bool is_open() const { return state_->socket.is_open(); }
 
-    // Ends the sending direction; the peer reads end of file.
+    // Ends the sending direction, so that the peer reads end of file.
     void shutdown_send();
     void close();
 
-    // Idle: between two requests, so that closing it loses nothing.
+    // A stream is idle between two requests, when closing it loses nothing.
     void set_idle(bool idle) { state_->idle = idle; }
-    // Closes the stream from outside its session, if both still exist.
+    // Returns a function that closes the stream from outside its session, if the stream still exists.
     auto make_closer() const {
         return [weak = std::weak_ptr(state_)](bool only_if_idle) {
             const auto state = weak.lock();
@@ -83,11 +85,11 @@ class Stream {
         void close();
         Socket socket;
         boost::asio::steady_timer deadline;
-        std::uint64_t num_read = 0;  // bytes, ever
+        std::uint64_t num_read = 0;  // bytes
         std::uint64_t num_written = 0;
         bool idle = true;
     };
-    std::shared_ptr<State> state_;  // shared with the deadline's handler, which may run after this object
+    std::shared_ptr<State> state_;  // shared with the deadline's handler, which may outlive this object
 };
 
 }  // namespace solard::server

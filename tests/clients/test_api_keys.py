@@ -140,5 +140,5 @@ def test_every_client_sees_an_exhausted_quota_as_rate_limit(tmp_path, start_serv
         for ask, exception in CLIENTS:
             library = litellm if ask is litellm_chat else openai
             limited = Exception if exception is Exception else library.RateLimitError
-            with pytest.raises(limited, match="used its tokens of the minute"):
+            with pytest.raises(limited, match="reached its tokens-per-minute limit"):
                 ask(server, key)

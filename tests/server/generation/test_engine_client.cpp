@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(the_prompts_of_one_answer_are_taken_together_or_not_at_all)
         return all;
     };
     BOOST_TEST((fixture.client.submit(requests(17, 1)).error().code == errc::invalid_value));
-    auto generation = fixture.client.submit(requests(3, 4), Quota::Ticket(nullptr), true);
+    auto generation = fixture.client.submit(requests(3, 4), Quota::Place(nullptr), true);
     BOOST_REQUIRE(generation);
     BOOST_TEST((fixture.client.submit(requests(5, 1)).error().code == errc::server_overloaded));
     BOOST_TEST((fixture.client.submit(requests(3, 1)).error().code == errc::rate_limit_exceeded));

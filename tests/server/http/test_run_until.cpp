@@ -50,7 +50,7 @@ Outcome run(asio::awaitable<void> work, asio::awaitable<void> stop, asio::io_con
 
 BOOST_AUTO_TEST_SUITE(run_until_tests)
 
-BOOST_AUTO_TEST_CASE(an_exception_of_the_work_does_not_wait_for_the_stop) {
+BOOST_AUTO_TEST_CASE(exception_of_the_work_is_thrown_without_waiting_for_stop) {
     asio::io_context io;
     bool cancelled = false;
     const auto outcome = run(failing(), never(&cancelled), io);
@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(an_exception_of_the_work_does_not_wait_for_the_stop) {
     BOOST_TEST(cancelled);
 }
 
-BOOST_AUTO_TEST_CASE(the_stop_cancels_the_work) {
+BOOST_AUTO_TEST_CASE(stop_cancels_the_work) {
     asio::io_context io;
     bool cancelled = false;
     const auto outcome = run(never(&cancelled), at_once(), io);
@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(the_stop_cancels_the_work) {
     BOOST_TEST(cancelled);
 }
 
-BOOST_AUTO_TEST_CASE(the_end_of_the_work_cancels_the_stop) {
+BOOST_AUTO_TEST_CASE(end_of_the_work_cancels_stop) {
     asio::io_context io;
     bool cancelled = false;
     const auto outcome = run(at_once(), never(&cancelled), io);

@@ -1,4 +1,4 @@
-// Who may open a socket, and what the server says to the others.
+// Which upgrade requests open a WebSocket, and how the others are refused.
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
@@ -7,13 +7,10 @@
 #include <fstream>
 
 #include "server/auth/api_keys.hpp"
-#include "server/auth/ws_tickets.hpp"
 #include "server/ws/handshake.hpp"
 #include "tests/support/ws_client.hpp"
 
 namespace solard::server {
-using namespace std::chrono_literals;
-
 namespace {
 
 struct KeyFile {
@@ -36,7 +33,7 @@ HttpAnswer ask(RunningService& service, const std::string& request) {
     return connection.read_answer();
 }
 
-// "101", or the status and the code of the refusal.
+// Returns "101", or the status and the code of the refusal.
 std::string answer_to(RunningService& service, const std::string& request) {
     Connection connection(service.port());
     connection.send(request);
@@ -57,7 +54,7 @@ const std::string secret_entry = "openai-insecure-api-key.";
 
 BOOST_AUTO_TEST_SUITE(ws_handshake)
 
-BOOST_AUTO_TEST_CASE(the_first_known_subprotocol_is_selected_and_never_a_credential) {
+BOOST_AUTO_TEST_CASE(first_known_subprotocol_is_selected_and_never_a_credential) {
     BOOST_TEST(select_subprotocol("").empty());
     BOOST_TEST(select_subprotocol("chat, " + secret_entry + "k").empty());
     BOOST_TEST(select_subprotocol("chat , solar.responses.v1") == "solar.responses.v1");
@@ -69,27 +66,7 @@ BOOST_AUTO_TEST_CASE(the_first_known_subprotocol_is_selected_and_never_a_credent
     BOOST_TEST(offered_secret("a,b").empty());
 }
 
-BOOST_AUTO_TEST_CASE(a_ticket_works_once_and_for_30_seconds_and_a_keys_oldest_make_room) {
-    WsTickets tickets;
-    const WsTickets::Clock::time_point now{1h};
-    const auto ticket = tickets.issue(3, now);
-    for (const char c : ticket) BOOST_TEST((std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'));
-    BOOST_TEST((tickets.find(ticket, now + 29s)->key == 3U));
-    BOOST_TEST(!tickets.find(ticket, now + 30s).has_value());
-    tickets.use(ticket);
-    BOOST_TEST(!tickets.find(ticket, now + 29s).has_value());
-    tickets.use("wst_unknown");
-    BOOST_TEST(!tickets.find("wst_unknown", now).has_value());
-    const auto first = tickets.issue(1, now);
-    const auto of_another = tickets.issue(2, now);
-    for (std::size_t i = 1; i < WsTickets::max_per_key; ++i) tickets.issue(1, now);
-    BOOST_TEST(tickets.find(first, now).has_value());
-    tickets.issue(1, now);
-    BOOST_TEST(!tickets.find(first, now).has_value());
-    BOOST_TEST(tickets.find(of_another, now).has_value());
-}
-
-BOOST_AUTO_TEST_CASE(what_is_no_websocket_is_told_to_upgrade) {
+BOOST_AUTO_TEST_CASE(request_that_is_no_websocket_upgrade_is_answered_with_426) {
     RunningService service;
     for (const auto& request : {get_request("/v1/responses"),
                                 replaced(upgrade_request(), "Connection: keep-alive, Upgrade\r\n", ""),
@@ -109,7 +86,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_websocket_is_told_to_upgrade) {
     BOOST_TEST(answer_to(service, upgrade_request()) == "101");
 }
 
-BOOST_AUTO_TEST_CASE(nothing_is_selected_that_was_not_offered_and_nothing_is_compressed) {
+BOOST_AUTO_TEST_CASE(subprotocol_that_was_not_offered_is_not_selected_and_compression_is_not_negotiated) {
     RunningService service;
     const auto head = [&](const std::vector<std::string>& fields) {
         Connection connection(service.port());
@@ -126,7 +103,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_selected_that_was_not_offered_and_nothing_is_com
     BOOST_TEST(selected.find("Sec-WebSocket-Protocol: solar.responses.v1\r\n") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_page_of_another_origin_or_name_gets_in_only_where_it_was_allowed) {
+BOOST_AUTO_TEST_CASE(page_of_another_origin_or_host_may_connect_only_if_it_is_allowed) {
     RunningService service(
         {"--allowed-origins", "https://chat.example.com", "--allowed-hosts", "solard.example"});
     const auto from = [&](const std::string& origin, const std::string& host = "localhost") {
@@ -148,13 +125,13 @@ BOOST_AUTO_TEST_CASE(a_page_of_another_origin_or_name_gets_in_only_where_it_was_
     BOOST_TEST(answer_to(service, upgrade_request({"Host: localhost"})) == "400 invalid_value");
 }
 
-BOOST_AUTO_TEST_CASE(every_origin_is_allowed_where_the_operator_said_so_but_null) {
+BOOST_AUTO_TEST_CASE(star_allows_every_origin_except_null) {
     RunningService service({"--allowed-origins", "*", "--allowed-origins", "null"});
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://any.example"})) == "101");
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: null"})) == "403 origin_not_allowed");
 }
 
-BOOST_AUTO_TEST_CASE(a_key_comes_in_the_header_or_as_a_subprotocol_or_as_a_ticket) {
+BOOST_AUTO_TEST_CASE(key_is_accepted_in_the_header_as_a_subprotocol_or_as_a_ticket) {
     const KeyFile keys;
     RunningService service({"--api-key-file", keys.path});
     const auto with = [&](const std::string& field) { return answer_to(service, upgrade_request({field})); };
@@ -179,17 +156,17 @@ BOOST_AUTO_TEST_CASE(a_key_comes_in_the_header_or_as_a_subprotocol_or_as_a_ticke
     BOOST_TEST(body.at("expires_in") == 30);
     const std::string ticket(body.at("ticket").as_string());
     BOOST_TEST(with("Authorization: Bearer " + ticket) ==
-               "401 invalid_api_key");  // a ticket opens sockets alone
+               "401 invalid_api_key");  // a ticket is valid for WebSockets only
     BOOST_TEST(answer_to(service, replaced(upgrade_request({offer + ticket}), "Version: 13", "Version: 8")) ==
-               "426 upgrade_required");  // which does not use it up
+               "426 upgrade_required");  // a refused upgrade does not use up the ticket
     BOOST_TEST(with(offer + ticket) == "101");
     BOOST_TEST(with(offer + ticket) == "401 invalid_api_key");
-    // Host and Origin come first.
+    // Host and Origin are checked before the key.
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://evil.example"})) ==
                "403 origin_not_allowed");
 }
 
-BOOST_AUTO_TEST_CASE(a_key_opens_so_many_sockets_and_closed_ones_make_room) {
+BOOST_AUTO_TEST_CASE(key_at_its_limit_of_websockets_may_open_another_once_one_has_closed) {
     const KeyFile keys;
     RunningService service({"--api-key-file", keys.path, "--ws-max-per-key", "2"});
     const std::vector<std::string> fields{"Authorization: Bearer " + keys.secret};
@@ -204,11 +181,12 @@ BOOST_AUTO_TEST_CASE(a_key_opens_so_many_sockets_and_closed_ones_make_room) {
         second.send_frame(WsFrame::close, "\x03\xe8");
         BOOST_TEST(second.read_close() == 1000);
     }
-    // Its place is free once the server has seen the end.
+    // The place of the second socket is free once the server has seen its end.
     for (std::string answer; answer != "101";) answer = answer_to(service, upgrade_request(fields));
 }
 
-BOOST_AUTO_TEST_CASE(a_key_of_one_request_at_once_may_send_the_next_before_the_last_has_ended) {
+BOOST_AUTO_TEST_CASE(
+    key_with_a_concurrency_of_one_may_send_its_next_message_before_the_last_response_has_ended) {
     const KeyFile keys(" concurrency=1");
     RunningService service({"--api-key-file", keys.path});
     WsClient client(service.port(), {"Authorization: Bearer " + keys.secret});
@@ -218,7 +196,7 @@ BOOST_AUTO_TEST_CASE(a_key_of_one_request_at_once_may_send_the_next_before_the_l
         while (!is_terminal(event) && type_of(event) != "error") event = client.read();
         BOOST_TEST(type_of(event) == "response.incomplete");
     }
-    // Lanes run together, so that another one is one too many.
+    // Lanes run concurrently, so a request on a second lane exceeds the limit.
     service.control().close_gate();
     client.send(create_message(R"("max_output_tokens":3)"));
     client.send(create_message(R"("max_output_tokens":3,"stream_id":"b")"));
@@ -228,7 +206,7 @@ BOOST_AUTO_TEST_CASE(a_key_of_one_request_at_once_may_send_the_next_before_the_l
     BOOST_TEST(error.at("error").at("headers").at("retry-after").as_string().size() >= 1U);
 }
 
-BOOST_AUTO_TEST_CASE(one_connection_too_many_is_told_so) {
+BOOST_AUTO_TEST_CASE(connection_over_the_limit_is_refused_with_503) {
     RunningService service({"--max-connections", "2"});
     WsClient first(service.port());
     WsClient second(service.port());
