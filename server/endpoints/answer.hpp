@@ -1,5 +1,4 @@
-// Writes one generated answer, whole or streamed, to the client that asked; ends the generation if the client
-// leaves.
+// Writes one generated answer, whole or streamed, to its client. Ends the generation if the client leaves.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -19,8 +18,8 @@ struct PendingAnswer {
     Generation generation;
 };
 
-// Sends the answer, or the refusal that `pending` may be. A stream that is silent for `keep_alive_interval`
-// carries idle bytes.
+// Sends the answer, or the error in `pending`. Sends idle bytes whenever a stream has been silent for
+// `keep_alive_interval`. Throws system_error if the client is gone.
 boost::asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnswer> pending,
                                              std::chrono::milliseconds keep_alive_interval);
 

@@ -1,4 +1,4 @@
-// POST /v1/chat/completions, and its rendering without an answer.
+// POST /v1/chat/completions and POST /v1/chat/completions/render.
 #include <utility>
 
 #include "server/api/chat_completions.hpp"
@@ -33,7 +33,7 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
     co_return chat;
 }
 
-// As far as the answer shows it.
+// Returns the parts of the prompt that the answer repeats.
 ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
                   const std::vector<TokenId>& token_ids) {
     ShownPrompt prompt;
@@ -44,7 +44,7 @@ ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
 }
 
 asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, const HttpRequest& http) {
-    // First, so that a full or starting server spends nothing on a request.
+    // This check comes first, so that a full or starting server spends nothing on a request.
     if (auto open = generation.engine.check_open(); !open) co_return open.error();
     auto rendering = render_chat(generation, http.body);
     auto chat = co_await std::move(rendering);

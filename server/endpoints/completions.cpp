@@ -19,14 +19,14 @@ result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size
     for (const TokenId token : token_ids) {
         if (token >= vocab_size)
             return Error{errc::invalid_value,
-                         "prompt names token " + std::to_string(token) + ", but the vocabulary ends at " +
-                             std::to_string(vocab_size - 1) + ".",
+                         "prompt must consist of token ids from 0 to " + std::to_string(vocab_size - 1) +
+                             ", but contains " + std::to_string(token) + ".",
                          "prompt"};
     }
     return {};
 }
 
-// All of one form.
+// Returns the prompts as token ids. The inputs are all texts, or all token ids.
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationService& generation,
                                                                   std::vector<PromptInput> inputs) {
     std::vector<std::string> texts;
@@ -46,7 +46,7 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationServ
     co_return co_await std::move(encoding);
 }
 
-// As far as the answer shows it.
+// Returns the parts of the prompt that the answer repeats.
 ShownPrompt shown(const GenerationService& generation, const CompletionRequest& request,
                   const PromptInput& input, const std::vector<TokenId>& token_ids) {
     ShownPrompt prompt;
@@ -60,7 +60,7 @@ ShownPrompt shown(const GenerationService& generation, const CompletionRequest& 
 
 asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
                                                         const HttpRequest& http) {
-    // First, so that a full or starting server spends nothing on a request.
+    // This check comes first, so that a full or starting server spends nothing on a request.
     if (auto open = generation.engine.check_open(); !open) co_return open.error();
     auto parsing = parse_body(generation, http.body, parse_completion_request);
     auto request = co_await std::move(parsing);

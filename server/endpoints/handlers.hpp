@@ -1,5 +1,6 @@
-// The handlers that the route table names. Each one runs as a coroutine on the I/O thread and answers exactly
-// once. Its parameters are all that it may touch; they outlive the coroutine.
+// The handlers that the route table (server/routes.cpp) names. Each one runs as a coroutine on the I/O thread
+// and answers exactly once. Its parameters are the only parts of the server that it may use; they outlive the
+// coroutine.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

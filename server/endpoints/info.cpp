@@ -1,4 +1,4 @@
-// Answers that need no model: models, health, metadata.
+// Answers that need no engine: models, health, metadata, version, license, openapi.json, tickets.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -29,7 +29,7 @@ HttpResponse json_response(std::string body, unsigned status = 200) {
     return response;
 }
 
-// Boost.JSON writes 1.0 as 1E0.
+// Returns a whole number as an integer, because Boost.JSON writes 1.0 as 1E0.
 json::value plain_number(double value) {
     if (value == std::trunc(value)) return static_cast<std::int64_t>(value);
     return value;
@@ -39,11 +39,11 @@ ListedModel listed_model(const ServedModel& model) {
     return {model.names.front(), model.created, model.context_length};
 }
 
-// What each field of a request may hold, for clients that show them.
+// Returns the allowed values of request fields, for clients that show them.
 json::object limits_json(const GenerationService& generation) {
     json::object limits{
         {"max_tokens", generation.model.context_length - 1},
-        {"top_k", {0, generation.model.config.vocab_size}},  // 0 = all, and so is what is larger
+        {"top_k", {0, generation.model.config.vocab_size}},  // 0 or a larger number: all tokens
         {"n", {1, max_choices_together(generation)}},
         {"top_logprobs", {0, max_top_logprobs}},
         {"stop", {{"count", max_stop_strings}, {"bytes", max_stop_bytes}}},
@@ -58,7 +58,7 @@ json::object limits_json(const GenerationService& generation) {
     return limits;
 }
 
-// {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
+// Returns {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
 std::string health_json(const ServerState& state) {
     const bool loading = state.service == ServiceState::starting;
     json::object body{{"status", loading ? "loading" : name_of(state.service)}};
@@ -66,8 +66,8 @@ std::string health_json(const ServerState& state) {
     return json::serialize(body);
 }
 
-// What the page and operators want to know: model, device, limits, defaults, sizes, the engine's last
-// counters.
+// Returns what the page and operators need: model, device, limits, defaults, sizes, and the counters of the
+// engine's last step.
 std::string metadata_json(const GenerationService& generation) {
     const auto& config = generation.config;
     const auto& model = generation.model;
@@ -115,7 +115,7 @@ std::string metadata_json(const GenerationService& generation) {
 }  // namespace
 
 asio::awaitable<void> handle_version(HttpExchange& exchange) {
-    // vLLM's key, and NIM's two.
+    // "version" is vLLM's member; "release" and "api" are NIM's.
     auto response = json_response(json::serialize(
         json::object{{"version", version_text}, {"release", version_text}, {"api", version_text}}));
     co_await exchange.respond(std::move(response));
@@ -139,9 +139,10 @@ asio::awaitable<void> handle_models(const ServedModel& model, HttpExchange& exch
 
 asio::awaitable<void> handle_model(const GenerationService& generation, HttpExchange& exchange) {
     const std::string name = exchange.request().path.substr(model_route.size());
-    const auto served = name.empty() ? Error{errc::model_not_found,
-                                             "The path names no model; GET /v1/models lists them.", "model"}
-                                     : check_model(generation, name);
+    const auto served = name.empty()
+                            ? Error{errc::model_not_found,
+                                    "The path names no model. GET /v1/models lists the models.", "model"}
+                            : check_model(generation, name);
     auto response = served ? json_response(model_json(name, listed_model(generation.model)))
                            : error_response(served.error());
     co_await exchange.respond(std::move(response));

@@ -1,9 +1,12 @@
-// /v1/responses over HTTP: create, follow, read, cancel, forget.
+// /v1/responses over HTTP: creates, follows, reads, cancels and deletes responses.
 #include <algorithm>
+#include <boost/json/value.hpp>
 #include <charconv>
 #include <utility>
 
+#include "inference/text/utf8.hpp"
 #include "server/api/error.hpp"
+#include "server/api/fields.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/generation/parse_body.hpp"
 #include "server/http/error_response.hpp"
@@ -42,7 +45,7 @@ asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& ex
     }
     if (const auto& failure = record->log->failure(); failure && failure->code != errc::request_cancelled)
         exchange.note_error(failure->code);
-    // One who has everything already gets an empty stream and not no answer.
+    // A client that already has every event gets a stream without events, but it does get an answer.
     if (!exchange.header_sent() && sse.buffer().empty()) sse.buffer() += idle_bytes;
     co_await sse.end();
 }
@@ -61,33 +64,33 @@ asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& e
     co_await exchange.respond(std::move(response));
 }
 
-struct Asked {
+struct ParsedRequest {
     ResponseRequest request;
-    ResponsePtr parent;  // that it continues, if it is known
+    ResponsePtr parent;  // the response that the request continues; null if there is none or it is not known
 };
 
-asio::awaitable<result<Asked>> parse(ResponseService& responses, const HttpRequest& http) {
+asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, const HttpRequest& http) {
     const auto parse_request = [](const std::string& body, UnknownFields unknown) {
         return parse_response_request(body, unknown);
     };
     auto parsing = parse_body(responses.generation(), http.body, parse_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
-    Asked asked{*std::move(request), nullptr};
-    if (const auto& id = asked.request.previous_response_id)
-        asked.parent = responses.find_or_null(*id, http.caller);
-    co_return asked;
+    ParsedRequest parsed{*std::move(request), nullptr};
+    if (const auto& id = parsed.request.previous_response_id)
+        parsed.parent = responses.find_or_null(*id, http.caller);
+    co_return parsed;
 }
 
 asio::awaitable<result<ResponsePtr>> create(ResponseService& responses, const HttpRequest& http) {
     auto parsing = parse(responses, http);
-    auto asked = co_await std::move(parsing);
-    if (!asked) co_return asked.error();
-    auto creating = responses.create(std::move(asked->request), http.caller, std::move(asked->parent));
+    auto parsed = co_await std::move(parsing);
+    if (!parsed) co_return parsed.error();
+    auto creating = responses.create(std::move(parsed->request), http.caller, std::move(parsed->parent));
     co_return co_await std::move(creating);
 }
 
-// The value of `name` in a query, as it stands there; empty if it does not.
+// Returns the value of `name` in a query, not percent-decoded; empty if the query does not have it.
 std::string_view query_value(std::string_view query, std::string_view name) {
     while (!query.empty()) {
         const auto field = query.substr(0, query.find('&'));
@@ -113,9 +116,10 @@ result<ReadRequest> parse_read(ResponseService& responses, const HttpRequest& ht
     if (const auto after = query_value(http.query, "starting_after"); !after.empty()) {
         const auto [end, ec] =
             std::from_chars(after.data(), after.data() + after.size(), read.starting_after);
-        if (ec != std::errc{} || end != after.data() + after.size() || read.starting_after < 0)
-            return Error{errc::invalid_value, "starting_after must be a non-negative integer.",
-                         "starting_after"};
+        if (ec != std::errc{} || end != after.data() + after.size() || read.starting_after < 0) {
+            const boost::json::value found(valid_utf8(after));  // the message shows it
+            return wrong_field("starting_after", "a non-negative integer", &found);
+        }
     }
     return read;
 }
@@ -134,7 +138,7 @@ result<HttpResponse> cancel(ResponseService& responses, const HttpRequest& http)
     return response;
 }
 
-result<HttpResponse> forget(ResponseService& responses, const HttpRequest& http) {
+result<HttpResponse> erase(ResponseService& responses, const HttpRequest& http) {
     const std::string id = http.path.substr(route.size());
     auto record = responses.find(std::string(id), http.caller);
     if (!record) return record.error();
@@ -146,9 +150,9 @@ result<HttpResponse> forget(ResponseService& responses, const HttpRequest& http)
 
 asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, const HttpRequest& http) {
     auto parsing = parse(responses, http);
-    auto asked = co_await std::move(parsing);
-    if (!asked) co_return asked.error();
-    auto counting = responses.count_input(std::move(asked->request), std::move(asked->parent));
+    auto parsed = co_await std::move(parsing);
+    if (!parsed) co_return parsed.error();
+    auto counting = responses.count_input(std::move(parsed->request), std::move(parsed->parent));
     const auto counted = co_await std::move(counting);
     if (!counted) co_return counted.error();
     HttpResponse response;
@@ -197,7 +201,7 @@ asio::awaitable<void> handle_cancel_response(ResponseService& responses, HttpExc
 }
 
 asio::awaitable<void> handle_delete_response(ResponseService& responses, HttpExchange& exchange) {
-    auto responding = respond(exchange, forget(responses, exchange.request()));
+    auto responding = respond(exchange, erase(responses, exchange.request()));
     co_await std::move(responding);
 }
 

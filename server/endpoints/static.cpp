@@ -1,4 +1,4 @@
-// GET / and /assets/*: the page that was compiled into the program.
+// GET / and GET /assets/*: the page, which is compiled into the program.
 #include <algorithm>
 
 #include "server/api/error.hpp"
@@ -18,7 +18,7 @@ HttpResponse file_response(const HttpRequest& request) {
     if (it == files.end()) return error_response({errc::not_found, "There is no file " + request.path + "."});
     HttpResponse response;
     response.content_type = it->content_type;
-    // Names of assets carry a hash of their content; the page itself is asked for anew each time.
+    // The name of an asset contains a hash of its content. The page itself must be revalidated each time.
     const bool hashed = it->path != "/";
     response.fields.emplace_back("Cache-Control",
                                  hashed ? "public, max-age=31536000, immutable" : "no-cache");

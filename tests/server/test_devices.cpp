@@ -8,7 +8,7 @@ namespace solard::server {
 
 BOOST_AUTO_TEST_SUITE(devices)
 
-BOOST_AUTO_TEST_CASE(auto_takes_the_cpu_only_where_nothing_of_nvidia_is_present) {
+BOOST_AUTO_TEST_CASE(auto_chooses_the_cpu_only_without_nvidia_driver_and_device) {
     BOOST_TEST(choose_device("auto", {}).value() == "cpu");
     for (const NvidiaPresence some : {NvidiaPresence{true, false}, {false, true}, {true, true}}) {
         const auto device = choose_device("auto", some);
@@ -18,7 +18,7 @@ BOOST_AUTO_TEST_CASE(auto_takes_the_cpu_only_where_nothing_of_nvidia_is_present)
     }
 }
 
-BOOST_AUTO_TEST_CASE(cuda_without_a_device_says_why_in_one_line) {
+BOOST_AUTO_TEST_CASE(cuda_without_a_device_is_refused_with_the_reason_in_one_line) {
     const auto device = choose_device("cuda", {});
     BOOST_REQUIRE(!device);
     BOOST_TEST((device.error().code == errc::device_unavailable));
@@ -26,7 +26,7 @@ BOOST_AUTO_TEST_CASE(cuda_without_a_device_says_why_in_one_line) {
     BOOST_TEST(device.error().message.find('\n') == std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(presence_is_read_from_device_nodes_and_the_driver) {
+BOOST_AUTO_TEST_CASE(nvidia_is_found_by_device_nodes_and_driver) {
     const auto root = std::filesystem::path(SOLARD_TEST_BUILD_DIR) / ("devices_" + std::to_string(getpid()));
     std::filesystem::create_directories(root / "dev");
     BOOST_TEST(!find_nvidia(root).any());
@@ -39,13 +39,13 @@ BOOST_AUTO_TEST_CASE(presence_is_read_from_device_nodes_and_the_driver) {
     std::filesystem::remove_all(root);
 }
 
-BOOST_AUTO_TEST_CASE(the_list_names_every_device_and_its_obstacle) {
+BOOST_AUTO_TEST_CASE(list_shows_every_device_and_why_it_is_not_usable) {
     const auto text = list_devices({}, {}, 3);
     BOOST_TEST(text.find("cpu   3 cores") != std::string::npos);
     BOOST_TEST(text.find("cuda  not usable: no NVIDIA driver") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(cuda_is_taken_where_it_can_be_used) {
+BOOST_AUTO_TEST_CASE(auto_and_cuda_choose_a_usable_cuda_device) {
     const NvidiaPresence present{.driver = true, .device_node = true};
     const CudaDevice l40s{
         .name = "NVIDIA L40S", .compute_major = 8, .compute_minor = 9, .memory_bytes = 46068ULL << 20};
@@ -56,7 +56,7 @@ BOOST_AUTO_TEST_CASE(cuda_is_taken_where_it_can_be_used) {
     BOOST_TEST(text.find("cuda  NVIDIA L40S, compute capability 8.9, 46068 MiB\n") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(cards_from_8_9_on_run_the_kernels) {
+BOOST_AUTO_TEST_CASE(compute_capability_8_9_or_above_is_usable) {
     const NvidiaPresence present{.driver = true, .device_node = true};
     const auto usable = [&](int major, int minor) {
         const CudaDevice card{.name = "card", .compute_major = major, .compute_minor = minor};
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(cards_from_8_9_on_run_the_kernels) {
         BOOST_TEST(!usable(major, minor), major << "." << minor);
 }
 
-BOOST_AUTO_TEST_CASE(the_first_card_counts_and_all_are_listed) {
+BOOST_AUTO_TEST_CASE(only_the_first_cuda_device_counts_but_all_are_listed) {
     const NvidiaPresence present{.driver = true, .device_node = true};
     const CudaDevice old{.name = "old", .compute_major = 7, .compute_minor = 0};
     const CudaDevice l40s{.name = "L40S", .compute_major = 8, .compute_minor = 9};
@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(the_first_card_counts_and_all_are_listed) {
     BOOST_TEST(text.find("cuda  L40S, compute capability 8.9, 0 MiB\n") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_device_that_cannot_be_used_is_no_reason_to_take_the_cpu) {
+BOOST_AUTO_TEST_CASE(auto_does_not_choose_the_cpu_if_the_cuda_device_is_unusable) {
     const NvidiaPresence present{.driver = true, .device_node = true};
     const CudaDevice a100{.name = "NVIDIA A100", .compute_major = 8, .compute_minor = 0};
     const auto reason = [&](const CudaSupport& cuda) {

@@ -1,4 +1,5 @@
-// The server from socket to engine and back, over a FakeBackend whose steps the test holds and releases.
+// Tests the server from the socket to the engine and back, with a FakeBackend whose steps the test holds and
+// releases.
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
@@ -17,7 +18,8 @@ std::string error_code_of(const HttpAnswer& answer) {
     return std::string(boost::json::parse(answer.body).at("error").at("code").get_string());
 }
 
-// One choice of a stream, put together; its other properties are tested with the real clients.
+// One choice of a stream, put together from its chunks. The tests with real clients check the other
+// properties.
 struct StreamedChoice {
     std::string text;
     int num_texts = 0;
@@ -54,8 +56,8 @@ std::string streamed_text(const std::string& body) {
     return streamed_choices(body, 1).front().text;
 }
 
-// The body of a stream whose first step was read before the others came, so that it takes several reads of
-// the log; the others are all in the log before any more is read from the socket.
+// Returns the body of a stream which takes several reads of the log: the first step is read from the socket
+// before the other steps run, and these are all in the log before any more is read from the socket.
 std::string body_read_in_pieces(RunningService& service, Connection& connection, const std::string& request) {
     service.control().close_gate();
     connection.send(request);
@@ -70,7 +72,7 @@ std::string text_of(const boost::json::value& choice) {
     return std::string(choice.at("message").at("content").get_string());
 }
 
-// Of each token and of its alternatives, as FakeBackend makes them.
+// Checks that each token and its alternatives have the logprobs which FakeBackend makes.
 void check_logprobs(const boost::json::array& content, const std::vector<TokenId>& tokens, int alternatives) {
     BOOST_REQUIRE(content.size() == tokens.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -88,7 +90,7 @@ void check_logprobs(const boost::json::array& content, const std::vector<TokenId
 
 BOOST_AUTO_TEST_SUITE(service)
 
-BOOST_AUTO_TEST_CASE(a_whole_answer_and_a_stream_carry_the_reference_text) {
+BOOST_AUTO_TEST_CASE(whole_answer_and_stream_have_the_reference_text) {
     RunningService service;
     Connection connection(service.port());
     const std::string expected = service.reference_text("hello", 20);
@@ -110,7 +112,7 @@ BOOST_AUTO_TEST_CASE(a_whole_answer_and_a_stream_carry_the_reference_text) {
     wait_for_in_flight(service.port(), 0);
 }
 
-BOOST_AUTO_TEST_CASE(several_choices_come_whole_and_streamed_each_with_its_own_text) {
+BOOST_AUTO_TEST_CASE(each_choice_has_its_own_text_in_whole_answer_and_stream) {
     RunningService service;
     Connection connection(service.port());
     connection.send(chat_request("hello", R"("max_tokens":20,"n":4)"));
@@ -142,7 +144,7 @@ BOOST_AUTO_TEST_CASE(several_choices_come_whole_and_streamed_each_with_its_own_t
     BOOST_TEST(stream.ends_with("data: [DONE]\n\n"));
 }
 
-BOOST_AUTO_TEST_CASE(a_slow_reader_of_several_choices_gets_larger_chunks_and_all_of_each) {
+BOOST_AUTO_TEST_CASE(slow_reader_gets_every_choice_completely_in_larger_chunks) {
     RunningService service;
     Connection slow(service.port(), 4096);
     const auto request =
@@ -159,7 +161,7 @@ BOOST_AUTO_TEST_CASE(a_slow_reader_of_several_choices_gets_larger_chunks_and_all
     BOOST_TEST(num_texts < 800);
 }
 
-BOOST_AUTO_TEST_CASE(an_answer_says_which_stop_ended_it) {
+BOOST_AUTO_TEST_CASE(answer_tells_which_stop_ended_it) {
     RunningService service;
     Connection connection(service.port());
     const auto tokens = service.reference_tokens("stop", 20);
@@ -186,18 +188,18 @@ BOOST_AUTO_TEST_CASE(an_answer_says_which_stop_ended_it) {
     const std::string id = std::to_string(tokens[7]);
     ends_with(R"("stop_token_ids":[3,)" + id + "]", tokens[7], service.reference_text("stop", 7), 8);
 
-    // The last bytes of the tenth token's text with all that comes before: held back until it is complete.
+    // The stop string is the text of the tokens 5 to 10. It is held back until it is complete.
     const std::string ten = service.reference_text("stop", 10);
     const std::string held = ten.substr(service.reference_text("stop", 4).size());
     ends_with(R"("stop":["\u0000",)" + boost::json::serialize(boost::json::value(held)) + "]",
               boost::json::value(held), service.reference_text("stop", 4), 10);
-    // It would have stopped at the eighth token, but for min_tokens.
+    // Without min_tokens the answer would stop at the eighth token.
     connection.send(chat_request("stop", R"("max_tokens":20,"min_tokens":12,"stop_token_ids":[)" + id + "]"));
     const auto later = boost::json::parse(connection.read_answer().body);
     BOOST_TEST(later.at("usage").at("completion_tokens").to_number<int>() >= 12);
 }
 
-BOOST_AUTO_TEST_CASE(what_the_server_cannot_do_is_refused_before_anything_runs) {
+BOOST_AUTO_TEST_CASE(values_beyond_the_servers_limits_are_refused_before_any_step) {
     RunningService service({"--max-num-seqs", "2"});
     Connection connection(service.port());
     const auto refused = [&](const std::string& fields, const char* param) {
@@ -220,7 +222,7 @@ BOOST_AUTO_TEST_CASE(what_the_server_cannot_do_is_refused_before_anything_runs) 
         BOOST_TEST(choice.ends.size() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(metadata_tells_what_each_field_may_hold) {
+BOOST_AUTO_TEST_CASE(metadata_tells_the_range_of_each_field) {
     RunningService service;
     const auto limits = metadata(service.port()).at("limits").as_object();
     const auto is = [&](const char* name, const char* value) {
@@ -240,7 +242,7 @@ BOOST_AUTO_TEST_CASE(metadata_tells_what_each_field_may_hold) {
     is("max_tokens", "511");
 }
 
-BOOST_AUTO_TEST_CASE(pipelined_requests_are_answered_in_order_also_behind_a_stream) {
+BOOST_AUTO_TEST_CASE(pipelined_requests_are_answered_in_order_even_behind_a_stream) {
     RunningService service;
     Connection connection(service.port());
     connection.send(chat_request("one", R"("max_tokens":30,"stream":true)") + get_request("/v1/health/live") +
@@ -251,7 +253,7 @@ BOOST_AUTO_TEST_CASE(pipelined_requests_are_answered_in_order_also_behind_a_stre
     BOOST_TEST(connection.read_answer().status == 404);
 }
 
-BOOST_AUTO_TEST_CASE(a_full_server_refuses_at_once_and_says_when_to_come_back) {
+BOOST_AUTO_TEST_CASE(full_server_refuses_at_once_and_tells_when_to_retry) {
     RunningService service({"--max-num-seqs", "1", "--max-queued-requests", "1"});
     service.control().close_gate();
     Connection running(service.port());
@@ -272,7 +274,7 @@ BOOST_AUTO_TEST_CASE(a_full_server_refuses_at_once_and_says_when_to_come_back) {
     BOOST_TEST(waiting.read_answer().status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(waiting_prompt_tokens_are_bounded_but_one_prompt_always_passes) {
+BOOST_AUTO_TEST_CASE(waiting_prompt_tokens_are_limited_but_one_prompt_is_always_accepted) {
     RunningService service({"--max-queued-tokens", "10"});
     service.control().close_gate();
     Connection first(service.port());
@@ -287,7 +289,7 @@ BOOST_AUTO_TEST_CASE(waiting_prompt_tokens_are_bounded_but_one_prompt_always_pas
     BOOST_TEST(second.read_answer().status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(a_client_that_leaves_ends_its_request_in_every_phase) {
+BOOST_AUTO_TEST_CASE(request_ends_when_its_client_leaves) {
     RunningService service;
     for (const std::string fields : {R"("max_tokens":400)", R"("max_tokens":400,"stream":true)"}) {
         for (const bool half : {false, true}) {
@@ -308,7 +310,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_leaves_ends_its_request_in_every_phase) {
     BOOST_TEST(next.read_answer().status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(silence_is_filled_with_two_line_feeds_and_nothing_else) {
+BOOST_AUTO_TEST_CASE(silent_stream_carries_only_pairs_of_line_feeds) {
     RunningService service({"--keep-alive-interval", "0.01"});
     service.control().close_gate();
     Connection client(service.port());
@@ -321,7 +323,7 @@ BOOST_AUTO_TEST_CASE(silence_is_filled_with_two_line_feeds_and_nothing_else) {
     BOOST_TEST(answer.body.starts_with("\n\n"));
 }
 
-BOOST_AUTO_TEST_CASE(requests_during_loading_are_told_so_and_health_shows_it) {
+BOOST_AUTO_TEST_CASE(requests_and_health_get_503_while_the_model_loads) {
     RunningService service({RunningService::hold_loading});
     Connection client(service.port());
     client.send(get_request("/v1/health/live"));
@@ -337,7 +339,7 @@ BOOST_AUTO_TEST_CASE(requests_during_loading_are_told_so_and_health_shows_it) {
     BOOST_TEST(refused.has("Retry-After: "));
 }
 
-BOOST_AUTO_TEST_CASE(waiting_too_long_is_a_status_and_not_an_empty_stream) {
+BOOST_AUTO_TEST_CASE(queue_timeout_of_a_stream_is_answered_with_status_503) {
     RunningService service({"--max-num-seqs", "1", "--queue-timeout", "1"});
     service.control().close_gate();
     Connection running(service.port());
@@ -347,7 +349,7 @@ BOOST_AUTO_TEST_CASE(waiting_too_long_is_a_status_and_not_an_empty_stream) {
     waiting.send(chat_request("b", R"("max_tokens":1,"stream":true)"));
     wait_for_in_flight(service.port(), 2);
     const auto past_deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1001);
-    std::this_thread::sleep_until(past_deadline);  // time itself is what is tested
+    std::this_thread::sleep_until(past_deadline);  // the test needs real time to pass
     service.control().open_gate();
     const auto answer = waiting.read_answer();
     BOOST_TEST(answer.status == 503);
@@ -355,20 +357,20 @@ BOOST_AUTO_TEST_CASE(waiting_too_long_is_a_status_and_not_an_empty_stream) {
     BOOST_TEST(running.read_answer().status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(a_failing_engine_is_loud) {
+BOOST_AUTO_TEST_CASE(failed_engine_sends_errors_and_ends_the_process_with_1) {
     RunningService service;
     service.control().fail_at_step(4);
     Connection stream(service.port());
     stream.send(chat_request("a", R"("max_tokens":100,"stream":true)"));
     const auto answer = stream.read_answer();
-    // With the header out the error travels in the stream, and nothing follows it; else it is the status.
+    // If the header was sent, the error is the last event of the stream; otherwise it sets the status.
     BOOST_TEST(answer.body.find(R"("code":"engine_unavailable")") != std::string::npos);
     BOOST_TEST(answer.body.find("[DONE]") == std::string::npos);
     BOOST_TEST(service.exit_code() == 1);
 }
 
-// E4: the event loop lives, the engine does not.
-BOOST_AUTO_TEST_CASE(an_engine_that_hangs_fails_its_requests_and_the_process) {
+// The event loop still runs, but the engine makes no progress.
+BOOST_AUTO_TEST_CASE(hanging_engine_sends_errors_and_ends_the_process_with_1) {
     RunningService service({"--engine-timeout", "0.2"});
     service.control().close_gate();
     Connection stream(service.port());
@@ -384,7 +386,7 @@ BOOST_AUTO_TEST_CASE(an_engine_that_hangs_fails_its_requests_and_the_process) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_a_load_that_hangs) {
+BOOST_AUTO_TEST_CASE(shutdown_does_not_wait_for_a_load_that_hangs) {
     RunningService service({RunningService::hold_loading, "--engine-timeout", "0.2"});
     std::raise(SIGTERM);
     BOOST_TEST(service.wait_until_ended() == 1);
@@ -392,7 +394,7 @@ BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_a_load_that_hangs) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(the_queue_counts_choices_and_n_is_bounded_by_what_runs) {
+BOOST_AUTO_TEST_CASE(queue_counts_choices_and_n_is_limited_by_max_num_seqs) {
     RunningService service({"--max-num-seqs", "2", "--max-queued-requests", "1"});
     service.control().close_gate();
     Connection pair(service.port());
@@ -415,16 +417,16 @@ BOOST_AUTO_TEST_CASE(the_queue_counts_choices_and_n_is_bounded_by_what_runs) {
     BOOST_TEST(pair.read_answer().status == 200);
     BOOST_TEST(single.read_answer().status == 200);
     late.send(chat_request("a", R"("max_tokens":5)"));
-    BOOST_TEST(late.read_answer().status == 200);  // all places are free again
+    BOOST_TEST(late.read_answer().status == 200);  // the queue is empty again
 }
 
-BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_an_engine_that_hangs) {
+BOOST_AUTO_TEST_CASE(shutdown_does_not_wait_for_an_engine_that_hangs) {
     RunningService service({"--engine-timeout", "0.3", "--drain-timeout", "0"});
     service.control().close_gate();
     auto client = std::make_unique<Connection>(service.port());
     client->send(chat_request("a", R"("max_tokens":100)"));
     service.control().wait_until_held();
-    client.reset();  // nobody is left: the watchdog ends with the last session
+    client.reset();  // no client is left: the watchdog ends with the last session
     std::raise(SIGTERM);
     std::raise(SIGTERM);
     BOOST_TEST(service.wait_until_ended() == 1);
@@ -432,10 +434,10 @@ BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_an_engine_that_hangs) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_repeated_prompt_comes_from_the_cache_and_says_so) {
+BOOST_AUTO_TEST_CASE(usage_tells_the_cached_tokens_of_a_repeated_prompt) {
     std::string user;
     for (int i = 0; i < 40; ++i) user += "word ";
-    // Of the same prompt twice, cached tokens.
+    // Sends the same prompt twice and returns the number of cached tokens of each answer.
     const auto ask_twice = [&](const std::vector<std::string>& flags) {
         RunningService service(flags);
         Connection connection(service.port());
@@ -455,7 +457,7 @@ BOOST_AUTO_TEST_CASE(a_repeated_prompt_comes_from_the_cache_and_says_so) {
                boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_own_request_only) {
+BOOST_AUTO_TEST_CASE(logits_that_are_not_finite_end_only_their_own_request) {
     FakeOptions options;
     options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
         if (context.size() < 40) return std::nullopt;
@@ -472,7 +474,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_not_finite_ends_its_own_request_only) {
     BOOST_TEST(good.read_answer().status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(a_choice_that_fails_fails_the_whole_answer_and_frees_everything) {
+BOOST_AUTO_TEST_CASE(failure_of_one_choice_fails_the_answer_and_frees_all_blocks) {
     auto failures = std::make_shared<int>(0);
     FakeOptions options;
     options.script = [failures](std::span<const TokenId> context) -> std::optional<SampledToken> {
@@ -496,13 +498,13 @@ BOOST_AUTO_TEST_CASE(a_choice_that_fails_fails_the_whole_answer_and_frees_everyt
     BOOST_TEST(service.control().steps() - before <= 1);
 }
 
-BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits_0) {
+BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_requests_and_exits_with_0) {
     RunningService service;
     service.control().close_gate();
     Connection idle(service.port());
     Connection stream(service.port());
     Connection late(service.port());
-    late.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n");  // its request is under way
+    late.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n");  // an unfinished header
     stream.send(chat_request("a", R"("max_tokens":20,"stream":true)"));
     service.control().wait_until_held();
     std::raise(SIGTERM);
@@ -512,7 +514,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits
     const auto refused = late.read_answer();
     BOOST_TEST(refused.status == 503);
     BOOST_TEST(error_code_of(refused) == "server_draining");
-    // Also who connects only now is told, by a status and a time to come back.
+    // A client that connects only now also gets a status, and the time after which it should retry.
     Connection probe(service.port());
     probe.send(get_request("/v1/health/ready"));
     const auto health = probe.read_answer();
@@ -524,7 +526,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits
     const auto turned_away = newcomer.read_answer();
     BOOST_TEST(error_code_of(turned_away) == "server_draining");
     BOOST_TEST(turned_away.has("Retry-After: "));
-    Connection silent(service.port());  // holds nothing up
+    Connection silent(service.port());  // does not delay the drain
     service.control().open_gate();
     const auto answer = stream.read_answer();
     BOOST_TEST(streamed_text(answer.body) == service.reference_text("a", 20));
@@ -532,7 +534,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_ones_and_exits
     BOOST_TEST(service.exit_code() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(the_drain_limit_ends_answers_with_an_error_object) {
+BOOST_AUTO_TEST_CASE(drain_timeout_ends_answers_with_an_error_object) {
     RunningService service({"--drain-timeout", "0"});
     service.control().close_gate();
     Connection stream(service.port());
@@ -548,7 +550,7 @@ BOOST_AUTO_TEST_CASE(the_drain_limit_ends_answers_with_an_error_object) {
     BOOST_TEST(service.exit_code() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(limits_of_a_request_are_answered_and_close_the_connection) {
+BOOST_AUTO_TEST_CASE(oversized_or_malformed_requests_are_answered_and_close_the_connection) {
     RunningService service({"--max-body-size", "1024", "--max-header-size", "2048"});
     const auto answer_to = [&](const std::string& bytes) {
         Connection connection(service.port());
@@ -563,7 +565,7 @@ BOOST_AUTO_TEST_CASE(limits_of_a_request_are_answered_and_close_the_connection) 
     const auto large = answer_to(post + "Content-Length: 1025\r\n\r\n");
     BOOST_TEST(large.status == 413);
     BOOST_TEST(error_code_of(large) == "payload_too_large");
-    // Without 100 Continue the body was never asked for.
+    // The server refuses the request instead of sending 100 Continue.
     BOOST_TEST(answer_to(post + "Expect: 100-continue\r\nContent-Length: 1025\r\n\r\n").status == 413);
     const auto chunked = answer_to(post + "Transfer-Encoding: chunked\r\n\r\n401\r\n" +
                                    std::string(1025, ' ') + "\r\n0\r\n\r\n");
@@ -585,7 +587,7 @@ BOOST_AUTO_TEST_CASE(limits_of_a_request_are_answered_and_close_the_connection) 
     BOOST_TEST(error_code_of(exact.read_answer()) == "invalid_json");
 }
 
-BOOST_AUTO_TEST_CASE(wrong_requests_keep_the_connection_and_name_what_was_wrong) {
+BOOST_AUTO_TEST_CASE(wrong_requests_get_the_right_error_and_keep_the_connection) {
     RunningService service;
     Connection connection(service.port());
     const auto ask = [&](const std::string& bytes) {
@@ -611,7 +613,7 @@ BOOST_AUTO_TEST_CASE(wrong_requests_keep_the_connection_and_name_what_was_wrong)
     BOOST_TEST(ask(get_request("/%zz")).status == 404);
 }
 
-BOOST_AUTO_TEST_CASE(the_context_is_checked_before_anything_runs) {
+BOOST_AUTO_TEST_CASE(context_length_is_checked_before_any_step) {
     RunningService service;  // 512 tokens
     Connection connection(service.port());
     std::string words;
@@ -629,7 +631,7 @@ BOOST_AUTO_TEST_CASE(the_context_is_checked_before_anything_runs) {
     BOOST_TEST(service.control().steps() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(http_1_0_gets_a_stream_that_ends_with_the_connection) {
+BOOST_AUTO_TEST_CASE(http_1_0_stream_ends_with_the_connection) {
     RunningService service;
     Connection connection(service.port());
     auto request = chat_request("a", R"("max_tokens":5,"stream":true)");
@@ -656,7 +658,7 @@ BOOST_AUTO_TEST_CASE(each_phase_of_a_request_has_its_own_deadline) {
         dropped("--body-timeout", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"));
 }
 
-BOOST_AUTO_TEST_CASE(what_an_error_repeats_of_a_request_is_valid_json) {
+BOOST_AUTO_TEST_CASE(errors_that_repeat_bytes_of_a_request_are_valid_json) {
     RunningService service;
     Connection connection(service.port());
     for (const std::string path : {"/%ff%fe", "/v1/models/%c3", "/\xff"}) {
@@ -671,7 +673,7 @@ BOOST_AUTO_TEST_CASE(what_an_error_repeats_of_a_request_is_valid_json) {
     BOOST_TEST(error_code_of(connection.read_answer()) == "model_not_found");
 }
 
-BOOST_AUTO_TEST_CASE(a_text_too_long_for_any_context_is_refused_unread) {
+BOOST_AUTO_TEST_CASE(text_too_long_for_any_context_is_refused_without_tokenizing) {
     RunningService service;
     Connection connection(service.port());
     connection.send(chat_request(std::string(1 << 20, 'x')));
@@ -680,7 +682,7 @@ BOOST_AUTO_TEST_CASE(a_text_too_long_for_any_context_is_refused_unread) {
     BOOST_TEST(answer.body.find("bytes and at least") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(large_bodies_are_parsed_beside_the_loop_and_answered_alike) {
+BOOST_AUTO_TEST_CASE(large_body_gets_the_same_answer_as_a_small_one) {
     RunningService service;
     Connection connection(service.port());
     const std::string padding = R"("max_tokens":5,"metadata":{"a":")" + std::string(100'000, 'x') + "\"}";
@@ -690,7 +692,7 @@ BOOST_AUTO_TEST_CASE(large_bodies_are_parsed_beside_the_loop_and_answered_alike)
                service.reference_text("hello", 5));
 }
 
-BOOST_AUTO_TEST_CASE(an_engine_that_fails_during_a_drain_is_loud_too) {
+BOOST_AUTO_TEST_CASE(engine_that_fails_during_a_drain_ends_the_process_with_1) {
     RunningService service;
     service.control().close_gate();
     Connection stream(service.port());
@@ -705,12 +707,12 @@ BOOST_AUTO_TEST_CASE(an_engine_that_fails_during_a_drain_is_loud_too) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_unix_socket_serves_and_a_stale_one_is_taken_over) {
+BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one) {
     const std::string path = "solard_test_" + std::to_string(getpid()) + ".sock";
     boost::asio::io_context io;
     const auto config = parse_app_config({"--unix-socket", path}, {}).value();
     {
-        // Closed without unlinking, as a killed process leaves it.
+        // The socket is closed but its file stays, as after a killed process.
         const boost::asio::local::stream_protocol::acceptor stale(io, path);
     }
     auto first = Listener::bind(io, config);
@@ -725,7 +727,7 @@ BOOST_AUTO_TEST_CASE(a_unix_socket_serves_and_a_stale_one_is_taken_over) {
     BOOST_TEST(!std::filesystem::exists(path));
 }
 
-BOOST_AUTO_TEST_CASE(an_address_others_can_reach_needs_permission) {
+BOOST_AUTO_TEST_CASE(address_reachable_from_outside_needs_keys_or_allow_anonymous) {
     const auto exposure = [](const std::vector<std::string>& flags) {
         return check_exposure(parse_app_config(flags, {}).value());
     };

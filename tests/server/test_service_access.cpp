@@ -1,4 +1,4 @@
-// Who may ask the server what: keys, quotas, host names, origins. From the socket.
+// Tests through the socket who may use the server: API keys, quotas, host names, origins.
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
@@ -13,7 +13,8 @@ namespace solard::server {
 
 namespace {
 
-// A key file with one key for each suffix of a line: Keys({"", " concurrency=1"}).
+// A key file with one key for each element of `limits`, which is appended to the key's line:
+// Keys({"", " concurrency=1"}).
 struct Keys {
     explicit Keys(const std::vector<std::string>& limits) {
         std::string pattern = SOLARD_TEST_BUILD_DIR "/keys-XXXXXX";
@@ -69,7 +70,7 @@ std::string words(int count) {
 
 BOOST_AUTO_TEST_SUITE(service_access)
 
-BOOST_AUTO_TEST_CASE(without_a_right_key_all_that_is_not_public_gives_one_and_the_same_refusal) {
+BOOST_AUTO_TEST_CASE(requests_without_a_valid_key_all_get_the_same_refusal) {
     const Keys keys({""});
     RunningService service(keys.flags());
     const std::string& secret = keys.secrets[0];
@@ -94,7 +95,7 @@ BOOST_AUTO_TEST_CASE(without_a_right_key_all_that_is_not_public_gives_one_and_th
              "Authorization: Bearer x\r\nAuthorization: Bearer " + secret})
         check_refused(with_field(get_request("/v1/models"), field));
     check_refused(get_request("/v1/models?api_key=" + secret));
-    // Before the body is read: it never comes.
+    // The refusal comes before the body is read: this client never sends one.
     check_refused("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
     BOOST_TEST(service.control().steps() == 0);
 
@@ -106,7 +107,7 @@ BOOST_AUTO_TEST_CASE(without_a_right_key_all_that_is_not_public_gives_one_and_th
     BOOST_TEST(answer.body.find(service.reference_text("a", 2)) != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_key_over_its_concurrency_waits_for_its_own_requests_only) {
+BOOST_AUTO_TEST_CASE(concurrency_limit_of_a_key_counts_only_its_own_requests) {
     const Keys keys({" concurrency=1", ""});
     RunningService service(keys.flags());
     service.control().close_gate();
@@ -130,25 +131,25 @@ BOOST_AUTO_TEST_CASE(a_key_over_its_concurrency_waits_for_its_own_requests_only)
     BOOST_TEST(ask(service, request(0)).status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(a_key_that_used_its_tokens_of_the_minute_is_told_when_to_come_back) {
+BOOST_AUTO_TEST_CASE(key_over_its_tokens_per_minute_is_told_when_to_retry) {
     const Keys keys({" tokens-per-minute=10", ""});
     RunningService service(keys.flags());
     const auto ask_with = [&](std::size_t key) {
         return ask(service, with_key(chat_request("a", R"("max_tokens":5)"), keys.secrets[key]));
     };
-    BOOST_TEST(ask_with(0).status == 200);  // its prompt alone has more
+    BOOST_TEST(ask_with(0).status == 200);  // its prompt alone has more than 10 tokens
     const auto refused = ask_with(0);
     BOOST_TEST(refused.status == 429);
     BOOST_TEST(error_code_of(refused) == "rate_limit_exceeded");
     const auto at = refused.head.find("retry-after-ms: ");
     BOOST_REQUIRE(at != std::string::npos);
     const int wait = std::stoi(refused.head.substr(at + 16));
-    BOOST_TEST(wait > 6'000);  // one token in six seconds, and more than one in debt
+    BOOST_TEST(wait > 6'000);  // the key gets one token per six seconds and owes more than one
     BOOST_TEST(wait <= 180'000);
     BOOST_TEST(ask_with(1).status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(keys_and_salts_share_no_prefix_and_their_own_is_cached) {
+BOOST_AUTO_TEST_CASE(cached_prefixes_are_shared_only_within_one_key_and_salt) {
     const Keys keys({"", ""});
     RunningService service(keys.flags());
     const auto cached = [&](std::size_t key, const std::string& salt) {
@@ -167,7 +168,7 @@ BOOST_AUTO_TEST_CASE(keys_and_salts_share_no_prefix_and_their_own_is_cached) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(names_that_another_site_could_point_here_are_refused) {
+BOOST_AUTO_TEST_CASE(host_names_that_other_sites_could_point_here_are_refused) {
     RunningService service({"--allowed-hosts", "solard.example"});
     for (const char* host : {"localhost", "LOCALHOST:8000", "127.0.0.1:1", "192.168.1.7", "[::1]:8000",
                              "[::1]", "solard.example", "Solard.Example:80"})
@@ -180,7 +181,7 @@ BOOST_AUTO_TEST_CASE(names_that_another_site_could_point_here_are_refused) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(with_keys_any_host_name_will_do_unless_some_are_listed) {
+BOOST_AUTO_TEST_CASE(any_host_name_is_allowed_with_keys_and_without_a_list) {
     const Keys keys({""});
     {
         RunningService service(keys.flags());
@@ -192,7 +193,7 @@ BOOST_AUTO_TEST_CASE(with_keys_any_host_name_will_do_unless_some_are_listed) {
     BOOST_TEST(ask(service, with_host(get_request("/health"), "any.example")).status == 403);
 }
 
-BOOST_AUTO_TEST_CASE(other_origins_get_nothing_unless_they_are_listed) {
+BOOST_AUTO_TEST_CASE(only_listed_origins_get_cors_headers) {
     const std::string ours = "https://chat.example";
     const auto origin = [](const std::string& request, const std::string& value) {
         return with_field(request, "Origin: " + value);
@@ -221,7 +222,7 @@ BOOST_AUTO_TEST_CASE(other_origins_get_nothing_unless_they_are_listed) {
     const auto answer = ask(service, origin(with_key(get_request("/v1/models"), keys.secrets[0]), ours));
     BOOST_TEST(answer.has("Access-Control-Allow-Origin: " + ours + "\r\n"));
     BOOST_TEST(!answer.has("Access-Control-Allow-Credentials"));
-    // Also what refuses, so that a page can read why.
+    // Refusals have the header too, so that a page can read the reason.
     BOOST_TEST(
         ask(service, origin(get_request("/v1/models"), ours)).has("Access-Control-Allow-Origin: " + ours));
     for (const std::string other :
@@ -232,7 +233,7 @@ BOOST_AUTO_TEST_CASE(other_origins_get_nothing_unless_they_are_listed) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(strict_params_refuse_what_nobody_knows) {
+BOOST_AUTO_TEST_CASE(strict_params_refuses_unknown_fields) {
     RunningService service({"--strict-params"});
     const auto refused = ask(service, chat_request("a", R"("temprature":1)"));
     BOOST_TEST(refused.status == 400);
