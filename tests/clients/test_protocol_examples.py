@@ -49,7 +49,8 @@ class Dialogue:
     def connect(self, stack):
         """Opens the socket; if there is one, closes that first."""
         stack.close()
-        opening = connect(self.url, subprotocols=self.subprotocols, open_timeout=DEADLINE)
+        # With the library's usual limit of unread messages, closing could wait in vain for the server's close frame.
+        opening = connect(self.url, subprotocols=self.subprotocols, open_timeout=DEADLINE, max_queue=None)
         self.socket = stack.enter_context(opening)
         self.deltas = {}  # lane -> line of the page which stands for the lane's deltas now, with the text that is left
 
