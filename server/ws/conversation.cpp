@@ -17,9 +17,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t max_outbox = 64;
-constexpr std::size_t max_queued_creates =
-    1024;  // requests on all lanes, those that will be refused included
+constexpr std::size_t max_outbox = 64;  // frames
+// Requests which wait on all lanes, including those which will be refused.
+constexpr std::size_t max_queued_creates = 1024;
 
 WsLaneLimits lane_limits(const AppConfig& config) {
     return {.max_in_flight = static_cast<std::size_t>(config.ws_max_in_flight),
@@ -73,7 +73,8 @@ void WsConversation::retire() {
     announce_age_limit();
 }
 
-// An SDK takes an error without a lane for the answer to what it asked on the default lane.
+// Waits until the default lane is free, because an SDK takes an error without a lane for the answer to its
+// request on that lane.
 void WsConversation::announce_age_limit() {
     if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
     send_error(plain_error(errc::websocket_connection_limit_reached), {}, {});
@@ -84,7 +85,7 @@ void WsConversation::end() {
     streams_.clear();
 }
 
-// --- what the client says ---
+// --- messages of the client ---
 
 asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::string text) {
     const std::size_t size = text.size();
@@ -102,7 +103,7 @@ WsConversation::MessageResult WsConversation::add_request(const ClientMessage& m
     if (retired_) create.request = plain_error(errc::websocket_connection_limit_reached);
     const auto added = lanes_.add(
         message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
-    // One that is too much is told so at its turn; one whose lane cannot be, here.
+    // A request which is too much gets its error at its turn. A request without a lane gets it here.
     const bool has_lane = added || added.error().code == errc::websocket_queue_full;
     if (!has_lane) send_error(added.error(), message.lane, message.event_id);
     begin_turns();
@@ -127,7 +128,10 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
     if (attach.starting_after >= newest && log.terminal())
         return plain_error(errc::response_already_completed, "starting_after");
     if (attach.starting_after > newest)
-        return Error{errc::invalid_value, "starting_after is larger than the number of the newest event.",
+        return Error{errc::invalid_value,
+                     "starting_after must be at most " + std::to_string(newest) +
+                         ", the number of the response's newest event, but is " +
+                         std::to_string(attach.starting_after) + ".",
                      "starting_after"};
     if (auto attached = lanes_.attach(message.lane, *record); !attached) return attached.error();
     streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
@@ -139,18 +143,19 @@ result<void> WsConversation::act(const ClientMessage&, const DetachMessage& deta
     if (!record) return plain_error(errc::response_not_found, "response_id");
     if (!record->facts.request.resumable)
         return Error{errc::invalid_value,
-                     "Only a resumable response can be detached; create it with solar.resumable.",
+                     "Only a resumable response can be detached. Create it with solar.resumable = true.",
                      "response_id"};
     if (const auto lane = streams_.remove(detach.response_id)) lanes_.detach(*lane);
     begin_turns();
-    wakeup_.notify();  // it may have been the last thing that the socket waited for
+    wakeup_.notify();  // the socket may have waited only for this response in order to close
     return {};
 }
 
 result<void> WsConversation::act(const ClientMessage&, const PingMessage& ping) {
-    // Its answer is no event of OpenAI's.
+    // The answer is not an event of OpenAI's protocol.
     if (!extensions_)
-        return Error{errc::unknown_event_type, "solar:ping needs the subprotocol solar.responses.v1.",
+        return Error{errc::unknown_event_type,
+                     "solar:ping needs the subprotocol solar.responses.v1. Offer it when opening the socket.",
                      "type"};
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     enqueue(pong_event(ping.t, std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
@@ -164,7 +169,7 @@ result<void> WsConversation::act(const ClientMessage& message, const SteerMessag
 
 // --- responses ---
 
-// Also one that another socket of this caller began.
+// Finds also a response which another socket of this caller has created.
 result<ResponsePtr> WsConversation::find_running(const std::string& id) const {
     auto record = streams_.find(id);
     if (!record) record = lanes_.find_unstored(id);
@@ -202,7 +207,7 @@ void WsConversation::begin_turns() {
     }
 }
 
-// Apart from the reader, which goes on while a prompt is tokenized.
+// Runs apart from the reader, which handles further messages while a prompt is tokenized.
 asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn) {
     auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
@@ -225,20 +230,20 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
     if (ended_) streams_.clear();
 }
 
-// One request's misfortune is nobody else's.
+// Is called if the creation of a response threw an exception: only this request fails.
 void WsConversation::fail(const std::exception_ptr& problem, const std::string& lane,
                           const std::string& event_id) {
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a socket's request failed: ") + e.what());
+        log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
     }
     send_error(plain_error(errc::server_error), lane, event_id);
     lanes_.refused(lane, std::nullopt);
     begin_turns();
 }
 
-// --- what the client hears ---
+// --- frames for the client ---
 
 bool WsConversation::next_frame(Time now, std::string& frame) {
     frame.clear();
@@ -255,11 +260,12 @@ bool WsConversation::next_frame(Time now, std::string& frame) {
     }
 }
 
-// The books are right before the terminal event leaves: a client may answer it at once.
+// Runs before the terminal event is sent, because the client may send its next request as soon as it has the
+// event.
 void WsConversation::finish(const LaneStreams::Ended& ended) {
     const auto& failure = ended.record->log->failure();
     if (failure && failure->code != errc::request_cancelled) state_.metrics.error(failure->code);
-    ended.record->running.reset();  // and with it its part of the key's quota
+    ended.record->running.reset();  // also frees its part of the key's quota
     lanes_.ended(ended.lane);
     begin_turns();
     announce_age_limit();

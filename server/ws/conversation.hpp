@@ -1,5 +1,5 @@
-// What is said on one socket of /v1/responses: messages of the client become requests on lanes, and what the
-// lanes have becomes frames. Knows no socket.
+// The conversation on one socket of /v1/responses: messages of the client become requests on lanes, and the
+// events of the lanes become frames. Does not know the socket itself.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -20,13 +20,13 @@
 
 namespace solard::server {
 
-// Shared with the creations of its responses, which may outlast the socket. I/O thread only.
+// Shared with the coroutines which create its responses and may outlive the socket. I/O thread only.
 class WsConversation : public std::enable_shared_from_this<WsConversation> {
   public:
     using Time = LaneStreams::Time;
 
-    // `responses` and `state` outlive it. `extensions`: the client knows the events whose type begins with
-    // "solar:".
+    // `responses` and `state` outlive the conversation. `extensions`: the client knows the events whose type
+    // begins with "solar:".
     WsConversation(ResponseService& responses, ServerState& state, const Caller& caller, bool extensions);
     ~WsConversation();
     WsConversation(const WsConversation&) = delete;
@@ -35,25 +35,25 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     // `invalid`: an error was sent. `flood`: the client has queued more than the server will answer; close
     // the socket.
     enum class MessageResult : std::uint8_t { ok, invalid, flood };
-    // Acts on one message of the client.
+    // Handles one message of the client.
     boost::asio::awaitable<MessageResult> on_message(std::string text);
-    // From now on new requests are refused: the socket is too old. That is told once, when nobody can take it
-    // for the answer to a request.
+    // Refuses new requests from now on, because the socket is too old. The client is told once, at a moment
+    // when it cannot mistake that error for the answer to a request.
     void retire();
-    // The client goes: no response goes out or begins any more. Those that nobody follows end, but for
-    // resumable ones.
+    // Is called when either side closes the socket. No further response begins, and no further event of a
+    // response is sent. Responses which nobody else follows end, except resumable ones.
     void end();
 
-    // Puts the next frame in place of `frame`; false if there is none now.
+    // Replaces `frame` by the next frame. Returns false if there is none now.
     bool next_frame(Time now, std::string& frame);
-    // When next_frame() has something though wakeup() was not notified.
+    // Returns the time at which next_frame() may have a frame although wakeup() was not notified.
     Time due() const { return streams_.due(); }
     Wakeup& wakeup() { return wakeup_; }
 
-    // Nothing is in flight, and nothing waits.
+    // Returns true if no response is in flight, and neither a request nor a frame waits.
     bool idle() const { return lanes_.idle() && outbox_.empty(); }
     bool is_busy() const { return !lanes_.idle(); }
-    // So many answers wait for the client that it should not be heard now.
+    // Returns true if so many frames wait for the client that its next message should not be read yet.
     bool is_full() const;
     std::size_t num_responses() const { return num_responses_; }
 
@@ -87,7 +87,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     Wakeup wakeup_;
     WsLanes lanes_;
     LaneStreams streams_;
-    std::deque<std::string> outbox_;  // what is no event of a response
+    std::deque<std::string> outbox_;  // frames which are not events of a response
     bool retired_ = false;
     bool age_limit_announced_ = false;
     bool ended_ = false;

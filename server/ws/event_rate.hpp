@@ -1,4 +1,4 @@
-// Notices when something happens too often.
+// Detects that something happens too often.
 #pragma once
 
 #include <chrono>
@@ -10,10 +10,11 @@ class EventRate {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // `limit` events of the `window` that begins with the first of them are too many.
+    // A window begins with the first event after the end of the last window. The event number `limit` of a
+    // window, and each one after it, is too many.
     EventRate(std::size_t limit, Clock::duration window) : limit_(limit), window_(window) {}
 
-    // Counts one; true when it is too many.
+    // Counts one event. Returns true if it is too many.
     bool note(Clock::time_point now) {
         if (count_ == 0 || now - begin_ > window_) {
             begin_ = now;

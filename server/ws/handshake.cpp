@@ -11,10 +11,10 @@ constexpr std::string_view own_subprotocol = "solar.responses.v1";
 // The others are aliases that third-party clients send.
 constexpr std::array<std::string_view, 3> subprotocols{own_subprotocol, "openai-beta.responses-v1",
                                                        "openai-beta.responses.v1"};
-// As OpenAI's Realtime browser client passes its key: a page cannot set a header.
+// OpenAI's Realtime client passes its key like this in a browser, because a page cannot set a header.
 constexpr std::string_view secret_prefix = "openai-insecure-api-key.";
 
-// Calls `use` with each entry of a comma-separated list until it gives true.
+// Calls `use` with each entry of a comma-separated list until it returns true.
 template <class Use>
 void for_each_entry(std::string_view list, Use use) {
     while (!list.empty()) {
@@ -26,7 +26,7 @@ void for_each_entry(std::string_view list, Use use) {
     }
 }
 
-// 16 bytes in base64 (RFC 6455, section 4.1).
+// Returns true for 16 bytes in base64 (RFC 6455, section 4.1).
 bool is_websocket_key(std::string_view key) {
     const auto is_base64 = [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/'; };
     return key.size() == 24 && key.ends_with("==") && std::ranges::all_of(key.substr(0, 22), is_base64);
@@ -65,8 +65,8 @@ result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest
     if (auto host = gate.check_host(head.host); !host) return host.error();
     if (!gate.may_open_socket_from(head.origin, head.host))
         return Error{errc::origin_not_allowed,
-                     "Pages of this origin may not open a WebSocket here. The option "
-                     "--allowed-origins adds an origin."};
+                     "Pages of this origin may not open a WebSocket on this server. The server's option "
+                     "--allowed-origins allows an origin."};
     const std::string_view secret = offered_secret(fields.protocols);
     const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.connection)
                                        : gate.check_key_or_ticket(secret, head.connection);
@@ -77,7 +77,7 @@ result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest
         return Error{errc::upgrade_required,
                      "Unsupported WebSocket version; this server supports version 13."};
     if (!is_websocket_key(fields.key))
-        return Error{errc::invalid_value, "Sec-WebSocket-Key must be 16 bytes in base64."};
+        return Error{errc::invalid_value, "The header Sec-WebSocket-Key must contain 16 bytes in base64."};
     gate.use_ticket(secret);
     const auto selected = select_subprotocol(fields.protocols);
     return WsUpgrade{.caller = *caller,

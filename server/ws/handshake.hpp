@@ -1,4 +1,4 @@
-// What is checked before a connection becomes a WebSocket (server/ws/PROTOCOL.md, "Opening").
+// The checks before a connection becomes a WebSocket (server/ws/PROTOCOL.md, "Opening").
 #pragma once
 
 #include <string>
@@ -11,24 +11,25 @@
 
 namespace solard::server {
 
-// A socket that may be opened.
+// A socket which the client may open.
 struct WsUpgrade {
     Caller caller;
     std::string key;          // Sec-WebSocket-Key
-    std::string subprotocol;  // the one to select; empty: none
+    std::string subprotocol;  // the selected one; empty: none
     bool extensions = false;  // the client knows the events whose type begins with "solar:"
     std::string request_id;   // sent as x-request-id
 };
 
-// Host, then Origin, then the key or ticket, then how many sockets there are. I/O thread only. Errors:
-// host_not_allowed, origin_not_allowed, invalid_api_key, rate_limit_exceeded (sockets of this key),
-// server_draining, engine_unavailable, upgrade_required (another version of the protocol), invalid_value.
+// Checks the Host, then the Origin, the key or ticket, the state of the server, the number of this key's
+// sockets, and the fields of the WebSocket handshake. I/O thread only. Errors, in this order:
+// host_not_allowed, origin_not_allowed, invalid_api_key, server_draining or engine_unavailable,
+// rate_limit_exceeded, upgrade_required (another version of WebSocket), invalid_value (Sec-WebSocket-Key).
 result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest& head,
                                 const WebSocketFields& fields);
 
-// The first of the client's subprotocols that the server knows; empty if it knows none.
+// Returns the first of the client's subprotocols which the server knows; empty if it knows none.
 std::string_view select_subprotocol(std::string_view offered);
-// The key or ticket among them; empty if there is none.
+// Returns the key or ticket among the client's subprotocols; empty if there is none.
 std::string_view offered_secret(std::string_view offered);
 
 }  // namespace solard::server

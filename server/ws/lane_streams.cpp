@@ -9,7 +9,7 @@ namespace {
 
 using Time = LaneStreams::Time;
 
-constexpr std::size_t max_server_message = 1'000'000;  // Python's websockets takes 1 MiB by default
+constexpr std::size_t max_server_message = 1'000'000;  // Python's websockets accepts up to 1 MiB by default
 constexpr std::chrono::milliseconds progress_spacing{250};
 
 ProgressFacts progress_of(const EngineClient& engine, const ResponseRecord& record, Time now) {
@@ -51,10 +51,10 @@ struct LaneStreams::LaneStream {
     std::string lane;
     ResponseFollower follower;
     ResponseCursor cursor;
-    std::uint64_t bytes_sent = 0;  // from where the others stood when it began
+    std::uint64_t bytes_sent = 0;  // begins with the least value of the lanes which were there before
     Time last_frame;
     Time last_progress;
-    ProgressFacts progress;  // as it was last told
+    ProgressFacts progress;  // those of the last solar:progress event
 };
 
 void LaneStreams::add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now) {
@@ -97,10 +97,10 @@ bool LaneStreams::next(Time now, std::string& frame, std::optional<Ended>& ended
         }
         if (more) return true;
     }
-    return append_sign_of_life(now, frame);
+    return append_progress_or_keep_alive(now, frame);
 }
 
-// The one that was served the least of those that have something to say.
+// Returns the stream with the fewest bytes sent among those which are ready; null if none is.
 LaneStreams::LaneStream* LaneStreams::choose(Time now) const {
     LaneStream* chosen = nullptr;
     for (const auto& stream : streams_) {
@@ -110,7 +110,7 @@ LaneStreams::LaneStream* LaneStreams::choose(Time now) const {
     return chosen;
 }
 
-bool LaneStreams::append_sign_of_life(Time now, std::string& frame) {
+bool LaneStreams::append_progress_or_keep_alive(Time now, std::string& frame) {
     for (const auto& stream : streams_) {
         if (append_progress(*stream, now, frame)) return true;
         if (now < stream->last_frame + responses_.generation().config.keep_alive_interval) continue;
@@ -121,16 +121,16 @@ bool LaneStreams::append_sign_of_life(Time now, std::string& frame) {
     return false;
 }
 
-// Before the engine has looked at a request nobody knows its place.
-bool LaneStreams::tells_progress(const ResponseRecord& record) const {
+// Before the engine has received a request, its place in the queue is not known.
+bool LaneStreams::wants_progress(const ResponseRecord& record) const {
     return extensions_ && record.facts.request.progress &&
            (record.log->was_queued() || record.log->started());
 }
 
-// Only what has changed, and not the passing of time alone.
+// Appends an event only if something other than the elapsed time has changed.
 bool LaneStreams::append_progress(LaneStream& stream, Time now, std::string& frame) const {
     const ResponseRecord& record = *stream.cursor.record();
-    if (!tells_progress(record) || now < stream.last_progress + progress_spacing) return false;
+    if (!wants_progress(record) || now < stream.last_progress + progress_spacing) return false;
     stream.last_progress = now;
     ProgressFacts facts = progress_of(responses_.generation().engine, record, now);
     const auto elapsed = std::exchange(facts.elapsed_ms, stream.progress.elapsed_ms);
@@ -148,7 +148,7 @@ Time LaneStreams::due() const {
     for (const auto& stream : streams_) {
         due = std::min({due, stream->cursor.due(),
                         stream->last_frame + responses_.generation().config.keep_alive_interval});
-        if (tells_progress(*stream->cursor.record()))
+        if (wants_progress(*stream->cursor.record()))
             due = std::min(due, stream->last_progress + progress_spacing);
     }
     return due;

@@ -1,4 +1,5 @@
-// The responses that go out on the lanes of one socket: which of them is next, and as what frame.
+// The responses whose events are sent on the lanes of one socket. Decides which lane is next and makes its
+// frame.
 #pragma once
 
 #include <chrono>
@@ -13,22 +14,22 @@
 
 namespace solard::server {
 
-// Pulled by a socket's writer; holds a cursor for each lane and no frames. Lanes take turns by bytes. I/O
-// thread only.
+// A socket's writer asks for one frame at a time. The class holds a cursor for each lane and no frames. The
+// lane to which the fewest bytes were sent is next. I/O thread only.
 class LaneStreams {
   public:
     using Time = std::chrono::steady_clock::time_point;
 
-    // `wakeup` is notified when next() may have something; it and `responses` outlive this. `extensions`: the
-    // client knows solar:progress.
+    // `wakeup` is notified when next() may have a frame. `wakeup` and `responses` outlive this object.
+    // `extensions`: the client knows solar:progress.
     LaneStreams(ResponseService& responses, Wakeup& wakeup, bool extensions)
         : responses_(responses), wakeup_(wakeup), extensions_(extensions) {}
 
-    // The events after `starting_after` go out on `lane`, which has no other response.
+    // Sends the events after the number `starting_after` on `lane`, which has no other response.
     void add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now);
-    // Of the response with this id; null if it is on no lane.
+    // Returns the response with this id; null if it is on no lane.
     ResponsePtr find(const std::string& id) const;
-    // Its events stop; gives its lane, nothing if it is on none.
+    // Stops sending the events of the response with this id. Returns its lane; nothing if it is on none.
     std::optional<std::string> remove(const std::string& id);
     void clear() { streams_.clear(); }
 
@@ -36,17 +37,18 @@ class LaneStreams {
         std::string lane;
         ResponsePtr record;
     };
-    // Appends the next frame; false if there is none now. `ended` is set when a response is done with: its
-    // terminal event is this frame, or was had before.
+    // Appends the next frame. Returns true if there is one, or if a response ended. `ended` is set if a
+    // response leaves its lane: this frame is its terminal event, or the client already has that event and
+    // `frame` stays as it is.
     bool next(Time now, std::string& frame, std::optional<Ended>& ended);
-    // When next() has something though nothing is new.
+    // Returns the time at which next() may have a frame although nothing new has happened.
     Time due() const;
 
   private:
     struct LaneStream;
     LaneStream* choose(Time now) const;
-    bool append_sign_of_life(Time now, std::string& frame);
-    bool tells_progress(const ResponseRecord& record) const;
+    bool append_progress_or_keep_alive(Time now, std::string& frame);
+    bool wants_progress(const ResponseRecord& record) const;
     bool append_progress(LaneStream& stream, Time now, std::string& frame) const;
 
     ResponseService& responses_;

@@ -19,7 +19,8 @@ result<WsLanes::Lane*> WsLanes::open(const std::string& name) {
     const std::size_t num_named = lanes_.size() - lanes_.count("");
     if (!name.empty() && num_named >= limits_.max_lanes)
         return Error{errc::websocket_stream_limit_reached,
-                     "This socket has used its " + std::to_string(limits_.max_lanes) + " stream ids.",
+                     "This socket has already used " + std::to_string(limits_.max_lanes) +
+                         " stream ids, which is its limit. Use one of them again, or open another socket.",
                      "stream_id"};
     return &lanes_[name];
 }
@@ -35,22 +36,24 @@ void WsLanes::refuse(LaneRequest& request, Error error) {
 result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
     const auto opened = open(lane);
     if (!opened) return opened.error();
-    auto& line = (*opened)->waiting;
+    auto& queue = (*opened)->waiting;
     const bool is_request = request.request.has_value();
     const std::size_t bytes = request.bytes;
-    line.push_back({next_arrival_++, std::move(request)});
+    queue.push_back({next_arrival_++, std::move(request)});
     ++num_waiting_;
     if (!is_request) return {};
     ++num_requests_waiting_;
     waiting_bytes_ += bytes;
-    // One that can begin at once does not wait.
-    const bool begins = !(*opened)->busy && line.size() == 1 && num_busy_ < limits_.max_in_flight;
+    // A request which can begin at once does not count as waiting.
+    const bool begins = !(*opened)->busy && queue.size() == 1 && num_busy_ < limits_.max_in_flight;
     if (begins || (num_requests_waiting_ <= limits_.max_waiting &&
                    (num_requests_waiting_ == 1 || waiting_bytes_ <= limits_.max_waiting_bytes)))
         return {};
-    Error full{errc::websocket_queue_full,
-               "Too many requests wait on this socket; wait for an answer to end."};
-    refuse(line.back().request, full);
+    Error full{
+        errc::websocket_queue_full,
+        "Too many requests are waiting on this socket. Wait until a response ends, and send the request "
+        "again."};
+    refuse(queue.back().request, full);
     return full;
 }
 
@@ -109,7 +112,9 @@ result<void> WsLanes::attach(const std::string& name, ResponsePtr response) {
     if (!opened) return opened.error();
     Lane& lane = **opened;
     if (lane.busy || !lane.waiting.empty())
-        return Error{errc::lane_busy, "The lane has a response or waits for one.", "stream_id"};
+        return Error{errc::lane_busy,
+                     "This lane has a response or a waiting request. Use another stream_id, or wait.",
+                     "stream_id"};
     lane.busy = true;
     lane.active = std::move(response);
     ++num_busy_;

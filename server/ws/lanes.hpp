@@ -1,5 +1,5 @@
-// The lanes of one socket (server/ws/PROTOCOL.md, "Lanes"): whose turn it is, what waits, what may
-// be continued. A state machine without sockets, clocks or engine.
+// The lanes of one socket (server/ws/PROTOCOL.md, "Lanes"): which request is next, which requests wait, and
+// which responses can be continued. A state machine without sockets, clocks or engine.
 #pragma once
 
 #include <cstddef>
@@ -20,66 +20,67 @@ namespace solard::server {
 
 struct WsLaneLimits {
     std::size_t max_in_flight = 16;
-    std::size_t max_lanes = 32;  // with a name, in the life of the socket
+    std::size_t max_lanes = 32;  // lanes with a name, in the life of the socket
     std::size_t max_waiting = 64;
     std::size_t max_waiting_bytes = 4 << 20;
 };
 
-// A request for a response on its way through its lane. With an Error it is told that error at its turn: an
-// SDK takes an error for the answer to the request that its lane is about.
+// A request for a response, which waits on its lane. If it is an Error, that error is sent when it is the
+// request's turn, because an SDK takes an error for the answer to the oldest request of the lane.
 struct LaneRequest {
     std::string event_id;
     std::size_t bytes = 0;  // of its message
     result<ResponseRequest> request;
-    std::optional<std::string> parent = {};  // its previous_response_id, also where it is in error
+    std::optional<std::string> parent = {};  // its previous_response_id, even if the request is an Error
 };
 
-// One request after the other in a lane, many lanes at once. A lane is named by its stream_id; the default
-// lane's name is empty. A busy lane has a turn that was taken by next() or attach() and not given back by
-// refused(), ended() or detach().
+// A lane handles one request after the other, and many lanes run at once. The name of a lane is its
+// stream_id; the name of the default lane is empty. A lane is busy from next() or attach() until refused(),
+// ended() or detach().
 class WsLanes {
   public:
     explicit WsLanes(WsLaneLimits limits) : limits_(limits) {}
 
-    // Puts a request at the end of its lane's line; one that is too much stands there as a refusal. Errors:
-    // websocket_stream_limit_reached; websocket_queue_full when it was turned into a refusal.
+    // Appends a request to its lane's queue. If too much waits already, the request stays in the queue as an
+    // Error, which is sent at its turn. Errors: websocket_stream_limit_reached (the request is not queued);
+    // websocket_queue_full (it is queued as an Error).
     result<void> add(const std::string& lane, LaneRequest request);
 
     struct Turn {
         std::string lane;
         LaneRequest queued;
     };
-    // The request that has waited longest of those that may begin; its lane is busy from now on.
+    // Returns the request which has waited longest among those which may begin. Its lane is busy from now on.
     std::optional<Turn> next();
 
-    // How a turn goes on. `parent`, the previous_response_id of the request, is forgotten if this is its
-    // lane.
+    // Ends a turn without a response. `parent` is the previous_response_id of the request; if the newest
+    // unstored response of this lane has that id, it is forgotten.
     void refused(const std::string& lane, const std::optional<std::string>& parent);
-    // False where the request was cancelled meanwhile: the response is to be cancelled at once.
+    // Continues a turn: the response was created. Returns false if the request was cancelled meanwhile; the
+    // caller then cancels the response at once.
     bool begun(const std::string& lane, ResponsePtr response);
-    // Its terminal event is on its way; what it left can be continued.
+    // Ends a turn: the terminal event of the response is about to be sent. The response can be continued.
     void ended(const std::string& lane);
 
-    // The lane takes part in a response that exists already. Errors: lane_busy,
-    // websocket_stream_limit_reached.
+    // Begins a turn for a response which exists already. Errors: lane_busy, websocket_stream_limit_reached.
     result<void> attach(const std::string& lane, ResponsePtr response);
-    // The lane is free, and its response goes its own way.
+    // Ends a turn: the lane is free, and its response continues without it.
     void detach(const std::string& lane);
 
-    // Of the lane's active request, or of the first that waits. The response that is to be cancelled; null
-    // where its creation is under way or it only waited. Errors: response_not_found,
-    // response_already_completed.
+    // Cancels the active request of the lane or, if there is none, the first one which waits. Returns the
+    // response which the caller has to cancel; null if the response is still being created or the request
+    // only waited. Errors: response_not_found, response_already_completed.
     result<ResponsePtr> cancel(const std::string& lane);
-    // All that wait on the lane are told that they were cancelled, at their turn.
+    // Cancels all requests which wait on the lane: each gets request_cancelled at its turn.
     void cancel_waiting(const std::string& lane);
 
-    // Of the newest finished responses of the lanes the one with this id, if it is not stored: those are
-    // remembered here alone. Null if there is none.
+    // Returns the response with this id if it is the newest finished one of a lane and is not stored: only
+    // the lanes remember such a response. Returns null if there is none.
     ResponsePtr find_unstored(std::string_view id) const;
     bool idle() const { return num_busy_ == 0 && num_waiting_ == 0; }
-    // The lane has nothing under way and nothing in line.
+    // Returns true if the lane has neither an active response nor a waiting request.
     bool is_free(const std::string& lane) const;
-    std::size_t num_waiting() const { return num_waiting_; }  // those that are to be refused included
+    std::size_t num_waiting() const { return num_waiting_; }  // includes those which will be refused
 
   private:
     struct Waiting {
@@ -88,10 +89,10 @@ class WsLanes {
     };
     struct Lane {
         bool busy = false;
-        bool cancelled = false;   // while it is created
-        bool has_ended = false;   // one of its responses
+        bool cancelled = false;   // the active request was cancelled while its response is created
+        bool has_ended = false;   // a response of this lane has ended
         ResponsePtr active = {};  // null while it is created
-        ResponsePtr newest = {};  // that ended, if it is not stored
+        ResponsePtr newest = {};  // the last one which ended; null if it is stored
         std::deque<Waiting> waiting = {};
     };
     result<Lane*> open(const std::string& name);
@@ -101,8 +102,8 @@ class WsLanes {
     WsLaneLimits limits_;
     std::map<std::string, Lane> lanes_;
     std::size_t num_busy_ = 0;
-    std::size_t num_waiting_ = 0;  // refusals included
-    std::size_t num_requests_waiting_ = 0;
+    std::size_t num_waiting_ = 0;           // includes those which will be refused
+    std::size_t num_requests_waiting_ = 0;  // without them
     std::size_t waiting_bytes_ = 0;
     std::uint64_t next_arrival_ = 0;
 };

@@ -10,14 +10,14 @@ using Duration = std::chrono::steady_clock::duration;
 
 }  // namespace
 
-void WsLiveness::heard(Time now) {
-    last_heard_ = now;
+void WsLiveness::note_input(Time now) {
+    last_input_ = now;
     ping_sent_.reset();
 }
 
 WsLiveness::Time WsLiveness::ping_due(bool busy) const {
     const auto interval = busy ? limits_.ping_interval / 2 : limits_.ping_interval;
-    return last_heard_ + std::chrono::duration_cast<Duration>(interval * (1 - limits_.jitter));
+    return last_input_ + std::chrono::duration_cast<Duration>(interval * (1 - limits_.jitter));
 }
 
 WsLiveness::Verdict WsLiveness::verdict(Time now, bool busy) const {
@@ -26,16 +26,16 @@ WsLiveness::Verdict WsLiveness::verdict(Time now, bool busy) const {
     } else if (now >= ping_due(busy)) {
         return Verdict::ping;
     }
-    return !busy && now >= last_active_ + limits_.idle_timeout ? Verdict::idle : Verdict::fine;
+    return !busy && now >= last_activity_ + limits_.idle_timeout ? Verdict::idle : Verdict::fine;
 }
 
 WsLiveness::Time WsLiveness::due(bool busy) const {
     const Time next = ping_sent_ ? *ping_sent_ + limits_.pong_timeout : ping_due(busy);
-    return busy ? next : std::min(next, last_active_ + limits_.idle_timeout);
+    return busy ? next : std::min(next, last_activity_ + limits_.idle_timeout);
 }
 
-WsLiveness::Time WsLiveness::retires() const {
-    return limits_.max_age == Duration::zero() ? Time::max() : begun_ + limits_.max_age;
+WsLiveness::Time WsLiveness::retires_at() const {
+    return limits_.max_age == Duration::zero() ? Time::max() : opened_at_ + limits_.max_age;
 }
 
 }  // namespace solard::server

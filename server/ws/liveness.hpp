@@ -1,4 +1,5 @@
-// Whether a socket's client is still there and still wanted: pings, silence, idleness, age. Knows no clock.
+// Decides when to ping the client of a socket and when to give the socket up: because the client is silent,
+// because the socket is idle, or because it is too old. Knows no clock: the caller passes the time.
 #pragma once
 
 #include <chrono>
@@ -10,9 +11,10 @@ struct WsLivenessLimits {
     std::chrono::steady_clock::duration ping_interval;  // of silence; half of it while busy
     std::chrono::steady_clock::duration pong_timeout;   // of silence after a ping
     std::chrono::steady_clock::duration idle_timeout;   // without a message and a response
-    std::chrono::steady_clock::duration max_age;        // for new requests; 0: any
-    double jitter = 0;  // part of a ping interval, from 0 to 0.25, by which it is shortened: sockets must not
-                        // tick together
+    std::chrono::steady_clock::duration max_age;        // for new requests; 0: no limit
+    // The fraction by which the ping interval is shortened, from 0 to 0.25. It differs between sockets, so
+    // that they do not all ping at the same time.
+    double jitter = 0;
 };
 
 class WsLiveness {
@@ -21,29 +23,30 @@ class WsLiveness {
     enum class Verdict { fine, ping, lost, idle };
 
     WsLiveness(const WsLivenessLimits& limits, Time now)
-        : limits_(limits), begun_(now), last_heard_(now), last_active_(now) {}
+        : limits_(limits), opened_at_(now), last_input_(now), last_activity_(now) {}
 
-    void heard(Time now);                          // a frame of any kind
-    void active(Time now) { last_active_ = now; }  // a message came, or a response ended
-    void pinged(Time now) { ping_sent_ = now; }
+    void note_input(Time now);  // the client sent a frame of any kind, or part of one
+    // A message came, or a response ended.
+    void note_activity(Time now) { last_activity_ = now; }
+    void note_ping_sent(Time now) { ping_sent_ = now; }
 
-    // `busy`: a response is in flight or waits.
+    // `busy`: a response is in flight, or a request waits.
     Verdict verdict(Time now, bool busy) const;
-    // When the verdict changes if nothing happens.
+    // Returns the time at which the verdict changes if nothing happens before.
     Time due(bool busy) const;
 
-    // No new requests from then on.
-    bool too_old(Time now) const { return now >= retires(); }
-    Time retires() const;
+    // Returns true from retires_at() on: the socket takes no new requests.
+    bool too_old(Time now) const { return now >= retires_at(); }
+    Time retires_at() const;
 
   private:
     Time ping_due(bool busy) const;
 
     WsLivenessLimits limits_;
-    Time begun_;
-    Time last_heard_;
-    Time last_active_;
-    std::optional<Time> ping_sent_;  // and not answered
+    Time opened_at_;
+    Time last_input_;
+    Time last_activity_;
+    std::optional<Time> ping_sent_;  // if no input has come since
 };
 
 }  // namespace solard::server

@@ -27,9 +27,9 @@ constexpr std::size_t max_invalid_messages = 20;
 constexpr std::size_t max_control_frames = 1000;
 constexpr std::chrono::seconds flood_window{10};
 constexpr double max_jitter = 0.2;
-constexpr std::size_t large_frame = 64 << 10;  // bytes; its memory is not kept
+constexpr std::size_t large_frame = 64 << 10;  // bytes; the memory of a larger one is freed
 
-// RFC 6455, section 7.4; 1012 is of its registry.
+// Codes of RFC 6455, section 7.4. IANA's registry of close codes added 1012.
 constexpr std::uint16_t close_going_away = 1001;
 constexpr std::uint16_t close_not_text = 1003;
 constexpr std::uint16_t close_flood = 1008;
@@ -66,7 +66,7 @@ class WsSession {
     WsSession(const WsSession&) = delete;
     WsSession& operator=(const WsSession&) = delete;
 
-    // Throws system_error when the client is gone.
+    // Throws system_error if the client is gone.
     asio::awaitable<void> run() {
         socket_.stream().expires_after(config_.header_timeout);
         WsSocket::Handshake handshake{upgrade_.key, upgrade_.subprotocol, upgrade_.request_id};
@@ -91,9 +91,9 @@ class WsSession {
             const auto message = co_await std::move(reading);
             if (message.kind == WsSocket::Kind::closed) co_return;
             const Time now = Wakeup::Clock::now();
-            liveness_.heard(now);
-            liveness_.active(now);
-            if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages are text");
+            liveness_.note_input(now);
+            liveness_.note_activity(now);
+            if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages must be text");
             if (close_code_) continue;  // only the closing handshake is left
             check_age(now);
             auto handling = handle(std::string(message.text));
@@ -111,7 +111,7 @@ class WsSession {
             auto handling = conversation_->on_message(std::move(text));
             co_return co_await std::move(handling);
         } catch (const boost::system::system_error&) {
-            throw;  // the session ends
+            throw;  // ends the session
         } catch (const std::exception& e) {
             problem = e.what();
         }
@@ -122,7 +122,7 @@ class WsSession {
 
     void on_control_frame(WsSocket::Control control) {
         const Time now = Wakeup::Clock::now();
-        liveness_.heard(now);
+        liveness_.note_input(now);
         if (control == WsSocket::Control::close) {
             peer_closed_ = true;
             conversation_->end();
@@ -135,7 +135,7 @@ class WsSession {
         std::string frame;
         for (bool open = true; open;) {
             const Time now = Wakeup::Clock::now();
-            if (peer_closed_ && !close_code_) {  // the reader is about to end, and this with it
+            if (peer_closed_ && !close_code_) {  // the reader is about to end, and with it this coroutine
                 co_await conversation_->wakeup().sleep_until(Time::max());
                 continue;
             }
@@ -145,7 +145,7 @@ class WsSession {
                 continue;
             }
             if (frame.capacity() > large_frame) frame.shrink_to_fit();
-            note_bytes(now);
+            note_partial_input(now);
             check_end(now);
             const bool busy = conversation_->is_busy();
             const auto verdict = liveness_.verdict(now, busy);
@@ -159,8 +159,8 @@ class WsSession {
                 auto pinging = ping(now);
                 co_await std::move(pinging);
             } else {
-                const Time retires = retired_ ? Time::max() : liveness_.retires();
-                const Time due = std::min({conversation_->due(), liveness_.due(busy), retires});
+                const Time retires_at = retired_ ? Time::max() : liveness_.retires_at();
+                const Time due = std::min({conversation_->due(), liveness_.due(busy), retires_at});
                 co_await conversation_->wakeup().sleep_until(due);
             }
         }
@@ -170,7 +170,7 @@ class WsSession {
     bool next_frame(Time now, std::string& frame) {
         if (!conversation_->next_frame(now, frame)) return false;
         outbox_capacity_.notify();
-        if (!conversation_->is_busy()) liveness_.active(now);
+        if (!conversation_->is_busy()) liveness_.note_activity(now);
         return true;
     }
 
@@ -182,15 +182,15 @@ class WsSession {
     }
 
     asio::awaitable<void> ping(Time now) {
-        liveness_.pinged(now);
+        liveness_.note_ping_sent(now);
         socket_.stream().expires_without_progress(config_.write_timeout);
         auto pinging = socket_.ping();
         co_await std::move(pinging);
         socket_.stream().expires_never();
     }
 
-    // Once everything that was said has gone out; a client that must go hears no more of what it asked for.
-    // The first reason counts.
+    // Makes the writer close the socket after the frames which wait in the outbox. Events of responses are no
+    // longer sent. If close() was called before, the first code and reason stay.
     void close(std::uint16_t code, std::string_view reason) {
         if (close_code_) return;
         close_code_ = code;
@@ -201,9 +201,9 @@ class WsSession {
 
     // Bytes of a partly received frame count as activity: a client cannot send a pong in the middle of a
     // frame.
-    void note_bytes(Time now) {
+    void note_partial_input(Time now) {
         const auto num_read = socket_.stream().num_read();
-        if (std::exchange(bytes_heard_, num_read) != num_read) liveness_.heard(now);
+        if (std::exchange(num_read_, num_read) != num_read) liveness_.note_input(now);
     }
 
     void check_age(Time now) {
@@ -212,19 +212,19 @@ class WsSession {
         conversation_->retire();
     }
 
-    // Sets what the socket closes with if its time has come.
+    // Begins to close the socket if there is a reason and nothing is in flight.
     void check_end(Time now) {
         check_age(now);
         if (!conversation_->idle()) return;
         if (state_.is_ending()) return close(close_restart, "the server restarts");
-        if (retired_) return close(close_restart, "connect again");
+        if (retired_) return close(close_restart, "the connection is too old; connect again");
         if (liveness_.verdict(now, false) == WsLiveness::Verdict::idle) close(close_going_away, "idle");
     }
 
     const AppConfig& config_;
     ServerState& state_;
     const WsUpgrade upgrade_;
-    Wakeup outbox_capacity_;  // of the reader, for the client takes what it was told
+    Wakeup outbox_capacity_;  // wakes the reader if it waits until the outbox has room
     const std::shared_ptr<WsConversation> conversation_;
     WsSocket socket_;
     WsLiveness liveness_;
@@ -232,7 +232,7 @@ class WsSession {
     EventRate control_frames_{max_control_frames, flood_window};
     std::optional<std::uint16_t> close_code_;
     std::string close_reason_;
-    std::uint64_t bytes_heard_ = 0;
+    std::uint64_t num_read_ = 0;  // bytes of the stream which note_partial_input() has seen
     bool retired_ = false;
     bool peer_closed_ = false;
 };
@@ -245,7 +245,7 @@ asio::awaitable<void> run_ws_session(ResponseService* responses, ServerState* st
     try {
         co_await session.run();
     } catch (const boost::system::system_error& gone) {
-        log(LogLevel::debug, std::string("the client is gone: ") + gone.what());
+        log(LogLevel::debug, std::string("the client of a socket is gone: ") + gone.what());
     }
     log(LogLevel::info, session.summary());
 }

@@ -1,5 +1,5 @@
-// One socket of /v1/responses: a reader that acts on the client's messages, and a writer that pulls what is
-// new from the logs of the socket's responses. Nothing else queues up for a slow client.
+// One socket of /v1/responses. A reader handles the client's messages, and a writer takes new events from the
+// logs of the socket's responses, one at a time: no events queue up for a slow client.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,7 +11,7 @@
 
 namespace solard::server {
 
-// Serves until either side closes. `responses` and `state` outlive the coroutine.
+// Serves the socket until either side closes it. `responses` and `state` outlive the coroutine.
 boost::asio::awaitable<void> run_ws_session(ResponseService* responses, ServerState* state, Stream stream,
                                             WsUpgrade upgrade);
 

@@ -24,19 +24,19 @@ using beast::error_code;
 namespace {
 
 constexpr std::chrono::seconds close_limit{10};    // for the client's part of the closing handshake
-constexpr std::chrono::seconds teardown_limit{2};  // and then for its end of the connection
-constexpr std::size_t large_buffer = 64 << 10;
+constexpr std::chrono::seconds teardown_limit{2};  // after that, for the end of the client's TCP stream
+constexpr std::size_t large_buffer = 64 << 10;     // bytes; a larger one is freed after its message
 
 }  // namespace
 
-// Beast finds these two by the type of the stream below it.
+// Beast finds these two functions by the type of the stream below the WebSocket.
 
 void beast_close_socket(Stream& stream) {
     stream.close();
 }
 
-// The server's part of the TCP closing sequence (RFC 6455, section 7.1.1): it sends its end and waits for the
-// client's.
+// Performs the server's part of the TCP closing sequence (RFC 6455, section 7.1.1): ends the server's sending
+// direction and waits until the client ends its own.
 template <class TeardownHandler>
 void async_teardown(beast::role_type, Stream& stream, TeardownHandler&& handler) {
     stream.shutdown_send();
@@ -62,7 +62,7 @@ struct WsSocket::Impl {
 WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control)
     : impl_(std::make_unique<Impl>(std::move(stream), max_message_bytes)) {
     auto& socket = impl_->socket;
-    // Silence, pings and slow writes are the session's to judge.
+    // The session decides about silence, pings and slow writes.
     socket.set_option(websocket::stream_base::timeout{.handshake_timeout = close_limit,
                                                       .idle_timeout = websocket::stream_base::none(),
                                                       .keep_alive_pings = false});
@@ -93,7 +93,7 @@ asio::awaitable<void> WsSocket::accept(Handshake handshake) {
         if (!handshake.subprotocol.empty())
             response.set(http::field::sec_websocket_protocol, handshake.subprotocol);
         response.set("x-request-id", handshake.request_id);
-        response.set(http::field::server, "solard");  // Beast would name itself
+        response.set(http::field::server, "solard");  // in place of Beast's own name
     }));
     co_await socket.async_accept(request, use_awaitable);
     socket.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));

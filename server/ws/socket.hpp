@@ -1,4 +1,5 @@
-// A connection that became a WebSocket (RFC 6455): whole messages in and out. What they say is ws_session's.
+// A connection which has become a WebSocket (RFC 6455). Reads and writes whole messages; session.hpp knows
+// what they mean.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -13,8 +14,8 @@
 
 namespace solard::server {
 
-// I/O thread only. One read, one write or ping, and one close at a time; a read must stay pending, for
-// control frames are answered inside it.
+// I/O thread only. At most one read, one write or ping, and one close may be pending at a time. A read must
+// always be pending, because it also answers control frames.
 class WsSocket {
   public:
     struct Handshake {
@@ -29,25 +30,26 @@ class WsSocket {
         std::string_view text;  // valid until the next read
     };
 
-    // `on_control` runs for every control frame that comes in. After a close nothing can be written any more;
-    // the read that is pending ends once the client has closed its side.
+    // Calls `on_control` for every control frame of the client. After a close frame nothing can be written,
+    // and the pending read ends as soon as the client has closed its side.
     WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control);
     ~WsSocket();
     WsSocket(const WsSocket&) = delete;
     WsSocket& operator=(const WsSocket&) = delete;
 
-    // Sends the 101. Throws system_error when the client is gone.
+    // Sends the answer with status 101. Throws system_error if the client is gone.
     boost::asio::awaitable<void> accept(Handshake handshake);
-    // The next message; `closed` after a closing handshake, a breach of the protocol (1002), invalid UTF-8
-    // (1007), a message that is too large (1009), and when the connection is lost. Then the stream is closed.
+    // Completes with the next message. The kind is `closed` after a closing handshake, a violation of RFC
+    // 6455 (1002), invalid UTF-8 (1007) or a message which is too large (1009), and if the connection is
+    // lost; the stream is then closed too.
     boost::asio::awaitable<Message> read();
-    // One message of one frame. Throws system_error when the client is gone.
+    // Sends one message in one frame. Throws system_error if the client is gone.
     boost::asio::awaitable<void> write(std::string_view text, Kind kind = Kind::text);
     boost::asio::awaitable<void> ping();
-    // The closing handshake, if the connection is open; returns when the client has answered or taken too
-    // long.
+    // Performs the closing handshake if the connection is open. Completes when the client has answered or has
+    // taken too long.
     boost::asio::awaitable<void> close(std::uint16_t code, std::string reason);
-    // What the client closed with; 1006 if it did not, as RFC 6455, section 7.1.5 has it.
+    // Returns the code of the client's close frame; 1006 if there was none (RFC 6455, section 7.1.5).
     std::uint16_t close_code() const;
     Stream& stream();
 

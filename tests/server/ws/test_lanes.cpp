@@ -1,4 +1,4 @@
-// The lanes of a socket, without a socket.
+// Tests the lanes of a socket without a socket.
 #include <boost/test/unit_test.hpp>
 #include <memory>
 
@@ -23,7 +23,7 @@ ResponsePtr response(std::string id, bool store = true) {
     return record;
 }
 
-// "lane:event_id" of the next turn; "-" if there is none.
+// Returns "lane:event_id" of the next turn; "-" if there is none.
 std::string next(WsLanes& lanes) {
     const auto turn = lanes.next();
     return turn ? turn->lane + ":" + turn->queued.event_id : "-";
@@ -37,7 +37,7 @@ errc code_of(const WsLanes::Turn& turn) {
 
 BOOST_AUTO_TEST_SUITE(ws_lanes)
 
-BOOST_AUTO_TEST_CASE(a_lane_takes_one_after_the_other_and_lanes_run_together) {
+BOOST_AUTO_TEST_CASE(lane_runs_one_request_at_a_time_and_lanes_run_together) {
     WsLanes lanes({});
     for (const auto* id : {"1", "2"}) BOOST_TEST(lanes.add("", request(id)).has_value());
     for (const auto* id : {"3", "4"}) BOOST_TEST(lanes.add("tab", request(id)).has_value());
@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(a_lane_takes_one_after_the_other_and_lanes_run_together) {
     BOOST_TEST(next(lanes) == "tab:3");
     BOOST_TEST(next(lanes) == "-");
     BOOST_TEST(lanes.begun("tab", response("a")));
-    BOOST_TEST(next(lanes) == "-");  // begun is not ended
+    BOOST_TEST(next(lanes) == "-");  // a response which has begun has not ended
     lanes.ended("tab");
     BOOST_TEST(next(lanes) == "tab:4");
     lanes.refused("", std::nullopt);
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(a_lane_takes_one_after_the_other_and_lanes_run_together) {
     BOOST_TEST(lanes.idle());
 }
 
-BOOST_AUTO_TEST_CASE(the_request_that_came_first_goes_first_when_places_are_few) {
+BOOST_AUTO_TEST_CASE(oldest_request_is_next_if_few_may_run) {
     WsLanes lanes({.max_in_flight = 2});
     for (const auto* lane : {"d", "b", "c", "a"}) BOOST_TEST(lanes.add(lane, request()).has_value());
     BOOST_TEST(next(lanes) == "d:");
@@ -68,13 +68,13 @@ BOOST_AUTO_TEST_CASE(the_request_that_came_first_goes_first_when_places_are_few)
     BOOST_TEST(next(lanes) == "a:");
 }
 
-BOOST_AUTO_TEST_CASE(a_request_in_error_waits_for_its_turn_and_needs_no_place) {
+BOOST_AUTO_TEST_CASE(invalid_request_waits_for_its_turn_and_does_not_count_as_in_flight) {
     WsLanes lanes({.max_in_flight = 1});
     BOOST_TEST(lanes.add("a", request()).has_value());
     BOOST_TEST(lanes.add("a", wrong_request()).has_value());
     BOOST_TEST(lanes.add("b", wrong_request()).has_value());
     BOOST_TEST(next(lanes) == "a:");
-    const auto refusal = lanes.next();  // of b: its lane is free
+    const auto refusal = lanes.next();  // the one on b, because that lane is free
     BOOST_REQUIRE(refusal.has_value());
     BOOST_TEST(refusal->lane == "b");
     BOOST_TEST((code_of(*refusal) == errc::invalid_value));
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(a_request_in_error_waits_for_its_turn_and_needs_no_place) {
     BOOST_TEST((code_of(lanes.next().value()) == errc::invalid_value));
 }
 
-BOOST_AUTO_TEST_CASE(thirty_two_lanes_have_names_and_the_default_one_does_not_count) {
+BOOST_AUTO_TEST_CASE(at_most_32_lanes_have_names_and_the_default_lane_does_not_count) {
     WsLanes lanes({});
     BOOST_TEST(lanes.add("", request()).has_value());
     for (int i = 0; i < 32; ++i) BOOST_TEST(lanes.add("lane" + std::to_string(i), request()).has_value());
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(thirty_two_lanes_have_names_and_the_default_one_does_not_co
     BOOST_TEST((lanes.add("one more", request()).error().code == errc::websocket_stream_limit_reached));
 }
 
-BOOST_AUTO_TEST_CASE(too_many_or_too_large_requests_are_refused_at_their_turn) {
+BOOST_AUTO_TEST_CASE(requests_over_the_limits_are_refused_at_their_turn) {
     WsLanes lanes({.max_waiting = 2, .max_waiting_bytes = 1000});
     BOOST_TEST(lanes.add("a", request("runs")).has_value());
     BOOST_TEST(next(lanes) == "a:runs");
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(too_many_or_too_large_requests_are_refused_at_their_turn) {
     BOOST_TEST((lanes.add("a", request("too many", 0)).error().code == errc::websocket_queue_full));
     BOOST_TEST(lanes.add("b", request("", 5000)).has_value());  // begins at once and does not wait
     BOOST_TEST(next(lanes) == "b:");
-    BOOST_TEST(lanes.num_waiting() == 4U);  // those that will be refused included
+    BOOST_TEST(lanes.num_waiting() == 4U);  // includes those which will be refused
     for (const auto* id : {"1", "too large", "2", "too many"}) {
         lanes.refused("a", std::nullopt);
         const auto turn = lanes.next();
@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(too_many_or_too_large_requests_are_refused_at_their_turn) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(one_that_begins_at_once_does_not_count_as_waiting) {
+BOOST_AUTO_TEST_CASE(request_which_begins_at_once_does_not_count_as_waiting) {
     WsLanes lanes({.max_waiting = 0});
     BOOST_TEST(lanes.add("a", request()).has_value());
     BOOST_TEST(next(lanes) == "a:");
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(one_that_begins_at_once_does_not_count_as_waiting) {
     BOOST_TEST(lanes.add("b", request()).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(cancel_finds_the_active_the_one_being_created_and_the_one_that_waits) {
+BOOST_AUTO_TEST_CASE(cancel_finds_active_response_one_being_created_and_waiting_request) {
     WsLanes lanes({.max_in_flight = 1});
     BOOST_TEST((lanes.cancel("a").error().code == errc::response_not_found));
     lanes.add("a", request());
@@ -139,16 +139,16 @@ BOOST_AUTO_TEST_CASE(cancel_finds_the_active_the_one_being_created_and_the_one_t
     BOOST_TEST((lanes.cancel("a").value() == active));
     lanes.ended("a");
     BOOST_TEST((lanes.cancel("a").error().code == errc::response_already_completed));
-    BOOST_TEST(active.use_count() == 1);                 // the store has it; a lane does not keep it
+    BOOST_TEST(active.use_count() == 1);  // the lane does not keep it, because the store has it
     BOOST_TEST((lanes.cancel("b").value() == nullptr));  // waits
     BOOST_TEST((code_of(lanes.next().value()) == errc::request_cancelled));
     lanes.refused("b", std::nullopt);
     lanes.add("a", request());
     lanes.next();
-    BOOST_TEST(lanes.begun("a", response("2")));  // nothing is left of the cancel before
+    BOOST_TEST(lanes.begun("a", response("2")));  // the earlier cancellation has no effect
 }
 
-BOOST_AUTO_TEST_CASE(all_that_waits_on_a_lane_can_be_cancelled_and_other_lanes_do_not_notice) {
+BOOST_AUTO_TEST_CASE(all_waiting_requests_of_a_lane_can_be_cancelled_without_effect_on_other_lanes) {
     WsLanes lanes({.max_in_flight = 1, .max_waiting = 3});
     lanes.add("a", request("runs"));
     lanes.next();
@@ -157,8 +157,8 @@ BOOST_AUTO_TEST_CASE(all_that_waits_on_a_lane_can_be_cancelled_and_other_lanes_d
     lanes.add("b", request("other"));
     lanes.cancel_waiting("a");
     lanes.cancel_waiting("never used");
-    BOOST_TEST(lanes.add("b", request("there is room again")).has_value());
-    BOOST_TEST(next(lanes) == "-");  // in their turn
+    BOOST_TEST(lanes.add("b", request("fits again")).has_value());
+    BOOST_TEST(next(lanes) == "-");  // they are refused at their turn
     lanes.ended("a");
     for (const auto* id : {"1", "2"}) {
         const auto turn = lanes.next().value();
@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(all_that_waits_on_a_lane_can_be_cancelled_and_other_lanes_d
     BOOST_TEST(next(lanes) == "b:other");
 }
 
-BOOST_AUTO_TEST_CASE(a_lane_that_is_busy_or_has_a_line_takes_no_attached_response) {
+BOOST_AUTO_TEST_CASE(busy_lane_or_one_with_waiting_requests_refuses_attach) {
     WsLanes lanes({});
     BOOST_TEST(lanes.attach("a", response("1")).has_value());
     BOOST_TEST((lanes.attach("a", response("2")).error().code == errc::lane_busy));
@@ -180,7 +180,7 @@ BOOST_AUTO_TEST_CASE(a_lane_that_is_busy_or_has_a_line_takes_no_attached_respons
     BOOST_TEST(next(lanes) == "a:");
 }
 
-BOOST_AUTO_TEST_CASE(a_lane_remembers_its_newest_response_that_is_not_stored_until_a_continuation_fails) {
+BOOST_AUTO_TEST_CASE(lane_remembers_its_newest_unstored_response_until_a_continuation_fails) {
     WsLanes lanes({});
     const auto run = [&](const std::string& lane, const ResponsePtr& record) {
         lanes.add(lane, request());
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(a_lane_remembers_its_newest_response_that_is_not_stored_unt
     BOOST_TEST(lanes.find_unstored("a3") != nullptr);
 }
 
-BOOST_AUTO_TEST_CASE(a_lane_is_free_when_nothing_is_under_way_or_in_line) {
+BOOST_AUTO_TEST_CASE(lane_is_free_without_an_active_or_waiting_request) {
     WsLanes lanes({.max_in_flight = 1});
     BOOST_TEST(lanes.is_free(""));
     lanes.add("a", request());

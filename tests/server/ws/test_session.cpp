@@ -1,5 +1,5 @@
-// The socket of /v1/responses from its frames to the engine and back, over a FakeBackend whose steps the test
-// holds and releases.
+// Tests the socket of /v1/responses from its frames to the engine and back. The engine has a FakeBackend,
+// whose steps the test holds and releases.
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -18,7 +18,7 @@ namespace {
 
 const std::vector<std::string> with_extensions{"Sec-WebSocket-Protocol: solar.responses.v1"};
 
-// "0 response.created", and the code of an error.
+// Returns a line such as "0 response.created" or "error invalid_value".
 std::string shown(const json::object& event) {
     const auto* number = event.if_contains("sequence_number");
     const std::string what =
@@ -58,7 +58,7 @@ std::string id_of(const json::object& event) {
     return std::string(event.at("response_id").as_string());
 }
 
-// All of one response that has the socket to itself.
+// Reads all events of one response, which is the only one on the socket.
 std::vector<json::object> read_response(WsClient& client) {
     std::vector<json::object> events;
     do events.push_back(client.read());
@@ -75,7 +75,7 @@ std::string attach_message(const std::string& id, std::int64_t after, std::strin
            std::to_string(after) + std::string(fields) + "}";
 }
 
-// A model for prompts and answers of thousands of tokens.
+// Returns options of a model for prompts and answers of thousands of tokens.
 FakeOptions long_context() {
     FakeOptions options;
     options.capacity = {
@@ -87,7 +87,7 @@ FakeOptions long_context() {
 
 BOOST_AUTO_TEST_SUITE(ws_session)
 
-BOOST_AUTO_TEST_CASE(the_whole_set_of_events_in_order_with_their_lane) {
+BOOST_AUTO_TEST_CASE(response_has_all_events_in_order_with_its_lane) {
     RunningService service;
     WsClient client(service.port());
     for (const std::string lane : {"", "tab1"}) {
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(the_whole_set_of_events_in_order_with_their_lane) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_lane_is_first_in_first_out_and_lanes_run_side_by_side) {
+BOOST_AUTO_TEST_CASE(lane_answers_in_order_and_lanes_run_at_the_same_time) {
     RunningService service;
     WsClient client(service.port());
     for (const auto* lane : {"a", "b"}) {
@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_lane_is_first_in_first_out_and_lanes_run_side_by_side) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(an_error_takes_the_turn_of_its_request_and_is_its_only_terminal) {
+BOOST_AUTO_TEST_CASE(error_comes_at_the_turn_of_its_request_and_nothing_else_follows_for_it) {
     RunningService service;
     WsClient client(service.port());
     client.send(create_message(R"("max_output_tokens":3)"));
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(an_error_takes_the_turn_of_its_request_and_is_its_only_term
     BOOST_TEST(final_text(read_response(client).back()) == service.reference_text("next", 3));
 }
 
-BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_what_waits) {
+BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_waiting_requests) {
     RunningService service({"--ws-max-in-flight", "2"});
     service.control().close_gate();
     WsClient client(service.port());
@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_what_waits) {
     BOOST_TEST(id_of(events.back()) == ids["b"]);
     BOOST_TEST(events.back().at("response").at("status") == "cancelled");
     BOOST_TEST(events.back().at("response").at("solar").at("stop_reason") == "cancelled");
-    // c takes the free place and is cancelled in it, by its lane.
+    // The request on c now begins, and is cancelled by its lane.
     events = client.read_until("response.created");
     BOOST_TEST(lane_of(events.back()) == "c");
     client.send(cancel_message(R"("stream_id":"c")"));
@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_what_waits) {
     wait_for_free_blocks(service.port());
 }
 
-BOOST_AUTO_TEST_CASE(cancelled_in_mid_stream_the_partial_text_is_complete_and_the_other_lane_goes_on) {
+BOOST_AUTO_TEST_CASE(cancelled_response_ends_with_the_text_so_far_and_other_lane_continues) {
     RunningService service;
     service.control().close_gate();
     WsClient client(service.port());
@@ -251,11 +251,11 @@ BOOST_AUTO_TEST_CASE(cancelled_in_mid_stream_the_partial_text_is_complete_and_th
     wait_for_free_blocks(service.port());
 }
 
-BOOST_AUTO_TEST_CASE(a_client_that_is_gone_frees_its_blocks_within_one_step_whatever_the_phase) {
+BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase) {
     RunningService service({"--max-num-seqs", "2"});
     auto& control = service.control();
     const std::string long_prompt(300, 'x');
-    // In prefill, in decode, with others that wait, and with a terminal event that was not read.
+    // In prefill, in decode while other requests wait, and with a terminal event which was not read.
     for (const int passes : {0, 3, 400}) {
         control.close_gate();
         {
@@ -277,14 +277,14 @@ BOOST_AUTO_TEST_CASE(a_client_that_is_gone_frees_its_blocks_within_one_step_what
     }
 }
 
-BOOST_AUTO_TEST_CASE(half_of_many_requests_cancelled_at_random_leave_nothing_and_the_others_untouched) {
+BOOST_AUTO_TEST_CASE(cancelling_half_of_10000_requests_at_random_leaves_the_others_and_the_engine_intact) {
     FakeOptions options;
     options.capacity.num_blocks = 2048;
     options.capacity.max_model_len = 1200;
     RunningService service({}, options);
-    std::mt19937 random(20261125);  // NOLINT: the same run every time
+    std::mt19937 random(20261125);  // NOLINT: every run is the same
     constexpr int num_requests = 10'000;
-    constexpr int ahead = 40;  // requests that are out at once
+    constexpr int max_unanswered = 40;  // requests which are sent and not yet answered
     constexpr int short_answer = 12;
     constexpr int long_answer = 1000;  // mostly cancelled before its end
     const std::vector<std::string> inputs{"one", "two", "three", "four", "five"};
@@ -296,7 +296,7 @@ BOOST_AUTO_TEST_CASE(half_of_many_requests_cancelled_at_random_leave_nothing_and
     }
     struct Sent {
         std::size_t input;
-        std::string cancel_at;  // type of the event; empty: never
+        std::string cancel_at;  // type of the event at which to cancel; empty: never
     };
     std::map<std::string, std::deque<Sent>> lanes;
     WsClient client(service.port());
@@ -305,7 +305,7 @@ BOOST_AUTO_TEST_CASE(half_of_many_requests_cancelled_at_random_leave_nothing_and
     int cancelled = 0;
     int wrong = 0;
     while (ended < num_requests) {
-        for (; sent < num_requests && sent - ended < ahead; ++sent) {
+        for (; sent < num_requests && sent - ended < max_unanswered; ++sent) {
             const std::string lane = "l" + std::to_string(random() % 32);
             const std::size_t input = random() % inputs.size();
             const std::vector<std::string> moments{"", "", "response.created", "response.output_text.delta"};
@@ -341,7 +341,7 @@ BOOST_AUTO_TEST_CASE(half_of_many_requests_cancelled_at_random_leave_nothing_and
     for (const auto* name : {"num_running", "num_waiting", "in_flight"}) BOOST_TEST(engine.at(name) == 0);
 }
 
-BOOST_AUTO_TEST_CASE(a_response_goes_on_without_its_socket_and_every_cursor_gives_the_same_text) {
+BOOST_AUTO_TEST_CASE(resumable_response_outlives_its_socket_and_replays_the_same_text_from_every_event) {
     RunningService service;
     auto& control = service.control();
     control.close_gate();
@@ -373,7 +373,7 @@ BOOST_AUTO_TEST_CASE(a_response_goes_on_without_its_socket_and_every_cursor_give
         if (cursor >= 4 && cursor < 4 + 20)
             BOOST_TEST(service.reference_text("hi", cursor - 4) + text == whole, "after " << cursor);
     }
-    // Who has everything is told so and does not wait for nothing.
+    // A client which already has every event gets an error and does not wait in vain.
     for (const int cursor : {last, last + 1}) {
         client.send(attach_message(id, cursor));
         BOOST_TEST(code_of(client.read()) == "response_already_completed");
@@ -385,7 +385,7 @@ BOOST_AUTO_TEST_CASE(a_response_goes_on_without_its_socket_and_every_cursor_give
     BOOST_TEST(code_of(client.read_until("error").back()) == "invalid_value");
 }
 
-BOOST_AUTO_TEST_CASE(a_response_that_nobody_comes_back_to_ends_after_its_time) {
+BOOST_AUTO_TEST_CASE(resumable_response_without_readers_is_cancelled_after_resume_timeout) {
     RunningService service({"--resume-timeout", "0.05"});
     service.control().close_gate();
     WsClient client(service.port());
@@ -398,7 +398,7 @@ BOOST_AUTO_TEST_CASE(a_response_that_nobody_comes_back_to_ends_after_its_time) {
     BOOST_TEST(read_response(again).back().at("response").at("status") == "cancelled");
 }
 
-BOOST_AUTO_TEST_CASE(attaching_and_leaving_by_message) {
+BOOST_AUTO_TEST_CASE(attach_and_detach_messages) {
     RunningService service;
     service.control().close_gate();
     WsClient client(service.port());
@@ -421,9 +421,9 @@ BOOST_AUTO_TEST_CASE(attaching_and_leaving_by_message) {
     client.send(attach_message("resp_x", -1, R"(,"stream_id":"c")"));
     BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
     client.send(detach(ids["a"]));
-    client.send(detach(ids["a"]));  // it is on no lane any more
+    client.send(detach(ids["a"]));  // the response is no longer on a lane
     BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
-    // The lane is free, and the response is followed by another socket.
+    // The lane is free, and another socket can follow the response.
     client.send(create_message(R"("max_output_tokens":1,"stream_id":"a")", "next"));
     WsClient other(service.port());
     other.send(attach_message(ids["a"], -1));
@@ -437,7 +437,7 @@ BOOST_AUTO_TEST_CASE(attaching_and_leaving_by_message) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(continuing_what_is_stored_and_what_only_the_socket_remembers) {
+BOOST_AUTO_TEST_CASE(continuing_stored_responses_and_unstored_ones_of_the_same_socket) {
     RunningService service;
     WsClient client(service.port());
     const auto run = [&](const std::string& fields) {
@@ -460,10 +460,10 @@ BOOST_AUTO_TEST_CASE(continuing_what_is_stored_and_what_only_the_socket_remember
     const auto cut = read_response(client).back();
     BOOST_TEST(cut.at("response").at("status") == "cancelled");
     service.control().open_gate();
-    BOOST_TEST(input_tokens(run(continued(id_of(cut)))) > input_tokens(stored));  // what was said counts
+    BOOST_TEST(input_tokens(run(continued(id_of(cut)))) > input_tokens(stored));  // the partial answer counts
     const auto unstored = run(R"(,"store":false)");
     BOOST_TEST(code_of(run(continued(id_of(unstored)))) == "invalid_store_transition");
-    // That attempt failed on its own lane and took the parent with it.
+    // The attempt failed on the lane of the parent, so that the lane has forgotten the parent.
     BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(unstored)))) ==
                "previous_response_not_found");
     const auto lost = run(R"(,"store":false)");
@@ -475,7 +475,7 @@ BOOST_AUTO_TEST_CASE(continuing_what_is_stored_and_what_only_the_socket_remember
     const auto fork = run(R"(,"stream_id":"fork","store":false)" + continued(id_of(parent)));
     BOOST_TEST(input_tokens(fork) == input_tokens(child));
     BOOST_TEST(is_terminal(run(R"(,"store":false)" + continued(id_of(parent)))));
-    // Newest of its lane only.
+    // A lane remembers its newest response only.
     BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(parent)))) == "previous_response_not_found");
     WsClient other(service.port());
     other.send(create_message(continued(id_of(fork)).substr(1)));
@@ -486,7 +486,7 @@ BOOST_AUTO_TEST_CASE(continuing_what_is_stored_and_what_only_the_socket_remember
     BOOST_TEST(is_terminal(read_response(other).back()));
 }
 
-BOOST_AUTO_TEST_CASE(a_prompt_can_be_warmed_up_and_continued) {
+BOOST_AUTO_TEST_CASE(prompt_can_be_computed_first_and_continued) {
     RunningService service;
     WsClient client(service.port());
     client.send(create_message(R"("generate":false,"instructions":"be brief")", std::string(100, 'a')));
@@ -508,7 +508,7 @@ BOOST_AUTO_TEST_CASE(a_prompt_can_be_warmed_up_and_continued) {
     BOOST_TEST(next.at("response").at("usage").at("output_tokens") == 3);
 }
 
-BOOST_AUTO_TEST_CASE(the_oldest_messages_give_way_where_truncation_is_asked_for) {
+BOOST_AUTO_TEST_CASE(truncation_auto_drops_the_oldest_messages) {
     FakeOptions options;
     options.capacity.max_model_len = 256;
     RunningService service({}, options);
@@ -529,14 +529,14 @@ BOOST_AUTO_TEST_CASE(the_oldest_messages_give_way_where_truncation_is_asked_for)
     BOOST_REQUIRE(is_terminal(terminal));
     const auto used = terminal.at("response").at("usage").at("input_tokens").to_number<int>();
     BOOST_TEST(used <= 256 - 8);
-    BOOST_TEST(used > 200);  // no more went than had to
+    BOOST_TEST(used > 200);  // no more messages were dropped than necessary
     BOOST_TEST(terminal.at("response").at("truncation") == "auto");
     client.send(R"({"type":"response.create","truncation":"auto","input":")" + std::string(5000, 'x') +
                 R"("})");
-    BOOST_TEST(code_of(client.read()) == "context_length_exceeded");  // the last one stays
+    BOOST_TEST(code_of(client.read()) == "context_length_exceeded");  // the last message is never dropped
 }
 
-BOOST_AUTO_TEST_CASE(a_request_that_is_sent_again_with_its_key_is_the_same_one) {
+BOOST_AUTO_TEST_CASE(request_with_the_same_idempotency_key_gets_the_same_response) {
     RunningService service;
     service.control().close_gate();
     const std::string fields = R"("max_output_tokens":6,"solar":{"idempotency_key":"k1","resumable":true})";
@@ -559,11 +559,11 @@ BOOST_AUTO_TEST_CASE(a_request_that_is_sent_again_with_its_key_is_the_same_one) 
     BOOST_TEST(ids.size() == 2);
 }
 
-BOOST_AUTO_TEST_CASE(twins_that_come_together_are_one_though_their_prompts_are_encoded_apart) {
+BOOST_AUTO_TEST_CASE(equal_requests_at_the_same_time_with_one_idempotency_key_get_one_response) {
     RunningService service({}, long_context());
     service.control().close_gate();
     WsClient client(service.port());
-    const std::string long_prompt(10'000, 'x');  // for the helper thread
+    const std::string long_prompt(10'000, 'x');  // long enough for the worker thread
     for (const auto* lane : {"a", "b"})
         client.send(create_message(R"("max_output_tokens":1,"solar":{"idempotency_key":"k"},"stream_id":")" +
                                        std::string(lane) + '"',
@@ -577,7 +577,7 @@ BOOST_AUTO_TEST_CASE(twins_that_come_together_are_one_though_their_prompts_are_e
     BOOST_TEST(metadata(service.port()).at("engine").at("in_flight") == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_request_is_cancelled_by_its_lane_also_while_its_prompt_is_encoded) {
+BOOST_AUTO_TEST_CASE(request_can_be_cancelled_by_its_lane_while_its_prompt_is_encoded) {
     RunningService service({}, long_context());
     service.control().close_gate();
     WsClient client(service.port());
@@ -587,7 +587,7 @@ BOOST_AUTO_TEST_CASE(a_request_is_cancelled_by_its_lane_also_while_its_prompt_is
     wait_for_in_flight(service.port(), 0);
 }
 
-BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
+BOOST_AUTO_TEST_CASE(solar_events_are_sent_only_with_the_subprotocol) {
     for (const bool knows : {false, true}) {
         RunningService service({"--keep-alive-interval", "0.02"});
         service.control().close_gate();
@@ -621,7 +621,7 @@ BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
             const auto number = event.at("sequence_number").as_int64();
             BOOST_TEST(number >= last);
             if (type == "keepalive" || type == "solar:progress")
-                BOOST_TEST(number == last);  // it has none of its own
+                BOOST_TEST(number == last);  // the event has no number of its own
             last = number;
             if (type != "solar:progress") continue;
             ++progress;
@@ -647,7 +647,7 @@ BOOST_AUTO_TEST_CASE(extension_events_go_to_who_knows_them_and_to_nobody_else) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(sockets_and_the_errors_on_them_are_counted) {
+BOOST_AUTO_TEST_CASE(sockets_and_their_errors_are_counted_in_metrics) {
     RunningService service;
     WsClient client(service.port());
     client.send(create_message(R"("top_p":9)"));
@@ -668,7 +668,7 @@ BOOST_AUTO_TEST_CASE(sockets_and_the_errors_on_them_are_counted) {
     BOOST_TEST(has("solard_http_requests_total", R"(status="101"} 1)"));
 }
 
-BOOST_AUTO_TEST_CASE(who_waits_hears_its_place_in_the_line) {
+BOOST_AUTO_TEST_CASE(progress_events_tell_the_queue_position) {
     RunningService service({"--max-num-seqs", "1"});
     service.control().close_gate();
     WsClient client(service.port(), with_extensions);
@@ -686,7 +686,7 @@ BOOST_AUTO_TEST_CASE(who_waits_hears_its_place_in_the_line) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_slip_is_answered_and_twenty_within_ten_seconds_end_the_socket) {
+BOOST_AUTO_TEST_CASE(invalid_message_is_answered_and_20_within_10_seconds_close_socket) {
     RunningService service;
     WsClient client(service.port());
     for (int i = 1; i < 20; ++i) {
@@ -700,7 +700,7 @@ BOOST_AUTO_TEST_CASE(a_slip_is_answered_and_twenty_within_ten_seconds_end_the_so
     BOOST_TEST(client.read_close() == 1008);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_no_message_ends_the_socket_with_its_code) {
+BOOST_AUTO_TEST_CASE(invalid_message_closes_socket_with_its_code) {
     RunningService service({"--ws-max-message-size", "2000"});
     const auto close_after = [&](std::uint8_t opcode, const std::string& payload) {
         WsClient client(service.port());
@@ -718,7 +718,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_message_ends_the_socket_with_its_code) {
     BOOST_TEST(is_terminal(read_response(client).back()));
 }
 
-BOOST_AUTO_TEST_CASE(a_flood_of_pings_ends_the_socket_and_a_few_are_answered) {
+BOOST_AUTO_TEST_CASE(ping_is_answered_and_1000_pings_close_socket) {
     RunningService service;
     WsClient client(service.port());
     client.send_frame(WsFrame::ping, "abc");
@@ -729,7 +729,7 @@ BOOST_AUTO_TEST_CASE(a_flood_of_pings_ends_the_socket_and_a_few_are_answered) {
     BOOST_TEST(client.read_close() == 1008);
 }
 
-BOOST_AUTO_TEST_CASE(silence_is_pinged_and_who_does_not_answer_is_dropped) {
+BOOST_AUTO_TEST_CASE(silent_client_is_pinged_and_dropped_if_it_does_not_answer) {
     RunningService service({"--ws-ping-interval", "0.05", "--ws-pong-timeout", "0.2"});
     WsClient client(service.port());
     for (int i = 0; i < 5; ++i) {
@@ -741,7 +741,7 @@ BOOST_AUTO_TEST_CASE(silence_is_pinged_and_who_does_not_answer_is_dropped) {
     BOOST_TEST(client.read_close() == 1006);
 }
 
-BOOST_AUTO_TEST_CASE(an_idle_socket_is_told_to_go_away_and_a_busy_one_stays) {
+BOOST_AUTO_TEST_CASE(idle_socket_is_closed_and_busy_one_stays) {
     RunningService service({"--ws-idle-timeout", "0.1"});
     service.control().close_gate();
     WsClient busy(service.port());
@@ -753,7 +753,7 @@ BOOST_AUTO_TEST_CASE(an_idle_socket_is_told_to_go_away_and_a_busy_one_stays) {
     BOOST_TEST(busy.read_close() == 1001);
 }
 
-BOOST_AUTO_TEST_CASE(an_old_socket_ends_what_it_has_and_asks_to_connect_again) {
+BOOST_AUTO_TEST_CASE(old_socket_finishes_its_requests_refuses_new_ones_and_closes) {
     RunningService service({"--ws-max-age", "0.2"});
     service.control().close_gate();
     WsClient client(service.port());
@@ -770,13 +770,14 @@ BOOST_AUTO_TEST_CASE(an_old_socket_ends_what_it_has_and_asks_to_connect_again) {
     BOOST_TEST(client.read_close() == 1012);
 }
 
-BOOST_AUTO_TEST_CASE(the_age_of_a_socket_is_told_apart_from_what_its_default_lane_answers) {
+BOOST_AUTO_TEST_CASE(age_limit_is_announced_when_the_default_lane_is_free) {
     RunningService service({"--ws-max-age", "0.1"});
     service.control().close_gate();
     WsClient client(service.port());
     for (const auto* input : {"one", "two"}) client.send(create_message(R"("max_output_tokens":3)", input));
     WsClient other(service.port());
-    BOOST_TEST(code_of(other.read()) == "websocket_connection_limit_reached");  // as old, so the other is too
+    BOOST_TEST(code_of(other.read()) ==
+               "websocket_connection_limit_reached");  // `client` is older, so it is too old as well
     service.control().open_gate();
     for (const auto* input : {"one", "two"})
         BOOST_TEST(final_text(read_response(client).back()) == service.reference_text(input, 3));
@@ -784,18 +785,18 @@ BOOST_AUTO_TEST_CASE(the_age_of_a_socket_is_told_apart_from_what_its_default_lan
     BOOST_TEST(client.read_close() == 1012);
 }
 
-BOOST_AUTO_TEST_CASE(a_close_frame_ends_what_the_client_has_at_once) {
+BOOST_AUTO_TEST_CASE(close_frame_cancels_responses_at_once) {
     RunningService service;
     service.control().close_gate();
     WsClient client(service.port());
     client.send(create_message(R"("max_output_tokens":400)"));
     wait_for_in_flight(service.port(), 1);
-    client.send_frame(WsFrame::close, "\x03\xe8");  // and the connection stays
+    client.send_frame(WsFrame::close, "\x03\xe8");  // the connection stays open
     wait_for_in_flight(service.port(), 0);
     BOOST_TEST(client.read_close() == 1000);
 }
 
-BOOST_AUTO_TEST_CASE(a_burst_of_requests_is_answered_and_only_a_flood_ends_the_socket) {
+BOOST_AUTO_TEST_CASE(too_many_requests_are_refused_and_only_a_flood_closes_socket) {
     RunningService service;
     service.control().close_gate();
     WsClient client(service.port());
@@ -817,11 +818,12 @@ BOOST_AUTO_TEST_CASE(a_burst_of_requests_is_answered_and_only_a_flood_ends_the_s
     service.control().close_gate();
     client.send(create_message(R"("max_output_tokens":400)"));
     client.read();
-    for (int i = 0; i < 1100; ++i) client.send(R"({"type":"response.create"})");  // in error, on a busy lane
+    for (int i = 0; i < 1100; ++i)
+        client.send(R"({"type":"response.create"})");  // invalid requests, on a busy lane
     BOOST_TEST(client.read_close() == 1008);
 }
 
-BOOST_AUTO_TEST_CASE(what_was_cancelled_is_not_what_its_key_asks_for_again) {
+BOOST_AUTO_TEST_CASE(idempotency_key_of_a_cancelled_response_begins_a_new_one) {
     RunningService service;
     const std::string fields = R"("max_output_tokens":6,"solar":{"idempotency_key":"k"})";
     service.control().close_gate();
@@ -838,7 +840,7 @@ BOOST_AUTO_TEST_CASE(what_was_cancelled_is_not_what_its_key_asks_for_again) {
     BOOST_TEST(final_text(end) == service.reference_text("hi", 6));
 }
 
-BOOST_AUTO_TEST_CASE(a_shutdown_ends_sockets_with_1012_after_the_terminal_of_what_runs) {
+BOOST_AUTO_TEST_CASE(shutdown_closes_sockets_with_1012_after_the_running_responses_end) {
     RunningService service;
     service.control().close_gate();
     WsClient idle(service.port());
@@ -853,14 +855,15 @@ BOOST_AUTO_TEST_CASE(a_shutdown_ends_sockets_with_1012_after_the_terminal_of_wha
     BOOST_TEST(late.read_answer().status == 503);
     service.control().open_gate();
     BOOST_TEST(final_text(read_response(busy).back()) == service.reference_text("hi", 5));
-    BOOST_TEST(code_of(busy.read()) == "server_draining");  // was not begun
+    BOOST_TEST(code_of(busy.read()) == "server_draining");  // had not begun
     BOOST_TEST(busy.read_close() == 1012);
     idle.drop();
     busy.drop();
     BOOST_TEST(service.exit_code() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(at_the_limit_of_a_shutdown_and_when_the_engine_is_lost_every_response_has_its_terminal) {
+BOOST_AUTO_TEST_CASE(
+    every_response_fails_with_a_terminal_event_at_the_drain_timeout_and_if_the_engine_is_lost) {
     for (const bool engine_lost : {false, true}) {
         RunningService service({"--drain-timeout", "0.1"});
         service.control().close_gate();
@@ -890,7 +893,7 @@ BOOST_AUTO_TEST_CASE(at_the_limit_of_a_shutdown_and_when_the_engine_is_lost_ever
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_reader_that_stalls_gets_the_same_text_in_few_frames) {
+BOOST_AUTO_TEST_CASE(stalled_reader_gets_the_same_text_in_fewer_frames) {
     FakeOptions options;
     options.capacity = {
         .num_blocks = 1024, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 16'000};
@@ -899,7 +902,7 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stalls_gets_the_same_text_in_few_frames) {
     constexpr int num_tokens = 12'000;
     client.send(create_message(R"("max_output_tokens":)" + std::to_string(num_tokens)));
     wait_for_in_flight(service.port(), 1);
-    wait_for_in_flight(service.port(), 0);  // generated, and hardly any of it read
+    wait_for_in_flight(service.port(), 0);  // the answer is complete, and hardly any of it was read
     const auto events = read_response(client);
     BOOST_TEST(text_of(events) == service.reference_text("hi", num_tokens));
     BOOST_TEST(final_text(events.back()) == text_of(events));
@@ -910,7 +913,7 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stalls_gets_the_same_text_in_few_frames) {
                num_tokens);
 }
 
-BOOST_AUTO_TEST_CASE(a_lane_with_a_backlog_does_not_hold_the_others_up) {
+BOOST_AUTO_TEST_CASE(lane_with_a_backlog_does_not_delay_other_lanes) {
     RunningService service({}, long_context());
     WsClient client(service.port(), {}, 4096);
     client.send(create_message(R"("max_output_tokens":12000,"stream_id":"large")"));
