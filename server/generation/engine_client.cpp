@@ -77,12 +77,9 @@ std::int64_t EngineClient::capacity_tokens() const {
 }
 
 result<void> EngineClient::check_open() const {
-    if (state_.service == ServiceState::starting)
-        return Error{errc::server_starting, std::string(message_of(errc::server_starting))};
-    if (state_.service == ServiceState::draining)
-        return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
-    if (state_.service == ServiceState::failed)
-        return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
+    if (state_.service == ServiceState::starting) return default_error(errc::server_starting);
+    if (state_.service == ServiceState::draining) return default_error(errc::server_draining);
+    if (state_.service == ServiceState::failed) return default_error(errc::engine_unavailable);
     if (load_.choices >= max_choices_in_flight())
         return busy(errc::server_overloaded, "The waiting queue is full");
     return {};
@@ -235,7 +232,7 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
-        entry.log->fail({code, std::string(message_of(code))});
+        entry.log->fail(default_error(code));
         // Nobody waits for the other choices.
         if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
         return;

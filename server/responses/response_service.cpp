@@ -152,7 +152,7 @@ result<ResponsePtr> ResponseService::find(const std::string& id, const Caller& c
     if (auto record = find_or_null(id, caller)) return record;
     const auto code =
         store_.has_expired(id, owner_of(caller)) ? errc::response_expired : errc::response_not_found;
-    return Error{code, std::string(message_of(code)), "response_id"};
+    return default_error(code, "response_id");
 }
 
 asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,

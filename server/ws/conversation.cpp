@@ -28,10 +28,6 @@ WsLaneLimits lane_limits(const AppConfig& config) {
             .max_waiting_bytes = static_cast<std::size_t>(config.ws_max_waiting_size)};
 }
 
-Error plain_error(errc code, std::string param = {}) {
-    return {code, std::string(message_of(code)), std::move(param)};
-}
-
 }  // namespace
 
 WsConversation::WsConversation(ResponseService& responses, ServerState& state, const Caller& caller,
@@ -76,7 +72,7 @@ void WsConversation::retire() {
 // An SDK takes an error without a lane for the answer to what it asked on the default lane.
 void WsConversation::announce_age_limit() {
     if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
-    send_error(plain_error(errc::websocket_connection_limit_reached), {}, {});
+    send_error(default_error(errc::websocket_connection_limit_reached), {}, {});
 }
 
 void WsConversation::end() {
@@ -99,7 +95,7 @@ asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::s
 
 WsConversation::MessageResult WsConversation::add_request(const ClientMessage& message, CreateMessage create,
                                                           std::size_t size) {
-    if (retired_) create.request = plain_error(errc::websocket_connection_limit_reached);
+    if (retired_) create.request = default_error(errc::websocket_connection_limit_reached);
     const auto added = lanes_.add(
         message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
     // One that is too much is told so at its turn; one whose lane cannot be, here.
@@ -125,7 +121,7 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
     const GenerationLog& log = *(*record)->log;
     const auto newest = ResponseEvents::newest_number(log.num_entries(), log.terminal());
     if (attach.starting_after >= newest && log.terminal())
-        return plain_error(errc::response_already_completed, "starting_after");
+        return default_error(errc::response_already_completed, "starting_after");
     if (attach.starting_after > newest)
         return Error{errc::invalid_value, "starting_after is larger than the number of the newest event.",
                      "starting_after"};
@@ -136,7 +132,7 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
 
 result<void> WsConversation::act(const ClientMessage&, const DetachMessage& detach) {
     const auto record = streams_.find(detach.response_id);
-    if (!record) return plain_error(errc::response_not_found, "response_id");
+    if (!record) return default_error(errc::response_not_found, "response_id");
     if (!record->facts.request.resumable)
         return Error{errc::invalid_value,
                      "Only a resumable response can be detached; create it with solar.resumable.",
@@ -173,7 +169,7 @@ result<ResponsePtr> WsConversation::find_running(const std::string& id) const {
         if (!stored) return stored.error();
         record = *std::move(stored);
     }
-    if (record->log->terminal()) return plain_error(errc::response_already_completed, "response_id");
+    if (record->log->terminal()) return default_error(errc::response_already_completed, "response_id");
     return record;
 }
 
@@ -233,7 +229,7 @@ void WsConversation::fail(const std::exception_ptr& problem, const std::string& 
     } catch (const std::exception& e) {
         log(LogLevel::error, std::string("a socket's request failed: ") + e.what());
     }
-    send_error(plain_error(errc::server_error), lane, event_id);
+    send_error(default_error(errc::server_error), lane, event_id);
     lanes_.refused(lane, std::nullopt);
     begin_turns();
 }
