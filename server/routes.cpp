@@ -132,8 +132,7 @@ asio::awaitable<void> route_request(App& app, HttpExchange& exchange, const Rout
     }
     // A page of another origin can post a form or plain text without a preflight, but not JSON.
     if (request.method == "POST" && !request.body.empty() && request.content_type != "application/json") {
-        auto response = error_response(
-            {errc::unsupported_media_type, std::string(message_of(errc::unsupported_media_type))});
+        auto response = error_response(default_error(errc::unsupported_media_type));
         co_return co_await exchange.respond(std::move(response));
     }
     co_await match.route->handler(app, exchange);
@@ -175,7 +174,7 @@ asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatc
         exchange.abandon();
         co_return;
     }
-    auto response = error_response({errc::server_error, std::string(message_of(errc::server_error))});
+    auto response = error_response(default_error(errc::server_error));
     co_await exchange.respond(std::move(response));
 }
 

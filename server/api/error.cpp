@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "server/api/json.hpp"
 
@@ -91,6 +92,10 @@ constexpr std::array rows{
 const ErrorInfo& error_info(errc code) {
     const auto* it = std::ranges::find(rows, code, &ErrorInfo::code);
     return it == rows.end() ? rows.front() : *it;
+}
+
+Error default_error(errc code, std::string param) {
+    return {code, std::string(error_info(code).message), std::move(param)};
 }
 
 std::string error_body(const Error& error) {

@@ -15,15 +15,14 @@ struct ErrorInfo {
     std::string_view type;     // `type` of the error object
     std::string_view name;     // `code` of the error object
     bool retry_after;          // the answer says when to retry
-    std::string_view message;  // for places which have nothing more exact to say
+    std::string_view message;  // that of default_error()
 };
 
 // Every errc which a request can meet has a row. The others are answered as server_error, because a client
 // can do nothing about them.
 const ErrorInfo& error_info(errc code);
-inline std::string_view message_of(errc code) {
-    return error_info(code).message;
-}
+// Returns an error with the table's message, for places which have nothing more exact to say.
+Error default_error(errc code, std::string param = {});
 
 // Returns the time after which the client should retry: that of the error, or one second if it has none.
 inline std::chrono::milliseconds retry_time(const Error& error) {

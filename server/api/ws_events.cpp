@@ -52,7 +52,7 @@ std::string error_event(const Error& error, std::string_view lane, std::string_v
 }
 
 std::string steer_failed_event(std::string_view lane, std::string_view event_id) {
-    const Error error{errc::steering_not_supported, std::string(message_of(errc::steering_not_supported))};
+    const Error error = default_error(errc::steering_not_supported);
     std::string out = R"({"type":"response.steer.failed","error":{"type":"invalid_request_error",)";
     append_error(out, error);
     out += '}';

@@ -65,7 +65,7 @@ result<void> Gate::check_host(std::string_view host) const {
 result<Caller> Gate::check_key(std::string_view secret, std::uint64_t connection) const {
     if (keys_.empty()) return make_caller(std::nullopt, connection);
     const auto key = keys_.find(secret);
-    if (!key) return Error{errc::invalid_api_key, std::string(message_of(errc::invalid_api_key))};
+    if (!key) return default_error(errc::invalid_api_key);
     return make_caller(key, connection);
 }
 

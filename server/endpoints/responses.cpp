@@ -129,9 +129,7 @@ result<HttpResponse> cancel(ResponseService& responses, const HttpRequest& http)
     id.remove_suffix(std::string_view("/cancel").size());
     auto record = responses.find(std::string(id), http.caller);
     if (!record) return record.error();
-    if ((*record)->log->terminal())
-        return Error{errc::response_already_completed,
-                     std::string(message_of(errc::response_already_completed))};
+    if ((*record)->log->terminal()) return default_error(errc::response_already_completed);
     cancel_response(**record);
     HttpResponse response;
     response.body = response_json((*record)->facts, (*record)->state(), responses.generation().tokenizer);

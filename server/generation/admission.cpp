@@ -12,15 +12,16 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // take about a millisecond of the event loop
-constexpr std::size_t max_worker_jobs = 256;              // prompts that wait to be encoded
+constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
+constexpr std::size_t max_worker_jobs = 256;              // requests whose prompts wait to be encoded
 constexpr std::size_t max_model_name_shown = 200;         // bytes
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
 }
 
-// Returns `asked`, or without it what the context and the KV cache can hold besides the prompt.
+// Returns `asked`. If there is none, returns how many tokens the context and the KV cache can hold besides
+// the prompt.
 result<std::int32_t> choose_max_tokens(const GenerationService& generation, std::size_t prompt_tokens,
                                        std::optional<std::int32_t> asked, std::string_view field) {
     const auto context = std::int64_t{generation.model.context_length};
@@ -49,20 +50,20 @@ result<void> check_text_size(const GenerationService& generation, std::size_t nu
     if (num_bytes <= static_cast<std::size_t>(generation.model.context_length) * longest) return {};
     return Error{errc::context_length_exceeded,
                  maximum_context(generation.model) + ", but the prompt has " + std::to_string(num_bytes) +
-                     " bytes and at least " + std::to_string(num_bytes / longest) + " tokens.",
+                     " bytes and at least " + std::to_string(num_bytes / longest) + " tokens; shorten it.",
                  std::string(field)};
 }
 
-// Returns the caller's own salt, or the salt of the part of its prompts which the request names by
-// `cache_salt`.
+// Returns the caller's own salt. If the request has a `cache_salt`, returns a salt made from both, so that
+// the caller can separate its own prompts in the prefix cache.
 std::uint64_t cache_salt(const GenerationService& generation, const Caller& caller,
-                         const std::string& wanted) {
+                         const std::string& requested) {
     const std::uint64_t own = generation.gate.cache_salt(caller);
-    if (wanted.empty()) return own;
-    std::vector<std::uint64_t> words{own, wanted.size()};
-    for (std::size_t i = 0; i < wanted.size(); i += 8) {
+    if (requested.empty()) return own;
+    std::vector<std::uint64_t> words{own, requested.size()};
+    for (std::size_t i = 0; i < requested.size(); i += 8) {
         std::uint64_t word = 0;
-        for (const char c : std::string_view(wanted).substr(i, 8))
+        for (const char c : std::string_view(requested).substr(i, 8))
             word = word << 8 | static_cast<unsigned char>(c);
         words.push_back(word);
     }
@@ -75,7 +76,7 @@ result<void> check_model(const GenerationService& generation, const std::string&
     if (generation.model.answers_to(name)) return {};
     return Error{errc::model_not_found,
                  "The model '" + valid_utf8(std::string_view(name).substr(0, max_model_name_shown)) +
-                     "' is not served here; this server has '" + generation.model.names.front() + "'.",
+                     "' does not exist; this server serves '" + generation.model.names.front() + "'.",
                  "model"};
 }
 
@@ -90,7 +91,7 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(Genera
     const bool is_short = num_bytes <= max_inline_encode_bytes;
     if (!is_short && generation.worker.num_jobs() >= max_worker_jobs)
         co_return Error{errc::server_overloaded,
-                        "Too many long prompts are waiting to be tokenized; try again later."};
+                        "Too many long prompts are waiting to be tokenized; retry later."};
     auto work = [&tokenizer = generation.tokenizer, texts = std::move(texts)] {
         std::vector<std::vector<TokenId>> prompts;
         prompts.reserve(texts.size());
@@ -123,7 +124,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     for (auto& prompt : prompts) {
         const auto max_tokens = choose_max_tokens(generation, prompt.size(), fields.max_tokens, field);
         if (!max_tokens) return max_tokens.error();
-        // A request that names no seed gets one for each prompt; JavaScript can hold 53 bits.
+        // Each prompt gets a seed of its own unless the request names one. JavaScript's numbers hold 53 bits.
         context.seed = random_bits() >> 11;
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
@@ -140,9 +141,9 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
 }
 
 std::int32_t max_choices_together(const GenerationService& generation) {
-    const auto most = static_cast<std::int32_t>(max_choices);
+    const auto max_of_request = static_cast<std::int32_t>(max_choices);
     const auto& info = generation.engine.info();  // absent while starting
-    return info ? std::min(most, info->max_running) : most;
+    return info ? std::min(max_of_request, info->max_running) : max_of_request;
 }
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// How fast places become free, for Retry-After.
+// Estimates when the engine has free places again, for Retry-After.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +12,12 @@ class DrainRate {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // A choice ended.
-    void note(Clock::time_point now) { ends_[num_ends_++ % ends_.size()] = now; }
+    // Records that a choice ended now.
+    void add_end(Clock::time_point now) { ends_[num_ends_++ % ends_.size()] = now; }
 
-    // How long until `count` more will have ended, if they go on as the last ones did; one second where there
-    // is nothing to judge by. From 100 ms to 30 s (reliability.md, O6).
+    // Returns the time in which `count` more choices will end if they continue to end as fast as the last
+    // ones did, or one second if none has ended yet. The result is between 100 ms and 30 s, so that a
+    // refused client neither retries at once nor stays away long after a slow phase has passed.
     std::chrono::milliseconds time_for(std::size_t count, Clock::time_point now) const {
         using std::chrono::milliseconds;
         const std::size_t known = std::min(num_ends_, ends_.size());
@@ -28,7 +29,7 @@ class DrainRate {
     }
 
   private:
-    std::array<Clock::time_point, 32> ends_{};  // of the last choices that ended
+    std::array<Clock::time_point, 32> ends_{};  // when the last choices ended
     std::size_t num_ends_ = 0;
 };
 

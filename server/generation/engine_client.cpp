@@ -9,7 +9,7 @@
 namespace solard::server {
 namespace {
 
-// The part of a limit which one principal may use.
+// Returns the part of a limit which one principal may use.
 std::int64_t principal_part(std::int64_t limit) {
     return limit - limit / 8;
 }
@@ -64,7 +64,8 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
     };
     callbacks.failed = [this, on_failed = std::move(on_failed)](const solard::Error& failure) {
         boost::asio::post(io_, [this, on_failed, error = to_server_error(failure)] {
-            fail({errc::engine_unavailable, "The engine stopped; the server is restarting."});
+            fail(
+                {errc::engine_unavailable, "The engine has stopped. The server is restarting; retry later."});
             on_failed(error);
         });
     };
@@ -77,12 +78,9 @@ std::int64_t EngineClient::capacity_tokens() const {
 }
 
 result<void> EngineClient::check_open() const {
-    if (state_.service == ServiceState::starting)
-        return Error{errc::server_starting, std::string(message_of(errc::server_starting))};
-    if (state_.service == ServiceState::draining)
-        return Error{errc::server_draining, std::string(message_of(errc::server_draining))};
-    if (state_.service == ServiceState::failed)
-        return Error{errc::engine_unavailable, std::string(message_of(errc::engine_unavailable))};
+    if (state_.service == ServiceState::starting) return default_error(errc::server_starting);
+    if (state_.service == ServiceState::draining) return default_error(errc::server_draining);
+    if (state_.service == ServiceState::failed) return default_error(errc::engine_unavailable);
     if (load_.choices >= max_choices_in_flight())
         return busy(errc::server_overloaded, "The waiting queue is full");
     return {};
@@ -96,9 +94,9 @@ result<void> EngineClient::check_capacity(std::span<const Request> requests) con
         const auto size = static_cast<std::int64_t>(request.prompt.size());
         if (size + request.max_tokens > capacity_tokens())
             return Error{errc::invalid_value,
-                         "prompt and max_tokens together need " + std::to_string(size + request.max_tokens) +
-                             " tokens, but the KV cache holds " + std::to_string(capacity_tokens()) +
-                             "; lower max_tokens or shorten the prompt.",
+                         "The prompt and max_tokens together need " +
+                             std::to_string(size + request.max_tokens) + " tokens, but the KV cache holds " +
+                             std::to_string(capacity_tokens()) + "; lower max_tokens or shorten the prompt.",
                          "max_tokens"};
         choices += request.num_choices;
         prompt_tokens += size;
@@ -106,12 +104,12 @@ result<void> EngineClient::check_capacity(std::span<const Request> requests) con
     if (choices > max_choices_in_flight())
         return Error{errc::invalid_value,
                      "The request asks for " + std::to_string(choices) +
-                         " answers, but the server can hold " + std::to_string(max_choices_in_flight()) +
-                         " at once; send fewer prompts.",
+                         " choices in total, but the server can hold only " +
+                         std::to_string(max_choices_in_flight()) + "; send fewer prompts.",
                      "prompt"};
     if (load_.choices + choices > max_choices_in_flight())
         return busy(errc::server_overloaded, "The waiting queue is full");
-    // A single request always passes: it would otherwise never be served.
+    // If nothing else waits, a request of any size passes; otherwise a large one would never be served.
     if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
         return busy(errc::server_overloaded, "Too many prompt tokens are waiting");
     const auto found = loads_.find(requests.front().principal.id);
@@ -151,7 +149,7 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Pl
     for (Request& request : requests) {
         const RequestId id = request.id = next_id_++;
         const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
-        if (!engine_->submit(std::move(request)))  // the destructor takes back those before
+        if (!engine_->submit(std::move(request)))  // ~Generation() cancels the ones submitted so far
             return busy(errc::server_overloaded, "The engine's command queue is full");
         if (first_output == 0) log->set_times({.accepted = now});
         in_flight_.emplace(id, InFlight{.log = log,
@@ -173,7 +171,7 @@ void EngineClient::release(RequestId first_id, std::size_t num_requests) {
     for (RequestId id = first_id; id < first_id + num_requests; ++id) {
         const auto it = in_flight_.find(id);
         if (it == in_flight_.end()) continue;
-        // The entry stays until the engine's last event, so that admission counts what really runs.
+        // The entry stays until the engine's last event, so that admission counts what the engine still runs.
         it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
         if (engine_) engine_->cancel(id);
     }
@@ -195,7 +193,7 @@ void EngineClient::deliver(StepEvents events) {
         deliver_event(events, event, entry);
         if (event.finish == FinishReason::none) continue;
         charge(entry.principal, -1, 0);
-        drain_rate_.note(now);
+        drain_rate_.add_end(now);
         if (--entry.choices_left > 0) continue;
         state_.metrics.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
         in_flight_.erase(it);
@@ -235,12 +233,12 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
-        entry.log->fail({code, std::string(message_of(code))});
-        // Nobody waits for the other choices.
+        entry.log->fail(default_error(code));
+        // The log has failed as a whole, so nobody waits for the other choices.
         if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
         return;
     }
-    // Choices share their prompt: the first one tells.
+    // The choices of a request share its prompt, so only the first one counts.
     if (event.num_cached_tokens >= 0 && event.choice == 0)
         entry.log->add_cached_tokens(event.num_cached_tokens);
     entry.log->append({.output = entry.first_output + event.choice,

@@ -1,4 +1,5 @@
-// The I/O thread's side of the engine: admission, the logs of what is in flight, fan-out of step events.
+// The I/O thread's side of the engine: it admits requests, keeps the logs of those in flight, and writes the
+// events of each step to these logs.
 #pragma once
 
 #include <array>
@@ -23,14 +24,14 @@ namespace solard::server {
 // occasional ones.
 struct AdmissionLimits {
     std::int64_t max_queued_requests = 0;  // choices beyond those that run
-    std::int64_t max_queued_tokens = 0;    // prompt tokens of requests that produced nothing yet
+    std::int64_t max_queued_tokens = 0;    // prompt tokens of requests which have produced nothing yet
 };
 
 class EngineClient;
 
-// One accepted generation: one engine request for each prompt, their common log, and the place in the key's
-// quota. The generation runs as long as this object exists: the destructor cancels what is not finished and
-// charges the key for the tokens that were generated. I/O thread only.
+// One accepted generation: one engine request for each prompt, their common log, and the ticket of the key's
+// quota. The generation runs as long as this object exists: the destructor cancels whatever is not finished
+// and charges the key for the generated tokens. I/O thread only.
 class Generation {
   public:
     Generation(Generation&& other) noexcept;
@@ -38,7 +39,7 @@ class Generation {
     ~Generation();
 
     GenerationLog& log() const { return *log_; }
-    // For a reader which goes on after the end; it does not keep the generation going.
+    // For a reader which may outlive the generation. A copy of this pointer does not keep it running.
     const std::shared_ptr<GenerationLog>& shared_log() const { return log_; }
     std::size_t prompt_tokens() const { return prompt_tokens_; }  // of all prompts
     std::int32_t max_tokens() const { return max_tokens_; }       // of each output, at most
@@ -46,11 +47,11 @@ class Generation {
 
   private:
     friend class EngineClient;
-    // `requests` are those that will be submitted under the ids from `first_id` on.
+    // The caller will submit `requests` under consecutive ids, of which `first_id` is the first.
     Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
                Quota::Place place, std::shared_ptr<GenerationLog> log);
 
-    EngineClient* client_;  // null once it was moved from
+    EngineClient* client_;  // null after a move from this object
     RequestId first_id_;    // the ids of the other prompts follow
     std::size_t num_requests_;
     Quota::Place place_;
@@ -60,10 +61,10 @@ class Generation {
     std::uint64_t seed_;
 };
 
-// I/O thread only. Outlives every Generation.
+// I/O thread only. Must outlive every Generation.
 class EngineClient {
   public:
-    // `io` and `state` outlive the client, which keeps state.service up to date.
+    // `io` and `state` must outlive the client, which keeps state.service up to date.
     EngineClient(boost::asio::io_context& io, ServerState& state) : io_(io), state_(state) {}
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
@@ -75,40 +76,41 @@ class EngineClient {
                std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
+    // Returns at once; has_ended() tells when the engine thread has ended.
     void ask_to_stop() {
         if (engine_) engine_->ask_to_stop();
     }
     bool has_ended() const { return !engine_ || engine_->has_ended(); }
-    // For a watchdog; idle where there is no engine.
+    // For a watchdog. Idle if there is no engine.
     EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
     ServiceState state() const { return state_.service; }
-    // New requests are refused from now on; those in flight go on.
+    // Refuses new requests from now on. Requests in flight continue.
     void drain();
     // Ends everything in flight with `error`.
     void fail_all(const Error& error);
-    // The engine is lost: as fail_all(), and nothing is accepted any more.
+    // Marks the engine as lost: ends everything in flight with `error` and refuses new requests.
     void fail(const Error& error);
 
-    // What can be said of any request: is the engine ready, and is there room in the queue? Errors as
-    // submit().
+    // Checks what does not depend on the request: the engine is ready, and the queue is not full. Errors:
+    // those of submit().
     result<void> check_open() const;
-    // Synchronous admission of all or none. The requests are of one principal and have as many choices each;
-    // output `i` of the log is choice `i % n` of request `i / n`. Errors: server_starting, server_draining,
-    // engine_unavailable, server_overloaded, rate_limit_exceeded (this principal's part is used up),
-    // invalid_value (what can never fit).
+    // Admits all requests or none, without waiting. All of them must have the same principal and the same
+    // number of choices `n`; output `i` of the log is choice `i % n` of request `i / n`. Errors:
+    // server_starting, server_draining, engine_unavailable, server_overloaded, rate_limit_exceeded (this
+    // principal has reached its part of a limit), invalid_value (the requests can never fit).
     result<Generation> submit(std::vector<Request> requests, Quota::Place place = Quota::Place(nullptr),
                               bool keep_token_ids = false);
     result<Generation> submit(Request request);
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
     const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
-    // Answers somebody still waits for.
+    // Returns the number of generations which somebody still waits for.
     std::size_t num_in_flight() const { return num_generations_; }
-    // Choices that run together; 0 while starting.
+    // Returns how many choices can run together; 0 while starting.
     std::int32_t max_running() const { return info_ ? info_->max_running : 0; }
     std::int64_t capacity_tokens() const;  // of the KV pool; 0 while starting
-    // The largest number of choices that run or wait.
+    // Returns how many choices can run or wait.
     std::int64_t max_choices_in_flight() const { return max_running() + limits_.max_queued_requests; }
 
   private:
@@ -117,17 +119,17 @@ class EngineClient {
         std::shared_ptr<GenerationLog> log;
         std::uint32_t first_output;
         std::uint64_t principal;
-        std::int64_t queued_tokens;  // prompt tokens while nothing came yet
-        std::uint32_t choices_left;  // whose last event has not come
+        std::int64_t queued_tokens;  // the prompt's tokens until its first event, then 0
+        std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
         std::size_t generated_tokens = 0;
         RequestTimes times;
-        std::array<Clock::time_point, max_choices> last_tokens{};
+        std::array<Clock::time_point, max_choices> last_tokens{};  // when each choice got its last one
     };
-    // What somebody has in flight.
+    // What one principal, or all together, have in flight.
     struct Load {
-        std::int64_t choices = 0;  // that did not end
-        std::int64_t queued_tokens = 0;
+        std::int64_t choices = 0;        // choices which have not ended
+        std::int64_t queued_tokens = 0;  // sum of InFlight::queued_tokens
         void add(std::int64_t more_choices, std::int64_t more_tokens) {
             choices += more_choices;
             queued_tokens += more_tokens;
@@ -151,8 +153,8 @@ class EngineClient {
     std::unordered_map<RequestId, InFlight> in_flight_;
     std::size_t num_generations_ = 0;
     DrainRate drain_rate_;
-    Load load_;                                      // of all
-    std::unordered_map<std::uint64_t, Load> loads_;  // by principal, of those that have something in flight
+    Load load_;                                      // of all principals
+    std::unordered_map<std::uint64_t, Load> loads_;  // by principal; only those with something in flight
     RequestId next_id_ = 1;
 };
 

@@ -17,7 +17,7 @@ void GenerationLog::append(const LogDelta& delta) {
     target.finish = delta.finish;
     target.stop = delta.stop;
     if (delta.finish != FinishReason::none) ++num_finished_;
-    if (terminal()) note_end();
+    if (terminal()) set_end_time();
     entries_.push_back({delta.output,
                         delta.num_tokens,
                         delta.finish,
@@ -28,11 +28,11 @@ void GenerationLog::append(const LogDelta& delta) {
 void GenerationLog::fail(Error error) {
     if (terminal()) return;
     failure_ = std::move(error);
-    note_end();
+    set_end_time();
     wake_readers();
 }
 
-void GenerationLog::note_end() {
+void GenerationLog::set_end_time() {
     ended_ = Clock::now();
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     ended_at_ = std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -71,7 +71,7 @@ LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
       wakeup_(wakeup),
       next_entry_(std::min(first, log.entries_.size())),
       read_(log.outputs_.size()) {
-    // What the entries before it told was read elsewhere.
+    // Another reader has read the entries before `first`.
     for (std::size_t i = 0; i < next_entry_; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
     log_.readers_.push_back(this);
     deltas_.reserve(log.outputs_.size());

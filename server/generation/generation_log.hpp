@@ -1,4 +1,4 @@
-// The append-only event log of one response. Every form of output is a reader: a cursor into the log.
+// The append-only log of one generation's output. Every form of output reads it through a cursor of its own.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -20,13 +20,13 @@ namespace solard::server {
 
 class LogReader;
 
-// The last that the engine told of a request's way to its first token.
+// The engine's latest report about a request which has no token yet.
 struct Progress {
     std::int32_t requests_ahead = 0;      // while it waits
     std::int32_t prompt_tokens_done = 0;  // while its prompt is computed; cached ones included
 };
 
-// I/O thread only. Exactly one terminal: after the last output's finish, or by fail().
+// I/O thread only. The log becomes terminal exactly once: when its last output finishes, or by fail().
 class GenerationLog {
   public:
     explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false)
@@ -34,23 +34,24 @@ class GenerationLog {
     GenerationLog(const GenerationLog&) = delete;
     GenerationLog& operator=(const GenerationLog&) = delete;
 
-    // Ignored once the log is terminal.
+    // Both do nothing if the log is terminal. append() also does nothing if its output has finished.
     void append(const LogDelta& delta);
     void fail(Error error);
 
-    // Of a prompt, found in the prefix cache; told once for each, with its first token.
+    // Adds the number of tokens of one prompt which were found in the prefix cache. Called once per prompt,
+    // with its first token.
     void add_cached_tokens(std::int32_t count) { cached_tokens_ += count; }
     std::int32_t cached_tokens() const { return cached_tokens_; }
 
-    // Where the engine stands with it, told as it learns of it.
-    void set_queued() { tell(was_queued_); }
-    void set_started() { tell(started_); }
+    // Set the generation's state when the engine reports it. The first call of each wakes the readers.
+    void set_queued() { set_and_wake(was_queued_); }
+    void set_started() { set_and_wake(started_); }
     bool was_queued() const { return was_queued_; }
-    bool started() const { return started_; }  // its first prompt is being computed, or was
-    // Wakes nobody: who shows it looks now and then.
+    bool started() const { return started_; }  // the engine has begun to compute the first prompt
+    // Wakes no reader: whoever shows the progress polls it.
     void set_progress(const Progress& progress) { progress_ = progress; }
     const Progress& progress() const { return progress_; }
-    // Of its first request.
+    // The times of the first request.
     void set_times(const RequestTimes& times) { times_ = times; }
     const RequestTimes& times() const { return times_; }
 
@@ -58,16 +59,16 @@ class GenerationLog {
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
     std::size_t num_entries() const { return entries_.size(); }
-    // Unix seconds of the end; 0 before.
+    // Both return when the log became terminal: in Unix seconds (0 before the end), and by Clock.
     std::int64_t ended_at() const { return ended_at_; }
     Clock::time_point ended() const { return ended_; }
-    // Everything of one output, and of each in order.
+    // Return everything that one output has, and the same for every output in order.
     LogDelta read_whole(std::uint32_t output) const;
     std::vector<LogDelta> read_all() const;
 
   private:
     friend class LogReader;
-    struct Place {  // in an Output's
+    struct Place {  // sizes of the three members of an Output
         std::size_t text = 0;
         std::size_t logprobs = 0;
         std::size_t token_ids = 0;
@@ -80,16 +81,16 @@ class GenerationLog {
     };
     struct Output {
         std::string text;
-        std::vector<TokenLogprob> logprobs;  // as LogDelta's; empty and without memory unless asked for
+        std::vector<TokenLogprob> logprobs;  // as in LogDelta; without memory unless the request wants them
         std::vector<TokenId> token_ids;      // likewise
         std::uint32_t num_tokens = 0;
         FinishReason finish = FinishReason::none;
         StopMatch stop;
     };
-    void tell(bool& what) {
-        if (!std::exchange(what, true)) wake_readers();
+    void set_and_wake(bool& flag) {
+        if (!std::exchange(flag, true)) wake_readers();
     }
-    void note_end();
+    void set_end_time();
     void wake_readers();
 
     std::vector<Entry> entries_;
@@ -107,26 +108,27 @@ class GenerationLog {
     std::vector<LogReader*> readers_;
 };
 
-// A cursor. A reader that lags costs its place in the log and nothing else. The log outlives it.
+// A cursor into a log, which must outlive it. However far a reader lags, it costs only its position.
 class LogReader {
   public:
-    // Reads from the entry `first` on. `wakeup` is notified of whatever makes it ready(), and outlives it.
+    // Reads from the entry `first` on. The log notifies `wakeup` of everything which makes the reader
+    // ready(); `wakeup` must outlive the reader.
     LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first = 0);
     ~LogReader();
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;
 
-    // Unread entries, or a failure that was not seen yet.
+    // Returns true if there are unread entries, or a failure which no read() has seen.
     bool ready() const;
-    // Suspends until ready(), at most `limit`; false when the time passed first.
+    // Suspends until ready(), but no longer than `limit`. Returns ready().
     boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
     // Suspends until the log is terminal.
     boost::asio::awaitable<void> wait_terminal();
-    // Entries read.
+    // Returns the number of entries before the next unread one.
     std::size_t position() const { return next_entry_; }
     std::size_t num_unread() const { return log_.entries_.size() - next_entry_; }
-    // Moves on by entries of up to `max_bytes` together, or by one that is larger; one delta per output that
-    // has news, in order of output. Valid until the next call.
+    // Reads the next entries, as many as have `max_bytes` in total, but at least one. Returns one delta for
+    // each output which has new entries, in order of the outputs. The result is valid until the next call.
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX);
 
   private:
@@ -135,7 +137,7 @@ class LogReader {
     Wakeup& wakeup_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    std::vector<GenerationLog::Place> read_;  // [num_outputs], up to where
+    std::vector<GenerationLog::Place> read_;  // [num_outputs], the end of what was read
     std::vector<LogDelta> deltas_;
 };
 

@@ -1,4 +1,4 @@
-// What it takes to serve a generation: the engine, the model that it runs, and a thread for long work.
+// Everything which serves a generation: the engine, the model that it runs, and a thread for long work.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,15 +15,15 @@
 
 namespace solard::server {
 
-// I/O thread only. See admission.hpp for the way from a request to a generation.
+// I/O thread only. admission.hpp makes a generation from a request.
 struct GenerationService {
-    // All references outlive the service, but `io` may end before it, once stop() was called.
+    // All references must outlive the service, except that `io` may end after stop() was called.
     GenerationService(boost::asio::io_context& io, const AppConfig& config, Gate& gate, ServerState& state,
                       ServedModel served, Tokenizer model_tokenizer);
     GenerationService(const GenerationService&) = delete;
     GenerationService& operator=(const GenerationService&) = delete;
 
-    // Ends the engine and the worker, which both post to `io`.
+    // Ends the engine and the worker thread, which both post to `io`.
     void stop();
 
     UnknownFields unknown_fields() const {

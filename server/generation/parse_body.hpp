@@ -1,4 +1,4 @@
-// Parsing of request bodies, which is done on the worker thread if a body is long.
+// Parses request bodies; a long body is parsed on the worker thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,10 +11,11 @@
 
 namespace solard::server {
 
-// A body up to this size takes about a millisecond of the event loop.
+// Parsing a body of this size takes about one millisecond of the event loop.
 inline constexpr std::size_t max_inline_parse_bytes = 64 << 10;
 
-// Completes with parse(body, unknown_fields). `parse` may run on the worker thread and holds values only.
+// Completes with parse(body, unknown_fields). `parse` may run on the worker thread, so it must hold only
+// values.
 template <class Parse>
 boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFields>> parse_body(
     GenerationService& generation, std::string body, Parse parse) {

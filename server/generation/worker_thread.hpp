@@ -1,4 +1,4 @@
-// A thread for work that would hold up the event loop.
+// A thread for work which would block the event loop for too long.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,14 +11,14 @@
 
 namespace solard::server {
 
-// I/O thread only, but for the work itself.
+// I/O thread only; only the work itself runs on the other thread.
 class WorkerThread {
   public:
-    // Jobs that wait or run.
+    // Returns the number of jobs which wait or run.
     std::size_t num_jobs() const { return num_jobs_; }
 
-    // Runs `work` on the thread and completes with what it returns; `work` takes values and returns a value.
-    // Work that is `small` is done at once on the I/O thread.
+    // Runs `work` on the thread and completes with its result. `work` must hold only values and return a
+    // value. If it is `small`, it runs at once on the I/O thread.
     template <class Function>
     boost::asio::awaitable<std::invoke_result_t<Function>> offload(bool small, Function work) {
         if (small) co_return work();
@@ -29,11 +29,11 @@ class WorkerThread {
         co_return co_await boost::asio::co_spawn(pool_, std::move(task), boost::asio::use_awaitable);
     }
 
-    // Waits until all work is done.
+    // Waits until all jobs are done.
     void join() { pool_.join(); }
 
   private:
-    // Counts while it exists.
+    // Is counted in num_jobs() while it exists.
     class Job {
       public:
         explicit Job(std::size_t& count) : count_(count) { ++count_; }

@@ -1,4 +1,4 @@
-// What is true of the server as a whole: its state, its counters, who is connected.
+// The state of the server as a whole: its phase, its metrics, and its connections.
 #pragma once
 
 #include <atomic>
@@ -32,14 +32,14 @@ constexpr std::string_view name_of(ServiceState state) {
 // I/O thread only, except for load_percent.
 struct ServerState {
     ServiceState service = ServiceState::starting;
-    // Connections end after the answer that is under way.
+    // Returns true if each connection must end after the HTTP response that it is sending.
     bool is_ending() const { return service == ServiceState::draining || service == ServiceState::failed; }
 
     const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads
     Metrics metrics;
     std::size_t num_connections = 0;      // open now, WebSockets included
-    std::unordered_set<Wakeup*> sockets;  // one of each WebSocket, notified when the server drains
+    std::unordered_set<Wakeup*> sockets;  // one per WebSocket; notified when the server drains
 };
 
 }  // namespace solard::server

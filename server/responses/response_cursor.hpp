@@ -1,4 +1,4 @@
-// One reader's way through a response: what is new in its log, as events, one at a time.
+// A cursor which reads one response as a sequence of events.
 #pragma once
 
 #include <chrono>
@@ -11,24 +11,24 @@
 
 namespace solard::server {
 
-// Costs its place in the log and nothing else, however far it lags. I/O thread only.
+// However far a cursor lags, it costs only its position in the log. I/O thread only.
 class ResponseCursor {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // `wakeup` is notified of whatever is new; it and `tokenizer` outlive this. `starting_after` as
-    // ResponseEvents.
+    // `wakeup` is notified of everything new in the log; it and `tokenizer` must outlive the cursor.
+    // `starting_after` is that of ResponseEvents.
     ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
                    std::int64_t starting_after);
 
-    // Appends the next event; false if there is none now. Deltas that wait merge into one of up to 16 KiB;
-    // they come no more often than the request's solar.max_delta_hz.
+    // Appends the next event and returns true, or returns false if there is none now. Waiting deltas are
+    // merged into deltas of up to 16 KiB, which come no more often than the request's solar.max_delta_hz.
     bool next(Clock::time_point now, std::string& out);
-    // There is a delta that waits for its time until then; otherwise the end of time.
+    // Returns when the waiting delta may be sent, or time_point::max() if no delta waits.
     Clock::time_point due() const;
-    // Whether next() has something.
+    // Returns true if the log has news for next(). It may still return false, because text can be held back.
     bool ready(Clock::time_point now) const;
-    // The reader has everything: the terminal event came.
+    // Returns true once next() has returned the terminal event.
     bool at_end() const { return at_end_; }
 
     const ResponseEvents& events() const { return events_; }

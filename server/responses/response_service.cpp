@@ -21,12 +21,13 @@ void log_failure(const std::exception_ptr& problem) {
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a response was not watched to its end: ") + e.what());
+        log(LogLevel::error, std::string("a task which watches a response failed: ") + e.what());
     }
 }
 
-// Its place in the engine and its quota end with the answer, however long it is stored.
-asio::awaitable<void> let_go_at_end(ResponsePtr record, asio::any_io_executor executor) {
+// Ends the generation once its log is terminal: a stored response keeps no place in the engine and no part of
+// a quota.
+asio::awaitable<void> release_generation_at_end(ResponsePtr record, asio::any_io_executor executor) {
     Wakeup wakeup(executor);
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_terminal();
@@ -38,19 +39,20 @@ asio::awaitable<void> cancel_unless_followed(ResponsePtr record, asio::any_io_ex
     const auto left_at = record->left_at;
     asio::steady_timer timer(executor, limit);
     co_await timer.async_wait(asio::use_awaitable);
-    // Who came and left again since then set a time of their own.
-    if (record->num_readers == 0 && record->left_at == left_at) cancel_response(*record);
+    // A follower which came and left since then has changed left_at and started a timer of its own.
+    if (record->num_followers == 0 && record->left_at == left_at) cancel_response(*record);
 }
 
-// The messages of the parent's prompt and its answer.
-result<std::vector<ChatMessage>> lineage(const ResponseRequest& request, const ResponseRecord* parent) {
+// Returns the conversation which the request continues: the messages of the parent's prompt and its output.
+result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& request,
+                                                        const ResponseRecord* parent) {
     if (!request.previous_response_id) return std::vector<ChatMessage>();
     if (parent == nullptr || !parent->log->terminal() || parent->state().status == ResponseStatus::failed)
-        return Error{errc::previous_response_not_found, "There is no finished response of that id.",
+        return Error{errc::previous_response_not_found,
+                     "There is no finished response with the id previous_response_id.",
                      "previous_response_id"};
     if (request.store && !parent->facts.request.store)
-        return Error{errc::invalid_store_transition,
-                     "A response that is stored cannot continue one that is not.", "store"};
+        return default_error(errc::invalid_store_transition, "store");
     std::vector<ChatMessage> messages = parent->conversation;
     const ResponseState state = parent->state();
     if (state.has_output) messages.push_back({Role::assistant, std::string(state.text)});
@@ -62,10 +64,11 @@ struct Prepared {
     std::vector<TokenId> token_ids;
 };
 
-// A copy: the texts go to another thread.
+// Returns the prompt's text. It shares nothing with the arguments, because it goes to another thread.
 std::string render(const ChatTemplate& chat_template, const ResponseRequest& request,
                    std::span<const ChatMessage> conversation) {
-    std::vector<ChatMessage> messages{{Role::system, request.instructions.value_or("")}};  // empty: left out
+    std::vector<ChatMessage> messages{
+        {Role::system, request.instructions.value_or("")}};  // the template leaves out an empty one
     messages.insert(messages.end(), conversation.begin(), conversation.end());
     return chat_template.render(messages);
 }
@@ -77,11 +80,12 @@ bool has_capacity(const GenerationService& generation, const ResponseRequest& re
     return prompt_tokens + wanted <= static_cast<std::size_t>(generation.model.context_length);
 }
 
-// `conversation` without its oldest messages, as few of them as leave room; the last one stays.
+// Leaves out the oldest messages of `conversation`, as few as possible so that the rest fits. The last
+// message always stays.
 asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation,
                                                     const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
-    std::size_t low = 0;  // to leave out, at least and at most
+    std::size_t low = 0;  // the number of messages to leave out is in [low, high]
     std::size_t high = conversation.size() - 1;
     for (;;) {
         const std::size_t middle = low + (high - low) / 2;
@@ -103,7 +107,7 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
 asio::awaitable<result<Prepared>> prepare(GenerationService& generation, const ResponseRequest& request,
                                           const ResponseRecord* parent) {
     if (auto served = check_model(generation, request.generation.model); !served) co_return served.error();
-    auto conversation = lineage(request, parent);
+    auto conversation = inherited_conversation(request, parent);
     if (!conversation) co_return conversation.error();
     conversation->insert(conversation->end(), request.input.begin(), request.input.end());
     auto encoding =
@@ -132,19 +136,20 @@ ResponseFacts make_facts(const ServedModel& model, ResponseRequest request) {
             .request = std::move(request)};
 }
 
-// Says whose responses a caller sees: those of its key; all callers without a key are one owner.
+// Returns the owner whose responses the caller sees: its key, or one common owner for all callers without a
+// key.
 std::uint64_t owner_of(const Caller& caller) {
     return caller.key ? *caller.key + 1 : 0;
 }
 
 }  // namespace
 
-// Returns the response that the same request began before, if any.
+// Returns the response which an earlier copy of the same request started, if any.
 ResponsePtr ResponseService::find_repeated(const ResponseRequest& request, const Caller& caller) {
     if (request.idempotency_key.empty()) return nullptr;
     auto record =
         store_.find_repeated(request.idempotency_key, owner_of(caller), ResponseStore::Clock::now());
-    // One that was cancelled or failed is asked for anew.
+    // A request whose response was cancelled or failed may be repeated.
     return record && !record->log->failure() ? record : nullptr;
 }
 
@@ -156,7 +161,7 @@ result<ResponsePtr> ResponseService::find(const std::string& id, const Caller& c
     if (auto record = find_or_null(id, caller)) return record;
     const auto code =
         store_.has_expired(id, owner_of(caller)) ? errc::response_expired : errc::response_not_found;
-    return Error{code, std::string(message_of(code)), "response_id"};
+    return default_error(code, "response_id");
 }
 
 asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,
@@ -166,9 +171,9 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     auto preparing = prepare(generation_, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
-    // Its twin may have come while the prompt was encoded; from here on nothing waits.
+    // A copy of the request may have come while the prompt was encoded. From here on nothing suspends.
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
-    request.input = {};  // is in the conversation now
+    request.input = {};  // it is in the conversation now
     GenerationFields fields = request.generation;
     if (!request.generate) fields.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;
@@ -184,7 +189,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     record->max_tokens = generation->max_tokens();
     record->log = generation->shared_log();
     record->running.emplace(*std::move(generation));
-    asio::co_spawn(io_, let_go_at_end(record, io_.get_executor()), log_failure);
+    asio::co_spawn(io_, release_generation_at_end(record, io_.get_executor()), log_failure);
     if (record->facts.request.store) store_.insert(record, ResponseStore::Clock::now());
     co_return record;
 }
@@ -203,7 +208,7 @@ void ResponseService::erase(const ResponsePtr& record) {
 }
 
 void ResponseService::follower_left(const ResponsePtr& record) {
-    if (record->num_readers > 0 || !record->running || record->log->terminal()) return;
+    if (record->num_followers > 0 || !record->running || record->log->terminal()) return;
     if (record->facts.request.resumable && !io_.stopped()) {
         record->left_at = ResponseStore::Clock::now();
         auto watching = cancel_unless_followed(record, io_.get_executor(), generation_.config.resume_timeout);

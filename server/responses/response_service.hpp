@@ -1,5 +1,5 @@
-// Responses of /v1/responses: how one is created and found, who follows it, and what ends it. HTTP and
-// WebSockets share this.
+// Creates, finds and ends the responses of /v1/responses, and counts their followers. HTTP and WebSockets
+// share this file.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -19,7 +19,7 @@ namespace solard::server {
 // I/O thread only.
 class ResponseService {
   public:
-    // Both outlive the service. Its coroutines run on `io`.
+    // Both must outlive the service. Its coroutines run on `io`.
     ResponseService(boost::asio::io_context& io, GenerationService& generation)
         : io_(io), generation_(generation) {}
     ResponseService(const ResponseService&) = delete;
@@ -28,19 +28,20 @@ class ResponseService {
     GenerationService& generation() { return generation_; }
     boost::asio::io_context& io() { return io_; }
 
-    // Returns the stored response of this id, if the caller may see it: a caller sees those of its key, and
-    // all callers without a key see the same ones. Errors: response_not_found, response_expired.
+    // Returns the stored response with this id if the caller may see it: a caller sees the responses of its
+    // key, and all callers without a key see the same responses. Errors: response_not_found,
+    // response_expired.
     result<ResponsePtr> find(const std::string& id, const Caller& caller);
-    // The same; null if there is none.
+    // Does the same, but returns null if there is none.
     ResponsePtr find_or_null(const std::string& id, const Caller& caller);
 
-    // Admits the request, which is refused here or not at all. `parent` is the response that it continues;
-    // null if that is not known. If solar.idempotency_key was seen lately, the result is the response which
-    // the first request with that key began. Errors: model_not_found, previous_response_not_found,
-    // invalid_store_transition, and those of admit().
+    // Admits the request and starts its response. Nothing refuses the request later. `parent` is the response
+    // with the id previous_response_id, or null if there is none. If the caller used the same
+    // solar.idempotency_key within the last 5 minutes, returns the response of that earlier request. Errors:
+    // model_not_found, previous_response_not_found, invalid_store_transition, and those of admit().
     boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
                                                        ResponsePtr parent);
-    // Completes with the number of tokens in the prompt that create() would make. Errors: as create().
+    // Completes with the number of tokens in the prompt which create() would make. Errors: those of create().
     boost::asio::awaitable<result<std::size_t>> count_input(ResponseRequest request, ResponsePtr parent);
 
     // Cancels the response and forgets it.
@@ -56,23 +57,23 @@ class ResponseService {
     ResponseStore store_{256 << 20, std::chrono::minutes(30)};
 };
 
-// Ends the response's generation if that is still under way: the log is terminal when this returns.
+// Cancels the response's generation if it still runs. The log is terminal when this returns.
 inline void cancel_response(ResponseRecord& record) {
     record.running.reset();
 }
 
-// Follows a response as it grows. When the last follower leaves before the end, the response ends too; a
-// resumable one goes on for --resume-timeout.
+// Follows a response as it grows. If the last follower leaves before the end, the response is cancelled: a
+// resumable one if nobody follows it again within --resume-timeout, any other one at once.
 class ResponseFollower {
   public:
     ResponseFollower(ResponseService& service, ResponsePtr record)
         : service_(service), record_(std::move(record)) {
-        ++record_->num_readers;
+        ++record_->num_followers;
     }
     ResponseFollower(const ResponseFollower&) = delete;
     ResponseFollower& operator=(const ResponseFollower&) = delete;
     ~ResponseFollower() {
-        --record_->num_readers;
+        --record_->num_followers;
         service_.follower_left(record_);
     }
 

@@ -3,17 +3,17 @@
 namespace solard::server {
 namespace {
 
-// What a token of the answer may cost in its log: text, entry, logprobs of its own.
+// An estimate of a generated token's memory in the log: text, entry, its own logprob.
 constexpr std::size_t bytes_per_token = 64;
 
-// A request that names its key again within this time is the same one.
+// Two requests with the same idempotency key within this time are the same request.
 constexpr std::chrono::minutes repeat_time{5};
 
-// Ids that are remembered after their responses.
+// The number of ids which are remembered after their responses were forgotten.
 constexpr std::size_t max_expired = 4096;
 
-// Counted once, at its most: the answer may still grow.
-std::size_t most_bytes(const ResponseRecord& record) {
+// Returns how large the record can become, because its output may still grow. Computed once, at insertion.
+std::size_t max_record_bytes(const ResponseRecord& record) {
     std::size_t bytes = sizeof(ResponseRecord) + record.facts.request.idempotency_key.size();
     for (const ChatMessage& message : record.conversation) bytes += sizeof message + message.content.size();
     const ResponseRequest& request = record.facts.request;
@@ -75,7 +75,7 @@ ResponseState ResponseRecord::state() const {
 }
 
 void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
-    const std::size_t bytes = most_bytes(*record);
+    const std::size_t bytes = max_record_bytes(*record);
     bytes_ += bytes;
     const std::string id = record->facts.id;
     const auto& key = record->facts.request.idempotency_key;
@@ -110,8 +110,8 @@ void ResponseStore::forget_old(Clock::time_point now) {
     for (auto it = entries_.begin(); it != entries_.end();) {
         if (bytes_ <= max_bytes_ && now - it->inserted <= max_age_) return;
         const auto entry = it++;
-        if (entry->record->running) continue;  // kept while it runs
-        note_expired(*entry->record);
+        if (entry->record->running) continue;  // a running response is kept
+        remember_expired(*entry->record);
         forget(entry);
     }
 }
@@ -121,7 +121,7 @@ bool ResponseStore::has_expired(const std::string& id, std::uint64_t owner) cons
     return found != expired_.end() && found->second == owner;
 }
 
-void ResponseStore::note_expired(const ResponseRecord& record) {
+void ResponseStore::remember_expired(const ResponseRecord& record) {
     expired_.emplace(record.facts.id, record.owner);
     expired_order_.push_back(record.facts.id);
     if (expired_order_.size() <= max_expired) return;

@@ -1,5 +1,5 @@
-// Responses of /v1/responses that can still be asked for: running ones, and finished ones for a while. Memory
-// only.
+// Holds the responses of /v1/responses which clients can still ask for: running ones, and finished ones for a
+// while. They are kept in memory only.
 #pragma once
 
 #include <chrono>
@@ -22,21 +22,22 @@ namespace solard::server {
 
 // One response from its creation until it is forgotten. I/O thread only.
 struct ResponseRecord {
-    std::uint64_t owner = 0;  // who may see it: a key, or everybody without one
+    std::uint64_t owner = 0;  // 1 + the index of the key which may see it; 0: all callers without one
     ResponseFacts facts;
-    std::vector<ChatMessage> conversation;  // all messages of its prompt
+    std::vector<ChatMessage> conversation;  // the messages of its prompt, without the instructions
     std::size_t prompt_tokens = 0;
     std::int32_t max_tokens = 0;
     std::shared_ptr<GenerationLog> log;
-    std::optional<Generation> running;                // until it ended; without it nothing is generated
-    std::size_t num_readers = 0;                      // who follow it as it grows
-    std::chrono::steady_clock::time_point left_at{};  // when the last of them went
+    std::optional<Generation> running;                // until the end; resetting it cancels the generation
+    std::size_t num_followers = 0;                    // clients which follow it as it grows
+    std::chrono::steady_clock::time_point left_at{};  // when the last follower left
 
     ResponseState state() const;
 };
 using ResponsePtr = std::shared_ptr<ResponseRecord>;
 
-// Bounded by bytes and by age; the oldest go first, but none that still runs. I/O thread only.
+// Limits the bytes and the age of its responses. The oldest are forgotten first, but none which still runs.
+// I/O thread only.
 class ResponseStore {
   public:
     using Clock = std::chrono::steady_clock;
@@ -45,14 +46,15 @@ class ResponseStore {
         : max_bytes_(max_bytes), max_age_(max_age) {}
 
     void insert(ResponsePtr record, Clock::time_point now);
-    // Null where there is none of that id that this owner may see.
+    // Returns the response with this id, or null if this owner has none.
     ResponsePtr find(const std::string& id, std::uint64_t owner, Clock::time_point now);
-    // The one that this owner began with the same solar.idempotency_key within the last 5 minutes; null if
-    // there is none.
+    // Returns the response which this owner created with the solar.idempotency_key `key` within the last 5
+    // minutes, or null if there is none.
     ResponsePtr find_repeated(const std::string& key, std::uint64_t owner, Clock::time_point now);
-    // False where find() would give null.
+    // Returns false if find() would return null.
     bool erase(const std::string& id, std::uint64_t owner, Clock::time_point now);
-    // Of this owner there was one of that id, which was forgotten lately and not erased.
+    // Returns true if this owner had a response with this id which the store has forgotten recently. An
+    // erased response has not expired.
     bool has_expired(const std::string& id, std::uint64_t owner) const;
     std::size_t size() const { return entries_.size(); }
 
@@ -63,7 +65,7 @@ class ResponseStore {
         Clock::time_point inserted;
     };
     void forget_old(Clock::time_point now);
-    void note_expired(const ResponseRecord& record);
+    void remember_expired(const ResponseRecord& record);
     void forget(std::list<Entry>::iterator entry);
 
     std::size_t max_bytes_;
@@ -73,7 +75,7 @@ class ResponseStore {
     std::unordered_map<std::string, std::list<Entry>::iterator> by_id_;
     std::map<std::pair<std::uint64_t, std::string>, std::string> by_key_;  // owner and key -> id
     std::unordered_map<std::string, std::uint64_t> expired_;               // id -> owner
-    std::deque<std::string> expired_order_;                                // the first goes first
+    std::deque<std::string> expired_order_;  // ids in `expired_`, the oldest first
 };
 
 }  // namespace solard::server

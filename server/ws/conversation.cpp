@@ -28,10 +28,6 @@ WsLaneLimits lane_limits(const AppConfig& config) {
             .max_waiting_bytes = static_cast<std::size_t>(config.ws_max_waiting_size)};
 }
 
-Error plain_error(errc code, std::string param = {}) {
-    return {code, std::string(message_of(code)), std::move(param)};
-}
-
 }  // namespace
 
 WsConversation::WsConversation(ResponseService& responses, ServerState& state, const Caller& caller,
@@ -77,7 +73,7 @@ void WsConversation::retire() {
 // request on that lane.
 void WsConversation::announce_age_limit() {
     if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
-    send_error(plain_error(errc::websocket_connection_limit_reached), {}, {});
+    send_error(default_error(errc::websocket_connection_limit_reached), {}, {});
 }
 
 void WsConversation::end() {
@@ -100,7 +96,7 @@ asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::s
 
 WsConversation::MessageResult WsConversation::add_request(const ClientMessage& message, CreateMessage create,
                                                           std::size_t size) {
-    if (retired_) create.request = plain_error(errc::websocket_connection_limit_reached);
+    if (retired_) create.request = default_error(errc::websocket_connection_limit_reached);
     const auto added = lanes_.add(
         message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
     // A request which is too much gets its error at its turn. A request without a lane gets it here.
@@ -126,7 +122,7 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
     const GenerationLog& log = *(*record)->log;
     const auto newest = ResponseEvents::newest_number(log.num_entries(), log.terminal());
     if (attach.starting_after >= newest && log.terminal())
-        return plain_error(errc::response_already_completed, "starting_after");
+        return default_error(errc::response_already_completed, "starting_after");
     if (attach.starting_after > newest)
         return Error{errc::invalid_value,
                      "starting_after must be at most " + std::to_string(newest) +
@@ -140,7 +136,7 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
 
 result<void> WsConversation::act(const ClientMessage&, const DetachMessage& detach) {
     const auto record = streams_.find(detach.response_id);
-    if (!record) return plain_error(errc::response_not_found, "response_id");
+    if (!record) return default_error(errc::response_not_found, "response_id");
     if (!record->facts.request.resumable)
         return Error{errc::invalid_value,
                      "Only a resumable response can be detached. Create it with solar.resumable = true.",
@@ -178,7 +174,7 @@ result<ResponsePtr> WsConversation::find_running(const std::string& id) const {
         if (!stored) return stored.error();
         record = *std::move(stored);
     }
-    if (record->log->terminal()) return plain_error(errc::response_already_completed, "response_id");
+    if (record->log->terminal()) return default_error(errc::response_already_completed, "response_id");
     return record;
 }
 
@@ -238,7 +234,7 @@ void WsConversation::fail(const std::exception_ptr& problem, const std::string& 
     } catch (const std::exception& e) {
         log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
     }
-    send_error(plain_error(errc::server_error), lane, event_id);
+    send_error(default_error(errc::server_error), lane, event_id);
     lanes_.refused(lane, std::nullopt);
     begin_turns();
 }

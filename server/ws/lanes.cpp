@@ -5,14 +5,6 @@
 #include "server/api/error.hpp"
 
 namespace solard::server {
-namespace {
-
-Error plain_error(errc code) {
-    return {code, std::string(message_of(code))};
-}
-
-}  // namespace
-
 result<WsLanes::Lane*> WsLanes::open(const std::string& name) {
     const auto found = lanes_.find(name);
     if (found != lanes_.end()) return &found->second;
@@ -127,24 +119,24 @@ void WsLanes::detach(const std::string& name) {
 
 result<ResponsePtr> WsLanes::cancel(const std::string& name) {
     const auto found = lanes_.find(name);
-    if (found == lanes_.end()) return plain_error(errc::response_not_found);
+    if (found == lanes_.end()) return default_error(errc::response_not_found);
     Lane& lane = found->second;
     if (lane.busy) {
         lane.cancelled = lane.active == nullptr;
         return lane.active;
     }
     if (!lane.waiting.empty()) {
-        refuse(lane.waiting.front().request, plain_error(errc::request_cancelled));
+        refuse(lane.waiting.front().request, default_error(errc::request_cancelled));
         return ResponsePtr();
     }
-    return plain_error(lane.has_ended ? errc::response_already_completed : errc::response_not_found);
+    return default_error(lane.has_ended ? errc::response_already_completed : errc::response_not_found);
 }
 
 void WsLanes::cancel_waiting(const std::string& name) {
     const auto found = lanes_.find(name);
     if (found == lanes_.end()) return;
     for (auto& waiting : found->second.waiting) {
-        if (waiting.request.request) refuse(waiting.request, plain_error(errc::request_cancelled));
+        if (waiting.request.request) refuse(waiting.request, default_error(errc::request_cancelled));
     }
 }
 

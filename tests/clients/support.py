@@ -45,7 +45,7 @@ def wait_until(condition, what, seconds=DEADLINE):
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < end, f"timed out after {seconds} s while waiting for {what}"
         time.sleep(0.01)
 
 

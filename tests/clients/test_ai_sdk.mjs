@@ -46,7 +46,7 @@ for (const [name, provider] of Object.entries(providers)) {
         await assert.rejects(generateText({ model: unknown, prompt, ...settings }), (error) => {
             assert.ok(APICallError.isInstance(error));
             assert.equal(error.statusCode, 404);
-            assert.match(error.message, /'other' is not served/);
+            assert.match(error.message, /'other' does not exist/);
             assert.equal(error.isRetryable, false);
             return true;
         });

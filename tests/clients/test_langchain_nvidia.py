@@ -81,7 +81,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"model": "other"}, r"\[404\].*not served here"),
+        ({"model": "other"}, r"\[404\].*does not exist"),
         ({"stop": ["x" * 300]}, r"\[400\].*stop must be"),
         ({"max_tokens": 4096}, r"\[400\].*maximum context length is 4096 tokens"),
     ],

@@ -1,79 +1,79 @@
-"""Writes copies of engine sources with bugs that a test switches on one at a time: plant_bugs.py SOURCE_DIR OUTPUT_DIR.
+"""plant_bugs.py SOURCE_DIR OUTPUT_DIR: writes copies of engine sources with bugs that a test enables one at a time.
 
-Each bug names a piece of text that stands exactly once in its file. In the copy that text becomes a choice between itself
-and its broken form, made at run time by solard::planted(number). So the mutants follow the sources: a piece that is no
-longer there stops the build. Also written: planted_bugs.hpp, with the names."""
+Each bug names a piece of text which occurs exactly once in its file. In the copy, solard::planted(number) chooses at run
+time between that text and its broken form. If a change of the sources removes the text, the build stops, so that the bugs
+stay up to date. The script also writes planted_bugs.hpp, which holds the names of the bugs."""
 import pathlib
 import sys
 
 # name, file, "statement" or "expression", the right text, the broken text
 BUGS = [
-    ("skipped_free", "scheduling/block_tables.cpp", "statement",
+    ("one_block_is_not_freed", "scheduling/block_tables.cpp", "statement",
      "for (const BlockId block : std::views::reverse(sequence.block_table)) release(block);",
      "for (const BlockId block : std::views::reverse(sequence.block_table) | std::views::drop(1)) release(block);"),
-    ("doubled_token_on_resume", "scheduling/admission.cpp", "statement",
+    ("last_token_doubled_after_preemption", "scheduling/admission.cpp", "statement",
      "sequence->prefilling = true;",
      "sequence->prefilling = true; if (sequence->num_preemptions > 0) "
      "sequence->token_ids.push_back(sequence->token_ids.back());"),
-    ("dropped_cancel", "scheduling/scheduler.cpp", "expression",
+    ("running_request_is_not_cancelled", "scheduling/scheduler.cpp", "expression",
      "sequence.request.id == id", "(sequence.request.id == id && sequence.block_table.empty())"),
-    ("slot_off_by_one", "scheduling/batch_builder.cpp", "expression",
+    ("slot_is_off_by_one", "scheduling/batch_builder.cpp", "expression",
      "position % kv_block_size", "(position + 1) % kv_block_size"),
-    ("unchained_prefix_hash", "scheduling/block_tables.cpp", "expression",
+    ("prefix_hash_ignores_earlier_blocks", "scheduling/block_tables.cpp", "expression",
      "hashes.empty()", "true"),
-    ("salt_ignored", "scheduling/block_tables.cpp", "expression",
+    ("cache_salt_is_ignored", "scheduling/block_tables.cpp", "expression",
      "sequence.request.cache_salt", "std::uint64_t{0}"),
-    ("turn_never_passes", "scheduling/admission.cpp", "statement",
+    ("turn_does_not_move_on", "scheduling/admission.cpp", "statement",
      "begin = index + 1;", "begin = index;"),
-    ("newest_first", "scheduling/fair_share.cpp", "expression",
+    ("newest_request_is_first", "scheduling/fair_share.cpp", "expression",
      "std::ranges::upper_bound(waiting, sequence, served_before)", "waiting.begin()"),
-    ("copy_on_write_skipped", "scheduling/block_tables.cpp", "expression",
+    ("shared_block_is_not_copied", "scheduling/block_tables.cpp", "expression",
      "pool_.num_references(written) > 1", "false"),
-    ("copy_backwards", "scheduling/batch_builder.cpp", "statement",
+    ("block_copy_is_reversed", "scheduling/batch_builder.cpp", "statement",
      "batch.block_copies.push_back({sequence.copied_from, sequence.block_table[copied]});",
      "batch.block_copies.push_back({sequence.block_table[copied], sequence.copied_from});"),
-    ("every_draft_believed", "scheduling/speculation.cpp", "expression",
+    ("every_draft_is_accepted", "scheduling/speculation.cpp", "expression",
      "sequence.token_ids[place] == drawn.token", "true"),
-    ("rejected_draft_keeps_its_block", "scheduling/scheduler.cpp", "statement",
+    ("block_of_rejected_draft_is_kept", "scheduling/scheduler.cpp", "statement",
      "tables_.trim(sequence);", ";"),
-    ("draft_computed_for_the_wrong_place", "scheduling/batch_builder.cpp", "expression",
+    ("draft_has_wrong_position", "scheduling/batch_builder.cpp", "expression",
      "sequence.num_tokens() + draft", "sequence.num_tokens()"),
-    ("preempts_the_oldest", "scheduling/admission.cpp", "expression",
+    ("oldest_sequence_is_preempted", "scheduling/admission.cpp", "expression",
      "oldest + 1", "oldest"),
-    ("budget_not_counted", "scheduling/scheduler.cpp", "statement",
+    ("step_budget_is_ignored", "scheduling/scheduler.cpp", "statement",
      "state_.tokens_left -= granted;", ";"),
-    ("deadline_ignored", "scheduling/scheduler.cpp", "expression",
+    ("request_deadline_is_ignored", "scheduling/scheduler.cpp", "expression",
      "now >= sequence.request.request_deadline", "false"),
-    ("queue_deadline_of_the_preempted", "scheduling/scheduler.cpp", "expression",
+    ("queue_deadline_ends_preempted_sequences", "scheduling/scheduler.cpp", "expression",
      "sequence.num_preemptions == 0", "true"),
-    ("forks_draw_alike", "scheduling/batch_builder.cpp", "expression",
+    ("forks_draw_the_same_tokens", "scheduling/batch_builder.cpp", "expression",
      "append_row(batch, *fork, first_row, sequence.num_tokens())",
      "append_row(batch, sequence, first_row, sequence.num_tokens())"),
-    ("fork_without_reference", "scheduling/block_tables.cpp", "statement",
+    ("fork_does_not_retain_blocks", "scheduling/block_tables.cpp", "statement",
      "for (const BlockId block : fork.block_table) pool_.retain(block);", ";"),
     ("fork_reads_the_wrong_row", "scheduling/scheduler.cpp", "expression",
      "count_of(++row)", "count_of(row)"),
-    ("min_tokens_off_by_one", "scheduling/sequence.cpp", "expression",
+    ("min_tokens_is_off_by_one", "scheduling/sequence.cpp", "expression",
      "num_generated_tokens() > request.min_tokens", "num_generated_tokens() >= request.min_tokens"),
-    ("token_after_the_stop", "engine/engine_core.cpp", "expression",
+    ("tokens_follow_the_stop", "engine/engine_core.cpp", "expression",
      "i < advance.num_tokens && event.finish == FinishReason::none", "i < advance.num_tokens"),
-    ("whole_prompt_taken_from_the_cache", "scheduling/block_tables.cpp", "expression",
+    ("cache_covers_the_whole_prompt", "scheduling/block_tables.cpp", "expression",
      "(sequence.num_tokens() - 1) / kv_block_size", "sequence.num_tokens() / kv_block_size"),
-    ("evicted_content_stays_findable", "scheduling/block_pool.cpp", "expression",
+    ("evicted_block_can_still_be_found", "scheduling/block_pool.cpp", "expression",
      "at(block).registered", "false"),
-    ("slots_not_counted", "scheduling/admission.cpp", "expression",
+    ("free_slots_are_ignored", "scheduling/admission.cpp", "expression",
      "need.slots <= slots", "true"),
-    ("newcomers_make_no_room", "scheduling/admission.cpp", "statement",
+    ("no_victims_for_new_requests", "scheduling/admission.cpp", "statement",
      "if (slots > 0 || blocks > freed) return false;", "return false;"),
-    ("nobody_is_above_its_share", "scheduling/admission.cpp", "expression",
+    ("no_principal_is_above_its_share", "scheduling/admission.cpp", "expression",
      "shares.excess(*candidate.principal)", "std::int64_t{0}"),
-    ("nobody_is_below_its_share", "scheduling/admission.cpp", "expression",
+    ("no_principal_is_below_its_share", "scheduling/admission.cpp", "expression",
      "shares.excess(principal) < 0", "false"),
-    ("everybody_is_protected", "scheduling/admission.cpp", "expression",
+    ("every_sequence_is_protected", "scheduling/admission.cpp", "expression",
      "sequence.num_preemptions < max_preemptions", "false"),
-    ("prompt_tokens_not_charged", "scheduling/scheduler.cpp", "statement",
+    ("prompt_tokens_are_not_charged", "scheduling/scheduler.cpp", "statement",
      "principal.deficit -= granted;", ";"),
-    ("end_without_event", "scheduling/scheduler.cpp", "statement",
+    ("forks_end_without_event", "scheduling/scheduler.cpp", "statement",
      "for (SequencePtr& fork : forks) end(std::move(fork), reason, error);", ";"),
 ]
 
@@ -84,7 +84,7 @@ def main() -> None:
     for number, (name, file, kind, right, broken) in enumerate(BUGS, start=1):
         text = texts.setdefault(file, (source / "inference" / file).read_text())
         if text.count(right) != 1:
-            sys.exit(f"{file}: the text of bug '{name}' stands there {text.count(right)} times: {right}")
+            sys.exit(f"{file}: the text of bug '{name}' must occur once, but occurs {text.count(right)} times: {right}")
         if kind == "expression":
             choice = f"(solard::planted({number}) ? {broken} : {right})"
         else:

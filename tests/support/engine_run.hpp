@@ -70,7 +70,7 @@ class EngineRun {
         events_.clear();
         core_.step(events_);
         core_.check_integrity();
-        for (const StepEvent& event : events_.events) note(event);
+        for (const StepEvent& event : events_.events) add(event);
         for (const ProgressEvent& event : events_.progress) {
             if (event.phase == ProgressEvent::Phase::preempted) preempted.insert(event.id);
         }
@@ -85,7 +85,7 @@ class EngineRun {
     int num_steps = 0;
 
   private:
-    void note(const StepEvent& event) {
+    void add(const StepEvent& event) {
         Answer& answer = answers[{event.id, event.choice}];
         if (answer.finish != FinishReason::none)
             throw std::runtime_error("an event was reported after the choice had finished");

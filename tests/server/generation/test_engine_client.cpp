@@ -1,4 +1,4 @@
-// Admission: what is refused before any status line, and to whom.
+// Tests of admission: which requests are refused before a status line is sent.
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/test/unit_test.hpp>
@@ -12,7 +12,7 @@
 namespace solard::server {
 namespace {
 
-// An engine whose first step is held: everything that is admitted stays in flight.
+// An engine whose first step is held, so that everything which is admitted stays in flight.
 struct Fixture {
     explicit Fixture(AdmissionLimits limits) {
         EngineOptions options;
@@ -28,7 +28,7 @@ struct Fixture {
         control->open_gate();
     }
 
-    // errc of the refusal; none if it was admitted.
+    // Returns the errc of the refusal, or nothing if the request was admitted.
     std::optional<errc> submit(std::uint64_t principal, std::uint32_t num_choices = 1,
                                std::size_t prompt = 4) {
         Request request;
@@ -54,7 +54,7 @@ struct Fixture {
 
 BOOST_AUTO_TEST_SUITE(engine_client)
 
-BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_places_to_others) {
+BOOST_AUTO_TEST_CASE(one_principal_may_use_seven_eighths_of_the_places) {
     Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places
     for (int i = 0; i < 14; ++i) BOOST_TEST(!fixture.submit(1).has_value());
     BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
@@ -63,14 +63,14 @@ BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_places_to_others) {
     BOOST_TEST((fixture.submit(4) == errc::server_overloaded));
 }
 
-BOOST_AUTO_TEST_CASE(choices_count_as_places) {
+BOOST_AUTO_TEST_CASE(every_choice_takes_a_place) {
     Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
     BOOST_TEST(!fixture.submit(1, 8).has_value());
     BOOST_TEST((fixture.submit(1, 7) == errc::rate_limit_exceeded));
     BOOST_TEST(!fixture.submit(1, 6).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_prompt_tokens_to_others) {
+BOOST_AUTO_TEST_CASE(one_principal_may_queue_seven_eighths_of_the_prompt_tokens) {
     Fixture fixture({.max_queued_requests = 100, .max_queued_tokens = 800});
     BOOST_TEST(!fixture.submit(1, 1, 400).has_value());
     BOOST_TEST((fixture.submit(1, 1, 301) == errc::rate_limit_exceeded));
@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(a_flood_leaves_an_eighth_of_the_prompt_tokens_to_others) {
     BOOST_TEST(!fixture.submit(2, 1, 100).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(places_come_back_when_requests_end) {
+BOOST_AUTO_TEST_CASE(places_become_free_when_requests_end) {
     Fixture fixture({.max_queued_requests = 0, .max_queued_tokens = 1 << 20});
     for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
     BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(places_come_back_when_requests_end) {
     for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(the_prompts_of_one_answer_are_taken_together_or_not_at_all) {
+BOOST_AUTO_TEST_CASE(all_prompts_of_a_generation_are_admitted_or_none) {
     Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places
     const auto requests = [](std::size_t num_prompts, std::uint32_t num_choices) {
         std::vector<Request> all(num_prompts);
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(the_prompts_of_one_answer_are_taken_together_or_not_at_all)
     while (!generation->log().terminal()) fixture.io.run_one();
     const auto outputs = generation->log().read_all();
     BOOST_REQUIRE(outputs.size() == 12);
-    // Output i is a choice of prompt i / 4, which is answered with so many tokens.
+    // Output i is a choice of prompt i / 4, whose max_tokens is 1 + i / 4.
     for (const LogDelta& output : outputs) {
         BOOST_TEST(output.num_tokens == 1 + output.output / 4);
         BOOST_TEST(output.token_ids.size() == output.num_tokens);
@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(the_prompts_of_one_answer_are_taken_together_or_not_at_all)
     fixture.generations.push_back(*std::move(generation));
 }
 
-BOOST_AUTO_TEST_CASE(an_answer_of_several_prompts_that_nobody_waits_for_frees_all_places) {
+BOOST_AUTO_TEST_CASE(destroying_a_generation_of_several_prompts_frees_all_its_places) {
     Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
     const auto whole_load = [] {
         std::vector<Request> all(16);
@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE(an_answer_of_several_prompts_that_nobody_waits_for_frees_al
     fixture.control->open_gate();
     std::optional<Generation> next;
     while (!next) {
-        fixture.io.run_one();  // an event of the engine, until all have ended
+        fixture.io.run_one();  // delivers an event of the engine; the places are free after the last one
         if (auto taken = fixture.client.submit(whole_load())) next.emplace(*std::move(taken));
     }
 }

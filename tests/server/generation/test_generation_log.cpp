@@ -21,7 +21,7 @@ struct Fixture {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(response_log)
+BOOST_AUTO_TEST_SUITE(generation_log)
 
 BOOST_FIXTURE_TEST_CASE(unread_entries_merge_into_one_delta, Fixture) {
     log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
@@ -39,7 +39,7 @@ BOOST_FIXTURE_TEST_CASE(unread_entries_merge_into_one_delta, Fixture) {
     BOOST_TEST(log.terminal());
 }
 
-BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixture) {
+BOOST_FIXTURE_TEST_CASE(a_late_reader_reads_the_log_from_the_beginning, Fixture) {
     log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
     reader.read();
     log.append({.output = 0, .text = "b", .num_tokens = 1, .finish = FinishReason::length});
@@ -53,7 +53,7 @@ BOOST_FIXTURE_TEST_CASE(a_late_reader_sees_everything_from_the_beginning, Fixtur
     BOOST_TEST((all[0].finish == FinishReason::length));
 }
 
-BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
+BOOST_AUTO_TEST_CASE(each_output_has_a_delta_of_its_own_and_the_last_finish_ends_the_log) {
     asio::io_context io;
     GenerationLog log(3);
     Wakeup wakeup(io.get_executor());
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(outputs_merge_apart_and_the_last_finish_ends_the_log) {
     BOOST_TEST(log.terminal());
 }
 
-BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
+BOOST_AUTO_TEST_CASE(logprobs_and_stops_are_merged_per_output_and_read_once) {
     asio::io_context io;
     GenerationLog log(4);
     Wakeup wakeup(io.get_executor());
@@ -125,12 +125,12 @@ BOOST_AUTO_TEST_CASE(logprobs_and_stops_merge_per_output_and_are_read_once) {
     BOOST_TEST(all[2].stop.index == 2);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_limited_read_takes_whole_entries_and_the_next_goes_on, Fixture) {
+BOOST_FIXTURE_TEST_CASE(a_limited_read_returns_whole_entries_and_the_next_read_continues, Fixture) {
     for (const auto* text : {"abc", "de", "", "fghijkl", "m"}) log.append({.text = text, .num_tokens = 1});
     const auto read = [&] { return std::string(reader.read(5)[0].text); };
     BOOST_TEST(read() == "abcde");
-    BOOST_TEST(reader.position() == 3);  // with the entry that holds its text back
-    BOOST_TEST(read() == "fghijkl");     // larger than the limit, and not cut
+    BOOST_TEST(reader.position() == 3);  // includes the entry without text
+    BOOST_TEST(read() == "fghijkl");     // an entry above the limit is not cut
     BOOST_TEST(reader.num_unread() == 1);
     BOOST_TEST(read() == "m");
     BOOST_TEST(reader.read(5).empty());
@@ -141,7 +141,7 @@ BOOST_FIXTURE_TEST_CASE(a_limited_read_takes_whole_entries_and_the_next_goes_on,
     BOOST_TEST(late.position() == 5);
 }
 
-BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
+BOOST_FIXTURE_TEST_CASE(a_terminal_log_does_not_change, Fixture) {
     log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::stop});
     log.append({.output = 0, .text = "late", .num_tokens = 1, .finish = FinishReason::length});
     log.fail({errc::server_error, "late"});
@@ -156,7 +156,7 @@ BOOST_FIXTURE_TEST_CASE(there_is_exactly_one_terminal, Fixture) {
     BOOST_TEST(failed.read_all()[0].text.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(a_waiting_reader_wakes_for_news_and_for_failure, Fixture) {
+BOOST_FIXTURE_TEST_CASE(an_entry_or_a_failure_wakes_a_waiting_reader, Fixture) {
     auto first = asio::co_spawn(io, reader.wait(long_time), asio::use_future);
     io.poll();
     log.append({.output = 0, .text = "a", .num_tokens = 1, .finish = FinishReason::none});
@@ -176,7 +176,7 @@ BOOST_FIXTURE_TEST_CASE(a_waiting_reader_wakes_for_news_and_for_failure, Fixture
     BOOST_TEST(!reader.ready());
 }
 
-BOOST_FIXTURE_TEST_CASE(silence_ends_a_wait_without_news, Fixture) {
+BOOST_FIXTURE_TEST_CASE(a_wait_without_news_ends_at_its_limit, Fixture) {
     auto wait = asio::co_spawn(io, reader.wait(std::chrono::milliseconds(1)), asio::use_future);
     io.run();
     BOOST_TEST(!wait.get());

@@ -22,7 +22,7 @@ ResponsePtr record(const std::string& id, std::uint64_t owner = 0, std::size_t b
 
 BOOST_AUTO_TEST_SUITE(response_store)
 
-BOOST_AUTO_TEST_CASE(a_response_is_found_by_its_owner_only) {
+BOOST_AUTO_TEST_CASE(only_its_owner_finds_a_response) {
     ResponseStore store(1 << 20, 1min);
     store.insert(record("a", 1), start);
     BOOST_TEST(store.find("a", 1, start)->facts.id == "a");
@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(a_response_is_found_by_its_owner_only) {
     BOOST_TEST(store.size() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_old_is_forgotten) {
+BOOST_AUTO_TEST_CASE(old_responses_are_forgotten) {
     ResponseStore store(1 << 20, 1min);
     store.insert(record("a"), start);
     store.insert(record("b"), start + 30s);
@@ -44,7 +44,7 @@ BOOST_AUTO_TEST_CASE(what_is_old_is_forgotten) {
     BOOST_TEST(store.size() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(what_a_response_repeats_counts_as_its_size) {
+BOOST_AUTO_TEST_CASE(instructions_and_metadata_count_towards_the_size) {
     ResponseStore store(10'000, 1h);
     auto large = record("a");
     large->facts.request.instructions = std::string(4'000, 'i');
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(what_a_response_repeats_counts_as_its_size) {
     BOOST_TEST(!!store.find("b", 0, start));
 }
 
-BOOST_AUTO_TEST_CASE(that_one_has_expired_is_told_to_its_owner_and_erased_is_not_expired) {
+BOOST_AUTO_TEST_CASE(has_expired_is_true_only_for_the_owner_and_not_for_erased_responses) {
     ResponseStore store(1 << 20, 1min);
     store.insert(record("a", 1), start);
     store.insert(record("b", 1), start);
@@ -68,11 +68,11 @@ BOOST_AUTO_TEST_CASE(that_one_has_expired_is_told_to_its_owner_and_erased_is_not
     BOOST_TEST(!store.has_expired("never", 1));
     for (int i = 0; i < 4096; ++i) store.insert(record("x" + std::to_string(i), 1), start);
     store.find("", 1, start + 61s);
-    BOOST_TEST(!store.has_expired("a", 1));  // also of ids only so many are remembered
+    BOOST_TEST(!store.has_expired("a", 1));  // only the newest 4096 expired ids are remembered
     BOOST_TEST(store.has_expired("x4095", 1));
 }
 
-BOOST_AUTO_TEST_CASE(a_key_finds_its_response_for_five_minutes_and_for_its_owner) {
+BOOST_AUTO_TEST_CASE(an_idempotency_key_finds_its_response_for_five_minutes_and_only_for_its_owner) {
     ResponseStore store(1 << 20, 1h);
     const auto keyed = [](const std::string& id, std::uint64_t owner) {
         auto made = record(id, owner);
@@ -88,12 +88,12 @@ BOOST_AUTO_TEST_CASE(a_key_finds_its_response_for_five_minutes_and_for_its_owner
     store.erase("a", 1, start);
     BOOST_TEST(!store.find_repeated("k", 1, start));
     BOOST_TEST(store.find_repeated("k", 2, start)->facts.id == "b");
-    store.insert(keyed("c", 2), start + 400s);  // after its time the key is free again
+    store.insert(keyed("c", 2), start + 400s);  // after five minutes the key can be used again
     store.erase("b", 2, start + 400s);
     BOOST_TEST(store.find_repeated("k", 2, start + 400s)->facts.id == "c");
 }
 
-BOOST_AUTO_TEST_CASE(the_oldest_make_room_for_what_is_new) {
+BOOST_AUTO_TEST_CASE(the_oldest_responses_are_forgotten_if_the_store_is_full) {
     ResponseStore store(10'000, 1h);
     store.insert(record("a", 0, 4'000), start);
     store.insert(record("b", 0, 4'000), start);
@@ -101,17 +101,17 @@ BOOST_AUTO_TEST_CASE(the_oldest_make_room_for_what_is_new) {
     BOOST_TEST(!store.find("a", 0, start));
     BOOST_TEST(!!store.find("b", 0, start));
     BOOST_TEST(!!store.find("c", 0, start));
-    // Bytes come back with what is forgotten.
+    // A forgotten response no longer counts.
     for (int i = 0; i < 100; ++i) {
         store.insert(record("d" + std::to_string(i), 0, 4'000), start);
         BOOST_TEST(store.size() == 2);
     }
-    // One that is larger than all leaves nothing, itself included.
+    // A response which is larger than the whole store is forgotten at once, after all others.
     store.insert(record("e", 0, 20'000), start);
     BOOST_TEST(store.size() == 0);
 }
 
-BOOST_AUTO_TEST_CASE(an_answer_counts_as_long_as_it_may_become) {
+BOOST_AUTO_TEST_CASE(a_response_counts_with_its_maximum_size) {
     ResponseStore store(100'000, 1h);
     auto with_logprobs = record("a");
     with_logprobs->max_tokens = 1'000;
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(an_answer_counts_as_long_as_it_may_become) {
     BOOST_TEST(store.size() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(the_state_follows_the_log) {
+BOOST_AUTO_TEST_CASE(the_state_follows_from_the_log) {
     const auto one = record("a");
     BOOST_TEST((one->state().status == ResponseStatus::in_progress));
     one->log->set_queued();
