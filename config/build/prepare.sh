@@ -78,7 +78,7 @@ prepare_packages() {
     release=$(boost_release) || {
         update_package_lists
         release=$(boost_release) || {
-            echo "solard: this distribution has no Boost 1.81 or newer; Debian 12 and Ubuntu 24.04 are known to work" >&2
+            echo "solard: this distribution has no Boost 1.81 or newer; Debian 12 and Debian 13 are known to work" >&2
             exit 1
         }
     }
