@@ -94,9 +94,9 @@ bool Gate::may_open_socket_from(std::string_view origin, std::string_view host) 
            (origin == "http://" + std::string(host) || origin == "https://" + std::string(host));
 }
 
-result<Quota::Place> Gate::admit(const Caller& caller, Quota::Clock::time_point now) {
+result<Quota::Place> Gate::take_place(const Caller& caller, Quota::Clock::time_point now) {
     if (!caller.key) return Quota::Place(nullptr);
-    return key_states_[*caller.key].quota.admit(now);
+    return key_states_[*caller.key].quota.take_place(now);
 }
 
 std::uint64_t Gate::cache_salt(const Caller& caller) const {

@@ -54,7 +54,7 @@ class Gate {
 
     // Counts a request of the caller as in flight while the returned place exists. Errors:
     // rate_limit_exceeded.
-    result<Quota::Place> admit(const Caller& caller, Quota::Clock::time_point now);
+    result<Quota::Place> take_place(const Caller& caller, Quota::Clock::time_point now);
     // Requests share cached prompts only if their salts are equal. Each key has its own salt, and all callers
     // without a key share one.
     std::uint64_t cache_salt(const Caller& caller) const;

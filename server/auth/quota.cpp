@@ -4,7 +4,7 @@
 
 namespace solard::server {
 
-result<Quota::Place> Quota::admit(Clock::time_point now) {
+result<Quota::Place> Quota::take_place(Clock::time_point now) {
     if (concurrency_ > 0 && in_flight_ >= concurrency_)
         return Error{errc::rate_limit_exceeded, "This API key has reached its concurrency limit (" +
                                                     std::to_string(concurrency_) +

@@ -42,7 +42,7 @@ class Quota {
     // that holds the limit of one minute and refills steadily. The cost of a request is not known in advance,
     // so its tokens are charged as they become known, and the bucket may fall below zero. Then the key has to
     // wait until the bucket contains a token again. Errors: rate_limit_exceeded.
-    result<Place> admit(Clock::time_point now);
+    result<Place> take_place(Clock::time_point now);
 
   private:
     std::int64_t concurrency_;

@@ -135,7 +135,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         request->request_deadline = now + generation.config.request_timeout;
         requests.push_back(*std::move(request));
     }
-    auto place = generation.gate.admit(caller, now);
+    auto place = generation.gate.take_place(caller, now);
     if (!place) return place.error();
     return generation.engine.submit(std::move(requests), *std::move(place), fields.return_token_ids);
 }
