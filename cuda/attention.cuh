@@ -169,9 +169,9 @@ __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
 // calculation for softmax", 2018, algorithm 3.
 template <class T, int head_dim>
 struct OnlineSoftmax {
-    float output[head_dim / mma_columns][4] = {};  // times 2^largest, in the lane layout of mma's d
-    float largest[2] = {-INFINITY, -INFINITY};     // score so far, as an exponent of two
-    float sum[2] = {};                             // of the weights of this lane's own keys
+    float output[head_dim / mma_columns][4] = {};  // sums times 2^largest, in the lane layout of mma's d
+    float largest[2] = {-INFINITY, -INFINITY};     // largest score so far, as an exponent of two
+    float sum[2] = {};                             // sum of the weights of this lane's own keys
 
     // log2(e) / sqrt(head_dim): turns a score into an exponent of two.
     static constexpr float scale =

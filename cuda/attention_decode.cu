@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(attention_threads) decode_kernel(DecodeAttenti
     OnlineSoftmax<T, head_dim> softmax;
     attend(softmax, queries, pages, begin, end, {rows.last_key(lane / 4), rows.last_key(lane / 4 + 8)});
 
-    copy_async_wait<0>();  // the copies of a warp without keys
+    copy_async_wait<0>();  // a warp without keys has not yet waited for its copies
     sync_warp();
 #pragma unroll
     for (int r = 0; r < 2; ++r) {

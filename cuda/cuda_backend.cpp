@@ -219,8 +219,8 @@ void CudaBackend::Impl::plan_products() {
     gemm.tune(stream);
 }
 
-// Called when everything else but the code of our own kernels has been allocated. What is left of the allowed
-// part of the card's memory becomes KV blocks.
+// Called when everything has been allocated except the KV cache and the code of our own kernels. Turns the
+// rest of the allowed part of the card's memory into KV blocks.
 void CudaBackend::Impl::take_kv_memory() {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
@@ -240,7 +240,7 @@ void CudaBackend::Impl::take_kv_memory() {
              "--gpu-memory-utilization " + std::to_string(options.gpu_memory_utilization) + " leaves " +
                  std::to_string(left >> 20) + " MiB of the device for KV, room for " +
                  std::to_string(blocks * kv_block_size) + " tokens, fewer than --max-model-len " +
-                 std::to_string(options.max_model_len) + "; it needs at least " +
+                 std::to_string(options.max_model_len) + "; one such sequence needs at least " +
                  std::to_string(divide_up(needed * bytes_of_block, std::size_t{1} << 20)) + " MiB"});
     }
     num_blocks = static_cast<std::int32_t>(blocks);

@@ -89,7 +89,7 @@ class Event {
     ~Event() { cudaEventDestroy(event_); }
 
     void record(const Stream& stream) { check(cudaEventRecord(event_, stream.get())); }
-    // Blocks the calling thread until the event happened. Throws DeviceError if the work before it failed.
+    // Blocks the calling thread until the event has happened. Throws DeviceError if earlier work failed.
     void synchronize() const { check(cudaEventSynchronize(event_)); }
     // Returns the time between two events that were made with Timing::on and have both happened.
     float milliseconds_since(const Event& begin) const {

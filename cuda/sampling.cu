@@ -328,7 +328,8 @@ __device__ double noise_of(std::uint32_t word) {
     return -log(-log(uniform));
 }
 
-// Returns the same in float, within 1e-5, because cards for serving have few units for double.
+// Returns noise_of(word) in float, with an error below 1e-5, because cards for serving have few units for
+// double.
 __device__ float noise_estimate(std::uint32_t word) {
     const float exponential = word < 0x80000000 ? -logf((static_cast<float>(word) + 0.5F) * 0x1p-32F)
                                                 : -log1pf(-(static_cast<float>(~word) + 0.5F) * 0x1p-32F);

@@ -39,7 +39,7 @@ ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
 
 void warm_up(Backend& backend, std::int32_t vocab_size) {
     const BackendCapacity capacity = backend.capacity();
-    // More rows than a tile of the decode kernel has, whatever the number of heads that share a KV head.
+    // This is more rows than one tile of the decode kernel has, however many heads share a KV head.
     const std::int32_t length =
         std::min({decode_tile_rows + 1, capacity.max_tokens_per_step, capacity.max_model_len});
     std::vector<TokenId> tokens(count_of(length), vocab_size - 1);

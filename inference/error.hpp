@@ -29,7 +29,7 @@ enum class errc {
 
 struct Error {
     errc code;
-    std::string message;  // one sentence for the person who can mend it
+    std::string message;  // one sentence for the person who can solve the problem
 };
 
 template <class T = void>

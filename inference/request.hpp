@@ -34,13 +34,13 @@ struct Request {
     std::vector<LogitBias> logit_bias;
     std::vector<std::string> stop;        // none of them empty
     std::vector<TokenId> stop_token_ids;  // end the answer, as do the model's end-of-sequence tokens
-    std::int32_t min_tokens = 0;          // before so many tokens only max_tokens ends the answer
+    std::int32_t min_tokens = 0;          // an answer with fewer tokens is ended by max_tokens only
     bool ignore_eos = false;
     Principal principal;
     std::int32_t priority = 0;     // among the principal's waiting requests; lower goes first
     std::uint64_t cache_salt = 0;  // set by the server: prompts share KV only if their salts are equal
-    Clock::time_point queue_deadline = Clock::time_point::max();    // for leaving the waiting queue
-    Clock::time_point request_deadline = Clock::time_point::max();  // for the last token
+    Clock::time_point queue_deadline = Clock::time_point::max();    // it must have left the queue by then
+    Clock::time_point request_deadline = Clock::time_point::max();  // its last token must exist by then
 };
 
 enum class FinishReason : std::uint8_t { none, stop, length, cancelled, error };

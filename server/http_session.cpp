@@ -160,7 +160,7 @@ class Session {
         auto upgrade = check_upgrade(app_.generation, request, *request.websocket);
         if (!upgrade) return upgrade.error();
         if (auto allowed = check_connection_limit(); !allowed) return allowed.error();
-        // A client says nothing before it was answered (RFC 6455, section 4.1).
+        // A client must send nothing more until the server has answered (RFC 6455, section 4.1).
         if (parser.content_length().value_or(0) > 0 || parser.chunked() || buffer_.size() > 0)
             return Error{errc::invalid_value, "A request to open a WebSocket must not have a body."};
         upgrade->request_id = make_request_id();

@@ -42,10 +42,10 @@ std::size_t max_connections(const AppConfig& config) {
                     static_cast<std::size_t>(files.rlim_cur) / 5 * 4);
 }
 
-// So many connections beyond the limit get an answer that says so; more are dropped.
+// The number of connections beyond the limit that still get an error answer. Any more are closed unanswered.
 constexpr std::size_t max_refused_connections = 64;
 
-// From so many sessions on, memory is given back to the system when half of them have ended.
+// If at least this many sessions were open, memory is returned to the system when half of them have ended.
 constexpr std::size_t min_sessions_to_trim = 64;
 
 // The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.

@@ -1,4 +1,4 @@
-// From verb and path to a handler.
+// Maps the verb and path of a request to its handler.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -17,7 +17,7 @@ enum class Transport : std::uint8_t { http, websocket };
 struct Route {
     std::string_view method;
     std::string_view path;  // '*' stands for a parameter
-    // Answers the request; for a WebSocket route, a request that does not ask for an upgrade.
+    // Answers a request. On a WebSocket route, it answers only requests that do not ask for an upgrade.
     boost::asio::awaitable<void> (*handler)(App& app, HttpExchange& exchange);
     Access access = Access::api_key;
     Transport transport = Transport::http;
@@ -25,8 +25,8 @@ struct Route {
 
 struct RouteMatch {
     const Route* route = nullptr;     // null if no route has this path and verb
-    std::string allowed = {};         // then, the verbs that the path has; empty if there is no such path
-    Access access = Access::api_key;  // what is asked of the caller in either case
+    std::string allowed = {};         // if null: the verbs of the path; empty if there is no such path
+    Access access = Access::api_key;  // what the caller needs, with or without a route
 };
 
 // Finds the route by the header alone, before the body is read.

@@ -10,13 +10,13 @@
 namespace solard::server {
 namespace {
 
-// The time after the drain limit. It is long enough to write one error object to every client that still
-// reads.
+// How long connections stay open after the drain limit. This is long enough to write one error object to
+// every client that still reads.
 constexpr std::chrono::seconds error_delivery_time{2};
 
-// Measured on the CPU backend (tests/bench/bench_speculation): with this value repetitive answers gain most
-// of what drafts can give, and others lose next to nothing. From this number of running sequences on there
-// are no drafts.
+// The value was measured on the CPU backend (tests/bench/bench_speculation): repetitive answers get most of
+// the gain that drafts can bring, and other answers become hardly slower. If this many sequences or more run,
+// there are no drafts.
 constexpr std::int32_t max_speculative_step_rows = 8;
 
 }  // namespace
@@ -86,7 +86,8 @@ void Service::await_signal() {
     });
 }
 
-// Watches the engine and not the event loop: a step that never ends must be told from a step that takes long.
+// Watches the engine and not the event loop. A step that takes long still raises `progress`, once per layer;
+// a step that hangs does not.
 void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since) {
     const auto limit = app_.config.engine_timeout;
     std::chrono::microseconds pause = std::clamp<std::chrono::milliseconds>(
@@ -147,7 +148,7 @@ bool Service::wait_for_engine() {
         }
         if (time - since < app_.config.engine_timeout) continue;
         log(LogLevel::error,
-            "the engine does not end its step within --engine-timeout; the process ends without it");
+            "the engine has made no progress for --engine-timeout; the process ends without waiting for it");
         return false;
     }
     return true;

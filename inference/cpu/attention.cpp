@@ -145,8 +145,8 @@ void Attention::run_item(const Item& item) const {
         scratch.sums[row] = softmax_numerators(scores, visible(row / group));
     }
 
-    // First the blocks that every token sees whole, then the rest of each token's context. Values after a
-    // token's context are never multiplied, not even by zero, because they may be anything.
+    // Adds first the blocks that every token sees whole, then the rest of each token's context. Values after
+    // a token's context are never multiplied, not even by zero, because they may be anything, even NaN.
     const std::size_t shared_blocks = visible(0) / block_size;
     for (std::size_t block = 0; block < shared_blocks; ++block) {
         add_values(item, block, 0, item.num_tokens * group, block_size);

@@ -28,12 +28,12 @@ std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& 
     const std::size_t blocks = options.kv_cache_bytes / shape.block_bytes();
     const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
     if (blocks >= needed) return blocks;
-    throw ErrorException(
-        {errc::bad_configuration, "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +
-                                      std::to_string(blocks * kv_block_size) +
-                                      " tokens, fewer than --max-model-len " +
-                                      std::to_string(options.max_model_len) + "; it needs at least " +
-                                      std::to_string(needed * shape.block_bytes()) + " bytes"});
+    throw ErrorException({errc::bad_configuration,
+                          "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +
+                              std::to_string(blocks * kv_block_size) +
+                              " tokens, fewer than --max-model-len " + std::to_string(options.max_model_len) +
+                              "; one such sequence needs at least " +
+                              std::to_string(needed * shape.block_bytes()) + " bytes"});
 }
 
 }  // namespace

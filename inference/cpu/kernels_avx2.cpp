@@ -85,7 +85,7 @@ template <class Half>
 void gemm(const GemmBlock& b) {
     if (b.rows == 1) return strip<Half, 1, 4>(b);
     if (b.rows == 2) return strip<Half, 2, 2>(b);
-    // Panel by panel, so that one panel stays in L1 for all rows.
+    // The outer loop is over panels, so that one panel stays in L1 for all rows.
     for (std::size_t panel = 0; panel < b.num_panels; ++panel) {
         for (std::size_t row = 0; row < b.rows;) {
             const std::size_t rows = next_tile(b.rows - row);

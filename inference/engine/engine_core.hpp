@@ -22,8 +22,9 @@ class EngineCore {
     void cancel(RequestId id) { scheduler_.cancel(id); }
     bool has_work() const { return scheduler_.has_work(); }
 
-    // Runs one step and appends its events to `events`. Only while has_work(). Throws what the backend
-    // throws, and std::logic_error if no sequence advances. After an exception only abort() may be called.
+    // Runs one step and appends its events to `events`. May be called only if has_work(). Throws what the
+    // backend throws, and std::logic_error if no sequence advances. After an exception, only abort() may be
+    // called.
     void step(StepEvents& events);
     // Ends every unfinished choice: its last event carries `error`.
     void abort(errc error, StepEvents& events);
@@ -43,7 +44,8 @@ class EngineCore {
     Scheduler scheduler_;
     StepResults results_;
     std::uint64_t generated_tokens_ = 0;
-    // Of the last steps. Both are halved about once per second, so that their ratio follows the current rate.
+    // The tokens and the time of recent steps. Both are halved about once per second, so that their ratio
+    // follows the current rate.
     double recent_tokens_ = 0;
     double recent_seconds_ = 0;
 };

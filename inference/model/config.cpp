@@ -154,8 +154,8 @@ result<std::optional<double>> rope_theta_of_parameters(const std::filesystem::pa
     for (const auto& [key, value] : *object) {
         const bool plain = key == "rope_theta" || (key == "rope_type" && value == "default");
         if (!plain)
-            return bad_model(file, std::string(expected) + "; found the key " + quoted_name(key) +
-                                       ", which has another value or is not supported");
+            return bad_model(file, std::string(expected) + "; the key " + quoted_name(key) +
+                                       " is not supported or has an unsupported value");
     }
     FieldReader fields(file, *object);
     const auto theta = read_rope_theta(fields);

@@ -127,7 +127,7 @@ result<std::string> bytes_of_piece(const SentencePieceProcessor& processor, int 
                          "piece " + std::to_string(id) + " " + quoted_name(piece) + ": " + std::string(what));
     };
     if (!std::isfinite(processor.GetScore(id)))
-        return fail("its score is not a finite number, expected a finite score");
+        return fail("its score is NaN or infinite, expected a finite number");
     if (processor.IsControl(id) || processor.IsUnknown(id)) return std::string();
     if (!processor.IsByte(id)) return with_spaces(piece);
     const auto byte = parse_byte_piece(piece);

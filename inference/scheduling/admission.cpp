@@ -10,7 +10,7 @@
 namespace solard {
 namespace {
 
-// A sequence that was preempted so many times yields only to older ones.
+// A sequence that was preempted this many times yields only to older sequences.
 constexpr std::int32_t max_preemptions = 4;
 
 bool may_yield(const Sequence& sequence, const Sequence& needy) {
@@ -52,7 +52,8 @@ void Admission::admit() {
     }
 }
 
-// The first waiting request of this principal does not fit and keeps its turn: only so many others pass it.
+// Called if the first waiting request of this principal does not fit. The request keeps its turn, and
+// num_passed_ counts the requests that pass it, because their number is limited.
 void Admission::keep_turn(std::size_t index) {
     state_.shares.set_admission_turn(index);
     const Sequence& keeper = *state_.shares.principals()[index]->waiting.front();
@@ -122,9 +123,10 @@ void Admission::start(PrincipalShare& principal, const Need& need) {
 }
 
 // Preempts until `slots` and `blocks` more are free. If that is impossible, changes nothing and returns
-// false. `excess` is that of the newcomer's principal after the admission. Only sequences of principals that
-// are further above their share than this, and stay as far above it, give way. So every exchange lowers the
-// largest excess, and no two principals take turns in preempting each other.
+// false. `excess` is how far the newcomer's principal will be above its share after the admission. A sequence
+// gives way only if its principal is above its share by more than `excess` (and, if that is above 0, still by
+// at least `excess` without the sequence). So every exchange lowers the largest excess, and no two principals
+// take turns in preempting each other.
 bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need, std::int64_t excess,
                                      std::int32_t slots, std::int32_t blocks) {
     // The newcomer will refer to its cached blocks at once: they never count as freed.

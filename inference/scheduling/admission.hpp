@@ -28,16 +28,16 @@ class Admission {
     // What a waiting sequence needs to run.
     struct Need {
         std::int32_t slots = 0;
-        std::int32_t blocks = 0;         // that must be free now
-        std::int32_t cached_blocks = 0;  // the beginning of its table, found in the prefix cache
+        std::int32_t blocks = 0;         // blocks that must be free now
+        std::int32_t cached_blocks = 0;  // first blocks of its table, which the prefix cache holds
     };
 
     // Slots and blocks that are free and that no running sequence will need next.
     struct Capacity {
         std::int32_t slots = 0;
         std::int32_t blocks = 0;
-        std::int64_t prefill_tokens = 0;  // that prompts under way still want of the budget
-        std::int64_t largest_excess = 0;  // of any principal above its share
+        std::int64_t prefill_tokens = 0;  // tokens of the budget that running prompts still want
+        std::int64_t largest_excess = 0;  // of the principal furthest above its share
     };
 
     bool admit_first(PrincipalShare& principal, const Capacity& capacity, bool passes_another);

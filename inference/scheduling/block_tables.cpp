@@ -94,7 +94,7 @@ void BlockTables::trim(Sequence& sequence) {
     }
 }
 
-// From the end, so that the beginnings of prompts are cached longest.
+// Releases the last block first, so that the beginnings of prompts are cached longest.
 void BlockTables::release_all(Sequence& sequence) {
     sequence.principal->num_blocks -= static_cast<std::int32_t>(sequence.block_table.size());
     for (const BlockId block : std::views::reverse(sequence.block_table)) release(block);

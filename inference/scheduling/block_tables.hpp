@@ -22,7 +22,7 @@ class BlockTables {
     // What the prefix cache holds of a sequence's beginning.
     struct CachedPrefix {
         std::int32_t num_blocks = 0;
-        std::int32_t num_blocks_in_use = 0;  // of num_blocks: other sequences refer to them
+        std::int32_t num_blocks_in_use = 0;  // how many of these other sequences refer to
     };
 
     // `hash_key` names the contents of blocks; without it there is no prefix cache.

@@ -20,11 +20,11 @@ namespace solard {
 struct PrincipalShare {
     std::uint64_t id = 0;
     std::int64_t weight = 1;
-    std::deque<SequencePtr> waiting;  // by priority, then by arrival
-    std::int32_t num_slots = 0;       // of running sequences
-    std::int32_t num_blocks = 0;      // held by those; a shared block counts once for each holder
-    std::int64_t deficit = 0;         // prompt tokens that it may schedule now; negative: decodes to pay for
-    std::int32_t num_prefill_tokens = 0;  // that its running prompts still want in this step
+    std::deque<SequencePtr> waiting;      // by priority, then by arrival
+    std::int32_t num_slots = 0;           // slots of its running sequences
+    std::int32_t num_blocks = 0;          // blocks of these sequences; a shared block counts once per holder
+    std::int64_t deficit = 0;             // prompt tokens that it may schedule now; < 0: it owes for decodes
+    std::int32_t num_prefill_tokens = 0;  // tokens that its running prompts still want in this step
 };
 
 class FairShare {
@@ -39,8 +39,8 @@ class FairShare {
     // Moves all waiting sequences for which `wanted` holds to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Drops principals that have nothing waiting and nothing running (pointers to them become invalid) and
-    // forgives debts beyond one turn. Between steps only.
+    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Limits
+    // every debt to one turn. May be called between steps only.
     void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
@@ -66,8 +66,9 @@ class FairShare {
 
     std::int64_t num_slots_;
     std::int64_t num_blocks_;
-    std::int64_t quantum_;                                     // prompt tokens of one turn, of weight 1
-    std::vector<std::unique_ptr<PrincipalShare>> principals_;  // by first arrival: the ring of both turns
+    std::int64_t quantum_;  // prompt tokens of one turn of a principal with weight 1
+    // In the order of their first arrival. Both kinds of turns go round this list.
+    std::vector<std::unique_ptr<PrincipalShare>> principals_;
     std::int64_t total_weight_ = 0;
     std::size_t num_waiting_ = 0;
     std::size_t admission_turn_ = 0;

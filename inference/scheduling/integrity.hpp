@@ -7,7 +7,7 @@
 namespace solard {
 
 // Checks that charges, references and orders agree with one another. Throws std::logic_error that says what
-// is wrong. Not while a step is being scheduled.
+// is wrong. Must not be called while a step is being scheduled.
 void check_integrity(const StepState& state, const BlockTables& tables);
 
 }  // namespace solard

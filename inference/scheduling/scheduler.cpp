@@ -157,13 +157,13 @@ void Scheduler::serve_prefills(PrincipalShare& principal) {
         principal.deficit -= granted;
         principal.num_prefill_tokens -= granted;
     }
-    // A prompt that still wants tokens and may have them finds no block: it waits in place.
+    // If deficit and budget are left now, the remaining prompts found no block. They wait in place.
     if (principal.deficit > 0 && state_.tokens_left > 0) principal.num_prefill_tokens = 0;
 }
 
 // Schedules up to `max_tokens` of the sequence's next tokens, as far as budget and blocks allow. Returns
-// their number. Only for the first of them another sequence is preempted. A sequence that may not preempt
-// waits in place and keeps what it has computed.
+// their number. Preempts another sequence only to get a block for the first of these tokens. A sequence that
+// may not preempt waits in place and keeps what it has computed.
 std::int32_t Scheduler::schedule_tokens(Sequence& sequence, std::int32_t max_tokens) {
     const std::int32_t wanted = std::min({sequence.num_unscheduled_tokens(), state_.tokens_left, max_tokens});
     if (wanted <= 0) return 0;
@@ -201,9 +201,9 @@ std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& resul
     return advanced_;
 }
 
-// Returns false if the logits were not finite. Nothing of such a row reaches the prefix cache: a NaN anywhere
-// in a prompt shows in the logits of its end, so blocks are registered only after a later row was seen
-// finite.
+// Returns false if the logits were not finite. The blocks of such a sequence never reach the prefix cache. A
+// NaN anywhere in a prompt makes the logits at its end NaN, so a block is registered only after the logits of
+// a later row were found to be finite.
 bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
     const std::int32_t first_row = sequence.first_row;
     if (!results.rows.at(count_of(first_row)).finite) return false;

@@ -38,15 +38,15 @@ struct Sequence {
     std::int32_t num_prompt_tokens;
     std::int32_t num_draft_tokens = 0;
     std::int32_t num_accepted_tokens;        // prompt and generated tokens that went through the stop rules
-    std::int32_t num_registered_blocks = 0;  // of block_table, from the front: in the prefix cache
-    std::int32_t num_computed_tokens = 0;    // of token_ids, from the front: with KV in the blocks
-    std::int32_t num_scheduled_tokens = 0;   // those that the step in flight computes
-    std::int32_t first_row = 0;              // of the step in flight, if it samples
-    std::int32_t num_cached_tokens = 0;      // of the prompt, when the sequence first ran
-    std::int32_t draft_limit = 4;            // how many drafts to try; follows how many were accepted
+    std::int32_t num_registered_blocks = 0;  // first blocks of block_table that the prefix cache can find
+    std::int32_t num_computed_tokens = 0;    // first tokens of token_ids whose KV is in the blocks
+    std::int32_t num_scheduled_tokens = 0;   // tokens that the step in flight computes
+    std::int32_t first_row = 0;              // first row in the step in flight, if the sequence samples
+    std::int32_t num_cached_tokens = 0;      // prompt tokens found in the cache when the sequence first ran
+    std::int32_t draft_limit = 4;            // number of drafts to try; adapts to how many were accepted
     std::int32_t num_preemptions = 0;
     BlockId copied_from = -1;    // the block that the step copies because others refer to it
-    bool is_giving_way = false;  // while Admission chooses sequences to preempt
+    bool is_giving_way = false;  // Admission has chosen this sequence for preemption
     bool prefilling = false;     // runs and has chosen no token since its admission
     FinishReason finish = FinishReason::none;
     errc error = errc::backend_failed;  // meaningful when finish == error
@@ -75,10 +75,11 @@ struct Sequence {
     // Returns the tokens that must not be chosen now, because they would end the answer before min_tokens.
     std::span<const TokenId> banned_tokens(std::int32_t num_generated) const;
 
-    // Applies the stop rules to the first token of token_ids that is not accepted yet, which adds `bytes` to
-    // the text: first end tokens, then stop strings, then length. Appends to `out` the text that may be sent
-    // now. At an end that is all text held back, except what a stop string cuts off. An end token adds no
-    // text. Before min_tokens only the length counts, and text up to there never matches a stop string.
+    // Applies the stop rules to the first token of token_ids that is not accepted yet. `bytes` is the text of
+    // that token. The rules are applied in this order: end tokens, stop strings, length. Appends to `out` the
+    // text that may be sent now. When the answer ends, this includes the text that was held back, except what
+    // a stop string cuts off. An end token adds no text. Before min_tokens, only the length can end the
+    // answer, and the text up to there never matches a stop string.
     FinishReason accept_token(std::string_view bytes, std::string& out);
 
   private:

@@ -23,7 +23,7 @@ struct ChatPrompt {
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
-    bool echo = false;  // the answer begins with the last message if the role of that is assistant
+    bool echo = false;  // the answer begins with the last message if its role is assistant
 };
 
 // Errors: invalid_json, invalid_value, unsupported_parameter, unsupported_input; `param` names the field. A

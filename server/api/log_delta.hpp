@@ -24,7 +24,8 @@ struct LogDelta {
     StopMatch stop = {};
     // For each token its own entry and then its alternatives, even if its text is still held back.
     std::span<const TokenLogprob> logprobs = {};
-    std::span<const TokenId> token_ids = {};  // if the log keeps them; even if their text is held back
+    std::span<const TokenId> token_ids =
+        {};  // empty unless the log keeps them; complete even if text is held back
 };
 
 }  // namespace solard::server

@@ -191,7 +191,7 @@ result<std::vector<Setting>> read_command_line(const std::vector<std::string>& a
     } catch (const po::too_many_positional_options_error&) {
         return Error{
             errc::bad_command_line,
-            "command line: found an argument that is not an option; options begin with '--', see --help"};
+            "command line: found a value without an option; every option begins with '--', see --help"};
     } catch (const po::error& error) {
         return Error{errc::bad_command_line, std::string("command line: ") + error.what()};
     }

@@ -29,7 +29,7 @@ struct AdmissionLimits {
 
 class EngineClient;
 
-// One accepted generation: one engine request for each prompt, their common log, and the ticket of the key's
+// One accepted generation: one engine request for each prompt, their common log, and the place in the key's
 // quota. The generation runs as long as this object exists: the destructor cancels whatever is not finished
 // and charges the key for the generated tokens. I/O thread only.
 class Generation {

@@ -108,11 +108,12 @@ class GenerationLog {
     std::vector<LogReader*> readers_;
 };
 
-// A cursor into a log, which must outlive it. However far a reader lags, it costs only its position.
+// A cursor into a log, which must outlive it. A reader stores only its position, so a slow reader needs no
+// more memory than a fast one.
 class LogReader {
   public:
-    // Reads from the entry `first` on. The log notifies `wakeup` of everything which makes the reader
-    // ready(); `wakeup` must outlive the reader.
+    // Reads from the entry `first` on. The log notifies `wakeup` when something makes the reader ready().
+    // `wakeup` must outlive the reader.
     LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first = 0);
     ~LogReader();
     LogReader(const LogReader&) = delete;

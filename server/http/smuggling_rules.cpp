@@ -51,7 +51,7 @@ Error invalid(std::string_view problem) {
     return {errc::invalid_value, "The request is not valid HTTP/1.1: " + std::string(problem) + "."};
 }
 
-// What the framing of the body, the route and the access of a request depend on.
+// The header fields that decide how the body is framed, where the request goes, and who may send it.
 struct Fields {
     std::size_t count = 0;
     std::size_t num_hosts = 0;

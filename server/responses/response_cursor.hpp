@@ -11,7 +11,7 @@
 
 namespace solard::server {
 
-// However far a cursor lags, it costs only its position in the log. I/O thread only.
+// A cursor stores only its position in the log, so a slow reader needs no extra memory. I/O thread only.
 class ResponseCursor {
   public:
     using Clock = std::chrono::steady_clock;

@@ -49,8 +49,7 @@ result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& r
     if (!request.previous_response_id) return std::vector<ChatMessage>();
     if (parent == nullptr || !parent->log->terminal() || parent->state().status == ResponseStatus::failed)
         return Error{errc::previous_response_not_found,
-                     "There is no finished response with the id previous_response_id.",
-                     "previous_response_id"};
+                     "previous_response_id does not name a finished response.", "previous_response_id"};
     if (request.store && !parent->facts.request.store)
         return default_error(errc::invalid_store_transition, "store");
     std::vector<ChatMessage> messages = parent->conversation;

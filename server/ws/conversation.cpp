@@ -69,8 +69,8 @@ void WsConversation::retire() {
     announce_age_limit();
 }
 
-// Waits until the default lane is free, because an SDK takes an error without a lane for the answer to its
-// request on that lane.
+// Sends nothing until the default lane is free, because an SDK takes an error without a lane as the answer to
+// its request on that lane.
 void WsConversation::announce_age_limit() {
     if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
     send_error(default_error(errc::websocket_connection_limit_reached), {}, {});
@@ -99,7 +99,8 @@ WsConversation::MessageResult WsConversation::add_request(const ClientMessage& m
     if (retired_) create.request = default_error(errc::websocket_connection_limit_reached);
     const auto added = lanes_.add(
         message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
-    // A request which is too much gets its error at its turn. A request without a lane gets it here.
+    // If too many requests wait, the lane sends the error when it is this request's turn. If the socket has
+    // no lane left for the request, the error is sent here.
     const bool has_lane = added || added.error().code == errc::websocket_queue_full;
     if (!has_lane) send_error(added.error(), message.lane, message.event_id);
     begin_turns();
@@ -165,7 +166,7 @@ result<void> WsConversation::act(const ClientMessage& message, const SteerMessag
 
 // --- responses ---
 
-// Finds also a response which another socket of this caller has created.
+// Returns the response even if another socket of this caller has created it.
 result<ResponsePtr> WsConversation::find_running(const std::string& id) const {
     auto record = streams_.find(id);
     if (!record) record = lanes_.find_unstored(id);

@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "inference/text/utf8.hpp"
+
 namespace solard::server {
 namespace {
 
@@ -65,8 +67,9 @@ result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest
     if (auto host = gate.check_host(head.host); !host) return host.error();
     if (!gate.may_open_socket_from(head.origin, head.host))
         return Error{errc::origin_not_allowed,
-                     "Pages of this origin may not open a WebSocket on this server. The server's option "
-                     "--allowed-origins allows an origin."};
+                     "Pages of the origin '" + valid_utf8(head.origin.substr(0, 200)) +
+                         "' may not open a WebSocket on this server. The server's option "
+                         "--allowed-origins allows an origin."};
     const std::string_view secret = offered_secret(fields.protocols);
     const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.connection)
                                        : gate.check_key_or_ticket(secret, head.connection);

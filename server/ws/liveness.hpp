@@ -8,10 +8,10 @@
 namespace solard::server {
 
 struct WsLivenessLimits {
-    std::chrono::steady_clock::duration ping_interval;  // of silence; half of it while busy
-    std::chrono::steady_clock::duration pong_timeout;   // of silence after a ping
-    std::chrono::steady_clock::duration idle_timeout;   // without a message and a response
-    std::chrono::steady_clock::duration max_age;        // for new requests; 0: no limit
+    std::chrono::steady_clock::duration ping_interval;  // silence before a ping; half as long while busy
+    std::chrono::steady_clock::duration pong_timeout;   // silence after a ping before the client is lost
+    std::chrono::steady_clock::duration idle_timeout;   // time without any message or response
+    std::chrono::steady_clock::duration max_age;        // age that ends new requests; 0: no limit
     // The fraction by which the ping interval is shortened, from 0 to 0.25. It differs between sockets, so
     // that they do not all ping at the same time.
     double jitter = 0;

@@ -101,7 +101,7 @@ class WsSession {
             const bool too_many_invalid =
                 result == WsConversation::MessageResult::invalid && invalid_messages_.note(now);
             if (too_many_invalid || result == WsConversation::MessageResult::flood)
-                close(close_flood, "too many messages");
+                close(close_flood, "too many invalid messages or waiting requests");
         }
     }
 

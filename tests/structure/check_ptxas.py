@@ -37,7 +37,8 @@ def short_name(file, mangled):
     """Returns the file, the kernel and its template arguments from a mangled name, such as norm/add_rms_norm_kernel<bf16>."""
     for match in re.finditer(r"\d{1,2}(?=[a-z])", mangled):
         kernel = mangled[match.end():match.end() + int(match[0])]
-        if kernel.endswith("_kernel"):
+        # The name of the unnamed namespace before it has a hash of the file's path, whose digits may look like a length.
+        if re.fullmatch(r"[a-z_]+_kernel", kernel):
             break
     else:
         raise ValueError(mangled)

@@ -140,7 +140,7 @@ def texts(cases):
         cases[name] = Case(fragments(TEXT, pieces), [(TEXT, b"".join(pieces))])
     cases["6.3.1"] = failing([encode(TEXT, broken)], codes=BAD_TEXT)
     cases["6.3.2"] = failing(fragments(TEXT, cut(broken, 1)), codes=BAD_TEXT)
-    # It is clear before the end that these are no texts: a decoder needs not wait for it.
+    # These messages are invalid before their end: a decoder need not wait for the rest to refuse them.
     for number, pieces in ((1, [GREEK, b"\xf4\x90\x80\x80", b"edited"]), (2, [GREEK + b"\xf4", b"\x90", b"edited"])):
         cases[f"6.4.{number}"] = failing(fragments(TEXT, pieces), codes=BAD_TEXT, fails_early=True)
         frame = encode(TEXT, b"".join(pieces))

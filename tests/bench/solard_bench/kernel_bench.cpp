@@ -89,7 +89,7 @@ class KernelBench {
     void sampling(std::int32_t rows);
 
   private:
-    // The share relates to the time that the slower one of memory and arithmetic needs at least.
+    // The share is relative to the least time that memory or arithmetic, whichever is slower, would need.
     void add(const std::string& name, double bytes, double flops,
              const std::function<void(const Stream&)>& work) {
         const double seconds = timer_.seconds(work);
@@ -223,7 +223,7 @@ void KernelBench::elementwise(std::int32_t rows) {
     });
 }
 
-// For one layer: in a step every layer copies as much.
+// Measures one layer. In a step, every layer copies the same amount.
 void KernelBench::block_copies(std::int32_t count) {
     const KvShape kv{.num_kv_heads = config_.num_kv_heads, .head_dim = config_.head_dim};
     const std::int64_t bytes = kv.block_elements() * 2;

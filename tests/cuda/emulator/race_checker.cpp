@@ -108,7 +108,7 @@ void bring_up_to_date(Cell& cell) {
     cell.copy_in_flight = false;
 }
 
-// Just after memory of the device, where no other memory that a kernel may read can be.
+// Returns whether the address is just after memory of the device. A kernel may read no memory there.
 bool is_past_an_end(std::uintptr_t address) {
     auto after = regions().upper_bound(address);
     if (after == regions().begin()) return false;

@@ -342,8 +342,8 @@ BOOST_AUTO_TEST_CASE(every_kernel_is_loaded_before_the_first_step) {
     if (device_is_emulated()) BOOST_TEST(loaded == 10);
 }
 
-// The same tokens alone and whole; in chunks beside another sequence's prompt; and only the end, beside a
-// decoding sequence.
+// Computes the same tokens three times: alone and whole; in chunks beside another sequence's prompt; and only
+// the end, beside a decoding sequence.
 BOOST_AUTO_TEST_CASE(in_deterministic_mode_other_sequences_and_chunks_change_no_bit) {
     CudaBackendOptions options = small_options();
     options.deterministic = true;

@@ -1,4 +1,4 @@
-// Compares paged attention over ragged batches with a plain reference. Also tests the thread pool.
+// Compares paged attention over ragged batches with a plain reference, and tests the thread pool.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>

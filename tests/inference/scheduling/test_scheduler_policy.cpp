@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 2U);
 }
 
-// When another request keeps the turn, as many others may pass it as passed the one before.
+// When a new request keeps the turn, the count of requests that passed the last one starts again from 0.
 BOOST_AUTO_TEST_CASE(the_count_of_passes_restarts_for_the_next_request_that_keeps_a_turn) {
     Rig rig({.max_num_seqs = 4});
     rig.add(1, 10, 400, 1);

@@ -255,7 +255,8 @@ BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase
     RunningService service({"--max-num-seqs", "2"});
     auto& control = service.control();
     const std::string long_prompt(300, 'x');
-    // In prefill, in decode while other requests wait, and with a terminal event which was not read.
+    // The client leaves in prefill, in decode while other requests wait, and before it has read a terminal
+    // event.
     for (const int passes : {0, 3, 400}) {
         control.close_gate();
         {
