@@ -38,7 +38,7 @@ std::size_t memory_bytes(const ModelTensors& tensors) {
     return bytes;
 }
 
-void check_room(std::size_t needed) {
+void check_free_memory(std::size_t needed) {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
     check(cudaMemGetInfo(&free_bytes, &total_bytes));
@@ -130,7 +130,7 @@ DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors
                                   const OnLoadProgress& on_progress) {
     DeviceWeights weights;
     const std::size_t needed = memory_bytes(tensors);
-    check_room(needed);
+    check_free_memory(needed);
     weights.memory = DeviceBuffer<std::byte>(needed);
     Loader loader(source, tensors.num_bytes, compute_type, weights.memory.data(), on_progress);
     weights.embedding = loader.load({tensors.embedding});

@@ -85,7 +85,7 @@ class Session {
             auto reading = receive(parser);
             auto received = co_await std::move(reading);
             if (auto* upgrade = std::get_if<WsUpgrade>(&received)) {
-                log(LogLevel::info, upgrade->request_id + " GET /v1/responses 101");
+                log(LogLevel::info, upgrade->request_id + " GET " + upgrade->path + " 101");
                 app_.state.metrics.http_answer(101);
                 co_return std::move(*upgrade);
             }
@@ -157,7 +157,8 @@ class Session {
     }
 
     result<WsUpgrade> begin_upgrade(const Parser& parser, const HttpRequest& request) {
-        auto upgrade = check_upgrade(app_.generation, request, *request.websocket);
+        auto upgrade =
+            check_upgrade(app_.gate, app_.generation.engine, app_.state, request, *request.websocket);
         if (!upgrade) return upgrade.error();
         if (auto allowed = check_connection_limit(); !allowed) return allowed.error();
         // A client must send nothing more until the server has answered (RFC 6455, section 4.1).

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <boost/system/system_error.hpp>
-#include <chrono>
 #include <exception>
 #include <string>
 #include <string_view>

@@ -37,8 +37,8 @@ int Service::run(BackendFactory make_backend) {
     options.prefix_cache = !app_.config.no_prefix_cache;
     options.hash_key = app_.generation.hash_key;
     options.max_speculative_step_rows = app_.config.speculation == "on" ? max_speculative_step_rows : 0;
-    const AdmissionLimits limits{.max_queued_requests = app_.config.max_queued_requests,
-                                 .max_queued_tokens = app_.config.max_queued_tokens};
+    const QueueLimits limits{.max_queued_requests = app_.config.max_queued_requests,
+                             .max_queued_tokens = app_.config.max_queued_tokens};
     listener_.start(app_);
     await_signal();
     app_.generation.engine.start(
@@ -116,16 +116,16 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
 
 // Updates what `systemctl status` shows. While a load makes progress, systemd gives it more time.
 void Service::report_status() {
-    const auto state = app_.generation.engine.state();
-    if (state == ServiceState::starting) {
+    const ServerPhase phase = app_.state.phase;
+    if (phase == ServerPhase::starting) {
         const int percent = app_.state.load_percent;
         if (std::exchange(notified_percent_, percent) != percent)
             systemd_.notify("EXTEND_TIMEOUT_USEC=60000000");
         systemd_.status("loading: " + std::to_string(percent) + " %");
-    } else if (state == ServiceState::draining) {
+    } else if (phase == ServerPhase::draining) {
         systemd_.status("draining: " + std::to_string(app_.generation.engine.num_in_flight()) +
                         " answers in flight");
-    } else if (state == ServiceState::ready) {
+    } else if (phase == ServerPhase::ready) {
         const auto& now = app_.generation.engine.snapshot();
         systemd_.status("ready: " + std::to_string(now.num_running) + " running, " +
                         std::to_string(now.num_waiting) + " waiting");

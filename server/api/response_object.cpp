@@ -3,7 +3,6 @@
 #include <boost/json/serialize.hpp>
 #include <cmath>
 
-#include "server/api/error.hpp"
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 

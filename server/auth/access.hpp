@@ -12,8 +12,8 @@ enum class Access : std::uint8_t { api_key, anyone };
 
 // Who sent a request.
 struct Caller {
-    std::uint64_t principal = 0;     // for fair share: the key, or the connection of a caller without one
-    std::optional<std::size_t> key;  // index into ApiKeys::all()
+    std::uint64_t principal = 0;  // for fair share: the key, or the connection of a caller without one
+    std::optional<std::size_t> key = {};  // index into ApiKeys::all()
 };
 
 }  // namespace solard::server

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +20,8 @@ namespace solard::server {
 
 // The parts of a request's header that decide about its access.
 struct Credentials {
-    std::string_view host;
-    std::string_view authorization;
+    std::string_view host = {};
+    std::string_view authorization = {};
     std::uint64_t connection = 0;  // number of the connection it came on
 };
 

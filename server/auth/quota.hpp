@@ -38,7 +38,7 @@ class Quota {
         Quota* quota_;
     };
 
-    // Admits a request unless the key has too many in flight or has no tokens left. The tokens form a bucket
+    // Takes a place unless the key has too many in flight or has no tokens left. The tokens form a bucket
     // that holds the limit of one minute and refills steadily. The cost of a request is not known in advance,
     // so its tokens are charged as they become known, and the bucket may fall below zero. Then the key has to
     // wait until the bucket contains a token again. Errors: rate_limit_exceeded.

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <tuple>
 #include <utility>
 
 namespace solard::server {

@@ -8,7 +8,6 @@
 #include "server/endpoints/handlers.hpp"
 #include "server/generation/admission.hpp"
 #include "server/generation/parse_body.hpp"
-#include "server/http/error_response.hpp"
 
 namespace solard::server {
 namespace {

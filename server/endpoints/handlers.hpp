@@ -1,6 +1,6 @@
 // The handlers that the route table (server/routes.cpp) names. Each one runs as a coroutine on the I/O thread
-// and answers exactly once. Its parameters are the only parts of the server that it may use; they outlive the
-// coroutine.
+// and answers exactly once. Its parameters are all that it may use (a ResponseService gives access to the
+// GenerationService below it); they outlive the coroutine.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -34,7 +34,8 @@ boost::asio::awaitable<void> handle_models(const ServedModel& model, HttpExchang
 boost::asio::awaitable<void> handle_model(const GenerationService& generation, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_health(const ServerState& state, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_live(HttpExchange& exchange);
-boost::asio::awaitable<void> handle_metadata(const GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_metadata(const ServerState& state, const GenerationService& generation,
+                                             HttpExchange& exchange);
 boost::asio::awaitable<void> handle_version(HttpExchange& exchange);
 boost::asio::awaitable<void> handle_license(HttpExchange& exchange);
 boost::asio::awaitable<void> handle_openapi(HttpExchange& exchange);

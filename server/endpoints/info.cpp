@@ -60,15 +60,15 @@ json::object limits_json(const GenerationService& generation) {
 
 // Returns {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
 std::string health_json(const ServerState& state) {
-    const bool loading = state.service == ServiceState::starting;
-    json::object body{{"status", loading ? "loading" : name_of(state.service)}};
+    const bool loading = state.phase == ServerPhase::starting;
+    json::object body{{"status", loading ? "loading" : name_of(state.phase)}};
     if (loading) body["progress"] = state.load_percent.load();
     return json::serialize(body);
 }
 
 // Returns what the page and operators need: model, device, limits, defaults, sizes, and the counters of the
 // engine's last step.
-std::string metadata_json(const GenerationService& generation) {
+std::string metadata_json(const ServerState& state, const GenerationService& generation) {
     const auto& config = generation.config;
     const auto& model = generation.model;
     const auto& info = generation.engine.info();
@@ -76,7 +76,7 @@ std::string metadata_json(const GenerationService& generation) {
     json::array examples(model.examples.begin(), model.examples.end());
     json::object body{
         {"version", version_text},
-        {"state", name_of(generation.engine.state())},
+        {"state", name_of(state.phase)},
         {"model",
          {{"id", model.names.front()},
           {"context_length", model.context_length},
@@ -149,7 +149,7 @@ asio::awaitable<void> handle_model(const GenerationService& generation, HttpExch
 }
 
 asio::awaitable<void> handle_health(const ServerState& state, HttpExchange& exchange) {
-    const bool ready = state.service == ServiceState::ready;
+    const bool ready = state.phase == ServerPhase::ready;
     HttpResponse response = json_response(health_json(state), ready ? 200 : 503);
     if (!ready) response.fields.emplace_back("Retry-After", "1");
     co_await exchange.respond(std::move(response));
@@ -160,8 +160,9 @@ asio::awaitable<void> handle_live(HttpExchange& exchange) {
     co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> handle_metadata(const GenerationService& generation, HttpExchange& exchange) {
-    auto response = json_response(metadata_json(generation));
+asio::awaitable<void> handle_metadata(const ServerState& state, const GenerationService& generation,
+                                      HttpExchange& exchange) {
+    auto response = json_response(metadata_json(state, generation));
     co_await exchange.respond(std::move(response));
 }
 

@@ -16,7 +16,7 @@ asio::awaitable<void> handle_metrics(const ServerState& state, const GenerationS
     response.body = metrics_text(state.metrics,
                                  {.version = version_text,
                                   .model_name = generation.model.names.front(),
-                                  .state = name_of(state.service),
+                                  .state = name_of(state.phase),
                                   .engine = generation.engine.snapshot(),
                                   .num_in_flight = generation.engine.num_in_flight(),
                                   .num_connections = state.num_connections,

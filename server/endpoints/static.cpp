@@ -1,7 +1,6 @@
 // GET / and GET /assets/*: the page, which is compiled into the program.
 #include <algorithm>
 
-#include "server/api/error.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/endpoints/static_files.hpp"
 #include "server/http/error_response.hpp"

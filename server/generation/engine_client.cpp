@@ -47,7 +47,7 @@ Generation::~Generation() {
 }
 
 void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
-                         AdmissionLimits limits, std::function<void(const EngineInfo&)> on_ready,
+                         QueueLimits limits, std::function<void(const EngineInfo&)> on_ready,
                          std::function<void(Error)> on_failed) {
     limits_ = limits;
     EngineCallbacks callbacks;
@@ -55,7 +55,7 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
         boost::asio::post(io_, [this, on_ready, info = std::move(info)]() mutable {
             info_ = std::move(info);
             snapshot_.num_blocks = snapshot_.num_free_blocks = info_->capacity.num_blocks;
-            if (state_.service == ServiceState::starting) state_.service = ServiceState::ready;
+            if (state_.phase == ServerPhase::starting) state_.phase = ServerPhase::ready;
             on_ready(*info_);
         });
     };
@@ -78,9 +78,9 @@ std::int64_t EngineClient::capacity_tokens() const {
 }
 
 result<void> EngineClient::check_open() const {
-    if (state_.service == ServiceState::starting) return default_error(errc::server_starting);
-    if (state_.service == ServiceState::draining) return default_error(errc::server_draining);
-    if (state_.service == ServiceState::failed) return default_error(errc::engine_unavailable);
+    if (state_.phase == ServerPhase::starting) return default_error(errc::server_starting);
+    if (state_.phase == ServerPhase::draining) return default_error(errc::server_draining);
+    if (state_.phase == ServerPhase::failed) return default_error(errc::engine_unavailable);
     if (load_.choices >= max_choices_in_flight())
         return busy(errc::server_overloaded, "The waiting queue is full");
     return {};
@@ -126,12 +126,6 @@ Error EngineClient::busy(errc code, std::string message) const {
     const auto wait = drain_rate_.time_for(1, Clock::now());
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
     return {code, std::move(message) + "; retry after " + std::to_string(seconds) + " s.", {}, wait};
-}
-
-result<Generation> EngineClient::submit(Request request) {
-    std::vector<Request> one;
-    one.push_back(std::move(request));
-    return submit(std::move(one));
 }
 
 result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Place place,
@@ -258,11 +252,11 @@ void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::in
 }
 
 void EngineClient::drain() {
-    if (state_.service != ServiceState::failed) state_.service = ServiceState::draining;
+    if (state_.phase != ServerPhase::failed) state_.phase = ServerPhase::draining;
 }
 
 void EngineClient::fail(const Error& error) {
-    state_.service = ServiceState::failed;
+    state_.phase = ServerPhase::failed;
     fail_all(error);
 }
 

@@ -22,7 +22,7 @@ namespace solard::server {
 
 // A single principal may use at most 7/8 of each limit, so that one flooding client cannot lock out
 // occasional ones.
-struct AdmissionLimits {
+struct QueueLimits {
     std::int64_t max_queued_requests = 0;  // choices beyond those that run
     std::int64_t max_queued_tokens = 0;    // prompt tokens of requests which have produced nothing yet
 };
@@ -64,7 +64,8 @@ class Generation {
 // I/O thread only. Must outlive every Generation.
 class EngineClient {
   public:
-    // `io` and `state` must outlive the client, which keeps state.service up to date.
+    // `io` and `state` must outlive the client, except that `io` may end after stop() was called. The client
+    // keeps state.phase up to date.
     EngineClient(boost::asio::io_context& io, ServerState& state) : io_(io), state_(state) {}
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
@@ -72,7 +73,7 @@ class EngineClient {
 
     // Starts the engine thread. `on_ready` and `on_failed` run on the I/O thread.
     void start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
-               AdmissionLimits limits, std::function<void(const EngineInfo&)> on_ready,
+               QueueLimits limits, std::function<void(const EngineInfo&)> on_ready,
                std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
@@ -84,7 +85,6 @@ class EngineClient {
     // For a watchdog. Idle if there is no engine.
     EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
-    ServiceState state() const { return state_.service; }
     // Refuses new requests from now on. Requests in flight continue.
     void drain();
     // Ends everything in flight with `error`.
@@ -99,9 +99,7 @@ class EngineClient {
     // number of choices `n`; output `i` of the log is choice `i % n` of request `i / n`. Errors:
     // server_starting, server_draining, engine_unavailable, server_overloaded, rate_limit_exceeded (this
     // principal has reached its part of a limit), invalid_value (the requests can never fit).
-    result<Generation> submit(std::vector<Request> requests, Quota::Place place = Quota::Place(nullptr),
-                              bool keep_token_ids = false);
-    result<Generation> submit(Request request);
+    result<Generation> submit(std::vector<Request> requests, Quota::Place place, bool keep_token_ids = false);
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
     const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
@@ -147,7 +145,7 @@ class EngineClient {
     boost::asio::io_context& io_;
     ServerState& state_;
     std::unique_ptr<Engine> engine_;
-    AdmissionLimits limits_;
+    QueueLimits limits_;
     std::optional<EngineInfo> info_;
     EngineSnapshot snapshot_;
     std::unordered_map<RequestId, InFlight> in_flight_;

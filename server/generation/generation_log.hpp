@@ -68,7 +68,7 @@ class GenerationLog {
 
   private:
     friend class LogReader;
-    struct Place {  // sizes of the three members of an Output
+    struct Offsets {  // sizes of the three members of an Output
         std::size_t text = 0;
         std::size_t logprobs = 0;
         std::size_t token_ids = 0;
@@ -77,7 +77,7 @@ class GenerationLog {
         std::uint32_t output;
         std::uint32_t num_tokens;
         FinishReason finish;
-        Place end;
+        Offsets end;
     };
     struct Output {
         std::string text;
@@ -138,7 +138,7 @@ class LogReader {
     Wakeup& wakeup_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    std::vector<GenerationLog::Place> read_;  // [num_outputs], the end of what was read
+    std::vector<GenerationLog::Offsets> read_;  // [num_outputs], the end of what was read
     std::vector<LogDelta> deltas_;
 };
 

@@ -65,12 +65,12 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
 
 asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type, std::string_view first) {
     http::response<http::empty_body> message(http::status::ok, version_);
-    fill_header(message, content_type);
-    message.set(http::field::cache_control, "no-cache");
-    message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
     chunked_ = version_ == 11;
     if (!chunked_) keep_alive_ = false;  // HTTP/1.0: the end of the connection is the end of the body
+    fill_header(message, content_type);
     message.keep_alive(keep_alive_);
+    message.set(http::field::cache_control, "no-cache");
+    message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
     if (chunked_) message.chunked(true);
     header_sent_ = true;
     status_ = 200;

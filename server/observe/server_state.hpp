@@ -13,17 +13,17 @@
 
 namespace solard::server {
 
-enum class ServiceState : std::uint8_t { starting, ready, draining, failed };
+enum class ServerPhase : std::uint8_t { starting, ready, draining, failed };
 
-constexpr std::string_view name_of(ServiceState state) {
+constexpr std::string_view name_of(ServerPhase state) {
     switch (state) {
-        case ServiceState::starting:
+        case ServerPhase::starting:
             return "starting";
-        case ServiceState::ready:
+        case ServerPhase::ready:
             return "ready";
-        case ServiceState::draining:
+        case ServerPhase::draining:
             return "draining";
-        case ServiceState::failed:
+        case ServerPhase::failed:
             return "failed";
     }
     return "";
@@ -31,9 +31,9 @@ constexpr std::string_view name_of(ServiceState state) {
 
 // I/O thread only, except for load_percent.
 struct ServerState {
-    ServiceState service = ServiceState::starting;
+    ServerPhase phase = ServerPhase::starting;  // kept up to date by EngineClient
     // Returns true if each connection must end after the HTTP response that it is sending.
-    bool is_ending() const { return service == ServiceState::draining || service == ServiceState::failed; }
+    bool is_ending() const { return phase == ServerPhase::draining || phase == ServerPhase::failed; }
 
     const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
     std::atomic<int> load_percent{0};  // written by the engine thread while it loads

@@ -19,7 +19,8 @@ namespace solard::server {
 // I/O thread only.
 class ResponseService {
   public:
-    // Both must outlive the service. Its coroutines run on `io`.
+    // Both must outlive the service, whose coroutines run on `io`; but `io` may end before it, because a
+    // follower that is destroyed with `io` only asks whether `io` has stopped.
     ResponseService(boost::asio::io_context& io, GenerationService& generation)
         : io_(io), generation_(generation) {}
     ResponseService(const ResponseService&) = delete;

@@ -35,10 +35,8 @@ bool is_websocket_key(std::string_view key) {
 }
 
 // A socket may be opened while the model is still loading.
-result<void> check_open(const EngineClient& engine) {
-    const auto state = engine.state();
-    const bool ending = state == ServiceState::draining || state == ServiceState::failed;
-    return ending ? engine.check_open() : result<void>();
+result<void> check_open(const EngineClient& engine, const ServerState& state) {
+    return state.is_ending() ? engine.check_open() : result<void>();
 }
 
 }  // namespace
@@ -61,9 +59,8 @@ std::string_view offered_secret(std::string_view offered) {
     return secret;
 }
 
-result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest& head,
-                                const WebSocketFields& fields) {
-    Gate& gate = generation.gate;
+result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const ServerState& state,
+                                const HttpRequest& head, const WebSocketFields& fields) {
     if (auto host = gate.check_host(head.host); !host) return host.error();
     if (!gate.may_open_socket_from(head.origin, head.host))
         return Error{errc::origin_not_allowed,
@@ -74,7 +71,7 @@ result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest
     const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.connection)
                                        : gate.check_key_or_ticket(secret, head.connection);
     if (!caller) return caller.error();
-    if (auto open = check_open(generation.engine); !open) return open.error();
+    if (auto open = check_open(engine, state); !open) return open.error();
     if (auto few = gate.check_num_sockets(*caller); !few) return few.error();
     if (fields.version != "13")
         return Error{errc::upgrade_required,
@@ -87,6 +84,7 @@ result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest
                      .key = fields.key,
                      .subprotocol = std::string(selected),
                      .extensions = selected == own_subprotocol,
+                     .path = head.path,
                      .request_id = {}};
 }
 

@@ -5,8 +5,9 @@
 #include <string_view>
 
 #include "server/auth/access.hpp"
+#include "server/auth/gate.hpp"
 #include "server/config/error.hpp"
-#include "server/generation/generation_service.hpp"
+#include "server/generation/engine_client.hpp"
 #include "server/http/exchange.hpp"
 
 namespace solard::server {
@@ -17,15 +18,16 @@ struct WsUpgrade {
     std::string key;          // Sec-WebSocket-Key
     std::string subprotocol;  // the selected one; empty: none
     bool extensions = false;  // the client knows the events whose type begins with "solar:"
-    std::string request_id;   // sent as x-request-id
+    std::string path;
+    std::string request_id;  // sent as x-request-id
 };
 
 // Checks the Host, then the Origin, the key or ticket, the state of the server, the number of this key's
 // sockets, and the fields of the WebSocket handshake. I/O thread only. Errors, in this order:
 // host_not_allowed, origin_not_allowed, invalid_api_key, server_draining or engine_unavailable,
 // rate_limit_exceeded, upgrade_required (another version of WebSocket), invalid_value (Sec-WebSocket-Key).
-result<WsUpgrade> check_upgrade(GenerationService& generation, const HttpRequest& head,
-                                const WebSocketFields& fields);
+result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const ServerState& state,
+                                const HttpRequest& head, const WebSocketFields& fields);
 
 // Returns the first of the client's subprotocols which the server knows; empty if it knows none.
 std::string_view select_subprotocol(std::string_view offered);

@@ -115,7 +115,7 @@ async function cuttable(address) {
 async function reloadWithAnswer(fields) {
     // The script runs after the old page has stored its turns and before the new page loads them.
     const script = await page.addInitScript((changes) => {
-        const key = "solard.chat";
+        const key = "solard.conversation";
         const turns = JSON.parse(sessionStorage.getItem(key));
         Object.assign(turns.at(-1).answers[0], changes);
         sessionStorage.setItem(key, JSON.stringify(turns));

@@ -80,6 +80,13 @@ def problems_of(name, includes, text):
         yield f"{name}: only the spine, the files in server/ itself, knows App"
 
 
+def other_includes(name, text):
+    """Yields includes in quotes which do not name a file of the product from the root of the repository."""
+    for included in re.findall(r'^#include "([^"]+)"', text, re.M):
+        if not re.match("(inference|server|cuda|web)/", included):
+            yield f"{name}: includes {included}, but product code names files of the product from the root"
+
+
 def loops_of(graph):
     """Yields one message for each loop of includes between modules (a header and its source are one module)."""
     state, stack = {}, []
@@ -110,6 +117,7 @@ def main():
         text = path.read_text()
         includes = re.findall(r'^#include "((?:inference|server|cuda|web)/[^"]+)"', text, re.M)
         problems += problems_of(name, includes, text)
+        problems += other_includes(name, text)
         module = str(pathlib.PurePath(name).with_suffix(""))
         graph.setdefault(module, set()).update(str(pathlib.PurePath(i).with_suffix("")) for i in includes)
         graph[module].discard(module)

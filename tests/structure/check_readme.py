@@ -18,9 +18,6 @@ ROOT = pathlib.Path(sys.argv[1]).resolve()
 DRAWINGS = {"draw_process": "process.svg", "plot_speed": "speed.svg"}
 LARGEST_DRAWING = 12_000  # bytes
 
-# Pages that may be cited although they are not in the repository: the name, and why.
-ELSEWHERE = {}
-
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)")
 IMAGE = re.compile(r"""<(?:img|a)\s[^>]*?(?:src|href)=["']([^"']+)""")
@@ -93,7 +90,7 @@ def check_citations(path, text, pages):
         name = match[0].removeprefix("./")
         places = [(path.parent / name).resolve(), (ROOT / name.lstrip("/")).resolve()]
         same_name = [page for page in pages if "/" not in name and page.name == name]
-        if not pages & set(places) and len(same_name) != 1 and name not in ELSEWHERE:
+        if not pages & set(places) and len(same_name) != 1:
             yield f"{path.relative_to(ROOT)}: cites a page that is not in the repository: {name}"
 
 

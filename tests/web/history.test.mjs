@@ -26,16 +26,16 @@ test("stored turns are loaded with text, id and cursor", () => {
 
 test("the queue position and the prompt's progress are not restored", () => {
     const waiting = { ...answer, queuePosition: 3, promptRead: 0.5 };
-    const [turn] = parseTurns(JSON.stringify([{ question: "x", answers: [waiting] }]));
+    const [turn] = parseTurns(JSON.stringify([{ prompt: "x", answers: [waiting] }]));
     assert.deepEqual([turn.answers[0].queuePosition, turn.answers[0].promptRead], [undefined, undefined]);
 });
 
 test("invalid stored data is left out", () => {
-    for (const stored of [null, "", "{", "{}", "7", "null", '["x",null,{}]', '[{"question":"x"}]', '[{"question":"x","answers":[{}]}]']) {
+    for (const stored of [null, "", "{", "{}", "7", "null", '["x",null,{}]', '[{"prompt":"x"}]', '[{"prompt":"x","answers":[{}]}]']) {
         assert.deepEqual(parseTurns(stored), [], String(stored));
     }
     const answers = [{ id: "a", phase: "gone" }, { id: "b", phase: "complete", cursor: "7", text: 3, measured: "x" }];
-    const [turn] = parseTurns(JSON.stringify([{ question: "x", answers }]));
+    const [turn] = parseTurns(JSON.stringify([{ prompt: "x", answers }]));
     assert.deepEqual(turn.answers.map(({ id, cursor, text }) => [id, cursor, text]), [["b", -1, ""]]);
 });
 

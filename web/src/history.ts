@@ -11,7 +11,8 @@ export interface StoredTurn {
     answers: Answer[];
 }
 
-const KEY = "solard.chat";
+// The key and the members are those of earlier versions, so that a reload after an update loses nothing.
+const KEY = "solard.conversation";
 const PHASES: readonly Phase[] = ["waiting", "generating", "complete", "stopped", "failed"];
 
 function parseMeasured(found: Json): Measured {
@@ -49,9 +50,10 @@ function parseAnswer(value: unknown): Answer[] {
 export function parseTurns(stored: string | null): StoredTurn[] {
     return list(parseJson(stored))
         .map(object)
-        .map((turn) => ({ question: text(turn.question), answers: list(turn.answers).flatMap(parseAnswer).slice(0, 2) }))
+        .map((turn) => ({ question: text(turn.prompt), answers: list(turn.answers).flatMap(parseAnswer).slice(0, 2) }))
         .filter(({ question, answers }) => question !== "" && answers.length > 0);
 }
 
 export const loadTurns = (): StoredTurn[] => parseTurns(load("sessionStorage", KEY));
-export const saveTurns = (turns: StoredTurn[]): void => save("sessionStorage", KEY, JSON.stringify(turns));
+export const saveTurns = (turns: StoredTurn[]): void => 
+    save("sessionStorage", KEY, JSON.stringify(turns.map(({ question, answers }) => ({ prompt: question, answers }))));

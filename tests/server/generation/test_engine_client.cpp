@@ -14,14 +14,14 @@ namespace {
 
 // An engine whose first step is held, so that everything which is admitted stays in flight.
 struct Fixture {
-    explicit Fixture(AdmissionLimits limits) {
+    explicit Fixture(QueueLimits limits) {
         EngineOptions options;
         options.max_num_seqs = 8;
         options.max_num_batched_tokens = 64;
         control->close_gate();
         client.start([this] { return std::make_unique<FakeBackend>(FakeOptions{}, control); },
                      demo_tokenizer(), options, limits, [](const EngineInfo&) {}, [](const Error&) {});
-        while (client.state() == ServiceState::starting) io.run_one();
+        while (state.phase == ServerPhase::starting) io.run_one();
     }
     ~Fixture() {
         generations.clear();
@@ -31,12 +31,13 @@ struct Fixture {
     // Returns the errc of the refusal, or nothing if the request was admitted.
     std::optional<errc> submit(std::uint64_t principal, std::uint32_t num_choices = 1,
                                std::size_t prompt = 4) {
-        Request request;
+        std::vector<Request> requests(1);
+        Request& request = requests.front();
         request.prompt.assign(prompt, 5);
         request.max_tokens = 2;
         request.num_choices = num_choices;
         request.principal.id = principal;
-        auto generation = client.submit(std::move(request));
+        auto generation = client.submit(std::move(requests), Quota::Place(nullptr));
         if (!generation) return generation.error().code;
         generations.push_back(*std::move(generation));
         return std::nullopt;
@@ -100,11 +101,14 @@ BOOST_AUTO_TEST_CASE(all_prompts_of_a_generation_are_admitted_or_none) {
         }
         return all;
     };
-    BOOST_TEST((fixture.client.submit(requests(17, 1)).error().code == errc::invalid_value));
+    BOOST_TEST(
+        (fixture.client.submit(requests(17, 1), Quota::Place(nullptr)).error().code == errc::invalid_value));
     auto generation = fixture.client.submit(requests(3, 4), Quota::Place(nullptr), true);
     BOOST_REQUIRE(generation);
-    BOOST_TEST((fixture.client.submit(requests(5, 1)).error().code == errc::server_overloaded));
-    BOOST_TEST((fixture.client.submit(requests(3, 1)).error().code == errc::rate_limit_exceeded));
+    BOOST_TEST((fixture.client.submit(requests(5, 1), Quota::Place(nullptr)).error().code ==
+                errc::server_overloaded));
+    BOOST_TEST((fixture.client.submit(requests(3, 1), Quota::Place(nullptr)).error().code ==
+                errc::rate_limit_exceeded));
     fixture.control->open_gate();
     while (!generation->log().terminal()) fixture.io.run_one();
     const auto outputs = generation->log().read_all();
@@ -132,15 +136,49 @@ BOOST_AUTO_TEST_CASE(destroying_a_generation_of_several_prompts_frees_all_its_pl
         return all;
     };
     {
-        const auto unwanted = fixture.client.submit(whole_load()).value();
+        const auto unwanted = fixture.client.submit(whole_load(), Quota::Place(nullptr)).value();
     }
     BOOST_TEST(fixture.client.num_in_flight() == 0);
     fixture.control->open_gate();
     std::optional<Generation> next;
     while (!next) {
         fixture.io.run_one();  // delivers an event of the engine; the places are free after the last one
-        if (auto taken = fixture.client.submit(whole_load())) next.emplace(*std::move(taken));
+        if (auto taken = fixture.client.submit(whole_load(), Quota::Place(nullptr)))
+            next.emplace(*std::move(taken));
     }
+}
+
+BOOST_AUTO_TEST_CASE(generation_charges_its_tokens_once_and_holds_its_place_until_it_ends) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
+    Quota quota(1, 100);  // one request in flight, 100 tokens per minute
+    const Quota::Clock::time_point now{std::chrono::hours(1)};
+    const auto two_prompts = [](std::int32_t max_tokens) {
+        std::vector<Request> all(2);
+        for (Request& request : all) {
+            request.prompt.assign(30, 5);
+            request.max_tokens = max_tokens;
+        }
+        return all;
+    };
+    // What is refused costs nothing and frees its place.
+    BOOST_TEST(!fixture.client.submit(two_prompts(1 << 30), quota.take_place(now).value()).has_value());
+    {
+        auto generation = fixture.client.submit(two_prompts(2), quota.take_place(now).value());
+        BOOST_REQUIRE(generation);
+        BOOST_TEST(generation->prompt_tokens() == 60U);
+        BOOST_TEST(generation->max_tokens() == 2);
+        fixture.control->open_gate();
+        while (!generation->log().terminal()) fixture.io.run_one();
+        Generation moved = *std::move(generation);
+        const Generation moved_again = std::move(moved);
+        BOOST_TEST(moved_again.log().num_tokens() == 4U);
+        BOOST_TEST(!quota.take_place(now).has_value());
+    }
+    // 60 tokens of the prompts and 4 generated ones are charged: 36 of 100 are left.
+    quota.take_place(now)->charge(35);
+    BOOST_TEST(quota.take_place(now).has_value());
+    quota.take_place(now)->charge(1);
+    BOOST_TEST(!quota.take_place(now).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
