@@ -131,8 +131,8 @@ class Session {
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return refuse(std::move(request), read_problem(http::error::body_limit, app_.config));
         RouteMatch match = find_route(request);
-        if (is_upgrade(match, request)) {
-            auto upgrade = begin_upgrade(parser, request);
+        if (const WebSocketFields* const fields = upgrade_fields(match, request)) {
+            auto upgrade = begin_upgrade(parser, request, *fields);
             if (!upgrade) co_return refuse(std::move(request), upgrade.error());
             co_return *std::move(upgrade);
         }
@@ -156,9 +156,9 @@ class Session {
                      "The server has reached its connection limit; try again later."};
     }
 
-    result<WsUpgrade> begin_upgrade(const Parser& parser, const HttpRequest& request) {
-        auto upgrade =
-            check_upgrade(app_.gate, app_.generation.engine, app_.state, request, *request.websocket);
+    result<WsUpgrade> begin_upgrade(const Parser& parser, const HttpRequest& request,
+                                    const WebSocketFields& fields) {
+        auto upgrade = check_upgrade(app_.gate, app_.generation.engine, app_.state, request, fields);
         if (!upgrade) return upgrade.error();
         if (auto allowed = check_connection_limit(); !allowed) return allowed.error();
         // A client must send nothing more until the server has answered (RFC 6455, section 4.1).

@@ -32,9 +32,11 @@ struct RouteMatch {
 // Finds the route by the header alone, before the body is read.
 RouteMatch find_route(const HttpRequest& head);
 
-// Returns true if the request asks to open a WebSocket and the route is one.
-inline bool is_upgrade(const RouteMatch& match, const HttpRequest& head) {
-    return match.route != nullptr && match.route->transport == Transport::websocket && head.websocket;
+// Returns the WebSocket fields of the header if the request asks to open a WebSocket and the route is one;
+// null otherwise. Valid as long as `head` does not change.
+inline const WebSocketFields* upgrade_fields(const RouteMatch& match, const HttpRequest& head) {
+    const bool is_socket = match.route != nullptr && match.route->transport == Transport::websocket;
+    return is_socket && head.websocket ? &*head.websocket : nullptr;
 }
 
 // Runs the handler. An unexpected exception becomes a 500 and a line in the log. Throws system_error only if

@@ -228,7 +228,7 @@ void Scheduler::start_forks(Sequence& leader, const StepResults& results) {
         fork->num_preemptions = leader.num_preemptions;
         tables_.share(leader, *fork);
         advanced_.push_back({.sequence = fork.get(), .num_tokens = 1, .first_row = row});
-        state_.insert_fork(std::move(fork));
+        state_.insert_charged(std::move(fork));
     }
 }
 

@@ -14,12 +14,12 @@ StepState::StepState(std::int32_t max_running_sequences, std::int32_t num_blocks
 
 void StepState::insert(SequencePtr sequence) {
     sequence->principal->num_slots += sequence->num_slots();
-    insert_fork(std::move(sequence));
+    insert_charged(std::move(sequence));
 }
 
-void StepState::insert_fork(SequencePtr fork) {
+void StepState::insert_charged(SequencePtr sequence) {
     const auto earlier = [](const SequencePtr& a, const SequencePtr& b) { return arrived_before(*a, *b); };
-    running.insert(std::ranges::upper_bound(running, fork, earlier), std::move(fork));
+    running.insert(std::ranges::upper_bound(running, sequence, earlier), std::move(sequence));
 }
 
 SequencePtr StepState::take(const Sequence& sequence) {

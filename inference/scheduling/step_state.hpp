@@ -17,8 +17,9 @@ struct StepState {
 
     // Inserts an admitted sequence by arrival and charges its slots.
     void insert(SequencePtr sequence);
-    // Inserts a choice whose slot is already charged: it was counted with the first choice of its request.
-    void insert_fork(SequencePtr fork);
+    // Inserts a sequence whose slots are already charged, by arrival: another choice of a request was charged
+    // with the first one.
+    void insert_charged(SequencePtr sequence);
     // Takes a sequence out of `running`. Returns null if the sequence does not run.
     SequencePtr take(const Sequence& sequence);
     // Takes out a sequence that runs and leaves a null in its place, because its caller iterates `running`.

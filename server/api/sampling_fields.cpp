@@ -69,7 +69,7 @@ float positive(double value) {
     return std::max(static_cast<float>(value), std::numeric_limits<float>::min());
 }
 
-Error above_limit(const std::string& name, const std::string& limit, json::value value) {
+Error above_limit(const std::string& name, const std::string& limit, const json::value& value) {
     return wrong_field(name, "at most " + limit, &value);
 }
 

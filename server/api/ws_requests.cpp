@@ -62,7 +62,7 @@ result<std::string> required_id(FieldReader& fields) {
     auto id = fields.string("response_id");
     if (!id) fields.fail("response_id", "a string");
     if (const auto& problem = fields.error()) return *problem;
-    return *std::move(id);
+    return id.value_or("");
 }
 
 result<CancelMessage> parse_cancel(const json::object& object) {

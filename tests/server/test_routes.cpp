@@ -51,13 +51,13 @@ BOOST_AUTO_TEST_CASE(only_the_websocket_route_is_upgraded) {
     HttpRequest head;
     head.method = "GET";
     head.path = "/v1/responses";
-    BOOST_TEST(!is_upgrade(find_route(head), head));
+    BOOST_TEST((upgrade_fields(find_route(head), head) == nullptr));
     head.websocket = WebSocketFields{};
-    BOOST_TEST(is_upgrade(find_route(head), head));
+    BOOST_TEST((upgrade_fields(find_route(head), head) == &*head.websocket));
     head.path = "/v1/models";
-    BOOST_TEST(!is_upgrade(find_route(head), head));
+    BOOST_TEST((upgrade_fields(find_route(head), head) == nullptr));
     head.path = "/nowhere";
-    BOOST_TEST(!is_upgrade(find_route(head), head));
+    BOOST_TEST((upgrade_fields(find_route(head), head) == nullptr));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
