@@ -10,7 +10,7 @@ namespace solard::server {
 // api_key is the default of a route that names no access.
 enum class Access : std::uint8_t { api_key, anyone };
 
-// Who sent a request.
+// The sender of a request, as it was authenticated.
 struct Caller {
     std::uint64_t principal = 0;  // for fair share: the key, or the connection of a caller without one
     std::optional<std::size_t> key = {};  // index into ApiKeys::all()

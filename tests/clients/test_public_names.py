@@ -439,7 +439,7 @@ def collect_failures(names, folder, manager):
 
 
 def collect_long_events(connection):
-    """Of a response that waits, of one that fails, and of one that is cancelled."""
+    """Collects the answers about a response that waits, one that fails and one that is cancelled."""
     long = {"max_output_tokens": 3000, "solar": {"progress": True, "resumable": True}}
     connection.create(stream_id="a", **long)
     connection.receive_until("response.in_progress")
