@@ -27,7 +27,7 @@ template <int head_dim>
 __device__ inline std::uint32_t shared_offset(int row, int piece) {
     return static_cast<std::uint32_t>(row * head_dim * 2 + (piece ^ (row % 8)) * 16);
 }
-// Returns the distance in bytes of two rows that are `rows` apart, a multiple of 8.
+// Returns the distance in bytes between two rows that are `rows` apart; `rows` is a multiple of 8.
 template <int head_dim>
 __device__ constexpr std::uint32_t rows_offset(int rows) {
     return static_cast<std::uint32_t>(rows * head_dim * 2);

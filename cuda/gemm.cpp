@@ -24,7 +24,8 @@ cudaDataType_t data_type(DType type) {
     return CUDA_R_32F;
 }
 
-// Returns the numbers of rows that have an algorithm of their own. Other numbers use the next larger one's.
+// Returns the numbers of rows that have an algorithm of their own. Any other number uses the algorithm of
+// the next larger one of these.
 std::vector<std::int32_t> make_buckets(std::int32_t max_rows) {
     std::vector<std::int32_t> buckets;
     for (std::int32_t rows = 1; rows < max_rows; rows *= 2) {

@@ -77,10 +77,10 @@ class WireReader {
     bool malformed_ = false;
 };
 
-// Returns true if the model has a table of character replacements, or if it cannot be read. SentencePiece
-// walks that table without checking bounds, so that a damaged table makes it read anywhere in memory. Llama's
-// tokenizers have no such table, therefore a model with one is not passed to SentencePiece. The field numbers
-// are those of sentencepiece_model.proto.
+// Returns true if the model has a table of character replacements, or if the model cannot be read.
+// SentencePiece walks that table without checking bounds, so that a damaged table makes it read anywhere in
+// memory. Llama's tokenizers have no such table, therefore a model with one is not passed to SentencePiece.
+// The field numbers are those of sentencepiece_model.proto.
 bool may_have_normalization_table(std::string_view model) {
     constexpr std::uint64_t normalizer_spec = 3;
     constexpr std::uint64_t denormalizer_spec = 5;

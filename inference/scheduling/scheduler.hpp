@@ -94,7 +94,7 @@ class Scheduler {
     EngineSnapshot snapshot() const;
     // Appends the stage of each sequence, if it has changed since the last call.
     void append_progress(std::vector<ProgressEvent>& out) { progress_.append_changes(state_, out); }
-    // Throws std::logic_error that says what is wrong.
+    // Throws a std::logic_error that says what is wrong, if anything is.
     void check_integrity() const;
 
   private:

@@ -18,9 +18,9 @@ namespace solard::server {
 // Refuses a model name that is not served. Errors: model_not_found.
 result<void> check_model(const GenerationService& generation, const std::string& name);
 
-// Encodes each text as BOS and its pieces; if the texts are long in total, on the worker thread. `field` is
-// the request's field which an error names. Errors: server_overloaded; context_length_exceeded if a text has
-// too many bytes for the context, however it would be tokenized.
+// Encodes each text as BOS and its pieces. If the texts are long in total, the worker thread does this.
+// `field` is the request's field which an error names. Errors: server_overloaded; context_length_exceeded
+// if a text has too many bytes for the context, however it would be tokenized.
 boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(
     GenerationService& generation, std::vector<std::string> texts, std::string_view field);
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation,

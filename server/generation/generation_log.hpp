@@ -62,7 +62,8 @@ class GenerationLog {
     // Both return when the log became terminal: in Unix seconds (0 before the end), and by Clock.
     std::int64_t ended_at() const { return ended_at_; }
     Clock::time_point ended() const { return ended_; }
-    // Return everything that one output has, and the same for every output in order.
+    // read_whole() returns everything that one output has. read_all() returns this for every output, in
+    // order.
     LogDelta read_whole(std::uint32_t output) const;
     std::vector<LogDelta> read_all() const;
 

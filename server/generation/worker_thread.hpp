@@ -11,7 +11,7 @@
 
 namespace solard::server {
 
-// I/O thread only; only the work itself runs on the other thread.
+// Is used on the I/O thread only. The jobs themselves run on a thread of their own.
 class WorkerThread {
   public:
     // Returns the number of jobs which wait or run.

@@ -26,7 +26,8 @@ class ResponseCursor {
     bool next(Clock::time_point now, std::string& out);
     // Returns when the waiting delta may be sent, or time_point::max() if no delta waits.
     Clock::time_point due() const;
-    // Returns true if the log has news for next(). It may still return false, because text can be held back.
+    // Returns true if the log has news for next(). Even then next() may return false, because text can be
+    // held back.
     bool ready(Clock::time_point now) const;
     // Returns true once next() has returned the terminal event.
     bool at_end() const { return at_end_; }

@@ -262,7 +262,7 @@ bool WsConversation::next_frame(Time now, std::string& frame) {
 void WsConversation::finish(const LaneStreams::Ended& ended) {
     const auto& failure = ended.record->log->failure();
     if (failure && failure->code != errc::request_cancelled) state_.metrics.error(failure->code);
-    ended.record->running.reset();  // also frees its part of the key's quota
+    ended.record->running.reset();  // also frees the response's part of the key's quota
     lanes_.ended(ended.lane);
     begin_turns();
     announce_age_limit();

@@ -13,8 +13,8 @@
 
 namespace solard::bench {
 
-// Copies memory and multiplies large matrices of the type, which measures the limits that every share relates
-// to.
+// Measures the speed of memory by copying, and that of arithmetic by multiplying large matrices of the type.
+// Every reported share is relative to these limits.
 Limit measure_limits(const cuda::CublasLt& library, DType type, Report& report);
 
 // Measures steps with each number of tokens in `rows`. Attention is measured for one prompt of so many tokens

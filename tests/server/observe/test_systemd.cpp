@@ -66,7 +66,8 @@ BOOST_AUTO_TEST_CASE(watchdog_is_not_fed_during_a_step_that_does_not_end_while_h
     service.control().close_gate();
     Connection connection(service.port());
     connection.send(chat_request("a", R"("max_tokens":2)"));
-    // The step is running. Datagrams from before it arrive first, then none for thirty times the interval.
+    // The step is running. Datagrams that were sent before the step arrive first. After them, none may arrive
+    // for thirty times the interval.
     while (!manager.receive(300).empty()) {
     }
     Connection other(service.port());
