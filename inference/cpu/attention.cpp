@@ -75,7 +75,7 @@ struct Attention::Item {
     const std::int32_t* block_table;
     const std::int32_t* positions;  // [num_tokens], ascending by one
     std::size_t num_tokens;
-    const float* q;  // first token's first head of the group
+    const float* q;  // queries of the heads that share kv_head; the first token comes first
     std::size_t q_stride;
     float* out;
     std::size_t out_stride;
@@ -145,8 +145,9 @@ void Attention::run_item(const Item& item) const {
         scratch.sums[row] = softmax_numerators(scores, visible(row / group));
     }
 
-    // Adds first the blocks that every token sees whole, then the rest of each token's context. Values after
-    // a token's context are never multiplied, not even by zero, because they may be anything, even NaN.
+    // First adds the blocks that are completely visible to every token, then the rest of each token's
+    // context. Values after a token's context are left out instead of being multiplied by zero, because they
+    // may be NaN.
     const std::size_t shared_blocks = visible(0) / block_size;
     for (std::size_t block = 0; block < shared_blocks; ++block) {
         add_values(item, block, 0, item.num_tokens * group, block_size);

@@ -1,6 +1,7 @@
 // Paged causal attention with grouped query heads, and the KV cache.
 //
-// A KV block holds 16 tokens of one KV head as GEMM panels, so that the GEMM kernel computes both products:
+// For each layer and KV head, a KV block holds the keys and values of 16 tokens. They are stored as GEMM
+// panels, so that the GEMM kernel computes both products:
 //   keys    [head_dim][16 tokens]              scores = q K^T,  one panel of depth head_dim
 //   values  [head_dim / 16][16 tokens][16]     output = p V,    head_dim / 16 panels of depth 16
 #pragma once
@@ -26,15 +27,16 @@ struct AttentionShape {
     DType type;  // of keys and values
 
     std::size_t padded_dim() const { return round_up(head_dim, panel_width); }
-    // Returns the elements of the keys (or of the values) of one block and one KV head.
+    // Returns the number of elements that the keys (or the values) of one block take for one layer and one KV
+    // head.
     std::size_t head_block() const { return padded_dim() * kv_block_size; }
-    // Returns the bytes of one block over all layers and heads, keys and values.
+    // Returns the number of bytes of one block: the keys and values of all layers and KV heads.
     std::size_t block_bytes() const {
         return 2 * num_layers * num_kv_heads * head_block() * sizeof(std::uint16_t);
     }
 };
 
-// The KV cache: two arrays [layers][blocks][kv heads] of head blocks, one of keys and one of values.
+// The KV cache: two arrays [layers][blocks][kv heads][head_block()], one of keys and one of values.
 class KvCache {
   public:
     // Throws std::bad_alloc.
@@ -66,10 +68,10 @@ class Attention {
     // Divides the batch into work items. Called before the first layer of each step.
     void plan(const ForwardBatch& batch);
 
-    // Computes one layer. q is [tokens, heads * head_dim] with row stride `q_stride`, rotated; the keys and
-    // values of the batch's own tokens are already in the cache. out is [tokens, heads * head_dim], rounded
-    // to the compute type. Every (token, head) visits its context from position 0 in blocks of 16 and depends
-    // on nothing else.
+    // Computes one layer. q is [tokens, heads * head_dim] with row stride `q_stride`, already rotated. The
+    // keys and values of the batch's own tokens are already in the cache. out is [tokens, heads * head_dim],
+    // rounded to the compute type. The result of each (token, head) depends only on its own query and
+    // context, which is read from position 0 in blocks of 16.
     void run(ThreadPool& pool, const KvCache& cache, std::size_t layer, const ForwardBatch& batch,
              const float* q, std::size_t q_stride, float* out);
 
@@ -80,13 +82,14 @@ class Attention {
         std::size_t first_token;  // index in the batch
         std::size_t num_tokens;
     };
-    // The computation of one tile and KV head; its rows are (token, head of the group).
+    // The computation of one tile for one KV head. Each row is one pair (token, query head of the group).
     struct Item;
 
     void run_item(const Item& item) const;
-    // Computes the scores of every row with the first `longest` tokens, rounded up to whole blocks.
+    // Computes the scores of every row for the first `longest` tokens of the context. `longest` is rounded up
+    // to whole blocks.
     void compute_scores(const Item& item, std::size_t longest) const;
-    // Adds the first `depth` values of a block, weighted by their scores, to rows of the output.
+    // Adds the first `depth` values of a block, weighted by their scores, to `rows` rows of the output.
     void add_values(const Item& item, std::size_t block, std::size_t first_row, std::size_t rows,
                     std::size_t depth) const;
     void store_output(const Item& item) const;

@@ -32,7 +32,7 @@ std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& 
                           "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +
                               std::to_string(blocks * kv_block_size) +
                               " tokens, fewer than --max-model-len " + std::to_string(options.max_model_len) +
-                              "; one such sequence needs at least " +
+                              "; a sequence of that length needs at least " +
                               std::to_string(needed * shape.block_bytes()) + " bytes"});
 }
 
@@ -217,7 +217,7 @@ std::string CpuBackend::description() const {
            ")";
 }
 
-// On a CPU there is nothing to overlap a step with, so submit() returns when the step is finished.
+// Computes the whole step before it returns. On a CPU, doing other work during a step would save no time.
 void CpuBackend::submit(const ForwardBatch& batch) {
     Impl& impl = *impl_;
     check_batch(batch, impl.capacity(), impl.config.vocab_size);
@@ -234,7 +234,7 @@ void CpuBackend::submit(const ForwardBatch& batch) {
 }
 
 void CpuBackend::collect(StepResults& results) {
-    // Reserves the maximum, so that a later and larger step allocates nothing.
+    // Reserves room for the largest possible step, so that later steps do not allocate memory.
     results.rows.reserve(impl_->sampled.capacity());
     results.top_logprobs.reserve(impl_->top_logprobs.capacity());
     results.rows.assign(impl_->sampled.begin(), impl_->sampled.end());

@@ -1,4 +1,5 @@
-// The forward pass on the CPU. Values have 16 bits, as in the file; sums are fp32, in a fixed order.
+// The forward pass on the CPU. Weights and cached keys and values have 16 bits. Sums are fp32 and are added
+// up in a fixed order.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,7 @@ namespace solard {
 
 struct CpuBackendOptions {
     DType compute_type = DType::bf16;  // bf16 or fp16: type of weights, KV and GEMM inputs
-    int num_threads = 1;               // the calling thread included
+    int num_threads = 1;               // includes the calling thread
     std::size_t kv_cache_bytes = std::size_t{1} << 30;
     std::int32_t max_model_len = 4096;
     std::int32_t max_tokens_per_step = 512;

@@ -26,7 +26,8 @@ std::size_t rows_of(Parts parts) {
     return rows;
 }
 
-// Returns the bytes that the loader will take from its arena. Visits the tensors as load_cpu_weights() does.
+// Returns the bytes that the loader will take from its arena. Must count the same tensors as
+// load_cpu_weights() loads.
 std::size_t arena_bytes(const ModelTensors& tensors) {
     const auto matrix = [](Parts parts) {
         const std::size_t columns = columns_of(**parts.begin());
@@ -56,7 +57,7 @@ class Loader {
           on_progress_(on_progress),
           staging_(count_of(pool.num_threads())) {}
 
-    // Loads the parts as one matrix, their rows one after another.
+    // Loads the parts as one matrix, in which the rows of each part follow those of the part before it.
     PackedMatrix matrix(Parts parts) {
         PackedMatrix packed{nullptr, rows_of(parts), columns_of(**parts.begin())};
         const auto memory =
@@ -123,7 +124,7 @@ class Loader {
     Arena& arena_;
     ThreadPool& pool_;
     const OnLoadProgress& on_progress_;
-    std::vector<std::vector<std::byte>> staging_;  // one per thread: 16 rows as on disk
+    std::vector<std::vector<std::byte>> staging_;  // one per thread; holds 16 rows in their type on disk
     std::mutex failure_mutex_;
     std::optional<Error> failure_;
     std::uint64_t done_ = 0;

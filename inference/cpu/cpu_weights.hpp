@@ -13,7 +13,7 @@
 
 namespace solard {
 
-// Projections that read the same input are one matrix.
+// Projections that read the same input are stored as one matrix.
 struct CpuLayer {
     std::span<const float> input_norm;
     PackedMatrix qkv;  // [(heads + 2 kv_heads) * head_dim, hidden]
@@ -28,7 +28,7 @@ struct CpuWeights {
     PackedMatrix embedding;
     std::vector<CpuLayer> layers;
     std::span<const float> final_norm;
-    PackedMatrix lm_head;  // the embedding's memory if tied
+    PackedMatrix lm_head;  // shares the embedding's memory if the two are tied
 };
 
 // Reads every tensor once, in parallel, and packs it into its final place. Throws ErrorException (bad_model)

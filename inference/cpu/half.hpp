@@ -1,7 +1,8 @@
 // Conversions of the two 16-bit floating-point types. They round to nearest even and keep subnormals,
 // infinities and NaN.
 //
-// The code has selections instead of branches, so that the compiler vectorises loops over it.
+// The functions use conditional expressions instead of branches, so that the compiler vectorises loops that
+// call them.
 #pragma once
 
 #include <bit>
@@ -27,7 +28,8 @@ inline float float_from_fp16(std::uint32_t half) {
     const std::uint32_t shifted = (half & 0x7fff) << 13;
     const std::uint32_t exponent = shifted & 0x0f800000;
     const std::uint32_t normal = shifted + rebias;
-    // A subnormal is given the exponent of a normal number; the subtraction removes the implicit one again.
+    // A subnormal gets the exponent of a normal number, which adds an implicit leading 1. The subtraction
+    // removes this 1.
     const float subnormal = std::bit_cast<float>(normal + (1U << 23)) - 0x1p-14F;
     std::uint32_t bits = exponent == 0x0f800000 ? normal + rebias : normal;
     bits = exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : bits;
@@ -39,7 +41,8 @@ inline std::uint32_t fp16_from_float(float value) {
     const std::uint32_t magnitude = bits & 0x7fffffff;
     const std::uint32_t rounded = (magnitude - (112U << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
     const std::uint32_t bounded = magnitude > 0x477fefff ? 0x7c00 : rounded;
-    // Near 0.5 the unit in the last place is 2^-24, which is the unit of a subnormal, so the addition rounds.
+    // The last bit of a float just above 0.5 has the value 2^-24, like the last bit of an fp16 subnormal.
+    // Therefore adding 0.5 rounds correctly.
     const std::uint32_t subnormal =
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000;
     std::uint32_t half = magnitude < 0x38800000 ? subnormal : bounded;

@@ -1,8 +1,9 @@
 // The inner loop of every matrix product. There is one version per instruction set and 16-bit type, chosen
 // once when the backend is created.
 //
-// Weights, cached keys and cached values are all stored in panels: 16 adjacent columns, interleaved by depth.
-// Files compiled for one instruction set include this header, so it must not contain or include inline code.
+// Weights, cached keys and cached values are all stored in panels. A panel has 16 columns and is stored row
+// by row: the 16 elements for k = 0, then those for k = 1, and so on. Files compiled for one instruction set
+// include this header, so it must not contain or include inline code.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +30,9 @@ struct GemmBlock {
     bool accumulate;
 };
 
-// Computes every element of y as one fp32 chain over k in ascending order. Other rows and panels do not
-// matter. A product that is divided along k and continued with `accumulate` has the same bits as the whole
-// one.
+// Computes every element of y by adding its fp32 products one by one in ascending order of k. The result does
+// not depend on the other rows and panels. If a product is computed in several calls for consecutive ranges
+// of k, with `accumulate` from the second call on, it has the same bits as in a single call.
 using GemmKernel = void (*)(const GemmBlock& block);
 
 struct Kernels {

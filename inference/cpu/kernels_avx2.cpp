@@ -1,5 +1,6 @@
-// Compiled with -mavx2 -mfma -mf16c. Code of the standard library must not be used here: the linker may keep
-// this file's copy of an inline function for the whole program, which would then fail on CPUs without AVX2.
+// This file is compiled with -mavx2 -mfma -mf16c. Code of the standard library must not be used here: the
+// linker may keep this file's copy of an inline function for the whole program, which would then fail on CPUs
+// without AVX2.
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include <immintrin.h>
@@ -22,8 +23,8 @@ struct Fp16 {
     }
 };
 
-// Computes a tile whose `rows` x `panels` accumulators stay in registers: 8 to 12 chains hide the FMA's
-// latency.
+// Computes a tile of `rows` x `panels`. Its 2 * rows * panels sums stay in registers. They are independent,
+// and 8 to 12 of them hide the latency of the FMA instructions.
 template <class Half, std::size_t rows, std::size_t panels>
 void tile(const GemmBlock& b, std::size_t row, std::size_t panel) {
     const float* const x = b.x + row * b.x_stride;
@@ -65,7 +66,7 @@ void tile(const GemmBlock& b, std::size_t row, std::size_t panel) {
     }
 }
 
-// Computes all rows, of which there are few, for several panels at a time.
+// Computes all rows (one or two) for several panels at a time.
 template <class Half, std::size_t rows, std::size_t panels_at_once>
 void strip(const GemmBlock& b) {
     std::size_t panel = 0;
@@ -75,7 +76,8 @@ void strip(const GemmBlock& b) {
     for (; panel < b.num_panels; ++panel) tile<Half, rows, 1>(b, 0, panel);
 }
 
-// Returns the rows of the next tile: six if that leaves enough chains for the rest, else an even share.
+// Returns the number of rows of the next tile, at most six. 7 to 11 rows are divided into two tiles of about
+// the same size, because a tile of very few rows has too few sums to hide the latency.
 std::size_t next_tile(std::size_t rows_left) {
     if (rows_left >= 12 || rows_left == 6) return 6;
     return rows_left > 6 ? (rows_left + 1) / 2 : rows_left;

@@ -6,7 +6,8 @@
 namespace solard {
 namespace {
 
-// Vectors of four exist on every target of interest (SSE2, NEON). On others the compiler splits them.
+// Vectors of four elements exist on every target of interest (SSE2, NEON). On other targets, the compiler
+// splits them.
 using Float4 = float __attribute__((vector_size(16)));
 using Bits4 = std::uint32_t __attribute__((vector_size(16)));
 using Half4 = std::uint16_t __attribute__((vector_size(8)));
@@ -24,7 +25,7 @@ struct Bf16 {
 };
 
 struct Fp16 {
-    // float_from_fp16() in half.hpp for four elements at a time.
+    // Does the same as float_from_fp16() in half.hpp, for four elements at a time.
     static Float4 load(const std::uint16_t* halves) {
         constexpr std::uint32_t rebias = 112U << 23;
         const Bits4 half = widen(halves);

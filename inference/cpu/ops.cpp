@@ -11,10 +11,11 @@ namespace solard {
 
 namespace {
 
-// For fewer elements, passing rows to another thread costs more than computing them.
+// The approximate number of elements per work item. Passing fewer to another thread costs more than computing
+// them.
 constexpr std::size_t elements_per_item = 16384;
-// The number of partial sums of a reduction. Element i always goes to lane i mod 16, whatever the vector
-// width.
+// The number of partial results of a reduction. Each is called a lane. Element i always belongs to lane i mod
+// 16, also if the vector unit is narrower or wider.
 constexpr std::size_t num_lanes = 16;
 
 template <class RowBody>
@@ -26,7 +27,7 @@ void for_rows(ThreadPool& pool, std::size_t rows, std::size_t width, const RowBo
     });
 }
 
-// Folds x into lanes by `add`, then the lanes into one value by `merge`.
+// Combines the elements of each lane by `add`, then combines the lanes into one value by `merge`.
 template <class Add, class Merge>
 float reduce(const float* x, std::size_t count, float initial, const Add& add, const Merge& merge) {
     float lanes[num_lanes];

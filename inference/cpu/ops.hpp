@@ -13,8 +13,8 @@
 
 namespace solard {
 
-// Replaces x[i] by e^(x[i] - largest) for count >= 1 elements. Returns the sum of the results, which is added
-// up in an order that depends only on the indices.
+// Replaces x[i] by e^(x[i] - m), where m is the largest of the `count` >= 1 elements. Returns the sum of the
+// results. The order of the additions depends only on the indices.
 float softmax_numerators(float* x, std::size_t count);
 
 // out = rounded(x / sqrt(mean(x^2) + epsilon) * weight). All arrays are [width].
@@ -32,8 +32,8 @@ void add_residual(ThreadPool& pool, float* x, const float* addend, std::size_t a
 void swiglu(ThreadPool& pool, DType type, const float* gate_up, std::size_t gate_up_stride, std::size_t width,
             std::size_t rows, float* out);
 
-// The rotary embedding in Llama's form: the vector's halves are the two coordinates of head_dim / 2 planes,
-// and plane i is rotated by position * theta^(-2i / head_dim).
+// The rotary embedding in Llama's form: elements i and i + head_dim / 2 are the two coordinates of plane i,
+// which is rotated by the angle position * theta^(-2i / head_dim).
 class RopeTable {
   public:
     RopeTable(double theta, std::size_t head_dim, std::size_t max_positions);

@@ -9,11 +9,12 @@
 namespace solard {
 namespace {
 
-// Panels per inner step of a work item: as many as the kernel for one row takes at a time.
+// The number of panels per kernel call. It is the number that the kernel for a single row computes at a time.
 constexpr std::size_t panels_per_group = 4;
-// Depth of one pass over many rows: 16 KB of a panel, which stays in L1.
+// The depth of one pass if there are many rows. This part of a panel has 16 KB and stays in L1.
 constexpr std::size_t depth_of_pass = 512;
-// For less work, passing it to another thread costs more than doing it.
+// The approximate number of multiplications per work item. Passing fewer to another thread costs more than
+// computing them.
 constexpr std::size_t multiplications_per_item = 65536;
 
 template <DType from>
@@ -108,7 +109,7 @@ void gemm(ThreadPool& pool, const Kernels& kernels, const PackedMatrix& matrix, 
     const std::size_t group_cost = rows * depth * panel_width * panels_per_group;
     const std::size_t groups_per_item = 1 + multiplications_per_item / (group_cost + 1);
     const std::size_t panels_per_item = groups_per_item * panels_per_group;
-    // If there are few rows, nothing needs to stay in the cache, and one long run reads memory fastest.
+    // If there are few rows, the panels need not stay in the cache, and reading them in one pass is fastest.
     const std::size_t pass = rows > 6 ? depth_of_pass : depth;
 
     pool.parallel_for(divide_up(num_panels, panels_per_item), [&](std::size_t item, int) {

@@ -27,12 +27,12 @@ struct PackedMatrix {
 
     std::size_t num_panels() const { return panels_for(out_features); }
     std::size_t panel_stride() const { return panel_width * in_features; }
-    // Returns the row stride of an output: out_features padded to whole panels.
+    // Returns the row stride of the output of gemm(): out_features padded to whole panels.
     std::size_t padded_out() const { return round_up(out_features, panel_width); }
 };
 
-// Packs rows [16 panel, ...) of a matrix: `rows` is [num_rows <= 16, in_features] as on disk, `panel` is
-// [in_features][16]. `from` may be any type, `to` is bf16 or fp16.
+// Packs up to 16 rows of a matrix into one panel. `rows` is [num_rows, in_features] as on disk. `panel` is
+// [in_features][16]; columns from num_rows on become zero. `from` may be any type, `to` is bf16 or fp16.
 void pack_panel(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
                 std::uint16_t* panel);
 

@@ -71,7 +71,7 @@ void ThreadPool::worker_loop(int worker) {
             wait_for(gate_, [&](std::uint32_t value) { return value / one_job != last_job; });
         if (stopping_.load(std::memory_order_relaxed)) return;
         if ((gate & open_bit) == 0) {
-            last_job = gate / one_job;  // missed: the other workers have finished this job
+            last_job = gate / one_job;  // This worker is too late: no item of the job is left.
             continue;
         }
         if (!gate_.compare_exchange_weak(gate, gate + one_inside, std::memory_order_acq_rel)) continue;

@@ -12,7 +12,7 @@
 namespace solard {
 
 // Only one thread at a time may call parallel_for(), and that thread works too. Workers spin for some tens of
-// microseconds after a loop and then block, so that they do not burden an idle or busy machine.
+// microseconds after a loop, and then block so that they use no more CPU time.
 class ThreadPool {
   public:
     // `num_threads` >= 1 counts the calling thread.
@@ -53,8 +53,8 @@ class ThreadPool {
     Job job_;  // written only while the gate is closed and no worker is inside
     std::atomic<std::size_t> next_item_{0};
     // Bit 0: the gate is open; bits 1 to 10: the number of workers inside; higher bits: the number of the
-    // job. A worker that comes late finds the gate closed, and the caller does not wait for it. So a loop is
-    // not stalled by a core that the system has taken away.
+    // job. The caller closes the gate when no items are left, and then waits only for the workers inside. So
+    // it does not wait for a worker that has not started in time, for example because its core is busy.
     std::atomic<std::uint32_t> gate_{0};
     std::atomic<bool> stopping_{false};
     std::vector<std::thread> workers_;

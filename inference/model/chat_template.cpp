@@ -21,7 +21,7 @@ bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-// Ignores escapes inside literals: the published text has no escaped quote.
+// Does not handle escaped quotes inside literals, because the published template has none.
 std::string without_space_outside_literals(std::string_view text) {
     std::string kept;
     char quote = '\0';  // the quote that ends the current literal

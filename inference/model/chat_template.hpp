@@ -22,20 +22,22 @@ struct ChatMessage {
 // message, so that the answer continues that message.
 enum class PromptEnd { assistant_turn, last_message };
 
-// The form in which a model was trained to read a conversation. A value: cheap to copy, any thread may use
-// it.
+// The form in which a model was trained to read a conversation. Is a value: it is cheap to copy, and any
+// thread may use it.
 class ChatTemplate {
   public:
-    // Takes the template of the folder's tokenizer_config.json if it is SOLAR's published text (white space
-    // outside string literals does not count), or the one that `override_name` names ("solar"). Errors:
-    // bad_model, which names the file and --chat-template; bad_configuration for an unknown override.
+    // Returns the template that `override_name` names; "solar" is the only name. Without a name, returns
+    // SOLAR's template if tokenizer_config.json in the folder has SOLAR's published text, apart from white
+    // space outside string literals. Errors: bad_model, which names the file and --chat-template;
+    // bad_configuration for an unknown name.
     static result<ChatTemplate> load(const std::filesystem::path& folder,
                                      const std::optional<std::string>& override_name);
     static ChatTemplate solar() { return {}; }
 
-    // Returns the prompt of a conversation: "### System:\n..\n\n### User:\n..\n\n### Assistant:\n". Empty
-    // system texts are left out, nothing follows the text of an assistant turn, and `end` decides whether an
-    // open assistant block comes last. Source: tokenizer_config.json of upstage/SOLAR-10.7B-Instruct-v1.0.
+    // Returns the prompt of a conversation: "### System:\n..\n\n### User:\n..\n\n### Assistant:\n". A system
+    // message with empty text is left out. No blank line follows the text of an assistant message. `end` says
+    // whether an open assistant block comes last. Source: tokenizer_config.json of
+    // upstage/SOLAR-10.7B-Instruct-v1.0.
     std::string render(std::span<const ChatMessage> messages,
                        PromptEnd end = PromptEnd::assistant_turn) const;
 

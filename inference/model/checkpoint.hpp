@@ -14,11 +14,11 @@
 
 namespace solard {
 
-// Every file of the folder was checked, and no weight was read yet.
+// The contents of a model folder. Every file was checked, but no weight was read yet.
 struct Checkpoint {
     ModelConfig config;
     WeightSource weights;
-    ModelTensors tensors;  // views into `weights`, also after a move
+    ModelTensors tensors;  // points into `weights`; stays valid after a move
     Tokenizer tokenizer;
     ChatTemplate chat_template;
 };

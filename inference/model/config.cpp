@@ -144,7 +144,7 @@ std::optional<double> read_rope_theta(FieldReader& fields) {
         "a number above 0 and at most 1e12");
 }
 
-// Newer versions of transformers put theta into rope_parameters. Only the default kind is supported.
+// Newer versions of transformers put theta into rope_parameters. Only the rope_type "default" is supported.
 result<std::optional<double>> rope_theta_of_parameters(const std::filesystem::path& file,
                                                        const json::value& parameters) {
     constexpr std::string_view expected =

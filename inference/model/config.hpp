@@ -28,7 +28,7 @@ struct ModelConfig {
     std::int32_t num_layers = 0;
     std::int32_t num_heads = 0;
     std::int32_t num_kv_heads = 0;  // divides num_heads
-    std::int32_t head_dim = 0;      // from config.json, else hidden_size / num_heads
+    std::int32_t head_dim = 0;      // from config.json; hidden_size / num_heads if it is absent there
     std::int32_t max_position_embeddings = 0;
     float rms_norm_eps = 0;
     double rope_theta = 10000;
@@ -49,9 +49,9 @@ struct ModelConfig {
     std::int64_t num_parameters() const;
 };
 
-// Reads and validates `folder`/config.json and, if it exists, generation_config.json.
-// Errors: bad_model, one line that names the file, the key, its value and what was expected. Architectures
-// other than LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused by name.
+// Reads and validates `folder`/config.json and, if it exists, generation_config.json. Errors: bad_model, one
+// line that names the file, the key, its value and what was expected. Architectures other than
+// LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused.
 result<ModelConfig> load_model_config(const std::filesystem::path& folder);
 
 }  // namespace solard

@@ -14,8 +14,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Boost.JSON silently keeps the last of equal keys, so that two readers of one file could see two different
-// models. This handler of basic_parser looks only at keys.
+// If a key appears twice, Boost.JSON silently keeps the last value. Another program that keeps the first
+// value would see a different model in the same file. This handler of basic_parser looks only at keys.
 class DuplicateKeyFinder {
   public:
     using error_code = json::error_code;
@@ -61,7 +61,7 @@ class DuplicateKeyFinder {
     bool on_comment_part(string_view, error_code&) { return true; }
     bool on_comment(string_view, error_code&) { return true; }
 
-    const std::string& key() const { return key_; }  // the second of two equal ones
+    const std::string& key() const { return key_; }  // after on_key() has failed: the key that appears twice
 
   private:
     std::vector<std::unordered_set<std::string>> objects_;  // keys seen, one set for each open object

@@ -1,4 +1,5 @@
-// Reads JSON files of a model folder: one object, without duplicate keys, of limited size and depth.
+// Reads JSON files of a model folder. Each must hold one object without duplicate keys; size and depth are
+// limited.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -22,7 +23,7 @@ result<boost::json::object> read_json_file(const std::filesystem::path& path);
 // Does the same for text that was read from `file`.
 result<boost::json::object> parse_json_object(std::string_view text, const std::filesystem::path& file);
 
-// Returns a key that appears twice in one object of `text`, which is valid JSON.
+// Returns a key that appears twice in one object, or nothing if there is none. `text` must be valid JSON.
 std::optional<std::string> find_duplicate_key(std::string_view text);
 
 // Returns the value if it is a JSON integer in [0, 2^63). Returns nothing for 16.0, "16" and the like.

@@ -1,4 +1,4 @@
-// Reads files of a model folder within limits, and defines the one form of their error messages.
+// Reads files of a model folder up to a maximum size, and makes the error messages about them.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,11 @@ namespace solard {
 // Returns errc::bad_model with the text "<file>: <what>".
 Error bad_model(const std::filesystem::path& file, std::string_view what);
 
-// Returns `text` as a JSON string literal, cut if it is long, so that a name from a file stays on one line.
+// Returns `text` as a JSON string literal, so that a name from a file stays on one line. A long text is cut.
 std::string quoted_name(std::string_view text);
 
-// A regular file that is open for reading. Symbolic links are followed, because download caches build a
-// folder out of them; devices, pipes and folders are refused. Movable. Any thread may read.
+// A regular file that is open for reading. Symbolic links are followed, because the folders of download
+// caches consist of links. Devices, pipes and folders are refused. Movable. Any thread may read.
 class ModelFile {
   public:
     // Opens a file. Errors: bad_model, which names the file.
@@ -29,7 +29,7 @@ class ModelFile {
     ~ModelFile();
 
     const std::filesystem::path& path() const { return path_; }
-    std::uint64_t size() const { return size_; }  // bytes, at open()
+    std::uint64_t size() const { return size_; }  // in bytes, when the file was opened
 
     // Fills `out` with the bytes from `begin` on. Errors: bad_model if the file ends too early or cannot be
     // read.

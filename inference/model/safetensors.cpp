@@ -94,8 +94,8 @@ result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, co
     return tensor;
 }
 
-// Checks that the tensors follow one another without overlap or hole and that the last one ends where the
-// file ends: bytes that belong to no tensor could hide a second file.
+// Sorts the tensors by offset. Checks that there is no overlap or hole between them, and that the last one
+// ends at the end of the file. Bytes that belong to no tensor could hide a second file.
 result<void> check_layout(const ModelFile& file, std::vector<TensorInfo>& tensors, std::uint64_t data_begin) {
     std::ranges::sort(tensors, {}, [](const TensorInfo& t) { return std::pair(t.offset, t.num_bytes); });
     std::uint64_t expected = data_begin;

@@ -42,12 +42,12 @@ class TensorResolver {
         return error_ ? nullptr : tensor;
     }
 
-    // Refuses tensors that were not taken: they belong to another architecture, and to leave them out would
-    // change the model.
+    // Refuses tensors that were not taken. They belong to another architecture, and ignoring them would
+    // change the results of the model.
     void refuse_others(bool tied) {
         for (const auto& [name, tensor] : source_.tensors()) {
             const bool harmless =
-                name.ends_with(".rotary_emb.inv_freq") ||  // a table that old writers stored
+                name.ends_with(".rotary_emb.inv_freq") ||  // a table that old versions of transformers stored
                 (tied && name == "lm_head.weight");        // a second copy of the embedding
             if (error_ || harmless || taken_.contains(&tensor)) continue;
             refuse(tensor, "is unexpected: a Llama model of this size without biases does not have it");

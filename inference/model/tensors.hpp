@@ -39,7 +39,7 @@ struct ModelTensors {
 // wrong, dtypes are mixed, biases are present).
 result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConfig& config);
 
-// Called on the loading thread with the bytes of tensors read so far and in total.
+// Is called on the loading thread with the number of bytes of tensors read so far and the total number.
 using OnLoadProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 }  // namespace solard

@@ -22,7 +22,7 @@ class WireReader {
   public:
     explicit WireReader(std::string_view bytes) : rest_(bytes) {}
 
-    // Returns false at the end and if the bytes are malformed.
+    // Goes to the next field. Returns false at the end or if the bytes are malformed.
     bool next() {
         if (rest_.empty() || malformed_) return false;
         const std::uint64_t tag = varint();

@@ -1,5 +1,5 @@
-// The exponential function of the sampler, which returns the same bits on every backend. It is inline so that
-// the loops around it are vectorised, and constexpr so that device code may call it.
+// The exponential function of the samplers and of the CPU backend. It returns the same bits on every backend.
+// It is inline so that the loops around it are vectorised, and constexpr so that device code may call it.
 #pragma once
 
 #include <bit>
@@ -11,8 +11,8 @@ namespace solard {
 
 // Returns e^x within 2 units in the last place; 0 below -87, infinity above 88; NaN for NaN.
 constexpr float exp_approx(float x) {
-    // e^x = 2^n e^r with an integer n and |r| <= ln(2) / 2. Adding 1.5 * 2^23 rounds to an integer and leaves
-    // it in the low bits.
+    // e^x = 2^n e^r with an integer n and |r| <= ln(2) / 2. Adding 1.5 * 2^23 rounds x / ln(2) to the integer
+    // n and leaves n in the low bits of the sum.
     const float shifted = x * std::numbers::log2e_v<float> + 12582912.0F;
     const float n = shifted - 12582912.0F;
     constexpr float ln2_high = 22713.0F / 32768;  // has few bits, so that n * ln2_high is exact

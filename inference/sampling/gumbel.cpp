@@ -12,7 +12,8 @@ namespace {
 
 // An upper bound of noise_of(): -log(-log(1 - 2^-33)) = 22.87, plus a margin for rounding.
 constexpr double max_noise = 22.9;
-// The number of tokens that share one bound on the noise that they need to win.
+// The number of tokens in a block. All tokens of a block share one lower bound of the noise that a token
+// needs to win.
 constexpr std::size_t block_width = 32;
 
 std::uint32_t random_word(const SamplingRow& row, TokenId token) {
@@ -27,8 +28,9 @@ double noise_of(std::uint32_t word) {
     return -std::log(-std::log(uniform));
 }
 
-// Returns a lower bound of the words whose noise reaches `needed`: since -log(u) >= 1 - u, the noise is at
-// most -log(1 - u). The margin is far above the rounding error of noise_of().
+// Returns a lower bound: every word whose noise is at least `needed` is at least this large. The reason is
+// that -log(u) >= 1 - u, so that the noise is at most -log(1 - u). The margin of 1e-9 is far above the
+// rounding error of noise_of().
 std::uint32_t least_word(double needed) {
     const double words_above = std::exp(-needed) * 0x1p32 * (1 + 1e-9) + 1;
     return words_above < 0x1p32 ? static_cast<std::uint32_t>(0x1p32 - words_above) : 0;

@@ -9,10 +9,10 @@
 
 namespace solard {
 
-// Returns the token with the largest logit / temperature + noise, the smallest id among equals. The noise is
-// -log(-log(u)); u comes from Philox4x32-10, keyed by (seed, choice, position, token id). Tokens whose logit
-// is -infinity are never drawn. `best` is the token with the largest logit. Source: Maddison, Tarlow, Minka,
-// "A* sampling", NIPS 2014, section 2.
+// Returns the token with the largest sum of logit / temperature and noise. Among equal sums, the smallest id
+// wins. The noise is -log(-log(u)); u comes from Philox4x32-10, keyed by (seed, choice, position, token id).
+// Tokens whose logit is -infinity are never drawn. `best` is the token with the largest logit. Source:
+// Maddison, Tarlow, Minka, "A* sampling", NIPS 2014, section 2.
 TokenId draw_from_all(std::span<const float> logits, const SamplingRow& row, TokenId best);
 // Draws in the same way from the tokens in `kept`, which include `best`.
 TokenId draw_from(std::span<const TokenRank> kept, std::span<const float> logits, const SamplingRow& row,

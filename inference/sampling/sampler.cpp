@@ -26,14 +26,16 @@ float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingP
     return std::clamp(logit, -widest, widest);
 }
 
-// Returns the probability of all these tokens together, times a constant.
+// Returns the sum of the probabilities of these tokens, times a constant that is the same for every set of
+// tokens.
 double probability_of(std::span<const TokenRank> ranks, float largest, float temperature) {
     double sum = 0;
     for (const TokenRank rank : ranks) sum += exp_approx((logit_of(rank) - largest) / temperature);
     return sum;
 }
 
-// Reorders `candidates` and returns the fewest likeliest ones that reach `mass` together.
+// Reorders `candidates` and returns the smallest set of likeliest tokens whose probabilities add up to `mass`
+// or more. `mass` has the same constant factor as probability_of().
 std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float largest, float temperature) {
     // Tokens before `first` are in the nucleus, those from `last` on are not.
     auto first = candidates.begin();
@@ -107,7 +109,7 @@ void Sampler::change(std::span<const float> logits, const SamplingRow& row, std:
 }
 
 // Counts the tokens by walking the context, and clears the counts by walking it again. No counts are kept
-// between steps, so preemption or a rejected draft cannot leave wrong ones.
+// between steps, so preemption or a rejected draft cannot leave wrong counts.
 void Sampler::penalise(const SamplingRow& row) {
     const auto prompt_length = count_of(std::max(row.num_prompt_tokens, 0));
     const auto answer = row.context.subspan(std::min(prompt_length, row.context.size()));
@@ -127,8 +129,8 @@ void Sampler::penalise(const SamplingRow& row) {
     }
 }
 
-// Every cut keeps the first tokens of the same order (likeliest first). Therefore the cuts may be done in any
-// order, as long as top_p's mass is computed over all tokens that top_k keeps.
+// top_k, top_p and min_p each keep the first tokens of one ranking, likeliest first. Therefore they may be
+// applied in any order, as long as the mass for top_p is computed over all tokens that top_k keeps.
 std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const SamplingParams& params,
                                         float largest) {
     const double temperature = params.temperature;
@@ -142,8 +144,8 @@ std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const Sam
         const double sum = has_top_k(params) ? probability_of(kept, largest, params.temperature)
                                              : exp_sum(logits, largest, params.temperature);
         mass = params.top_p * sum;
-        // All tokens below this share together have less than 1 - top_p, so none of them can be in the
-        // nucleus. The factor 0.99 is a margin for rounding.
+        // The tokens below `negligible` have, all together, less than 1 - top_p of the sum. So none of them
+        // can be in the nucleus. The factor 0.99 is a margin for rounding.
         const double negligible = 0.99 * (1.0 - params.top_p) * sum / static_cast<double>(logits.size());
         bar = std::max(bar, largest + temperature * std::log(negligible));
     }

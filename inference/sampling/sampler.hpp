@@ -13,16 +13,17 @@
 namespace solard {
 
 // The chosen token depends only on its own row. The steps, in this order:
-//   1. If the row contains NaN or infinity, that is reported and no token is chosen.
+//   1. If the row contains NaN or infinity, the result says so (finite = false) and no token is chosen.
 //   2. logit += bias.
-//   3. Banned tokens are excluded, whatever their bias. If every token is banned, the bans are ignored.
+//   3. Banned tokens are excluded, even if they have a bias. If every token is banned, the bans are ignored.
 //   4. Repetition penalty r, for the tokens of the whole context: logit > 0 ? logit / r : logit * r.
 //      Source: Keskar et al., "CTRL", 2019, section 4.1, in the sign-aware form of Hugging Face transformers.
 //   5. For the tokens of the answer: logit -= count * frequency_penalty + presence_penalty.
 //      Source: OpenAI API, "Frequency and presence penalties".
 //   6. Temperature: 0 chooses the largest logit; else probabilities are the softmax of logit / temperature.
 //   7. top_k: keeps the k likeliest tokens; keeps all if k <= 0 or k >= the size of the vocabulary.
-//   8. top_p: renormalises what is left and keeps the smallest set of likeliest tokens that reaches top_p.
+//   8. top_p: renormalises the remaining probabilities and keeps the smallest set of likeliest tokens whose
+//      probabilities add up to top_p or more.
 //   9. min_p: keeps the tokens with at least min_p times the largest probability.
 //  10. One Gumbel-max draw, see gumbel.hpp.
 // If two tokens have equal logits, the smaller id always counts as the likelier one. Logits are floats: they

@@ -12,14 +12,16 @@
 namespace solard {
 namespace {
 
-// The number of independent sums: the compiler may not reorder the additions of one sum.
+// The number of independent sums. With a single sum the loop could not be vectorised, because the compiler
+// may not reorder its additions.
 constexpr std::size_t num_lanes = 16;
 // The number of logits that are skipped together if the largest of them is too small.
 constexpr std::size_t block_width = 64;
 constexpr std::uint32_t sign_bit = 0x80000000;
 
-// Maps the bits of floats to integers in the same order, with -0 just below +0: the compiler vectorises the
-// minimum and maximum of integers, but not of floats. The function is its own inverse.
+// Maps the bits of a float to an integer. The integers have the same order as the floats, with -0 just below
+// +0. They are used because the compiler vectorises the minimum and maximum of integers, but not of floats.
+// The function is its own inverse.
 std::int32_t ordered(std::int32_t bits) {
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
@@ -48,7 +50,7 @@ void for_each_at_least(std::span<const float> logits, float bar, const Accept& a
 }  // namespace
 
 TokenRank rank_of(float logit, TokenId token) {
-    const std::int32_t key = key_of(logit + 0.0F);  // -0 becomes +0, which is equal to it
+    const std::int32_t key = key_of(logit + 0.0F);  // turns -0 into +0, so that both have the same rank
     return (std::uint64_t{static_cast<std::uint32_t>(key) ^ sign_bit} << 32) |
            ~static_cast<std::uint32_t>(token);
 }
@@ -83,7 +85,8 @@ RowMaximum find_maximum(std::span<const float> logits) {
     }
     const auto at = std::find(logits.begin() + static_cast<std::ptrdiff_t>(block_of_largest), logits.end(),
                               float_of(greatest));
-    // The keys of NaNs lie beyond those of the infinities, at either end.
+    // The key of a NaN is greater than that of +infinity or less than that of -infinity, depending on its
+    // sign.
     return {.token = static_cast<TokenId>(at - logits.begin()),
             .finite = least > key_of(-infinity) && greatest < key_of(infinity)};
 }
@@ -104,9 +107,9 @@ double exp_sum(std::span<const float> logits, float largest, float temperature) 
 
 std::span<TokenRank> find_likeliest(std::span<const float> logits, std::size_t count,
                                     std::span<TokenRank> scratch) {
-    // Tokens above the bar are collected in a buffer of twice the count. When the buffer is full, its less
-    // likely half is dropped and the bar rises above the last token that is kept. On average each token takes
-    // constant time.
+    // Tokens that reach the bar are collected in a buffer of 2 * count elements. When the buffer is full, its
+    // less likely half is dropped, and the bar rises above the logit of the least likely token that is kept.
+    // On average each token takes constant time.
     const std::size_t capacity = std::min(2 * count, logits.size());
     std::size_t size = 0;
     const auto keep_likeliest = [&] {

@@ -1,5 +1,5 @@
 // Ranks the tokens of one row of logits: finds the largest logit, the likeliest tokens, and the tokens above
-// a bar. The loops are written for the vector unit, and the vocabulary is never sorted.
+// a bar. The loops are written so that the compiler vectorises them, and the vocabulary is never sorted.
 #pragma once
 
 #include <cstddef>
@@ -10,24 +10,24 @@
 
 namespace solard {
 
-// A logit and its token as one number: a greater rank is likelier. If logits are equal, the smaller id is
-// likelier.
+// A logit and its token as one number: the token with the greater rank is likelier. If two logits are equal,
+// the token with the smaller id counts as likelier.
 using TokenRank = std::uint64_t;
 TokenRank rank_of(float logit, TokenId token);
 TokenId token_of(TokenRank rank);
 float logit_of(TokenRank rank);
 
-// Returns the place of `token`, which is not negative, in a row.
+// Returns the index of `token`, which must not be negative, in a row of logits.
 constexpr std::size_t index_of(TokenId token) {
     return static_cast<std::size_t>(token);
 }
 
 struct RowMaximum {
-    TokenId token = 0;   // has the largest logit, the smallest id among equals; undefined if a logit is NaN
+    TokenId token = 0;   // has the largest logit; the smallest id if several have it; undefined if any is NaN
     bool finite = true;  // false if a logit is NaN or infinite
 };
 
-// Returns the largest logit; none of them is NaN. logits: [vocab >= 1], here and below.
+// Returns the largest logit. No logit may be NaN. Here and below, `logits` is not empty.
 float largest_of(std::span<const float> logits);
 RowMaximum find_maximum(std::span<const float> logits);
 
