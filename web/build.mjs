@@ -1,5 +1,5 @@
-// Bundles the page into the folder given as argument: index.html, and under assets/ the files, whose names carry a hash of
-// their content.
+// Bundles the page into the folder that is given as argument. Writes index.html there, and the other files under
+// assets/. The names under assets/ contain a hash of the file's content.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,7 +32,7 @@ const { metafile } = await build({
     logLevel: "warning",
 });
 
-// "main.js" → "/assets/main-1A2B3C4D.js"
+// The map from a name to its address: "main.js" → "/assets/main-1A2B3C4D.js"
 const addresses = new Map(
     Object.keys(metafile.outputs).map((path) => {
         const name = basename(path);

@@ -78,7 +78,7 @@ void write_bytes(std::ostream& out, std::string_view bytes) {
         for (const char byte : bytes.substr(start, line)) {
             const auto code = static_cast<unsigned char>(byte);
             const bool plain = code >= ' ' && code <= '~' && byte != '"' && byte != '\\' && byte != '?';
-            // An escape always has three octal digits, so that it cannot swallow a digit after it.
+            // An escape always has three octal digits, so that a digit after it does not become a part of it.
             const char octal[] = {'\\', static_cast<char>('0' + (code >> 6)),
                                   static_cast<char>('0' + ((code >> 3) & 7)),
                                   static_cast<char>('0' + (code & 7))};

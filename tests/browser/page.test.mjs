@@ -45,7 +45,7 @@ beforeEach(() => open());
 async function open({ address = url, state = "ready", ...options } = {}) {
     await context?.close();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
-    // The console also shows violations, but only the event names what was blocked.
+    // The console also shows violations of the content security policy, but only the event names what was blocked.
     await context.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) =>
             console.error(`CSP: ${event.violatedDirective} blocked ${event.blockedURI}`),
@@ -93,7 +93,7 @@ async function untilIdle(address = endlessUrl) {
     }
 }
 
-/** Starts a proxy to the server. Its `cut` breaks the connections that are open; later connections work again. */
+/** Starts a proxy to the server. cut() breaks all open connections; later connections work again. */
 async function cuttable(address) {
     const { hostname, port } = new URL(address);
     const ends = new Set();
@@ -182,7 +182,7 @@ test("Stop ends a long answer, keeps its text and frees the server", async () =>
     assert.equal(await page.getByRole("status").innerText(), "Stopped");
     await untilIdle();
 
-    // The page is usable at once, and the next answer adds no text to the stopped one.
+    // The page is usable at once, and the next answer adds no text to the stopped answer.
     await set("Max tokens", 5);
     await ask("Again.");
     await inPhase("complete");
@@ -260,7 +260,7 @@ test("an answer survives a reload, without a gap and without a repetition", asyn
     await page.reload();
     await inPhase("complete");
     assert.equal(await lastAnswer().locator(".text").innerText(), "a".repeat(600));
-    assert.equal(sent.length, 2, "a finished answer sends no message");
+    assert.equal(sent.length, 2, "the page sends no message for a finished answer");
 });
 
 test("an answer survives a lost connection, without a gap and without a repetition", async () => {

@@ -23,7 +23,7 @@ const sent = () => socket().sent.at(-1);
 const answerOf = (chat, column = 0) => chat.turns.value.at(-1).answers[column].value;
 const errorResponse = (status, code) => new Response(JSON.stringify({ error: { message: code, code } }), { status });
 
-/** Plays the server: sends an answer to the lane's newest request, with or without its end. */
+/** Acts as the server: sends the events of an answer on the lane. The end event is sent only if `whole` is true. */
 function answer(texts, { lane = "left", response = "resp_1", whole = true } = {}) {
     const deliver = (type, sequence_number, fields) =>
         socket().deliver({ type, sequence_number, stream_id: lane, response_id: response, ...fields });
@@ -41,7 +41,8 @@ const ready = {
     "/v1/models": () => new Response('{"data":[]}'),
 };
 
-/** Replaces fetch by a table from path to a function that makes the response. Returns the list of the requested paths. */
+/** Replaces fetch. `routes` has, for each path, a function that makes the response. Returns the list of requested
+    paths, which grows with each call. */
 function serve(routes = ready) {
     const paths = [];
     globalThis.fetch = async (path) => {

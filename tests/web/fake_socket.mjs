@@ -1,4 +1,4 @@
-// Replaces the browser's WebSocket and clock: the test plays the server and moves the time.
+// Replacements of the browser's WebSocket and clock. The test acts as the server and advances the time.
 
 globalThis.location = new URL("http://127.0.0.1:8000/");
 
@@ -25,7 +25,7 @@ export class FakeWebSocket {
         this.readyState = 2;
     }
 
-    // The methods below play the server.
+    // The test calls the methods below to act as the server.
     accept() {
         this.readyState = 1;
         this.onopen();
@@ -33,7 +33,7 @@ export class FakeWebSocket {
     deliver(event) {
         this.onmessage({ data: JSON.stringify(event) });
     }
-    /** Ends the connection: a lost one, one that the page has closed, or one whose handshake failed. */
+    /** Ends the connection, as after a lost connection, after close(), or after a failed handshake. */
     drop() {
         this.readyState = 3;
         this.onclose();

@@ -27,7 +27,7 @@ test("an error removes only the request that it names", () => {
     lanes.add("left", "one");
     lanes.add("left", "two");
     assert.equal(lanes.take(error("left", "two")), "two");
-    assert.equal(lanes.take(error("left", "")), undefined, "an error of a message that is no request");
+    assert.equal(lanes.take(error("left", "")), undefined, "an error of a message that is not a request");
     assert.equal(lanes.take(step("left")), "one");
     assert.deepEqual([lanes.holds("one"), lanes.holds("two")], [true, false]);
 });

@@ -1,5 +1,5 @@
-"""The cases 1 to 7, 9 and 10 of the Autobahn|Testsuite under their original ids, written anew as tables. Each case states what a
-client sends and what an echo server must answer (RFC 6455)."""
+"""The test cases of chapters 1 to 7, 9 and 10 of the Autobahn|Testsuite, written anew as tables. The ids are the
+original ones. Each case states what a client sends and what an echo server must answer (RFC 6455)."""
 
 from dataclasses import dataclass, field
 
@@ -14,19 +14,20 @@ ANY = None  # the connection may end in any way
 
 @dataclass
 class Case:
-    """The client sends each piece of `sends` in packets of `chop` bytes. The server must answer with `answers` and then end the
-    connection with one of `codes`; if it `fails` the connection, it may also end it without a code. If neither `fails` nor
-    `closed_by_client` is set, the client closes the connection after the answers."""
+    """The client sends each piece of `sends` in packets of `chop` bytes (0: in one packet). The server must answer with
+    `answers` and then end the connection with one of `codes`. If `fails` is set, the server must fail the connection,
+    and it may do so without a close frame. If `fails` and `closed_by_client` are both false, the client closes the
+    connection after the answers."""
 
     sends: list
     answers: list = field(default_factory=list)
     codes: frozenset | None = NORMAL
     fails: bool = False
-    closed_by_client: bool = False  # `sends` holds the closing frame
+    closed_by_client: bool = False  # `sends` contains the client's close frame
     chop: int = 0
-    # The server may fail at once and drop the `answers` that it has not sent yet.
+    # The server may fail the connection without sending any of the `answers`. This counts as NON-STRICT.
     may_drop_answers: bool = False
-    # The server must fail before the last piece of `sends`. A later failure counts as NON-STRICT.
+    # The server must fail the connection before the client sends the last piece. A later failure counts as NON-STRICT.
     fails_early: bool = False
 
 
@@ -140,7 +141,7 @@ def texts(cases):
         cases[name] = Case(fragments(TEXT, pieces), [(TEXT, b"".join(pieces))])
     cases["6.3.1"] = failing([encode(TEXT, broken)], codes=BAD_TEXT)
     cases["6.3.2"] = failing(fragments(TEXT, cut(broken, 1)), codes=BAD_TEXT)
-    # These messages are invalid before their end: a decoder need not wait for the rest to refuse them.
+    # These messages become invalid before their last piece, so a decoder can refuse them without waiting for it.
     for number, pieces in ((1, [GREEK, b"\xf4\x90\x80\x80", b"edited"]), (2, [GREEK + b"\xf4", b"\x90", b"edited"])):
         cases[f"6.4.{number}"] = failing(fragments(TEXT, pieces), codes=BAD_TEXT, fails_early=True)
         frame = encode(TEXT, b"".join(pieces))
@@ -200,7 +201,7 @@ def large_messages(cases):
     cases["10.1.1"] = Case([b"".join(fragments(TEXT, cut(whole, 1300)))], [(TEXT, whole)])
 
 
-# Cases that send a message again and again, each time after its echo has arrived: id -> (opcode, size).
+# Cases that send the same message many times and wait for the echo each time: id -> (opcode, size).
 ROUND_TRIPS = {
     f"9.{7 + at}.{number}": (opcode, size)
     for at, opcode in enumerate((TEXT, BINARY))
@@ -211,5 +212,6 @@ CASES = {}
 for add in (framing, pings, reserved, fragmentation, texts, closing, large_messages):
     add(CASES)
 
-# The cases in which NON-STRICT is allowed: those in which the documentation of python-websockets reports it for itself.
+# The cases in which NON-STRICT is allowed. They are those in which python-websockets is NON-STRICT according to its
+# documentation.
 MAY_BE_NON_STRICT = {"3.2", "3.3", "4.1.3", "4.1.4", "4.2.3", "4.2.4", "5.15", "6.4.3", "6.4.4"}

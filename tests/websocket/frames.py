@@ -5,7 +5,7 @@ import socket
 import struct
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-READ_LIMIT = 30  # seconds; generous, so that a busy machine fails no test
+READ_LIMIT = 30  # seconds; generous, so that no test fails on a busy machine
 
 
 def encode(opcode, payload=b"", fin=True, rsv=0, mask=True):
@@ -46,7 +46,8 @@ class Peer:
         assert head.startswith(b"HTTP/1.1 101 ") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head, head
 
     def send(self, data, chop=0):
-        """Sends the data in packets of `chop` bytes (0: in one piece). It is no error if the server closes in between."""
+        """Sends the data in packets of `chop` bytes (0: in one packet). The server may close the connection
+        meanwhile."""
         try:
             for at in range(0, len(data), chop or max(len(data), 1)):
                 self.socket.sendall(data[at : at + (chop or len(data))])
@@ -67,7 +68,8 @@ class Peer:
         return data
 
     def read_frame(self):
-        """Returns (FIN and reserved bits in place, opcode, payload), or None if the connection ends."""
+        """Returns (flags, opcode, payload), or None if the connection ends. The flags are the upper four bits of the
+        first byte: FIN and the reserved bits."""
         head = self._read(2)
         if head is None:
             return None

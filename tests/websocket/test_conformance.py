@@ -10,7 +10,7 @@ import pytest
 from cases import CASES, MAY_BE_NON_STRICT, ROUND_TRIPS
 from frames import CLOSE, Peer, close_payload, encode
 
-EARLY = 5  # seconds to wait for a failure that needs no more input; generous
+EARLY = 5  # seconds to wait for a failure that must come before the last piece; generous
 NUM_ROUND_TRIPS = 1000
 
 

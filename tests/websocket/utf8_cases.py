@@ -1,4 +1,4 @@
-"""Valid and invalid UTF-8: Markus Kuhn's stress test for decoders, numbered as the cases 6.5 to 6.23."""
+"""Valid and invalid UTF-8 for the cases 6.5 to 6.23, from Markus Kuhn's stress test for decoders."""
 
 SURROGATES = ["eda080", "edadbf", "edae80", "edafbf", "edb080", "edbe80", "edbfbf"]
 GREEK = "κ\u1f79σμε".encode()  # 11 bytes

@@ -48,7 +48,7 @@ export function begin(id: string, now: number): Answer {
 
 export function change(answer: Answer, event: ServerEvent, now: number): Answer {
     if (event.kind === "end") return finish(answer, event, now);
-    // An answer that the page has stopped keeps the text which the user has seen.
+    // An answer that has ended, for example because the user stopped it, keeps its text.
     if (!isRunning(answer)) return answer;
     switch (event.kind) {
         case "step":

@@ -9,7 +9,7 @@ interface AnswerViewProps {
     answer: Signal<Answer>;
     /** Empty unless the answer stands beside another one. */
     heading: string;
-    /** Whether the answer belongs to the last turn. Only such an answer can be asked for again. */
+    /** Whether the answer belongs to the last turn. The user can ask again only in the last turn. */
     last: boolean;
 }
 

@@ -13,9 +13,9 @@ import { addTurn, connected, findAnswer, numRunning, runningAnswers, turns } fro
 export const settings = signal(loadSettings());
 export const draft = signal("");
 
-/** Returns the column's own lane, so that neither answer waits for the other. */
+/** Returns the lane of a column. Each column has its own lane, so that the two answers do not wait for each other. */
 const laneOf = (column: number): string => (column === 0 ? "left" : "right");
-/** The number of failed handshakes with a reachable server after which the answers fail. */
+/** The number of attempts in a row without a stable connection after which a failed handshake fails the answers. */
 const MAX_FAILURES = 5;
 
 const KEY_REQUIRED = "The server requires a valid API key. Enter one in the settings.";

@@ -14,7 +14,7 @@ export function ChatView() {
     const sticky = useRef(true);
     const last = turns.value.at(-1);
     const shown = last?.answers.map(({ value: { text, phase } }) => `${text.length} ${phase}`).join();
-    // A new question is always scrolled into view. New text does not move a reader who has scrolled up.
+    // A new question is always scrolled into view. New text does not scroll the view if the reader has scrolled up.
     useLayoutEffect(() => {
         sticky.current = true;
     }, [last?.id]);
@@ -22,7 +22,7 @@ export function ChatView() {
         if (sticky.current && box.current) box.current.scrollTop = box.current.scrollHeight;
     };
     useLayoutEffect(keepEndInView, [last?.id, shown]);
-    // The view shrinks if the composer grows or a phone's keyboard opens.
+    // If the composer grows or a phone's keyboard opens, the view shrinks and must be scrolled to its end again.
     useEffect(() => {
         const observer = new ResizeObserver(keepEndInView);
         if (box.current) observer.observe(box.current);

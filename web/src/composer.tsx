@@ -27,7 +27,7 @@ export function Composer() {
                 box.current?.focus();
             }}
         >
-            {/* The hidden copy gives the box the height of its text. The page's policy forbids style attributes. */}
+            {/* This hidden copy of the text sets the box's height. The page's policy forbids style attributes. */}
             <div class="grow">
                 <div class="mirror" aria-hidden="true">
                     {draft.value + "\n"}

@@ -1,4 +1,5 @@
-/** Requests the running answers over the socket. After a lost connection it resumes each answer behind its last event. */
+/** Requests the running answers over the socket. After a lost connection, the exchange continues each answer after the
+    last event that the answer includes. */
 
 import type { Answer } from "./answer";
 import { Lanes } from "./lanes";
@@ -15,7 +16,7 @@ export interface ExchangeOwner {
     apiKey(): string;
     running(): Running[];
     received(id: string, event: ServerEvent): void;
-    /** As in SocketOwner. */
+    /** See SocketOwner.handshakeFailed(). */
     handshakeFailed(failures: number): Promise<void>;
     connected(isConnected: boolean): void;
 }

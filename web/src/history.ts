@@ -1,5 +1,5 @@
-/** The chat in the tab's storage, which survives a reload. Each text is stored with its cursor, so that the server can
-    send the rest. */
+/** Keeps the chat in the tab's storage, which survives a reload. Each answer's text is stored together with its cursor,
+    so that the server can send the rest. */
 
 import { begin, type Answer, type Phase } from "./answer";
 import { list, number, object, parseJson, text, type Json } from "./json";
@@ -11,7 +11,8 @@ export interface StoredTurn {
     answers: Answer[];
 }
 
-// The key and the members are those of earlier versions, so that a reload after an update loses nothing.
+// The key and the names of the stored members are the same as in earlier versions, so that a reload after an update
+// loses no chat.
 const KEY = "solard.conversation";
 const PHASES: readonly Phase[] = ["waiting", "generating", "complete", "stopped", "failed"];
 
@@ -46,7 +47,7 @@ function parseAnswer(value: unknown): Answer[] {
     return [answer];
 }
 
-/** Returns usable turns for any stored text; leaves out whatever is not valid. */
+/** Returns usable turns for any stored text; leaves out every part that is not valid. */
 export function parseTurns(stored: string | null): StoredTurn[] {
     return list(parseJson(stored))
         .map(object)

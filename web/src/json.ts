@@ -1,4 +1,4 @@
-/** Readers of untrusted JSON: each takes any value and returns one of its own type. */
+/** Readers of untrusted JSON: each takes any value and returns a value of the type that the reader is named after. */
 
 export type Json = Record<string, unknown>;
 

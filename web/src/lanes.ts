@@ -14,10 +14,12 @@ export class Lanes {
         return [...this.requests.values()].some((ids) => ids.includes(id));
     }
 
-    /** Returns the id of the request that the event belongs to. If the event ends the request, takes it from its lane. */
+    /** Returns the id of the request that the event belongs to. If the event ends the request, removes the request from
+        its lane. */
     take(event: ServerEvent): string | undefined {
         const ids = this.requests.get(event.lane) ?? [];
-        // An error names the message which caused it: the lane's first request, a later one, or no request at all.
+        // An error names the message that caused it. That message may be the lane's first request, a later request, or
+        // no request at all.
         const id = event.kind === "error" ? ids.find((waiting) => waiting === event.id) : ids[0];
         if (event.kind === "error" || event.kind === "end") {
             this.requests.set(

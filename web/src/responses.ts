@@ -32,7 +32,7 @@ interface OfResponse {
     cursor: number;
 }
 
-/** A numbered event. Most such events bring no text. */
+/** A numbered event. Only events of type response.output_text.delta have text. */
 export interface Step extends OfResponse {
     kind: "step";
     text: string;
@@ -85,7 +85,8 @@ export const attach = (lane: string, id: string, responseId: string, cursor: num
     starting_after: cursor,
 });
 
-/** Cancels every request on the lane, queued ones included: one may still wait behind an answer that was stopped before. */
+/** Cancels every request on the lane, including queued requests: a request may still wait behind an answer that the
+    user has stopped. */
 export const cancel = (lane: string): Json => ({ type: "response.cancel", stream_id: lane, queued: true });
 
 const END_TYPES = ["response.completed", "response.incomplete", "response.failed"];

@@ -18,7 +18,7 @@ effect(() => {
 const POLL_INTERVAL = 1000;
 let connection: Promise<void> | undefined;
 
-/** Asks the server every second. Resolves once the server is ready and its facts are known, or once it requires another
+/** Asks the server every second. Resolves once the server is ready and its facts are known, or once it refuses the API
     key. */
 export function connect(): Promise<void> {
     connection ??= pollUntilReady().finally(() => (connection = undefined));
@@ -28,7 +28,7 @@ export function connect(): Promise<void> {
 async function pollUntilReady(): Promise<void> {
     for (;;) {
         const { state, progress } = await fetchHealth();
-        // A server that is still loading its model may already return facts. It is no error if it does not.
+        // A server that is still loading its model may already return facts. If it does not, this is not an error.
         let found: ServerFacts | undefined;
         let locked = false;
         if (state !== "unreachable") {

@@ -27,7 +27,7 @@ export function rangesOf(facts: ServerFacts | undefined): Ranges {
     return { temperature: facts?.temperature ?? [0, 2], maxTokens: [1, Math.max(1, max)] };
 }
 
-/** Returns the nearest value within the range; for NaN its lower end. */
+/** Returns the nearest value within the range. For NaN, returns the lower end of the range. */
 export function clamp(value: number, [low, high]: readonly [number, number]): number {
     return value > low ? Math.min(value, high) : low;
 }

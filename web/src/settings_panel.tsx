@@ -3,14 +3,14 @@ import { settings } from "./chat";
 import { apiKey, ranges, serverState, unlock } from "./server";
 import { clamp, DEFAULTS } from "./settings";
 
-// The panel stands open beside the chat if the window is wide enough; otherwise the button opens it.
+// At first, the panel is open beside the chat if the window is wide enough. Otherwise the Settings button opens it.
 export const settingsOpen = signal(matchMedia("(min-width: 60rem)").matches);
 
 effect(() => {
     if (serverState.value === "locked") settingsOpen.value = true;
 });
 
-/** Shown only if the server requires a key or a key is stored. */
+/** Is shown only if the server requires a key or a key is stored. */
 function ApiKeySetting() {
     const locked = serverState.value === "locked";
     if (!locked && !apiKey.value) return null;
@@ -42,7 +42,7 @@ function NumberSetting({ name, label, hint, step }: NumberSettingProps) {
     const value = clamp(settings.value[name], [low, high]);
     const set = (input: HTMLInputElement): void => {
         const wanted = input.valueAsNumber;
-        // The box may be empty while the user is typing; that changes nothing.
+        // The box may be empty while the user is typing. Then the setting keeps its value.
         if (Number.isFinite(wanted)) {
             const kept = name === "maxTokens" ? Math.round(wanted) : wanted;
             settings.value = { ...settings.value, [name]: clamp(kept, [low, high]) };

@@ -5,7 +5,7 @@ const PROTOCOL = "solar.responses.v1";
 const KEY_PREFIX = "openai-insecure-api-key.";
 const FIRST_PAUSE = 500;
 const MAX_PAUSE = 8000;
-/** A connection that lasted this long counts as stable: after its loss the pauses start from the first one again. */
+/** A connection that lasted this many milliseconds counts as stable: after its loss, the first pause is short again. */
 const STABLE_AFTER = 10_000;
 
 /** Time in milliseconds, and random numbers. Tests use a clock of their own. */
@@ -27,7 +27,8 @@ export interface SocketOwner {
     opened(): void;
     received(data: unknown): void;
     closed(): void;
-    /** Called after a failed handshake; the browser does not say why it failed. The next attempt waits for the result. */
+    /** Is called after a failed handshake; the browser does not say why it failed. `failures` counts the attempts since
+        the last stable connection. The next attempt waits until the promise resolves. */
     handshakeFailed(failures: number): Promise<void>;
 }
 
@@ -45,7 +46,7 @@ export class Socket {
         return this.socket?.readyState === WebSocket.OPEN;
     }
 
-    /** Connects if the owner wants a connection and there is none. Ends a pause. */
+    /** Connects if the owner wants a connection and there is none. Ends a pause between two attempts. */
     open(): void {
         this.wake();
         if (!this.running) void this.run();
@@ -55,7 +56,7 @@ export class Socket {
         if (this.isOpen) this.socket?.send(JSON.stringify(message));
     }
 
-    /** Closes the connection. If the owner still wants one, a new one is opened. */
+    /** Closes the connection. If the owner still wants a connection, a new one is opened after a pause. */
     close(): void {
         this.socket?.close();
     }
@@ -75,7 +76,7 @@ export class Socket {
         this.running = false;
     }
 
-    /** Runs one socket from its handshake to its end. Resolves to whether it was ever open. */
+    /** Opens a socket and waits until it is closed. Resolves to true if the handshake succeeded. */
     private connection(): Promise<boolean> {
         const key = this.owner.apiKey();
         const address = new URL("/v1/responses", location.href);
@@ -102,7 +103,8 @@ export class Socket {
         });
     }
 
-    /** Waits between half of the pause and all of it, at random, so that not all pages reconnect at the same moment. */
+    /** Waits for a random time between half of the pause and the whole pause, so that not all pages reconnect at the
+        same moment. */
     private async pause(failures: number): Promise<void> {
         const longest = Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** failures);
         const woken = new Promise<void>((resolve) => (this.wake = resolve));

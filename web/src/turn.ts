@@ -1,4 +1,4 @@
-/** A turn of the chat, and the input that a request makes of the turns. */
+/** A turn of the chat, and the input of a request, which is built from the turns. */
 
 import type { Signal } from "@preact/signals";
 import type { Answer } from "./answer";
@@ -11,8 +11,8 @@ export interface Turn {
     answers: readonly Signal<Answer>[];
 }
 
-/** Returns the input for the column's next answer. A column continues its own earlier answers; an answer that failed or is
-    empty is left out together with its question. */
+/** Returns the input for the column's next answer. A column continues its own earlier answers. An answer that failed or
+    is empty is left out together with its question. */
 export function requestInput(
     system: string,
     past: readonly Turn[],

@@ -1,4 +1,4 @@
-/** The chat as signals. The tab's storage keeps it over a reload. */
+/** The chat as signals. The chat is kept in the tab's storage, so that it survives a reload. */
 
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { isRunning, type Answer } from "./answer";
@@ -53,8 +53,8 @@ effect(() => {
     return () => clearInterval(clock);
 });
 
-/** Changes whenever the chat must be stored again. In between the stored text gets old but stays valid, because the
-    server sends again whatever came after its cursor. */
+/** Changes whenever the chat must be stored again. Between two changes, the stored text gets old but stays valid: after
+    a reload, the server sends all events after the stored cursor again. */
 const milestones = computed(() =>
     turns.value
         .flatMap(({ answers }) => answers.map(({ value: { id, responseId, phase } }) => `${id} ${responseId} ${phase}`))

@@ -33,7 +33,7 @@ function announcementOf({ phase, responseId }: Answer, { connected, starting }: 
     return phase === "generating" ? "Generating the answer" : "Waiting for the answer";
 }
 
-/** Returns a few words that change with the phases only, not with each token or each position in the queue. */
+/** Returns a few words that change only with the phases, not with each token or queue position. */
 export function announcementFor(answers: readonly Answer[], circumstances: Circumstances): string {
     const words = answers.map((answer) => announcementOf(answer, circumstances));
     if (words.every((word) => word === words[0])) return words[0] ?? "";
