@@ -12,7 +12,7 @@ asked_outside = []  # names and addresses outside this machine that a test tried
 
 
 def refuse_the_network(event, arguments):
-    """Refuses every connection that leaves this machine, also from a client library's own thread (an audit hook)."""
+    """Refuses every connection that leaves this machine. An audit hook also sees a client library's own threads."""
     if event == "socket.getaddrinfo":
         host = arguments[0]
     elif event == "socket.connect" and isinstance(arguments[1], tuple):  # for a Unix socket the address is a path

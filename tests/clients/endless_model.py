@@ -1,10 +1,10 @@
-"""Writes a checkpoint that never ends its answer: it says "a" until max_tokens.
+"""Writes a checkpoint of a model that never ends its answer: it generates "a" until max_tokens.
 
 Tests of stopping need an answer that is certainly still running when they stop it, and the demonstration model
 finishes too soon. The weights of this model are zeros, so its text is known, but each token costs a real forward pass.
 
-The embeddings are all ones and the layers add nothing, so the normalised state is all ones. A logit is therefore the
-sum of its row of the head: 1 per column for the byte "a", 0 for every other token.
+The embeddings are all ones and the layers add nothing, so the normalised state is all ones. The logit of a token is
+therefore the sum of the token's row of lm_head. The row is all ones for the byte "a", and all zeros for the others.
 """
 
 import json
@@ -19,7 +19,7 @@ ONE = struct.pack("<H", 0x3F80)  # 1.0 as bf16
 
 
 def _tensors(vocabulary):
-    """Yields (name, shape, fill) of each tensor; `fill` is "zeros", "ones" or the number of the only row of ones."""
+    """Yields (name, shape, fill) of each tensor; `fill` is "zeros", "ones" or the index of the only row of ones."""
     yield "model.embed_tokens.weight", (vocabulary, HIDDEN), "ones"
     for layer in range(LAYERS):
         prefix = f"model.layers.{layer}."

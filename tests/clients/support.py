@@ -1,4 +1,4 @@
-"""Starts the server under test as a process, and holds what the tests of real clients share."""
+"""Functions which the tests of real clients share, mainly to start the server under test as a process."""
 
 import contextlib
 import fcntl
@@ -50,13 +50,13 @@ def wait_until(condition, what, seconds=DEADLINE):
 
 
 def free_port():
-    """Returns a port on which nobody listens now, for a server that is to be restarted on the same port."""
+    """Returns a port which is not in use now, for a server that is to be restarted on the same port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
 def get_json(url, api_key=None):
-    """Returns (status, body) of a GET; the status is 0 while nobody listens."""
+    """Returns (status, body) of a GET; the status is 0 if no server listens."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
     try:
         with urllib.request.urlopen(request, timeout=DEADLINE) as response:
@@ -153,13 +153,13 @@ def make_key(path, name, limits=""):
 
 
 def run_solard(*arguments):
-    """Runs solard to its end, which must come by itself, and returns the finished run."""
+    """Runs solard, which must exit by itself before the deadline, and returns the completed process."""
     assert BINARY.exists(), f"{BINARY} does not exist: build first or set SOLARD_BINARY"
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=DEADLINE)
 
 
 def run_node_tests(folder, file, environment):
-    """Runs `node --test` on a file of `folder`. A copy of it runs beside its packages, where node looks for them."""
+    """Runs `node --test` on a copy of `folder`'s file. The copy is beside its packages, where node looks for them."""
     modules = install_packages(folder)
     copy = shutil.copy(folder / file, modules / file)
     done = subprocess.run(
@@ -169,7 +169,7 @@ def run_node_tests(folder, file, environment):
 
 
 def install_packages(folder):
-    """Installs the packages of the folder's lock file into build/node/NAME, if they changed, and returns that folder."""
+    """Installs the packages of `folder`'s lock file, if they changed. Returns the path of the installation."""
     require(shutil.which("node") and shutil.which("npm"), "node with npm")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     require(int(version.lstrip("v").split(".")[0]) >= 18, "node 18 or newer")

@@ -1,4 +1,4 @@
-// The AI SDK with both of its providers for this API, and the real server; test_ai_sdk.py starts the servers.
+// Tests both providers that the AI SDK has for this API with the real server. test_ai_sdk.py starts the servers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";

@@ -1,4 +1,4 @@
-"""Every client with a server that requires an API key: with a valid key, with a wrong one, without one."""
+"""Every client with a server that requires an API key: with a valid key, with a wrong key, without a key."""
 
 import pytest
 

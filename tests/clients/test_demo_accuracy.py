@@ -1,6 +1,6 @@
-"""Measures the accuracy of the demonstration model through the server, which families.json promises.
+"""Measures, through the server, whether the demonstration model has the accuracy that families.json promises.
 
-The prompts are held out: they are drawn, with a seed of this file, from pairs of phrasing and item that were never
+The prompts are held out: they are drawn, with the seed of this file, from pairs of phrasing and item that were never
 trained on.
 """
 

@@ -1,4 +1,4 @@
-"""A client that disconnects: its sequence is cancelled and its blocks are freed, also if nothing was written yet.
+"""A client that disconnects: its sequence is cancelled and its blocks are freed, even before any answer was written.
 
 The tests watch the engine's counters in /v1/metadata. The requested answers would take thousands of steps.
 """

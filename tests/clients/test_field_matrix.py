@@ -1,6 +1,6 @@
 """Each field at and outside its limits, and bodies that are not valid requests.
 
-The answer is always a clear one and never a 5xx, and the next request is served.
+Every request is answered with status 200 or a 4xx error, never with 5xx, and the next request is served.
 """
 
 import json
@@ -16,7 +16,8 @@ ROUTES = {
     "/v1/completions": {"prompt": "Hi"},
 }
 INT32 = 2**31 - 1
-# Field: smallest and largest value. NUMBERS may have a fraction; their third value says if the smallest is allowed.
+# Each field has its smallest and its largest value. The fields of NUMBERS may have a fraction, and their third entry
+# says whether the smallest value itself is allowed.
 WHOLE = {
     "n": (1, 8),
     "top_k": (-1, INT32),
@@ -46,7 +47,7 @@ def post(server):
 
 
 def with_field(body, name, literal):
-    """Returns the body as bytes; the value of the field stands in it exactly as `literal` is written."""
+    """Returns the body as bytes, with the additional field `name`. The text `literal` is its value, unchanged."""
     fields = body | ({} if name == "max_tokens" else {"max_tokens": 1})
     fields |= {"logprobs": True} if name == "top_logprobs" else {}
     return (json.dumps(fields)[:-1] + f', "{name}": {literal}}}').encode()

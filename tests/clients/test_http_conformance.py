@@ -1,6 +1,6 @@
 """HTTP/1.1 over a raw socket, as RFC 9110 and RFC 9112 define it.
 
-The tests check what must be answered, what must be refused, and that no two readers can disagree about where a
+The tests check which requests are answered, which are refused, and that no two readers can disagree about where a
 request ends. The conformance table has the 33 cases of h1spec, rewritten from the RFCs. The smuggling table has the
 published attacks: two framings, ambiguous framings, unusual line ends, chunks that parsers read differently.
 """

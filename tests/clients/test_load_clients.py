@@ -1,7 +1,7 @@
 """Load generators read a stream by rules of their own; here the server's raw bytes are checked with these rules.
 
-The readers are written from the descriptions of the programs. Each reader gets the network reads as they come, and
-fails if it does not find what it needs, as the program would count a failed request.
+The readers are written from the descriptions of the programs. Each reader gets the bytes of each network read. It
+fails if data that the program needs is missing: the program would then count a failed request.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ def network_reads(server, path, body):
 
 
 def read_like_vllm_bench(reads, text_of):
-    """Strips each read and splits it at blank lines. A chunk with choices is a token time; usage has no choices."""
+    """Strips each read and splits it at blank lines. A chunk with choices is one token time; others may have usage."""
     text, token_times, usage = "", 0, None
     for read in filter(bytes.strip, reads):
         for event in read.strip().decode().split("\n\n"):
@@ -74,7 +74,7 @@ def read_like_vllm_bench(reads, text_of):
 
 
 def read_like_guidellm(reads, text_of):
-    """Reads lines. `data: [DONE]` must end the stream, `error` fails, and usage may be in any chunk."""
+    """Reads lines. `data: [DONE]` must end the stream, no chunk may have an `error`, and any chunk may have usage."""
     text, usage, done = "", None, False
     for line in b"".join(reads).decode().split("\n"):
         if line == "data: [DONE]":
@@ -93,7 +93,7 @@ def read_like_guidellm(reads, text_of):
 
 
 def read_like_chatnvidia(reads):
-    """Takes everything from the first brace of a line as JSON, reads choices[0] only, and adds up the usages."""
+    """Parses each line as JSON from its first brace on. Reads choices[0] only, and collects the usage of all chunks."""
     text, usages, finish = "", [], None
     for line in b"".join(reads).decode().split("\n"):
         if line == "data: [DONE]" or "{" not in line:
@@ -110,7 +110,7 @@ def read_like_chatnvidia(reads):
 
 
 def read_like_aiperf(reads):
-    """Reads SSE and requires a known `object`. The first chunk with text is the first token; the last usage counts."""
+    """Reads SSE and requires a known `object`. The first chunk with text is the first token. Uses the last usage."""
     texts, usage = [], None
     for line in b"".join(reads).decode().splitlines():
         data = line.removeprefix("data:").strip()
@@ -160,7 +160,7 @@ def test_guidellm(server, body, continuous):
 
 
 def test_vllm_bench_with_token_ids_and_fixed_lengths(server):
-    """The random data set of vllm bench has fixed lengths: the numbers of tokens in and out are the requested ones."""
+    """The random data set of vllm bench needs prompts and answers with exactly the requested numbers of tokens."""
     body = TEXT | {"prompt": [5 + i % 200 for i in range(64)], "max_tokens": 32, "ignore_eos": True}
     _, token_times, usage = read_like_vllm_bench(network_reads(server, "/v1/completions", body), of_text)
     assert token_times >= 1

@@ -1,4 +1,4 @@
-"""Every error as the openai package reports it: class, fields of the error, request id, whether it retries."""
+"""Every error as the openai package reports it: class, fields of the error, request id, whether the package retries."""
 
 import math
 import time
@@ -34,7 +34,7 @@ def check(error, status, code, kind, param=None):
 
 
 def num_attempts(error):
-    """Returns how often the package sent the request; it counts its retries in a header of the request."""
+    """Returns how often the package sent the request. The package counts its retries in a header of the request."""
     return 1 + int(error.response.request.headers["x-stainless-retry-count"])
 
 

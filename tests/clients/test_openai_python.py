@@ -110,7 +110,7 @@ def test_max_tokens_gives_finish_reason_length(client, server):
 
 
 def ask(client, server, messages=FRANCE, **fields):
-    """Requests an answer, greedy unless the fields say otherwise. extra_body takes what the SDK does not know."""
+    """Requests an answer, greedy unless the fields say otherwise. extra_body has the fields the SDK does not know."""
     extra = ("top_k", "min_p", "repetition_penalty", "min_tokens", "ignore_eos", "stop_token_ids")
     body = {name: fields.pop(name) for name in extra if name in fields}
     request = {"model": server.model, "messages": messages, "temperature": 0, "max_tokens": 64, "extra_body": body}
@@ -192,7 +192,7 @@ def test_logprobs_are_those_of_the_unmodified_model(client, server):
 
 
 def test_several_choices_have_the_same_texts_streamed(client, server):
-    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}  # past its end the model writes varied text
+    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}  # after its answer the model writes varied text
     whole = ask(client, server, **fields)
     assert [choice.index for choice in whole.choices] == [0, 1, 2]
     assert len(set(texts(whole))) == 3
@@ -241,7 +241,7 @@ def test_penalties_change_a_repetitive_answer(client, server):
     assert [texts(ask(client, server, **fields, **change)) for change in changes] == answers
     nothing = {"frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1}
     assert texts(ask(client, server, **fields, **nothing)) == plain
-    # A negative penalty repeats a token. The limits of the ranges are valid values.
+    # Negative penalties favour repeated tokens. The limits of the ranges are valid values.
     rewarded = ask(client, server, **fields, frequency_penalty=-2, presence_penalty=-2, repetition_penalty=1e-300)
     assert rewarded.usage.completion_tokens == 60
 

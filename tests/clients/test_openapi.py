@@ -106,7 +106,7 @@ OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).g
 
 
 def shortened(body):
-    """Returns the same request with an answer of a few tokens."""
+    """Returns the request body, changed so that the answer has only a few tokens."""
     if isinstance(body, dict) and "input" in body:
         return body | {"max_output_tokens": 2}
     if not isinstance(body, dict) or not {"messages", "prompt"} & body.keys():
@@ -118,7 +118,7 @@ def shortened(body):
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_generated_requests_are_answered_as_described(server, operation, mode):
-    """The status, type, headers and body of each answer are described, for valid and invalid generated requests."""
+    """Each answer to a valid or an invalid request has a status, type, headers and body that the document describes."""
 
     @settings(
         max_examples=30,

@@ -22,7 +22,7 @@ EXAMPLES = {name: (set(flags.split()), body) for name, flags, body in BLOCK.find
 ANY = "..."
 DELTA = "response.output_text.delta"
 TERMINALS = {"response.completed", "response.incomplete", "response.failed", "error"}
-DEPENDS_ON_TIME = {"response.queued", "keepalive", "solar:progress"}  # ignored unless the example has them next
+DEPENDS_ON_TIME = {"response.queued", "keepalive", "solar:progress"}  # ignored unless the example expects them next
 
 
 def lines_of(body):
@@ -47,12 +47,13 @@ class Dialogue:
         self.socket = None
 
     def connect(self, stack):
-        """Opens the socket; if there is one, closes that first."""
+        """Opens a socket. If there already is one, it is closed first."""
         stack.close()
         # With the library's usual limit of unread messages, closing could wait in vain for the server's close frame.
         opening = connect(self.url, subprotocols=self.subprotocols, open_timeout=DEADLINE, max_queue=None)
         self.socket = stack.enter_context(opening)
-        self.deltas = {}  # lane -> line of the page which stands for the lane's deltas now, with the text that is left
+        # Maps a lane to the page's line for its current deltas. The line's delta is the text which has not come yet.
+        self.deltas = {}
 
     def play(self, lines):
         with contextlib.ExitStack() as stack:
@@ -105,11 +106,11 @@ class Dialogue:
             self.compare(line, event, event["type"])
 
     def receive_delta(self, lane, event):
-        """Compares a delta with the line of the page that stands for it and for those before and after it."""
+        """Compares a delta with its line of the page. One line stands for several successive deltas."""
         line = self.deltas[lane]
         self.compare(line | {"delta": ANY}, event, DELTA)
         if line["delta"] != ANY:
-            assert line["delta"].startswith(event["delta"]), f"{event['delta']!r} does not begin {line['delta']!r}"
+            assert line["delta"].startswith(event["delta"]), f"{event['delta']!r} is not the start of {line['delta']!r}"
             self.deltas[lane] = line | {"delta": line["delta"].removeprefix(event["delta"])}
 
     def compare(self, expected, actual, path):

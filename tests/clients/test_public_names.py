@@ -1,7 +1,7 @@
 """The public names of the program are those of public_names.txt: options, environment variables, routes, headers, JSON members,
 event types, error types and codes, metrics, log lines, exit codes, close codes, notifications of the service manager.
 
-The test collects the names from the running program, and from the sources those that the program does not tell.
+The test collects the names from the running program. Names which the program does not show are read from the sources.
 `python tests/clients/test_public_names.py --write` writes the file anew.
 """
 
@@ -41,7 +41,7 @@ CLOSED = {
     "code", "finish_reason", "object", "owned_by", "phase", "protocol", "reason", "role", "state", "status", "tool_choice",
     "truncation", "type",
 }  # fmt: skip
-UNCERTAIN_VALUES = {"phase"}  # which phases are told depends on time
+UNCERTAIN_VALUES = {"phase"}  # which phases are reported depends on time
 KEYED_BY_DATA = re.compile(r"(^completion( chunk)? choices\[\]\.logprobs\.top_logprobs\[\]|metadata)$")
 
 
@@ -53,7 +53,7 @@ class Names:
         self.sections.setdefault(section, set()).update(names)
 
     def add_json(self, label, value, path=""):
-        """The members of an answer, and the values of those whose values are names. A response within an event is one of its own."""
+        """Adds the members of an answer, and the values of CLOSED members. A response in an event has its own label."""
         if path and isinstance(value, dict) and value.get("object") == "response":
             self.add_json("response of an event", value)
         elif isinstance(value, dict) and not KEYED_BY_DATA.search(f"{label} {path}"):
@@ -107,7 +107,7 @@ def environment(variables):
 
 
 def collect_environment_of_the_sources(names):
-    """Adds the variables that are not options. Their names are the only string literals of this form."""
+    """Adds the environment variables that are not options. Only their names are string literals of this form."""
     for folder in ("server", "inference", "cuda"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".cpp", ".hpp", ".cu", ".cuh"):
@@ -278,7 +278,7 @@ def collect_refusals(http):
 
 def collect_refusals_of_keys(names, folder):
     key = make_key(folder / "keys", "alice", "tokens-per-minute=1")
-    make_key(folder / "keys", "bob", "concurrency=1")  # an unknown limit would end the start
+    make_key(folder / "keys", "bob", "concurrency=1")  # the server would not start with an unknown limit
     with running_server(folder, "--api-key-file", str(folder / "keys"), api_key=key) as server:
         http = Http(names, server)
         http.ask("GET", "/v1/models")
@@ -288,12 +288,12 @@ def collect_refusals_of_keys(names, folder):
         assert refused["error"]["code"] == "rate_limit_exceeded"
         names.add("limits of a key", "concurrency", "tokens-per-minute")
         prefix = "openai-insecure-api-key."
-        with open_socket(names, server, "solar.responses.v1", prefix + key):  # refused if the key is not taken from there
+        with open_socket(names, server, "solar.responses.v1", prefix + key):  # the server must find the key here
             names.add("subprotocols", prefix + "KEY")
 
 
 def collect_metrics(names, server):
-    """Each metric with its type and labels, and the values of the labels whose values are names."""
+    """Adds each metric with its type and labels, and the values of the labels whose values are names."""
     bounds = {}
     for line in requests.get(server.root_url + "/metrics", timeout=DEADLINE).text.splitlines():
         if line.startswith("# TYPE "):
@@ -444,7 +444,7 @@ def collect_long_events(connection):
     connection.create(stream_id="a", **long)
     connection.receive_until("response.in_progress")
     connection.create(stream_id="b", **long)
-    connection.create(stream_id="a", **long)  # one too many; the error comes when its turn does
+    connection.create(stream_id="a", **long)  # one request too many; its error comes at its turn
     ended = [connection.receive_until(*TERMINALS)["type"] for _ in range(3)]
     assert sorted(ended) == ["error", "response.failed", "response.failed"]
     connection.create(max_output_tokens=3000)
@@ -462,7 +462,7 @@ def collect_log_line(names, line):
 
 
 class Manager:
-    """The service manager's socket. A thread reads what arrives, because the socket's queue is short."""
+    """The service manager's socket. A thread reads the datagrams, because the socket's queue is short."""
 
     def __init__(self, path):
         self.path = path
@@ -504,7 +504,7 @@ def collect(folder):
 
 
 def entries(text):
-    """Each name of the list with its section before it."""
+    """Returns each name of the list, with the title of its section before it."""
     found, section = [], ""
     for line in filter(None, text.splitlines()):
         if line.startswith("# "):

@@ -71,7 +71,7 @@ def test_stream_has_all_events_in_order(client, server):
 
 
 def test_stream_has_only_the_events_of_openais_api(client, server):
-    """The helper raises an error on any other event, so none may come, whatever the request asks for."""
+    """The SDK's helper fails on any event which it does not know, so the server must send none, even on request."""
     solar = {"progress": True, "resumable": True, "max_delta_hz": 120, "idempotency_key": "sse"}
     with client.responses.stream(model=server.model, input=FRANCE, temperature=0, extra_body={"solar": solar}) as stream:
         kinds = {event.type for event in stream}

@@ -1,4 +1,4 @@
-"""An answer that fails while it streams: every client raises an error, and none takes the part for the whole."""
+"""An answer that fails while it streams: every client raises an error, and none returns only the partial text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The server with systemd: a test plays the service manager's notify socket, and systemd checks the unit file."""
+"""The server with systemd: the tests act as the service manager, and systemd checks the unit file."""
 
 import os
 import re
@@ -28,7 +28,7 @@ QUIET_SECONDS = 1  # a running process would send ten datagrams in this time
 
 
 class Manager:
-    """A notify socket, and a solard that has its address."""
+    """A notify socket, and a solard process that has the address of the socket."""
 
     def __init__(self, folder, abstract, *flags, watchdog_usec=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -83,7 +83,7 @@ def test_watchdog_is_fed_while_the_process_runs_and_not_while_it_is_stopped(tmp_
         manager.process.send_signal(signal.SIGSTOP)
         os.waitpid(manager.process.pid, os.WUNTRACED)  # returns when the process is stopped
         manager.socket.setblocking(False)
-        with pytest.raises(BlockingIOError):  # reads what was sent before
+        with pytest.raises(BlockingIOError):  # reads the datagrams that were sent before
             while True:
                 manager.receive()
         manager.socket.settimeout(QUIET_SECONDS)
@@ -98,7 +98,7 @@ def test_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
         manager.receive_until("READY=1")
         end = time.monotonic() + DEADLINE
-        for _ in range(100):  # the rate without a watchdog, once per second, would be too slow
+        for _ in range(100):  # at the rate without a watchdog, one per second, this would time out
             manager.receive_until("WATCHDOG=1")
             assert time.monotonic() < end
 
@@ -125,7 +125,7 @@ def test_key_file_from_a_credential_is_accepted(tmp_path, monkeypatch):
     keys = tmp_path / "credentials/keys"
     keys.parent.mkdir()
     secret = make_key(keys, "alice")
-    keys.chmod(0o440)  # systemd's copy looks like this: the group bits are the mask of its ACL
+    keys.chmod(0o440)  # like systemd's copy, whose group bits are the mask of its ACL
     monkeypatch.setenv("SOLARD_API_KEY_FILE", str(keys))
     refused = run_solard("--port", "0")
     assert (refused.returncode, str(keys) in refused.stderr) == (78, True)

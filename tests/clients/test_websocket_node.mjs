@@ -33,7 +33,7 @@ async function readResponse(socket) {
         events.push(message);
         if (terminals.includes(message.type)) return events;
     }
-    throw new Error("the socket ended first");
+    throw new Error("the socket closed before the response ended");
 }
 
 const textOf = (events) =>

@@ -18,8 +18,8 @@ std::string error_code_of(const HttpAnswer& answer) {
     return std::string(boost::json::parse(answer.body).at("error").at("code").get_string());
 }
 
-// One choice of a stream, put together from its chunks. The tests with real clients check the other
-// properties.
+// One choice of a stream, put together from its chunks. The tests with real clients check the properties that
+// are not collected here.
 struct StreamedChoice {
     std::string text;
     int num_texts = 0;
@@ -56,8 +56,8 @@ std::string streamed_text(const std::string& body) {
     return streamed_choices(body, 1).front().text;
 }
 
-// Returns the body of a stream which takes several reads of the log: the first step is read from the socket
-// before the other steps run, and these are all in the log before any more is read from the socket.
+// Returns the body of a stream which the server reads from the log in several parts. The socket is read after
+// the first step, before the other steps run. It is read again once all other steps are in the log.
 std::string body_read_in_pieces(RunningService& service, Connection& connection, const std::string& request) {
     service.control().close_gate();
     connection.send(request);
@@ -298,7 +298,7 @@ BOOST_AUTO_TEST_CASE(request_ends_when_its_client_leaves) {
             client.send(chat_request("a", fields));
             service.control().wait_until_held();
             half ? client.half_close() : client.close();
-            wait_for_in_flight(service.port(), 0);  // noticed while the step is still held
+            wait_for_in_flight(service.port(), 0);  // the disconnect is noticed while the step is held
             const auto before = service.control().steps();
             service.control().open_gate();
             wait_for_free_blocks(service.port());
@@ -426,7 +426,7 @@ BOOST_AUTO_TEST_CASE(shutdown_does_not_wait_for_an_engine_that_hangs) {
     auto client = std::make_unique<Connection>(service.port());
     client->send(chat_request("a", R"("max_tokens":100)"));
     service.control().wait_until_held();
-    client.reset();  // no client is left: the watchdog ends with the last session
+    client.reset();  // without a session the drain ends at once and stops the watchdog
     std::raise(SIGTERM);
     std::raise(SIGTERM);
     BOOST_TEST(service.wait_until_ended() == 1);
@@ -478,7 +478,7 @@ BOOST_AUTO_TEST_CASE(failure_of_one_choice_fails_the_answer_and_frees_all_blocks
     auto failures = std::make_shared<int>(0);
     FakeOptions options;
     options.script = [failures](std::span<const TokenId> context) -> std::optional<SampledToken> {
-        if (context.size() < 60 || (*failures)++ != 1) return std::nullopt;  // the second choice to get there
+        if (context.size() < 60 || (*failures)++ != 1) return std::nullopt;  // only the second choice fails
         return SampledToken{.token = -1, .finite = false};
     };
     RunningService service({}, options);

@@ -1,4 +1,4 @@
-// Tests through the socket who may use the server: API keys, quotas, host names, origins.
+// Tests, with real connections, which clients may use the server: API keys, quotas, host names, origins.
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
@@ -13,7 +13,7 @@ namespace solard::server {
 
 namespace {
 
-// A key file with one key for each element of `limits`, which is appended to the key's line:
+// A key file with one key for each element of `limits`. The element is appended to the line of its key, as in
 // Keys({"", " concurrency=1"}).
 struct Keys {
     explicit Keys(const std::vector<std::string>& limits) {
@@ -144,7 +144,8 @@ BOOST_AUTO_TEST_CASE(key_over_its_tokens_per_minute_is_told_when_to_retry) {
     const auto at = refused.head.find("retry-after-ms: ");
     BOOST_REQUIRE(at != std::string::npos);
     const int wait = std::stoi(refused.head.substr(at + 16));
-    BOOST_TEST(wait > 6'000);  // the key gets one token per six seconds and owes more than one
+    // The key gets one token per six seconds. It has used more than one token beyond its limit.
+    BOOST_TEST(wait > 6'000);
     BOOST_TEST(wait <= 180'000);
     BOOST_TEST(ask_with(1).status == 200);
 }

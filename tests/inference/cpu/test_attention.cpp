@@ -29,7 +29,7 @@ struct AttentionCase {
     KvCache cache;
     ForwardBatch batch;
     std::vector<std::vector<float>> keys;    // by sequence, [context, kv_heads, head_dim]
-    std::vector<std::vector<float>> values;  // the same
+    std::vector<std::vector<float>> values;  // the same shape
     std::vector<float> q;
 
     // `lengths` are (cached tokens, new tokens) of each sequence.
@@ -88,7 +88,7 @@ struct AttentionCase {
         return out;
     }
 
-    // Returns the output of one token and head, computed plainly.
+    // Returns the output of one token and head, computed in double precision.
     std::vector<double> reference(std::size_t sequence, std::size_t token, std::size_t head) const {
         const std::size_t kv_head = head / (shape.num_heads / shape.num_kv_heads);
         const std::size_t kv_width = shape.num_kv_heads * shape.head_dim;

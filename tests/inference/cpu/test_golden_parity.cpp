@@ -49,7 +49,7 @@ void check_hashed(const std::string& name) {
     check_folder(golden, folder.path());
 }
 
-// Returns the file's contents, or nothing if it cannot be read.
+// Returns the SHA-256 of the file in hexadecimal, or an empty string if the file cannot be read.
 std::string sha256_of(const std::filesystem::path& file) {
     const std::string command = "sha256sum '" + file.string() + "'";
     std::FILE* const pipe = ::popen(command.c_str(), "r");

@@ -29,7 +29,7 @@ float rounded(DType type, float value) {
     return type == DType::bf16 ? rounded_to<DType::bf16>(value) : rounded_to<DType::fp16>(value);
 }
 
-// A packed matrix of values that the type represents exactly, and the plain values.
+// A packed matrix of values that the type represents exactly, and the same values unpacked.
 struct Matrix {
     Matrix(DType type, std::size_t out_features, std::size_t in_features, unsigned seed)
         : plain(random_values(out_features * in_features, seed)),
@@ -156,10 +156,10 @@ BOOST_AUTO_TEST_CASE(fp16_rounds_to_nearest_even_and_keeps_special_values) {
     BOOST_TEST(fp16_from_float(1.0F + 0x1p-10F + 0x1p-11F) == 0x3c02);  // half way: up to even
     BOOST_TEST(fp16_from_float(1.0F + 0x1p-11F + 0x1p-20F) == 0x3c01);
     BOOST_TEST(fp16_from_float(65519.996F) == 0x7bff);
-    BOOST_TEST(fp16_from_float(65520.0F) == 0x7c00);  // half way to the next: infinity
+    BOOST_TEST(fp16_from_float(65520.0F) == 0x7c00);  // half way from 65504 to 65536: infinity
     BOOST_TEST(fp16_from_float(1e30F) == 0x7c00);
     BOOST_TEST(fp16_from_float(-infinity) == 0xfc00);
-    BOOST_TEST(fp16_from_float(0x1p-25F) == 0x0000);  // half way to the smallest: even is zero
+    BOOST_TEST(fp16_from_float(0x1p-25F) == 0x0000);  // half of the smallest subnormal: down to even zero
     BOOST_TEST(fp16_from_float(0x1p-25F + 0x1p-40F) == 0x0001);
     BOOST_TEST(fp16_from_float(-1.5F * 0x1p-24F) == 0x8002);     // subnormal, half way
     BOOST_TEST(fp16_from_float(0x1p-14F - 0x1p-26F) == 0x0400);  // rounds up into the normals

@@ -1,5 +1,5 @@
-// Tests the whole engine with real arithmetic: a request gets the answer that it gets alone, bit for bit,
-// whatever runs beside it.
+// Tests the whole engine with real arithmetic: every answer has the same bits as if its request had run
+// alone, whatever runs beside it.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <numeric>
@@ -87,8 +87,8 @@ void check_same(const Answer& found, const Answer& expected) {
     BOOST_TEST(begins_with_bits(expected.logprobs, found.logprobs));
 }
 
-// A third of the prompts are one question. Another third repeat a question after its answer, so that drafts
-// are likely. The others ask after one of three long system texts.
+// A third of the prompts consist of one question. Another third repeat a question after its answer, so that
+// drafts are likely. The others ask after one of three long system texts.
 std::vector<TokenId> mixed_prompt(std::uint64_t number) {
     static const auto examples = demo_examples();
     const auto example = [](std::uint64_t n) { return examples[n % examples.size()]; };
@@ -136,7 +136,7 @@ Request mixed_request(RequestId id) {
     return request;
 }
 
-// Returns the number of tokens after which the request is cancelled; < 0: never.
+// Returns the number of tokens after which the request is cancelled, or -1 if it is never cancelled.
 std::int32_t cancelled_after(RequestId id) {
     return id % 8 == 5 ? static_cast<std::int32_t>(id / 8) * 3 : -1;
 }
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_the_same_answers_as_alone) {
     }
 
     std::size_t num_cancelled = 0;
-    std::size_t num_cut = 0;  // of those, with tokens
+    std::size_t num_cut = 0;  // cancelled answers that have tokens
     std::set<FinishReason> ends;
     std::int32_t max_cached = 0;
     for (RequestId id = 1; id <= num_requests; ++id) {
@@ -224,9 +224,9 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_the_same_answers_as_alone) {
 }
 
 // This test needs no second run to compare with. Each of sixty-four requests lists its own range of numbers
-// in its own order, and its answer must continue that list. Each token depends on the place of the previous
-// number in the request's own prompt, or in its own answer after the first lap. A wrong, stale or missing
-// block changes the token or its probability.
+// in its own order, and its answer must continue that list. To find each token, the model looks up the
+// previous number in the request's own prompt or, once the list repeats, in its own answer. A wrong, stale or
+// missing block changes the token or its probability.
 BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
     const ModelFolder folder;
     const LoadedModel model(counting::write_model(folder));
@@ -297,8 +297,8 @@ BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
     BOOST_TEST(snapshot.num_free_blocks == options.num_blocks);
 }
 
-// Does the same with the demonstration model, whose table of products has sixty-four different answers. Each
-// answer repeats its question, so that a wrong one can be recognised.
+// Runs sixty-four requests on the demonstration model, which knows sixty-four products. Each answer repeats
+// its question, so that an answer to another question is recognised.
 BOOST_AUTO_TEST_CASE(sixty_four_products_are_correct) {
     CpuBackend backend = make_backend();
     const SchedulerOptions options = tight_options(backend, 16, 32, 24);
@@ -315,7 +315,8 @@ BOOST_AUTO_TEST_CASE(sixty_four_products_are_correct) {
             demo().encode({{Role::system, "You are a helpful assistant."}, {Role::user, question}});
         request.max_tokens = 40;
         request.sampling.temperature = 0;
-        request.principal.id = static_cast<std::uint64_t>(i / 8);  // each arrives when others fill the pool
+        // Each principal arrives when the requests of earlier principals fill the pool.
+        request.principal.id = static_cast<std::uint64_t>(i / 8);
         run.submit(std::move(request));
         if (i % 4 == 3) run.step();
     }
@@ -352,7 +353,8 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
     for (const std::int32_t budget : {1, 7, 64, 512}) {
         for (const bool cached : {false, true}) {
             for (const bool drafts : {false, true}) {
-                // With a budget of one token only one sequence runs: no preemption and no draft is possible.
+                // With a budget of one token only one sequence runs, hence no preemption and no draft is
+                // possible.
                 for (const bool preempted : {false, true}) {
                     if (budget == 1 && (preempted || drafts)) continue;
                     SchedulerOptions options = plain_options(backend);
@@ -366,7 +368,8 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
                         if (cached) {
                             Request first = request;
                             first.max_tokens = 1;
-                            // These blocks are nearly the same, but in other places: they must not be used.
+                            // Without its second block, this prompt has mostly the same blocks at other
+                            // positions. The request must not use them.
                             first.id = 0;
                             const auto second = first.prompt.begin() + kv_block_size;
                             first.prompt.erase(second, second + kv_block_size);
@@ -377,7 +380,7 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
                             run.submit(first);
                             run.run();
                         }
-                        if (preempted) {  // by an older sequence that grows
+                        if (preempted) {  // an older sequence grows and preempts the request
                             Request older;
                             older.id = 3;
                             older.prompt = demo().encode(examples[12].question);

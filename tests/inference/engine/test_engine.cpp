@@ -43,7 +43,7 @@ struct Outcome {
     int num_ends = 0;
 };
 
-// Receives the callbacks. The engine thread writes into it, and the test waits for what it needs.
+// Records what the callbacks report on the engine thread. The test waits for the reports that it needs.
 class Inbox {
     template <class F>
     auto with_lock(F f) {
@@ -267,7 +267,7 @@ BOOST_AUTO_TEST_CASE(a_cancel_takes_effect_within_one_step) {
     control->open_gate();
     const Outcome outcome = inbox.wait_for_end(1);
     BOOST_TEST((outcome.finish == FinishReason::cancelled));
-    BOOST_TEST(outcome.num_tokens == 2U);  // of the completed step and of the one in flight
+    BOOST_TEST(outcome.num_tokens == 2U);  // one of the completed step, one of the step in flight
     BOOST_TEST(inbox.wait_for_end(2).text == reference_text(2, 5));
     BOOST_TEST(inbox.outcome(1).num_ends == 1);
 }

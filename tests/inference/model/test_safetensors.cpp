@@ -311,7 +311,7 @@ BOOST_AUTO_TEST_CASE(index_and_shards_must_agree) {
     folder.write_safetensors("two.safetensors", std::vector{three_tensors()[1], three_tensors()[0]});
     check_refused(WeightSource::open(folder.path()), {"\"b\"", "one.safetensors", "two.safetensors"});
 
-    // Each tensor exists, but in the other file.
+    // Each tensor exists, but not in the file that the index names.
     folder.write_safetensors("two.safetensors", std::vector{three_tensors()[1]});
     folder.write_index({{"b", "two.safetensors"}, {"a", "one.safetensors"}});
     check_refused(WeightSource::open(folder.path()), {"index.json"});

@@ -30,7 +30,7 @@ TensorData& named(std::vector<TensorData>& tensors, std::string_view name) {
     return *it;
 }
 
-// Keeps the source alive as long as the pointers into it.
+// Keeps the weight source alive as long as the tensors, which point into it.
 struct Resolved {
     Resolved(const std::vector<TensorData>& tensors, const ModelConfig& config) {
         folder.write_safetensors("model.safetensors", tensors);
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(tied_embedding_is_also_the_lm_head) {
     const Resolved resolved(llama_tensors(config, DType::bf16), config);
     require_accepted(resolved.model);
     BOOST_TEST(resolved.model->lm_head == resolved.model->embedding);
-    // A stored second copy changes nothing.
+    // A separate lm_head in the file changes nothing.
     const Resolved with_copy(llama_tensors(tiny_config(), DType::bf16), config);
     require_accepted(with_copy.model);
     BOOST_TEST(with_copy.model->lm_head == with_copy.model->embedding);
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(each_wrong_shape_is_refused_with_both_shapes) {
     const auto tensors = llama_tensors(tiny_config(), DType::bf16);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         auto changed = tensors;
-        changed[i].shape.push_back(1);  // the same bytes
+        changed[i].shape.push_back(1);  // needs the same number of bytes
         const Resolved resolved(changed, tiny_config());
         check_refused(resolved.model, {"model.safetensors", tensors[i].name, ", 1]", "expected ["});
     }
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(rotary_tables_of_old_writers_are_left_out) {
         {"model.layers.0.self_attn.rotary_emb.inv_freq", DType::fp32, {2}, std::vector<std::byte>(8)});
     const Resolved resolved(tensors, tiny_config());
     require_accepted(resolved.model);
-    // A backend reads no more than these bytes when it loads the model.
+    // When a backend loads the model, it reads the parameters but not the rotary table.
     BOOST_TEST(resolved.model->num_bytes == 2 * static_cast<std::uint64_t>(tiny_config().num_parameters()));
 }
 

@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(every_text_is_decoded_unchanged_and_encodes_no_control_toke
 BOOST_AUTO_TEST_CASE(truncated_model_is_refused_or_usable) {
     const std::string whole = TinyModel().serialized();
     for (std::size_t size = 0; size < whole.size(); ++size) {
-        // If the cut is between two fields, the rest may be a smaller valid model. Nothing may crash.
+        // If the cut is between two fields, the part before it may be a smaller valid model.
         const auto tokenizer = load_bytes(whole.substr(0, size));
         if (tokenizer) {
             BOOST_TEST(text_of(*tokenizer, tokenizer->encode_prompt("ab")) == " ab");
@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE(damaged_wire_format_is_refused) {
 
 BOOST_AUTO_TEST_CASE(damaged_pieces_are_refused) {
     check_refused(load_with_piece(260, {"", -1, normal}), {"tokenizer.model"});
-    check_refused(load_with_piece(260, {"b", -1, normal}), {"tokenizer.model"});  // twice
+    check_refused(load_with_piece(260, {"b", -1, normal}), {"tokenizer.model"});  // a second "b"
     check_refused(load_with_piece(260, {"a", std::numeric_limits<float>::quiet_NaN(), normal}),
                   {"tokenizer.model", "260", "finite"});
     check_refused(load_with_piece(260, {"a", std::numeric_limits<float>::infinity(), normal}),
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(damaged_pieces_are_refused) {
     check_refused(load_with_piece(1, {"<s>", 0, normal}), {"tokenizer.model", "bos"});
 }
 
-// SentencePiece reads such a table without checking bounds; it crashed on this one.
+// SentencePiece reads a normalization table without checking bounds, and crashed on the one in this test.
 BOOST_AUTO_TEST_CASE(normalization_tables_are_refused) {
     TinyModel model;
     model.normalizer_spec += bytes_field(2, std::string("\x10\0\0\0", 4) + std::string(64, '\xFF'));

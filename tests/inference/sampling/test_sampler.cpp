@@ -25,7 +25,8 @@ std::vector<float> random_logits(std::size_t vocab, unsigned seed) {
     return logits;
 }
 
-// Draws once for each position from 0; everything else is as in `row`. Returns the count of each token.
+// Draws once at each position from 0 to draws - 1, and leaves the other members of `row` unchanged. Returns
+// the count of each token.
 std::vector<int> draw_many(const std::vector<float>& logits, SamplingRow row, int draws) {
     Sampler sampler(static_cast<std::int32_t>(logits.size()));
     std::vector<int> counts(logits.size());
@@ -52,7 +53,7 @@ void check_chi_square(const std::vector<int>& counts, const std::vector<double>&
     };
     for (std::size_t i = 0; i < p.size(); ++i) {
         if (p[i] == 0) {
-            BOOST_TEST(counts[i] == 0, "token " << i << " was cut off and drawn");
+            BOOST_TEST(counts[i] == 0, "token " << i << " was drawn although it is cut off");
         } else if (p[i] * draws < 5) {
             pooled_expected += p[i] * draws;
             pooled_count += counts[i];
@@ -139,7 +140,7 @@ BOOST_AUTO_TEST_CASE(all_steps_together_follow_the_exact_distribution) {
     check_draws(logits, row);
 }
 
-// Every token must be equal. This also shows that no token is drawn that a cut or a ban excludes.
+// Both samplers must draw the same tokens. Therefore no token which a cut or a ban excludes is drawn.
 BOOST_AUTO_TEST_CASE(every_row_gets_the_token_of_the_plain_sampler) {
     std::mt19937 random(21);
     for (int i = 0; i < 10'000; ++i) {
@@ -192,6 +193,7 @@ BOOST_AUTO_TEST_CASE(penalties_distinguish_prompt_and_answer) {
             .token;
     };
     BOOST_TEST(greedy({}, 2) == 0);
+    // The comments at the ends of the lines show the logits after the penalty.
     BOOST_TEST(greedy({.repetition_penalty = 2}, 2) == 2);     // 2.5 2 3 2
     BOOST_TEST(greedy({.presence_penalty = 1.5F}, 2) == 0);    // 5 2.5 3 2
     BOOST_TEST(greedy({.presence_penalty = 1.5F}, 0) == 0);    // 3.5 2.5 3 2
@@ -226,8 +228,8 @@ BOOST_AUTO_TEST_CASE(min_p_is_exact_to_the_float) {
     }
 }
 
-// At this position, tokens 12856 and 15400 get the same random word, and it is the largest of all. The
-// position was found by search.
+// At position 137592, tokens 12856 and 15400 get the same random word, which is the largest of all tokens.
+// The position was found by search.
 BOOST_AUTO_TEST_CASE(smaller_id_wins_if_scores_are_equal) {
     std::vector<float> logits(16'000);
     std::mt19937 random(20);

@@ -23,7 +23,7 @@ std::vector<std::uint64_t> counting_words(std::size_t count) {
 BOOST_AUTO_TEST_SUITE(block_hash)
 
 // The values come from OpenSSL 3.0: openssl mac -macopt hexkey:0001..0f -macopt size:16 -in FILE siphash. The
-// first is also the authors' first published vector.
+// first value is also the first test vector that the authors of SipHash published.
 BOOST_AUTO_TEST_CASE(siphash_returns_the_known_answers) {
     BOOST_TEST((siphash_128(published_key, {}) == BlockHash{0xe6a825ba047f81a3, 0x930255c71472f66d}));
     BOOST_TEST(

@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(blocks_without_content_are_allocated_first_then_the_least_r
     pool.release(blocks[0]);
     pool.release(blocks[3]);
     pool.release(blocks[2]);
-    pool.retain(blocks[1]);  // used again: the most recent once it is free
+    pool.retain(blocks[1]);  // becomes the most recently used block
     pool.release(blocks[1]);
     for (const std::size_t expected : {3U, 0U, 2U, 1U}) {
         BOOST_TEST(pool.allocate().value() == blocks[expected]);

@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(deadlines_end_waiting_and_running_requests) {
     BOOST_TEST(!rig.outcomes.contains(2));
     rig.now += milliseconds(1);
     rig.step();
-    BOOST_TEST((rig.outcomes[1].finish == FinishReason::none));  // it left the queue in time
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::none));  // the request left the queue in time
     BOOST_TEST((rig.outcomes[2].error == errc::queue_timeout));
     BOOST_TEST((rig.outcomes[2].finish == FinishReason::error));
     rig.now += milliseconds(5);

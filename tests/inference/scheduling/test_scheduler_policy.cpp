@@ -53,7 +53,8 @@ class ProgressView {
     Rig& rig_;
 };
 
-// Repeats the token five places back, with a few exceptions, so that drafts can be correct.
+// Returns options of a model that repeats the token five places back, with a few exceptions, so that drafts
+// can be correct.
 FakeOptions repeating_model() {
     FakeOptions options;
     options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
@@ -140,7 +141,8 @@ BOOST_AUTO_TEST_CASE(prompts_keep_a_quarter_of_the_budget) {
     BOOST_TEST(rig.scheduler.snapshot().num_running == 12);
 }
 
-// There are more principals than slots. A principal without a slot comes before another one's second slot.
+// There are more principals than slots. The first slot of one principal has precedence over the second
+// slot of another.
 BOOST_AUTO_TEST_CASE(a_principal_without_a_slot_takes_one_even_if_its_share_is_less_than_one) {
     Rig rig({.max_num_seqs = 4});
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 10, 400, 1);
@@ -150,7 +152,7 @@ BOOST_AUTO_TEST_CASE(a_principal_without_a_slot_takes_one_even_if_its_share_is_l
     for (RequestId id = 11; id <= 13; ++id) BOOST_TEST(rig.outcomes.contains(id));
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);
     for (int i = 0; i < 20; ++i) rig.step();
-    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);  // and no more follow
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);  // no more preemptions follow
 }
 
 BOOST_AUTO_TEST_CASE(a_prompt_larger_than_its_share_takes_blocks_from_a_principal_that_holds_more) {
@@ -158,12 +160,12 @@ BOOST_AUTO_TEST_CASE(a_prompt_larger_than_its_share_takes_blocks_from_a_principa
     for (RequestId id = 1; id <= 6; ++id) rig.add(id, 90, 60, 1);
     for (RequestId id = 11; id <= 12; ++id) rig.add(id, 10, 400, id);
     rig.step();
-    rig.add(20, 180, 4, 4);  // 12 of 40 blocks, four principals
+    rig.add(20, 180, 4, 4);  // 12 of 40 blocks; the share of each of four principals is 10
     rig.step();
     BOOST_TEST(rig.outcomes.contains(20));
 }
 
-// There are more principals than the pool can serve, each with one request. No request displaces its equal.
+// There are more principals than the pool can serve, each with one request. No request may preempt another.
 BOOST_AUTO_TEST_CASE(principals_with_equal_shares_do_not_preempt_each_other) {
     Rig rig({.max_num_seqs = 32, .max_num_batched_tokens = 512, .num_blocks = 64});
     for (RequestId id = 1; id <= 20; ++id) rig.add(id, 90, 60, id);
@@ -171,7 +173,8 @@ BOOST_AUTO_TEST_CASE(principals_with_equal_shares_do_not_preempt_each_other) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
 }
 
-// A victim frees no block that the newcomer itself continues to use, so more sequences must be preempted.
+// The preemption of a sequence does not free the blocks that it shares with the newcomer. So more sequences
+// must be preempted.
 BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     Rig rig({.max_num_seqs = 16, .max_num_batched_tokens = 1024, .num_blocks = 64});
     for (RequestId id = 1; id <= 5; ++id) rig.add(id, 120, 100, 1);
@@ -182,7 +185,7 @@ BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     BOOST_TEST(rig.scheduler.snapshot().num_running == 6);
     Request again = Rig::request(8, 200, 4, 2);
     again.prompt = known.prompt;
-    again.prompt.insert(again.prompt.end(), 160, 7);  // ten blocks more than what is cached
+    again.prompt.insert(again.prompt.end(), 160, 7);  // ten blocks longer than the known prompt
     rig.scheduler.add(again);
     rig.step();
     BOOST_TEST(rig.outcomes.contains(8));
@@ -190,7 +193,8 @@ BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 2U);
 }
 
-// When a new request keeps the turn, the count of requests that passed the last one starts again from 0.
+// Admission counts the requests that pass the one which keeps its turn. If another request begins to keep its
+// turn, the count restarts from 0.
 BOOST_AUTO_TEST_CASE(the_count_of_passes_restarts_for_the_next_request_that_keeps_a_turn) {
     Rig rig({.max_num_seqs = 4});
     rig.add(1, 10, 400, 1);
@@ -242,7 +246,7 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them)
     rig.add(3, 10, 5, 3);
     rig.step();
     BOOST_TEST(rig.outcomes.contains(3));
-    // It does not wait forever: in the end it is served before the requests that keep arriving.
+    // Request 2 does not wait forever: in the end it is served, although new requests keep arriving.
     RequestId next = 100;
     int steps = 0;
     rig.scheduler.cancel(1);
@@ -254,7 +258,8 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them)
     }
 }
 
-// What a principal owes for its decodes is bounded, so that it does not starve a later prompt.
+// Decodes reduce the prompt tokens that their principal may schedule. This debt is bounded, so that it does
+// not starve a later prompt of the principal.
 BOOST_AUTO_TEST_CASE(the_debt_of_decodes_is_bounded) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 16, .num_blocks = 2048, .max_model_len = 4096});
     for (RequestId id = 1; id <= 8; ++id) rig.add(id, 1, 3000, 1);
@@ -449,7 +454,8 @@ BOOST_AUTO_TEST_CASE(running_sequences_share_cached_blocks) {
         rig.scheduler.add(request);
     }
     rig.step();
-    // Nine of ten blocks are shared. Each sequence has its own tenth block, and the first one an eleventh.
+    // Nine of ten blocks are shared. Each sequence has its own tenth block, and the first sequence has an
+    // eleventh.
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 32 - 9 - 5 - 1);
 }
 
@@ -558,7 +564,7 @@ BOOST_AUTO_TEST_CASE(each_choice_reports_its_own_end) {
     }
 }
 
-// The results still contain the rows of the cancelled request's other choices.
+// The results still contain a row for each choice of the cancelled request.
 BOOST_AUTO_TEST_CASE(choices_cancelled_in_flight_do_not_shift_the_rows_of_others) {
     Rig rig;
     Request request = Rig::request(1, 10, 5);

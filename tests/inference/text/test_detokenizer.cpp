@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(incomplete_tail_is_held_back_until_flush) {
         BOOST_TEST(out == "a");
         detokenizer.flush(out);
         BOOST_TEST(out == "a" + std::string(fffd));
-        detokenizer.flush(out);  // nothing is left
+        detokenizer.flush(out);  // adds nothing
         BOOST_TEST(out == "a" + std::string(fffd));
         detokenizer.append("b", out);
         BOOST_TEST(out == "a" + std::string(fffd) + "b");
@@ -113,8 +113,8 @@ BOOST_AUTO_TEST_CASE(character_is_released_with_its_last_byte) {
     BOOST_TEST(out == "\xF0\x9F\x98\x80");
 }
 
-// An independent implementation of the standard: at each place it takes the longest well-formed character, or
-// the longest beginning of one, that the text has there.
+// An independent implementation of the standard. At each place of the text, it takes the longest sequence of
+// bytes that is a well-formed character or the beginning of one.
 std::string reference(const std::string& bytes) {
     static const std::vector<std::vector<std::pair<int, int>>> forms = {
         {{0x00, 0x7F}},

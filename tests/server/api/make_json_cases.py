@@ -1,6 +1,6 @@
 """Writes json_cases.txt: for each name of JSONTestSuite's parsing cases, a text of our own with the property which the name
 describes. The names are from the list of Nicolas Seriot of 2024-11-22: a parser must accept 95 of the cases, must refuse
-188, and may do either with 35.
+188, and may accept or refuse 35.
 
     python3 make_json_cases.py > json_cases.txt
 
@@ -336,7 +336,7 @@ structure_UTF-8_BOM_empty_object|<ef><bb><bf>{}
 
 
 def encoded(text):
-    """Returns the text in hexadecimal. `<e5>` is one byte. A text in parentheses is hexadecimal already."""
+    """Returns the text in hexadecimal. `<e5>` stands for the byte e5. A text in parentheses is hexadecimal already."""
     if text.startswith(b"(") and text.endswith(b")"):
         return text[1:-1].decode()
     out = b""
@@ -365,7 +365,7 @@ def newlines(text):
 
 
 def main():
-    print("# Made by make_json_cases.py. A parser must accept y_, must refuse n_, and may do either with i_.")
+    print("# From make_json_cases.py. A parser must accept y_ and refuse n_ cases. It may accept or refuse i_ cases.")
     for letter, table in (("y", ACCEPTED), ("n", REFUSED), ("i", EITHER)):
         for line in table.strip(b"\n").split(b"\n"):
             name, text = line.split(b"|", 1)

@@ -62,7 +62,7 @@ TokenId byte_token(unsigned char byte) {
     return token;
 }
 
-// The chunks of a stream for a request which the test describes.
+// Collects the chunks of a stream. The test sets the fields of the request.
 struct Answer {
     AnswerContext context() const { return {identity, fields, demo_tokenizer(), prompts}; }
     void add(const LogDelta& delta, const Usage& usage = {}) {
@@ -399,7 +399,7 @@ BOOST_AUTO_TEST_CASE(engine_request_has_the_values_of_the_fields) {
     BOOST_TEST(request.sampling.temperature == 0);
     BOOST_TEST(request.sampling.top_p == 1);
     BOOST_TEST(request.sampling.seed == 7);
-    // The nearest float is 0, which is not a valid value.
+    // The float nearest to 1e-300 is 0, which is not a valid value.
     const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).generation.sampling;
     request = make_request(tiny, context, 10).value();
     BOOST_TEST(request.sampling.top_p > 0);
@@ -505,7 +505,7 @@ BOOST_AUTO_TEST_CASE(every_chunk_has_usage_and_token_ids_if_requested) {
     const std::vector<TokenId> ids{7, 8, 9};
     const std::span all(ids);
     answer.add({.text = "a", .num_tokens = 1, .token_ids = all.subspan(0, 1)}, {2, 1});
-    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // its text is held back
+    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // the token's text is held back
     answer.add({.text = "b", .num_tokens = 1, .finish = FinishReason::stop, .token_ids = all.subspan(2, 1)},
                {2, 3});
     const auto events = answer.events();
@@ -522,7 +522,7 @@ BOOST_AUTO_TEST_CASE(every_chunk_has_usage_and_token_ids_if_requested) {
 BOOST_AUTO_TEST_CASE(empty_answer_still_has_a_role) {
     Answer answer;
     answer.add({});
-    answer.add({.num_tokens = 1});  // its text is held back
+    answer.add({.num_tokens = 1});  // the token's text is held back
     BOOST_TEST(answer.out.empty());
     answer.add({.finish = FinishReason::stop});
     const auto events = answer.events();
@@ -534,7 +534,7 @@ BOOST_AUTO_TEST_CASE(empty_answer_still_has_a_role) {
 BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     Answer answer;
     answer.fields.sampling.stop = {"one", "two"};
-    answer.add({.output = 0, .num_tokens = 1});  // its text is held back
+    answer.add({.output = 0, .num_tokens = 1});  // the token's text is held back
     answer.add({.output = 1, .text = "x"});
     answer.add({.output = 0, .text = "y"});
     answer.add({.output = 1, .text = "z", .finish = FinishReason::stop, .stop = {.index = 1}});

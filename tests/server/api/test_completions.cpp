@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(number_of_prompts_times_choices_is_limited) {
     refused(R"({"prompt":)" + repeated(129, R"("a")") + "}", errc::invalid_value, "prompt");
     parsed(R"({"n":8,"prompt":)" + repeated(16, "[1]") + "}");
     refused(R"({"n":8,"prompt":)" + repeated(17, "[1]") + "}", errc::invalid_value, "prompt");
-    // One prompt of many ids is one prompt.
+    // A list of many ids is a single prompt.
     BOOST_TEST(parsed(R"({"prompt":)" + repeated(500, "1") + "}").prompts.size() == 1);
 }
 
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(each_output_begins_with_its_echoed_prompt) {
 
 BOOST_AUTO_TEST_CASE(logprobs_have_the_older_form_with_offsets_in_characters) {
     const TokenId hello = token_of(" Hello");
-    const TokenId lead = token_of("\xed");  // of a Korean syllable
+    const TokenId lead = token_of("\xed");  // the first byte of a Korean syllable
     const TokenId tail = token_of("\x95");
     const std::vector<TokenLogprob> logprobs{{hello, -1}, {lead, -2},  {tail, -3},
                                              {lead, -4},  {hello, -5}, {lead, -4}};

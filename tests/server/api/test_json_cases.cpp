@@ -1,4 +1,4 @@
-// Tests the function which reads every body with the cases of JSONTestSuite; see make_json_cases.py.
+// Tests parse_json(), which reads every request body, with the cases of JSONTestSuite (make_json_cases.py).
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <map>
@@ -11,7 +11,7 @@ namespace solard::server {
 
 namespace {
 
-// Decodes "5b*3+5d": hexadecimal bytes, repeated and joined.
+// Decodes a text such as "5b*3+5d": bytes in hexadecimal, where *N repeats a part and + joins parts.
 std::string bytes_of(std::string_view code) {
     std::string bytes;
     while (!code.empty()) {
@@ -27,7 +27,7 @@ std::string bytes_of(std::string_view code) {
     return bytes;
 }
 
-// Returns the names of the cases which begin with `letter`, and whether each was accepted.
+// Returns, for each case whose name begins with `letter`, whether parse_json() accepted it.
 std::map<std::string, bool> verdicts(char letter) {
     std::ifstream file(SOLARD_SOURCE_DIR "/tests/server/api/json_cases.txt");
     std::map<std::string, bool> verdicts;
@@ -70,7 +70,8 @@ BOOST_AUTO_TEST_CASE(of_the_optional_cases_only_representable_numbers_are_accept
     const auto all = verdicts('i');
     BOOST_TEST(all.size() == 35);
     // A number too small for a double becomes zero, and one too long for an integer becomes a double.
-    // Infinities, lone surrogates, bytes which are not UTF-8, a byte order mark and 500 levels are refused.
+    // Infinities, lone surrogates, bytes which are not UTF-8, a byte order mark and 500 nested arrays are
+    // refused.
     const std::set<std::string> accepted{
         "i_number_double_huge_neg_exp", "i_number_real_underflow",        "i_number_too_big_neg_int",
         "i_number_too_big_pos_int",     "i_number_very_big_negative_int",

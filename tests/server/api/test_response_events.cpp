@@ -30,7 +30,7 @@ struct Response {
     ResponseCursor cursor(std::int64_t starting_after = -1, EventForm form = {}) {
         return {record, demo_tokenizer(), wakeup, std::move(form), starting_after};
     }
-    // Returns everything which a reader can get now.
+    // Returns everything which the cursor can return at `now`.
     static std::string drain(ResponseCursor& cursor, ResponseCursor::Clock::time_point now = {}) {
         std::string out;
         while (cursor.next(now, out)) {
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(each_stage_is_sent_once_when_it_is_reached) {
     BOOST_TEST(sent() == (Types{"3 response.output_item.added", "4 response.content_part.added",
                                 "5 response.output_text.delta"}),
                boost::test_tools::per_element());
-    response.record->log->append({.num_tokens = 1});  // its text is held back
+    response.record->log->append({.num_tokens = 1});  // the token's text is held back
     BOOST_TEST(sent().empty());
     response.record->log->append({.text = "b", .num_tokens = 1});
     response.record->log->append({.text = "c", .num_tokens = 1, .finish = FinishReason::stop});
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(cancelled_response_keeps_its_text_and_failed_response_has_a
     Response failed;
     failed.record->log->fail({errc::queue_timeout, "waited too long"});
     const auto events = failed.read();
-    BOOST_REQUIRE(events.size() == 2);  // created, and one terminal
+    BOOST_REQUIRE(events.size() == 2);  // response.created and the terminal event
     BOOST_TEST(events[1].type == "response.failed");
     BOOST_TEST(events[1].body.at("response").at("error") ==
                boost::json::parse(R"({"code":"server_error","message":"waited too long"})"));
@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(deltas_have_their_logprobs_and_the_last_events_have_all) {
     BOOST_TEST(rest.front().body.at("logprobs").at(0).at("logprob").to_number<int>() == -2);
     const auto& output = rest.back().body.at("response").at("output").at(0).at("content").at(0);
     BOOST_TEST(output.at("logprobs").as_array().size() == 3);
-    BOOST_TEST(rest[1].body.at("logprobs").as_array().size() == 3);  // of output_text.done
+    BOOST_TEST(rest[1].body.at("logprobs").as_array().size() == 3);  // those of output_text.done
 }
 
 BOOST_AUTO_TEST_CASE(slow_reader_gets_fewer_larger_deltas_of_at_most_16_kib) {

@@ -1,4 +1,4 @@
-// Tests the messages of a client on a socket and the error event.
+// Tests how a client's messages on a socket are parsed, and how the error event is written.
 #include <boost/json/parse.hpp>
 #include <boost/test/unit_test.hpp>
 

@@ -12,7 +12,7 @@
 namespace solard::server {
 namespace {
 
-// An engine whose first step is held, so that everything which is admitted stays in flight.
+// An engine whose first step is blocked, so that every admitted request stays in flight.
 struct Fixture {
     explicit Fixture(QueueLimits limits) {
         EngineOptions options;
@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(destroying_a_generation_of_several_prompts_frees_all_its_pl
     fixture.control->open_gate();
     std::optional<Generation> next;
     while (!next) {
-        fixture.io.run_one();  // delivers an event of the engine; the places are free after the last one
+        fixture.io.run_one();  // delivers an event of the engine; after the last event the places are free
         if (auto taken = fixture.client.submit(whole_load(), Quota::Place(nullptr)))
             next.emplace(*std::move(taken));
     }
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(generation_charges_its_tokens_once_and_holds_its_place_unti
         }
         return all;
     };
-    // What is refused costs nothing and frees its place.
+    // A refused generation is charged no tokens and frees its place.
     BOOST_TEST(!fixture.client.submit(two_prompts(1 << 30), quota.take_place(now).value()).has_value());
     {
         auto generation = fixture.client.submit(two_prompts(2), quota.take_place(now).value());

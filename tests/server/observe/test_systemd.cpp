@@ -14,7 +14,7 @@ namespace solard::server {
 
 namespace {
 
-// A notify socket that NOTIFY_SOCKET names as long as this object lives.
+// A notify socket. The variable NOTIFY_SOCKET contains its path as long as this object lives.
 class Manager {
   public:
     Manager() {

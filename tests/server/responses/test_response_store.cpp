@@ -101,12 +101,12 @@ BOOST_AUTO_TEST_CASE(the_oldest_responses_are_forgotten_if_the_store_is_full) {
     BOOST_TEST(!store.find("a", 0, start));
     BOOST_TEST(!!store.find("b", 0, start));
     BOOST_TEST(!!store.find("c", 0, start));
-    // A forgotten response no longer counts.
+    // A forgotten response no longer counts towards the size.
     for (int i = 0; i < 100; ++i) {
         store.insert(record("d" + std::to_string(i), 0, 4'000), start);
         BOOST_TEST(store.size() == 2);
     }
-    // A response which is larger than the whole store is forgotten at once, after all others.
+    // If a response is larger than the whole store, all others are forgotten, and then this one as well.
     store.insert(record("e", 0, 20'000), start);
     BOOST_TEST(store.size() == 0);
 }

@@ -1,4 +1,4 @@
-// Which upgrade requests open a WebSocket, and how the others are refused.
+// Tests which upgrade requests open a WebSocket, and how the others are refused.
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(page_of_another_origin_or_host_may_connect_only_if_it_is_al
             service, replaced(upgrade_request({"Origin: " + origin}), "Host: localhost", "Host: " + host));
     };
     BOOST_TEST(from("http://localhost") == "101");
-    BOOST_TEST(from("https://localhost") == "101");  // behind TLS
+    BOOST_TEST(from("https://localhost") == "101");  // the server may be behind TLS
     BOOST_TEST(from("http://localhost:80", "localhost:80") == "101");
     BOOST_TEST(from("https://chat.example.com") == "101");
     for (const auto* origin :
@@ -181,7 +181,7 @@ BOOST_AUTO_TEST_CASE(key_at_its_limit_of_websockets_may_open_another_once_one_ha
         second.send_frame(WsFrame::close, "\x03\xe8");
         BOOST_TEST(second.read_close() == 1000);
     }
-    // The place of the second socket is free once the server has seen its end.
+    // The place of the second socket is free once the server has seen the end of that connection.
     for (std::string answer; answer != "101";) answer = answer_to(service, upgrade_request(fields));
 }
 

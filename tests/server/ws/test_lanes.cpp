@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(lane_runs_one_request_at_a_time_and_lanes_run_together) {
     BOOST_TEST(next(lanes) == "tab:3");
     BOOST_TEST(next(lanes) == "-");
     BOOST_TEST(lanes.begun("tab", response("a")));
-    BOOST_TEST(next(lanes) == "-");  // a response which has begun has not ended
+    BOOST_TEST(next(lanes) == "-");  // the response on the lane has begun but not ended
     lanes.ended("tab");
     BOOST_TEST(next(lanes) == "tab:4");
     lanes.refused("", std::nullopt);
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(invalid_request_waits_for_its_turn_and_does_not_count_as_in
     BOOST_TEST(lanes.add("a", wrong_request()).has_value());
     BOOST_TEST(lanes.add("b", wrong_request()).has_value());
     BOOST_TEST(next(lanes) == "a:");
-    const auto refusal = lanes.next();  // the one on b, because that lane is free
+    const auto refusal = lanes.next();  // the request on b, because lane b is free
     BOOST_REQUIRE(refusal.has_value());
     BOOST_TEST(refusal->lane == "b");
     BOOST_TEST((code_of(*refusal) == errc::invalid_value));
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(requests_over_the_limits_are_refused_at_their_turn) {
     BOOST_TEST((lanes.add("a", request("too many", 0)).error().code == errc::websocket_queue_full));
     BOOST_TEST(lanes.add("b", request("", 5000)).has_value());  // begins at once and does not wait
     BOOST_TEST(next(lanes) == "b:");
-    BOOST_TEST(lanes.num_waiting() == 4U);  // includes those which will be refused
+    BOOST_TEST(lanes.num_waiting() == 4U);  // includes the requests which will be refused
     for (const auto* id : {"1", "too large", "2", "too many"}) {
         lanes.refused("a", std::nullopt);
         const auto turn = lanes.next();
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(cancel_finds_active_response_one_being_created_and_waiting_
     BOOST_TEST((lanes.cancel("a").value() == active));
     lanes.ended("a");
     BOOST_TEST((lanes.cancel("a").error().code == errc::response_already_completed));
-    BOOST_TEST(active.use_count() == 1);  // the lane does not keep it, because the store has it
+    BOOST_TEST(active.use_count() == 1);  // the lane does not keep the response, because the store does
     BOOST_TEST((lanes.cancel("b").value() == nullptr));  // waits
     BOOST_TEST((code_of(lanes.next().value()) == errc::request_cancelled));
     lanes.refused("b", std::nullopt);
@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(all_waiting_requests_of_a_lane_can_be_cancelled_without_eff
     lanes.cancel_waiting("a");
     lanes.cancel_waiting("never used");
     BOOST_TEST(lanes.add("b", request("fits again")).has_value());
-    BOOST_TEST(next(lanes) == "-");  // they are refused at their turn
+    BOOST_TEST(next(lanes) == "-");  // the cancelled requests are refused at their turn
     lanes.ended("a");
     for (const auto* id : {"1", "2"}) {
         const auto turn = lanes.next().value();
@@ -196,8 +196,8 @@ BOOST_AUTO_TEST_CASE(lane_remembers_its_newest_unstored_response_until_a_continu
     run("a", response("a1", false));
     run("b", response("b1", true));
     BOOST_TEST(lanes.find_unstored("a1") != nullptr);
-    BOOST_TEST(lanes.find_unstored("b1") == nullptr);  // the store has it
-    fail("b", "a1");                                   // a fork on another lane that fails
+    BOOST_TEST(lanes.find_unstored("b1") == nullptr);  // the store keeps b1
+    fail("b", "a1");                                   // b is not the lane of a1
     BOOST_TEST(lanes.find_unstored("a1") != nullptr);
     fail("a", "other");
     BOOST_TEST(lanes.find_unstored("a1") != nullptr);

@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_waiting_requests) {
     BOOST_TEST(id_of(events.back()) == ids["b"]);
     BOOST_TEST(events.back().at("response").at("status") == "cancelled");
     BOOST_TEST(events.back().at("response").at("solar").at("stop_reason") == "cancelled");
-    // The request on c now begins, and is cancelled by its lane.
+    // The request on lane c now begins. It is cancelled by the name of its lane.
     events = client.read_until("response.created");
     BOOST_TEST(lane_of(events.back()) == "c");
     client.send(cancel_message(R"("stream_id":"c")"));
@@ -255,8 +255,8 @@ BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase
     RunningService service({"--max-num-seqs", "2"});
     auto& control = service.control();
     const std::string long_prompt(300, 'x');
-    // The client leaves in prefill, in decode while other requests wait, and before it has read a terminal
-    // event.
+    // The client leaves during prefill, during decoding while other requests wait, or before it has read a
+    // terminal event.
     for (const int passes : {0, 3, 400}) {
         control.close_gate();
         {
@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase
             control.wait_until_held();
             client.drop();
         }
-        wait_for_in_flight(service.port(), 0);  // noticed while the step is still held
+        wait_for_in_flight(service.port(), 0);  // the disconnect is noticed while the step is held
         const auto before = control.steps();
         control.open_gate();
         wait_for_free_blocks(service.port());
@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(cancelling_half_of_10000_requests_at_random_leaves_the_othe
     constexpr int num_requests = 10'000;
     constexpr int max_unanswered = 40;  // requests which are sent and not yet answered
     constexpr int short_answer = 12;
-    constexpr int long_answer = 1000;  // mostly cancelled before its end
+    constexpr int long_answer = 1000;  // most of these answers are cancelled before their end
     const std::vector<std::string> inputs{"one", "two", "three", "four", "five"};
     std::vector<std::string> short_texts;
     std::vector<std::string> long_texts;
@@ -297,7 +297,7 @@ BOOST_AUTO_TEST_CASE(cancelling_half_of_10000_requests_at_random_leaves_the_othe
     }
     struct Sent {
         std::size_t input;
-        std::string cancel_at;  // type of the event at which to cancel; empty: never
+        std::string cancel_at;  // type of the event at which the request is cancelled; empty if never
     };
     std::map<std::string, std::deque<Sent>> lanes;
     WsClient client(service.port());
@@ -336,7 +336,8 @@ BOOST_AUTO_TEST_CASE(cancelling_half_of_10000_requests_at_random_leaves_the_othe
         line.pop_front();
     }
     BOOST_TEST(wrong == 0);
-    // Half are to be cancelled; on a busy machine some are complete before their cancellation arrives.
+    // Half of the requests are to be cancelled. On a busy machine some of them are complete before their
+    // cancellation arrives.
     BOOST_TEST(cancelled > num_requests / 4);
     wait_for_free_blocks(service.port());
     const auto engine = metadata(service.port()).at("engine").as_object();
@@ -857,7 +858,7 @@ BOOST_AUTO_TEST_CASE(shutdown_closes_sockets_with_1012_after_the_running_respons
     BOOST_TEST(late.read_answer().status == 503);
     service.control().open_gate();
     BOOST_TEST(final_text(read_response(busy).back()) == service.reference_text("hi", 5));
-    BOOST_TEST(code_of(busy.read()) == "server_draining");  // had not begun
+    BOOST_TEST(code_of(busy.read()) == "server_draining");  // the request had not begun
     BOOST_TEST(busy.read_close() == 1012);
     idle.drop();
     busy.drop();
