@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds and runs every test: ./test.sh [--long] [--no-cuda] [options of ctest]. --long adds the slow tests.
-# The tests of the CUDA backend need the CUDA toolkit, which this script installs unless --no-cuda is given, but no GPU.
-# A test which needs something that is missing is reported as skipped, by name. With CI=true the tests of clients and
-# browser must not be skipped. tests/README.md explains the tests.
+# The tests of the CUDA backend need no GPU, but they need the CUDA toolkit. This script installs the toolkit unless
+# --no-cuda is given. If something that a test needs is missing, the test is reported as skipped, by name. With CI=true,
+# the tests of the clients and of the browser must not be skipped. tests/README.md explains the tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . config/build/prepare.sh
@@ -31,7 +31,8 @@ if command -v apt-get >/dev/null; then
     install_packages "${packages[@]}"
 fi
 
-# A copy of the requirements marks a finished installation. Without a network the client tests are skipped, but not in CI.
+# A copy of the requirements marks a finished installation. If the installation fails, the client tests are skipped;
+# with CI=true, this script fails instead.
 if ! cmp -s tests/clients/requirements.txt build/venv/requirements.txt; then
     mkdir -p build
     step "making build/venv" "Install python3-venv." python3 -m venv --clear build/venv

@@ -12,8 +12,9 @@ set(SOLARD_CUDA_INCLUDE "")
 set(SOLARD_CUDA_ROOT "")
 unset(SOLARD_CUDART CACHE)
 
-# solard_cuda_obstacle(result root): sets `result` to the reason why this toolkit's headers cannot be used, or to nothing.
-# Another major version would compile, but its program would call a cuBLASLt of a different interface.
+# solard_cuda_obstacle(result root): sets `result` to the reason why the toolkit in `root` cannot be used, or to an
+# empty string. With the headers of another major version, the program would compile, but it would call a cuBLASLt whose
+# interface is different.
 function(solard_cuda_obstacle result root)
   set(${result} "" PARENT_SCOPE)
   foreach(header IN ITEMS cublasLt.h cuda_runtime_api.h)

@@ -1,5 +1,5 @@
-# Functions of run.sh and test.sh, which source this file in the repository's root: they install missing packages and
-# configure the build.
+# Functions which install missing packages and configure the build. run.sh and test.sh source this file in the
+# repository's root.
 
 # step WHAT HINT COMMAND...: runs the command. If it fails, prints the command and the hint, and ends the script.
 step() {
@@ -25,12 +25,14 @@ as_root() {
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# `apt-cache show` also succeeds for names that other packages merely mention. A pipe into `grep -q` would be wrong: grep
-# ends at its match, and with pipefail the writer's SIGPIPE would sometimes count as "not available".
+# Succeeds if a package can be installed. `apt-cache show` would also succeed for names that other packages merely
+# mention. A pipe into `grep -q` would be wrong: grep ends at its first match, so that apt-cache sometimes ends with
+# SIGPIPE, and pipefail would count this as "not available".
 available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]; }
 
 # Prints the release of Boost to use, 1.81 or newer: an installed one if there is any, or the first one which the
-# distribution has. Debian 12 has 1.81 beside its default, which is too old; Ubuntu 24.04 and Debian 13 have 1.83.
+# distribution has. The default release of Debian 12 is too old, but Debian 12 also has 1.81. Ubuntu 24.04 and Debian 13
+# have 1.83.
 boost_release() {
     local release
     for release in 1.81 1.83 1.88 1.90; do
@@ -48,7 +50,7 @@ boost_release() {
     return 1
 }
 
-# Reads the package lists, once per run: old lists name packages that no longer exist.
+# Updates the package lists once per run, because old lists name packages that no longer exist.
 update_package_lists() {
     [ -z "${package_lists_updated:-}" ] || return 0
     step "reading the package lists" "Check the network and the package sources." as_root apt-get update -q
@@ -68,7 +70,8 @@ install_packages() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-# prepare_packages [BOOST_PART...]: installs everything the build needs, with Boost's part json and the named parts.
+# prepare_packages [BOOST_PART...]: installs everything that the build needs. This includes Boost's part json and the
+# named parts of Boost.
 prepare_packages() {
     if ! command -v apt-get >/dev/null; then
         echo "solard: there is no apt-get; install the packages listed in README.md, 'Packages', yourself" >&2
@@ -86,12 +89,14 @@ prepare_packages() {
     for part in json "$@"; do
         packages+=("libboost-$part$release-dev")
     done
-    # A node from elsewhere has its own npm, and conflicts with the distribution's packages.
+    # A Node.js that is not a package of the distribution has its own npm and conflicts with the distribution's
+    # packages.
     command -v npm >/dev/null || packages+=(nodejs npm)
     install_packages "${packages[@]}"
 }
 
-# Succeeds if there is a CUDA 13 with nvcc and cuBLASLt's header in a place where config/build/cuda.cmake looks for it.
+# Succeeds if a CUDA 13 toolkit with nvcc and cuBLASLt's header is in a place where config/build/cuda.cmake looks for
+# it.
 has_cuda_toolkit() {
     local nvcc root
     for nvcc in build/cuda/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
@@ -103,8 +108,8 @@ has_cuda_toolkit() {
     return 1
 }
 
-# prepare_cuda: installs the CUDA toolkit into build/cuda if the machine has none; returns 1 if that fails. A copy of the
-# requirements marks a finished installation, which is repeated only if the requirements change.
+# prepare_cuda: installs the CUDA toolkit into build/cuda if the machine has none; returns 1 if the installation fails.
+# A copy of the requirements marks a finished installation, which is repeated only if the requirements change.
 prepare_cuda() {
     local list=config/build/cuda-requirements.txt work=build/cuda-install
     [ -f build/cuda/requirements.txt ] || ! has_cuda_toolkit || return 0
@@ -116,13 +121,14 @@ prepare_cuda() {
     # The installation is moved into place when it is complete, so that the next run cannot find half a toolkit.
     rm -rf "$work"
     mkdir -p "$work"
-    # The environment has its own pip: Debian's may be missing, and refuses to install outside a virtual environment.
+    # The virtual environment has its own pip. Debian's pip may be missing, and it refuses to install packages outside a
+    # virtual environment.
     if ! python3 -m venv "$work/venv" ||
         ! "$work/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$work/cuda" -r "$list"; then
         rm -rf "$work"
         return 1
     fi
-    # nvcc's own profile looks for libraries in lib64.
+    # nvcc's configuration file nvcc.profile makes it look for libraries in lib64.
     ln -sfn lib "$work/cuda/nvidia/cu13/lib64"
     cp "$list" "$work/cuda/requirements.txt"
     rm -rf build/cuda
@@ -130,7 +136,7 @@ prepare_cuda() {
     rm -rf "$work"
 }
 
-# cached FOLDER VARIABLE: prints the variable's value in the build folder's cache, or nothing if there is none.
+# cached FOLDER VARIABLE: prints the variable's value in the CMake cache of the folder, or nothing if it has no value.
 cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 
 # configure FOLDER OPTIONS...: configures the build folder. The build itself notices later changes of CMakeLists.txt.

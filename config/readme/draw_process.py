@@ -1,4 +1,4 @@
-"""Draws process.svg, the drawing of the process in README.md: which threads there are, and what passes between them.
+"""Draws process.svg, the drawing in README.md of the process: its threads, and the data that passes between them.
 
 usage: draw_process.py    (writes process.svg beside this file)
 """

@@ -12,7 +12,8 @@ from svg import GREY, INK, document, rect, text
 OUTPUT = pathlib.Path(__file__).with_name("speed.svg")
 RESULTS = pathlib.Path(__file__).resolve().parents[2] / "tests/bench/results/cpu_peers.json"
 
-# What is drawn: the name in the results (for engines in bf16), the label, the colour.
+# Each row describes a bar by its name in the results, its label and its colour. Of the engines' results, those in bf16
+# are drawn.
 SERVERS = [
     ("solard", "solard", "#d9730d"),
     ("llama-server, own build", "llama-server b11434", "#6e7781"),

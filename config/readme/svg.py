@@ -1,6 +1,7 @@
-"""The few SVG elements of the two drawings of README.md. Standard library only; the same input always makes the same text.
+"""Makes the SVG elements of the two drawings in README.md.
 
-A drawing has its own light background, so that it is legible on a page with a light or a dark one.
+It uses the standard library only. The same input always makes the same text. A drawing has its own light background, so
+that it is legible on a light page and on a dark page.
 """
 
 import html
@@ -19,7 +20,7 @@ def rect(x, y, width, height, fill, stroke="none", radius=3):
 
 
 def arrow(*points, label=None, at=None, anchor="middle"):
-    """Returns a line through the points with a head at the last one, and a label at a place of its own."""
+    """Returns a line through the points with an arrowhead at the last point, and a label, if there is one, at `at`."""
     path = " L".join(f"{x:g} {y:g}" for x, y in points)
     line = f'<path d="M{path}" fill="none" stroke="{INK}" stroke-width="1.5" marker-end="url(#head)"/>'
     return line if label is None else line + "\n" + text(*at, label, 11, GREY, anchor)

@@ -18,7 +18,7 @@ namespace solard::server {
 struct Usage {
     std::size_t prompt_tokens = 0;      // of all prompts
     std::size_t completion_tokens = 0;  // of all outputs
-    std::int32_t cached_tokens = 0;     // of the prompts, taken from the prefix cache
+    std::int32_t cached_tokens = 0;     // those of prompt_tokens that came from the prefix cache
 };
 
 // The parts of a prompt which the answer repeats.
@@ -43,7 +43,8 @@ class AnswerWriter {
     AnswerWriter(const AnswerWriter&) = delete;
     AnswerWriter& operator=(const AnswerWriter&) = delete;
 
-    // Appends the chunks for the news of one output. `usage` counts the tokens of all outputs so far.
+    // Appends the chunks for `delta`, which belongs to one output. `usage` counts the tokens of all outputs
+    // so far.
     virtual void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) = 0;
     // Appends the last chunk, which has usage but no choices, if the request wants it.
     virtual void append_usage_chunk(std::string& out, const Usage& usage) const = 0;

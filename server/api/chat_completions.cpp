@@ -86,7 +86,7 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     request.generation = parse_generation_fields(fields, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
-    // If a client sends both, the newer name wins.
+    // If a client sends this field and max_tokens, this newer name wins.
     if (const auto limit = fields.integer("max_completion_tokens", 1, max_token_count))
         request.generation.max_tokens = static_cast<std::int32_t>(*limit);
     if (auto problem = check_rest(fields, unknown)) return *std::move(problem);

@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// A conversation and how its rendering ends.
+// The messages of a conversation, and how the prompt made from them ends.
 struct ChatPrompt {
     std::vector<ChatMessage> messages;
     PromptEnd end = PromptEnd::assistant_turn;
@@ -27,18 +27,19 @@ struct ChatRequest {
 };
 
 // Errors: invalid_json, invalid_value, unsupported_parameter, unsupported_input; `param` names the field. A
-// null counts as absent. Unknown fields are ignored unless they would change the meaning of the answer.
+// null counts as absent. An unsupported field which would change the meaning of the answer is refused. Other
+// unknown fields are treated as `unknown` says.
 result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown);
 
-// Reads `messages`, `add_generation_prompt` and `continue_final_message`. A problem is left in `fields`.
+// Reads `messages`, `add_generation_prompt` and `continue_final_message`. A problem is recorded in `fields`.
 ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& fields);
 
 // Writes OpenAI's chat.completion and chat.completion.chunk.
 //
-// The first chunk of a choice carries both the role and text: load clients count chunks and would take a role
-// alone for a first token. But if the first chunk would have logprobs, a chunk with the role alone comes
-// before it, in the same write, because openai's stream helper for Node.js reads the logprobs of a choice's
-// first chunk twice.
+// The first chunk of a choice carries both the role and text, because load-testing clients count chunks and
+// would take a chunk with the role alone for the first token. If the first chunk would have logprobs, there
+// is an exception: a chunk with the role alone comes before it, in the same write. The reason is that
+// openai's stream helper for Node.js reads the logprobs of a choice's first chunk twice.
 class ChatAnswerWriter final : public AnswerWriter {
   public:
     explicit ChatAnswerWriter(AnswerContext context);
@@ -55,7 +56,7 @@ class ChatAnswerWriter final : public AnswerWriter {
     void end_chunk(std::string& out, const Usage& usage) const;
 
     std::string prefix_;             // the beginning of every chunk, up to and including `"model":..`
-    std::uint32_t num_started_ = 0;  // the choices before this one have written their first chunk
+    std::uint32_t num_started_ = 0;  // number of choices whose first chunk was written; they begin in order
 };
 
 }  // namespace solard::server

@@ -13,14 +13,15 @@
 
 namespace solard::server {
 
-inline constexpr std::size_t max_outputs = 128;  // of one request: prompts x choices
+// The maximum of one request's number of prompts times its number of choices.
+inline constexpr std::size_t max_outputs = 128;
 
-// A text, which is tokenized after BOS, or token ids, which are used unchanged.
+// Either a text, whose tokens follow BOS, or token ids, which are used unchanged.
 using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 
 struct CompletionRequest {
-    std::vector<PromptInput> prompts;  // [1, max_outputs / n], all texts or all token ids
-    GenerationFields generation;       // max_tokens is set: OpenAI's default is 16
+    std::vector<PromptInput> prompts;  // 1 to max_outputs / n; all are texts or all are token ids
+    GenerationFields generation;       // max_tokens is always set; OpenAI's default is 16
     bool echo = false;                 // the answer begins with the prompt
 };
 
@@ -43,7 +44,7 @@ class CompletionAnswerWriter final : public AnswerWriter {
 
     struct Place {
         bool begun = false;
-        std::size_t characters = 0;  // of the tokens which were written
+        std::size_t characters = 0;  // number of characters in the tokens which were written
     };
 
     bool echo_;

@@ -15,22 +15,22 @@ struct ErrorInfo {
     std::string_view type;     // `type` of the error object
     std::string_view name;     // `code` of the error object
     bool retry_after;          // the answer says when to retry
-    std::string_view message;  // that of default_error()
+    std::string_view message;  // used by default_error()
 };
 
-// Every errc which a request can meet has a row. The others are answered as server_error, because a client
-// can do nothing about them.
+// Returns the row of `code`. Every errc which a request can cause has a row. Any other errc is answered as
+// server_error, because a client can do nothing about it.
 const ErrorInfo& error_info(errc code);
-// Returns an error with the table's message, for places which have nothing more exact to say.
+// Returns an error with the table's message, for use if no more exact message is known.
 Error default_error(errc code, std::string param = {});
 
-// Returns the time after which the client should retry: that of the error, or one second if it has none.
+// Returns the time after which the client should retry: `error.retry_after`, or one second if it is 0.
 inline std::chrono::milliseconds retry_time(const Error& error) {
     return error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
 }
 
-// Returns {"error":{"object":"error","message","type","param","code"}}. ChatNVIDIA needs `object`: only with
-// it does it report an error inside a stream.
+// Returns {"error":{"object":"error","message","type","param","code"}}. ChatNVIDIA reports an error inside a
+// stream only if the member `object` is present.
 std::string error_body(const Error& error);
 
 // Appends the value of `param`: a string, or null if the error names no field.

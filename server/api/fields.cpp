@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Bytes of a name or a value which a message repeats.
+// The most bytes of a name or of a value that a message repeats.
 constexpr std::size_t max_name_shown = 64;
 constexpr std::size_t max_value_shown = 32;
 

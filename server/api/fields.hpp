@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// Above the context of any model; the limit of the served model is checked later.
+// This exceeds the context length of any model. The limit of the served model is checked later.
 inline constexpr std::int64_t max_token_count = 1 << 24;
 inline constexpr std::size_t max_stop_strings = 16;
 inline constexpr std::size_t max_stop_bytes = 256;
@@ -23,8 +23,9 @@ inline constexpr std::size_t max_stop_bytes = 256;
 // left out if it is a list, an object or a string of more than 32 bytes. nullptr stands for a missing field.
 Error wrong_field(const std::string& path, std::string_view expectation, const boost::json::value* value);
 
-// Keeps the first problem; after that, every read returns nothing. A field which is absent or null reads as
-// std::nullopt. `object` outlives the reader, and every name is a literal.
+// Keeps the first problem. A read returns no value (std::nullopt, nullptr or an empty list) if the field is
+// absent or null, or if there is a problem already. `object` outlives the reader, and every name is a string
+// literal.
 class FieldReader {
   public:
     enum class Bound { closed, open };  // closed: the smallest value itself is allowed
@@ -43,9 +44,9 @@ class FieldReader {
     const boost::json::object* object(std::string_view name);
     const boost::json::array* array(std::string_view name);
 
-    // Refuses each named field which was not read, as unsupported_parameter, unless its value asks for
-    // nothing: null, false, an empty list, object or string, or the neutral value of the field (a penalty of
-    // 0, a best_of of 1 ...).
+    // Refuses each named field which was not read before, as unsupported_parameter. Accepts the field if its
+    // value does not change the answer: null, false, an empty list, object or string, or the neutral value of
+    // the field (0 for a penalty, 1 for best_of ...).
     void refuse_unless_neutral(std::span<const std::string_view> names);
     void refuse_unless_neutral(std::initializer_list<std::string_view> names) {
         refuse_unless_neutral(std::span(names.begin(), names.size()));
@@ -56,7 +57,8 @@ class FieldReader {
     // Refuses each field of the object which no call above has named, as unsupported_parameter.
     void refuse_unknown();
 
-    // Record a problem unless there is one already. The first form is for a field with an invalid value.
+    // Both functions record a problem unless there is one already. The first one is for a field with an
+    // invalid value.
     void fail(std::string_view name, std::string_view expectation);
     void fail(Error problem);
     const std::optional<Error>& error() const { return error_; }

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t max_label_bytes = 256;  // of user and cache_salt
 
-// Fields of OpenAI which do not concern the answer, or ask for nothing which this server could do
-// differently.
+// OpenAI's fields which are accepted without effect. Some do not concern the answer; the others control a
+// feature which this server does not have.
 constexpr auto without_effect = std::to_array<std::string_view>({
     "metadata",
     "parallel_tool_calls",

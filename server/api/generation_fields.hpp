@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// What happens to a field which no API of this server knows.
+// What happens to a field which the parser of the request does not know.
 enum class UnknownFields : std::uint8_t { ignored, refused };
 
 struct GenerationFields {
@@ -25,20 +25,21 @@ struct GenerationFields {
     bool include_usage = false;     // in a separate chunk at the end
     bool continuous_usage = false;  // in every chunk
     bool return_token_ids = false;
-    // Prompts share KV only if their salts are equal; empty: the principal's own salt.
+    // Prompts share cached KV blocks only if their salts are equal. An empty salt stands for the principal's
+    // own.
     std::string cache_salt;
 };
 
-// Returns the object which is the whole body. Errors: invalid_json.
+// Parses the whole body, which must be one JSON object. Errors: invalid_json.
 result<boost::json::object> parse_body(std::string_view body);
 
-// Reads all of them except the logprobs, and marks the fields which are accepted without effect (`user`,
-// `metadata` ...). A problem is left in `fields`.
+// Reads all fields of GenerationFields except the logprobs, and marks the fields which are accepted without
+// effect (`user`, `metadata` ...). A problem is recorded in `fields`.
 GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unknown);
 
-// Refuses the fields which would change the meaning of an answer and are not supported, and unknown fields if
-// `unknown` says so. Every parser calls this last, after it has read all fields which it knows. Returns the
-// first problem of the whole body.
+// Refuses unsupported fields which would change the meaning of an answer. Also refuses unknown fields if
+// `unknown` says so. Every parser calls this function last, after it has read all fields which it knows.
+// Returns the first problem of the whole body.
 std::optional<Error> check_rest(FieldReader& fields, UnknownFields unknown);
 
 }  // namespace solard::server

@@ -1,5 +1,4 @@
-// Reads strict JSON and writes plain JSON. The reader also refuses what Boost.JSON accepts and the API does
-// not.
+// Reads and writes JSON. The reader is stricter than Boost.JSON.
 #pragma once
 
 #include <boost/json/value.hpp>

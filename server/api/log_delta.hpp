@@ -1,4 +1,4 @@
-// What a reader of a generation's log learns about one output.
+// The part of a generation's log which a reader has not read yet, for one output.
 #pragma once
 
 #include <cstdint>
@@ -9,23 +9,25 @@
 
 namespace solard::server {
 
-// The stop string or stop token of the request which ended an output; -1: none did.
+// Names the stop string or the stop token which ended an output. A member which does not apply is -1.
 struct StopMatch {
     std::int32_t index = -1;  // in Request::stop
     TokenId token = -1;       // one of Request::stop_token_ids
 };
 
-// The news of one output since the last read. Several unread entries are merged into one delta.
+// The text and tokens which one output has got since the last read. Several unread entries are merged into
+// one delta.
 struct LogDelta {
     std::uint32_t output = 0;
     std::string_view text = {};  // valid until the log grows, like logprobs and token_ids
     std::uint32_t num_tokens = 0;
     FinishReason finish = FinishReason::none;
     StopMatch stop = {};
-    // For each token its own entry and then its alternatives, even if its text is still held back.
+    // Each token's own entry, followed by the entries of its alternatives. Tokens whose text is still held
+    // back are included.
     std::span<const TokenLogprob> logprobs = {};
     std::span<const TokenId> token_ids =
-        {};  // empty unless the log keeps them; complete even if text is held back
+        {};  // empty unless the log keeps token ids; complete even if text is held back
 };
 
 }  // namespace solard::server

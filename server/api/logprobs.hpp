@@ -22,14 +22,15 @@ void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
 
 // Appends the older form of completions:
 // {"tokens":[..],"token_logprobs":[..],"top_logprobs":[{..}],"text_offset":[..]}, or null. A token whose
-// bytes are not valid UTF-8 is named "bytes:\\xe2", so that two tokens rarely have the same name; if two
-// alternatives do, only the more likely one is written. `text_offset` is the offset of the first token in
-// characters.
+// bytes are not valid UTF-8 is named after them, such as "bytes:\\xe2", so that two tokens rarely have the
+// same name. If two alternatives have the same name, only the more likely one is written. `text_offset` is
+// the offset of the first token in characters.
 void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
                                 std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives,
                                 std::size_t text_offset);
 
-// Returns the number of characters which begin in the tokens of `logprobs`.
+// Returns the number of characters in the tokens of `logprobs`. A character which is spread over several
+// tokens belongs to the token in which it begins.
 std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
                            std::int32_t num_alternatives);
 

@@ -16,7 +16,7 @@ struct ListedModel {
 };
 
 // Returns the list of all served names. The main name comes first with root == id, because ChatNVIDIA
-// requires that; the others carry root = the main name.
+// requires this. For every other name, `root` is the main name.
 std::string models_json(std::span<const std::string> names, const ListedModel& model);
 // Returns the entry of one of the served names.
 std::string model_json(std::string_view name, const ListedModel& model);

@@ -16,8 +16,8 @@ namespace solard::server {
 struct EventForm {
     bool server_sent = true;     // false: the JSON object alone is one message
     std::string stream_id = {};  // a member of each event; empty: none
-    // If one of the last events would be larger, its logprobs are left out: the deltas have already sent
-    // them.
+    // If an event after the deltas would be larger than this, its logprobs are left out, because the deltas
+    // have already sent them.
     std::size_t max_bytes = SIZE_MAX;
 };
 
@@ -39,7 +39,7 @@ class ResponseEvents {
     }
     // Returns the number of the last event which the reader has.
     std::int64_t last_number() const { return seen_; }
-    // Returns the largest number which a reader can have if the log has so many entries.
+    // Returns the largest number which a reader can have if the log has `num_entries` entries.
     static std::int64_t newest_number(std::size_t num_entries, bool terminal) {
         return first_delta - 1 + static_cast<std::int64_t>(num_entries) + (terminal ? 4 : 0);
     }
@@ -54,10 +54,10 @@ class ResponseEvents {
     // Appends an event which comes after all `num_entries` entries. `state` is terminal.
     bool end(const ResponseState& state, std::size_t num_entries, std::string& out);
 
-    // Appends {"type":"keepalive",..}, which shows a silent socket's reader that the server is alive. The
-    // event repeats the last number.
+    // Appends {"type":"keepalive",..}, which shows that the server is alive although nothing else is sent.
+    // The event repeats the number of the last event.
     void keep_alive(std::string& out) const;
-    // Appends {"type":"solar:progress",..}. The event repeats the last number.
+    // Appends {"type":"solar:progress",..}, with the number of the last event.
     void progress(std::string_view fields, std::string& out) const;
 
   private:

@@ -22,7 +22,8 @@ struct ResponseFacts {
     std::string item_id;  // "msg_...", the id of the only output item
     std::string model;
     std::int64_t created_at = 0;  // Unix seconds
-    double temperature = 1;       // the value in use, even if the request has none; top_p and seed likewise
+    // The values that are used. If the request does not set them, the server has chosen them.
+    double temperature = 1;
     double top_p = 1;
     std::uint64_t seed = 0;
     ResponseRequest request;
@@ -40,7 +41,7 @@ struct ResponseTimings {
     std::optional<double> tokens_per_second;  // after the first token
 };
 
-// The present state of a response. The views are valid until its log grows.
+// The present state of a response. `text` and `logprobs` are valid until the response's log grows.
 struct ResponseState {
     ResponseStatus status = ResponseStatus::in_progress;
     bool was_queued = false;
@@ -51,7 +52,7 @@ struct ResponseState {
     Usage usage;
     StopMatch stop;
     ResponseTimings timings;
-    const Error* failure = nullptr;  // set if it failed
+    const Error* failure = nullptr;  // set if `status` is failed
     std::int64_t completed_at = 0;   // Unix seconds; set if the state is terminal
     bool is_terminal() const {
         return status != ResponseStatus::queued && status != ResponseStatus::in_progress;
@@ -61,7 +62,7 @@ struct ResponseState {
 // The parts of the object which depend on how one reader got the events.
 struct ResponseView {
     bool omit_logprobs = false;     // the deltas have sent them, and they would make this message too large
-    std::size_t deltas_merged = 0;  // with others, because this reader was slow
+    std::size_t deltas_merged = 0;  // number of deltas merged into others, because this reader was slow
 };
 
 // Appends the response object in its present state.
@@ -69,7 +70,8 @@ void append_response(std::string& out, const ResponseFacts& facts, const Respons
                      const Tokenizer& tokenizer, const ResponseView& view = {});
 std::string response_json(const ResponseFacts& facts, const ResponseState& state, const Tokenizer& tokenizer);
 
-// Appends the only output item. nullptr stands for the state in which the item begins.
+// Appends the only output item. If `state` is nullptr, appends the item as it is at its beginning, without
+// text.
 void append_output_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
                         const Tokenizer& tokenizer, const ResponseView& view = {});
 // Appends the only part of the output item.

@@ -14,14 +14,15 @@ namespace json = boost::json;
 constexpr std::size_t max_idempotency_key = 256;  // bytes
 constexpr double min_delta_rate = 0.1;
 constexpr double max_delta_rate = 120;
-// `metadata` and `user` are stored. The limits of `metadata` are OpenAI's, but in bytes.
+// The limits of `metadata` and `user`, which are stored. Those of `metadata` are OpenAI's, but they count
+// bytes instead of characters.
 constexpr std::size_t max_metadata_pairs = 16;
 constexpr std::size_t max_metadata_key = 64;
 constexpr std::size_t max_metadata_value = 512;
 constexpr std::size_t max_user = 512;
 constexpr std::string_view logprobs_included = "message.output_text.logprobs";
 
-// Accepted without effect: OpenAI's SDKs and agents send these fields.
+// These fields are accepted without effect, because OpenAI's SDKs and agents send them.
 constexpr auto without_effect = std::to_array<std::string_view>({
     "context_management",
     "parallel_tool_calls",
@@ -31,7 +32,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "service_tier",
     "stream_options",
 });
-// Accepted only with a value which asks for nothing.
+// These fields are accepted only with a value which has no effect.
 constexpr auto neutral_only = std::to_array<std::string_view>({
     "background",
     "conversation",
@@ -149,7 +150,7 @@ void parse_extension(FieldReader& fields, ResponseRequest& request) {
     request.idempotency_key = inner.string("idempotency_key").value_or("");
     if (request.idempotency_key.size() > max_idempotency_key)
         inner.fail("idempotency_key", "a string of at most 256 bytes");
-    // Both serve to find the stored response again.
+    // `resumable` and `idempotency_key` need a stored response.
     if (!request.store && (request.resumable || !request.idempotency_key.empty()))
         inner.fail(request.resumable ? "resumable" : "idempotency_key", "absent if store is false");
     if (const auto& problem = inner.error()) fields.fail(*problem);

@@ -23,20 +23,20 @@ struct ResponseRequest {
     bool generate = true;   // false: only the prompt is computed, so that another response can continue it
     bool truncate = false;  // drops the oldest messages if the prompt does not fit
     // The members of `solar`.
-    bool resumable = false;       // goes on for a while after its last reader has left
-    bool progress = false;        // solar:progress events, on a socket with the subprotocol
-    double max_delta_hz = 0;      // deltas per second; 0: no limit
+    bool resumable = false;       // the response continues for a while after its last reader has left
+    bool progress = false;        // sends solar:progress events on a socket with the subprotocol
+    double max_delta_hz = 0;      // most deltas per second; 0: no limit
     std::string idempotency_key;  // empty: none
     // Fields which the response object repeats unchanged.
     boost::json::object metadata;
     std::optional<std::string> user;
 };
 
-// Errors are those of parse_chat_request(). `stream`, `background: false` and `stream_options` do not change
-// what is generated.
+// Errors are those of parse_chat_request(). `stream`, `stream_options` and `background: false` are accepted
+// and do not change the generated text.
 result<ResponseRequest> parse_response_request(std::string_view body, UnknownFields unknown);
-// Does the same for an object of which `fields` has already read or ignored the members that are not named
-// here.
+// Does the same for `object`, which `fields` reads. If `object` has members besides those of a POST body, the
+// caller has already used `fields` to read or ignore them.
 result<ResponseRequest> parse_response_request(const boost::json::object& object, FieldReader& fields,
                                                UnknownFields unknown);
 

@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// The values which a field may have. /v1/metadata lists them for the page.
+// The range of a field's values. /v1/metadata lists all ranges for the web page.
 struct NumberRange {
     std::string_view name;
     double min;
@@ -33,10 +33,10 @@ inline constexpr std::array sampling_ranges{
 inline constexpr std::size_t max_stop_token_ids = 64;
 inline constexpr double max_logit_bias = 100;  // the smallest is -100
 
-// The defaults ask for nothing.
+// The fields' default values do not change the answer.
 struct SamplingFields {
-    std::optional<double> temperature;  // absent: the default of the model, as for top_p
-    std::optional<double> top_p;
+    std::optional<double> temperature;  // absent: the default of the model
+    std::optional<double> top_p;        // absent: the default of the model
     double min_p = 0;
     std::int32_t top_k = 0;  // 0 = all
     double repetition_penalty = 1;
@@ -49,27 +49,27 @@ struct SamplingFields {
     bool ignore_eos = false;
     std::vector<LogitBias> logit_bias;
     std::uint32_t num_choices = 1;
-    std::int32_t num_logprobs = -1;  // alternatives of each token; -1: no logprobs
-    std::int32_t priority = 0;       // lower runs first, among the requests of one principal
+    std::int32_t num_logprobs = -1;  // number of alternatives of each token; -1: no logprobs
+    std::int32_t priority = 0;       // of one principal's requests, those with lower values run first
 };
 
-// Reads all of them except the logprobs, which every API asks for in another way. A problem is left in
-// `fields`.
+// Reads all fields of SamplingFields except the logprobs, which each API requests in its own way. A problem
+// is recorded in `fields`.
 SamplingFields parse_sampling_fields(FieldReader& fields);
 // Returns SamplingFields::num_logprobs according to `logprobs` (true or false) and `top_logprobs`.
 std::int32_t parse_chat_logprobs(FieldReader& fields);
 
-// The limits which only the server knows, and the values of absent fields.
+// The server's limits, and the values which replace absent fields.
 struct SamplingContext {
     std::int32_t vocab_size = 0;
-    std::int32_t max_choices = 1;  // which can run together
+    std::int32_t max_choices = 1;  // the most choices which can run together
     double temperature = 1;
     double top_p = 1;
     std::uint64_t seed = 0;
 };
 
-// Returns the engine's request without prompt, principal and deadlines. Errors: invalid_value; `param` names
-// the field.
+// Returns a request for the engine in which prompt, principal and deadlines are not set yet. Errors:
+// invalid_value; `param` names the field.
 result<Request> make_request(const SamplingFields& fields, const SamplingContext& context,
                              std::int32_t max_tokens);
 

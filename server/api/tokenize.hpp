@@ -44,8 +44,8 @@ std::string detokenize_json(std::span<const TokenId> token_ids, const Tokenizer&
 std::string render_json(std::string_view model, std::string_view prompt, std::span<const TokenId> token_ids,
                         std::int32_t max_model_len);
 
-// Returns the text of `token_ids`, which are the beginning of a text: the space which the tokenizer puts
-// before a text is removed.
+// Returns the text of `token_ids`, which must be the beginning of a text. The tokenizer puts a space before
+// every text; this function removes it.
 std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokenizer);
 
 }  // namespace solard::server

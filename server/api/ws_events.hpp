@@ -10,10 +10,10 @@
 
 namespace solard::server {
 
-// Returns the event with the members of the error both at the top and inside `error`, because SDKs read one
-// or the other. `lane` and `event_id` may be empty.
+// Returns the event for an error. The members of the error stand both at the top level and inside `error`,
+// because some SDKs read the former and other SDKs the latter. `lane` and `event_id` may be empty.
 std::string error_event(const Error& error, std::string_view lane, std::string_view event_id);
-// Returns the answer to every response.steer.
+// Returns the answer to every response.steer, which is not supported.
 std::string steer_failed_event(std::string_view lane, std::string_view event_id);
 // Returns the answer to solar:ping. `t` is JSON. `now` is in milliseconds since 1970.
 std::string pong_event(std::string_view t, std::int64_t now);
@@ -28,12 +28,12 @@ struct SessionFacts {
     std::int64_t max_waiting = 0;
     double resume_seconds = 0;
 };
-// Returns the first event on a socket with the subprotocol.
+// Returns the first event on a socket with the subprotocol solar.responses.v1.
 std::string session_event(const SessionFacts& facts);
 
 struct ProgressFacts {
     std::string_view phase;           // queued, prefill or decode
-    std::int64_t queue_position = 0;  // 1 for the first one; 0 if the request does not wait
+    std::int64_t queue_position = 0;  // 1 for the first request in the queue; 0 if the request does not wait
     std::int64_t queue_length = 0;
     std::int64_t prompt_tokens_done = 0;
     std::int64_t prompt_tokens = 0;
@@ -42,7 +42,7 @@ struct ProgressFacts {
     std::int64_t elapsed_ms = 0;
     bool operator==(const ProgressFacts&) const = default;
 };
-// Returns the members of a solar:progress event which follow those of every event: `,"phase":..`.
+// Returns the members which only a solar:progress event has: `,"phase":..`.
 std::string progress_fields(const ProgressFacts& facts);
 
 }  // namespace solard::server

@@ -7,12 +7,12 @@
 
 namespace solard::server {
 
-// api_key is the default of a route that names no access.
+// The access that a route requires. api_key is the default of a route that does not set it.
 enum class Access : std::uint8_t { api_key, anyone };
 
 // The sender of a request, as it was authenticated.
 struct Caller {
-    std::uint64_t principal = 0;  // for fair share: the key, or the connection of a caller without one
+    std::uint64_t principal = 0;  // for fair share: the key, or the connection of a caller without a key
     std::optional<std::size_t> key = {};  // index into ApiKeys::all()
 };
 

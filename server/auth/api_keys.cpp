@@ -82,8 +82,9 @@ std::optional<std::string> parse_line(const std::string& line, ApiKey& key) {
     return std::nullopt;
 }
 
-// systemd gives the service a copy of the file in a folder that nobody else can enter. An ACL lets the
-// service's user read the copy, and the mask of that ACL appears as the permissions of the group.
+// Returns true if the file lies in the folder of the credentials that systemd copies for the service. No
+// other user can enter this folder. An ACL lets the service's user read the copy, and the mask of this ACL
+// appears as the permissions of the group.
 bool is_credential(const std::filesystem::path& path) {
     const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
     return folder != nullptr && *folder == '/' && path.parent_path() == folder;

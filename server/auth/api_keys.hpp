@@ -23,8 +23,8 @@ struct ApiKey {
 class ApiKeys {
   public:
     // Reads one key per line: `<name> sha256:<64 hex digits> [concurrency=N] [tokens-per-minute=N]`. `#`
-    // begins a comment. Errors: bad_configuration, which names the file and the line; also if anybody but the
-    // owner of the file has access to it.
+    // begins a comment. Errors: bad_configuration if a line is wrong, if the file cannot be read or has no
+    // key, or if users other than its owner have access to it. The message names the file and the wrong line.
     static result<ApiKeys> load(const std::string& path);
 
     bool empty() const { return keys_.empty(); }

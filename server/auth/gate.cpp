@@ -12,7 +12,9 @@
 namespace solard::server {
 namespace {
 
-constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;  // connections count from 1
+// The principal of the first key. The principals of connections are numbered from 1, so that the ranges do
+// not overlap.
+constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;
 
 // Returns the host without its port, and an IPv6 address without its brackets.
 std::string_view host_name(std::string_view host) {

@@ -1,5 +1,5 @@
-// Decides who may use the server, by host name, API key and its quota, origin of a page, and ticket for a
-// WebSocket.
+// Decides who may use the server. It checks the host name, the API key and its quota, the origin of a page,
+// and the ticket for a WebSocket.
 #pragma once
 
 #include <chrono>
@@ -18,11 +18,11 @@
 
 namespace solard::server {
 
-// The parts of a request's header that decide about its access.
+// The properties of a request that decide whether it gets access.
 struct Credentials {
     std::string_view host = {};
     std::string_view authorization = {};
-    std::uint64_t connection = 0;  // number of the connection it came on
+    std::uint64_t connection = 0;  // number of the connection that carries the request
 };
 
 // I/O thread only.
@@ -37,29 +37,30 @@ class Gate {
     // invalid_api_key.
     result<Caller> check_access(const Credentials& credentials, Access access) const;
 
-    // The parts of check_access(), for the handshake of a WebSocket, which needs another order. Errors of
-    // check_host(): host_not_allowed (a page of another site may have pointed this name here, which is known
-    // as DNS rebinding). Errors of check_key(): invalid_api_key.
+    // The two parts of check_access(). The handshake of a WebSocket checks the origin between them. Errors of
+    // check_host(): host_not_allowed, which protects against DNS rebinding: a page of another site may have
+    // pointed its own name at this server. Errors of check_key(): invalid_api_key.
     result<void> check_host(std::string_view host) const;
     result<Caller> check_key(std::string_view secret, std::uint64_t connection) const;
-    // Accepts an API key or a single-use ticket. The ticket stays valid until use_ticket(). Errors:
+    // Accepts an API key or a single-use ticket. Does not use up the ticket; use_ticket() does this. Errors:
     // invalid_api_key.
     result<Caller> check_key_or_ticket(std::string_view secret, std::uint64_t connection) const;
 
-    // Compares exactly with --allowed-origins; "*" there allows every page that has an origin.
+    // Returns true if --allowed-origins contains exactly this origin or "*". An empty origin and "null" are
+    // never allowed.
     bool is_allowed_origin(std::string_view origin) const;
-    // Returns true for a page of this very server (behind TLS or not), for an allowed origin, and for a
-    // program, which sends no origin.
+    // Returns true for a page of this server (over HTTP or HTTPS), for an allowed origin, and for a program,
+    // which sends no origin.
     bool may_open_socket_from(std::string_view origin, std::string_view host) const;
 
     // Counts a request of the caller as in flight while the returned place exists. Errors:
     // rate_limit_exceeded.
     result<Quota::Place> take_place(const Caller& caller, Quota::Clock::time_point now);
-    // Requests share cached prompts only if their salts are equal. Each key has its own salt, and all callers
-    // without a key share one.
+    // Returns the caller's salt. Requests share cached prompts only if their salts are equal. Each key has
+    // its own salt, and all callers without a key have the same one.
     std::uint64_t cache_salt(const Caller& caller) const;
 
-    // Checks that the key may open one more WebSocket. Errors: rate_limit_exceeded.
+    // Checks that the caller's key may open one more WebSocket. Errors: rate_limit_exceeded.
     result<void> check_num_sockets(const Caller& caller) const;
     void count_socket_opened(const Caller& caller) { count_sockets(caller, 1); }
     void count_socket_closed(const Caller& caller) { count_sockets(caller, -1); }
@@ -67,7 +68,7 @@ class Gate {
     std::string issue_ticket(const Caller& caller) {
         return tickets_.issue(caller.key, WsTickets::Clock::now());
     }
-    // Ends the ticket if `secret` is one.
+    // Removes the ticket `secret`. Does nothing if `secret` is not a ticket.
     void use_ticket(std::string_view secret) { tickets_.use(std::string(secret)); }
 
   private:

@@ -10,7 +10,7 @@
 
 namespace solard::server {
 
-// I/O thread only. A limit of 0 means that there is none.
+// I/O thread only. 0 means no limit.
 class Quota {
   public:
     using Clock = std::chrono::steady_clock;
@@ -20,7 +20,7 @@ class Quota {
           per_minute_(static_cast<double>(tokens_per_minute)),
           tokens_(static_cast<double>(tokens_per_minute)) {}
 
-    // The place of one request in flight. Its destructor frees it. The quota outlives it.
+    // The place of one request in flight. The destructor frees the place. The quota outlives the place.
     class Place {
       public:
         explicit Place(Quota* quota) : quota_(quota) {}  // null: there is no limit
@@ -38,10 +38,10 @@ class Quota {
         Quota* quota_;
     };
 
-    // Takes a place unless the key has too many in flight or has no tokens left. The tokens form a bucket
-    // that holds the limit of one minute and refills steadily. The cost of a request is not known in advance,
-    // so its tokens are charged as they become known, and the bucket may fall below zero. Then the key has to
-    // wait until the bucket contains a token again. Errors: rate_limit_exceeded.
+    // Takes a place unless the key has too many requests in flight or no tokens left. The tokens form a
+    // bucket that holds the limit of one minute and refills steadily. The cost of a request is not known in
+    // advance, so its tokens are charged as they become known, and the bucket may fall below zero. Then the
+    // key has to wait until the bucket contains a token again. Errors: rate_limit_exceeded.
     result<Place> take_place(Clock::time_point now);
 
   private:

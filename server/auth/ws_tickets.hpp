@@ -1,5 +1,5 @@
-// Single-use tickets that open a WebSocket. A page needs one if its key contains characters that are not
-// allowed in a subprotocol, which is where a page sends its key.
+// Single-use tickets that open a WebSocket. A page sends its API key as a part of a subprotocol. If the key
+// contains characters that a subprotocol must not contain, the page sends a ticket instead.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,7 @@ class WsTickets {
 
   private:
     std::unordered_map<std::string, Ticket> tickets_;
-    // For each key, its tickets in the order of issue, with those that were used.
+    // The tickets of each key in the order of issue. Used tickets stay in the list.
     std::map<std::optional<std::size_t>, std::deque<std::string>> issued_;
 };
 

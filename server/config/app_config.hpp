@@ -10,7 +10,8 @@
 
 namespace solard::server {
 
-// The effective values. Every member is one row of the table in option_table.cpp, which holds the defaults.
+// The effective values. Every member except `sources` has a row in the table of option_table.cpp, which also
+// holds its default.
 struct AppConfig {
     std::string model;
     std::vector<std::string> served_model_name;
@@ -32,7 +33,7 @@ struct AppConfig {
     bool deterministic = false;
     std::int64_t threads = 0;          // 0: one per core
     std::int64_t kv_cache_memory = 0;  // bytes
-    std::int64_t max_model_len = 0;    // tokens; 0: that of the model
+    std::int64_t max_model_len = 0;    // tokens; 0: the context length of the model
     std::int64_t max_num_seqs = 0;
     std::int64_t max_num_batched_tokens = 0;  // 0: measured at start
     bool no_prefix_cache = false;

@@ -61,8 +61,8 @@ enum class errc {
 struct Error {
     errc code;
     std::string message;     // for the person who can solve the problem
-    std::string param = {};  // the field of the request which is wrong; may be empty
-    // The client should retry after this time; 0: it is not known.
+    std::string param = {};  // the wrong field of the request; may be empty
+    // The time after which the client should retry. 0 means that the time is not known.
     std::chrono::milliseconds retry_after{0};
 };
 
@@ -72,12 +72,13 @@ using result = boost::system::result<T, Error>;
 // Called by result<T>::value(). Throws std::runtime_error with the message of the error.
 [[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
 
-// Convert a failure of inference/. There is no other place which does.
+// Both functions convert a failure of inference/. No other code converts such failures.
 errc to_server_errc(solard::errc code);
 Error to_server_error(const solard::Error& error);
 
-// Returns the exit code of the process after a failure at start-up or of the engine: 2 command line, 66
-// model, 69 device, 78 configuration, 1 everything else (for example a port in use).
+// Returns the exit code of the process after a failure of the start-up or of the engine: 2 for the command
+// line, 66 for the model, 69 for the device, 78 for the configuration, 1 for anything else (such as a port
+// which is in use).
 int exit_code(errc code);
 
 }  // namespace solard::server

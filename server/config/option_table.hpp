@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// A size in bytes. Its values may have the suffix KiB, MiB or GiB.
+// Points to a member that is a size in bytes. Its value may be given with the suffix KiB, MiB or GiB.
 struct Bytes {
     std::int64_t AppConfig::* member;
 };
@@ -30,7 +30,8 @@ struct Option {
     OptionMember member;
     std::string_view fallback;  // default, in the option's own notation
     std::string_view help;
-    double min = 0;  // for numbers: the closed range, in the option's own unit
+    // For numbers: the smallest and the largest allowed value, in the option's own unit.
+    double min = 0;
     double max = 0;
     std::string_view choices = {};  // for strings: "a|b|c"; empty = any text
     bool command_line_only = false;

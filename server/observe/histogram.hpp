@@ -27,7 +27,7 @@ class Histogram {
     }
 
     std::span<const double> bounds() const { return bounds_; }
-    std::uint64_t count_in(std::size_t bucket) const { return counts_[bucket]; }  // [0, bounds().size()]
+    std::uint64_t count_in(std::size_t bucket) const { return counts_[bucket]; }  // bucket <= bounds().size()
     double sum() const { return sum_; }
 
   private:

@@ -7,11 +7,12 @@
 
 namespace solard::server {
 
-// Writes to stderr: one line that moves on a terminal, one line for every ten per cent elsewhere, and nothing
-// for a load that takes less than a second. Engine thread only.
+// Writes to stderr. A terminal gets one line that is overwritten; any other output gets one line for every
+// ten per cent. Nothing is written if the load takes less than a second. Engine thread only.
 class LoadProgress {
   public:
-    // `percent` follows the load, for readers on other threads; it outlives this object.
+    // update() stores the progress in `percent`, so that other threads can read it. `percent` outlives this
+    // object.
     explicit LoadProgress(std::atomic<int>& percent);
 
     void update(std::uint64_t bytes_done, std::uint64_t bytes_total);

@@ -29,8 +29,8 @@ inline constexpr std::array token_count_bounds{1.0,   2.0,   5.0,    10.0,   20.
 // I/O thread only. The size is bounded, and no memory is allocated per token.
 class Metrics {
   public:
-    // Records `count` tokens of one choice that arrived together at `now`. The choice's tokens before them
-    // arrived at `previous`, which is the clock's epoch if there were none.
+    // Records `count` tokens of one choice that arrived together at `now`. `previous` is the time when the
+    // choice's tokens before these arrived, or the clock's epoch if these are the first ones.
     void tokens(const RequestTimes& times, Clock::time_point previous, Clock::time_point now,
                 std::uint32_t count);
     // Records that a choice ended.
@@ -42,7 +42,7 @@ class Metrics {
     void error(errc code) { ++errors_[code]; }
 
     std::uint64_t finished(FinishReason reason) const { return finished_[static_cast<std::size_t>(reason)]; }
-    // Counts by HTTP status and by error code. Both keys come from fixed sets.
+    // The counts by HTTP status and by error code. The keys of both maps come from fixed sets.
     const std::map<unsigned, std::uint64_t>& answers() const { return answers_; }
     const std::map<errc, std::uint64_t>& errors() const { return errors_; }
     std::uint64_t prompt_tokens() const { return prompt_tokens_; }

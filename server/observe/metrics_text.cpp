@@ -43,7 +43,8 @@ class Exposition {
         for_each_name(names, name, help, "counter",
                       [&](const std::string& full) { sample(full, "", value); });
     }
-    // Writes a family with one label. `append(add)` must call add(label value, value) for each sample.
+    // Writes a metric family whose samples differ in one label. `append(add)` must call add(label value,
+    // value) for each sample.
     template <class Append>
     void labelled(Names names, std::string_view type, std::string_view name, std::string_view help,
                   std::string_view label, Append&& append) {

@@ -21,9 +21,9 @@ struct MetricsNow {
     double process_start = 0;         // Unix seconds
 };
 
-// Returns all metrics in Prometheus' text exposition format 0.0.4. The names are solard_* with vLLM's
-// suffixes. With `vllm_names`, the metrics that vLLM has too are written a second time under vLLM's names.
-// The values of every label come from a fixed set.
+// Returns all metrics in Prometheus' text exposition format 0.0.4. Every name begins with solard_. If
+// vLLM has the same metric, the rest of the name is vLLM's. With `vllm_names`, such a metric is written a
+// second time under vLLM's full name. The values of every label come from a fixed set.
 std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vllm_names);
 
 }  // namespace solard::server

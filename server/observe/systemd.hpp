@@ -1,4 +1,4 @@
-// Notifies systemd as sd_notify(3) does, without its library.
+// Notifies systemd as sd_notify(3) does, without systemd's library.
 #pragma once
 
 #include <chrono>
@@ -19,11 +19,11 @@ class SystemdNotifier {
 
     // Sends one datagram: "READY=1", or several such lines.
     void notify(std::string_view state);
-    // Sends "STATUS=text", unless that was the last status sent.
+    // Sends "STATUS=text", unless `text` is also the status that was sent last.
     void status(const std::string& text);
 
-    // Returns the time between two WATCHDOG=1 messages, half of what systemd waits for one. Zero: none are
-    // needed.
+    // Returns the time between two WATCHDOG=1 messages. It is half of the time that systemd waits for such a
+    // message, or zero if systemd does not need any.
     std::chrono::microseconds watchdog_interval() const { return watchdog_interval_; }
 
   private:
