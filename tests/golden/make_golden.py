@@ -8,7 +8,7 @@ config/demo-model run:
     python tests/golden/make_golden.py demo
 
 The reference computes in float32 with the stored 16-bit weights. `half_error` is the relative L2 distance between this
-reference and transformers computing in that 16-bit type: a 16-bit forward pass may differ by as much.
+reference and transformers in that 16-bit type. It shows how much a 16-bit forward pass may differ.
 For each model the script writes NAME.json, and NAME.f32 with the logits: little-endian float32, [rows, vocab].
 """
 
@@ -122,7 +122,8 @@ def hashed_config(**sizes):
 
 
 HASHED_MODELS = {
-    # The sizes fill no panel exactly, and head_dim is not hidden_size / heads.
+    # vocab_size and head_dim are no multiples of 16, the CPU backend's panel width. head_dim is not hidden_size /
+    # heads.
     "small_gqa": {
         "dtype": "bfloat16",
         "shards": 2,
@@ -210,7 +211,7 @@ def make_hashed(name):
 
 @torch.no_grad()
 def demo_sequence(model, tokenizer, question):
-    """Returns a prompt in SOLAR's form with the reference's greedy answer; logits are kept for the answer only."""
+    """Returns a prompt in SOLAR's form and the reference's greedy answer. Only the answer's positions get logits."""
     prompt = [1, *tokenizer.encode(f"### User:\n{question}\n\n### Assistant:\n")]
     tokens = list(prompt)
     for _ in range(ANSWER_TOKENS - 1):
@@ -229,7 +230,7 @@ def make_demo():
 
 def main():
     require_pinned_versions()
-    torch.manual_seed(0)  # nothing here uses random numbers; if a library does, they are always the same
+    torch.manual_seed(0)  # this script uses no random numbers; if a library does, they are the same in every run
     for name in sys.argv[1:] or ["demo", *HASHED_MODELS]:
         make_demo() if name == "demo" else make_hashed(name)
 

@@ -1,8 +1,9 @@
 """Writes a checkpoint of SOLAR's shape with random weights: make_random_solar.py FOLDER [--layers N] [--dtype bf16|fp16]
 
-parity.py uses it if the real weights are not available. Every matrix is normally distributed with a deviation of
-1 / sqrt(in_features), and norms are 1, so that activations stay near 1 through all layers. There is one shard per layer. The
-numbers are the same for the same version of torch.
+run.sh gives it to parity.py in place of the real weights. The elements of every matrix are normally distributed. Their
+standard deviation is 1 / sqrt(in_features), or 1 for the embedding, and the weights of norms are 1, so that
+activations stay near 1 through all layers. There is one shard per layer. The same version of torch makes the same
+numbers on the same kind of device.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
 usage: parity.py TEACHER_FORCED MODEL [--tokens N] [--length N] [--dtype bf16|fp16] [--device cuda|cpu] [--text FILE]
 
-Both read the same folder and the same tokens. The measure is transformers in float32; solard's error must be no more than
-1.2 times that of transformers in the same 16-bit type, both in the mean and in the 99.9th percentile. The agreement on the
-most likely token is printed too. Needs torch, transformers, sentencepiece and, for --text, the folder's tokenizer. Without
---text the tokens are random, for checkpoints without a tokenizer.
+Both read the same folder and the same tokens. The reference is transformers in float32. The error of solard may be at
+most 1.2 times the error of transformers in the same 16-bit type, both in the mean and in the 99.9th percentile. The
+script also prints how often the most likely tokens agree. Needs torch, transformers and sentencepiece. --text needs
+the tokenizer in the folder; without --text the tokens are random.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def make_sequences(options, config):
 
 
 def by_transformers(options, sequences, dtype):
-    """Returns (log-probabilities of the tokens, most likely ids), each one array over all sequences."""
+    """Returns the log-probabilities of the tokens and the most likely ids, as two arrays over all sequences."""
     model = transformers.AutoModelForCausalLM.from_pretrained(
         options.model, dtype=dtype, attn_implementation="eager").to(options.device).eval()
     logprobs, best = [], []

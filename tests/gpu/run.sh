@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# run.sh OUTPUT [BUILD], both relative to the repository: runs everything that needs a GPU. The output of each part goes to
-# its own file in the folder OUTPUT, and OUTPUT/summary.txt has one line per part with its exit status. A part that cannot
-# run here says why. Results are committed unchanged under tests/gpu/results/.
+# run.sh OUTPUT [BUILD]: runs everything that needs a GPU. Both paths are relative to the repository. The output of
+# each part goes to its own file in the folder OUTPUT, and OUTPUT/summary.txt has one line per part with its exit
+# status. If a part cannot run, its line says why. Results are committed unchanged under tests/gpu/results/.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 output=${1:?usage: run.sh OUTPUT [BUILD]}
@@ -22,12 +22,12 @@ part() {
 }
 
 tests=$build/tests/test_cuda_gpu
-# First, because everything else depends on it: do the real instructions do the same as the emulated ones?
+# Tests that the real instructions do the same as the emulated ones. This part is first: all others depend on it.
 part wrappers "$tests" --run_test=wrappers
 part kernels "$tests" --run_test=attention,attention_plan,elementwise,gemm,cublaslt,device_sampler,device_probe
 part backend "$tests" --run_test=cuda_backend
-# Runs the code for sm_89 by compiling its PTX, whatever the card is. This part has our own kernels only: cuBLASLt has no PTX
-# for these cards, and the variable applies to the whole process.
+# Runs the code for sm_89 on any card, because the driver compiles its PTX. This part runs our own kernels only: the
+# variable applies to the whole process, and cuBLASLt has no PTX for these cards.
 part sm_89_by_ptx env CUDA_FORCE_PTX_JIT=1 "$tests" --run_test=wrappers,attention,elementwise,device_sampler
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
@@ -53,7 +53,7 @@ assert tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 56)' 2>/d
 else
     echo "parity: python3 has no torch, transformers >= 4.56, safetensors or sentencepiece" | tee -a "$output/summary.txt"
 fi
-# The server on the card, tested by real clients.
+# Tests the server on the card with real clients.
 if build/venv/bin/python -c 'import pytest' 2>/dev/null; then
     part clients env SOLARD_TEST_DEVICE=cuda ctest --test-dir "$build" -L clients --output-on-failure
 else

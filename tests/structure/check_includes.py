@@ -2,9 +2,9 @@
 
 usage: check_includes.py ROOT
 
-Every room (a folder, or a file that stands alone at the root of inference/) has a rank. A file may include files of its own
-room and of rooms with a lower rank, never of one with a higher or an equal rank. So there can be no loop between rooms; loops
-inside a room are looked for as well.
+Every room (a folder, or a file that stands alone at the root of inference/) has a rank. A file may include files of
+its own room and of rooms with a lower rank, never of one with a higher or an equal rank. So there can be no loop
+between rooms. The script also looks for loops inside a room.
 """
 
 import pathlib
@@ -14,7 +14,8 @@ import sys
 ROOT = pathlib.Path(sys.argv[1])
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 
-# From the bottom to the top. Rooms in one tuple have the same rank, and so do not know each other.
+# The rooms from the lowest rank to the highest. Rooms in one tuple have the same rank, so they must not include each
+# other.
 ORDER = [
     ("inference/error", "inference/token_id", "inference/sizes"),
     ("inference/model",),
@@ -36,18 +37,21 @@ ORDER = [
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 
-# What a backend may see of inference/: the contract it fulfils, the model that it loads, and the parts of the sampler which
-# must be equal bit for bit everywhere.
+# The rooms that a backend may include: the interface that it implements, the model that it loads, and those parts of
+# the sampler which must have the same bits in every backend.
 BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/sizes", "inference/model", "inference/sampling_params", "inference/sampling_row",
                  "inference/sampling", "inference/backend"}
-# The one file that knows the backends, and what it defines.
+# The only file that may include the backends.
 BACKENDS = {"server/backends.cpp"}
 BEAST_FILES = {"server/http/head.hpp", "server/http/head.cpp", "server/http/http1_exchange.hpp", "server/http/http1_exchange.cpp",
                "server/http_session.cpp", "server/ws/socket.cpp", "server/asio.cpp"}
 
 
 def room_of(path):
-    """Returns the room of a file: its folder; the file itself at the root of inference/; "server" for the spine."""
+    """Returns the room of a file: its first two folders, "cuda", or "server" for a file in server/ itself (the spine).
+
+    A file in inference/ itself is a room of its own, named by its path without the suffix.
+    """
     parts = path.split("/")
     if parts[0] == "cuda":
         return "cuda"
@@ -81,14 +85,14 @@ def problems_of(name, includes, text):
 
 
 def other_includes(name, text):
-    """Yields includes in quotes which do not name a file of the product from the root of the repository."""
+    """Yields a message for each include in quotes whose path does not begin with a folder of the product."""
     for included in re.findall(r'^#include "([^"]+)"', text, re.M):
         if not re.match("(inference|server|cuda|web)/", included):
             yield f"{name}: includes {included}, but product code names files of the product from the root"
 
 
 def loops_of(graph):
-    """Yields one message for each loop of includes between modules (a header and its source are one module)."""
+    """Yields a message for each loop of includes between modules. A header and its source are one module."""
     state, stack = {}, []
 
     def visit(node):

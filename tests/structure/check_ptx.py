@@ -1,4 +1,4 @@
-"""Checks that cuda/ptx.cuh and the emulator's file of the same name define the same functions, also on a machine without nvcc.
+"""Checks that cuda/ptx.cuh and the emulator's file of the same name define the same functions. Needs no nvcc.
 
 usage: check_ptx.py ROOT
 """
@@ -12,11 +12,11 @@ FILES = [ROOT / "cuda/ptx.cuh", ROOT / "tests/cuda/emulator/include/cuda/ptx.cuh
 
 
 def functions_of(path):
-    """Returns the names of the functions which kernels may call: defined in the file, or taken over by `using`."""
+    """Returns the names of the functions that kernels may call. The file defines them or takes them over by `using`."""
     text = re.sub(r"//[^\n]*", "", path.read_text())
     defined = re.findall(r"^(?:__device__ )?(?:inline )?[\w:]+\*? (\w+)\([^;{]*\) \{", text, re.MULTILINE)
     taken_over = re.findall(r"^using cuda_emulator::([a-z]\w*);", text, re.MULTILINE)
-    return set(defined + taken_over) - {"shared_address"}  # that one is a detail of the product's file
+    return set(defined + taken_over) - {"shared_address"}  # a detail of the product's file
 
 
 def main():

@@ -1,10 +1,10 @@
-"""Compiles every kernel for its cards and compares what ptxas reports with tests/cuda/unit/ptxas_limits.json.
+"""Compiles every kernel for two architectures and compares the report of ptxas with tests/cuda/unit/ptxas_limits.json.
 
 usage: check_ptxas.py ROOT NVCC [--write]
 
-A kernel that spills registers is slower, and one that takes more registers than its limit may fit fewer blocks on a
-multiprocessor. This test shows both on a machine without a card. --write writes the table anew from what is reported; read
-the difference before you commit it.
+A kernel that spills registers is slower. If a kernel uses more registers, fewer of its blocks may fit on a
+multiprocessor. This test finds both on a machine without a GPU. --write replaces the table by the reported numbers;
+review the difference before you commit it.
 Exit status: 0 within the limits, 1 findings, 77 without nvcc.
 """
 
@@ -37,7 +37,7 @@ def short_name(file, mangled):
     """Returns the file, the kernel and its template arguments from a mangled name, such as norm/add_rms_norm_kernel<bf16>."""
     for match in re.finditer(r"\d{1,2}(?=[a-z])", mangled):
         kernel = mangled[match.end():match.end() + int(match[0])]
-        # The name of the unnamed namespace before it has a hash of the file's path, whose digits may look like a length.
+        # The unnamed namespace before the kernel is mangled with a hash, whose digits may look like a length.
         if re.fullmatch(r"[a-z_]+_kernel", kernel):
             break
     else:

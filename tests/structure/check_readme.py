@@ -1,4 +1,4 @@
-"""Checks the pages of the repository, and what other files say about pages.
+"""Checks the pages (Markdown files) of the repository, and the references to pages in all files.
 
 usage: check_readme.py ROOT
 
@@ -27,7 +27,7 @@ CITATION = re.compile(r"[\w./-]*[\w-]\.md\b(?!\.?\w)")
 
 
 def tracked_files():
-    """Returns the files of the repository: those of git, new ones included, or all outside of build/ if this is no checkout."""
+    """Returns the files that git tracks or would add. Without a checkout, returns all files outside of build/ etc."""
     command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         names = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")

@@ -1,7 +1,7 @@
 """Runs a clang tool over our own sources, two at a time, as a second opinion besides g++.
 
 usage: check_with_clang.py format|syntax|tidy ROOT BUILD
-Exit status: 0 clean, 1 findings, 77 when the tool is not installed (with CI=true that is a failure).
+Exit status: 0 clean, 1 findings, 77 if the tool is not installed (1 instead of 77 if CI=true).
 """
 
 import concurrent.futures
@@ -26,7 +26,7 @@ def format_commands():
 
 
 def compile_commands(suffix=".cpp"):
-    """Yields every file that the build compiles by g++, once, except generated files. Kernels are the emulator's."""
+    """Yields each file that the build compiles by g++ once, with its command. Generated files are left out."""
     seen = set()
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
@@ -48,7 +48,7 @@ def flags_of(command):
 
 
 def syntax_commands():
-    quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 uses what it deprecates
+    quiet = ["-Wno-deprecated-declarations"]  # libstdc++ 12 itself uses functions that it deprecates
     for path, command in compile_commands():
         yield path, [TOOL, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *quiet, *flags_of(command), str(path)]
 
@@ -57,11 +57,11 @@ def tidy_commands():
     names_only = "--checks=-*,readability-identifier-naming"
     for path, _ in compile_commands():
         command = [TOOL, "--quiet", "-p", str(BUILD)]
-        # Tests are checked for their names only (tests/.clang-tidy).
+        # In tests, only the names of identifiers are checked (tests/.clang-tidy).
         if path.is_relative_to(ROOT / "tests"):
             command += [names_only, "--extra-arg=-w"]
         yield path, [*command, str(path)]
-    # Kernels follow nvcc's rules and not these checks, but their names and those of their headers are checked.
+    # In kernels and their headers, only the names of identifiers are checked: the other checks do not suit CUDA code.
     for path, command in compile_commands(".cu"):
         if not path.is_relative_to(ROOT / "tests"):
             yield path, [TOOL, "--quiet", names_only, str(path), "--",

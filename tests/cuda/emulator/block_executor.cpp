@@ -53,7 +53,7 @@ class Executor {
 
     [[noreturn]] void stop(const std::string& fault) {
         failure_ = std::make_exception_ptr(KernelFault(fault));
-        while (true) fibers_.yield();  // never returns: the thread gets no other turn
+        while (true) fibers_.yield();  // yield() never returns, because the thread gets no other turn
     }
 
     ThreadState& current() { return threads_[current_]; }

@@ -14,8 +14,8 @@
 
 namespace cuda_emulator {
 
-// A mistake of a kernel: a deadlock, lanes at different operations, or an access out of bounds. The text
-// names threads and source lines.
+// A mistake of a kernel, for example a deadlock or an access out of bounds. The text names the threads or the
+// source lines.
 struct KernelFault : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -33,22 +33,24 @@ struct ThreadState {
     std::source_location where;            // the barrier or warp operation at which it waits
     std::uint32_t warp_epoch = 0;          // number of sync_warp calls and barriers passed
     std::vector<PendingCopy> copies;       // not executed yet, oldest first
-    std::vector<std::size_t> group_sizes;  // sizes of closed groups, oldest first
-    std::size_t open_copies = 0;           // number in the group that is still open
+    std::vector<std::size_t> group_sizes;  // number of copies in each closed group, oldest first
+    std::size_t open_copies = 0;           // number of copies in the group that is still open
 };
 
-// Runs a grid, one block after another. Throws KernelFault, or what the body throws.
+// Runs a grid, one block after another. Throws KernelFault, or the exception that `body` throws.
 void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, const std::function<void()>& body);
 
 // Only a running thread may call the functions below.
 ThreadState& this_thread();
-// Ends the kernel with this fault without unwinding the thread's stack. For places that must not throw.
+// Ends the kernel with this fault, without unwinding the thread's stack. Is used where an exception must not
+// be thrown.
 [[noreturn]] void stop_kernel(const std::string& fault);
 std::uint32_t block_epoch();   // number of barriers passed
 std::uint64_t block_number();  // counts all blocks that ever ran
 std::uint64_t launch_number();
 std::size_t dynamic_shared_size();
-// Returns whether a kernel is running and the address is on a thread's stack.
+// in_kernel() returns whether a kernel is running. on_a_stack() returns whether the address is on the stack
+// of any thread. Both may be called at any time.
 bool in_kernel();
 bool on_a_stack(const void* address);
 

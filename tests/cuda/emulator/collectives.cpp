@@ -59,8 +59,8 @@ struct LoadArguments {
 };
 
 // PTX ISA, "Warp-level matrix load instruction: ldmatrix": lane 8 m + r passes the address of row r of matrix
-// m. Lane i receives element 2 (i % 4) of row i / 4 and the next one. With .trans, each matrix is transposed
-// first.
+// m. From row i / 4 of each matrix, lane i receives element 2 (i % 4) and the element after it. With .trans,
+// each matrix is transposed first.
 template <bool transposed>
 void load_operation(const Arguments& arguments) {
     for (std::size_t matrix = 0; matrix < 4; ++matrix) {
@@ -104,9 +104,9 @@ float to_float(std::uint32_t bits) {
 }
 
 // PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point type": g = lane / 4, t = lane % 4.
-//   a: register r holds row g + 8 (r % 2), columns 2t + 8 (r / 2) and the next
-//   b: register r holds rows 2t + 8 r and the next, column g
-//   d: element i is row g + 8 (i / 2), column 2t + i % 2
+//   a: register r holds row g + 8 (r % 2), columns c and c + 1 with c = 2t + 8 (r / 2)
+//   b: register r holds rows k and k + 1 with k = 2t + 8 r, column g
+//   d: element i is at row g + 8 (i / 2), column 2t + i % 2
 template <class T>
 void mma_operation(const Arguments& arguments) {
     float a[16][16];
@@ -175,7 +175,8 @@ void check_shared(const void* address, std::size_t bytes, std::size_t alignment,
     const auto* const byte = static_cast<const std::byte*>(address);
     if (byte < begin || byte + bytes > begin + dynamic_shared_size())
         fail("an access outside shared memory", where);
-    // On a device, shared memory begins at a multiple of 128; the host's address of it may not.
+    // dynamic_shared() of a device returns an address aligned to 128 bytes, so the offset decides the
+    // alignment.
     if (static_cast<std::size_t>(byte - begin) % alignment != 0)
         fail("a misaligned access to shared memory", where);
 }

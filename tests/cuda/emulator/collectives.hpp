@@ -15,15 +15,15 @@ namespace cuda_emulator {
 
 using Where = std::source_location;
 
-// __syncthreads.
+// Implements __syncthreads.
 void sync_block(const Where& where);
 
-// Computes one operation of a warp. `arguments[i]` is what lane i passed.
+// Computes one operation of a warp. `arguments[i]` is the pointer that lane i passed to meet_warp().
 using WarpOperation = void (*)(const std::array<void*, 32>& arguments);
 // Waits until all lanes have arrived. Fails if lanes arrive at different operations or lines of the code.
 void meet_warp(WarpOperation operation, void* arguments, const Where& where);
 
-// __syncwarp. Unlike the other operations, it also orders the lanes' writes to memory.
+// Implements __syncwarp. Unlike the other operations of a warp, it also orders the lanes' accesses to memory.
 void sync_warp(const Where& where = Where::current());
 
 // Fails unless [address, address + bytes) is in the block's dynamic shared memory and aligned to `alignment`.
@@ -46,7 +46,7 @@ void copy_async_wait(int pending_groups);
 
 namespace detail {
 
-// The arguments of one lane: a value of 4 or 8 bytes, and the lane whose value it takes.
+// The arguments of one lane: its value of 4 or 8 bytes, and the number of the lane whose value it receives.
 struct ShuffleArguments {
     std::uint64_t value = 0;
     int source = 0;
@@ -81,8 +81,8 @@ T shuffle_up(T value, unsigned delta, const Where& where = Where::current()) {
 }
 std::uint32_t ballot(bool predicate, const Where& where = Where::current());
 
-// Read and write 4 or 8 bytes. They are not inline, because the race build would take an inlined access for a
-// plain one.
+// Read and write 4 or 8 bytes. They are not inline, because in the race build g++ would instrument an inlined
+// access like one that is not atomic.
 void read_atomic(void* to, const void* address, std::size_t bytes);
 void write_atomic(void* address, const void* from, std::size_t bytes);
 

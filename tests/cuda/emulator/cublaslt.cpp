@@ -52,7 +52,7 @@ std::size_t workspace_of(std::uint64_t algorithm) {
     return algorithm == 2 ? std::size_t{64} << 20 : 0;
 }
 
-// Returns how the algorithm adds up the parts if it splits K.
+// Returns how the algorithm adds the parts of a product if it splits K.
 std::uint32_t reduction_of(std::uint64_t algorithm) {
     if (algorithm == 1) return CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     if (algorithm == 4) return CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
@@ -69,7 +69,7 @@ void store(float value, std::byte* to, cudaDataType_t type) {
     std::memcpy(to, &bits, sizeof(bits));
 }
 
-// Returns a column of a matrix as floats.
+// Writes a column of a matrix to `out` as floats.
 void unpack(const std::byte* matrix, const Layout& layout, std::uint64_t column, std::vector<float>& out) {
     out.resize(layout.rows);
     const auto* const begin =

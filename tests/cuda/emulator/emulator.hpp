@@ -1,8 +1,10 @@
-// What nvcc provides by itself. This file is force-included (-include) when g++ compiles a .cu file as C++.
-// Types and prototypes come from the toolkit's own headers; this file adds what they leave to the compiler.
+// Defines the names that nvcc provides by itself. This file is force-included (-include) when g++ compiles a
+// .cu file as C++. The toolkit's own headers declare types and prototypes; this file adds the names that the
+// headers leave to the compiler.
 //
-// The threads of a block are fibers. One runs at a time, until its next barrier or warp operation; blocks run
-// one after another. So there is no parallelism, and the schedule chooses every order: see schedule.hpp.
+// The threads of a block are fibers. One fiber runs at a time, until its next barrier or warp operation.
+// Blocks run one after another. So there is no parallelism, and the schedule (schedule.hpp) decides in which
+// order the threads of a block run.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -18,7 +20,8 @@
 #include "tests/cuda/emulator/collectives.hpp"
 #include "tests/cuda/emulator/launch.hpp"
 
-// Static instead of thread_local, because AddressSanitizer puts no guard around thread-local arrays.
+// __shared__ means static and not thread_local, because AddressSanitizer puts no guard around thread-local
+// arrays.
 #undef __shared__
 #define __shared__ static
 #undef __launch_bounds__

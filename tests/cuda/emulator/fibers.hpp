@@ -1,4 +1,4 @@
-// The fibers that stand for a block's threads: their stacks, and switching between them.
+// Fibers that act as the threads of a block: their stacks, and the switching between fibers.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -9,7 +9,7 @@ namespace cuda_emulator {
 inline constexpr std::size_t max_fibers = 1024;
 inline constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
 
-// Either one fiber runs, or the caller that started them.
+// A set of fibers. At any time, either one of them runs or the caller of resume().
 class Fibers {
   public:
     Fibers();
@@ -17,16 +17,17 @@ class Fibers {
     Fibers& operator=(const Fibers&) = delete;
     ~Fibers();
 
-    // Prepares fiber `index` to run entry(index) when it first gets a turn. It must end by finish(), never by
-    // returning.
+    // Prepares fiber `index` to run entry(index) at its first turn. `entry` must end by calling finish(); it
+    // must never return.
     void prepare(std::size_t index, void (*entry)(std::size_t index));
-    // The caller calls this: runs the fiber until it yields or finishes.
+    // Runs the fiber until it yields or finishes.
     void resume(std::size_t index);
-    // The running fiber calls this: returns to the caller until the next turn.
+    // Is called by the running fiber. Switches to the caller of resume() until the fiber's next turn.
     void yield();
-    // The running fiber calls this: returns to the caller for good.
+    // Is called by the running fiber. Switches to the caller of resume() for the last time.
     [[noreturn]] void finish();
-    // Abandons fibers that will not run again after a failure. What their stack frames own is leaked.
+    // Abandons the first `count` fibers, which will not run again after a failure. Objects on their stacks
+    // are not destroyed.
     void abandon(std::size_t count);
 
     // Returns whether the address lies on a fiber's stack.
@@ -48,7 +49,7 @@ class Fibers {
     void (*entries_[max_fibers])(std::size_t) = {};
     boost::context::detail::fcontext_t caller_ = nullptr;
     std::size_t running_ = 0;
-    // What AddressSanitizer knows of the caller's stack.
+    // AddressSanitizer's data about the stacks of the caller and of the fibers.
     [[maybe_unused]] void* caller_fake_stack_ = nullptr;
     [[maybe_unused]] const void* caller_stack_ = nullptr;
     [[maybe_unused]] std::size_t caller_stack_bytes_ = 0;

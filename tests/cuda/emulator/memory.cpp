@@ -98,8 +98,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     count(kind);
     return enqueue(stream, [=] { copy(to, from, bytes); });
 }
-// As in the driver, the host's data is read at once but may reach the device later, and no stream that was
-// made with cudaStreamNonBlocking waits for it.
+// As in the driver, the host's data is read at once but may reach the device later. A stream that was made
+// with cudaStreamNonBlocking does not wait for this copy.
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
     if (kind != cudaMemcpyHostToDevice) {
         const cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
@@ -133,7 +133,7 @@ cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStr
         std::memset(address, value, bytes);
     });
 }
-// No such stream waits for this either.
+// A stream that was made with cudaStreamNonBlocking does not wait for this operation either.
 cudaError_t cudaMemset(void* address, int value, std::size_t bytes) {
     return cudaMemsetAsync(address, value, bytes, nullptr);
 }

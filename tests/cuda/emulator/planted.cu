@@ -26,7 +26,7 @@ __device__ void start_copy(const PlantedArgs& args, Shared& shared, int round) {
     copy_async_commit();
 }
 
-// Returns the neighbour's value, through shared memory.
+// Returns the value of the right neighbour, which the lanes exchange through shared memory.
 __device__ float from_neighbour(const PlantedArgs& args, Shared& shared, float value) {
     const int thread = static_cast<int>(threadIdx.x);
     shared.exchange[thread] = value;

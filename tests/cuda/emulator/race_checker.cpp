@@ -1,6 +1,6 @@
-// Kernels of the race build are compiled with -fsanitize=thread. The calls that it inserts at every access
-// end here instead of in its run-time library. Every byte has one shadow cell, which holds the threads that
-// wrote and read it last, and when.
+// Kernels of the race build are compiled with -fsanitize=thread, so that g++ inserts a call at every access.
+// This file defines the called functions instead of the sanitizer's run-time library. Every byte of memory
+// has one shadow cell, which says which threads wrote and read the byte last, and when.
 #include "tests/cuda/emulator/race_checker.hpp"
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 namespace cuda_emulator {
 namespace {
 
-// When and by which thread a byte was accessed. Takes only 8 bytes, because the device has many bytes. Block
-// 0 stands for never, or for the host.
+// Says when and by which thread a byte was accessed. Its size is only 8 bytes, because there are three
+// accesses for every byte of the device. Block 0 means that there was no access.
 struct Access {
     std::uint32_t block = 0;  // its number among all blocks that ever ran
     std::uint32_t thread : 10 = 0;
@@ -28,9 +28,9 @@ struct Access {
 
 struct Cell {
     Access writer;
-    Access reader;             // the last one
-    Access other_reader;       // the last reader that is another thread than `reader`
-    std::uint32_t during = 0;  // the launch, or for shared memory the block, of the three accesses
+    Access reader;             // the last read
+    Access other_reader;       // the last read by another thread than that of `reader`
+    std::uint32_t during = 0;  // the launch of the three accesses; for shared memory, their block
     bool initialised = false;
     bool copy_in_flight = false;
 };
@@ -50,7 +50,7 @@ std::map<std::uintptr_t, Region>& regions() {
     return all;
 }
 
-// The region of the last access, which is likely that of the next one too.
+// The region of the last access. The next access is likely to be in the same region.
 struct {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
@@ -81,7 +81,8 @@ Access now(bool atomic) {
             .atomic = atomic ? 1U : 0U};
 }
 
-// Returns whether a barrier of the block or of the warp lies between the two accesses.
+// Returns whether `before` certainly happens before `after`: the same thread makes both, or a barrier of the
+// block or of the warp lies between them.
 bool ordered(const Access& before, const Access& after) {
     if (before.block == 0) return true;
     if (before.block != after.block) return false;  // the blocks of a launch run in no defined order
@@ -95,7 +96,7 @@ bool ordered(const Access& before, const Access& after) {
                 " of block " + std::to_string(access.block));
 }
 
-// Forgets the accesses of earlier launches, which have ended, and for shared memory those of earlier blocks.
+// Forgets the accesses of earlier launches; in shared memory, also those of earlier blocks.
 void bring_up_to_date(Cell& cell) {
     const auto during = static_cast<std::uint32_t>(recent.shared ? block_number() : launch_number());
     if (cell.during == during) return;
@@ -108,7 +109,7 @@ void bring_up_to_date(Cell& cell) {
     cell.copy_in_flight = false;
 }
 
-// Returns whether the address is just after memory of the device. A kernel may read no memory there.
+// Returns whether the address is at most a page after the end of a region. A kernel must not read there.
 bool is_past_an_end(std::uintptr_t address) {
     auto after = regions().upper_bound(address);
     if (after == regions().begin()) return false;
@@ -162,7 +163,7 @@ void write(const void* address, std::size_t bytes) {
 }  // namespace
 
 void note_memory(const void* address, std::size_t bytes, bool shared) {
-    // Zeros, which take no memory until they are accessed.
+    // calloc() provides zeros which take no memory until they are accessed.
     auto* const cells = static_cast<Cell*>(std::calloc(bytes, sizeof(Cell)));
     regions()[number(address)] = {bytes, shared, std::unique_ptr<Cell[], Free>(cells)};
     recent = {};

@@ -1,6 +1,6 @@
-// A stand-in for compute-sanitizer's racecheck, initcheck and memcheck. It works in the race build only, in
-// which kernels are compiled with -fsanitize=thread and the inserted calls end here. In other builds these
-// functions do nothing.
+// A replacement for compute-sanitizer's racecheck, initcheck and memcheck. It works in the race build only.
+// There kernels are compiled with -fsanitize=thread, and race_checker.cpp defines the functions that the
+// compiler inserts calls to. In other builds the functions below do nothing.
 #pragma once
 
 #include <cstddef>
@@ -8,16 +8,18 @@
 namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
-// Register memory that kernels may use: the device's, or a block's shared memory. It is uninitialised at
-// first, and shared memory is uninitialised again with each block.
+// note_memory() registers memory that kernels may use, either device memory or a block's shared memory.
+// note_no_memory() removes it. Memory is uninitialised at first; shared memory becomes uninitialised again
+// when a block starts.
 void note_memory(const void* address, std::size_t bytes, bool shared = false);
 void note_no_memory(const void* address);
 // Notes that the host, or an operation in a stream, wrote this memory.
 void note_host_write(const void* address, std::size_t bytes);
-// Note that a copy by cp.async may happen at any time from now on, and that it has happened.
+// note_copy_begin() notes that a copy by cp.async may happen at any time from now on. note_copy_end() notes
+// that the copy has happened.
 void note_copy_begin(const void* shared, std::size_t bytes);
 void note_copy_end(const void* shared, std::size_t bytes);
-// Notes that a warp operation reads memory for its lanes.
+// Notes that ldmatrix or cp.async reads the memory.
 void note_read(const void* address, std::size_t bytes);
 // Notes that an atomic operation reads and writes the memory.
 void note_atomic(const void* address, std::size_t bytes);
@@ -31,9 +33,9 @@ inline void note_read(const void*, std::size_t) {}
 inline void note_atomic(const void*, std::size_t) {}
 #endif
 
-// While an object of this type exists, accesses belong to the emulator and are not checked. This is needed
-// because templates of the standard library that kernels use too are instrumented for everyone. An object
-// must not live across a change of fibers.
+// While an object of this type exists, the emulator itself accesses memory, and accesses are not checked. The
+// emulator's code is not instrumented, but it shares templates of the standard library with kernels, and the
+// linker may keep the instrumented copy. An object must not exist while fibers switch.
 class Unchecked {
   public:
     Unchecked() { ++depth; }

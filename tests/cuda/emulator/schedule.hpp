@@ -8,7 +8,7 @@ namespace cuda_emulator {
 
 enum class Order { forward, reverse, random };
 enum class CopyTime {
-    late,   // when a thread waits for it: reveals a missing wait
+    late,   // when the thread waits for the copy: reveals a missing wait
     early,  // at once: reveals a buffer that is overwritten too early
     mixed,  // decided by the seed for each copy
 };
@@ -19,9 +19,9 @@ struct Schedule {
     std::uint64_t seed = 0;
 };
 
-// Sets the schedule of all launches from now on. The first one comes from the environment variable
-// SOLARD_CUDA_SCHEDULE: "forward" (late copies), "reverse" (early) or "random:SEED" (mixed). Without the
-// variable it is forward.
+// Sets the schedule of all launches from now on. The initial schedule comes from the environment variable
+// SOLARD_CUDA_SCHEDULE: "forward" (late copies), "reverse" (early copies) or "random:SEED" (mixed copies).
+// Without the variable it is "forward".
 void set_schedule(const Schedule& schedule);
 const Schedule& schedule();
 // Parses the text of SOLARD_CUDA_SCHEDULE. Throws std::invalid_argument.

@@ -1,4 +1,4 @@
-// The work of the emulated device. It stays in its stream until something waits for it.
+// Streams of the emulated device. Work stays in its stream until something waits for it.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,8 +11,8 @@ namespace cuda_emulator {
 
 // Appends work to the stream (null: the default stream). Returns the device's error if it has one.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
-// Run the work of one stream, or of all. After a fault nothing more runs, and every call returns the error,
-// as on a device whose context is lost.
+// drain() runs the work of one stream, drain_all() that of all streams. After a fault nothing more runs, and
+// every call returns the error, as on a device whose context is lost.
 cudaError_t drain(cudaStream_t stream);
 cudaError_t drain_all();
 
@@ -21,20 +21,21 @@ cudaError_t refuse(cudaError_t error);
 
 // ---- for tests
 
-// Returns what went wrong in the kernel that failed, or an empty text if none did.
+// Returns the text of the fault that made a kernel fail, or an empty text if no kernel failed.
 std::string fault_text();
 // Removes the fault and all work of the device.
 void reset_faults();
-// Makes the `count`th launch from now on fail as after an illegal address. 0: none fails.
+// Makes the `count`th launch from now on fail like one that used an illegal address. If `count` is 0, no
+// launch fails.
 void fail_launch(std::uint64_t count);
 
 struct Counters {
     std::uint64_t launches = 0;
     std::uint64_t allocations = 0;   // number of allocations of device and pinned memory
-    std::uint64_t pinned_bytes = 0;  // allocated, including what was freed
+    std::uint64_t pinned_bytes = 0;  // sum of all allocations, including freed ones
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
-    std::uint64_t kernels = 0;  // started at least once since unload_kernels()
+    std::uint64_t kernels = 0;  // number of different kernels started since unload_kernels()
 };
 const Counters& counters();
 void unload_kernels();

@@ -34,8 +34,8 @@ std::vector<float> expected_output(const std::vector<float>& in) {
     return out;
 }
 
-// Runs the kernel in its own process, because a sanitizer may end it. Returns whether the mistake was
-// detected.
+// Runs the kernel in its own process, because a sanitizer may end the process. Returns whether the mistake
+// was detected.
 bool is_detected(Bug bug, const std::string& schedule) {
     std::fflush(nullptr);
     const pid_t child = fork();
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(ordering_mistakes_are_detected_by_one_of_four_schedules) {
 }
 
 #ifdef SOLARD_CUDA_RACE_CHECK
-// The race build detects them in one schedule, whatever the values are.
+// The race build detects these mistakes with a single schedule, and even if the values are correct.
 BOOST_AUTO_TEST_CASE(race_build_detects_ordering_and_memory_mistakes) {
     for (const Bug bug : {Bug::missing_barrier, Bug::wait_off_by_one, Bug::refill_too_early,
                           Bug::divergent_barrier, Bug::missing_sync_warp, Bug::diverging_collective,

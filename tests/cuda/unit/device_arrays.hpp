@@ -1,4 +1,4 @@
-// Copies of arrays between host tests and the device, which may be emulated, and random numbers to fill them.
+// Copies arrays between the host and the device, which may be emulated, and makes arrays of random numbers.
 #pragma once
 
 #include <algorithm>

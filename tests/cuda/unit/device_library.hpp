@@ -1,5 +1,5 @@
-// The cuBLASLt that the tests use, and controls of the emulated device. On a GPU the library is the real one,
-// else that of tests/cuda/emulator.
+// Provides the cuBLASLt that the tests use, and functions that control the emulated device. On a GPU the
+// library is the real cuBLASLt; otherwise it is the emulated one of tests/cuda/emulator.
 #pragma once
 
 #include <cstdint>
@@ -8,22 +8,22 @@
 
 namespace solard::cuda {
 
-// Returns the library. On a GPU, CublasLt::open() opens `wanted`, or else the value of SOLARD_CUBLASLT.
-// Throws ErrorException if it cannot be opened.
+// Returns the library. On a GPU, CublasLt::open() opens `wanted`, or the value of SOLARD_CUBLASLT if `wanted`
+// is empty. Throws ErrorException if the library cannot be opened.
 CublasLt device_library(const std::filesystem::path& wanted = {});
 bool device_is_emulated();
-// propose_algorithms sets how many algorithms are proposed for a product (see cuda_emulator::set_proposals).
-// The other two return how many products were computed, in total or by one algorithm. On a GPU the first does
-// nothing and the others return 0.
+// propose_algorithms() sets how many algorithms are proposed for a product (see
+// cuda_emulator::set_proposals); on a GPU it does nothing. The other two functions return how many products
+// were computed, in total or by one algorithm; on a GPU they return 0.
 constexpr int num_algorithms = 5;
 void propose_algorithms(int count);
 std::uint64_t products_computed();
 std::uint64_t products_computed_by(int algorithm);
 
-// What the device has done so far; all 0 on a GPU.
+// Counts the device's operations so far. On a GPU all counters are 0.
 struct DeviceCounters {
     std::uint64_t allocations = 0;
-    std::uint64_t pinned_bytes = 0;  // allocated, including what was freed
+    std::uint64_t pinned_bytes = 0;  // sum of all allocations, including freed ones
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
     std::uint64_t launches = 0;
@@ -31,13 +31,14 @@ struct DeviceCounters {
 };
 DeviceCounters device_counters();
 void unload_kernels();
-// Emulator only: makes the `count`th launch from now on fail, and with it every call until forget_failures().
+// Emulator only: makes the `count`th launch from now on fail. From then on every call fails, until
+// forget_failures() is called.
 void fail_launch(std::uint64_t count);
-// Emulator only: sets the memory of the whole device, which is 2 GiB at first.
+// Emulator only: sets the size of the device's memory in bytes, which is 2 GiB at the start.
 void set_device_memory(std::size_t bytes);
 void forget_failures();
 
-// Emulator only: while an object lives, threads take turns in random order. On a GPU they always do.
+// Emulator only: while an object exists, threads take turns in random order. On a GPU an object does nothing.
 class RandomSchedule {
   public:
     explicit RandomSchedule(std::uint64_t seed);

@@ -29,7 +29,7 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
     return out << shape.num_heads << '/' << shape.num_kv_heads << 'x' << shape.head_dim;
 }
 
-// The numbers of cached and new tokens of one sequence.
+// The numbers of cached and new tokens of each sequence.
 using Lengths = std::vector<std::pair<std::int32_t, std::int32_t>>;
 
 // Sequences of random keys and values in shuffled blocks. Every element of the cache that belongs to no token
@@ -39,7 +39,7 @@ struct AttentionCase {
     Shape shape;
     ForwardBatch batch;
     std::vector<Halves> keys;    // by sequence, [context, kv_heads, head_dim]
-    std::vector<Halves> values;  // the same
+    std::vector<Halves> values;  // in the same layout as keys
     Halves qkv;                  // [tokens, (heads + 2 kv_heads) * head_dim]; keys and values there are NaN
     Halves cache;
 
@@ -99,8 +99,9 @@ struct AttentionCase {
         }
     }
 
-    // What a reference rounds to the type: nothing; the weights, as two products in fp32 do; or the scores
-    // too, as two separate products in the 16-bit type do.
+    // Says what a reference rounds to the 16-bit type: nothing; the weights and the output, like an
+    // implementation with fp32 scores; or the scores too, like an implementation by two separate 16-bit
+    // products.
     enum class Rounding : std::uint8_t { none, weights, scores_and_weights };
 
     // Returns [tokens, heads * head_dim].
@@ -151,7 +152,7 @@ struct AttentionCase {
         }
     }
 
-    // Returns what the kernels compute. Tokens that no kernel was given stay NaN.
+    // Returns the output of the kernels. The rows of tokens that no kernel computes stay NaN.
     Halves run(bool one_kernel) const {
         AttentionPlan plan(shape.group(), batch.num_tokens(), batch.num_seqs(),
                            batch.block_table_stride * kv_block_size, one_kernel);
@@ -210,13 +211,14 @@ const std::vector<Shape> shapes = {{32, 8, 128}, {8, 2, 64}, {4, 4, 64}, {4, 4, 
 
 BOOST_AUTO_TEST_SUITE(attention)
 
-// Chunks that begin at any position, with lengths around that of a tile.
+// The chunks begin at various positions, and their lengths are around that of a tile.
 BOOST_DATA_TEST_CASE(prompts_match_fp64, data::make(compute_types) * data::make(shapes), type, shape) {
     AttentionCase(type, shape, {{0, 1}, {0, 7}, {0, 65}, {15, 9}, {1, 64}, {17, 8}, {100, 63}, {237, 63}})
         .check(false);
 }
 
-// One new token after contexts whose lengths are around a page, a warp's keys, a split and several splits.
+// Each sequence has one new token. The lengths of the contexts are around those of a KV block, a warp's tile
+// of keys, a warp's part of a split, and a split.
 BOOST_DATA_TEST_CASE(decoded_tokens_match_fp64, data::make(compute_types) * data::make(shapes), type, shape) {
     AttentionCase(type, shape,
                   {{0, 1},
@@ -234,7 +236,8 @@ BOOST_DATA_TEST_CASE(decoded_tokens_match_fp64, data::make(compute_types) * data
         .check(false);
 }
 
-// Several rows of one sequence. Some see keys that others do not see, also across the border of a split.
+// Each sequence has several rows. Later rows see keys that earlier ones do not see, also across the border of
+// a split.
 BOOST_DATA_TEST_CASE(drafts_match_fp64,
                      data::make(compute_types) *
                          data::make(std::vector<Shape>{{32, 8, 128}, {8, 2, 64}, {4, 4, 64}}),
@@ -247,8 +250,8 @@ BOOST_DATA_TEST_CASE(prefill_kernel_can_compute_everything, data::make(compute_t
     AttentionCase(type, shape, {{0, 1}, {255, 1}, {256, 4}, {40, 33}}).check(true);
 }
 
-// Scores far larger in one tile or split than in another: e^(difference) exceeds a float. Scores rounded to
-// 16 bits would be useless here; the kernels keep theirs in fp32.
+// Scores are far larger in one tile or split than in another, so that e^(difference) exceeds the range of a
+// float. Scores rounded to 16 bits would be useless here; the kernels keep scores in fp32.
 BOOST_DATA_TEST_CASE(scores_that_differ_widely_match_fp64, data::make(compute_types), type) {
     AttentionCase(type, {8, 2, 64}, {{600, 1}, {500, 30}, {40, 3}}, 400)
         .check(false, AttentionCase::Rounding::weights);
@@ -274,7 +277,7 @@ BOOST_DATA_TEST_CASE(prefill_kernel_returns_the_same_bits_for_any_chunks, data::
     }
 }
 
-// A NaN in one sequence reaches that sequence's results, and no other's.
+// A NaN in one sequence reaches the results of this sequence only.
 BOOST_DATA_TEST_CASE(nan_affects_only_its_own_sequence, data::make({false, true}), one_kernel) {
     const Shape shape{8, 2, 64};
     AttentionCase made(DType::bf16, shape, {{40, 1}, {300, 1}, {10, 30}});

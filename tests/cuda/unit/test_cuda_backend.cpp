@@ -1,5 +1,5 @@
-// The whole CUDA backend. The demonstration model's logits are compared with those of transformers, its texts
-// with the CPU backend's.
+// Tests the whole CUDA backend. The logits of the demonstration model are compared with those of
+// transformers, and its texts with those of the CPU backend.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <random>
@@ -23,7 +23,7 @@ const DemoModel& demo() {
     return model;
 }
 
-// Few blocks, because a device has room for more than the tests could ever fill.
+// Returns options with few KV blocks, because a device has room for more blocks than the tests could fill.
 CudaBackendOptions small_options() {
     CudaBackendOptions options;
     options.max_model_len = 512;
@@ -96,13 +96,15 @@ SchedulerOptions scheduling(const Backend& backend, std::int32_t num_blocks) {
             .max_speculative_step_rows = 8};
 }
 
-// The CPU backend's tokens of each request, and the lead of each token over the second most likely one.
+// The tokens that the CPU backend chose for one request. Each margin is the log-probability of the most
+// likely token minus that of the second most likely one.
 struct Expected {
     std::vector<TokenId> tokens;
     std::vector<float> margins;
 
     float smallest_margin() const { return *std::ranges::min_element(margins); }
-    // Returns the number of tokens before the first that was nearly a tie.
+    // Returns the number of tokens before the first one whose margin is small. There another backend may
+    // choose another token.
     std::size_t certain() const {
         const auto first = std::ranges::find_if(margins, [](float margin) { return margin < 0.25F; });
         return static_cast<std::size_t>(first - margins.begin());
@@ -125,7 +127,7 @@ std::vector<Expected> run_on_cpu(std::size_t num_requests) {
     for (std::size_t i = 0; i < num_requests; ++i) {
         const Answer& answer = run.answers[{i, 0}];
         all[i].tokens = answer.tokens;
-        // For each token: its own log-probability, the first and the second.
+        // Each token has three entries: the token itself, the most likely one and the second most likely one.
         for (std::size_t at = 0; at + 2 < answer.logprobs.size(); at += 3) {
             all[i].margins.push_back(answer.logprobs[at + 1].logprob - answer.logprobs[at + 2].logprob);
         }
@@ -133,7 +135,8 @@ std::vector<Expected> run_on_cpu(std::size_t num_requests) {
     return all;
 }
 
-// Runs mixed batches in few blocks, with every ninth request cancelled before its end.
+// Compares texts with those of the CPU backend. Batches are mixed, there are only `num_blocks` KV blocks, and
+// every ninth request is cancelled before its end.
 void check_texts(std::size_t num_requests, const CudaBackendOptions& options, std::int32_t num_blocks) {
     const std::vector<Expected> expected = run_on_cpu(num_requests);
     const auto backend = make_backend(options);
@@ -185,7 +188,7 @@ BOOST_AUTO_TEST_CASE(ten_texts_are_those_of_the_cpu_backend) {
     check_texts(10, small_options(), 40);
 }
 
-// This takes too long in the race build, which checks every access; ten texts must suffice there.
+// Two hundred texts take too long in the builds that check every access. Ten texts must suffice there.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(SOLARD_CUDA_RACE_CHECK)
 BOOST_AUTO_TEST_CASE(two_hundred_texts_are_those_of_the_cpu_backend) {
     const RandomSchedule schedule(41);
@@ -214,9 +217,9 @@ std::vector<TokenId> random_tokens(std::size_t count, std::uint64_t seed, std::i
     return tokens;
 }
 
-// Shapes other than the demonstration model's: one KV head for each query head, tied, fp16; then a head_dim
-// of 128, untied, with a vocabulary that is no multiple of 16 bytes. `run_sequences` divides each prompt in
-// two.
+// Tests two shapes other than that of the demonstration model. The first has one KV head for each query head,
+// tied embeddings and fp16. The second has a head_dim of 128, separate embeddings and a vocabulary of odd
+// size. Each prompt is computed in two steps.
 BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make({0, 1}), number) {
     ModelConfig config = small_mha_config();
     config.head_dim = 64;
@@ -264,7 +267,8 @@ BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make
     }
 }
 
-// A prompt of 40 tokens and then steps that decode, with every kind of row.
+// A sequence with a prompt of 40 tokens. step() returns a batch that computes tokens [begin, end) and samples
+// after tokens [first_logits, end).
 struct SteppingSequence {
     TestSequence sequence{random_tokens(64, 5, 2000), {9, 4, 7, 2}};
 
@@ -342,8 +346,8 @@ BOOST_AUTO_TEST_CASE(every_kernel_is_loaded_before_the_first_step) {
     if (device_is_emulated()) BOOST_TEST(loaded == 10);
 }
 
-// Computes the same tokens three times: alone and whole; in chunks beside another sequence's prompt; and only
-// the end, beside a decoding sequence.
+// Computes the same prompt twice: first alone and in one step, then in four chunks beside another sequence.
+// The logits of the last token must have the same bits.
 BOOST_AUTO_TEST_CASE(in_deterministic_mode_other_sequences_and_chunks_change_no_bit) {
     CudaBackendOptions options = small_options();
     options.deterministic = true;
@@ -400,7 +404,7 @@ BOOST_AUTO_TEST_CASE(copied_blocks_continue_like_their_source) {
     backend->submit(made.step(40, 41, 40));
     backend->collect(results);
     const std::vector<float> expected = backend->logits();
-    // Block 7 holds the tokens from 32 on; token 40 is computed again in its copy.
+    // Block 7 holds the tokens from 32 on. Block 1 is its copy, in which token 40 is computed again.
     SteppingSequence copied;
     copied.sequence.blocks[2] = 1;
     ForwardBatch batch = copied.step(40, 41, 40);
@@ -460,7 +464,8 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_is_refused_naming_both_o
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
 }
 
-// The host holds two pieces of the weights at a time, whatever their total size, and the inputs of a step.
+// Pinned memory holds two pieces of the weights at a time, however large the model is, and the inputs of a
+// step.
 BOOST_AUTO_TEST_CASE(host_memory_is_64_mib_for_loading_and_little_for_steps) {
     if (!device_is_emulated()) return;
     const std::uint64_t before = device_counters().pinned_bytes;
@@ -480,7 +485,7 @@ BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_the_device_are_refused) {
     set_device_memory(std::size_t{2} << 30);
 }
 
-#ifndef SOLARD_CUDA_RACE_CHECK  // whose shadow of one gigabyte takes thirty
+#ifndef SOLARD_CUDA_RACE_CHECK  // which needs 32 bytes of shadow memory for each byte
 BOOST_AUTO_TEST_CASE(kv_blocks_fill_the_allowed_part_of_the_device) {
     if (!device_is_emulated()) return;
     CudaBackendOptions options = small_options();
@@ -489,7 +494,7 @@ BOOST_AUTO_TEST_CASE(kv_blocks_fill_the_allowed_part_of_the_device) {
     const std::int32_t half = make_backend(options)->capacity().num_blocks;
     options.gpu_memory_utilization = 0.25;
     const std::int32_t quarter = make_backend(options)->capacity().num_blocks;
-    // A quarter of 2 GiB, divided into blocks of 16 tokens of 3,072 bytes each.
+    // The difference is a quarter of 2 GiB. A block has 16 tokens of 3,072 bytes each.
     BOOST_TEST(std::abs(half - quarter - (1 << 29) / (16 * 3072)) <= 1);
 }
 #endif

@@ -1,4 +1,4 @@
-// What the program knows of a device before anything runs on it.
+// Tests probe_devices(), which describes the devices before anything runs on them.
 #include <boost/test/unit_test.hpp>
 
 #include "cuda/device_probe.hpp"

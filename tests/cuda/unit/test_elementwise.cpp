@@ -1,4 +1,5 @@
-// Compares every kernel that works row by row with fp64.
+// Tests the elementwise kernels and the norm against the same computations in fp64, and the kernels that copy
+// or convert.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <limits>
@@ -24,12 +25,13 @@ std::vector<float> random_floats(std::size_t count, std::mt19937_64& random) {
     return values;
 }
 
-// Half a unit in the last place of the type, relative to the value.
+// Returns the largest relative error of rounding to the type: half a unit in the last place.
 double half_ulp(DType type) {
     return type == DType::bf16 ? 0x1p-8 : 0x1p-11;
 }
 
-// Checks that each value is the expected one, rounded once. `slack` allows for the fp32 arithmetic before.
+// Checks that each value is the expected one, rounded once. `slack` allows for fp32 arithmetic before the
+// rounding.
 void check_rounded(DType type, const Halves& values, std::span<const double> expected, double slack = 2e-6) {
     BOOST_REQUIRE_EQUAL(values.size(), expected.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -89,7 +91,7 @@ struct NormCase {
     double sum(DType type, std::size_t i) const {
         return static_cast<double>(residual[i]) + float_of(type, projected[i]);
     }
-    // Returns the expected values of row `row`, with or without `projected`.
+    // Returns the expected values of row `row`. If `adds`, `projected` is added first.
     std::vector<double> expected(DType type, std::size_t row, bool adds) const {
         const std::size_t width = count_of(hidden);
         std::vector<double> x(width);
@@ -106,7 +108,8 @@ struct NormCase {
 
 BOOST_DATA_TEST_CASE(norm_adds_and_normalizes, data::make(compute_types) * data::make(row_counts), type,
                      rows) {
-    // Sizes with fewer elements than a block has threads, more than one pass, and an odd number of pieces.
+    // The first size has fewer elements than a block has threads, the second an odd number of 16-byte pieces,
+    // and the third needs more than one pass of the block.
     for (const std::int32_t hidden : {8, 264, 4096}) {
         const NormCase made(type, rows, hidden, 2);
         auto residual = on_device(made.residual);
@@ -313,8 +316,8 @@ BOOST_DATA_TEST_CASE(swiglu_matches_its_formula, data::make(compute_types) * dat
     }
 }
 
-// --max-num-batched-tokens may be as large. The emulator does not need to run the work: it refuses a launch
-// at once.
+// --max-num-batched-tokens may be as large as `rows`. The emulator need not run the kernel, because it
+// refuses an invalid launch at once.
 BOOST_AUTO_TEST_CASE(launches_of_the_largest_step_are_accepted) {
     constexpr std::int32_t rows = 1 << 16;
     DeviceBuffer<std::uint16_t> in(std::size_t{16} * rows);

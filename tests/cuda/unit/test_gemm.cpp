@@ -1,5 +1,6 @@
-// Products by cuBLASLt: correct for every number of rows, by the right algorithm, remembered on disk. The
-// emulated library proposes algorithms that tests can tell apart.
+// Tests products by cuBLASLt: they are correct for every number of rows, they use the right algorithm, and
+// the measured algorithms are remembered on disk. The emulated library proposes algorithms that tests can
+// tell apart.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <fstream>
@@ -77,7 +78,7 @@ BOOST_DATA_TEST_CASE(products_are_correct_for_any_number_of_rows, data::make(com
     }
 }
 
-// In deterministic mode this holds even if K is long enough to be split.
+// Here K is so long that the fastest algorithm may split it. In deterministic mode no algorithm splits K.
 BOOST_DATA_TEST_CASE(deterministic_rows_do_not_depend_on_the_number_of_rows, data::make(compute_types),
                      type) {
     constexpr std::int32_t n = 64;
@@ -183,7 +184,7 @@ struct OneProduct {
     }
 };
 
-// Returns which of the emulated library's algorithms have computed something since.
+// Tells which algorithms of the emulated library have computed a product since the object was made.
 class Used {
   public:
     Used() {
@@ -252,11 +253,10 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_has_one_algorithm_and_never_splits_k) {
     for (const DType out : {DType::bf16, DType::fp32})
         for (const GemmChoice& choice : product.choose(true, {}, out)) BOOST_TEST(choice.split_k == 1);
     BOOST_TEST((!used[1] && !used[2] && !used[4]));
-    // It is the library's first choice, however fast the others are.
+    // The one algorithm is the library's first proposal, even if another one is faster.
     BOOST_TEST(!used[3]);
 }
 
-// The cache file has no influence.
 BOOST_AUTO_TEST_CASE(deterministic_mode_ignores_remembered_algorithms) {
     if (!device_is_emulated()) return;
     const auto folder = fresh_folder("splitting");
@@ -281,7 +281,7 @@ BOOST_AUTO_TEST_CASE(measured_choices_are_remembered) {
     const std::uint64_t count = products_computed() - before;
     BOOST_TEST(count > 0);
     const auto remembered = product.choose(false, cache);
-    BOOST_TEST(products_computed() - before == count + remembered.size());  // each one runs once
+    BOOST_TEST(products_computed() - before == count + remembered.size());  // each algorithm runs once
     for (std::size_t i = 0; i < measured.size(); ++i)
         BOOST_TEST(remembered[i].split_k == measured[i].split_k);
     // Another shape needs its own measurement; deterministic mode measures nothing.
@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(damaged_cache_is_measured_again) {
     std::filesystem::remove_all(cache);
 }
 
-// The entry was written by a program with other rules.
+// Another version of the program may have written the entry, with other rules for algorithms.
 BOOST_AUTO_TEST_CASE(remembered_algorithm_is_checked_before_use) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("foreign");
@@ -422,7 +422,7 @@ BOOST_AUTO_TEST_CASE(real_library_opens_by_its_folder) {
     BOOST_TEST(library->description().starts_with("cuBLASLt 13."));
 }
 
-// The folder of the tests is one level deeper than the server's.
+// The test programs are one folder deeper than the server, so that the search must go up two folders.
 BOOST_AUTO_TEST_CASE(real_library_is_found_where_the_scripts_install_it) {
     const auto beside_the_build = std::filesystem::path(SOLARD_TEST_BUILD_DIR) / "../../cuda/nvidia/cu13/lib";
     std::error_code absent;

@@ -145,7 +145,8 @@ BOOST_DATA_TEST_CASE(large_vocabularies_get_the_tokens_of_the_reference_sampler,
     const auto size = static_cast<std::size_t>(vocab);
     Rig rig(size, 16);
     check_step(rig, RandomStep(random, size, 16), size);
-    // Logits distributed like a model's, with parameters as clients send them.
+    // These logits are distributed like those of a model, and the parameters are like those that clients
+    // send.
     RandomStep step(random, size, 16);
     for (std::size_t i = 0; i < 16; ++i) {
         step.logits[i] = normal_logits(size, i);
@@ -157,7 +158,8 @@ BOOST_DATA_TEST_CASE(large_vocabularies_get_the_tokens_of_the_reference_sampler,
     check_step(rig, step, size);
 }
 
-// The bar of min_p lies between two floats: the one below is excluded, however close it is.
+// The threshold of min_p lies between two floats. The float below the threshold is excluded, however close it
+// is.
 BOOST_AUTO_TEST_CASE(min_p_excludes_a_logit_just_below_its_bar) {
     std::vector<std::vector<float>> logits;
     std::vector<SamplingRow> rows;
@@ -233,7 +235,7 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
     constexpr std::size_t vocab = 40;  // small, so that tokens repeat
     constexpr std::size_t num_sequences = 7;
     std::mt19937 random(3);
-    Rig rig(vocab, 8);  // slots for 8 sequences; each step has some of the 7 and some new ones
+    Rig rig(vocab, 8);  // slots for 8 sequences; each step has some of the 7 and a new one
     Sampler reference(vocab);
     std::vector<GrowingSequence> sequences;
     for (std::uint64_t i = 0; i < num_sequences; ++i) {
@@ -279,8 +281,8 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
             BOOST_REQUIRE_EQUAL(results.rows[i].token, reference.sample(logits[i], rows[i]).token);
             tokens.push_back(results.rows[i].token);
         }
-        // A draft is accepted if the row before it chose the same token. The first row that did not replaces
-        // it.
+        // A row's token is appended if all drafts before the row were accepted. A draft is accepted if the
+        // row before it chose the same token.
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const auto found = std::ranges::find(sequences, rows[i].sequence, &GrowingSequence::sequence);
             if (found == sequences.end() || found->context.size() != rows[i].context.size()) continue;
@@ -312,8 +314,7 @@ BOOST_AUTO_TEST_CASE(step_allocates_nothing) {
     rig.sample(step.logits, step.rows);
     RandomStep next(random, 257, 32);
     rig.sample(next.logits, next.rows);
-    // The emulated device allocates, equally often in every step. The difference is what the sampler
-    // allocates.
+    // Only prepare() is counted, because the emulated device itself allocates in the other calls.
     const DeviceSampler& sampler = rig.sampler();
     DeviceSampler& own = const_cast<DeviceSampler&>(sampler);
     Staging staging(own.staging_bytes());

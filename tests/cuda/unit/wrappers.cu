@@ -22,7 +22,7 @@ __global__ void load_kernel(LoadMatrixArgs args) {
     for (int i = 0; i < 4; ++i) args.registers[lane * 4 + i] = r[i];
 }
 
-// Loads the layouts of ptx.cuh element by element, without ldmatrix.
+// Fills the registers in the layouts that ptx.cuh describes, element by element and without ldmatrix.
 template <class T>
 __global__ void mma_kernel(MmaArgs args) {
     const int lane = static_cast<int>(threadIdx.x);

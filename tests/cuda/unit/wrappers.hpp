@@ -1,4 +1,4 @@
-// Launchers of kernels that each call one wrapper of ptx.cuh. On a GPU the same kernels show what the real
+// Launches kernels that call the wrappers of ptx.cuh. On a GPU the same kernels show what the real
 // instructions do.
 #pragma once
 
@@ -10,8 +10,7 @@
 
 namespace solard::cuda {
 
-// One warp loads four 8x8 matrices of 16-bit elements, with rows of 16 bytes, into the lanes' registers [32,
-// 4].
+// One warp loads four 8x8 matrices of 16-bit elements into four registers of each lane.
 struct LoadMatrixArgs {
     const std::uint16_t* matrices;  // [4, 8, 8]
     std::uint32_t* registers;       // [32, 4]
@@ -19,7 +18,7 @@ struct LoadMatrixArgs {
 };
 void load_matrices(const LoadMatrixArgs& args, cudaStream_t stream);
 
-// One warp computes d[16, 8] += a[16, 16] b[16, 8]. All are row-major; a and b have the 16-bit type.
+// One warp computes d[16, 8] += a[16, 16] b[16, 8]. All are row-major; a and b are bf16 or fp16, d is fp32.
 struct MmaArgs {
     const std::uint16_t* a;
     const std::uint16_t* b;
@@ -27,21 +26,21 @@ struct MmaArgs {
 };
 void multiply_tiles(DType type, const MmaArgs& args, cudaStream_t stream);
 
-// One warp: the value of `values` [32] that each lane receives by each of the shuffles, and the ballot of odd
-// values.
+// One warp shuffles `values` [32] in three ways, and each lane stores the values that it receives. The ballot
+// has a bit for every lane whose value is odd.
 struct ShuffleArgs {
     const double* values;
-    double* from_lane;       // from lane 31 - own number
-    double* by_xor;          // from lane own number ^ mask
-    double* up;              // from lane own number - delta
+    double* from_lane;       // lane i receives from lane 31 - i
+    double* by_xor;          // from lane i ^ mask
+    double* up;              // from lane i - delta, or from itself if i < delta
     std::uint32_t* ballots;  // [32]
     int mask;
     unsigned delta;
 };
 void shuffle_values(const ShuffleArgs& args, cudaStream_t stream);
 
-// 64 threads copy 16 bytes each through shared memory by cp.async, in two groups. Pieces whose `valid` is 0
-// become zeros.
+// 64 threads copy 16 bytes each through shared memory by cp.async. A second, empty group of copies follows.
+// Pieces whose `valid` is 0 become zeros.
 struct CopyAsyncArgs {
     const std::uint32_t* in;    // [64, 4]
     const std::int32_t* valid;  // [64]

@@ -1,6 +1,7 @@
-// cuda/ptx.cuh for the emulator: the same names with the same contracts, which stand there. The include path
-// of the emulated kernels begins with tests/cuda/emulator/include, so that their `#include "cuda/ptx.cuh"`
-// finds this file. `where` is the place of the call, which a fault names.
+// The emulator's version of cuda/ptx.cuh, with the same names. The contracts are written in the original
+// file. The include path of the emulated kernels begins with tests/cuda/emulator/include, so that their
+// `#include "cuda/ptx.cuh"` finds this file. `where` is the source line of the call; the text of a fault
+// names this line.
 #pragma once
 
 #include <cmath>
