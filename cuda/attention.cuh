@@ -1,5 +1,5 @@
-// The parts of both attention kernels. One warp computes 16 query rows; tiles of keys and values lie in
-// shared memory.
+// The parts that the prefill and the decode kernel share. One warp computes 16 query rows; tiles of keys and
+// values lie in shared memory.
 #pragma once
 
 #include <cmath>
@@ -13,15 +13,15 @@
 
 namespace solard::cuda {
 
-inline constexpr int warp_rows = 16;   // rows of one mma
-inline constexpr int mma_depth = 16;   // its inner dimension
-inline constexpr int mma_columns = 8;  // its columns
+inline constexpr int warp_rows = 16;   // rows of one mma_m16n8k16
+inline constexpr int mma_depth = 16;   // inner dimension of one mma_m16n8k16
+inline constexpr int mma_columns = 8;  // columns of one mma_m16n8k16
 inline constexpr int attention_threads = 128;
 inline constexpr int attention_warps = attention_threads / warp_size;
 
-// Returns the byte offset of a 16-byte piece of a row in shared memory, whose rows have `head_dim` elements.
-// The pieces change places by the row's number, so that the eight rows of a matrix that ldmatrix reads lie in
-// different banks:
+// Returns the byte offset of a 16-byte piece of a row in shared memory. A row has `head_dim` elements of 16
+// bits. Each row stores its pieces in an order of its own, so that the eight rows of a matrix that ldmatrix
+// reads lie in different banks:
 //   row 0: 0 1 2 3 4 5 6 7    row 1: 1 0 3 2 5 4 7 6    row 2: 2 3 0 1 6 7 4 5    ...
 template <int head_dim>
 __device__ inline std::uint32_t shared_offset(int row, int piece) {
@@ -33,7 +33,7 @@ __device__ constexpr std::uint32_t rows_offset(int rows) {
     return static_cast<std::uint32_t>(rows * head_dim * 2);
 }
 
-// The rows of a tile: where its queries are read and its outputs are written.
+// Finds the query to read and the output to write for each row of a tile.
 template <class T, int head_dim>
 class TileRows {
   public:
@@ -45,7 +45,8 @@ class TileRows {
 
     __device__ int count() const { return tile_.num_tokens * group_; }
     __device__ int end_key() const { return tile_.first_position + tile_.num_tokens; }
-    // Returns the last key that a row sees. Rows beyond the tile's end see what its last row sees.
+    // Returns the position of the last key that a row sees. Rows beyond the tile's end see the same keys as
+    // the tile's last token.
     __device__ int last_key(int row) const {
         const int token = row / group_;
         return tile_.first_position + (token < tile_.num_tokens ? token : tile_.num_tokens - 1);
@@ -79,7 +80,8 @@ class TileRows {
     int first_head_;
 };
 
-// The keys and values of one sequence and KV head, which lie in pages.
+// The keys and values of one sequence and one KV head. They lie in pages, which are the KV blocks of the
+// sequence.
 template <class T, int head_dim>
 class PagedRows {
   public:
@@ -96,7 +98,7 @@ class PagedRows {
     template <int num_rows, int num_threads>
     __device__ void copy(T* shared, Kind kind, int first, int end, int thread) const {
         constexpr int pieces = head_dim / vector_width;
-        constexpr int step = num_threads / pieces;  // rows
+        constexpr int step = num_threads / pieces;  // rows that the threads copy at once
         static_assert(num_rows % kv_block_size == 0 && kv_block_size % step == 0);
         const int first_row = thread / pieces;
         const int piece = thread % pieces;
@@ -127,7 +129,7 @@ class PagedRows {
     std::int64_t kind_stride_;
 };
 
-// The warp's 16 queries as the left operands of its products.
+// The 16 queries of a warp, as the operands `a` of its mma instructions.
 template <int head_dim>
 using QueryFragments = std::uint32_t[head_dim / mma_depth][4];
 
@@ -141,7 +143,7 @@ __device__ inline void load_queries(QueryFragments<head_dim>& fragments, const T
     }
 }
 
-// Computes scores[16, num_keys] = queries keys^T. The lane layout is that of d in mma_m16n8k16, with one
+// Computes scores[16, num_keys] = queries * keys^T. The lane layout is that of d in mma_m16n8k16, with one
 // array of four for every eight keys.
 template <class T, int head_dim, int num_keys>
 __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
@@ -164,21 +166,21 @@ __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
     }
 }
 
-// The softmax over keys that arrive tile by tile, and the output that its weights sum up. A lane holds its
-// part of two rows of the warp, lane / 4 and lane / 4 + 8. Source: Milakov, Gimelshein, "Online normalizer
-// calculation for softmax", 2018, algorithm 3.
+// The softmax over keys that arrive tile by tile, and the weighted sum of their values. A lane holds its part
+// of two of the warp's rows: lane / 4 and lane / 4 + 8. Weights are relative: the largest score so far has
+// weight 1. Source: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3.
 template <class T, int head_dim>
 struct OnlineSoftmax {
-    float output[head_dim / mma_columns][4] = {};  // sums times 2^largest, in the lane layout of mma's d
+    float output[head_dim / mma_columns][4] = {};  // weighted sum of values, in the lane layout of mma's d
     float largest[2] = {-INFINITY, -INFINITY};     // largest score so far, as an exponent of two
-    float sum[2] = {};                             // sum of the weights of this lane's own keys
+    float sum[2] = {};  // sum of the weights; until finish(), only of this lane's own keys
 
-    // log2(e) / sqrt(head_dim): turns a score into an exponent of two.
+    // log2(e) / sqrt(head_dim), the factor that turns a score into an exponent of two.
     static constexpr float scale =
         static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
 
-    // Takes the next tile: turns its scores into weights and rescales the sums of the tiles before. Scores of
-    // keys that a row does not see are -infinity.
+    // Turns the scores of the next tile into weights, and rescales the sums of the earlier tiles. A score
+    // must be -infinity if the row does not see the key.
     template <int num_tiles>
     __device__ void weigh(float (&scores)[num_tiles][4]) {
 #pragma unroll
@@ -191,7 +193,8 @@ struct OnlineSoftmax {
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 1));
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 2));
             const float next = fmaxf(largest[r], tile_largest * scale);
-            // A row that has seen no key yet keeps its zeros; -inf - -inf would be NaN.
+            // If a row has seen no key yet, `next` is -infinity. Subtracting it from scores of -infinity
+            // would give NaN.
             const float reference = next == -INFINITY ? 0 : next;
             const float rescale = exp2_approx(largest[r] - reference);
             largest[r] = next;
@@ -234,7 +237,7 @@ struct OnlineSoftmax {
         }
     }
 
-    // Completes the sums after the last tile: every lane receives the whole sums of its rows.
+    // Completes `sum` after the last tile: every lane receives the sums of its rows over all keys.
     __device__ void finish() {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
@@ -244,8 +247,8 @@ struct OnlineSoftmax {
     }
 };
 
-// Sets the scores of keys that the lane's two rows do not see to -infinity. The tile's keys begin at
-// first_key.
+// Sets a score to -infinity if the row does not see the key. `first_key` is the position of the tile's first
+// key, and `last_keys` are the positions of the last keys that the lane's two rows see.
 template <int num_tiles>
 __device__ inline void mask(float (&scores)[num_tiles][4], int first_key, const int (&last_keys)[2]) {
     const int lane = static_cast<int>(threadIdx.x) % warp_size;

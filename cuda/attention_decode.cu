@@ -1,5 +1,5 @@
-// Attention for decoding: a tile has few query rows and many keys, which are split so that the whole device
-// reads them.
+// Attention for decoding. A tile has few query rows and many keys. The keys are split, so that the whole
+// device works on them.
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -19,8 +19,8 @@ struct DecodeShared {
         attention_warps * decode_tile_rows * sizeof(float2);
     // A warp's outputs overwrite its keys and values.
     static_assert(decode_tile_rows * head_dim * sizeof(float) <= warp_elements * sizeof(T));
-    // A multiprocessor of sm_89 has 100 KB, and each block takes 1 KB more than it asks for. Two blocks fit
-    // if head_dim is 64, else one.
+    // A multiprocessor of sm_89 has 100 KB of shared memory, and each block takes 1 KB more than it asks
+    // for. Two blocks fit if head_dim is 64, else one.
     static_assert((bytes + 1024) * (head_dim == 64 ? 2 : 1) <= 100 * 1024);
 
     __device__ static T* queries() { return dynamic_shared<T>(); }
@@ -30,14 +30,15 @@ struct DecodeShared {
     __device__ static T* values(int warp) { return keys(warp) + tile_keys * head_dim; }
     // [decode_tile_rows, head_dim]
     __device__ static float* output(int warp) { return reinterpret_cast<float*>(keys(warp)); }
-    // [decode_tile_rows]: largest score and sum
+    // [decode_tile_rows]: the largest score and the sum of the weights of each row
     __device__ static float2* states(int warp) {
         return reinterpret_cast<float2*>(keys(attention_warps)) + warp * decode_tile_rows;
     }
 };
 
-// Merges the softmax states of several parts of the keys. First see() visits every part and finds the largest
-// score; then weight() returns the factor of each part's sums. A part without keys has weight 0.
+// Merges the softmax states of several parts of the keys. First see() is called for every part, to find the
+// largest score. Then weight() returns the factor by which a part's sums are multiplied. It is 0 for a part
+// without keys.
 struct Merge {
     float largest = -INFINITY;
     __device__ void see(const float2& state) { largest = fmaxf(largest, state.x); }
@@ -47,7 +48,7 @@ struct Merge {
 };
 
 // Processes the warp's part of the split's keys tile by tile. Each warp copies its own keys and values, so
-// that no barrier of the block is needed.
+// that no barrier for the whole block is needed.
 template <class T, int head_dim>
 __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments<head_dim>& queries,
                        const PagedRows<T, head_dim>& pages, int begin, int end, const int (&last_keys)[2]) {
@@ -59,7 +60,7 @@ __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments
     T* const values = Shared::values(warp);
     for (int key = begin; key < end; key += tile_keys) {
         copy_async_wait<0>();
-        sync_warp();  // the keys have arrived, and no lane reads the last values any more
+        sync_warp();  // the keys have arrived, and no lane reads the previous values any more
         pages.template copy<tile_keys, warp_size>(values, Pages::values, key, end, lane);
         copy_async_commit();
         float scores[tile_keys / mma_columns][4];

@@ -14,16 +14,16 @@ namespace solard::cuda {
 // Holds the plan of one step. The constructor reserves all memory.
 class AttentionPlan {
   public:
-    // `group` is the number of query heads that share a KV head. If one_kernel, every row goes through the
-    // prefill kernel, so that a token's result has the same bits whether it came with a prompt or alone.
+    // `group` is the number of query heads that share a KV head. If `one_kernel`, every row goes to the
+    // prefill kernel, so that a token's result has the same bits however many new tokens its sequence has.
     AttentionPlan(std::int32_t group, std::int32_t max_tokens, std::int32_t max_seqs,
                   std::int32_t max_model_len, bool one_kernel);
 
-    // Plans one step. A sequence whose new tokens fit one tile of 16 rows goes to the decode kernel, any
-    // other to the prefill kernel. The spans below are valid until the next call.
+    // Plans one step. If the new tokens of a sequence fit in one tile of 16 rows, the decode kernel computes
+    // them, else the prefill kernel. The spans below are valid until the next call.
     void make(const ForwardBatch& batch);
 
-    // Sorted by the number of keys, the most first, so that the last blocks to start are short ones.
+    // The tiles with the most keys come first, so that the thread blocks that start last are short.
     std::span<const AttentionTile> prefill_tiles() const { return prefill_tiles_; }
     std::span<const AttentionTile> decode_tiles() const { return decode_tiles_; }
     std::span<const DecodeSplit> splits() const { return splits_; }

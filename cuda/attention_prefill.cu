@@ -17,8 +17,8 @@ constexpr std::size_t shared_bytes = std::size_t{2} * tile_keys * head_dim * siz
 //   keys    | wait | scores      | load next ...........
 //   values  | load ............. | softmax | wait | output
 //
-// With head_dim 128, a thread takes 208 registers, so that two blocks share a multiprocessor and hide each
-// other's waits.
+// With head_dim 128, a thread takes at most 215 registers. Two blocks can therefore run on a multiprocessor
+// at once, and each works while the other waits.
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArgs args) {
     static_assert(prefill_tile_rows == attention_warps * warp_rows);
@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArg
     // asks for.
     static_assert(2 * (shared_bytes<T, head_dim> + 1024) <= 100 * 1024);
     T* const keys = dynamic_shared<T>();            // [tile_keys, head_dim]
-    T* const values = keys + tile_keys * head_dim;  // [tile_keys, head_dim]; first holds the queries
+    T* const values = keys + tile_keys * head_dim;  // [tile_keys, head_dim]; holds the queries at first
     const AttentionTile tile = args.tiles[blockIdx.x];
     const int kv_head = static_cast<int>(blockIdx.y);
     const int thread = static_cast<int>(threadIdx.x);
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArg
     OnlineSoftmax<T, head_dim> softmax;
     for (int key = 0; key < end; key += tile_keys) {
         copy_async_wait<0>();
-        __syncthreads();  // the keys have arrived, and no thread reads the last values any more
+        __syncthreads();  // the keys have arrived, and no thread reads the previous values any more
         pages.template copy<tile_keys, attention_threads>(values, Pages::values, key, end, thread);
         copy_async_commit();
         float scores[tile_keys / mma_columns][4];

@@ -1,4 +1,4 @@
-// Turns a DType at run time into the type that a kernel is compiled for.
+// Maps a DType, which is known only at run time, to the type that a kernel is compiled for.
 #pragma once
 
 #include <stdexcept>

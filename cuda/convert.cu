@@ -1,4 +1,4 @@
-// Converts weights that have another type than the compute type, once, when they are loaded.
+// Converts weights whose type in the file is not the compute type. This happens once, when they are loaded.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"

@@ -1,6 +1,6 @@
 // cuBLASLt as a table of functions. The library is opened only when a device is used. If the program were
-// linked to it, every start would cost 213 MB and a tenth of a second, and the program would not start on a
-// machine without the library.
+// linked to it, every start would take 213 MB of memory and a tenth of a second, and the program would not
+// start on a machine without the library.
 #pragma once
 
 #include <cublasLt.h>
@@ -35,15 +35,15 @@ struct CublasLt {
 
     std::string file;  // the path of the opened library
 
-    // Opens the library, which stays open until the process ends. If `wanted` is not empty, it names the file
-    // or the folder that holds it, and nothing else is tried. Otherwise the search goes through
+    // Opens the library, which stays open until the process ends. If `wanted` is not empty, it is the path of
+    // the library or of its folder, and nothing else is tried. Otherwise the search goes through
     // cuda/nvidia/cu13/lib one and two folders above the executable's folder (this finds build/cuda, where
-    // the scripts install the library), and then through the loader's path. Errors: device_unavailable. Its
-    // message names every place that was tried, or the file that was opened and is not cuBLASLt of the major
-    // version that this program was compiled for.
+    // the scripts install the library), and then through the loader's path. Errors: device_unavailable. The
+    // message names every place that was tried. If a file was opened but is not cuBLASLt of the major version
+    // that this program was compiled for, the message names that file.
     static result<CublasLt> open(const std::filesystem::path& wanted);
 
-    // "cuBLASLt 13.1.0, /path/of/libcublasLt.so.13"
+    // Returns the version and the file, for example "cuBLASLt 13.1.0, /path/of/libcublasLt.so.13".
     std::string description() const;
 
     // Returns one setting of an algorithm, or nothing if the library does not report it.

@@ -63,7 +63,7 @@ DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t m
     return device;
 }
 
-// The model's matrix products. Each has its own cuBLASLt plans.
+// The ids of the model's matrix products.
 struct Products {
     Gemm::Id qkv;
     Gemm::Id o;
@@ -79,7 +79,7 @@ std::vector<const void*> of_all_layers(const DeviceWeights& weights, const void*
     return all;
 }
 
-// A step's inputs in the memory of the device.
+// The addresses in device memory of a step's inputs.
 struct StepInputs {
     const std::int32_t* token_ids;
     const std::int32_t* positions;
@@ -117,7 +117,7 @@ struct CudaBackend::Impl {
     std::byte* layer_cache(std::size_t layer) {
         return cache.data() + layer * count_of(num_blocks) * block_bytes();
     }
-    // Bytes of one KV block in one layer.
+    // Returns the bytes of one KV block in one layer.
     std::size_t block_bytes() const {
         return static_cast<std::size_t>(kv.block_elements()) * sizeof(std::uint16_t);
     }
@@ -191,7 +191,7 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
     take_kv_memory();
 }
 
-// Returns the most bytes that one step's inputs take, with each piece rounded up to 16 bytes.
+// Returns the largest number of bytes that one step's inputs take, with each piece rounded up to 16 bytes.
 std::size_t CudaBackend::Impl::staging_bytes() const {
     const std::size_t tokens = count_of(options.max_tokens_per_step);
     const std::size_t rows = count_of(options.max_seqs_per_step);
@@ -219,8 +219,8 @@ void CudaBackend::Impl::plan_products() {
     gemm.tune(stream);
 }
 
-// Called when everything has been allocated except the KV cache and the code of our own kernels. Turns the
-// rest of the allowed part of the card's memory into KV blocks.
+// Makes KV blocks of the memory that gpu_memory_utilization allows and that is still unused. Is called when
+// everything else has been allocated, except the code of our own kernels, which warm_up() loads.
 void CudaBackend::Impl::take_kv_memory() {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
@@ -230,7 +230,7 @@ void CudaBackend::Impl::take_kv_memory() {
     const std::size_t used = total_bytes - free_bytes;
     const std::size_t left = allowed > used ? allowed - used : 0;
     const std::size_t bytes_of_block = block_bytes() * count_of(config.num_layers);
-    // A slot number must fit 32 bits.
+    // A slot number must fit in std::int32_t.
     std::size_t blocks = std::min<std::size_t>(left / bytes_of_block, INT32_MAX / kv_block_size);
     if (options.max_blocks > 0) blocks = std::min(blocks, count_of(options.max_blocks));
     const std::size_t needed = divide_up(count_of(options.max_model_len), std::size_t{kv_block_size});
@@ -238,14 +238,14 @@ void CudaBackend::Impl::take_kv_memory() {
         throw ErrorException(
             {errc::bad_configuration,
              "--gpu-memory-utilization " + std::to_string(options.gpu_memory_utilization) + " leaves " +
-                 std::to_string(left >> 20) + " MiB of the device for KV, room for " +
-                 std::to_string(blocks * kv_block_size) + " tokens, fewer than --max-model-len " +
-                 std::to_string(options.max_model_len) + "; one such sequence needs at least " +
+                 std::to_string(left >> 20) + " MiB of the device for KV, which is room for " +
+                 std::to_string(blocks * kv_block_size) + " tokens. --max-model-len is " +
+                 std::to_string(options.max_model_len) + ", and a sequence of this length needs at least " +
                  std::to_string(divide_up(needed * bytes_of_block, std::size_t{1} << 20)) + " MiB"});
     }
     num_blocks = static_cast<std::int32_t>(blocks);
     cache = DeviceBuffer<std::byte>(blocks * bytes_of_block);
-    // A block is copied whole, including slots that no token has filled yet.
+    // A block is copied whole, including slots that no token has filled yet, so every slot is zeroed.
     check(cudaMemsetAsync(cache.data(), 0, cache.size(), stream.get()));
 }
 
@@ -256,7 +256,7 @@ BackendCapacity CudaBackend::Impl::capacity() const {
             .max_model_len = options.max_model_len};
 }
 
-// Writes all inputs of a step into pinned memory and copies them to the device at once.
+// Writes all inputs of a step into pinned memory, and enqueues one copy that brings them to the device.
 void CudaBackend::Impl::stage(const ForwardBatch& batch) {
     plan.make(batch);
     staging.clear();
@@ -297,8 +297,8 @@ void CudaBackend::Impl::embed(const ForwardBatch& batch) {
                 stream.get());
 }
 
-// Computes residual += added and the norm of it. With `rows`, computes only the norms of those rows of the
-// sum and leaves the residual as it is.
+// Adds `added` to the residual and computes the norm of the sum. With `rows`, computes the norm of only these
+// rows of the sum, and leaves the residual as it is.
 void CudaBackend::Impl::normalize(const void* weight, const void* added, std::int32_t count,
                                   const std::int32_t* rows) {
     add_rms_norm(options.compute_type,
@@ -328,7 +328,7 @@ AttentionArgs CudaBackend::Impl::attention_args(const ForwardBatch& batch, std::
 void CudaBackend::Impl::attend(const ForwardBatch& batch, std::size_t layer) {
     const std::int32_t tokens = batch.num_tokens();
     const DeviceLayer& matrices = weights.layers[layer];
-    // The sum includes the output of the layer before, which is not added yet.
+    // This also adds the output of the previous layer to the residual.
     normalize(matrices.input_norm, layer == 0 ? nullptr : projected.data(), tokens);
     gemm.run(products.qkv, normed.data(), matrices.qkv, qkv.data(), tokens, stream);
     rope_append(options.compute_type,
@@ -422,7 +422,7 @@ void CudaBackend::submit(const ForwardBatch& batch) {
     impl.finished.record(impl.stream);
 }
 
-// The event reports an error of any work before it, so that a failed step returns no token.
+// Waiting for the event throws if any work before the event failed, so that a failed step returns no token.
 void CudaBackend::collect(StepResults& results) {
     impl_->finished.synchronize();
     impl_->sampler.read(results);

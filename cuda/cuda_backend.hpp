@@ -14,13 +14,14 @@
 namespace solard::cuda {
 
 struct CudaBackendOptions {
-    DType compute_type = DType::bf16;  // bf16 or fp16: of weights, activations and KV
+    DType compute_type = DType::bf16;  // bf16 or fp16, for weights, activations and KV
     double gpu_memory_utilization = 0.9;
     std::int32_t max_model_len = 4096;
     std::int32_t max_tokens_per_step = 512;
     std::int32_t max_seqs_per_step = 64;
-    // The same request returns the same tokens whatever runs beside it and however its prompt is divided into
-    // chunks: one product algorithm per matrix and one attention kernel. Slower.
+    // If true, the tokens of a request do not depend on which other requests run at the same time, or on how
+    // its prompt is divided into chunks. Each matrix then has one product algorithm, and one kernel computes
+    // all attention. This is slower.
     bool deterministic = false;
     std::int32_t max_blocks = 0;  // for tests: a limit on the KV blocks; 0 = all that fit
     OnLoadProgress on_load_progress = {};
@@ -29,9 +30,9 @@ struct CudaBackendOptions {
 class CudaBackend final : public Backend {
   public:
     // Creates the device context on the calling thread, reads all weights, allocates all memory and runs two
-    // steps to warm up; `source` is not needed afterwards. Throws ErrorException: bad_model if the kernels do
-    // not support the model's shape or a file cannot be read; bad_configuration if the weights, or KV for one
-    // sequence of max_model_len, do not fit. Throws DeviceError if a call to CUDA fails.
+    // steps to warm up. `source` is not needed afterwards. Throws ErrorException: bad_model if the kernels do
+    // not support the model's shape or a file cannot be read; bad_configuration if the weights and the KV of
+    // one sequence of max_model_len tokens do not fit. Throws DeviceError if a call to CUDA fails.
     CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                 const CublasLt& library, const CudaBackendOptions& options);
     // Does the same with weights that are already on the device, in options.compute_type.

@@ -13,9 +13,9 @@ namespace {
 using Parts = std::initializer_list<const TensorInfo*>;
 
 constexpr std::size_t piece_bytes = std::size_t{32} << 20;  // size of one pinned buffer
-constexpr std::size_t alignment = 256;                      // of every matrix, as cudaMalloc aligns
+constexpr std::size_t alignment = 256;                      // of every matrix; cudaMalloc aligns to it too
 
-// Returns the bytes of a tensor in the compute type.
+// Returns the size of a tensor in the compute type, in bytes.
 std::size_t bytes_of(const TensorInfo& tensor) {
     return tensor.num_bytes / size_of(tensor.dtype) * sizeof(std::uint16_t);
 }
@@ -26,7 +26,8 @@ std::size_t footprint(Parts parts) {
     return round_up(bytes, alignment);
 }
 
-// Returns the bytes that the loader will take. Visits the tensors as load_device_weights() does.
+// Returns the bytes of device memory that the weights take. Must count every tensor that
+// load_device_weights() loads.
 std::size_t memory_bytes(const ModelTensors& tensors) {
     std::size_t bytes = footprint({tensors.embedding}) + footprint({tensors.final_norm});
     if (tensors.lm_head != tensors.embedding) bytes += footprint({tensors.lm_head});
@@ -105,8 +106,8 @@ class Loader {
                 stream_.get());
     }
 
-    // Returns memory that is needed only if the file has another type than the compute type. The stream
-    // executes in order, so that a piece is converted before the next one overwrites it.
+    // Returns device memory for one piece that is not in the compute type. It is allocated at the first use.
+    // The stream executes in order, so a piece is converted before the next piece overwrites it.
     std::byte* conversion_scratch() {
         if (scratch_.size() == 0) scratch_ = DeviceBuffer<std::byte>(piece_bytes);
         return scratch_.data();
@@ -135,7 +136,7 @@ DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors
     Loader loader(source, tensors.num_bytes, compute_type, weights.memory.data(), on_progress);
     weights.embedding = loader.load({tensors.embedding});
     for (const LayerTensors& layer : tensors.layers) {
-        // Braces evaluate in order; each call takes the next place in memory.
+        // A list in braces is evaluated in order, and each call takes the next place in memory.
         weights.layers.push_back({.input_norm = loader.load({layer.input_norm}),
                                   .qkv = loader.load({layer.q_proj, layer.k_proj, layer.v_proj}),
                                   .o = loader.load({layer.o_proj}),

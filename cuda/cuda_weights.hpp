@@ -25,7 +25,7 @@ struct DeviceWeights {
     const void* embedding = nullptr;
     std::vector<DeviceLayer> layers;
     const void* final_norm = nullptr;
-    const void* lm_head = nullptr;  // == embedding when tied
+    const void* lm_head = nullptr;  // == embedding if the model ties them
 };
 
 // Reads every tensor once, in order, through two pinned buffers: while one is copied to the device, the other

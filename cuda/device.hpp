@@ -1,4 +1,4 @@
-// The CUDA runtime with exceptions for errors and owners for memory.
+// Wrappers of the CUDA runtime. Errors are thrown as exceptions, and objects own memory, streams and events.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -24,13 +24,13 @@ inline void check(cudaError_t status, const std::source_location& where = std::s
                       where.file_name() + ":" + std::to_string(where.line()) + ")");
 }
 
-// Memory of `size` elements, uninitialised, from one pair of the runtime's functions. Movable; freed with its
-// owner.
+// Uninitialised memory of `size` elements. `allocate` and `release` are two functions of the CUDA runtime
+// that belong together. A buffer can be moved; its destructor frees the memory.
 template <class T, cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
 class Buffer {
   public:
     Buffer() = default;
-    // Throws DeviceError when memory is short.
+    // Throws DeviceError if the memory cannot be allocated.
     explicit Buffer(std::size_t size) : size_(size) {
         if (size > 0) check(allocate(reinterpret_cast<void**>(&data_), size * sizeof(T)));
     }
@@ -57,7 +57,7 @@ class Buffer {
 template <class T>
 using DeviceBuffer = Buffer<T, cudaMalloc, cudaFree>;
 
-// Page-locked host memory, which the device reads and writes by itself.
+// Page-locked host memory, which the device can read and write directly.
 template <class T>
 using PinnedBuffer = Buffer<T, cudaMallocHost, cudaFreeHost>;
 

@@ -1,4 +1,4 @@
-// Describes the machine's GPUs without creating a context on any.
+// Describes the machine's GPUs without creating a context on any of them.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct DeviceFacts {
 
 struct DeviceProbe {
     std::vector<DeviceFacts> devices;
-    std::string error;  // why no GPU can be used, such as a driver that is too old; else empty
+    std::string error;  // the reason if no GPU can be used, for example an old driver; else empty
 };
 
 // Never throws.

@@ -12,7 +12,7 @@ std::int32_t length_of(const auto& list) {
     return static_cast<std::int32_t>(list.size());
 }
 
-// Returns the size of the sampled tokens' part of the results.
+// Returns the bytes at the front of the results that hold the sampled tokens.
 std::size_t sampled_bytes(std::int32_t rows) {
     constexpr std::size_t alignment = 16;
     return round_up(count_of(rows) * sizeof(SampledToken), alignment);
@@ -43,7 +43,8 @@ DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int
     drafts_.reserve(rows * rows);
     updates_.reserve(rows);
     counted_tokens_.reserve(contexts);
-    // Rows that ask for no alternatives are copied too if others ask, so their places must be initialised.
+    // If one row asks for the likeliest tokens, the places of all rows are copied, so that all of them must
+    // be initialised.
     check(cudaMemsetAsync(results_.data(), 0, results_.size(), stream.get()));
 }
 
@@ -54,12 +55,12 @@ std::size_t DeviceSampler::staging_bytes() const {
            updates_.capacity() * sizeof(CountUpdate) + num_pieces * 16;
 }
 
-// Returns the sequence's slot, or else the least recently used one. There are as many slots as rows, so that
-// no slot of this step is taken away.
+// Returns the slot of the row's sequence. If the sequence has none, it gets the least recently used slot.
+// There are as many slots as rows, so that no sequence of this step loses its slot.
 std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
     auto chosen = std::ranges::find_if(
         slots_, [&](const Slot& slot) { return slot.num_counted > 0 && slot.sequence == row.sequence; });
-    // A context shorter than what was counted belongs to another sequence.
+    // If the context is shorter than num_counted, the counts belong to another sequence and are discarded.
     if (chosen == slots_.end() || chosen->num_counted > length_of(row.context)) {
         if (chosen == slots_.end()) chosen = std::ranges::min_element(slots_, {}, &Slot::last_step);
         *chosen = {.sequence = row.sequence};
@@ -163,7 +164,7 @@ void DeviceSampler::copy_back(const Stream& stream) {
 
 void DeviceSampler::read(StepResults& results) const {
     constexpr auto width = static_cast<std::size_t>(max_top_logprobs);
-    // Reserves the maximum, so that a later and larger step allocates nothing.
+    // Reserves the maximum, so that a later, larger step allocates nothing.
     results.rows.reserve(count_of(max_rows_));
     results.top_logprobs.reserve(count_of(max_rows_) * width);
     const auto* const sampled = reinterpret_cast<const SampledToken*>(host_results_.data());

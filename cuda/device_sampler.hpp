@@ -1,5 +1,5 @@
-// The host's part of sampling on the device. It stages what the rows need and copies the results back at
-// once. Token counts stay on the device from step to step.
+// The host's part of sampling on the device. It stages the inputs of the rows, and copies all results back in
+// one copy. Token counts stay on the device from step to step.
 #pragma once
 
 #include <cstdint>
@@ -13,36 +13,36 @@
 
 namespace solard::cuda {
 
-// The order of calls in each step: prepare(), the staging's upload(), run(), copy_back(), and after the
-// stream is synchronised read(). The constructor allocates all memory.
+// In each step, call prepare(), the staging's upload(), run() and copy_back(), in this order. Call read()
+// when the stream has been synchronised. The constructor allocates all memory.
 class DeviceSampler {
   public:
     // `stream` is the stream that run() will use.
     DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int32_t max_model_len,
                   const Stream& stream);
 
-    // Returns the most bytes that prepare() takes from a Staging.
+    // Returns the largest number of bytes that prepare() takes from a Staging.
     std::size_t staging_bytes() const;
 
-    // Stages the rows. Rows of one sequence are adjacent and in order, and the context of the first holds no
-    // drafts. Throws std::logic_error for more than max_rows rows, or for a row with more than
-    // max_logit_biases biases or bans or a context longer than max_model_len.
+    // Stages the rows. The rows of one sequence are adjacent and in order, and the context of its first row
+    // holds no drafts. Throws std::logic_error if there are more than max_rows rows, or if a row has more
+    // biases or bans than max_logit_biases, or a context longer than max_model_len.
     void prepare(std::span<const SamplingRow> rows, Staging& staging);
     // Enqueues the kernels. `logits` is [rows, stride] on the device.
     void run(const float* logits, std::int64_t stride, const Stream& stream);
     void copy_back(const Stream& stream);
-    // Writes what the last copy_back() brought into `results`; without rows, empty lists.
+    // Writes the results of the last copy_back() to `results`. If the step has no rows, the lists are empty.
     void read(StepResults& results) const;
 
     // Returns the chosen tokens, [rows] on the device, valid until the next run().
     const std::int32_t* tokens() const { return tokens_.data(); }
 
   private:
-    // Names the sequence whose tokens are counted in one row of counts_. The counts cover the front of its
-    // context and never include drafts.
+    // Describes one row of counts_, which counts the tokens of `sequence`. The counts cover the first
+    // num_counted tokens of the sequence's context and never include drafts.
     struct Slot {
         std::uint64_t sequence = 0;
-        std::int32_t num_counted = 0;  // tokens; 0: the slot is free
+        std::int32_t num_counted = 0;  // 0: the slot is free
         std::uint64_t last_step = 0;
     };
 

@@ -30,14 +30,15 @@ std::vector<std::int32_t> make_buckets(std::int32_t max_rows) {
     std::vector<std::int32_t> buckets;
     for (std::int32_t rows = 1; rows < max_rows; rows *= 2) {
         buckets.push_back(rows);
-        // A number between the powers of two, where one wave of tiles more or less makes a difference.
+        // From 64 rows on, one wave of tiles more or less makes a difference, so a number halfway is added.
         if (rows >= 64 && rows + rows / 2 < max_rows) buckets.push_back(rows + rows / 2);
     }
     buckets.push_back(max_rows);
     return buckets;
 }
 
-// Returns a file name that holds the card and the library's version, because a choice depends on both.
+// Returns the path of the cache file, or an empty path if there is no folder. The file's name contains the
+// card's name and the library's version, because a choice depends on both.
 std::filesystem::path cache_file(const std::filesystem::path& folder, const CublasLt& library) {
     if (folder.empty()) return {};
     cudaDeviceProp device{};
@@ -56,8 +57,9 @@ std::string cache_key(const GemmShape& shape, DType type, std::int32_t m) {
 
 }  // namespace
 
-// The description of one shape for cuBLASLt. In its column-major terms, d^T[n, m] = op(w)[n, k] x^T[k, m],
-// where w is a k x n matrix that is transposed: the form that has a kernel for every type.
+// The description of one shape for cuBLASLt, whose matrices are column-major. For cuBLASLt, the row-major
+// w[n, k] is a k x n matrix, which it has to transpose, and the product is d^T[n, m] = w[n, k] x^T[k, m].
+// This form has a kernel for every type.
 struct Gemm::Plan {
     Plan(const CublasLt& table, DType type, const GemmShape& made_for, std::vector<const void*> matrices)
         : library(table), shape(made_for), weights(std::move(matrices)) {
@@ -94,7 +96,7 @@ struct Gemm::Plan {
     cublasLtMatrixLayout_t w = nullptr;
     cublasLtMatrixLayout_t x = nullptr;
     cublasLtMatrixLayout_t d = nullptr;
-    std::int32_t rows = 1;    // as set in the layouts
+    std::int32_t rows = 1;    // the m that is set in the layouts
     std::vector<Algo> algos;  // [buckets]
 };
 
@@ -152,7 +154,8 @@ void Gemm::tune(const Stream& stream) {
     }
     tuning_x_ = DeviceBuffer<std::byte>(x_elements * size_of(type_));
     tuning_d_ = DeviceBuffer<std::byte>(d_bytes);
-    // 0x3c3c is a small number in both types. Zeros would draw less power than any real step.
+    // 0x3c3c is a small number in both types. Zeros would draw less power than real data, and the card could
+    // then run at a higher clock.
     check(cudaMemsetAsync(tuning_x_.data(), 0x3c, tuning_x_.size(), stream.get()));
     for (const auto& plan : plans_) choose(*plan, stream);
     stream.synchronize();
@@ -173,13 +176,14 @@ void Gemm::choose(Plan& plan, const Stream& stream) {
     }
 }
 
-// Chooses the algorithm for the last of `rows`, which are ascending; it must be valid for all of them.
+// Chooses the algorithm for the last of `rows`, which are ascending. The algorithm must be valid for all of
+// them.
 Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, const Stream& stream) {
     const std::int32_t m = rows.back();
     const std::string key = cache_key(plan.shape, type_, m);
     const Algo* const known = deterministic_ ? nullptr : cache_.find(key);
-    // Runs the algorithm once, because the driver loads a kernel when it is first started, and no step should
-    // wait for that.
+    // A known algorithm is run once here. The driver loads a kernel when it is first started, and no step
+    // should wait for the loading.
     if (known != nullptr && is_valid(plan, known->algo, rows) &&
         multiply(plan, known->algo, tuning_x_.data(), plan.weights.front(), tuning_d_.data(), m, stream) ==
             CUBLAS_STATUS_SUCCESS)
@@ -189,7 +193,7 @@ Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, cons
     return choice;
 }
 
-// Returns cuBLASLt's valid proposals, the best first.
+// Returns the valid proposals of cuBLASLt, in cuBLASLt's order: the one with the best estimate comes first.
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const std::int32_t> rows) const {
     plan.set_rows(rows.back());
     cublasLtMatmulPreference_t preference = nullptr;
@@ -236,7 +240,8 @@ bool Gemm::is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::span<cons
     });
 }
 
-// Returns the fastest algorithm, or in deterministic mode, in which no clock may decide, the first that runs.
+// Returns the fastest algorithm. In deterministic mode, time must not decide: returns the first algorithm
+// that runs.
 Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos, std::int32_t m,
                       const Stream& stream) {
     Algo best{.microseconds = -1};
@@ -251,7 +256,7 @@ Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos
     return best;
 }
 
-// Returns the microseconds of one run, or a negative number if cuBLASLt refuses the algorithm.
+// Returns the mean time of a run in microseconds, or a negative number if cuBLASLt refuses the algorithm.
 float Gemm::measure(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::int32_t m, const Stream& stream) {
     Event begin(Event::Timing::on);
     Event end(Event::Timing::on);

@@ -1,4 +1,5 @@
-// The large matrix products. cuBLASLt's algorithms are chosen by measuring and remembered on disk.
+// The large matrix products. The algorithms of cuBLASLt are chosen by measuring, and the choices are kept on
+// disk.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +16,13 @@
 
 namespace solard::cuda {
 
-// The product d[m, n] = x[m, k] w[n, k]^T. All are row-major, x and w have the compute type, and sums are
-// fp32.
+// The product d[m, n] = x[m, k] w[n, k]^T. All three are row-major, x and w have the compute type, and sums
+// are fp32.
 struct GemmShape {
     std::int32_t n = 0;
     std::int32_t k = 0;
     DType out = DType::bf16;      // of d: the compute type or fp32
-    std::int32_t out_stride = 0;  // elements from row to row of d
+    std::int32_t out_stride = 0;  // elements between the starts of two rows of d
 };
 
 // The algorithm that a plan uses for up to `rows` rows, as the bench reports it.
@@ -29,7 +30,7 @@ struct GemmChoice {
     GemmShape shape;
     std::int32_t rows = 0;
     std::int32_t split_k = 0;
-    float microseconds = 0;  // measured with cold weights
+    float microseconds = 0;  // of one run, as tune() measured it
 };
 
 // Used by one thread. run() allocates nothing.
@@ -37,23 +38,22 @@ class Gemm {
   public:
     using Id = std::size_t;
 
-    // max_rows is the largest m. If `deterministic`, one algorithm without split K serves every m, so that a
-    // row's bits do not depend on m: the first of cuBLASLt's proposals for max_rows that is valid for all
-    // bucket sizes, which is the same at every start on the same card. `cache_folder` keeps what was measured
-    // from one start to the next; if it is empty, nothing is kept.
+    // max_rows is the largest m. If `deterministic`, a product uses one algorithm without split K for every
+    // m, so that a row's bits do not depend on m. It is the first of cuBLASLt's proposals for max_rows that
+    // is valid for all numbers in buckets_, and therefore the same at every start on the same card.
+    // `cache_folder` keeps the measured choices for the next start. If it is empty, nothing is kept.
     Gemm(const CublasLt& library, DType type, std::int32_t max_rows, bool deterministic,
          const std::filesystem::path& cache_folder = default_cache_folder());
     Gemm(const Gemm&) = delete;
     Gemm& operator=(const Gemm&) = delete;
     ~Gemm();
 
-    // Adds a product. `weights` holds the addresses of all matrices of this shape, which tune() measures
-    // with.
+    // Adds a product. `weights` holds the addresses of all matrices of this shape. tune() measures with them.
     Id add(const GemmShape& shape, std::vector<const void*> weights);
     // Chooses an algorithm for every shape and number of rows, among those that keep all partial sums in
-    // fp32. The choice comes from the cache file, or else from measuring what cuBLASLt proposes. Measured
-    // runs take turns through the weights, so that these are not in the L2 cache if the matrices are large
-    // enough. Called once, after the last add(). Throws DeviceError if cuBLASLt has no algorithm.
+    // fp32. The choice comes from the cache file, or else from measuring what cuBLASLt proposes. Each
+    // measured run uses the next matrix of `weights`, which is then not in the L2 cache if the matrices are
+    // large enough. Is called once, after the last add(). Throws DeviceError if cuBLASLt has no algorithm.
     void tune(const Stream& stream);
 
     // Enqueues the product for 1 <= m <= max_rows.
@@ -83,8 +83,9 @@ class Gemm {
     bool deterministic_;
     GemmCache cache_;
     cublasLtHandle_t handle_ = nullptr;
-    std::vector<std::int32_t> buckets_;    // ascending; the last is max_rows
-    std::vector<std::uint8_t> bucket_of_;  // [max_rows + 1]
+    // The numbers of rows that have an algorithm of their own, ascending. The last is max_rows.
+    std::vector<std::int32_t> buckets_;
+    std::vector<std::uint8_t> bucket_of_;  // [max_rows + 1], indices into buckets_
     std::vector<std::unique_ptr<Plan>> plans_;
     DeviceBuffer<std::byte> workspace_;
     DeviceBuffer<std::byte> tuning_x_;

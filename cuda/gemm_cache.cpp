@@ -25,7 +25,7 @@ std::uint64_t hash_of(const std::string& text) {
 
 constexpr const char* separator = " : ";
 
-// "<key> : <microseconds> <the algorithm's eight words> : <hash of all before>"
+// Returns "<key> : <microseconds> <the algorithm's eight words> : <hash of the line up to here>".
 std::string line_of(const std::string& key, const GemmCache::Entry& entry) {
     std::ostringstream text;
     text << key << separator << entry.microseconds << std::hex;
@@ -54,7 +54,7 @@ GemmCache::GemmCache(std::filesystem::path file) : file_(std::move(file)) {
         rest >> entry.microseconds >> std::hex;
         for (std::uint64_t& word : entry.algo.data) rest >> word;
         const std::string key = line.substr(0, key_end);
-        // A valid line, written again, is the same, including its hash.
+        // A line is valid if writing its contents again yields the same line, including the hash.
         if (rest && line_of(key, entry) == line) entries_[key] = entry;
     }
 }

@@ -1,4 +1,4 @@
-// A text file that keeps what was measured of cuBLASLt's algorithms from one start to the next.
+// A text file that keeps the chosen algorithms of cuBLASLt, with their measured times, for the next start.
 #pragma once
 
 #include <cublasLt.h>
@@ -9,8 +9,8 @@
 
 namespace solard::cuda {
 
-// Returns $CACHE_DIRECTORY, which systemd sets, else $XDG_CACHE_HOME/solard, else ~/.cache/solard, or an
-// empty path if none of these variables is set.
+// Returns $CACHE_DIRECTORY, which systemd sets, else $XDG_CACHE_HOME/solard, else $HOME/.cache/solard. If
+// none of these variables is set, returns an empty path.
 std::filesystem::path default_cache_folder();
 
 class GemmCache {
@@ -20,16 +20,17 @@ class GemmCache {
         float microseconds = 0;
     };
 
-    // Reads the file. A missing file is an empty one, and a line that save() did not write is ignored. If the
-    // path is empty, nothing is kept. cublasLt.h allows an algorithm to be kept for the same version of the
-    // library, so the file's name must hold that version and the card. The caller checks whether an algorithm
-    // that find() returns is valid for its purpose.
+    // Reads the file. A missing file counts as an empty one, and a line that save() did not write is ignored.
+    // If the path is empty, nothing is kept. According to cublasLt.h, a stored algorithm may only be used
+    // with the same version of the library, so the file's name must contain the version and the card's name.
+    // The caller must check whether an algorithm that find() returns is valid for its purpose.
     explicit GemmCache(std::filesystem::path file);
 
-    const Entry* find(const std::string& key) const;  // valid until the next remember()
+    // Returns null if there is no entry. An entry is valid until the next remember().
+    const Entry* find(const std::string& key) const;
     void remember(const std::string& key, const Entry& entry);
-    // Replaces the file atomically if there is something new. A file that cannot be written is no error: the
-    // next start measures again.
+    // Replaces the file atomically if an entry is new. If the file cannot be written, this is not an error:
+    // the next start measures again.
     void save();
 
   private:

@@ -1,4 +1,5 @@
-// The two 16-bit types in device code: single elements, pairs, and vectors of 16 bytes.
+// Converts, loads and stores the two 16-bit types in device code: as single elements, as pairs, and as
+// vectors of 16 bytes.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -48,7 +49,7 @@ __device__ inline float2 unpack(std::uint32_t pair) {
     }
 }
 
-// Elements of one access of 16 bytes.
+// The number of 16-bit elements in one access of 16 bytes.
 inline constexpr int vector_width = 8;
 
 template <class T>
@@ -62,8 +63,8 @@ __device__ inline void load(const T* from, float (&values)[vector_width]) {
     }
 }
 
-// The vector is a local variable first: if a function's result went straight to memory, the race checker
-// would not see the write.
+// The vector is first put into a local variable. If a function's result went straight to memory, the race
+// checker of the tests would not see the write.
 template <class T>
 __device__ inline void store(const float (&values)[vector_width], T* to) {
     const uint4 vector = {pack<T>(values[0], values[1]), pack<T>(values[2], values[3]),

@@ -1,9 +1,9 @@
-// Every kernel of the forward pass: its shapes, its formula, and one launcher each.
+// Every kernel of the forward pass, with its arguments, their shapes, its formula and its launcher.
 //
-// A launcher only enqueues on `stream`; it throws DeviceError if the launch is refused. All pointers are
+// A launcher only enqueues on `stream`; it throws DeviceError if the launch is refused. All pointers point to
 // device memory. `void` arrays hold elements of `type`, the compute type: bf16 or fp16. Arrays are row-major
-// without gaps unless there is a stride, in elements. Sums, norms and softmax are fp32. Rows are independent:
-// the result of a row does not depend on the number of rows.
+// and have no gaps, except if a stride (in elements) is given. Sums, norms and softmax are fp32. Rows are
+// independent: the result of a row does not depend on the number of rows.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -15,9 +15,9 @@
 
 namespace solard::cuda {
 
-// hidden_size, intermediate_size and head_dim are multiples of this, as accesses of 16 bytes require.
+// hidden_size, intermediate_size and head_dim must be multiples of this, so that an access can have 16 bytes.
 inline constexpr std::int32_t size_granularity = 8;
-// A row of this many floats fits the shared memory of one block on every card of sm_89 and later.
+// A row of this many floats fits in the shared memory of one block on every card of sm_89 and later.
 inline constexpr std::int32_t max_hidden_size = 24576;
 
 // residual[t, :] = table[token_ids[t], :]
@@ -59,7 +59,7 @@ struct KvShape {
 // With (c, s) = rope[position, i] and d = head_dim: (x[i], x[i + d/2]) becomes
 // (c x[i] - s x[i + d/2], c x[i + d/2] + s x[i]). Query heads are rotated in place. Key heads are rotated on
 // their way into the cache, and values are stored unchanged. Source: Su et al., "RoFormer", 2021, equation
-// 34, with the halves paired as in Hugging Face's modeling_llama.
+// 34. The two halves of a head are paired as in Hugging Face's modeling_llama.
 struct RopeAppendArgs {
     void* qkv;                         // [num_tokens, (num_heads + 2 num_kv_heads) * head_dim]
     const float2* rope;                // [positions, head_dim / 2]: cosine and sine
@@ -75,43 +75,43 @@ void rope_append(DType type, const RopeAppendArgs& args, cudaStream_t stream);
 // Copies whole blocks in all layers, before any other kernel of the step writes to the cache.
 struct CopyBlocksArgs {
     void* cache;              // [num_layers, num_blocks, block]
-    const BlockCopy* copies;  // [num_copies]; no destination is also a source
+    const BlockCopy* copies;  // [num_copies]; no block is a source and a destination
     std::int32_t num_copies;
     std::int32_t num_layers;
     std::int64_t num_blocks;
-    std::int64_t block_bytes;  // of one block in one layer, a multiple of 16
+    std::int64_t block_bytes;  // size of one block in one layer, a multiple of 16
 };
 void copy_blocks(const CopyBlocksArgs& args, cudaStream_t stream);
 
-// Attention works on tiles. The rows of a tile are consecutive new tokens of one sequence times the query
-// heads that share a KV head: with group = num_heads / num_kv_heads, row r is token r / group and head
-// kv_head * group + r % group.
+// Attention works on tiles. A tile has one row per (new token, query head). Its tokens are consecutive in one
+// sequence, and its query heads are those that share one KV head. With group = num_heads /
+// num_kv_heads, row r is token first_token + r / group and query head kv_head * group + r % group.
 struct AttentionTile {
     std::int32_t sequence;        // row of block_tables
     std::int32_t first_token;     // row of qkv
-    std::int32_t num_tokens;      // num_tokens * group is at most the tile's rows
-    std::int32_t first_position;  // of first_token in its sequence
+    std::int32_t num_tokens;      // num_tokens * group must fit in the tile's rows
+    std::int32_t first_position;  // position of first_token in its sequence
 };
 inline constexpr std::int32_t prefill_tile_rows = 64;
 inline constexpr std::int32_t decode_tile_rows = 16;
 
 // attended[t, h, :] = sum_j softmax_j(q[t, h, :] k[j, h / group, :] / sqrt(head_dim)) v[j, h / group, :]
-// over the positions j <= position of t.
+// The sum and the softmax run over all j <= the position of t.
 // Source: Dao, "FlashAttention-2", 2023, algorithm 1.
 struct AttentionArgs {
     const void* qkv;                   // [tokens, (num_heads + 2 num_kv_heads) * head_dim], rotated
-    const void* layer_cache;           // the cache of one layer, see KvShape, with the new tokens
+    const void* layer_cache;           // the cache of one layer, see KvShape; holds the new tokens too
     const std::int32_t* block_tables;  // [num_seqs, block_table_stride]
     void* attended;                    // [tokens, num_heads * head_dim]
     const AttentionTile* tiles;        // [num_tiles]
     std::int32_t num_tiles;
     std::int32_t block_table_stride;
-    std::int32_t num_heads;  // at most prefill_tile_rows times num_kv_heads, and divisible by it
+    std::int32_t num_heads;  // a multiple of num_kv_heads, at most prefill_tile_rows * num_kv_heads
     KvShape kv;
 };
 
 // Works on tiles of 64 rows. Each tile visits all its keys in tiles of 64, from position 0 on. A row's result
-// therefore depends only on its own query and keys, however the prompt was divided into chunks.
+// therefore depends only on its own query and keys, not on how the prompt was divided into chunks.
 void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t stream);
 
 // Works on tiles of 16 rows. The keys of a tile are split into runs of fixed length, so that even one
@@ -123,7 +123,7 @@ struct DecodeSplit {
 };
 struct DecodeAttentionArgs {
     AttentionArgs attention;
-    const DecodeSplit* splits;        // [num_splits]; those of a tile are adjacent and in order
+    const DecodeSplit* splits;        // [num_splits]; the splits of a tile are adjacent and in order
     const std::int32_t* first_split;  // [num_tiles + 1], indices into splits
     // Scratch memory: outputs that are not normalised yet and, for each row, the largest score (as an
     // exponent of two) and the sum of the weights.

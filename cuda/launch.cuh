@@ -1,5 +1,5 @@
-// Starts kernels. A kernel's parameters are one struct, passed by value. nvcc itself includes cuda_runtime.h,
-// which declares cudaLaunchKernelEx.
+// Starts kernels. A kernel's parameters are one struct, passed by value. cuda_runtime.h, which declares
+// cudaLaunchKernelEx, is not included here because nvcc includes it by itself.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct LaunchShape {
 inline constexpr std::size_t default_shared_bytes = std::size_t{48} * 1024;
 
 // Allows blocks of the kernel to use `bytes` of shared memory. The driver is called only if no earlier launch
-// needed as much. The setting holds for the whole process, whose kernels are all started by one thread.
+// needed as much. The setting holds for the whole process. One thread starts all kernels: no lock is needed.
 template <auto kernel>
 void allow_shared_bytes(std::size_t bytes) {
     static std::size_t allowed = default_shared_bytes;

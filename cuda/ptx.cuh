@@ -1,10 +1,10 @@
-// Everything that device code needs and C++ has no word for, one wrapper each. Nothing else in cuda/ uses
-// inline PTX, a warp builtin, a matrix unit or dynamic shared memory by name. Operations of a warp are called
-// by all its lanes together.
+// One wrapper for each device operation that standard C++ cannot express. No other file in cuda/ uses inline
+// PTX, warp builtins or matrix instructions, or declares dynamic shared memory. All lanes of a warp must call
+// an operation of the warp together.
 //
 // Fragment layouts are those of the PTX ISA, "Matrix fragments for mma.m16n8k16" and "ldmatrix". The emulator
-// has a file of the same name, tests/cuda/emulator/include/cuda/ptx.cuh, which its include path finds first:
-// the same functions with scalar bodies.
+// has a file of the same name, tests/cuda/emulator/include/cuda/ptx.cuh, which contains the same functions
+// with scalar bodies. The emulator's include path finds that file first.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -35,8 +35,8 @@ __device__ inline T* dynamic_shared() {
 // the constant part of the offset costs no register.
 
 // ldmatrix.x4: loads four 8x8 matrices of 16-bit elements from shared memory. Lane i passes the address of
-// row i % 8 of matrix i / 8: 16 bytes, aligned to 16. Lane i receives in r[m] two elements of matrix m:
-// element (i / 4, 2 * (i % 4)) in the low half and its right neighbour in the high half.
+// row i % 8 of matrix i / 8. A row is 16 bytes, aligned to 16. Lane i receives in r[m] two elements of matrix
+// m: element (i / 4, 2 * (i % 4)) in the low half and its right neighbour in the high half.
 __device__ inline void load_matrix_x4(std::uint32_t (&r)[4], const void* base, std::uint32_t offset) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -44,7 +44,7 @@ __device__ inline void load_matrix_x4(std::uint32_t (&r)[4], const void* base, s
                  : "memory");
 }
 
-// ldmatrix.x4.trans: the same, with each matrix transposed.
+// ldmatrix.x4.trans: does the same as ldmatrix.x4, but transposes each matrix.
 __device__ inline void load_matrix_x4_transposed(std::uint32_t (&r)[4], const void* base,
                                                  std::uint32_t offset) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];\n"
@@ -53,8 +53,8 @@ __device__ inline void load_matrix_x4_transposed(std::uint32_t (&r)[4], const vo
                  : "memory");
 }
 
-// mma.m16n8k16: d[16, 8] += a[16, 16] b[16, 8] for T = __nv_bfloat16 or __half; sums are fp32. With g = lane
-// / 4 and t = lane % 4, a lane holds
+// mma.m16n8k16: d[16, 8] += a[16, 16] b[16, 8] for T = __nv_bfloat16 or __half; sums are fp32.
+// With g = lane / 4 and t = lane % 4, a lane holds these elements (row, column):
 //   a[0] (g, 2t) a[1] (g + 8, 2t) a[2] (g, 2t + 8) a[3] (g + 8, 2t + 8), each with its right neighbour
 //   b[0] (2t, g) b[1] (2t + 8, g), each with the element below
 //   d[0] (g, 2t) d[1] (g, 2t + 1) d[2] (g + 8, 2t) d[3] (g + 8, 2t + 1)
@@ -76,9 +76,9 @@ __device__ inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], 
     }
 }
 
-// cp.async.cg: starts a copy of 16 bytes from global to shared memory, both aligned to 16, which bypasses the
-// registers and the L1 cache. If !valid, zeros are written and `global` is not read. The copy belongs to the
-// thread's open group.
+// cp.async.cg: starts a copy of 16 bytes from global to shared memory. The copy bypasses the registers and
+// the L1 cache. Both addresses are aligned to 16. If !valid, zeros are written and `global` is not read. The
+// copy belongs to the thread's open group.
 __device__ inline void copy_async_16(void* base, std::uint32_t offset, const void* global, bool valid) {
     asm volatile(
         "cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(detail::shared_address(base) + offset),
@@ -92,36 +92,37 @@ __device__ inline void copy_async_commit() {
 }
 
 // Waits until at most `pending` of the thread's closed groups are unfinished. This covers the thread's own
-// copies only: to read what other threads copied, a barrier must follow their waits.
+// copies only. To read the copies of other threads, all threads must wait and then pass a barrier.
 template <int pending>
 __device__ inline void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;\n" ::"n"(pending) : "memory");
 }
 
-// __syncwarp: after it, every lane sees what any lane wrote to memory before it.
+// __syncwarp: after the call, every lane sees what all lanes of the warp wrote to memory before the call.
 __device__ inline void sync_warp() {
     __syncwarp(full_mask);
 }
 
-// Returns the value of the lane whose number is this lane's, xor `mask`. T has 4 or 8 bytes.
+// Returns the value of lane number (own lane number XOR `mask`). T has 4 or 8 bytes.
 template <class T>
 __device__ inline T shuffle_xor(T value, int mask) {
     return __shfl_xor_sync(full_mask, value, mask);
 }
 
-// Returns the value of lane `lane`.
+// Returns the value of lane number `lane`.
 template <class T>
 __device__ inline T shuffle(T value, int lane) {
     return __shfl_sync(full_mask, value, lane);
 }
 
-// Returns the value of the lane `delta` below; lanes below `delta` keep their own.
+// Returns the value of lane number (own lane number - `delta`). If this number is negative, the lane gets its
+// own value.
 template <class T>
 __device__ inline T shuffle_up(T value, unsigned delta) {
     return __shfl_up_sync(full_mask, value, delta);
 }
 
-// Returns 32 bits: bit i is the predicate of lane i.
+// Returns 32 bits, in which bit i is the predicate of lane i.
 __device__ inline std::uint32_t ballot(bool predicate) {
     return __ballot_sync(full_mask, predicate);
 }

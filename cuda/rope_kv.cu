@@ -25,7 +25,7 @@ __device__ void rotate(const T* from, T* to, const float2* rope, int i, int half
     store(high, to + i + half);
 }
 
-// One thread block per token. Its threads divide the token's heads among them, in pieces of eight pairs.
+// One thread block per token. Its threads share the work on the token's heads, in pieces of eight pairs.
 template <class T>
 __global__ void __launch_bounds__(num_threads) rope_append_kernel(RopeAppendArgs args) {
     const int token = static_cast<int>(blockIdx.x);

@@ -15,7 +15,8 @@ constexpr int num_warps = num_threads / warp_size;
 constexpr int num_buckets = 256;  // eight bits of a rank
 constexpr int bucket_bits = 8;
 
-// A token as a number that is greater for a more likely token, as in inference/sampling/token_ranking.hpp.
+// A token and its logit as one number, as in inference/sampling/token_ranking.hpp. A likelier token has a
+// greater number.
 // The high half holds the logit's bits, changed so that they sort as the floats do. The low half holds the
 // inverted id, so that among equal logits the smaller id ranks higher.
 using Rank = unsigned long long;
@@ -23,7 +24,7 @@ using Rank = unsigned long long;
 using Mass = unsigned long long;
 
 __device__ unsigned key_of(float logit) {
-    const unsigned bits = __float_as_uint(logit + 0.0F);  // -0 becomes +0, its equal
+    const unsigned bits = __float_as_uint(logit + 0.0F);  // makes -0 the same as +0
     return (bits & 0x80000000) != 0 ? ~bits : bits | 0x80000000;
 }
 __device__ Rank rank_of(float logit, int token) {
@@ -68,7 +69,7 @@ struct Shared {
     int num_likeliest;
 };
 
-// One row of logits. All threads of the block call its functions together.
+// One row of logits. All threads of the block must call its functions together.
 class Logits {
   public:
     __device__ Logits(const float* logits, int vocab, Shared& shared)
@@ -107,10 +108,10 @@ class Logits {
         return block_sum<num_threads>(sum, shared_.reduce.sums);
     }
 
-    // Returns a bar such that the sum of mass_of over the ranks >= bar reaches `limit` > 0 with as few ranks
-    // as possible, or 0 if the sum over all ranks does not reach it. Only ranks in [floor, largest] count.
-    // Instead of sorting, each round makes a histogram over eight bits of the ranks that the last round left
-    // undecided.
+    // Finds the smallest set of top ranks whose sum of mass_of reaches `limit` > 0. Returns a bar: the ranks
+    // >= bar are this set. Returns 0 if the sum of all ranks is less than `limit`. Only ranks from `floor` to
+    // `largest` count. Instead of sorting, each round makes a histogram over eight bits of the ranks. The
+    // next round examines only the bucket in which the sum reaches the limit.
     template <class MassOf>
     __device__ Rank front(Mass limit, Rank floor, Rank largest, const MassOf& mass_of) const {
         Rank low = floor;
@@ -152,8 +153,9 @@ class Logits {
         __syncthreads();
     }
 
-    // Finds the bucket in which the sum reaches the limit. The first warp searches: each lane takes eight
-    // buckets, from the top. The search is done if the whole bucket is needed or it holds only one token.
+    // Finds the bucket in which the sum from the top reaches the limit. `above` is the mass above all
+    // buckets. The first warp searches: each lane takes eight buckets, and lane 0 takes the highest ones.
+    // front() is done if the whole bucket is needed or if the bucket holds only one token.
     __device__ void find_bucket(Mass limit, Mass above) const {
         constexpr int per_lane = num_buckets / warp_size;
         if (threadIdx.x < warp_size) {
@@ -161,7 +163,7 @@ class Logits {
             const int top = num_buckets - 1 - lane * per_lane;
             Mass own = 0;
             for (int i = 0; i < per_lane; ++i) own += shared_.masses[top - i];
-            Mass before = own;  // mass of all lanes up to this one, then only of those before it
+            Mass before = own;  // becomes the mass of everything above this lane's buckets
             for (unsigned delta = 1; delta < warp_size; delta *= 2) {
                 const Mass lower = shuffle_up(before, delta);
                 if (lane >= static_cast<int>(delta)) before += lower;
@@ -204,7 +206,7 @@ struct RowChange {
     const float* logits;
     float* changed;
 
-    // Returns whether tokens[i] occurs among those before it.
+    // Returns true if tokens[i] also occurs before index i.
     __device__ static bool stands_before(const std::int32_t* tokens, int i) {
         for (int j = 0; j < i; ++j) {
             if (tokens[j] == tokens[i]) return true;
@@ -239,7 +241,7 @@ struct RowChange {
         if (row.slot >= 0) apply_penalties();
         for (int i = thread; with_bans && i < row.num_bans; i += num_threads) {
             const int token = args.bans[row.first_ban + i];
-            // If a token is named twice, one thread writes it.
+            // If a token is banned twice, only one thread writes its logit.
             if (in_vocabulary(token) && !stands_before(args.bans + row.first_ban, i))
                 changed[token] = -INFINITY;
         }
@@ -253,8 +255,8 @@ struct RowChange {
             if (is_penalised(count)) changed[token] = penalised(changed[token], count, row.params);
         }
         __syncthreads();
-        // Drafts count too. Other rows share the counts, which must not change, so the logits of these few
-        // tokens are computed again.
+        // Drafts count too, but they are not added to the counts, because other rows use the same counts.
+        // Instead, the logits of these few tokens are computed again.
         for (int i = thread; i < row.num_drafts; i += num_threads) {
             const std::int32_t* const drafts = args.drafts + row.first_draft;
             const int token = drafts[i];
@@ -271,7 +273,7 @@ struct RowChange {
 
 // ---- steps 7 to 9: cuts. Each is a bar that a token's rank must reach.
 
-// The probability of a token times a constant, as an integer. The sum over any vocabulary fits a Mass.
+// The probability of a token times a constant, as an integer. The sum over any vocabulary fits in a Mass.
 struct MassOf {
     float largest;
     float temperature;
@@ -328,8 +330,8 @@ __device__ double noise_of(std::uint32_t word) {
     return -log(-log(uniform));
 }
 
-// Returns noise_of(word) in float, with an error below 1e-5, because cards for serving have few units for
-// double.
+// Computes noise_of(word) in float, with an error below 1e-5. This is faster, because cards for serving have
+// few units for double.
 __device__ float noise_estimate(std::uint32_t word) {
     const float exponential = word < 0x80000000 ? -logf((static_cast<float>(word) + 0.5F) * 0x1p-32F)
                                                 : -log1pf(-(static_cast<float>(~word) + 0.5F) * 0x1p-32F);

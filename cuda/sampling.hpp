@@ -3,8 +3,8 @@
 // It chooses the token that the reference sampler chooses: it computes the same floats in the same order of
 // operations (sampling.cu is compiled without contraction) and draws the same noise. Where the reference adds
 // probabilities in double, the device adds integers, whose sum does not depend on the order of the threads.
-// The two may therefore differ if the mass of a cut lies within 1e-9 of its bound, and in the last bits of a
-// log-probability.
+// The chosen tokens may therefore differ if the sum of a top_p cut lies within 1e-9 of top_p. The
+// log-probabilities may differ in their last bits.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -15,7 +15,7 @@
 
 namespace solard::cuda {
 
-// How often a token occurs in the answer, plus the bit in_prompt if the prompt contains it.
+// The number of times that a token occurs in the answer, plus the bit in_prompt if the prompt contains it.
 using TokenCount = std::uint32_t;
 inline constexpr TokenCount in_prompt = 0x80000000;
 
@@ -25,7 +25,7 @@ struct CountUpdate {
     std::int32_t reset = 0;        // 1: the slot belonged to another sequence and is cleared first
     std::int32_t first_token = 0;  // index into UpdateCountsArgs::tokens
     std::int32_t num_tokens = 0;
-    std::int32_t num_prompt_tokens = 0;  // the first of these belong to the prompt
+    std::int32_t num_prompt_tokens = 0;  // so many of the first tokens belong to the prompt
 };
 
 // Adds the tokens of every update to counts[slot, token]. Ids outside the vocabulary are ignored.
@@ -61,7 +61,7 @@ struct SampleArgs {
     const std::int32_t* drafts;  // of all rows
     const TokenCount* counts;    // [slots, vocab]
     SampledToken* sampled;       // [num_rows]
-    TokenLogprob* top;           // [num_rows, max_top_logprobs], written for rows that ask
+    TokenLogprob* top;           // [num_rows, max_top_logprobs], filled for rows with num_logprobs > 0
     std::int32_t* tokens;        // [num_rows], the chosen tokens again, for the next step
     std::int64_t stride;
     std::int32_t num_rows;

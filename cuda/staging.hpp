@@ -14,7 +14,7 @@ namespace solard::cuda {
 
 class Staging {
   public:
-    // Allocates memory for pieces of `capacity` bytes in total, including their alignment.
+    // Allocates memory for pieces of `capacity` bytes in total, including their padding.
     explicit Staging(std::size_t capacity) : host_(capacity), device_(capacity) {}
 
     // Discards all pieces. Must not be called while an upload is in progress.
@@ -38,14 +38,14 @@ class Staging {
         return piece;
     }
 
-    // Returns the piece's address on the device, where the data is once the stream has executed upload().
+    // Returns the piece's address on the device. The data is there once the stream has executed upload().
     template <class T>
     const T* on_device(std::span<T> piece) const {
         return reinterpret_cast<const T*>(device_.data() +
                                           (reinterpret_cast<const std::byte*>(piece.data()) - host_.data()));
     }
 
-    // Enqueues one copy of everything taken since clear().
+    // Enqueues one copy to the device of all pieces since clear().
     void upload(const Stream& stream) {
         check(cudaMemcpyAsync(device_.data(), host_.data(), size_, cudaMemcpyHostToDevice, stream.get()));
     }

@@ -5,9 +5,9 @@
 
 namespace solard::cuda {
 
-// Runs a prompt and then one more token, with penalties and a block to copy, so that every kernel is on the
-// device before the first request: the driver loads a kernel when it is first started. What this leaves in
-// the KV cache never reaches a result.
+// Runs one step for a prompt and one for a single token, with penalties and a block to copy. The driver loads
+// a kernel when it is first started, so this loads every kernel before the first request. The KV that these
+// steps leave in the cache never affects a result.
 void warm_up(Backend& backend, std::int32_t vocab_size);
 
 }  // namespace solard::cuda
