@@ -40,7 +40,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
     const auto is_copy = [&](const BlockCopy& copy) {
         return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
     };
-    // The sequence has new tokens, and a block for every token that they see.
+    // Returns true if the sequence has new tokens, and has a block for every token that these attend to.
     const auto is_sequence = [&](std::size_t i) {
         const std::int32_t count = batch.cu_seqlens_q[i + 1] - batch.cu_seqlens_q[i];
         const auto table = batch.block_tables.begin() +

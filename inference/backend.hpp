@@ -13,7 +13,7 @@ namespace solard {
 
 inline constexpr std::int32_t kv_block_size = 16;  // tokens of one KV block
 
-// Copies the KV of a whole block in all layers.
+// A copy of the KV of one whole block, in all layers.
 struct BlockCopy {
     std::int32_t source = 0;
     std::int32_t destination = 0;
@@ -28,11 +28,12 @@ struct ForwardBatch {
     std::vector<std::int32_t> slot_mapping;  // [num_tokens], KV slot: block id * kv_block_size + offset
     // [num_seqs + 1], the first token of each sequence; the last entry is num_tokens.
     std::vector<std::int32_t> cu_seqlens_q;
-    // [num_seqs], the tokens that the last new token sees, itself included.
+    // [num_seqs], the number of tokens that the last new token attends to, itself included.
     std::vector<std::int32_t> context_lens;
-    std::vector<std::int32_t> block_tables;  // [num_seqs, block_table_stride], block ids; unused tail is -1
-    // [num_rows], ascending indices into token_ids whose logits are wanted. An index may occur several times
-    // (choices that share a prompt), and a sequence may have several (drafts to verify).
+    std::vector<std::int32_t> block_tables;  // [num_seqs, block_table_stride], block ids; -1 after the last
+    // [num_rows], the ascending indices (into token_ids) of the tokens whose logits are wanted. An index may
+    // occur several times (choices that share a prompt), and a sequence may have several indices (drafts to
+    // verify).
     std::vector<std::int32_t> logits_rows;
     std::vector<SamplingRow> sampling;  // [num_rows]
     // These copies are made before the step writes anything. Their order does not matter, because no
@@ -55,8 +56,8 @@ struct StepResults {
 
 struct BackendCapacity {
     std::int32_t num_blocks = 0;           // KV blocks of kv_block_size tokens
-    std::int32_t max_tokens_per_step = 0;  // rows of activations, reserved at start
-    std::int32_t max_seqs_per_step = 0;    // sequences, and logits rows
+    std::int32_t max_tokens_per_step = 0;  // tokens of one step; their activations are reserved at start
+    std::int32_t max_seqs_per_step = 0;    // limits both the sequences and the logits rows
     std::int32_t max_model_len = 0;        // tokens of one sequence
 };
 
@@ -82,7 +83,8 @@ class Backend {
     // Waits for the step in flight and fills `results` (resized to its rows).
     virtual void collect(StepResults& results) = 0;
 
-    // Grows at least once per layer, so that a watchdog sees progress. Any thread may read it.
+    // Returns a counter that grows at least once per layer, so that a watchdog sees progress. Any thread may
+    // read the counter.
     const std::atomic<std::uint64_t>& progress() const { return progress_; }
 
   protected:

@@ -1,7 +1,6 @@
-// Expected failures of inference/: one errc, one Error which carries it, one result<T>.
+// The expected failures of inference/: errc, Error and result<T>. An unexpected failure is an exception.
 //
-// An unexpected failure is an exception. The server has error codes of its own; server/config/error.hpp makes
-// them from these.
+// The server has error codes of its own; server/config/error.hpp translates the codes of this file into them.
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -17,8 +16,8 @@ enum class errc {
     bad_configuration,  // an option does not fit the model or the machine
     device_unavailable,
     backend_failed,  // out of memory, or an exception of the backend
-    load_cancelled,  // whoever asked for the model no longer wants it
-    // The end of a request, as StepEvent::error.
+    load_cancelled,  // loading was stopped because the model is no longer wanted
+    // Reasons why a request ended, reported in StepEvent::error.
     invalid_request,
     context_length_exceeded,
     queue_timeout,
@@ -35,7 +34,8 @@ struct Error {
 template <class T = void>
 using result = boost::system::result<T, Error>;
 
-// Thrown by result<T>::value() if the result holds an Error. The engine turns it back into that Error.
+// Thrown by result<T>::value() if the result holds an Error. The engine turns this exception back into
+// the Error.
 struct ErrorException : std::runtime_error {
     explicit ErrorException(Error e) : std::runtime_error(e.message), error(std::move(e)) {}
     Error error;

@@ -27,14 +27,14 @@ struct Principal {
 // A request to the engine; immutable once it was submitted.
 struct Request {
     RequestId id = 0;               // unique for the life of the process
-    std::vector<TokenId> prompt;    // [1, max_model_len)
+    std::vector<TokenId> prompt;    // its size is in [1, max_model_len)
     std::int32_t max_tokens = 0;    // >= 1, of each choice; prompt.size() + max_tokens <= max_model_len
     std::uint32_t num_choices = 1;  // [1, max_choices]; they share the prompt's KV
     SamplingParams sampling;        // `choice` is set per sequence
     std::vector<LogitBias> logit_bias;
     std::vector<std::string> stop;        // none of them empty
-    std::vector<TokenId> stop_token_ids;  // end the answer, as do the model's end-of-sequence tokens
-    std::int32_t min_tokens = 0;          // an answer with fewer tokens is ended by max_tokens only
+    std::vector<TokenId> stop_token_ids;  // they end the answer, like the model's end-of-sequence tokens
+    std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;
     Principal principal;
     std::int32_t priority = 0;     // among the principal's waiting requests; lower goes first
@@ -61,7 +61,7 @@ struct StepEvent {
     FinishReason finish = FinishReason::none;  // if not none, this is the choice's last event
     errc error = errc::backend_failed;         // meaningful when finish == error
     std::int32_t matched_stop = -1;            // index into Request::stop
-    TokenId matched_stop_token = -1;           // of Request::stop_token_ids
+    TokenId matched_stop_token = -1;           // the one of Request::stop_token_ids that ended the answer
 };
 
 // The stage that a sequence has reached; published when it changes.
@@ -72,7 +72,7 @@ struct ProgressEvent {
     Phase phase = Phase::queued;
     // queued, preempted: the number of requests ahead; prefill: tokens computed, cached ones included.
     std::int32_t done = 0;
-    std::int32_t total = 0;  // prefill: tokens to compute before the next one can be chosen
+    std::int32_t total = 0;  // prefill: the value of `done` at which the next token can be chosen
 };
 
 // State and counters of the engine, copied once per step.
@@ -90,11 +90,11 @@ struct EngineSnapshot {
     std::uint64_t draft_tokens = 0;          // proposed by prompt lookup
     std::uint64_t accepted_draft_tokens = 0;
     std::chrono::nanoseconds step_time{};  // of the last step
-    double tokens_per_second = 0;          // generated, over about the last second of stepping
+    double tokens_per_second = 0;          // generated tokens, over about the last second spent in steps
 };
 
 // Everything that one step reports. It is moved to the reader, which hands it back for reuse
-// (Engine::recycle), so that a token allocates nothing.
+// (Engine::recycle), so that generating a token allocates no memory.
 struct StepEvents {
     std::string text;
     std::vector<TokenId> token_ids;

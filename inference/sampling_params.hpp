@@ -9,7 +9,7 @@
 namespace solard {
 
 inline constexpr std::int32_t max_top_logprobs = 20;
-inline constexpr std::uint32_t max_choices = 8;  // `n` of one request
+inline constexpr std::uint32_t max_choices = 8;  // the largest `n` of a request
 inline constexpr std::size_t max_logit_biases = 300;
 
 // A bias that is added to the logit of one token.
@@ -24,11 +24,11 @@ struct SamplingParams {
     float top_p = 1.0F;               // (0, 1]
     float min_p = 0.0F;               // [0, 1]
     std::int32_t top_k = 0;           // 0 = all
-    float repetition_penalty = 1.0F;  // (0, 2]; of tokens in prompt or answer
+    float repetition_penalty = 1.0F;  // (0, 2]; for tokens that occur in the prompt or the answer
     float frequency_penalty = 0.0F;   // [-2, 2]; per occurrence in the answer
-    float presence_penalty = 0.0F;    // [-2, 2]; of tokens in the answer
+    float presence_penalty = 0.0F;    // [-2, 2]; for tokens that occur in the answer
     std::int32_t num_logprobs = -1;   // -1: none; n in [0, 20]: the chosen token's, and n alternatives
-    std::uint64_t seed = 0;           // drawn by the server if the client named none
+    std::uint64_t seed = 0;           // the server draws one if the client gives none
     std::uint32_t choice = 0;         // index of this choice among the request's n
 
     // Returns true if a token's logit depends on the tokens before it.

@@ -1,4 +1,4 @@
-// One row of logits to sample from, and what comes of it.
+// One row of logits to sample from, and the token sampled from it.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,19 @@ namespace solard {
 // returned.
 struct SamplingRow {
     SamplingParams params;
-    // Names the sequence: the same in all of its rows and in every step, and never used again by another one.
-    // Code that keeps state for each sequence finds that state by this number.
+    // Identifies the sequence. It is the same in all rows of the sequence and in every step, and no other
+    // sequence ever gets it. Code that keeps state for each sequence finds that state by this number.
     std::uint64_t sequence = 0;
-    std::int32_t position = 0;  // of the token being chosen: its index in the sequence, prompt included
-    std::span<const TokenId> context = {};       // [position]: prompt, answer so far, drafts before this row
-    std::int32_t num_prompt_tokens = 0;          // of `context`, from its front
+    std::int32_t position = 0;              // index in the sequence, prompt included, of the token to choose
+    std::span<const TokenId> context = {};  // [position]: prompt, answer so far, drafts before this row
+    std::int32_t num_prompt_tokens = 0;     // size of the prompt, which is the front of `context`
     std::span<const LogitBias> logit_bias = {};  // no token occurs twice
     std::span<const TokenId> banned = {};        // tokens that must not be chosen
 };
 
 struct TokenLogprob {
     TokenId token = -1;
-    float logprob = 0;  // from the model's own distribution: before bias, penalties, temperature and cuts
+    float logprob = 0;  // of the model's own distribution, before any SamplingParams, bias or ban change it
 };
 
 struct SampledToken {

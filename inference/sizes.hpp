@@ -11,7 +11,7 @@ constexpr std::size_t count_of(std::int32_t value) {
     return static_cast<std::size_t>(value);
 }
 
-// Returns how many pieces of `size` hold `count`.
+// Returns how many pieces of `size` elements are needed for `count` elements.
 template <class T>
 constexpr T divide_up(T count, T size) {
     return (count + size - 1) / size;

@@ -16,11 +16,12 @@ struct CancelCommand {
     RequestId id = 0;
 };
 struct StopCommand {};
-// A Request is submitted; StepEvents are handed back for reuse.
+// A Request is to be started; StepEvents are handed back for reuse.
 using Command = std::variant<Request, CancelCommand, StepEvents, StopCommand>;
 
-// Any thread may push; only the engine thread takes. A full queue refuses only requests: without a cancel the
-// engine would compute for nobody, and without a stop it would never end.
+// Any thread may push; only the engine thread takes. A full queue refuses requests, but no other command: if
+// a cancel were lost, the engine would compute an answer for which no client waits. If a stop were lost, the
+// engine would never end.
 class CommandQueue {
   public:
     explicit CommandQueue(std::size_t capacity) : capacity_(capacity) {}
@@ -46,7 +47,8 @@ class CommandQueue {
         not_empty_.notify_one();
     }
 
-    // Moves all commands to `out`, in order, in place of its contents. If `wait`, waits for the first one.
+    // Replaces the contents of `out` with all queued commands, in order. If `wait` is true, first waits until
+    // there is at least one.
     void take(std::vector<Command>& out, bool wait) {
         out.clear();
         std::unique_lock lock(mutex_);
@@ -54,7 +56,8 @@ class CommandQueue {
         commands_.swap(out);
     }
 
-    // Takes the last commands. From here on no command is accepted.
+    // Replaces the contents of `out` with all queued commands, and closes the queue: later
+    // commands are refused or dropped.
     void close(std::vector<Command>& out) {
         out.clear();
         const std::lock_guard lock(mutex_);

@@ -16,7 +16,7 @@
 namespace solard {
 namespace {
 
-// Event vectors that are kept for reuse. If a reader holds more of them, new ones are allocated.
+// The number of StepEvents that are kept for reuse. If none is left, new ones are allocated.
 constexpr std::size_t max_spare_events = 8;
 
 Error describe(const std::exception_ptr& exception) {
@@ -78,7 +78,7 @@ struct Engine::Impl {
     // Engine thread only.
     std::unique_ptr<EngineCore> core;
     std::vector<Command> commands;
-    std::size_t next_command = 0;  // of `commands`: the first that was not executed yet
+    std::size_t next_command = 0;  // index in `commands` of the first one that was not executed yet
     StepEvents events;
     std::vector<StepEvents> spare_events;
 
@@ -159,7 +159,8 @@ void Engine::Impl::publish() {
     events.clear();
 }
 
-// Sends each choice of every request in the scheduler or the queue its last event.
+// Ends every request in the scheduler and in the queue: publishes a last event for each of its choices. Then
+// reports the error.
 void Engine::Impl::fail(const Error& error) {
     if (core) core->abort(errc::engine_unavailable, events);
     std::vector<Command> left(

@@ -19,7 +19,7 @@ struct EngineOptions {
     std::size_t command_queue_capacity = 4096;
     std::vector<TokenId> eos_token_ids = {};
     bool prefix_cache = true;
-    HashKey hash_key = {};                       // random, of the process
+    HashKey hash_key = {};                       // a random secret of the process
     std::int32_t max_speculative_step_rows = 0;  // as in SchedulerOptions
 };
 
@@ -32,12 +32,12 @@ struct EngineActivity {
 struct EngineInfo {
     BackendCapacity capacity;
     std::string backend;                      // Backend::description()
-    std::int32_t max_num_batched_tokens = 0;  // in force
-    std::int32_t max_running = 0;             // sequences at once, in force
+    std::int32_t max_num_batched_tokens = 0;  // the value in use
+    std::int32_t max_running = 0;             // the number of sequences that may run at once
 };
 
-// All callbacks run on the engine thread. A callback must only hand over its argument (one post) and never
-// block.
+// All callbacks run on the engine thread. A callback must only post its argument to another thread, and must
+// not block.
 struct EngineCallbacks {
     std::function<void(EngineInfo)> ready;    // once, before the first step
     std::function<void(StepEvents)> publish;  // once per step
@@ -47,8 +47,8 @@ struct EngineCallbacks {
 
 using BackendFactory = std::function<std::unique_ptr<Backend>()>;
 
-// Members may be called from one thread (the I/O thread), unless they say otherwise. They only enqueue
-// commands.
+// The members may be called from one thread only (the I/O thread), unless their comment says otherwise.
+// submit(), cancel(), recycle() and ask_to_stop() only enqueue a command.
 class Engine {
   public:
     // Starts the thread, which makes the backend. `tokenizer` outlives the engine.
@@ -59,7 +59,8 @@ class Engine {
 
     // Returns false if the command queue is full or the engine has ended; then the request was not taken.
     bool submit(Request request);
-    // Takes effect within one step: the request's last event is `cancelled`, unless it finished first.
+    // Takes effect within one step: each choice's last event is `cancelled`, unless the choice finished
+    // first.
     void cancel(RequestId id);
     // Hands an event vector back for reuse.
     void recycle(StepEvents events);

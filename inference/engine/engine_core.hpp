@@ -18,7 +18,8 @@ class EngineCore {
                TimeSource time_source = Clock::now);
 
     void submit(Request request) { scheduler_.add(std::move(request)); }
-    // Takes effect in the next step: each choice's last event is `cancelled`, unless it finished first.
+    // Takes effect in the next step: each choice's last event is `cancelled`, unless the choice finished
+    // first.
     void cancel(RequestId id) { scheduler_.cancel(id); }
     bool has_work() const { return scheduler_.has_work(); }
 
@@ -29,7 +30,8 @@ class EngineCore {
     // Ends every unfinished choice: its last event carries `error`.
     void abort(errc error, StepEvents& events);
 
-    // May be called when idle or between steps. Throws std::logic_error that says what is wrong.
+    // May be called when idle or between steps. Throws a std::logic_error that says what is wrong, if
+    // anything is.
     void check_integrity() const { scheduler_.check_integrity(); }
 
   private:

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::int32_t granularity = 16;
 
-// Makes a batch of one sequence that fills the context, in the first blocks; its last `num_tokens` are
-// computed.
+// Makes a batch of one sequence that fills the whole context and lies in the first blocks. Its last
+// `num_tokens` tokens are computed.
 ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t context) {
     const auto count = count_of(num_tokens);
     ForwardBatch batch;

@@ -1,4 +1,4 @@
-// The step budget: how many tokens one step may compute and still be short.
+// The step budget: how many tokens one step may compute, so that the step stays short.
 #pragma once
 
 #include <chrono>
@@ -14,9 +14,9 @@ inline constexpr std::chrono::milliseconds max_step_time{250};
 // Measures the time that a step of `num_tokens` tokens takes.
 using StepTimer = std::function<std::chrono::nanoseconds(std::int32_t num_tokens)>;
 
-// Returns the largest multiple of 16 in [16, max_tokens] whose step should take no more than max_step_time;
-// 16 even if that takes longer; max_tokens if that is below 16. Times growing chunks until one takes half of
-// max_step_time.
+// Returns the largest multiple of 16 in [16, max_tokens] whose step is expected to take at most
+// max_step_time. Returns 16 even if a step of 16 tokens takes longer, and returns max_tokens if max_tokens is
+// below 16. To find the value, times growing chunks until one takes half of max_step_time.
 std::int32_t choose_step_budget(std::int32_t max_tokens, const StepTimer& time_step);
 
 // Times one chunk at the end of the longest sequence, where attention costs most, with one sampled row.

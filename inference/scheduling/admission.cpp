@@ -30,7 +30,7 @@ void Admission::admit() {
     const std::size_t count = principals.size();
     Capacity capacity = free_capacity();
     std::size_t begin = shares.admission_turn();
-    bool turn_is_kept = false;  // by a request that does not fit, in this step or an earlier one
+    bool turn_is_kept = false;  // true once a request did not fit and keeps its turn
     for (std::size_t passed = 0; passed < count && shares.num_waiting() > 0;) {
         const std::size_t index = (begin + passed) % count;
         PrincipalShare& principal = *principals[index];
@@ -61,20 +61,20 @@ void Admission::keep_turn(std::size_t index) {
 }
 
 // Starts the first waiting request of the principal if it fits, or if the principal's fair share entitles it
-// to preempt others. `passes_another`: a request that did not fit keeps its turn.
+// to preempt others. `passes_another` is true if another request did not fit and keeps its turn.
 bool Admission::admit_first(PrincipalShare& principal, const Capacity& capacity, bool passes_another) {
     const FairShare& shares = state_.shares;
     Sequence& first = *principal.waiting.front();
     const bool is_below_share = shares.excess(principal) < 0;
     if (passes_another && !is_below_share) return false;
-    // A principal is charged for shared blocks with each choice that refers to them.
+    // A principal is charged for a shared block once per choice that refers to it.
     const std::int64_t excess =
         shares.excess(principal, first.num_slots(), first.num_slots() * blocks_for(first.num_tokens()));
     const bool may_preempt = is_below_share && capacity.largest_excess > std::max<std::int64_t>(excess, 0);
     const bool capacity_is_kept = passes_another && num_passed_ >= state_.max_running;
     const std::int32_t slots = capacity_is_kept ? 0 : capacity.slots;
     const std::int32_t blocks = capacity_is_kept ? 0 : capacity.blocks;
-    // If hundreds of requests wait, nearly all of them end here in every step.
+    // If hundreds of requests wait, this cheap check turns away nearly all of them in every step.
     const bool is_alone = state_.running.empty();
     const bool may_fit = is_alone || (first.num_slots() <= slots && blocks > 0);
     if (!may_fit && !may_preempt) return false;
@@ -124,12 +124,12 @@ void Admission::start(PrincipalShare& principal, const Need& need) {
 
 // Preempts until `slots` and `blocks` more are free. If that is impossible, changes nothing and returns
 // false. `excess` is how far the newcomer's principal will be above its share after the admission. A sequence
-// gives way only if its principal is above its share by more than `excess` (and, if that is above 0, still by
-// at least `excess` without the sequence). So every exchange lowers the largest excess, and no two principals
-// take turns in preempting each other.
+// gives way only if its principal is above its share by more than `excess` and by more than 0. If `excess` is
+// positive, the principal must also remain above by at least `excess` without the sequence. So every exchange
+// lowers the largest excess, and no two principals take turns in preempting each other.
 bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need, std::int64_t excess,
                                      std::int32_t slots, std::int32_t blocks) {
-    // The newcomer will refer to its cached blocks at once: they never count as freed.
+    // The newcomer will refer to its cached blocks at once, so these never count as freed.
     set_references(newcomer, need.cached_blocks, -1);
     victims_.clear();
     std::int32_t freed = 0;
@@ -140,8 +140,8 @@ bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need,
         victim->is_giving_way = true;
         slots -= victim->num_slots();
         freed += blocks_ahead(*victim) + blocks_freed_with(*victim);
-        // Charged as if the victim had left, so that the next one comes from the principal furthest above
-        // then.
+        // The principal is charged as if the victim had left. So the next victim comes from the principal
+        // that is then furthest above its share.
         victim->principal->num_slots -= victim->num_slots();
         victim->principal->num_blocks -= static_cast<std::int32_t>(victim->block_table.size());
     }
@@ -169,8 +169,8 @@ void Admission::set_references(const Sequence& newcomer, std::int32_t num_cached
     }
 }
 
-// Returns how many blocks become free with this victim: those to which only it and earlier victims refer. So
-// a shared block counts with its last holder.
+// Returns how many blocks become free if this victim leaves after the earlier ones. A shared block becomes
+// free with the last sequence that refers to it.
 std::int32_t Admission::blocks_freed_with(const Sequence& victim) {
     std::int32_t freed = 0;
     for (const BlockId block : victim.block_table) {
@@ -180,8 +180,8 @@ std::int32_t Admission::blocks_freed_with(const Sequence& victim) {
     return freed;
 }
 
-// Returns the youngest sequence of the principal furthest above its fair share, if that is more than
-// `excess`.
+// Returns the youngest sequence of the principal furthest above its fair share, or nullptr if no principal is
+// above its share by more than `excess`.
 Sequence* Admission::victim_above(std::int64_t excess, const Sequence& newcomer) const {
     const auto& running = state_.running;
     const FairShare& shares = state_.shares;
@@ -191,7 +191,8 @@ Sequence* Admission::victim_above(std::int64_t excess, const Sequence& newcomer)
         Sequence& candidate = *running[i];
         const std::int64_t above = shares.excess(*candidate.principal);
         if (candidate.is_giving_way || above < furthest || !may_yield(candidate, newcomer)) continue;
-        // If shares are too small for any request, equals must not take turns in preempting each other.
+        // If every share is smaller than one request, two principals with the same use must not take turns
+        // in preempting each other.
         const std::int64_t without = shares.excess(*candidate.principal, -candidate.num_slots(),
                                                    -static_cast<std::int32_t>(candidate.block_table.size()));
         if (excess > 0 && without < excess) continue;

@@ -1,4 +1,4 @@
-// Which waiting request starts next, and which running sequence gives way.
+// Decides which waiting request starts next, and which running sequence gives way.
 #pragma once
 
 #include <cstddef>
@@ -29,10 +29,10 @@ class Admission {
     struct Need {
         std::int32_t slots = 0;
         std::int32_t blocks = 0;         // blocks that must be free now
-        std::int32_t cached_blocks = 0;  // first blocks of its table, which the prefix cache holds
+        std::int32_t cached_blocks = 0;  // number of its first blocks that the prefix cache holds
     };
 
-    // Slots and blocks that are free and that no running sequence will need next.
+    // The free slots, and the free blocks that no running sequence will soon need.
     struct Capacity {
         std::int32_t slots = 0;
         std::int32_t blocks = 0;
@@ -57,9 +57,9 @@ class Admission {
     StepState& state_;
     BlockTables& tables_;
     std::uint64_t turn_keeper_ = ~std::uint64_t{0};  // arrival of the request that keeps its turn
-    std::int32_t num_passed_ = 0;                    // admissions that passed it into free capacity
+    std::int32_t num_passed_ = 0;                    // requests that passed turn_keeper_ into free capacity
     std::vector<Sequence*> victims_;
-    std::vector<std::int32_t> victim_references_;  // [num_blocks], 0 between uses
+    std::vector<std::int32_t> victim_references_;  // [num_blocks], references by victims_; 0 between uses
     std::uint64_t num_preemptions_ = 0;
 };
 

@@ -7,7 +7,8 @@
 namespace solard {
 namespace {
 
-// Appends the row whose logits follow the first `position` tokens of the sequence.
+// Appends the row that chooses the token after the first `position` tokens of the sequence. `row` is the
+// index in the batch of the last of these tokens.
 void append_row(ForwardBatch& batch, const Sequence& sequence, std::int32_t row, std::int32_t position) {
     batch.logits_rows.push_back(row);
     batch.sampling.push_back({.params = sequence.request.sampling,

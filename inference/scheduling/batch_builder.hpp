@@ -9,13 +9,13 @@
 
 namespace solard {
 
-// Reserves a batch for the largest step, so that filling it allocates nothing.
+// Reserves the memory of a batch for the largest step, so that filling the batch allocates nothing.
 void reserve_batch(ForwardBatch& batch, std::int32_t max_tokens, std::int32_t max_seqs,
                    std::int32_t max_model_len);
 
 // Fills `batch` with the next num_scheduled_tokens of each sequence, in order. Sets first_row of each
-// sequence that samples. From there its rows follow one another: the row that chooses its next token, then
-// one row per draft, then the first row of each other choice.
+// sequence that samples. The rows of a sequence begin at its first_row: first the row that chooses its next
+// token, then one row per draft, then the first row of each other choice.
 void fill_batch(ForwardBatch& batch, std::span<Sequence* const> scheduled);
 
 }  // namespace solard

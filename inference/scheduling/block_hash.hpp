@@ -25,8 +25,8 @@ struct HashKey {
 // "SipHash: a fast short-input PRF", INDOCRYPT 2012, and the authors' 128-bit extension of it.
 BlockHash siphash_128(HashKey key, std::span<const std::uint64_t> words);
 
-// Returns the name with which a chain begins, before its first block. Chains with different salts never share
-// a name.
+// Returns the name that serves as `parent` of a prompt's first block. Blocks of prompts with different salts
+// never share a name.
 BlockHash root_hash(HashKey key, std::uint64_t salt);
 // Returns the name of a block that holds `tokens`, [kv_block_size], and follows the block named `parent`.
 BlockHash chained_hash(HashKey key, const BlockHash& parent, std::span<const TokenId> tokens);

@@ -1,4 +1,5 @@
-// Counts the references to each KV block and knows its content, by ids: no KV memory, no pointers.
+// Counts the references to each KV block and registers the hash of its content. The pool knows the
+// blocks by their ids only and never touches KV memory.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@ namespace solard {
 using BlockId = std::int32_t;
 
 // A block is free or has references. A block whose content is registered can be found by its hash, even while
-// it is free: until it is allocated again, its next reader only takes a reference (prefix cache). Free blocks
-// without content are allocated first, then the least recently used ones.
+// the block is free. Until it is allocated again, a new reader only has to take a reference (prefix cache).
+// Free blocks without content are allocated first, then the least recently used ones.
 //
 // Engine thread only. The constructor reserves all memory. Misuse (an id that is not in use) throws
 // std::logic_error, because a block with two owners would leak one client's text to another.
@@ -29,10 +30,10 @@ class BlockPool {
     // Removes a reference. A block without references is free; its registered content can still be found.
     void release(BlockId block);
 
-    // Returns the block that holds this content.
+    // Returns the block whose registered content has this hash, or nullopt.
     std::optional<BlockId> find(const BlockHash& hash) const;
-    // Registers the content of a block in use, unless another block holds the same. The block must not be
-    // written from then on.
+    // Registers the content of a block in use, unless another block is registered with the same content. The
+    // block must not be written from then on.
     void register_content(BlockId block, const BlockHash& hash);
 
     std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
@@ -41,8 +42,8 @@ class BlockPool {
     std::int32_t num_references(BlockId block) const { return at(block).references; }
     bool is_registered(BlockId block) const { return at(block).registered; }
 
-    // Checks that each block is either referenced or in the list of free blocks, once, and that each
-    // registered block can be found. Throws std::logic_error that says what is wrong.
+    // Checks that each block is either referenced or exactly once in the list of free blocks, and that each
+    // registered block can be found. Throws a std::logic_error that says what is wrong, if anything is.
     void check_integrity() const;
 
   private:
@@ -69,9 +70,9 @@ class BlockPool {
     }
 
     std::vector<Block> blocks_;
-    std::vector<BlockId> buckets_;  // power of two; the hash is keyed, so chains stay short for any input
+    std::vector<BlockId> buckets_;  // [power of two]; the hash is keyed, so no input makes long chains
     BlockId first_free_ = none;     // the next to allocate
-    BlockId last_free_ = none;      // the most recently used one with content
+    BlockId last_free_ = none;      // the most recently used of the free blocks with content
     std::int32_t num_free_ = 0;
     std::int32_t num_registered_ = 0;
 };

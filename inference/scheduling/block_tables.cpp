@@ -55,7 +55,7 @@ std::int32_t BlockTables::capacity_for(const Sequence& sequence) const {
     return (held + free) * kv_block_size - sequence.num_computed_tokens - sequence.num_scheduled_tokens;
 }
 
-// Does the next token go into a block that others refer to as well?
+// Returns true if the next token goes into a block to which other sequences refer as well.
 bool BlockTables::writes_shared_block(const Sequence& sequence) const {
     const std::int32_t next = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
     if (next % kv_block_size == 0 || sequence.num_scheduled_tokens > 0) return false;
@@ -102,8 +102,8 @@ void BlockTables::release_all(Sequence& sequence) {
     sequence.copied_from = -1;
 }
 
-// If the step in flight may still touch the block, or if this step copies from it, the block is free only
-// after the step has been collected: the destination of a copy must not be a source as well.
+// Puts the block into the quarantine if the step in flight may still touch it. Does the same if this step
+// copies from the block, because the destination of a copy must not be a source as well.
 void BlockTables::release(BlockId block) {
     if (in_flight_ || std::ranges::find(copy_sources_, block) != copy_sources_.end()) {
         quarantine_.push_back(block);

@@ -12,33 +12,34 @@
 
 namespace solard {
 
-// Returns the number of blocks that the sequence and its other choices will still ask for until all known
-// tokens are computed, and one block more. A sequence admitted into less would soon be preempted.
+// Returns how many more blocks the sequence and its other choices need to hold all known tokens, and for
+// each choice one block of new tokens. A sequence that is admitted with fewer free blocks would soon be
+// preempted.
 std::int32_t blocks_ahead(const Sequence& sequence);
 
 // Allocates, shares and releases the blocks in Sequence::block_table, and charges them to the principal.
 class BlockTables {
   public:
-    // What the prefix cache holds of a sequence's beginning.
+    // The part of a sequence's beginning that is in the prefix cache.
     struct CachedPrefix {
         std::int32_t num_blocks = 0;
-        std::int32_t num_blocks_in_use = 0;  // how many of these other sequences refer to
+        std::int32_t num_blocks_in_use = 0;  // number of these blocks that are not free
     };
 
     // `hash_key` names the contents of blocks; without it there is no prefix cache.
     BlockTables(std::int32_t num_blocks, std::int32_t max_running, const std::optional<HashKey>& hash_key);
 
     const BlockPool& pool() const { return pool_; }
-    // Blocks that were released and are free once the step in flight has been collected.
+    // Returns the blocks that were released and become free once the step in flight has been collected.
     std::span<const BlockId> quarantine() const { return quarantine_; }
     void fill_snapshot(EngineSnapshot& snapshot) const;
 
     // Returns how many more tokens the sequence can schedule in blocks that it holds or that are free.
     std::int32_t capacity_for(const Sequence& sequence) const;
-    // Allocates blocks for all scheduled tokens. If the step writes to a block that others refer to, the
-    // sequence first gets a copy of it.
+    // Allocates blocks for all scheduled tokens. If the step writes to a block to which other sequences
+    // refer, the sequence first gets a copy of that block.
     void grow(Sequence& sequence);
-    // Releases the blocks beyond the computed tokens: those of drafts that were wrong.
+    // Releases the blocks after the last computed token, which were allocated for drafts that were wrong.
     void trim(Sequence& sequence);
     // Releases all blocks of the sequence.
     void release_all(Sequence& sequence);
@@ -53,9 +54,9 @@ class BlockTables {
     // Starts another choice of a request on the blocks of the first one.
     void share(const Sequence& leader, Sequence& fork);
 
-    // From here to end_step() the device may touch every block that is in use now.
+    // Begins a step: until end_step(), the device may touch every block that is in use now.
     void begin_flight() { in_flight_ = true; }
-    // Frees what was released in the meantime.
+    // Ends the step and frees the blocks in the quarantine.
     void end_step();
 
   private:

@@ -68,7 +68,7 @@ PrincipalShare* FairShare::prefill_turn() {
         PrincipalShare& principal = *principals_[prefill_turn_];
         if (principal.num_prefill_tokens > 0) {
             if (principal.deficit <= 0) principal.deficit += quantum_ * principal.weight;
-            if (principal.deficit > 0) return &principal;  // otherwise it still pays for its decodes
+            if (principal.deficit > 0) return &principal;  // otherwise decodes have used up this turn
         }
         end_prefill_turn();
     }

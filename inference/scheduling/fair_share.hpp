@@ -1,4 +1,4 @@
-// Fair shares between principals: what each waits for and holds, and whose turn it is.
+// Fair shares between principals: the waiting sequences of each, the slots and blocks in use, and the turns.
 //
 // A principal's use of the engine is its dominant share: its part of all slots or its part of all KV blocks,
 // whichever is larger (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011). Its fair share is its weight
@@ -23,7 +23,7 @@ struct PrincipalShare {
     std::deque<SequencePtr> waiting;      // by priority, then by arrival
     std::int32_t num_slots = 0;           // slots of its running sequences
     std::int32_t num_blocks = 0;          // blocks of these sequences; a shared block counts once per holder
-    std::int64_t deficit = 0;             // prompt tokens that it may schedule now; < 0: it owes for decodes
+    std::int64_t deficit = 0;             // prompt tokens that it may schedule now; < 0 after many decodes
     std::int32_t num_prefill_tokens = 0;  // tokens that its running prompts still want in this step
 };
 
@@ -39,24 +39,25 @@ class FairShare {
     // Moves all waiting sequences for which `wanted` holds to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Limits
-    // every debt to one turn. May be called between steps only.
+    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Raises
+    // every deficit to at least minus the tokens of one turn. May be called between steps only.
     void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
     std::size_t num_waiting() const { return num_waiting_; }
 
-    // Returns how far the principal would be above its fair share with so many more slots and blocks; <= 0:
-    // not above. Values of different principals are comparable.
+    // Returns how far the principal would be above its fair share if it used `more_slots` and `more_blocks`
+    // in addition. A value of 0 or less means that it would not be above. Values of different principals are
+    // comparable.
     std::int64_t excess(const PrincipalShare& principal, std::int32_t more_slots = 0,
                         std::int32_t more_blocks = 0) const;
 
-    // Index into principals(): the principal whose waiting request is next. It stays the next one until it is
-    // served or has nothing waiting.
+    // Returns the index in principals() of the principal that may start a waiting request next.
     std::size_t admission_turn() const { return admission_turn_; }
     void set_admission_turn(std::size_t index) { admission_turn_ = index % principals_.size(); }
-    // Returns the principal whose prompt tokens are next, with a positive deficit; nullptr if no principal
-    // wants any. Its turn must be ended once its deficit is used up or it wants no more tokens.
+    // Returns the principal whose prompt tokens are next; its deficit is positive. Returns nullptr if no
+    // principal wants prompt tokens. The caller must end the turn once the principal's deficit is used up or
+    // the principal wants no more tokens.
     PrincipalShare* prefill_turn();
     void end_prefill_turn();
 
@@ -78,7 +79,7 @@ class FairShare {
 // Inline, because a full engine calls it for each pair of a waiting request and a running sequence.
 inline std::int64_t FairShare::excess(const PrincipalShare& principal, std::int32_t more_slots,
                                       std::int32_t more_blocks) const {
-    // Both parts have the common denominator slots * blocks.
+    // All fractions are multiplied by their denominators, so that the numbers are integers.
     const std::int64_t slots = std::int64_t{principal.num_slots} + more_slots;
     const std::int64_t blocks = std::int64_t{principal.num_blocks} + more_blocks;
     const std::int64_t used = std::max(slots * num_blocks_, blocks * num_slots_);

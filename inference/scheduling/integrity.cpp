@@ -62,7 +62,7 @@ void check_principals(const StepState& state) {
     }
 }
 
-// Adds the sequence's references to blocks to `references`.
+// Checks the blocks of the sequence, and counts its references to them in `references`.
 void check_blocks(const Sequence& sequence, const BlockPool& pool, References& references) {
     const std::int32_t known = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
     require(static_cast<std::int32_t>(sequence.block_table.size()) == blocks_for(known), sequence,

@@ -6,8 +6,9 @@
 
 namespace solard {
 
-// Checks that charges, references and orders agree with one another. Throws std::logic_error that says what
-// is wrong. Must not be called while a step is being scheduled.
+// Checks that all sequences are in order, and that the charges of principals and the reference counts of
+// blocks are right. Throws a std::logic_error that says what is wrong, if anything is. Must not be called
+// while a step is being scheduled.
 void check_integrity(const StepState& state, const BlockTables& tables);
 
 }  // namespace solard

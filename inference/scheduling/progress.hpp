@@ -10,11 +10,11 @@ namespace solard {
 
 class ProgressReport {
   public:
-    // Appends the stage of each sequence, if it has changed since the last call.
+    // Appends the stage of each sequence whose stage has changed since the last call.
     void append_changes(StepState& state, std::vector<ProgressEvent>& out);
 
   private:
-    std::vector<PrincipalShare*> round_;  // kept for its memory
+    std::vector<PrincipalShare*> round_;  // used in append_changes() only; kept to reuse its memory
 };
 
 }  // namespace solard

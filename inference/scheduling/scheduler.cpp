@@ -40,7 +40,7 @@ Scheduler::Scheduler(const SchedulerOptions& options)
 
 void Scheduler::add(Request request) {
     const auto refusal = why_refused(request);
-    if (refusal) {  // so that its sequence reserves little memory
+    if (refusal) {  // the request's sequence shall reserve little memory
         request.max_tokens = 0;
         if (request.num_choices > max_choices) request.num_choices = 1;
     }
@@ -82,7 +82,7 @@ void Scheduler::cancel(RequestId id) {
 
 void Scheduler::abort(errc error) {
     const auto is_any = [](const Sequence&) { return true; };
-    state_.remove_gaps();  // a step may have failed while it was being scheduled
+    state_.remove_gaps();  // a step that failed while being scheduled may have left nulls
     end_running(is_any, FinishReason::error, error);
     end_waiting(is_any, FinishReason::error, error);
 }
@@ -201,9 +201,9 @@ std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& resul
     return advanced_;
 }
 
-// Returns false if the logits were not finite. The blocks of such a sequence never reach the prefix cache. A
-// NaN anywhere in a prompt makes the logits at its end NaN, so a block is registered only after the logits of
-// a later row were found to be finite.
+// Returns false if the logits were not finite. The sequence's blocks then never reach the prefix cache. A NaN
+// anywhere in a prompt makes the logits at the end of the prompt NaN. Therefore a block is registered only
+// after the logits of a later row were found to be finite.
 bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
     const std::int32_t first_row = sequence.first_row;
     if (!results.rows.at(count_of(first_row)).finite) return false;
@@ -217,8 +217,8 @@ bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
     return true;
 }
 
-// Starts the other choices once the prompt is computed. They refer to its blocks, and each draws its own
-// first token.
+// Starts the other choices once the prompt is computed. They refer to the same blocks as `leader`, and each
+// draws its own first token.
 void Scheduler::start_forks(Sequence& leader, const StepResults& results) {
     std::int32_t row = leader.first_row;
     auto forks = std::exchange(leader.forks, {});
@@ -253,12 +253,13 @@ template <class Predicate>
 void Scheduler::end_waiting(Predicate matches, FinishReason reason, errc error) {
     state_.shares.extract(matches, ending_);
     for (SequencePtr& sequence : ending_) {
-        if (sequence) end(std::move(sequence), reason, error);  // null if an earlier, failed call ended it
+        // It is null if an earlier call of this function moved it and then threw an exception.
+        if (sequence) end(std::move(sequence), reason, error);
     }
     ending_.clear();
 }
 
-// Takes the sequence out of those that run and releases everything that it held.
+// Takes the sequence out of the running ones and releases its blocks. Returns null if it does not run.
 SequencePtr Scheduler::take_running(const Sequence& sequence) {
     SequencePtr taken = state_.take(sequence);
     if (taken) tables_.release_all(*taken);

@@ -18,7 +18,7 @@
 namespace solard {
 
 struct SchedulerOptions {
-    std::int32_t max_num_seqs = 1;            // running at once, see max_running(); also rows of one step
+    std::int32_t max_num_seqs = 1;  // limits running sequences (see max_running()) and rows of a step
     std::int32_t max_num_batched_tokens = 1;  // of one step
     std::int32_t num_blocks = 1;
     std::int32_t max_model_len = 1;
@@ -34,31 +34,36 @@ struct SchedulerOptions {
 std::int32_t max_running(const SchedulerOptions& options);
 
 // Reads no clock, starts no thread and calls no device. A step consists of schedule(), the forward pass,
-// complete(), and finish() for each sequence that its text ended; add() and cancel() may be called at any
-// point between these.
+// complete(), and finish() for each sequence whose answer ended by the stop rules. add() and cancel() may be
+// called between any two of these.
 //
 // A step serves in this order:
 // - Each sequence that decodes gets its token.
 // - Principals take turns to admit a waiting request. Each has at most one prompt under way, unless budget is
-//   left over. The first request that does not fit keeps its turn. As long as it does, only principals below
-//   their share may pass it into free capacity, and only as many as may run at once: every wait is bounded. A
-//   principal below its share may also preempt: the youngest sequence of the principal furthest above its
-//   share gives way, if that principal is further above than the newcomer's will be.
-// - Prompts get what is left of the budget. Deficit round robin deals it out between principals (decodes are
+//   left over. The first request that does not fit keeps its turn. While it waits, only requests of
+//   principals below their share may pass it into free capacity, and at most max_running() of them, so that
+//   every wait is bounded. A principal below its share may also preempt. Then the youngest sequence of the
+//   principal furthest above its share gives way, if that principal is further above its share than the
+//   newcomer's principal will be.
+// - Prompts get the rest of the budget. Deficit round robin divides it between principals (decodes are
 //   charged, drafts are not), and each principal's oldest prompt comes first. A long prompt is computed in
 //   chunks and delays no decode by more than one step.
-// - Drafts are verified with what is left then, in blocks that are free.
+// - Drafts are verified with the tokens of the budget that are left after that, and only in free blocks.
 //
-// If a running sequence finds no block, another one gives up its own and is computed again later (preemption
-// by recomputation): the last arrived of the principal furthest above its share or, if no principal is above,
-// the last arrived of all. No sequence takes from one that precedes it in that order, and a sequence that was
-// preempted four times yields only to older ones. The oldest takes from any other and yields to none, hence
-// every step advances at least one sequence.
+// If a running sequence finds no free block, another sequence gives up its blocks and is computed again later
+// (preemption by recomputation). The victim is the last arrived sequence of the principal furthest above its
+// share or, if no principal is above its share, the last arrived of all. A sequence takes blocks only from
+// sequences that this rule would choose before itself; if there are none, it waits. A sequence that was
+// preempted four times yields only to older ones. The oldest sequence may take blocks from any other and
+// yields to none, hence every step advances at least one sequence.
 //
-// Errors of a request: context_length_exceeded, it can never fit; invalid_request, it asks for no token, or
-// for more choices than can run together; queue_timeout, it waited beyond its queue deadline;
-// deadline_exceeded, it was not finished by its request deadline; numerical_error, its logits were not
-// finite.
+// Errors of a request:
+// - context_length_exceeded: the request can never fit.
+// - invalid_request: the prompt is empty, or max_tokens, num_choices or num_logprobs is out of range. The
+//   choices of a request must be able to run together.
+// - queue_timeout: the request waited beyond its queue deadline.
+// - deadline_exceeded: the request was not finished by its request deadline.
+// - numerical_error: the logits were not finite.
 class Scheduler {
   public:
     explicit Scheduler(const SchedulerOptions& options);
@@ -66,7 +71,8 @@ class Scheduler {
     Scheduler& operator=(const Scheduler&) = delete;
 
     void add(Request request);
-    // Drops the request's sequences, also from a step in flight. Ignores unknown ids.
+    // Ends the request's sequences, also those in a step in flight; complete() reports them.
+    // Ignores unknown ids.
     void cancel(RequestId id);
     // Ends all requests with `error`, also those in a step in flight; complete({}) reports them.
     void abort(errc error);
@@ -81,18 +87,18 @@ class Scheduler {
         std::int32_t num_tokens = 0;
         std::int32_t first_row = 0;
     };
-    // Applies the results of the step that schedule() returned, and frees what the step held. Returns
-    // everything to report, each sequence once; valid until the next schedule().
+    // Applies the results of the step that schedule() returned, and frees the blocks that were released
+    // during the step. Returns everything to report, each sequence once; valid until the next schedule().
     std::span<const Advance> complete(const StepResults& results);
     // Ends a sequence that complete() returned, so that its blocks are free for the next step.
     void finish(Sequence& sequence, FinishReason reason);
 
-    // Is there anything to compute or to report?
+    // Returns true if there is anything to compute or to report.
     bool has_work() const {
         return !state_.running.empty() || state_.shares.num_waiting() > 0 || !ended_.empty();
     }
     EngineSnapshot snapshot() const;
-    // Appends the stage of each sequence, if it has changed since the last call.
+    // Appends the stage of each sequence whose stage has changed since the last call.
     void append_progress(std::vector<ProgressEvent>& out) { progress_.append_changes(state_, out); }
     // Throws a std::logic_error that says what is wrong, if anything is.
     void check_integrity() const;
@@ -129,7 +135,7 @@ class Scheduler {
     std::vector<Advance> advanced_;      // returned by complete()
     std::vector<SequencePtr> ended_;     // not yet returned by complete()
     std::vector<SequencePtr> reported_;  // ended and returned by complete(): alive until the next schedule()
-    std::vector<SequencePtr> ending_;    // on their way from the waiting ones to ended_
+    std::vector<SequencePtr> ending_;    // used in end_waiting() only; kept to reuse its memory
     std::uint64_t num_arrivals_ = 0;
     std::uint64_t num_steps_ = 0;
 };

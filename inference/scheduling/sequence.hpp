@@ -22,11 +22,11 @@ using SequencePtr = std::unique_ptr<Sequence>;
 // Returns how many blocks hold the KV of `num_tokens` tokens.
 std::int32_t blocks_for(std::int32_t num_tokens);
 
-// Engine thread only. The constructor reserves the memory of all tokens and blocks: a token allocates
-// nothing.
+// Engine thread only. The constructor reserves the memory of all tokens and blocks, so that appending a token
+// allocates nothing.
 struct Sequence {
     // `arrival` grows with every request. Earlier arrivals are served first, and later ones preempted first.
-    // `eos_token_ids` are the model's.
+    // `eos_token_ids` are the end-of-sequence tokens of the model.
     Sequence(Request request, std::uint64_t arrival, std::span<const TokenId> eos_token_ids);
 
     // The members that every step touches come first, next to each other.
@@ -34,7 +34,7 @@ struct Sequence {
     // The prompt, the generated tokens and, while a step is in flight, the drafts that it verifies.
     std::vector<TokenId> token_ids;
     std::vector<BlockId> block_table;
-    std::vector<BlockHash> block_hashes;  // of whole blocks of known tokens, from the front
+    std::vector<BlockHash> block_hashes;  // of the first whole blocks; computed only when needed
     std::int32_t num_prompt_tokens;
     std::int32_t num_draft_tokens = 0;
     std::int32_t num_accepted_tokens;        // prompt and generated tokens that went through the stop rules
@@ -45,16 +45,16 @@ struct Sequence {
     std::int32_t num_cached_tokens = 0;      // prompt tokens found in the cache when the sequence first ran
     std::int32_t draft_limit = 4;            // number of drafts to try; adapts to how many were accepted
     std::int32_t num_preemptions = 0;
-    BlockId copied_from = -1;    // the block that the step copies because others refer to it
+    BlockId copied_from = -1;    // the block that the step copies, because other sequences refer to it
     bool is_giving_way = false;  // Admission has chosen this sequence for preemption
     bool prefilling = false;     // runs and has chosen no token since its admission
     FinishReason finish = FinishReason::none;
     errc error = errc::backend_failed;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
-    PrincipalShare* principal = nullptr;  // to whom slots and blocks are charged
+    PrincipalShare* principal = nullptr;  // slots and blocks are charged to it
     std::uint64_t arrival;
-    // The other choices, until the prompt is computed; then they are sequences of their own.
+    // The other choices, until the prompt is computed. Then they run as sequences of their own.
     std::vector<SequencePtr> forks;
     ProgressEvent progress{.done = -1};  // the last published one
     Request request;  // without its prompt (see token_ids) and its stop strings (see stop_matcher_)
@@ -64,22 +64,24 @@ struct Sequence {
     std::int32_t num_generated_tokens() const { return num_accepted_tokens - num_prompt_tokens; }
     std::int32_t num_uncomputed_tokens() const { return num_tokens() - num_computed_tokens; }
     std::int32_t num_unscheduled_tokens() const { return num_uncomputed_tokens() - num_scheduled_tokens; }
-    // Tokens that ever need KV: the last generated one is never fed back.
+    // Returns how many tokens may ever need KV: the last generated token needs none, because it is never fed
+    // back.
     std::int32_t max_kv_tokens() const { return num_prompt_tokens + request.max_tokens - 1; }
-    // Slots that the sequence and its other choices take when they run.
+    // Returns how many slots the sequence and its other choices take when they run.
     std::int32_t num_slots() const { return 1 + static_cast<std::int32_t>(forks.size()); }
-    // Does the step in flight compute the last known token, and so choose the next one?
+    // Returns true if the step in flight computes the last known token, and so chooses the next one.
     bool samples() const {
         return num_scheduled_tokens > 0 && num_computed_tokens + num_scheduled_tokens >= num_tokens();
     }
-    // Returns the tokens that must not be chosen now, because they would end the answer before min_tokens.
+    // Returns the tokens that must not be chosen after `num_generated` generated ones, because they would end
+    // the answer before min_tokens.
     std::span<const TokenId> banned_tokens(std::int32_t num_generated) const;
 
     // Applies the stop rules to the first token of token_ids that is not accepted yet. `bytes` is the text of
     // that token. The rules are applied in this order: end tokens, stop strings, length. Appends to `out` the
     // text that may be sent now. When the answer ends, this includes the text that was held back, except what
-    // a stop string cuts off. An end token adds no text. Before min_tokens, only the length can end the
-    // answer, and the text up to there never matches a stop string.
+    // a stop string cuts off. An end token adds no text. As long as the answer has fewer than min_tokens
+    // tokens, only the length can end it, and its text is not searched for stop strings.
     FinishReason accept_token(std::string_view bytes, std::string& out);
 
   private:
@@ -87,7 +89,7 @@ struct Sequence {
     void flush_text(std::string& out);
 
     std::vector<TokenId> end_tokens_;  // end-of-sequence tokens (unless ignored), then stop_token_ids
-    std::size_t num_eos_tokens_ = 0;   // of end_tokens_, from the front
+    std::size_t num_eos_tokens_ = 0;   // number of end-of-sequence tokens at the front of end_tokens_
     Detokenizer detokenizer_;
     StopMatcher stop_matcher_;
     std::string characters_;  // scratch between detokenizer and stop matcher

@@ -30,7 +30,7 @@ void Speculation::schedule_drafts() {
 }
 
 void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
-    // The token that follows the last draft must still be wanted.
+    // The step also draws the token after the last draft, which max_tokens must still allow.
     const std::int32_t generated = sequence.num_tokens() - sequence.num_prompt_tokens;
     max_tokens =
         std::min({max_tokens, sequence.request.max_tokens - generated - 1, tables_.capacity_for(sequence)});
@@ -45,8 +45,8 @@ void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
     tables_.grow(sequence);
 }
 
-// A draft is confirmed if the token drawn from the row before it is the same: then the row of the draft saw
-// exactly the tokens that it would have seen without speculation.
+// A draft is confirmed if it equals the token that was drawn from the row before it. Then the draft's own row
+// saw exactly the tokens that it would have seen without speculation.
 std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepResults& results) {
     const auto known = count_of(sequence.num_tokens());
     const std::int32_t num_drafts = std::exchange(sequence.num_draft_tokens, 0);
@@ -57,7 +57,7 @@ std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepRe
         const std::size_t place = known + offset;
         if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
         sequence.token_ids.resize(place);
-        if (!drawn.finite) break;  // the next step computes it again, as the first row of the sequence
+        if (!drawn.finite) break;  // the next step computes this row again, as the first of the sequence
         sequence.token_ids.push_back(drawn.token);
         break;
     }

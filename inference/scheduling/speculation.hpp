@@ -19,8 +19,8 @@ class Speculation {
     // Appends drafts to sequences that decode. Drafts are nearly free in a step that only decodes and has few
     // rows; other steps get none.
     void schedule_drafts();
-    // Appends the tokens that the step drew for the sequence: the confirmed drafts and one token more.
-    // Returns the number of new tokens.
+    // Keeps the confirmed drafts, drops the others and appends the token that the step drew after the
+    // confirmed ones. Returns the number of new tokens, confirmed drafts included.
     std::int32_t keep_confirmed_drafts(Sequence& sequence, const StepResults& results);
     void fill_snapshot(EngineSnapshot& snapshot) const;
 

@@ -9,20 +9,21 @@
 
 namespace solard {
 
-// Holds the sequences that run and those that wait, and what is left of the step's budget. Scheduler owns it;
-// the other parts refer to it. Running sequences are charged to their principals here.
+// Holds the running and the waiting sequences, and the rest of the step's budget. Scheduler owns the state,
+// and its parts refer to it. The slots of running sequences are charged to their principals here.
 struct StepState {
     // `step_budget` is the number of tokens that one step may compute.
     StepState(std::int32_t max_running_sequences, std::int32_t num_blocks, std::int32_t step_budget);
 
     // Inserts an admitted sequence by arrival and charges its slots.
     void insert(SequencePtr sequence);
-    // Inserts a sequence whose slots are already charged, by arrival: another choice of a request was charged
-    // with the first one.
+    // Inserts by arrival a sequence whose slot is charged already. This is another choice of a request: the
+    // slots of all choices were charged when the first one was inserted.
     void insert_charged(SequencePtr sequence);
     // Takes a sequence out of `running`. Returns null if the sequence does not run.
     SequencePtr take(const Sequence& sequence);
-    // Takes out a sequence that runs and leaves a null in its place, because its caller iterates `running`.
+    // Takes out a sequence which must be in `running`. Leaves a null in its place, because the caller is
+    // iterating over `running`.
     SequencePtr take_leaving_gap(const Sequence& sequence);
     void remove_gaps() { std::erase(running, nullptr); }
 

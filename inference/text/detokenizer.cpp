@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// Returns the size in bytes of a character which begins with `lead`, or 0 if none does.
+// Returns the size in bytes of a character which begins with `lead`, or 0 if no character does.
 unsigned character_size(unsigned char lead) {
     if (lead < 0x80) return 1;
     if (lead < 0xC2) return 0;  // a continuation byte, or the lead of an overlong form
@@ -16,8 +16,8 @@ unsigned character_size(unsigned char lead) {
     return lead < 0xF5 ? 4 : 0;
 }
 
-// Returns the bytes which may follow `lead`. The range is narrower than 80..BF after the leads of overlong
-// forms, of surrogates and of values above U+10FFFF (Unicode 15, table 3-7).
+// Returns the lowest and the highest byte which may follow `lead`. The range is narrower than 80..BF if it
+// would otherwise allow overlong forms, surrogates or values above U+10FFFF (Unicode 15, table 3-7).
 std::pair<unsigned char, unsigned char> second_byte_range(unsigned char lead) {
     switch (lead) {
         case 0xE0:

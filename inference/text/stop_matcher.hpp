@@ -9,37 +9,37 @@
 
 namespace solard {
 
-// Engine thread. One per sequence.
+// Every sequence has its own matcher. Used by one thread at a time.
 class StopMatcher {
   public:
     explicit StopMatcher(std::vector<std::string> stops = {});  // none of them is empty
 
-    // Feeds `text` and appends to `out` what can no longer belong to a stop string. Returns true once a stop
-    // string is complete: `out` then ends before it, and nothing more may be fed. The match that is complete
-    // first wins; if several end at the same byte, the longest wins. Therefore the result does not depend on
-    // how the text was split.
+    // Feeds `text` and appends to `out` the text that can no longer belong to a stop string. Returns true
+    // once a stop string is complete. Then `out` ends before that stop string, and nothing more may be fed.
+    // The match that is complete first wins; if several end at the same byte, the longest wins. Therefore the
+    // result does not depend on how the text was split.
     bool append(std::string_view text, std::string& out);
-    // Ends a text without a match: releases what was held back.
+    // Ends a text without a match: appends the text that was held back to `out`.
     void flush(std::string& out);
-    // Returns the index of the stop string that matched.
+    // Returns the index of the stop string that matched, if one did.
     std::optional<std::size_t> matched() const { return matched_; }
 
   private:
     // One stop string as a Knuth-Morris-Pratt automaton: each byte of text takes amortised constant time.
     struct Pattern {
         explicit Pattern(std::string stop);
-        // If the text fed so far ends with the first `length` bytes of the stop string, returns how many
-        // first bytes of it the text ends with after `c`. `length` < text.size().
+        // Returns with how many first bytes of the stop string the fed text ends, once `c` is fed too.
+        // `length` is this number before `c`, and must be less than text.size().
         std::size_t extended(std::size_t length, char c) const;
 
         std::string text;
-        std::vector<std::size_t>
-            borders;  // [length]: longest proper prefix of text[0, length) that is also its suffix
-        std::size_t matched = 0;  // how many first bytes of `text` the fed text ends with
+        std::vector<std::size_t> borders;  // [length]: size of the longest proper prefix of text[0, length)
+                                           // that is also its suffix
+        std::size_t matched = 0;           // the fed text ends with this many first bytes of `text`
     };
 
     std::vector<Pattern> patterns_;
-    std::string held_;  // the longest end of the fed text that begins a stop string
+    std::string held_;  // the longest end of the fed text that is the beginning of a stop string
     std::optional<std::size_t> matched_;
 };
 
