@@ -1,5 +1,5 @@
-// The owner of everything in the process: it makes the four parts of the server and hands them down. Only the
-// files beside this one know it.
+// The owner of everything in the process: it makes the four parts of the server and hands them down. Only
+// files in this folder, but not in its subfolders, use it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -30,7 +30,7 @@ class App {
     Gate gate;
     GenerationService generation;
     ResponseService responses;
-    // The last member, and so destroyed first: the coroutines that live in it use everything above.
+    // Must be the last member, so that it is destroyed first: its coroutines use all other members.
     boost::asio::io_context io{1};
 };
 

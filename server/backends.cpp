@@ -24,7 +24,7 @@ int num_threads(const AppConfig& config) {
     return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-// Fills in what the options of both backends have in common.
+// Fills in the members which the options of both backends have.
 template <class Options>
 Options make_options(const AppConfig& config, const Checkpoint& checkpoint, std::int32_t context_length,
                      const OnLoadProgress& on_load_progress) {

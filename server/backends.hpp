@@ -13,12 +13,12 @@
 
 namespace solard::server {
 
-// Returns what the CUDA runtime says about the devices. It is asked only if the machine shows NVIDIA
-// hardware.
+// Asks the CUDA runtime for its devices, if this build has the CUDA backend and the NVIDIA driver is loaded.
 CudaSupport probe_cuda(NvidiaPresence nvidia);
 
 // Loads the weights and returns a backend for `device`, "cpu" or "cuda", as choose_device() returned it.
-// Called on the engine thread. `checkpoint` is not needed afterwards. Throws what the backends throw.
+// Is called on the engine thread. `checkpoint` is not needed afterwards. Throws the exceptions of the
+// backends' constructors.
 std::unique_ptr<Backend> make_backend(std::string_view device, const AppConfig& config,
                                       const Checkpoint& checkpoint, std::int32_t context_length,
                                       const OnLoadProgress& on_load_progress);

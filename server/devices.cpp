@@ -13,13 +13,13 @@ std::string capability_of(const CudaDevice& device) {
     return std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor);
 }
 
-// Says why the kernels do not run on the device; empty if they do.
+// Returns why the kernels cannot run on the device; empty if they can.
 std::string device_obstacle(const CudaDevice& device) {
     if (std::tuple(device.compute_major, device.compute_minor) >= std::tuple(min_major, min_minor)) return {};
     return device.name + " has compute capability " + capability_of(device) + ", but 8.9 or above is needed";
 }
 
-// Says why no CUDA device can be used; empty if one can.
+// Returns why no CUDA device can be used; empty if the first one can.
 std::string cuda_obstacle(NvidiaPresence nvidia, const CudaSupport& cuda) {
     if (!nvidia.any()) return "no NVIDIA driver and no device node";
     if (!nvidia.driver) return "a device node exists, but the NVIDIA driver is not loaded";

@@ -13,11 +13,11 @@ namespace solard::server {
 
 // The signs of NVIDIA hardware on this machine.
 struct NvidiaPresence {
-    bool driver = false;       // the driver is loaded, by its entry in /proc
+    bool driver = false;       // /proc shows that the driver is loaded
     bool device_node = false;  // a device node exists in /dev
     bool any() const { return driver || device_node; }
 };
-// Looks below `root`, which a test may choose.
+// Looks for these signs below `root`, which only a test changes.
 NvidiaPresence find_nvidia(const std::filesystem::path& root = "/");
 
 struct CudaDevice {
@@ -27,16 +27,17 @@ struct CudaDevice {
     std::uint64_t memory_bytes = 0;
 };
 
-// What the CUDA runtime says, if this build has it and the machine shows hardware.
+// The answer of the CUDA runtime, which is asked only if this build has the CUDA backend and the NVIDIA
+// driver is loaded.
 struct CudaSupport {
     bool built = false;  // this build has the CUDA backend
     std::vector<CudaDevice> devices = {};
-    std::string error = {};  // of the runtime; empty if it listed the devices
+    std::string error = {};  // the runtime's error; empty if the runtime listed the devices
 };
 
 // Returns "cpu" or "cuda" for the value of --device (auto, cpu or cuda). There is no silent fallback: auto
 // means the CPU only if neither a driver nor a device node exists. "cuda" means the first device. Errors:
-// device_unavailable, one line that says what to do.
+// device_unavailable, with a message of one line that says what to do.
 result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence nvidia,
                                        const CudaSupport& cuda = {});
 

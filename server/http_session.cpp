@@ -33,7 +33,7 @@ using beast::error_code;
 
 using Parser = http::request_parser<http::string_body>;
 
-// Returns what to answer to a request that could not be read; request_cancelled if the client is gone.
+// Returns the error for a request that could not be read; request_cancelled if the client is gone.
 Error read_problem(error_code ec, const AppConfig& config) {
     if (ec == http::error::header_limit)
         return {errc::headers_too_large,
@@ -47,7 +47,7 @@ Error read_problem(error_code ec, const AppConfig& config) {
     return {errc::request_cancelled, "The client is gone."};
 }
 
-// A request that could not be read or is not allowed, as far as it was read.
+// A request that could not be read or is not allowed. `head` is empty if the header could not be read.
 struct Refusal {
     HttpRequest head;
     Error error;
@@ -60,7 +60,8 @@ struct RoutedRequest {
     RouteMatch match;
 };
 
-// What came on the connection: a request to answer, a connection to upgrade, a request to refuse, or its end.
+// The result of reading from the connection: a request to answer, an upgrade to a WebSocket, a request to
+// refuse, or the end of the connection.
 using Received = std::variant<RoutedRequest, WsUpgrade, Refusal, ClientGone>;
 
 Received refuse(HttpRequest head, Error error) {
@@ -74,7 +75,7 @@ class Session {
         : app_(app),
           stream_(std::move(stream)),
           over_limit_(over_limit),
-          // Holds a header, and what was pipelined behind it while an answer was streaming.
+          // Holds a header, and the requests which a client pipelines while an answer is streamed.
           buffer_(static_cast<std::size_t>(app.config.max_header_size) + 4096) {}
 
     // Serves until the connection ends. Completes with the upgrade if the connection is to become a
@@ -116,7 +117,7 @@ class Session {
         co_return exchange.keep_alive();
     }
 
-    // Reads one request. Everything that its header decides is decided before its body is read.
+    // Reads one request. Access, limits and a WebSocket upgrade are checked before the body is read.
     asio::awaitable<Received> receive(Parser& parser) {
         parser.header_limit(static_cast<std::uint32_t>(app_.config.max_header_size));
         parser.body_limit(static_cast<std::uint64_t>(app_.config.max_body_size));
@@ -168,8 +169,8 @@ class Session {
         return upgrade;
     }
 
-    // Reads up to the empty line, within limits of size and time, and checks the block. The result is valid
-    // until the buffer is consumed.
+    // Reads the header up to its empty line, within limits of size and time, and checks it. The result is
+    // valid until the buffer is consumed.
     asio::awaitable<result<std::string_view>> read_header_block() {
         constexpr std::string_view end_of_block = "\r\n\r\n";
         const auto limit = static_cast<std::size_t>(app_.config.max_header_size);
@@ -180,8 +181,7 @@ class Session {
             if (!begun && buffer_.size() > 0) {
                 begun = true;
                 stream_.set_idle(false);
-                stream_.expires_after(
-                    app_.config.header_timeout);  // for the whole block, however slowly it comes
+                stream_.expires_after(app_.config.header_timeout);  // for the whole header
             }
             const std::string_view read = unread();
             const auto end = read.find(end_of_block, searched);
@@ -232,7 +232,8 @@ class Session {
         stream_.expires_never();
     }
 
-    // Sends the last answer of a connection whose request was not read to its end.
+    // Sends the error answer. It is the connection's last answer, because the request may not have been read
+    // to its end.
     asio::awaitable<void> send_refusal(Refusal refusal) {
         Http1Exchange exchange(app_.config, app_.gate, app_.state, stream_, buffer_, std::move(refusal.head),
                                11, false);

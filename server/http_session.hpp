@@ -1,4 +1,4 @@
-// One client connection: requests one after another, each with its limits and deadlines.
+// Serves one client connection: its requests one after another, each within limits of size and time.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -8,8 +8,9 @@
 
 namespace solard::server {
 
-// Runs until the client leaves, a deadline passes or the server drains. `over_limit`: the connection is one
-// too many, and its first request is told so. Never throws for what a client does.
+// Runs until the client leaves, a deadline passes or the server drains. `over_limit`: the server has reached
+// its connection limit, so the first request is refused. Nothing that a client does makes this function
+// throw.
 boost::asio::awaitable<void> run_http_session(App* app, Stream stream, bool over_limit);
 
 }  // namespace solard::server

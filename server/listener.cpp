@@ -26,15 +26,17 @@ namespace {
 using Unix = asio::local::stream_protocol;
 
 void set_tcp_options(int socket) {
-    // Detects a peer that vanished: this is how long sent data may stay unacknowledged (RFC 5482).
+    // If sent data stays unacknowledged for this time (RFC 5482), the peer has vanished.
     constexpr unsigned milliseconds = 30'000;
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
-    // Data for a slow client waits in its log, where deltas merge, and not in the kernel.
+    // Data for a slow client should wait in the generation's log, where deltas are merged, and not in the
+    // kernel.
     constexpr int unsent_bytes = 64 << 10;
     setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 }
 
-// Leaves a fifth of the descriptors to files, the engine and the accept queue itself.
+// Returns --max-connections, but at most four fifths of the file descriptors. The rest is for other files,
+// the engine and the listening socket.
 std::size_t max_connections(const AppConfig& config) {
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);
@@ -42,7 +44,8 @@ std::size_t max_connections(const AppConfig& config) {
                     static_cast<std::size_t>(files.rlim_cur) / 5 * 4);
 }
 
-// The number of connections beyond the limit that still get an error answer. Any more are closed unanswered.
+// The number of connections beyond the limit that still get an error answer. All others are closed without
+// an answer.
 constexpr std::size_t max_refused_connections = 64;
 
 // If at least this many sessions were open, memory is returned to the system when half of them have ended.
@@ -60,8 +63,8 @@ void log_session_end(const std::exception_ptr& problem) {
     }
 }
 
-// Removes the socket file that a killed process left behind: nobody answers there. The file of a running
-// server stays.
+// Removes the socket file that a killed process has left behind: connections to it are refused. The file of a
+// running server stays.
 void remove_stale_socket(asio::io_context& io, const std::string& path) {
     error_code ec;
     Unix::socket probe(io);
@@ -171,7 +174,7 @@ asio::awaitable<void> Listener::accept_loop() {
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
         }
         const bool closed = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
-        if (closed) co_return;  // even if a connection was accepted: it came too late
+        if (closed) co_return;  // this drops a connection that was accepted too late
         if (ec) {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);

@@ -27,14 +27,14 @@ class Listener {
 
     // Accepts connections until the drain has ended. `app` outlives every session.
     void start(App& app);
-    // Closes idle sessions. The others end after the answer that is under way, WebSockets after all answers
-    // under way. `on_empty` runs when none of these sessions is left, which may be at once. Until then, a new
-    // connection still gets the answer that the server is draining.
+    // Closes idle sessions. Any other session ends after its current answer, and a WebSocket after all of its
+    // current answers. `on_empty` runs when all sessions of this moment have ended, which may be at once.
+    // Until then, the server still accepts new connections, so that their clients get an error answer.
     void drain(std::function<void()> on_empty);
     // Closes every session at once.
     void close_sessions();
 
-    // "http://127.0.0.1:8000" or "unix:/run/solard.sock".
+    // Returns the address, such as "http://127.0.0.1:8000" or "unix:/run/solard.sock".
     std::string url() const;
 
   private:
@@ -53,14 +53,14 @@ class Listener {
     App* app_ = nullptr;
     std::uint64_t next_session_ = 0;
     std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>> closers_;  // one per session
-    std::size_t max_sessions_ = 0;  // open at once since memory was last given back
+    std::size_t max_sessions_ = 0;  // most open sessions since the last malloc_trim()
     std::function<void()> on_empty_;
-    std::uint64_t first_late_session_ = 0;  // the first session that began after drain()
+    std::uint64_t first_late_session_ = 0;  // id of the first session after drain()
     std::size_t num_awaited_ = 0;           // sessions from before drain() that have not ended
 };
 
 // Refuses an address that other machines can reach, unless --api-key-file or --allow-anonymous is given.
-// Errors: bad_configuration, which names the option host.
+// Errors: bad_configuration, whose message names the option `host`.
 result<void> check_exposure(const AppConfig& config);
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// The program: arguments -> configuration -> checkpoint -> engine and listener.
+// The main program: it reads the configuration, opens the checkpoint, and runs the engine and the listener.
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,8 +41,8 @@ int fail(const Error& error) {
     return exit_code(error.code);
 }
 
-// Everything that can be wrong with the configuration, the device, the keys, the model and the port is found
-// before a weight is read.
+// Runs the server and returns the exit code. Mistakes in the configuration, the device, the keys, the model
+// and the port are found before any weights are read.
 int serve(const AppConfig& config) {
     if (auto allowed = check_exposure(config); !allowed) return fail(allowed.error());
     const NvidiaPresence nvidia = find_nvidia();
@@ -74,7 +74,7 @@ int serve(const AppConfig& config) {
         return make_backend(*device, config, *checkpoint, app.generation.model.context_length,
                             on_load_progress);
     });
-    if (service.engine_hangs()) std::_Exit(code);  // nothing that the engine thread uses may be destroyed
+    if (service.engine_hangs()) std::_Exit(code);  // the engine thread still uses the objects above
     return code;
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Returns what a handler means by a parameter of this type.
+// Returns the object which a handler gets for a parameter of this type.
 template <class Part>
 Part& part_of(App& app, HttpExchange& exchange) {
     using Plain = std::remove_const_t<Part>;
@@ -44,7 +44,7 @@ asio::awaitable<void> call_with_parts(asio::awaitable<void> (*handler)(Parts&...
     return handler(part_of<Parts>(app, exchange)...);
 }
 
-// Calls a handler with those parts of the App that its parameters name.
+// Calls a handler with the parts of the App that the types of its parameters select.
 template <auto handler>
 asio::awaitable<void> call(App& app, HttpExchange& exchange) {
     return call_with_parts(handler, app, exchange);
@@ -108,12 +108,12 @@ HttpResponse no_route_response(const HttpRequest& request, const std::string& al
 }
 
 // Returns the answer to a browser that asks whether a page may send a request to another origin (Fetch
-// standard, CORS preflight). The header that names the origin itself is part of every answer.
+// standard, CORS preflight). The exchange adds Access-Control-Allow-Origin, as it does to every answer.
 HttpResponse preflight_response() {
     HttpResponse response;
     response.status = 204;
     response.fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
-    // A wildcard does not include Authorization.
+    // In this header, "*" does not include Authorization.
     response.fields.emplace_back("Access-Control-Allow-Headers", "*, Authorization");
     response.fields.emplace_back("Access-Control-Max-Age", "600");
     return response;
@@ -153,7 +153,7 @@ RouteMatch find_route(const HttpRequest& head) {
         if (!match.allowed.empty()) match.allowed += ", ";
         match.allowed += route.method == "GET" ? "GET, HEAD" : std::string(route.method);
     }
-    // A browser sends no key when it asks whether a page may send a request.
+    // A browser sends no key with a preflight request.
     if (head.method == "OPTIONS") match.access = Access::anyone;
     return match;
 }

@@ -25,15 +25,15 @@ struct Route {
 
 struct RouteMatch {
     const Route* route = nullptr;     // null if no route has this path and verb
-    std::string allowed = {};         // if null: the verbs of the path; empty if there is no such path
-    Access access = Access::api_key;  // what the caller needs, with or without a route
+    std::string allowed = {};         // without a route: the path's verbs; empty if the path is unknown
+    Access access = Access::api_key;  // the access that the request needs; is set even without a route
 };
 
 // Finds the route by the header alone, before the body is read.
 RouteMatch find_route(const HttpRequest& head);
 
-// Returns the WebSocket fields of the header if the request asks to open a WebSocket and the route is one;
-// null otherwise. Valid as long as `head` does not change.
+// Returns the WebSocket fields of the header if the request asks to open a WebSocket and its route has the
+// transport `websocket`; null otherwise. The result is valid as long as `head` does not change.
 inline const WebSocketFields* upgrade_fields(const RouteMatch& match, const HttpRequest& head) {
     const bool is_socket = match.route != nullptr && match.route->transport == Transport::websocket;
     return is_socket && head.websocket ? &*head.websocket : nullptr;

@@ -10,13 +10,13 @@
 namespace solard::server {
 namespace {
 
-// How long connections stay open after the drain limit. This is long enough to write one error object to
-// every client that still reads.
+// The time for which connections stay open after the drain limit. It is long enough to write one error object
+// to every client that still reads.
 constexpr std::chrono::seconds error_delivery_time{2};
 
-// The value was measured on the CPU backend (tests/bench/bench_speculation): repetitive answers get most of
-// the gain that drafts can bring, and other answers become hardly slower. If this many sequences or more run,
-// there are no drafts.
+// The value was measured on the CPU backend (tests/bench/bench_speculation). With it, repetitive answers have
+// most of the possible gain from drafts, and other answers are hardly slower. There are no drafts if at least
+// this many sequences run.
 constexpr std::int32_t max_speculative_step_rows = 8;
 
 }  // namespace
@@ -57,8 +57,8 @@ int Service::run(BackendFactory make_backend) {
         });
     report_status();
     watch_engine({}, std::chrono::steady_clock::now());
-    // The engine's callbacks use this object and what `make_backend` captured. So the engine is stopped
-    // before this function returns or throws, unless it hangs.
+    // The engine's callbacks use this object and the objects which `make_backend` captured. So the engine is
+    // stopped before this function returns or throws, unless the engine hangs.
     struct StopEngine {
         Service& service;
         ~StopEngine() {
@@ -81,7 +81,7 @@ void Service::await_signal() {
         }
         log(LogLevel::info,
             "draining: " + std::to_string(app_.generation.engine.num_in_flight()) + " answers in flight");
-        await_signal();  // first, because a drain without sessions ends at once and cancels this wait
+        await_signal();  // comes first: if no session is open, begin_drain() ends this wait
         begin_drain(app_.config.drain_timeout);
     });
 }
@@ -114,7 +114,8 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
     });
 }
 
-// Updates what `systemctl status` shows. While a load makes progress, systemd gives it more time.
+// Updates the line that `systemctl status` shows. While the model loads and makes progress, also asks systemd
+// for more time.
 void Service::report_status() {
     const ServerPhase phase = app_.state.phase;
     if (phase == ServerPhase::starting) {
@@ -132,8 +133,8 @@ void Service::report_status() {
     }
 }
 
-// Waits for the engine after the last session has ended. Returns false if the engine is in a step that never
-// ends.
+// Waits for the engine after the last session has ended. Returns false if the engine has made no progress for
+// --engine-timeout.
 bool Service::wait_for_engine() {
     app_.generation.engine.ask_to_stop();
     EngineActivity last;
@@ -158,7 +159,7 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
     app_.generation.engine.drain();
     for (Wakeup* socket : app_.state.sockets)
-        socket->notify();  // each closes after the answers that are in flight
+        socket->notify();  // each socket closes after its answers in flight
     if (!draining_already) systemd_.notify("STOPPING=1");
     report_status();
     drain_timer_.expires_after(limit);
@@ -175,7 +176,7 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     if (!draining_already) listener_.drain([this] { finish(); });
 }
 
-// Ends the event loop after the last session. A response that goes on without a reader ends with it.
+// Ends the event loop after the last session has ended. A response that continues without a reader ends too.
 void Service::finish() {
     drain_timer_.cancel();
     watchdog_.cancel();

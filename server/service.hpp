@@ -17,17 +17,17 @@ class Service {
   public:
     using OnReady = std::function<void(const EngineInfo& info, const std::string& url)>;
 
-    // `on_ready` runs on the I/O thread once the model answers. `listener` is already bound. `app` outlives
+    // `on_ready` runs on the I/O thread when the engine is ready. `listener` is already bound. `app` outlives
     // the service.
     Service(App& app, Listener listener, OnReady on_ready);
 
     // Serves until SIGTERM or SIGINT, or until the engine fails. Returns the exit code of the process.
-    // `make_backend` runs on the engine thread; it may poll stopping(), and throw load_cancelled during a
-    // long load.
+    // `make_backend` runs on the engine thread. During a long load, it may poll stopping() and throw
+    // load_cancelled.
     int run(BackendFactory make_backend);
     const std::atomic<bool>& stopping() const { return stopping_; }
-    // Returns true after run() if the engine was still inside a step that does not end. Its thread cannot be
-    // joined then.
+    // Is valid after run(). Returns true if the engine was still inside a step that does not end. The engine
+    // thread then cannot be joined.
     bool engine_hangs() const { return engine_hangs_; }
 
   private:

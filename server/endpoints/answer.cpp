@@ -63,9 +63,9 @@ asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnsw
     auto writing = writer.fields().stream
                        ? stream_answer(exchange, writer, pending->generation, keep_alive_interval)
                        : whole_answer(exchange, writer, pending->generation);
-    // A read is pending beside the answer: nothing else notices a client that leaves while there is nothing
-    // to write. If the client leaves, this coroutine ends, and the destructor of `pending` cancels the
-    // generation.
+    // client_gone() reads while the answer is written: without a read, the server would not notice that the
+    // client leaves while there is nothing to write. If the client leaves, this coroutine ends, and the
+    // destructor of `pending` cancels the generation.
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));
 }

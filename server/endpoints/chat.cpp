@@ -44,7 +44,7 @@ ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
 }
 
 asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, const HttpRequest& http) {
-    // This check comes first, so that a full or starting server spends nothing on a request.
+    // This check comes first, so that a full or starting server does no work for a request.
     if (auto open = generation.engine.check_open(); !open) co_return open.error();
     auto rendering = render_chat(generation, http.body);
     auto chat = co_await std::move(rendering);

@@ -25,7 +25,7 @@ result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size
     return {};
 }
 
-// Returns the prompts as token ids. The inputs are all texts, or all token ids.
+// Returns the prompts as token ids. Either all inputs are texts, or all are token ids.
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationService& generation,
                                                                   std::vector<PromptInput> inputs) {
     std::vector<std::string> texts;
@@ -59,7 +59,7 @@ ShownPrompt shown(const GenerationService& generation, const CompletionRequest& 
 
 asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
                                                         const HttpRequest& http) {
-    // This check comes first, so that a full or starting server spends nothing on a request.
+    // This check comes first, so that a full or starting server does no work for a request.
     if (auto open = generation.engine.check_open(); !open) co_return open.error();
     auto parsing = parse_body(generation, http.body, parse_completion_request);
     auto request = co_await std::move(parsing);

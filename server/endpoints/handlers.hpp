@@ -1,6 +1,6 @@
 // The handlers that the route table (server/routes.cpp) names. Each one runs as a coroutine on the I/O thread
-// and answers exactly once. Its parameters are all that it may use (a ResponseService gives access to the
-// GenerationService below it); they outlive the coroutine.
+// and answers exactly once. It may use only its parameters, which outlive the coroutine. A ResponseService
+// also gives access to its GenerationService.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -43,7 +43,7 @@ ListedModel listed_model(const ServedModel& model) {
 json::object limits_json(const GenerationService& generation) {
     json::object limits{
         {"max_tokens", generation.model.context_length - 1},
-        {"top_k", {0, generation.model.config.vocab_size}},  // 0 or a larger number: all tokens
+        {"top_k", {0, generation.model.config.vocab_size}},  // 0: all tokens
         {"n", {1, max_choices_together(generation)}},
         {"top_logprobs", {0, max_top_logprobs}},
         {"stop", {{"count", max_stop_strings}, {"bytes", max_stop_bytes}}},
@@ -66,8 +66,8 @@ std::string health_json(const ServerState& state) {
     return json::serialize(body);
 }
 
-// Returns what the page and operators need: model, device, limits, defaults, sizes, and the counters of the
-// engine's last step.
+// Returns facts for the web page and for operators: model, device, limits, defaults, sizes, and the counters
+// after the engine's last step.
 std::string metadata_json(const ServerState& state, const GenerationService& generation) {
     const auto& config = generation.config;
     const auto& model = generation.model;

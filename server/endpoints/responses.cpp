@@ -45,7 +45,7 @@ asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& ex
     }
     if (const auto& failure = record->log->failure(); failure && failure->code != errc::request_cancelled)
         exchange.note_error(failure->code);
-    // A client that already has every event gets a stream without events, but it does get an answer.
+    // A client that already has every event gets a stream of idle bytes only, because it needs an answer.
     if (!exchange.header_sent() && sse.buffer().empty()) sse.buffer() += idle_bytes;
     co_await sse.end();
 }
@@ -66,7 +66,7 @@ asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& e
 
 struct ParsedRequest {
     ResponseRequest request;
-    ResponsePtr parent;  // the response that the request continues; null if there is none or it is not known
+    ResponsePtr parent;  // the response that the request continues; null if there is none or it is unknown
 };
 
 asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, const HttpRequest& http) {

@@ -13,15 +13,15 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
-constexpr std::size_t max_worker_jobs = 256;              // requests whose prompts wait to be encoded
+constexpr std::size_t max_worker_jobs = 256;              // with this many jobs, long prompts are refused
 constexpr std::size_t max_model_name_shown = 200;         // bytes
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
 }
 
-// Returns `asked`. If there is none, returns how many tokens the context and the KV cache can hold besides
-// the prompt.
+// Returns `asked`. If it is empty, returns how many tokens the context and the KV cache can hold besides the
+// prompt.
 result<std::int32_t> choose_max_tokens(const GenerationService& generation, std::size_t prompt_tokens,
                                        std::optional<std::int32_t> asked, std::string_view field) {
     const auto context = std::int64_t{generation.model.context_length};
@@ -54,8 +54,8 @@ result<void> check_text_size(const GenerationService& generation, std::size_t nu
                  std::string(field)};
 }
 
-// Returns the caller's own salt. If the request has a `cache_salt`, returns a salt made from both, so that
-// the caller can separate its own prompts in the prefix cache.
+// Returns the caller's own salt, combined with the `cache_salt` of the request if there is one. With
+// different values of `cache_salt`, a caller can separate its own prompts in the prefix cache.
 std::uint64_t cache_salt(const GenerationService& generation, const Caller& caller,
                          const std::string& requested) {
     const std::uint64_t own = generation.gate.cache_salt(caller);
@@ -124,7 +124,8 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     for (auto& prompt : prompts) {
         const auto max_tokens = choose_max_tokens(generation, prompt.size(), fields.max_tokens, field);
         if (!max_tokens) return max_tokens.error();
-        // Each prompt gets a seed of its own unless the request names one. JavaScript's numbers hold 53 bits.
+        // Each prompt gets a seed of its own unless the request names one. The seed has 53 bits, because
+        // larger integers are not exact in JavaScript.
         context.seed = random_bits() >> 11;
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();

@@ -1,5 +1,5 @@
-// Turns what a client asked for into what the engine gets: checks the model's name, encodes the prompts, and
-// applies limits and quota.
+// The steps from a parsed request to a request of the engine: check the model's name, encode the prompts, and
+// apply the limits and the quota.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -18,18 +18,17 @@ namespace solard::server {
 // Refuses a model name that is not served. Errors: model_not_found.
 result<void> check_model(const GenerationService& generation, const std::string& name);
 
-// Encodes each text as BOS and its pieces. If the texts are long in total, the worker thread does this.
-// `field` is the request's field which an error names. Errors: server_overloaded; context_length_exceeded
-// if a text has too many bytes for the context, however it would be tokenized.
+// Encodes each text as BOS and the text's tokens. If the texts are long in total, the worker thread does
+// this. `field` is the field of the request which an error names. Errors: server_overloaded;
+// context_length_exceeded if a text has too many bytes for the context, however it would be tokenized.
 boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(
     GenerationService& generation, std::vector<std::string> texts, std::string_view field);
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation,
                                                                    std::string text, std::string_view field);
 
-// Submits the prompts to the engine. This is the last step before a status line is sent, and the last which
-// can refuse the prompts. `field` is the request's field which held them. Errors: those of
-// EngineClient::submit(), context_length_exceeded, invalid_value with the name of the field,
-// rate_limit_exceeded.
+// Submits the prompts to the engine. No later step refuses them, so the status line is sent only after this
+// step. `field` is the field of the request which had the prompts. Errors: those of EngineClient::submit(),
+// context_length_exceeded, invalid_value with the name of the field, rate_limit_exceeded.
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
                          std::vector<std::vector<TokenId>> prompts, std::string_view field);
 

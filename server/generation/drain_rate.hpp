@@ -1,4 +1,4 @@
-// Estimates when the engine has free places again, for Retry-After.
+// Estimates when the engine will have free places again. The header Retry-After needs this estimate.
 #pragma once
 
 #include <algorithm>
@@ -15,9 +15,9 @@ class DrainRate {
     // Records that a choice ended now.
     void add_end(Clock::time_point now) { ends_[num_ends_++ % ends_.size()] = now; }
 
-    // Returns the time in which `count` more choices will end if they continue to end as fast as the last
-    // ones did, or one second if none has ended yet. The result is between 100 ms and 30 s, so that a
-    // refused client neither retries at once nor stays away long after a slow phase has passed.
+    // Returns the time until `count` more choices will have ended, if they end as fast as the last ones did.
+    // If none has ended yet, returns one second. The result is at least 100 ms, so that a refused client does
+    // not retry at once, and at most 30 s, so that it comes back soon after a slow phase.
     std::chrono::milliseconds time_for(std::size_t count, Clock::time_point now) const {
         using std::chrono::milliseconds;
         const std::size_t known = std::min(num_ends_, ends_.size());

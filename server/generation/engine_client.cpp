@@ -109,7 +109,8 @@ result<void> EngineClient::check_capacity(std::span<const Request> requests) con
                      "prompt"};
     if (load_.choices + choices > max_choices_in_flight())
         return busy(errc::server_overloaded, "The waiting queue is full");
-    // If nothing else waits, a request of any size passes; otherwise a large one would never be served.
+    // If nothing else waits, a request of any size passes. Without this exception, a very large one would
+    // never be served.
     if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
         return busy(errc::server_overloaded, "Too many prompt tokens are waiting");
     const auto found = loads_.find(requests.front().principal.id);
@@ -165,7 +166,8 @@ void EngineClient::release(RequestId first_id, std::size_t num_requests) {
     for (RequestId id = first_id; id < first_id + num_requests; ++id) {
         const auto it = in_flight_.find(id);
         if (it == in_flight_.end()) continue;
-        // The entry stays until the engine's last event, so that admission counts what the engine still runs.
+        // The entry stays until the engine's last event for this request, so that admission counts all
+        // requests which the engine still runs.
         it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
         if (engine_) engine_->cancel(id);
     }
@@ -228,11 +230,11 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
         entry.log->fail(default_error(code));
-        // The log has failed as a whole, so nobody waits for the other choices.
+        // The log has failed as a whole, so the other choices are not needed.
         if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
         return;
     }
-    // The choices of a request share its prompt, so only the first one counts.
+    // The choices of a request share its prompt, so its cached tokens are counted for the first one only.
     if (event.num_cached_tokens >= 0 && event.choice == 0)
         entry.log->add_cached_tokens(event.num_cached_tokens);
     entry.log->append({.output = entry.first_output + event.choice,

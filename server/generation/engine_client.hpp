@@ -30,8 +30,8 @@ struct QueueLimits {
 class EngineClient;
 
 // One accepted generation: one engine request for each prompt, their common log, and the place in the key's
-// quota. The generation runs as long as this object exists: the destructor cancels whatever is not finished
-// and charges the key for the generated tokens. I/O thread only.
+// quota. The generation runs as long as this object exists: the destructor cancels all requests which have
+// not ended, and charges the key for the generated tokens. I/O thread only.
 class Generation {
   public:
     Generation(Generation&& other) noexcept;
@@ -39,10 +39,11 @@ class Generation {
     ~Generation();
 
     GenerationLog& log() const { return *log_; }
-    // For a reader which may outlive the generation. A copy of this pointer does not keep it running.
+    // Returns the log for a reader which may outlive the generation. A copy of this pointer does not keep the
+    // generation running.
     const std::shared_ptr<GenerationLog>& shared_log() const { return log_; }
     std::size_t prompt_tokens() const { return prompt_tokens_; }  // of all prompts
-    std::int32_t max_tokens() const { return max_tokens_; }       // of each output, at most
+    std::int32_t max_tokens() const { return max_tokens_; }       // of one output, at most
     std::uint64_t seed() const { return seed_; }                  // of the first prompt
 
   private:
@@ -51,7 +52,7 @@ class Generation {
     Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
                Quota::Place place, std::shared_ptr<GenerationLog> log);
 
-    EngineClient* client_;  // null after a move from this object
+    EngineClient* client_;  // null if this object was moved from
     RequestId first_id_;    // the ids of the other prompts follow
     std::size_t num_requests_;
     Quota::Place place_;
@@ -64,8 +65,8 @@ class Generation {
 // I/O thread only. Must outlive every Generation.
 class EngineClient {
   public:
-    // `io` and `state` must outlive the client, except that `io` may end after stop() was called. The client
-    // keeps state.phase up to date.
+    // `io` and `state` must outlive the client, except that `io` may be destroyed after stop() was called.
+    // The client keeps state.phase up to date.
     EngineClient(boost::asio::io_context& io, ServerState& state) : io_(io), state_(state) {}
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
@@ -82,7 +83,7 @@ class EngineClient {
         if (engine_) engine_->ask_to_stop();
     }
     bool has_ended() const { return !engine_ || engine_->has_ended(); }
-    // For a watchdog. Idle if there is no engine.
+    // Returns the engine's activity, for a watchdog. Without an engine, it is idle.
     EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
     // Refuses new requests from now on. Requests in flight continue.
@@ -92,8 +93,8 @@ class EngineClient {
     // Marks the engine as lost: ends everything in flight with `error` and refuses new requests.
     void fail(const Error& error);
 
-    // Checks what does not depend on the request: the engine is ready, and the queue is not full. Errors:
-    // those of submit().
+    // Checks the conditions which do not depend on the request: the engine is ready, and the queue is not
+    // full. Errors: those of submit().
     result<void> check_open() const;
     // Admits all requests or none, without waiting. All of them must have the same principal and the same
     // number of choices `n`; output `i` of the log is choice `i % n` of request `i / n`. Errors:
@@ -103,7 +104,7 @@ class EngineClient {
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
     const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
-    // Returns the number of generations which somebody still waits for.
+    // Returns the number of Generation objects which exist.
     std::size_t num_in_flight() const { return num_generations_; }
     // Returns how many choices can run together; 0 while starting.
     std::int32_t max_running() const { return info_ ? info_->max_running : 0; }
@@ -117,14 +118,14 @@ class EngineClient {
         std::shared_ptr<GenerationLog> log;
         std::uint32_t first_output;
         std::uint64_t principal;
-        std::int64_t queued_tokens;  // the prompt's tokens until its first event, then 0
+        std::int64_t queued_tokens;  // tokens of the prompt until the request's first event, then 0
         std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
         std::size_t generated_tokens = 0;
         RequestTimes times;
-        std::array<Clock::time_point, max_choices> last_tokens{};  // when each choice got its last one
+        std::array<Clock::time_point, max_choices> last_tokens{};  // time of each choice's last token
     };
-    // What one principal, or all together, have in flight.
+    // The amount which one principal, or all principals together, have in flight.
     struct Load {
         std::int64_t choices = 0;        // choices which have not ended
         std::int64_t queued_tokens = 0;  // sum of InFlight::queued_tokens
@@ -152,7 +153,7 @@ class EngineClient {
     std::size_t num_generations_ = 0;
     DrainRate drain_rate_;
     Load load_;                                      // of all principals
-    std::unordered_map<std::uint64_t, Load> loads_;  // by principal; only those with something in flight
+    std::unordered_map<std::uint64_t, Load> loads_;  // by principal; only if it has choices in flight
     RequestId next_id_ = 1;
 };
 

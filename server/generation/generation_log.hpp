@@ -1,4 +1,4 @@
-// The append-only log of one generation's output. Every form of output reads it through a cursor of its own.
+// The append-only log of one generation's output. Each reader has a cursor of its own.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -22,8 +22,8 @@ class LogReader;
 
 // The engine's latest report about a request which has no token yet.
 struct Progress {
-    std::int32_t requests_ahead = 0;      // while it waits
-    std::int32_t prompt_tokens_done = 0;  // while its prompt is computed; cached ones included
+    std::int32_t requests_ahead = 0;      // while the request waits
+    std::int32_t prompt_tokens_done = 0;  // while its prompt is computed; includes cached tokens
 };
 
 // I/O thread only. The log becomes terminal exactly once: when its last output finishes, or by fail().
@@ -34,24 +34,26 @@ class GenerationLog {
     GenerationLog(const GenerationLog&) = delete;
     GenerationLog& operator=(const GenerationLog&) = delete;
 
-    // Both do nothing if the log is terminal. append() also does nothing if its output has finished.
+    // Both functions do nothing if the log is terminal. append() also does nothing if the delta's output has
+    // finished.
     void append(const LogDelta& delta);
     void fail(Error error);
 
-    // Adds the number of tokens of one prompt which were found in the prefix cache. Called once per prompt,
-    // with its first token.
+    // Adds the number of tokens of one prompt which were found in the prefix cache. Is called once per
+    // prompt, when its first token is generated.
     void add_cached_tokens(std::int32_t count) { cached_tokens_ += count; }
     std::int32_t cached_tokens() const { return cached_tokens_; }
 
-    // Set the generation's state when the engine reports it. The first call of each wakes the readers.
+    // Record a state of the generation when the engine reports it. The first call of each function wakes the
+    // readers.
     void set_queued() { set_and_wake(was_queued_); }
     void set_started() { set_and_wake(started_); }
     bool was_queued() const { return was_queued_; }
     bool started() const { return started_; }  // the engine has begun to compute the first prompt
-    // Wakes no reader: whoever shows the progress polls it.
+    // Does not wake the readers: code which shows the progress polls it.
     void set_progress(const Progress& progress) { progress_ = progress; }
     const Progress& progress() const { return progress_; }
-    // The times of the first request.
+    // Sets the times of the generation's first request.
     void set_times(const RequestTimes& times) { times_ = times; }
     const RequestTimes& times() const { return times_; }
 
@@ -59,7 +61,8 @@ class GenerationLog {
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
     std::size_t num_entries() const { return entries_.size(); }
-    // Both return when the log became terminal: in Unix seconds (0 before the end), and by Clock.
+    // Both functions return the time at which the log became terminal: ended_at() in Unix seconds, and
+    // ended() as a time of Clock. Before that time, ended_at() returns 0.
     std::int64_t ended_at() const { return ended_at_; }
     Clock::time_point ended() const { return ended_; }
     // read_whole() returns everything that one output has. read_all() returns this for every output, in
@@ -82,8 +85,8 @@ class GenerationLog {
     };
     struct Output {
         std::string text;
-        std::vector<TokenLogprob> logprobs;  // as in LogDelta; without memory unless the request wants them
-        std::vector<TokenId> token_ids;      // likewise
+        std::vector<TokenLogprob> logprobs;  // as in LogDelta; empty unless the request asks for them
+        std::vector<TokenId> token_ids;      // empty unless keeps_token_ids_
         std::uint32_t num_tokens = 0;
         FinishReason finish = FinishReason::none;
         StopMatch stop;
@@ -109,8 +112,8 @@ class GenerationLog {
     std::vector<LogReader*> readers_;
 };
 
-// A cursor into a log, which must outlive it. A reader stores only its position, so a slow reader needs no
-// more memory than a fast one.
+// A cursor into a log. The log must outlive the reader. A reader stores only its position, so a slow reader
+// needs no more memory than a fast one.
 class LogReader {
   public:
     // Reads from the entry `first` on. The log notifies `wakeup` when something makes the reader ready().
@@ -129,8 +132,8 @@ class LogReader {
     // Returns the number of entries before the next unread one.
     std::size_t position() const { return next_entry_; }
     std::size_t num_unread() const { return log_.entries_.size() - next_entry_; }
-    // Reads the next entries, as many as have `max_bytes` in total, but at least one. Returns one delta for
-    // each output which has new entries, in order of the outputs. The result is valid until the next call.
+    // Reads as many of the next entries as fit in `max_bytes`, but at least one. Returns one delta for each
+    // output which has entries among them, ordered by output. The result is valid until the next call.
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX);
 
   private:
@@ -139,7 +142,7 @@ class LogReader {
     Wakeup& wakeup_;
     std::size_t next_entry_ = 0;
     bool saw_failure_ = false;
-    std::vector<GenerationLog::Offsets> read_;  // [num_outputs], the end of what was read
+    std::vector<GenerationLog::Offsets> read_;  // [num_outputs], the end of the part already read
     std::vector<LogDelta> deltas_;
 };
 

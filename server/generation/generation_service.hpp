@@ -17,7 +17,8 @@ namespace solard::server {
 
 // I/O thread only. admission.hpp makes a generation from a request.
 struct GenerationService {
-    // All references must outlive the service, except that `io` may end after stop() was called.
+    // All parameters which are references must outlive the service, except that `io` may be destroyed after
+    // stop() was called.
     GenerationService(boost::asio::io_context& io, const AppConfig& app_config, Gate& app_gate,
                       ServerState& state, ServedModel served, Tokenizer model_tokenizer);
     GenerationService(const GenerationService&) = delete;

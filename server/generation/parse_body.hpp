@@ -14,8 +14,8 @@ namespace solard::server {
 // Parsing a body of this size takes about one millisecond of the event loop.
 inline constexpr std::size_t max_inline_parse_bytes = 64 << 10;
 
-// Completes with parse(body, unknown_fields). `parse` may run on the worker thread, so it must hold only
-// values.
+// Completes with parse(body, unknown_fields). `parse` may run on the worker thread, so it must not hold
+// references to objects which can change.
 template <class Parse>
 boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFields>> parse_body(
     GenerationService& generation, std::string body, Parse parse) {

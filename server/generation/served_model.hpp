@@ -18,14 +18,15 @@ struct ServedModel {
     ChatTemplate chat_template = ChatTemplate::solar();
     std::int32_t context_length = 0;    // tokens
     std::int64_t created = 0;           // Unix seconds
-    std::vector<std::string> examples;  // prompts that the page offers
+    std::vector<std::string> examples;  // prompts that the web page offers
 
-    // Returns true for each of the names, and for an empty one.
+    // Returns true for each of the names, and for an empty name.
     bool answers_to(std::string_view name) const;
 };
 
-// Describes the model of the folder config.model. Its names are those of --served-model-name, or else the
-// folder decides; the examples come from the folder's families.json, if it has one.
+// Describes the model in the folder config.model. --served-model-name sets its names. Without this option,
+// the name is derived from the folder's name and the model's sizes. The examples come from the folder's
+// families.json, if this file exists.
 ServedModel describe_model(const AppConfig& config, ModelConfig model_config, ChatTemplate chat_template);
 
 }  // namespace solard::server

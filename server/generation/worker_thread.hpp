@@ -17,9 +17,9 @@ class WorkerThread {
     // Returns the number of jobs which wait or run.
     std::size_t num_jobs() const { return num_jobs_; }
 
-    // Runs `work` on the thread and completes with its result. `work` must hold only values, or references to
-    // what is immutable and outlives the thread, and return a value. If it is `small`, it runs at once on the
-    // I/O thread.
+    // Runs `work` on the thread and completes with its result, which must be a value. `work` must hold only
+    // values, or references to immutable objects which outlive the thread. If `small` is true, `work` runs at
+    // once on the I/O thread.
     template <class Function>
     boost::asio::awaitable<std::invoke_result_t<Function>> offload(bool small, Function work) {
         if (small) co_return work();

@@ -11,7 +11,8 @@ namespace solard::server {
 // Returns the answer which the error table (server/api/error.hpp) prescribes.
 HttpResponse error_response(const Error& error);
 
-// Sends the response, or the answer for its error. Throws system_error if the client is gone.
+// Sends the response or, if it is an error, the answer for this error. Throws system_error if the client is
+// gone.
 boost::asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response);
 
 }  // namespace solard::server

@@ -33,7 +33,7 @@ struct HttpRequest {
     bool accepts_gzip = false;
     std::optional<WebSocketFields> websocket;
     std::string body;
-    std::uint64_t connection = 0;  // number of its connection; unique for the life of the process
+    std::uint64_t connection = 0;  // number of the connection; no other one in this process has it
     Caller caller;
 };
 
@@ -62,16 +62,17 @@ class HttpExchange {
 
     // Sends a whole answer. All functions that send throw system_error if the client is gone.
     virtual boost::asio::awaitable<void> respond(HttpResponse response) = 0;
-    // Sends, in one write, the header of a 200 answer whose body comes in pieces, and the first piece.
+    // Begins an answer with status 200 whose body is sent in pieces. Sends its header and the first piece in
+    // one write.
     virtual boost::asio::awaitable<void> begin_stream(std::string_view content_type,
                                                       std::string_view first) = 0;
-    // Sends one piece, which is not empty, in one write.
+    // Sends one piece in one write. The piece must not be empty.
     virtual boost::asio::awaitable<void> write(std::string_view piece) = 0;
     // Sends the end of the body.
     virtual boost::asio::awaitable<void> end_stream() = 0;
-    // Counts an error that is reported inside a stream; respond() counts that of its answer.
+    // Counts an error that is reported inside a stream. An error in HttpResponse is counted by respond().
     virtual void note_error(errc code) = 0;
-    // Leaves the body unfinished, so that the client sees a broken answer and not a complete one.
+    // Makes the connection close without the end of the body, so that the client sees an incomplete answer.
     void abandon() { keep_alive_ = false; }
 
     // Completes when the client has closed its side of the connection. Bytes of a pipelined request are kept

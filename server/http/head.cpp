@@ -16,7 +16,7 @@ namespace {
 namespace http = boost::beast::http;
 
 // Returns the path of the target, percent-decoded (RFC 3986, section 2.1); nothing if an escape is broken or
-// encodes NUL, or if the path is not valid UTF-8.
+// encodes NUL. Bytes which are not valid UTF-8 become U+FFFD.
 std::optional<std::string> decode_path(std::string_view target) {
     target = target.substr(0, target.find('?'));
     std::string path;

@@ -114,8 +114,8 @@ asio::awaitable<void> Http1Exchange::client_gone() {
     for (;;) {
         const std::size_t capacity = buffer_.max_size() - buffer_.size();
         if (capacity == 0) {
-            // A client that pipelines more than the buffer holds has to wait. If it leaves meanwhile, the
-            // next write fails.
+            // The buffer is full of pipelined requests, so nothing more is read. If the client leaves now,
+            // the next write fails.
             asio::steady_timer never(stream_.get_executor(), asio::steady_timer::time_point::max());
             co_await never.async_wait(use_awaitable);
         }
@@ -124,7 +124,7 @@ asio::awaitable<void> Http1Exchange::client_gone() {
         const std::size_t size =
             co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
         buffer_.commit(size);
-        // A read aborted on an open stream means that the answer was complete before the client left.
+        // If the read was aborted and the stream is open, the answer was complete before the client left.
         if (ec && (ec != asio::error::operation_aborted || !stream_.is_open())) keep_alive_ = false;
         if (ec) co_return;
     }

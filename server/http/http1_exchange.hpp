@@ -18,14 +18,14 @@ namespace solard::server {
 // Returns a new id for a request, "req_...".
 std::string make_request_id();
 
-// The stream, the buffer and all parameters of the constructor outlive the exchange. I/O thread only.
+// The objects which the constructor gets by reference must outlive the exchange. I/O thread only.
 class Http1Exchange final : public HttpExchange {
   public:
     // `buffer` holds the bytes that were read from `stream` but not yet used. `version` is 10 or 11.
     Http1Exchange(const AppConfig& config, const Gate& gate, ServerState& state, Stream& stream,
                   boost::beast::flat_buffer& buffer, HttpRequest request, unsigned version, bool keep_alive);
 
-    // Returns true if the connection can carry another request afterwards.
+    // Returns true if the connection can carry another request after this one.
     bool keep_alive() const { return keep_alive_ && !state_.is_ending(); }
     unsigned status() const { return status_; }
 

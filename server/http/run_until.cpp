@@ -10,8 +10,8 @@ namespace {
 namespace asio = boost::asio;
 using namespace asio::experimental::awaitable_operators;
 
-// Stores an exception of `work` in `problem`, which belongs to the awaiting caller. The exception must not
-// leave this coroutine, because `||` would then wait for the other side.
+// Stores an exception of `work` in `*problem`, a variable of the awaiting caller. If the exception left this
+// coroutine, `||` would wait for its other operand.
 asio::awaitable<void> catch_all(asio::awaitable<void> work, std::exception_ptr* problem) {
     try {
         co_await std::move(work);

@@ -39,7 +39,7 @@ std::string_view authority_of(std::string_view target) {
     return {};
 }
 
-// Accepts letters, digits and the characters that addresses and ports are written with.
+// Returns true if `host` has only characters which can occur in host names, addresses and ports.
 bool is_host(std::string_view host) {
     return std::ranges::all_of(host, [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 ||

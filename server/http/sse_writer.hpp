@@ -1,5 +1,5 @@
-// Writes a stream of server-sent events to one exchange. Lines end with LF, each wake-up of the stream causes
-// one write, and idle bytes keep a silent connection open.
+// Writes a stream of server-sent events to one exchange. Lines end with LF, flush() sends all events so far
+// in one write, and idle bytes keep a silent connection open.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -23,14 +23,14 @@ class SseWriter {
     // The caller appends events to this buffer; the next flush() sends them.
     std::string& buffer() { return buffer_; }
     boost::asio::awaitable<void> flush();
-    // Sends what is buffered, followed by idle_bytes.
+    // Sends the buffered events, followed by idle_bytes.
     boost::asio::awaitable<void> idle();
-    // Sends what is buffered and the error object as the last event, without [DONE], and ends the body. If
-    // nothing was sent yet, sends an error answer instead.
+    // Sends the buffered events and the error object as the last event, without [DONE], and ends the body. If
+    // nothing has been sent yet, sends only an error answer.
     boost::asio::awaitable<void> fail(Error error);
-    // Sends what is buffered and [DONE], and ends the body.
+    // Sends the buffered events and [DONE], and ends the body.
     boost::asio::awaitable<void> done();
-    // Sends what is buffered and ends the body.
+    // Sends the buffered events and ends the body.
     boost::asio::awaitable<void> end();
 
   private:

@@ -1,5 +1,5 @@
 // One byte stream of a client, over TCP or a Unix socket. Sessions use only this class, so that the templates
-// of the protocols are instantiated once.
+// of Beast are instantiated for one type only.
 #pragma once
 
 #include <boost/asio/compose.hpp>
@@ -55,11 +55,11 @@ class Stream {
             std::move(step), token, state_->socket);
     }
 
-    // Each call of an expires function replaces the deadline that was set before. Closes the stream after
-    // `limit`; pending reads and writes then fail.
+    // Closes the stream after `limit`; pending reads and writes then fail. Each of the three functions whose
+    // name begins with `expires` replaces the deadline that was set before.
     void expires_after(std::chrono::steady_clock::duration limit);
-    // Closes the stream if fewer than 3,000 bytes are written during any `interval`. This serves a slow
-    // reader, but not a client that only pretends to read.
+    // Closes the stream if fewer than 3,000 bytes are written during any `interval`. A slow client is still
+    // served, but a client that only pretends to read is not.
     void expires_without_progress(std::chrono::steady_clock::duration interval);
     void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
     std::uint64_t num_read() const { return state_->num_read; }  // bytes since the stream was opened
@@ -69,7 +69,7 @@ class Stream {
     void shutdown_send();
     void close();
 
-    // A stream is idle between two requests, when closing it loses nothing.
+    // The stream is idle between two requests. It can then be closed without losing an answer.
     void set_idle(bool idle) { state_->idle = idle; }
     // Returns a function that closes the stream from outside its session, if the stream still exists.
     auto make_closer() const {

@@ -16,18 +16,18 @@ class ResponseCursor {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // `wakeup` is notified of everything new in the log; it and `tokenizer` must outlive the cursor.
-    // `starting_after` is that of ResponseEvents.
+    // `wakeup` is notified whenever the log changes. `wakeup` and `tokenizer` must outlive the cursor.
+    // `starting_after` is passed to ResponseEvents.
     ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
                    std::int64_t starting_after);
 
     // Appends the next event and returns true, or returns false if there is none now. Waiting deltas are
-    // merged into deltas of up to 16 KiB, which come no more often than the request's solar.max_delta_hz.
+    // merged into deltas of up to 16 KiB. The request's solar.max_delta_hz limits their rate.
     bool next(Clock::time_point now, std::string& out);
-    // Returns when the waiting delta may be sent, or time_point::max() if no delta waits.
+    // Returns the time from which the waiting delta may be sent, or time_point::max() if no delta waits.
     Clock::time_point due() const;
-    // Returns true if the log has news for next(). Even then next() may return false, because text can be
-    // held back.
+    // Returns true if the log has something new for next(). Even then next() may return false, because text
+    // can be held back.
     bool ready(Clock::time_point now) const;
     // Returns true once next() has returned the terminal event.
     bool at_end() const { return at_end_; }

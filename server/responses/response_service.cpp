@@ -25,8 +25,8 @@ void log_failure(const std::exception_ptr& problem) {
     }
 }
 
-// Ends the generation once its log is terminal: a stored response keeps no place in the engine and no part of
-// a quota.
+// Ends the generation once its log is terminal, so that a stored response no longer takes up a place in the
+// engine or a part of a quota.
 asio::awaitable<void> release_generation_at_end(ResponsePtr record, asio::any_io_executor executor) {
     Wakeup wakeup(executor);
     LogReader reader(*record->log, wakeup);
@@ -43,7 +43,8 @@ asio::awaitable<void> cancel_unless_followed(ResponsePtr record, asio::any_io_ex
     if (record->num_followers == 0 && record->left_at == left_at) cancel_response(*record);
 }
 
-// Returns the conversation which the request continues: the messages of the parent's prompt and its output.
+// Returns the conversation which the request continues: the messages of the parent's prompt and the parent's
+// output.
 result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& request,
                                                         const ResponseRecord* parent) {
     if (!request.previous_response_id) return std::vector<ChatMessage>();
@@ -63,11 +64,11 @@ struct Prepared {
     std::vector<TokenId> token_ids;
 };
 
-// Returns the prompt's text. It shares nothing with the arguments, because it goes to another thread.
+// Returns the prompt's text. The text does not refer to the arguments, because another thread reads it.
 std::string render(const ChatTemplate& chat_template, const ResponseRequest& request,
                    std::span<const ChatMessage> conversation) {
     std::vector<ChatMessage> messages{
-        {Role::system, request.instructions.value_or("")}};  // the template leaves out an empty one
+        {Role::system, request.instructions.value_or("")}};  // the template leaves out an empty message
     messages.insert(messages.end(), conversation.begin(), conversation.end());
     return chat_template.render(messages);
 }
@@ -79,8 +80,8 @@ bool has_capacity(const GenerationService& generation, const ResponseRequest& re
     return prompt_tokens + wanted <= static_cast<std::size_t>(generation.model.context_length);
 }
 
-// Leaves out the oldest messages of `conversation`, as few as possible so that the rest fits. The last
-// message always stays.
+// Prepares the prompt without the oldest messages of `conversation`. Leaves out as few messages as possible,
+// and never the last one.
 asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation,
                                                     const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
@@ -148,7 +149,7 @@ ResponsePtr ResponseService::find_repeated(const ResponseRequest& request, const
     if (request.idempotency_key.empty()) return nullptr;
     auto record =
         store_.find_repeated(request.idempotency_key, owner_of(caller), ResponseStore::Clock::now());
-    // A request whose response was cancelled or failed may be repeated.
+    // If the earlier response was cancelled or failed, the request gets a new response.
     return record && !record->log->failure() ? record : nullptr;
 }
 
@@ -172,7 +173,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     if (!prepared) co_return prepared.error();
     // A copy of the request may have come while the prompt was encoded. From here on nothing suspends.
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
-    request.input = {};  // it is in the conversation now
+    request.input = {};  // prepared->conversation has it now
     GenerationFields fields = request.generation;
     if (!request.generate) fields.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;

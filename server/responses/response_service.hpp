@@ -19,8 +19,8 @@ namespace solard::server {
 // I/O thread only.
 class ResponseService {
   public:
-    // Both must outlive the service, whose coroutines run on `io`; but `io` may end before it, because a
-    // follower that is destroyed with `io` only asks whether `io` has stopped.
+    // `generation` must outlive the service. The service's coroutines run on `io`. `io` may be destroyed
+    // before the service: a follower that is destroyed together with `io` only asks whether `io` has stopped.
     ResponseService(boost::asio::io_context& io, GenerationService& generation)
         : io_(io), generation_(generation) {}
     ResponseService(const ResponseService&) = delete;
@@ -33,10 +33,10 @@ class ResponseService {
     // key, and all callers without a key see the same responses. Errors: response_not_found,
     // response_expired.
     result<ResponsePtr> find(const std::string& id, const Caller& caller);
-    // Does the same, but returns null if there is none.
+    // Does the same as find(), but returns null instead of an error.
     ResponsePtr find_or_null(const std::string& id, const Caller& caller);
 
-    // Admits the request and starts its response. Nothing refuses the request later. `parent` is the response
+    // Admits the request and starts its response. No later step refuses the request. `parent` is the response
     // with the id previous_response_id, or null if there is none. If the caller used the same
     // solar.idempotency_key within the last 5 minutes, returns the response of that earlier request. Errors:
     // model_not_found, previous_response_not_found, invalid_store_transition, and those of admit().
@@ -58,13 +58,14 @@ class ResponseService {
     ResponseStore store_{256 << 20, std::chrono::minutes(30)};
 };
 
-// Cancels the response's generation if it still runs. The log is terminal when this returns.
+// Cancels the response's generation if it still runs. The log is terminal when this function returns.
 inline void cancel_response(ResponseRecord& record) {
     record.running.reset();
 }
 
-// Follows a response as it grows. If the last follower leaves before the end, the response is cancelled: a
-// resumable one if nobody follows it again within --resume-timeout, any other one at once.
+// Counts as a follower of a response while it grows. If the last follower is destroyed before the response
+// ends, the response is cancelled at once. A resumable response is cancelled only if it gets no new follower
+// within --resume-timeout.
 class ResponseFollower {
   public:
     ResponseFollower(ResponseService& service, ResponsePtr record)

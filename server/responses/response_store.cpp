@@ -3,7 +3,7 @@
 namespace solard::server {
 namespace {
 
-// An estimate of a generated token's memory in the log: text, entry, its own logprob.
+// An estimate of the memory in the log for one generated token: text, token id and entry, without logprobs.
 constexpr std::size_t bytes_per_token = 64;
 
 // Two requests with the same idempotency key within this time are the same request.
@@ -12,7 +12,8 @@ constexpr std::chrono::minutes repeat_time{5};
 // The number of ids which are remembered after their responses were forgotten.
 constexpr std::size_t max_expired = 4096;
 
-// Returns how large the record can become, because its output may still grow. Computed once, at insertion.
+// Returns the number of bytes which the record can reach. Its output may still grow, but the number is
+// computed only once, at insertion.
 std::size_t max_record_bytes(const ResponseRecord& record) {
     std::size_t bytes = sizeof(ResponseRecord) + record.facts.request.idempotency_key.size();
     for (const ChatMessage& message : record.conversation) bytes += sizeof message + message.content.size();
@@ -22,8 +23,8 @@ std::size_t max_record_bytes(const ResponseRecord& record) {
         bytes += 64 + pair.key().size() + pair.value().as_string().size();
     for (const auto& stop : request.generation.sampling.stop) bytes += 32 + stop.size();
     const auto& generation = request.generation;
-    const std::size_t alternatives =
-        static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;  // -1: none
+    // Includes the token's own logprob. If the log keeps no logprobs, num_logprobs is -1.
+    const std::size_t alternatives = static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;
     const auto tokens = static_cast<std::size_t>(record.max_tokens);
     return bytes + tokens * (bytes_per_token + alternatives * sizeof(TokenLogprob));
 }

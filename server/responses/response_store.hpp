@@ -22,22 +22,22 @@ namespace solard::server {
 
 // One response from its creation until it is forgotten. I/O thread only.
 struct ResponseRecord {
-    std::uint64_t owner = 0;  // 1 + the index of the key which may see it; 0: all callers without one
+    std::uint64_t owner = 0;  // 1 + the index of the key which may see it; 0: all callers without a key
     ResponseFacts facts;
     std::vector<ChatMessage> conversation;  // the messages of its prompt, without the instructions
     std::size_t prompt_tokens = 0;
     std::int32_t max_tokens = 0;
     std::shared_ptr<GenerationLog> log;
-    std::optional<Generation> running;                // until the end; resetting it cancels the generation
-    std::size_t num_followers = 0;                    // clients which follow it as it grows
+    std::optional<Generation> running;                // empty after the end; reset() cancels the generation
+    std::size_t num_followers = 0;                    // existing ResponseFollower objects
     std::chrono::steady_clock::time_point left_at{};  // when the last follower left
 
     ResponseState state() const;
 };
 using ResponsePtr = std::shared_ptr<ResponseRecord>;
 
-// Limits the bytes and the age of its responses. The oldest are forgotten first, but none which still runs.
-// I/O thread only.
+// Limits the bytes and the age of its responses. It forgets the oldest response first, but never a response
+// which still runs. I/O thread only.
 class ResponseStore {
   public:
     using Clock = std::chrono::steady_clock;
@@ -51,10 +51,10 @@ class ResponseStore {
     // Returns the response which this owner created with the solar.idempotency_key `key` within the last 5
     // minutes, or null if there is none.
     ResponsePtr find_repeated(const std::string& key, std::uint64_t owner, Clock::time_point now);
-    // Returns false if find() would return null.
+    // Forgets the response with this id. Returns false if this owner has none.
     bool erase(const std::string& id, std::uint64_t owner, Clock::time_point now);
-    // Returns true if this owner had a response with this id which the store has forgotten recently. An
-    // erased response has not expired.
+    // Returns true if this owner had a response with this id and the store has forgotten it recently because
+    // of its limits. A response which erase() removed has not expired.
     bool has_expired(const std::string& id, std::uint64_t owner) const;
     std::size_t size() const { return entries_.size(); }
 

@@ -18,7 +18,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_outbox = 64;  // frames
-// Requests which wait on all lanes, including those which will be refused.
+// Requests which wait on all lanes together, including those which will be refused.
 constexpr std::size_t max_queued_creates = 1024;
 
 WsLaneLimits lane_limits(const AppConfig& config) {
@@ -69,8 +69,8 @@ void WsConversation::retire() {
     announce_age_limit();
 }
 
-// Sends nothing until the default lane is free, because an SDK takes an error without a lane as the answer to
-// its request on that lane.
+// Sends nothing until the default lane is free, because an SDK takes an error without a lane for the answer
+// to its request on the default lane.
 void WsConversation::announce_age_limit() {
     if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
     send_error(default_error(errc::websocket_connection_limit_reached), {}, {});
@@ -144,12 +144,12 @@ result<void> WsConversation::act(const ClientMessage&, const DetachMessage& deta
                      "response_id"};
     if (const auto lane = streams_.remove(detach.response_id)) lanes_.detach(*lane);
     begin_turns();
-    wakeup_.notify();  // the socket may have waited only for this response in order to close
+    wakeup_.notify();  // the socket may close now if it waited only for this response
     return {};
 }
 
 result<void> WsConversation::act(const ClientMessage&, const PingMessage& ping) {
-    // The answer is not an event of OpenAI's protocol.
+    // Without the extensions, the client does not know the answer, which is the event solar:pong.
     if (!extensions_)
         return Error{errc::unknown_event_type,
                      "solar:ping needs the subprotocol solar.responses.v1. Offer it when opening the socket.",
@@ -204,7 +204,7 @@ void WsConversation::begin_turns() {
     }
 }
 
-// Runs apart from the reader, which handles further messages while a prompt is tokenized.
+// Runs as a coroutine of its own, so that the reader can handle further messages while a prompt is tokenized.
 asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn) {
     auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
@@ -227,7 +227,7 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
     if (ended_) streams_.clear();
 }
 
-// Is called if the creation of a response threw an exception: only this request fails.
+// Is called if the creation of a response has thrown an exception. Only this request fails, not the socket.
 void WsConversation::fail(const std::exception_ptr& problem, const std::string& lane,
                           const std::string& event_id) {
     try {

@@ -1,5 +1,5 @@
 // The conversation on one socket of /v1/responses: messages of the client become requests on lanes, and the
-// events of the lanes become frames. Does not know the socket itself.
+// events of the lanes become frames. This file does not use the socket itself.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -20,7 +20,8 @@
 
 namespace solard::server {
 
-// Shared with the coroutines which create its responses and may outlive the socket. I/O thread only.
+// Is shared with the coroutines which create its responses, because these may outlive the socket. I/O thread
+// only.
 class WsConversation : public std::enable_shared_from_this<WsConversation> {
   public:
     using Time = LaneStreams::Time;
@@ -37,8 +38,8 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     enum class MessageResult : std::uint8_t { ok, invalid, flood };
     // Handles one message of the client.
     boost::asio::awaitable<MessageResult> on_message(std::string text);
-    // Refuses new requests from now on, because the socket is too old. The client is told once, at a moment
-    // when it cannot mistake that error for the answer to a request.
+    // Refuses new requests from now on, because the socket is too old. Also sends one error that says so, but
+    // only when the client cannot mistake this error for the answer to a request.
     void retire();
     // Is called when either side closes the socket. No further response begins, and no further event of a
     // response is sent. Responses which nobody else follows end, except resumable ones.
@@ -50,7 +51,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     Time due() const { return streams_.due(); }
     Wakeup& wakeup() { return wakeup_; }
 
-    // Returns true if no response is in flight, and neither a request nor a frame waits.
+    // Returns true if no response is in flight, no request waits and no frame waits.
     bool idle() const { return lanes_.idle() && outbox_.empty(); }
     bool is_busy() const { return !lanes_.idle(); }
     // Returns true if so many frames wait for the client that its next message should not be read yet.
@@ -66,7 +67,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     result<void> act(const ClientMessage& message, const PingMessage& ping);
     result<void> act(const ClientMessage& message, const SteerMessage& steer);
     static result<void> act(const ClientMessage&, const Error& error) { return error; }
-    static result<void> act(const ClientMessage&, const CreateMessage&) { return {}; }  // add_request()
+    static result<void> act(const ClientMessage&, const CreateMessage&) { return {}; }  // is not called
 
     result<ResponsePtr> find_running(const std::string& id) const;
     ResponsePtr find_parent(const ResponseRequest& request) const;

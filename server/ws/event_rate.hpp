@@ -11,10 +11,10 @@ class EventRate {
     using Clock = std::chrono::steady_clock;
 
     // A window begins with the first event after the end of the last window. The event number `limit` of a
-    // window, and each one after it, is too many.
+    // window is too many, and so is every later event of this window.
     EventRate(std::size_t limit, Clock::duration window) : limit_(limit), window_(window) {}
 
-    // Counts one event. Returns true if it is too many.
+    // Counts one event. Returns true if this event is too many.
     bool note(Clock::time_point now) {
         if (count_ == 0 || now - begin_ > window_) {
             begin_ = now;

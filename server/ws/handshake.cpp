@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 3> subprotocols{own_subprotocol, "openai-
 // OpenAI's Realtime client passes its key like this in a browser, because a page cannot set a header.
 constexpr std::string_view secret_prefix = "openai-insecure-api-key.";
 
-// Calls `use` with each entry of a comma-separated list until it returns true.
+// Calls `use` with each entry of a comma-separated list until `use` returns true.
 template <class Use>
 void for_each_entry(std::string_view list, Use use) {
     while (!list.empty()) {

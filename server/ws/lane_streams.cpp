@@ -51,10 +51,10 @@ struct LaneStreams::LaneStream {
     std::string lane;
     ResponseFollower follower;
     ResponseCursor cursor;
-    std::uint64_t bytes_sent = 0;  // begins with the least value of the lanes which were there before
+    std::uint64_t bytes_sent = 0;  // starts at the smallest value of the lanes which already exist
     Time last_frame;
     Time last_progress;
-    ProgressFacts progress;  // those of the last solar:progress event
+    ProgressFacts progress;  // the facts in the last solar:progress event
 };
 
 void LaneStreams::add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now) {
@@ -100,7 +100,7 @@ bool LaneStreams::next(Time now, std::string& frame, std::optional<Ended>& ended
     return append_progress_or_keep_alive(now, frame);
 }
 
-// Returns the stream with the fewest bytes sent among those which are ready; null if none is.
+// Returns the ready stream for which the fewest bytes were sent; null if no stream is ready.
 LaneStreams::LaneStream* LaneStreams::choose(Time now) const {
     LaneStream* chosen = nullptr;
     for (const auto& stream : streams_) {

@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// A socket's writer asks for one frame at a time. The class holds a cursor for each lane and no frames. The
+// A socket's writer asks for one frame at a time. The class stores a cursor for each lane, but no frames. The
 // lane to which the fewest bytes were sent is next. I/O thread only.
 class LaneStreams {
   public:
@@ -25,11 +25,13 @@ class LaneStreams {
     LaneStreams(ResponseService& responses, Wakeup& wakeup, bool extensions)
         : responses_(responses), wakeup_(wakeup), extensions_(extensions) {}
 
-    // Sends the events after the number `starting_after` on `lane`, which has no other response.
+    // Begins to send the events after the number `starting_after` on `lane`. The lane must have no other
+    // response.
     void add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now);
     // Returns the response with this id; null if it is on no lane.
     ResponsePtr find(const std::string& id) const;
-    // Stops sending the events of the response with this id. Returns its lane; nothing if it is on none.
+    // Stops sending the events of the response with this id. Returns the response's lane; nothing if the
+    // response is on no lane.
     std::optional<std::string> remove(const std::string& id);
     void clear() { streams_.clear(); }
 
@@ -37,9 +39,9 @@ class LaneStreams {
         std::string lane;
         ResponsePtr record;
     };
-    // Appends the next frame. Returns true if there is one, or if a response ended. `ended` is set if a
-    // response leaves its lane: this frame is its terminal event, or the client already has that event and
-    // `frame` stays as it is.
+    // Appends the next frame to `frame` and returns true, or returns false if there is none now. If a
+    // response leaves its lane, sets `ended` and returns true: then the frame is the response's terminal
+    // event, or the client already has this event and nothing is appended.
     bool next(Time now, std::string& frame, std::optional<Ended>& ended);
     // Returns the time at which next() may have a frame although nothing new has happened.
     Time due() const;

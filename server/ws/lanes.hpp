@@ -18,12 +18,12 @@ namespace solard::server {
 
 struct WsLaneLimits {
     std::size_t max_in_flight = 16;
-    std::size_t max_lanes = 32;  // lanes with a name, in the life of the socket
+    std::size_t max_lanes = 32;  // lanes with a name, over the life of the socket
     std::size_t max_waiting = 64;
     std::size_t max_waiting_bytes = 4 << 20;
 };
 
-// A request for a response, which waits on its lane. If it is an Error, that error is sent when it is the
+// A request for a response. It waits on its lane. If `request` is an Error, the error is sent only at the
 // request's turn, because an SDK takes an error for the answer to the oldest request of the lane.
 struct LaneRequest {
     std::string event_id;
@@ -51,8 +51,8 @@ class WsLanes {
     // Returns the request which has waited longest among those which may begin. Its lane is busy from now on.
     std::optional<Turn> next();
 
-    // Ends a turn without a response. `parent` is the previous_response_id of the request; if the newest
-    // unstored response of this lane has that id, it is forgotten.
+    // Ends a turn without a response. `parent` is the previous_response_id of the request. If the newest
+    // unstored response of this lane has this id, the lane forgets this response.
     void refused(const std::string& lane, const std::optional<std::string>& parent);
     // Continues a turn: the response was created. Returns false if the request was cancelled meanwhile; the
     // caller then cancels the response at once.
@@ -62,7 +62,7 @@ class WsLanes {
 
     // Begins a turn for a response which exists already. Errors: lane_busy, websocket_stream_limit_reached.
     result<void> attach(const std::string& lane, ResponsePtr response);
-    // Ends a turn: the lane is free, and its response continues without it.
+    // Ends a turn: the lane is free, and the response continues without a lane.
     void detach(const std::string& lane);
 
     // Cancels the active request of the lane or, if there is none, the first one which waits. Returns the
@@ -72,13 +72,13 @@ class WsLanes {
     // Cancels all requests which wait on the lane: each gets request_cancelled at its turn.
     void cancel_waiting(const std::string& lane);
 
-    // Returns the response with this id if it is the newest finished one of a lane and is not stored: only
-    // the lanes remember such a response. Returns null if there is none.
+    // Returns the response with this id if it is not stored and is the newest finished response of a lane;
+    // null otherwise. Only the lanes remember responses which are not stored.
     ResponsePtr find_unstored(std::string_view id) const;
     bool idle() const { return num_busy_ == 0 && num_waiting_ == 0; }
     // Returns true if the lane has neither an active response nor a waiting request.
     bool is_free(const std::string& lane) const;
-    std::size_t num_waiting() const { return num_waiting_; }  // includes those which will be refused
+    std::size_t num_waiting() const { return num_waiting_; }  // includes requests which will be refused
 
   private:
     struct Waiting {
@@ -87,10 +87,10 @@ class WsLanes {
     };
     struct Lane {
         bool busy = false;
-        bool cancelled = false;   // the active request was cancelled while its response is created
+        bool cancelled = false;   // the active request was cancelled before its response was created
         bool has_ended = false;   // a response of this lane has ended
-        ResponsePtr active = {};  // null while it is created
-        ResponsePtr newest = {};  // the last one which ended; null if it is stored
+        ResponsePtr active = {};  // null while the response is created
+        ResponsePtr newest = {};  // the last response which ended; null if it is stored
         std::deque<Waiting> waiting = {};
     };
     result<Lane*> open(const std::string& name);
@@ -100,8 +100,8 @@ class WsLanes {
     WsLaneLimits limits_;
     std::map<std::string, Lane> lanes_;
     std::size_t num_busy_ = 0;
-    std::size_t num_waiting_ = 0;           // includes those which will be refused
-    std::size_t num_requests_waiting_ = 0;  // without them
+    std::size_t num_waiting_ = 0;           // includes requests which will be refused
+    std::size_t num_requests_waiting_ = 0;  // without requests which will be refused
     std::size_t waiting_bytes_ = 0;
     std::uint64_t next_arrival_ = 0;
 };

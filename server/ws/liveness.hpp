@@ -1,5 +1,5 @@
-// Decides when to ping the client of a socket and when to give the socket up: because the client is silent,
-// because the socket is idle, or because it is too old. Knows no clock: the caller passes the time.
+// Decides when to ping the client of a socket, and when to close the socket because the client is silent, the
+// socket is idle or the socket is too old. Uses no clock: the caller passes the time.
 #pragma once
 
 #include <chrono>
@@ -9,9 +9,9 @@ namespace solard::server {
 
 struct WsLivenessLimits {
     std::chrono::steady_clock::duration ping_interval;  // silence before a ping; half as long while busy
-    std::chrono::steady_clock::duration pong_timeout;   // silence after a ping before the client is lost
+    std::chrono::steady_clock::duration pong_timeout;   // silence after a ping until the client is lost
     std::chrono::steady_clock::duration idle_timeout;   // time without any message or response
-    std::chrono::steady_clock::duration max_age;        // age that ends new requests; 0: no limit
+    std::chrono::steady_clock::duration max_age;        // age from which requests are refused; 0: no limit
     // The fraction by which the ping interval is shortened, from 0 to 0.25. It differs between sockets, so
     // that they do not all ping at the same time.
     double jitter = 0;
@@ -26,7 +26,7 @@ class WsLiveness {
         : limits_(limits), opened_at_(now), last_input_(now), last_activity_(now) {}
 
     void note_input(Time now);  // the client sent a frame of any kind, or part of one
-    // A message came, or a response ended.
+    // Is called when a message has come or a response has ended.
     void note_activity(Time now) { last_activity_ = now; }
     void note_ping_sent(Time now) { ping_sent_ = now; }
 
@@ -35,7 +35,7 @@ class WsLiveness {
     // Returns the time at which the verdict changes if nothing happens before.
     Time due(bool busy) const;
 
-    // Returns true from retires_at() on: the socket takes no new requests.
+    // Returns true from the time retires_at() on. The socket then refuses new requests.
     bool too_old(Time now) const { return now >= retires_at(); }
     Time retires_at() const;
 
@@ -46,7 +46,7 @@ class WsLiveness {
     Time opened_at_;
     Time last_input_;
     Time last_activity_;
-    std::optional<Time> ping_sent_;  // if no input has come since
+    std::optional<Time> ping_sent_;  // empty if input has come since the last ping
 };
 
 }  // namespace solard::server

@@ -27,7 +27,7 @@ constexpr std::size_t max_invalid_messages = 20;
 constexpr std::size_t max_control_frames = 1000;
 constexpr std::chrono::seconds flood_window{10};
 constexpr double max_jitter = 0.2;
-constexpr std::size_t large_frame = 64 << 10;  // bytes; the memory of a larger one is freed
+constexpr std::size_t large_frame = 64 << 10;  // bytes; the memory of a larger frame is freed
 
 // Codes of RFC 6455, section 7.4. IANA's registry of close codes added 1012.
 constexpr std::uint16_t close_going_away = 1001;

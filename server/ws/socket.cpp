@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::chrono::seconds close_limit{10};    // for the client's part of the closing handshake
 constexpr std::chrono::seconds teardown_limit{2};  // after that, for the end of the client's TCP stream
-constexpr std::size_t large_buffer = 64 << 10;     // bytes; a larger one is freed after its message
+constexpr std::size_t large_buffer = 64 << 10;     // bytes; a larger buffer is freed after its message
 
 }  // namespace
 
@@ -62,13 +62,13 @@ struct WsSocket::Impl {
 WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control)
     : impl_(std::make_unique<Impl>(std::move(stream), max_message_bytes)) {
     auto& socket = impl_->socket;
-    // The session decides about silence, pings and slow writes.
+    // The session handles silence, pings and slow writes, so Beast's own timeouts are off.
     socket.set_option(websocket::stream_base::timeout{.handshake_timeout = close_limit,
                                                       .idle_timeout = websocket::stream_base::none(),
                                                       .keep_alive_pings = false});
     socket.read_message_max(max_message_bytes);
     socket.auto_fragment(false);
-    socket.write_buffer_bytes(8);  // nothing is masked or compressed, so nothing is copied
+    socket.write_buffer_bytes(8);  // unused: the server's frames are not masked or compressed
     socket.control_callback(
         [on_control = std::move(on_control)](websocket::frame_type kind, beast::string_view) {
             on_control(kind == websocket::frame_type::close ? Control::close : Control::ping_or_pong);

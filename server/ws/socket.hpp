@@ -1,5 +1,5 @@
-// A connection which has become a WebSocket (RFC 6455). Reads and writes whole messages; session.hpp knows
-// what they mean.
+// A connection which has become a WebSocket (RFC 6455). Reads and writes whole messages, but does not
+// interpret them.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -40,8 +40,8 @@ class WsSocket {
     // Sends the answer with status 101. Throws system_error if the client is gone.
     boost::asio::awaitable<void> accept(Handshake handshake);
     // Completes with the next message. The kind is `closed` after a closing handshake, a violation of RFC
-    // 6455 (1002), invalid UTF-8 (1007) or a message which is too large (1009), and if the connection is
-    // lost; the stream is then closed too.
+    // 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or the loss of the connection.
+    // The stream is then closed too.
     boost::asio::awaitable<Message> read();
     // Sends one message in one frame. Throws system_error if the client is gone.
     boost::asio::awaitable<void> write(std::string_view text, Kind kind = Kind::text);
