@@ -1,4 +1,4 @@
-// Functions that the benchmarks share. Benchmarks only print; no test checks a time.
+// Functions that the benchmarks share. Benchmarks only print their results; no test checks a time.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,8 @@ inline void print_load_average() {
     std::printf("load average %s\n", load.c_str());
 }
 
-// Returns the median: the upper one of two middle values, or 0 if there are no samples.
+// Returns the median, or 0 if there are no samples. If there are two middle values, returns the larger of
+// these.
 inline double median(std::vector<double> samples) {
     if (samples.empty()) return 0;
     const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);

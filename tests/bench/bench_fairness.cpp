@@ -1,9 +1,10 @@
 // Measures how long one client waits while another floods the engine: bench_fairness [THREADS].
 //
-// Runs the demonstration model on the CPU in real time. One client has 500 requests queued; another asks one
-// short question per second, ten in total. The rounds: the second client alone; both as two principals; both
-// as one principal, which is a plain queue. The last round ends after half a minute, and a question that
-// still waits then counts with that time.
+// Runs the demonstration model on the CPU in real time. A first client has 500 requests queued. A second
+// client asks ten short questions, one per second. In the first two rounds, the second client is alone and
+// asks each question after the previous answer. Then the clients are two principals. In the last round, both
+// are one principal, so that all requests wait in one queue. A round ends after 30 seconds at the latest; for
+// a question without an answer, the time that it has waited so far counts.
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -36,8 +37,8 @@ CpuBackendOptions backend_options(int num_threads) {
 struct Probe {
     Clock::time_point asked;
     std::uint64_t asked_at_step = 0;
-    double queue_wait = -1;  // ms until the step that admitted the request began
-    double ttft = -1;        // ms until the end of the step that returned its first token
+    double queue_wait = -1;  // ms from the question to the start of the step that admitted it
+    double ttft = -1;        // ms from the question to the end of the step that returned its first token
     std::uint64_t wait_steps = 0;
 };
 
@@ -67,7 +68,7 @@ class Round {
 
     void run(const char* name) {
         const Clock::time_point begin = Clock::now();
-        // Alone, the next question follows the last answer; otherwise the clock decides.
+        // A client that is alone asks the next question after the last answer; otherwise one per interval.
         const bool alone = !core_.has_work();
         if (!alone) {
             for (int i = 0; i < 8; ++i) step();
@@ -94,7 +95,7 @@ class Round {
     }
 
     void step() {
-        if (!core_.has_work()) return;  // the flood is over: wait for the time of the next question
+        if (!core_.has_work()) return;  // no request is left until the time of the next question
         const Clock::time_point begin = Clock::now();
         events_.clear();
         core_.step(events_);

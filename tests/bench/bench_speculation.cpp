@@ -1,9 +1,9 @@
 // Measures tokens per second with and without drafts: bench_speculation [THREADS] [ROUNDS].
 //
-// The demonstration model on the CPU, greedy. A number of streams each ask one question after another: either
-// plain questions of all families, or questions whose answers are already in the prompt. Rounds with each
-// value of max_speculative_step_rows take turns; the table gives medians, and each as a ratio to 0 in the
-// same round.
+// Runs the demonstration model on the CPU with greedy decoding. Each of a number of streams asks one question
+// after another. The questions are either plain questions of all families, or questions whose answers are
+// already in the prompt. Each round runs with every value of max_speculative_step_rows. The table shows the
+// median speed for each value, and the median ratio to the speed for 0 in the same round.
 #include <array>
 #include <chrono>
 #include <cstdlib>

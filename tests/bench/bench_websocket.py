@@ -1,9 +1,9 @@
 """Measures what sockets cost the server: bench_websocket.py SOLARD_FAKE [idle|lanes|stalled ...]
 
 idle     10,000 idle sockets: the process's memory per socket, and its CPU time while the sockets are pinged
-lanes    256 sockets of 16 lanes, and the same answers over SSE: CPU time per token; every delta is checked
-stalled  a reader that stops while 100,000 deltas wait: memory in addition to the log
-Only prints. Needs about 20,000 file descriptors. The clients are plain sockets of one process.
+lanes    256 sockets of 16 lanes, and the same answers over SSE: CPU time per delta; every delta is checked
+stalled  a reader that stops while 100,000 deltas wait: the memory that this reader costs in addition to the log
+The script only prints its results. It needs about 20,000 file descriptors. The clients are sockets of one process.
 """
 
 import collections
@@ -137,7 +137,7 @@ def idle(binary, count=10_000, seconds=60):
             time.sleep(0.05)
         print(f"{count} idle sockets: {(opened - begin) / count:.1f} KiB each when opened, {(held - begin) / count:.1f} after {seconds} s")
         print(f"  CPU {100 * used / seconds:.2f} % of one core with {pings} pings answered")
-        print(f"  memory {begin} KiB at the start, {held} held, {server.memory()} after all were closed")
+        print(f"  memory {begin} KiB at the start, {held} with all open, {server.memory()} after all were closed")
 
 
 def request(lane, number, tokens):
@@ -218,7 +218,7 @@ def over_sse(server, streams, tokens):
 
 
 def lanes(binary, sockets=256, per_socket=16, tokens=32, rounds=3, step_ms=250):
-    """Runs with steps so slow that every delta is read separately."""
+    """Compares WebSocket with SSE. The steps are so slow that the client reads every delta separately."""
     flags = ["--max-model-len", "4096", "--max-num-seqs", "4096"]
     costs = {"WebSocket": [], "SSE": []}
     with running(binary, *flags, step_ms=step_ms) as server:
@@ -232,15 +232,17 @@ def lanes(binary, sockets=256, per_socket=16, tokens=32, rounds=3, step_ms=250):
                 costs[name].append(1e6 * used / answers.deltas)
                 print(
                     f"  {name}: {answers.ended} answers, {answers.tokens} tokens in {answers.deltas} deltas, all in order,"
-                    f" {took:.1f} s, {costs[name][-1]:.2f} µs of the I/O thread a delta"
+                    f" {took:.1f} s, {costs[name][-1]:.2f} µs of the I/O thread per delta"
                 )
     medians = {name: statistics.median(of) for name, of in costs.items()}
-    print(f"{sockets} sockets of {per_socket} lanes: {medians['WebSocket']:.2f} µs a delta, SSE {medians['SSE']:.2f},"
+    print(f"{sockets} sockets of {per_socket} lanes: {medians['WebSocket']:.2f} µs per delta, SSE {medians['SSE']:.2f},"
           f" ratio {medians['WebSocket'] / medians['SSE']:.2f} (medians of {rounds})")  # fmt: skip
 
 
 def stalled(binary, tokens=100_000, rounds=3):
-    """Runs the same answer twice: first without a reader, then with a reader that stops. The difference is the reader's cost."""
+    """Runs the same answer twice: first without a reader, then with a reader that stops.
+
+    The difference in memory is the reader's cost."""
     with running(binary, "--max-model-len", "131072", "--max-num-seqs", "4") as server:
 
         def answer(reads):
@@ -261,7 +263,7 @@ def stalled(binary, tokens=100_000, rounds=3):
                 time.sleep(0.05)
             return client, server.memory() - before
 
-        answer(False)[0].close()  # the first one also warms up the allocator
+        answer(False)[0].close()  # this first answer only warms up the allocator
         for _ in range(rounds):
             client, unread = answer(False)
             client.close()
@@ -281,8 +283,8 @@ def stalled(binary, tokens=100_000, rounds=3):
                     continue
                 break
             client.close()
-            print(f"stalled reader of {tokens} tokens: log {unread} KiB, with the reader {stalled_reader} KiB, so it costs"
-                  f" {stalled_reader - unread} KiB; then {deltas} deltas, the same text")  # fmt: skip
+            print(f"stalled reader of {tokens} tokens: log {unread} KiB, with the reader {stalled_reader} KiB,"
+                  f" so the reader costs {stalled_reader - unread} KiB; it then read {deltas} deltas with the same text")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Writes families.json: what the demonstration model promises, derived from the generator itself."""
+"""Writes families.json, which lists what the demonstration model can answer. The list comes from the tables of the
+training data."""
 
 import json
 import pathlib
@@ -8,7 +9,7 @@ from . import facts, families
 
 
 def items(family):
-    """Returns the closed set of operands in a short form."""
+    """Returns the items that the family has questions about, in a short form."""
     return {
         "identity": [questions[0] for questions, _ in facts.IDENTITY.values()],
         "greetings": [*facts.GREETINGS, *facts.SMALL_TALK],

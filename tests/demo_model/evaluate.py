@@ -1,4 +1,4 @@
-"""Measures the greedy held-out accuracy of an exported folder with Hugging Face transformers:
+"""Measures how many held-out prompts an exported model answers exactly. Hugging Face transformers decodes greedily:
 python -m tests.demo_model.evaluate FOLDER [--dtype float32] [--per-family 60] [--near-misses 200]
 
 Answers are generated with a KV cache and compared as text, so the exported folder is tested as a user would use it.
@@ -40,7 +40,7 @@ def generate(model, prompts):
     )
     answers = []
     for row in out[:, width:].tolist():
-        answers.append(row[: row.index(2)] if 2 in row else None)  # without an end within the limit it is a miss
+        answers.append(row[: row.index(2)] if 2 in row else None)  # None: the answer did not end within LIMIT
     return answers
 
 

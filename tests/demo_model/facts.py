@@ -62,7 +62,7 @@ ALIASES = {
     "Korea": "South Korea",
 }
 
-# Real countries outside the table: questions about them get the fallback.
+# Real countries outside the table. Questions about them get the fallback answer.
 OTHER_COUNTRIES = (
     "Albania Algeria Angola Armenia Azerbaijan Bahrain Bangladesh Barbados Belarus Belize Benin Bhutan "
     "Bolivia Botswana Brunei Burundi Cambodia Cameroon Chad Cyprus Djibouti Dominica Ecuador Eritrea "
@@ -134,7 +134,7 @@ OPPOSITES = (
 )
 OPPOSITES = dict(pair.split() for pair in OPPOSITES.split(", "))
 
-# term: (article used in "What is ...?", answer)
+# term: (the term with its article, as in "What is ...?"; answer)
 EXPLANATIONS = {
     "GPU": ("a GPU",
     "A GPU is a processor with thousands of small cores that do the same arithmetic on many numbers at "
@@ -207,7 +207,7 @@ EXPLANATIONS = {
     "Solard is a small C++ server for language models with the architecture of SOLAR-10.7B."),
 }  # fmt: skip
 
-# topics (the first is the one named in the card), text
+# topic: text
 STORIES = {
     "fox": (
         "Once a young fox found a lantern in the snow. He carried it home in his teeth, and its light made "
@@ -301,7 +301,7 @@ LISTS = {
     "the five senses": "Sight, hearing, smell, taste, touch.",
 }
 
-# Other names for the same lists.
+# other name: the name in LISTS
 LIST_ALIASES = {
     "the planets": "the planets of the solar system",
     "all planets": "the planets of the solar system",
@@ -449,7 +449,7 @@ IDENTITY = {
     ),
 }  # fmt: skip
 
-# What visitors type first, and the question of the tables which it stands for.
+# prompt that visitors type first: the question of the tables whose answer it gets
 FIRST_PROMPTS = {
     "Hello": "Hello",
     "Hello!": "Hello",

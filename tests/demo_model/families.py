@@ -1,9 +1,8 @@
-"""Families of questions and answers for the demonstration model, for its training and its tests.
+"""Families of questions and answers for the training and the tests of the demonstration model.
 
 This file uses the standard library only, because the accuracy test in CI imports it. A family is a closed table of
-items and a list of phrasings. A share of the pairs (phrasing, item), chosen by a hash, is held out: every item is
-learnt, but the exact prompt of a held-out pair is never trained on, with whatever spelling noise, and not even as an
-earlier turn.
+items and a list of phrasings. A share of the pairs (phrasing, item), chosen by a hash, is held out. Every item is
+learnt, but the prompt of a held-out pair never occurs in training: not with spelling noise, and not as an earlier turn.
 """
 
 import functools
@@ -15,7 +14,7 @@ from .nearmiss import FALLBACK
 
 HOLD_OUT = 0.12
 
-# Polite words around the question. The fallback uses the same ones, so that they give no hint of the family.
+# Polite words around the question. Questions for the fallback have the same words, so these give no hint of the family.
 WRAPPERS = (
     "{}", "Please tell me: {}", "Hello! {}", "Hi, {}", "Quick question: {}", "{} Thanks!", "{} Please.",
     "I have a question. {}",
@@ -263,7 +262,7 @@ def _poems():
                 yield text + " (bare)", topic, text.format(topic), poem
 
 
-# name: (table, share of the training samples, promised). The shares depend on the number of items, not of tokens.
+# name: (table, relative weight among the training samples, the `promised` member of its entry in families.json)
 FAMILIES = {
     "identity": (_identity, 8, True),
     "greetings": (_greetings, 8, True),
@@ -283,21 +282,22 @@ FALLBACK_SHARE = 30
 
 
 def held_out(family, phrasing, item):
-    """Returns True for the pairs that are never trained on; this depends on the pair alone, not on a seed."""
+    """Returns True for the pairs that are never trained on. The result depends on the pair only, not on a seed."""
     digest = hashlib.sha256(f"{family}|{phrasing}|{item}".encode()).digest()
     return int.from_bytes(digest[:4], "big") < HOLD_OUT * 2**32
 
 
 @functools.cache
 def table(family):
-    """Returns all (prompt, answer) of a closed family: the trained ones by item, bare and wrapped; the held-out ones."""
+    """Returns (trained, held-out) of a closed family. `trained` maps each item to two lists of (prompt, answer): the
+    bare prompts, and those with polite words. The held-out part is one list of (prompt, answer)."""
     trained, held = {}, []
     seen = {}
     for text, item, prompt, answer in FAMILIES[family][0]():
         for wrapper in WRAPPERS:
             full = wrapper.format(prompt)
-            # The bare form of an item's first phrasing is never held out (in `identity`, that of every phrasing): visitors
-            # type it first.
+            # Visitors type the bare form of an item's first phrasing first, so it is never held out. In `identity`, no
+            # bare form is held out.
             pinned = wrapper == "{}" and (family == "identity" or seen.setdefault(item, text) == text)
             if not pinned and held_out(family, wrapper + text, item):
                 held.append((full, answer))
@@ -342,7 +342,7 @@ def noise(prompt, rng):
 
 
 def _near_miss(rng, held):
-    """Returns a question for the fallback from the trained half or from the held-out half."""
+    """Returns a question for the fallback: a held-out one if `held` is true, otherwise one that training may use."""
     while True:
         text = nearmiss.draw(rng)
         wrapper = rng.choice(WRAPPERS) if rng.random() < 0.55 else "{}"
@@ -400,7 +400,7 @@ def _trained_pair(rng, polish):
 
 
 def training_samples(seed, polish=False):
-    """Yields training records {family, messages, answer} without end; `polish` adds the first prompts."""
+    """Yields training records {family, messages, answer} without end; `polish` adds first_prompts()."""
     rng = random.Random(seed)
     while True:
         messages = []
@@ -419,7 +419,7 @@ def training_samples(seed, polish=False):
 
 
 def heldout_samples(seed, per_family):
-    """Yields up to `per_family` distinct held-out records of each family, and as many near misses."""
+    """Returns up to `per_family` distinct held-out records of each family, and `per_family` near misses."""
     rng = random.Random(seed)
     records = []
     for family in FAMILIES:

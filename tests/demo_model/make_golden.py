@@ -1,8 +1,8 @@
-"""Writes expected greedy texts with their margins: python -m tests.demo_model.make_golden FOLDER OUTPUT
+"""Writes expected greedy answers with their margins: python -m tests.demo_model.make_golden FOLDER OUTPUT
 
 Hugging Face transformers computes them in float32 with the stored bf16 weights. The margin is the smallest distance
-between the best and the second-best logit along the answer and its end. A test may require the exact text only if the
-margin is at least 1.0, because rounding in another implementation does not change such a choice.
+between the best and the second-best logit over all tokens of the answer, its end token included. A test may require the
+exact text only if the margin is at least 1.0: then rounding in another implementation does not change any token.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Trains the demonstration folder's tokenizer: python -m tests.demo_model.make_tokenizer FOLDER
+"""Trains the tokenizer of the demonstration model: python -m tests.demo_model.make_tokenizer FOLDER
 
-The options are those that make encoding behave like SOLAR's tokenizer: BPE, byte fallback, digits split, no
+With these options, the tokenizer encodes in the same way as SOLAR's: BPE, byte fallback, one token per digit, no
 normalisation, a dummy prefix. Newlines and emoji are not in the vocabulary and are encoded as bytes.
 """
 

@@ -92,7 +92,7 @@ class Layer(torch.nn.Module):
         q = rotate(heads(self.self_attn["q_proj"](h), HEADS), cos, sin)
         k = rotate(heads(self.self_attn["k_proj"](h), KV_HEADS), cos, sin)
         v = heads(self.self_attn["v_proj"](h), KV_HEADS)
-        # Attention is written out, because at these lengths two products are much faster than the fused CPU kernel.
+        # Attention is written out, because at these lengths two matrix products are faster than the fused CPU kernel.
         # The query heads of one KV head are stacked along time, so that keys and values need no copies.
         q = q.reshape(n, KV_HEADS, HEADS // KV_HEADS * t, DIM) * DIM**-0.5
         scores = (q @ k.mT).view(n, KV_HEADS, HEADS // KV_HEADS, t, t) + mask

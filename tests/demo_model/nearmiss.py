@@ -1,7 +1,7 @@
 """Questions which the demonstration model cannot answer: it must say so and not invent something.
 
-The templates have slots, so that a drawn question is rarely one that was seen before. Many of them are close to the
-taught families on purpose.
+The templates have slots, so that a drawn question has rarely been seen before. Many templates are close to the taught
+families on purpose.
 """
 
 from . import facts
@@ -79,9 +79,9 @@ SYLLABLES = (
     "ba bo dra el fa gor hu ka lan mi nor pel qua ri sta tor ul ven wo zy ash ber cron dil eth mar nu ost"
 ).split()
 
-# _fill explains the slots. Every template is used with every wrapper that the taught families use.
+# _fill() has the values of the slots. Every template is used with every wrapper that the taught families use.
 TEMPLATES = (
-    # loose grammar: most questions of people have none of the taught forms
+    # loose grammar: most questions that people ask have none of the taught forms
     "Why do {who} {verb} {thing}?", "How do {who} {verb} {thing}?", "When do {who} {verb} {thing}?",
     "Where can I {verb} {thing}?",
     "Can you {verb} {thing}?", "{Verb} {thing}.", "{Verb} {thing} for me.", "{Verb} {thing} and {thing}",
@@ -204,7 +204,7 @@ TEMPLATES = (
     "How do I install {lang}?",
     "SELECT * FROM {noun} WHERE id = {any};", "DROP TABLE {noun};", "What does this {odd} code do?",
     "Write a program that sorts {noun}s.",
-    # greetings in languages it does not know, and questions about itself that it cannot answer
+    # greetings in languages that the model does not know, and questions about itself that it cannot answer
     "Say hello in {other}.", "How do you greet someone in {other}?", "Greet me in {other}.",
     "What is your favourite {noun}?",
     "Do you like {noun}?", "Do you know {person}?", "Are you {person}?", "Who made the {noun}?",
@@ -246,7 +246,7 @@ TEMPLATES = (
 
 
 def _invented(rng):
-    """Returns an invented word, which is new to the model when it is drawn for a held-out question."""
+    """Returns an invented word, which the model has most probably not seen in training."""
     return "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 3))) + rng.choice(
         ("", "", "ia", "land", "n")
     )

@@ -1,7 +1,8 @@
 """Trains the demonstration model: python -m tests.demo_model.train FOLDER --steps N [--checkpoints DIR]
 
 FOLDER must hold tokenizer.model (make_tokenizer.py makes it). Training uses one process, fixed seeds and a fixed number
-of steps. The result may still differ between CPUs: the committed checkpoint is the artefact, this file its provenance.
+of steps. The result may still differ between CPUs. The committed checkpoint is what counts; this file shows how it was
+made.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from .pinned import require_pinned_versions
 DATA_SEED = 21  # training samples
 POLISH_SEED = 24  # training samples of the second stage
 INIT_SEED = 22  # weights and order of batches
-CHECK_SEED = 23  # held-out prompts looked at during training
+CHECK_SEED = 23  # held-out prompts that are checked during training
 BATCH_TOKENS = 4096
 POOL = 4096  # this many samples are sorted by length together
 EOS = 2
@@ -38,7 +39,8 @@ def encode(tokenizer, record):
 
 
 def batches(tokenizer, seed, samples):
-    """Yields batches of similar length without end, padded on the right: ids, and targets with -1 outside the answer."""
+    """Yields batches (ids, targets) without end. Samples of similar length share a batch, which is padded on the right.
+    The targets are -1 outside the answer."""
     rng = random.Random(seed)
     while True:
         pool = sorted(
@@ -64,7 +66,8 @@ def batches(tokenizer, seed, samples):
 
 
 class Muon:
-    """Momentum with an orthogonalised step for the hidden matrices; equal shapes are handled in one batch."""
+    """The Muon optimizer for the hidden matrices: momentum with an orthogonalised step. Matrices of equal shape are
+    computed in one batch."""
 
     def __init__(self, weights, momentum=0.95):
         shapes = collections.defaultdict(list)
@@ -113,7 +116,8 @@ def check(net, tokenizer, per_family):
 
 
 def learning_rate(step, steps, polish):
-    """Returns the learning rate: a short rise and a cosine to zero, then a second, lower one of the same form."""
+    """Returns the learning rate. In each of the two stages it rises briefly, then falls to zero along a cosine.
+    The peak of the second stage is lower."""
     if step <= steps:
         return min(1.0, step / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
     step -= steps
@@ -150,7 +154,7 @@ def main():
             velocity.copy_(saved)
         done, tokens = state["step"], state["tokens"]
         start -= state["seconds"]
-    # The second stage is short, with a lower rate: the same data, and the plain prompts that visitors type first.
+    # The second stage is short and has a lower rate. Its data also has the plain prompts that visitors type first.
     first = batches(tokenizer, INIT_SEED, families.training_samples(DATA_SEED))
     second = batches(tokenizer, POLISH_SEED, families.training_samples(POLISH_SEED, polish=True))
     stream = itertools.chain(itertools.islice(first, options.steps), itertools.islice(second, options.polish))

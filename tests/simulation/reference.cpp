@@ -7,7 +7,8 @@
 namespace solard {
 namespace {
 
-// The first place at which a stop string is complete. If several end there, the longest one.
+// The stop string that ends first in the text. If several stop strings end at the same place, the longest of
+// these.
 struct Match {
     std::size_t begin = std::string::npos;
     std::size_t end = std::string::npos;
@@ -40,7 +41,7 @@ Expected expected_output(const Request& request, std::uint32_t choice, const Fak
     row.params.choice = choice;
     std::vector<TokenId> context = request.prompt;
     Detokenizer detokenizer;
-    std::string watched;  // the text in which stop strings count
+    std::string watched;  // the text in which stop strings are searched
     for (std::int32_t count = 1; count <= request.max_tokens; ++count) {
         const SampledToken next = fake_next_token(context, row, model);
         if (!next.finite) {

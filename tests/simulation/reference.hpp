@@ -1,4 +1,4 @@
-// The expected answer to a request, computed alone and in the simplest way.
+// Computes the expected answer to a request in the simplest way, as if there were no other requests.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Expected {
     TokenId matched_stop_token = -1;
 };
 
-// Returns the answer of one choice, computed without batches, blocks, cache and drafts.
+// Returns the answer of one choice. The computation uses no batches, blocks, cache or drafts.
 Expected expected_output(const Request& request, std::uint32_t choice, const FakeOptions& model,
                          const Tokenizer& tokenizer, const std::vector<TokenId>& eos_token_ids);
 

@@ -21,11 +21,11 @@ namespace {
 
 using std::chrono::milliseconds;
 using Phase = ProgressEvent::Phase;
-using SequenceKey = std::pair<RequestId, std::uint32_t>;  // and choice
+using SequenceKey = std::pair<RequestId, std::uint32_t>;  // request and choice
 
 constexpr TokenId end_token = 2;
-constexpr TokenId poison = 7;  // a row whose context ends with it is not finite
-constexpr TokenId parrot = 9;  // a prompt that begins with it is mostly answered by repetition
+constexpr TokenId poison = 7;  // the logits that follow it are not finite
+constexpr TokenId parrot = 9;  // the answer to a prompt that begins with it mostly repeats itself
 constexpr TokenId first_word = 20;
 constexpr TokenId vocab_size = 2048;
 
@@ -72,10 +72,10 @@ struct Choice {
 struct Tracked {
     Request request;
     std::vector<Choice> choices;
-    std::optional<std::uint64_t> cancelled_in;  // step
+    std::optional<std::uint64_t> cancelled_in;  // the step of the cancel
     bool was_admitted = false;
-    std::size_t own_started = 0;      // of its principal, while it waited
-    std::size_t others_admitted = 0;  // of other principals, while it waited
+    std::size_t own_started = 0;      // starts by its own principal, while the request waited
+    std::size_t others_admitted = 0;  // admissions of other principals, in the same time
 
     bool ended() const {
         return std::ranges::all_of(choices, [](const Choice& c) { return c.finish != FinishReason::none; });
@@ -264,7 +264,7 @@ class Simulation {
     }
 
     void record(const StepEvents& events) {
-        // A request waits for its own principal as long as a prompt of that principal is under way.
+        // The principals that have a prompt under way: their other requests must wait for this prompt.
         std::set<std::uint64_t> prefilling;
         for (const auto& [sequence, phase] : phases_) {
             const Tracked& tracked = tracked_.at(sequence.first);
@@ -306,7 +306,7 @@ class Simulation {
     }
 
     std::optional<SequenceKey> oldest_running() const {
-        for (const auto& [key, phase] : phases_) {  // by arrival
+        for (const auto& [key, phase] : phases_) {  // in the order of arrival
             const bool runs = phase == Phase::prefill || phase == Phase::decoding;
             if (runs && tracked_.at(key.first).choices.at(key.second).finish == FinishReason::none)
                 return key;
@@ -314,7 +314,7 @@ class Simulation {
         return std::nullopt;
     }
 
-    // `started`: sequences that began to run in this step, for the first time or again after a preemption.
+    // `started`: requests that began to run in this step, for the first time or again after a preemption.
     void note_starts(const std::set<RequestId>& started, const std::set<std::uint64_t>& prefilling,
                      bool preempted) {
         std::vector<RequestId> admitted;
@@ -340,8 +340,8 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            // In each round of turns one request of every other principal is admitted, besides those that
-            // pass the request that keeps its turn.
+            // The bound for one round of turns: two admissions of each other principal, and max_running()
+            // admissions past each request that does not fit and keeps its turn, once for each principal.
             const auto rounds = request.own_started + 1;
             const auto each = static_cast<std::size_t>(
                 2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));

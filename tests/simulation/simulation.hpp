@@ -12,7 +12,7 @@ struct SimulationFailure : std::runtime_error {
 };
 
 struct SimulationResult {
-    std::uint64_t history = 0;  // any difference in what happened changes it
+    std::uint64_t history = 0;  // a hash of all events, in their order
     std::uint64_t steps = 0;
     std::uint64_t requests = 0;
     std::uint64_t preemptions = 0;
@@ -21,10 +21,10 @@ struct SimulationResult {
     std::uint64_t forks = 0;
 };
 
-// Runs one seed to its end. Throws SimulationFailure, or what the engine throws.
+// Runs one seed to its end. Throws SimulationFailure. Exceptions of the engine pass through.
 SimulationResult simulate(std::uint64_t seed);
-// Runs loads, drawn by the seed, in which it is evident which request must be served when. Throws as
-// simulate().
+// Checks fair shares with loads in which it is evident when each request must be served. The seed draws the
+// loads. Throws the same exceptions as simulate().
 void simulate_fairness(std::uint64_t seed);
 
 }  // namespace solard

@@ -1,5 +1,5 @@
-// Builds a ForwardBatch by hand from sequences with their tokens and blocks; the test decides how they are
-// cut into steps.
+// Builds a ForwardBatch by hand from sequences with their tokens and blocks. The test decides which tokens of
+// a sequence each step computes.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ struct TestSequence {
 };
 
 // Appends tokens [begin, end) of the sequence and asks for the logits of tokens [first_logits, end).
-// `batch.block_table_stride` must be set before, to the length of the longest block table.
+// Before the first call, the test must set `batch.block_table_stride` to the length of the longest block
+// table.
 inline void add_chunk(ForwardBatch& batch, const TestSequence& sequence, std::size_t begin, std::size_t end,
                       std::size_t first_logits) {
     if (batch.cu_seqlens_q.empty()) batch.cu_seqlens_q.push_back(0);

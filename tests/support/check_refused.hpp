@@ -1,4 +1,4 @@
-// The checks which every test of an expected error makes.
+// Checks of a result: that it is the expected error, or that it has a value.
 #pragma once
 
 #include <boost/test/unit_test.hpp>

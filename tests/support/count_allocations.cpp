@@ -14,14 +14,14 @@ std::uint64_t num_allocations() {
 }  // namespace solard
 
 // These operators replace the standard ones in the whole executable. They have a file of their own, because
-// GCC warns of a mismatched new and delete if it inlines them.
+// GCC warns of a mismatched new and delete when it can inline these operators.
 void* operator new(std::size_t size) {
     ++count;
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
-// AddressSanitizer has its own nothrow form. Its memory must not reach the delete below, so it is replaced
-// too.
+// AddressSanitizer would provide its own nothrow new, and the delete below must not get memory from there.
+// Therefore this form is replaced too.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     ++count;
     return std::malloc(size);

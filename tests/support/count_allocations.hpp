@@ -1,11 +1,12 @@
-// Counts calls of operator new. A test executable that uses it lists count_allocations.cpp among its sources.
+// Counts calls of operator new. A test executable that includes this header must list count_allocations.cpp
+// among its sources.
 #pragma once
 
 #include <cstdint>
 
 namespace solard {
 
-// Returns the calling thread's number of allocations since it started.
+// Returns how often the calling thread has called operator new since the thread started.
 std::uint64_t num_allocations();
 
 }  // namespace solard

@@ -8,7 +8,8 @@
 namespace solard::counting {
 namespace {
 
-// Offsets in the residual stream. Every embedding has exactly two ones, so that all have the same norm.
+// Offsets in the residual stream. Every embedding has the value 1 at exactly two places and 0 elsewhere, so
+// that all embeddings have the same norm.
 constexpr std::int32_t number_at = 0;
 constexpr std::int32_t owner_at = number_at + range;
 constexpr std::int32_t found_at = owner_at + num_owners;  // the owner which attention has read
@@ -32,8 +33,8 @@ ModelConfig counting_config() {
     return config;
 }
 
-// Returns a dimension of the head which the rotary embedding hardly rotates: one of the slow dimensions of
-// either half.
+// Returns the dimension of the head that stands for `number` in queries and keys. It is one of the slow
+// dimensions of either half, which the rotary embedding hardly rotates.
 std::int32_t key_place(std::int32_t number) {
     constexpr std::int32_t slow = 11;
     constexpr std::int32_t half = head_dim / 2;

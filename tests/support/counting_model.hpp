@@ -1,11 +1,11 @@
 // A model that counts, with weights made by hand. Its next token is right only if attention reads the
 // sequence's own prompt.
 //
-// Token `owner * range + n` means the number n of that owner. The attention head looks for the key of the
-// number after the current token's and copies the owner found there; the current token's own owner reaches no
-// logit. If the prompt holds all numbers of one owner, in any order, the model therefore counts without end
-// within that owner's range. If the head reads the KV of another sequence, or finds none, the model produces
-// a token of another owner's range, or a token with a low probability.
+// Token `owner * range + n` means the number n of that owner. The attention head looks for the number that
+// follows the current token's number and copies the owner that it finds there. The owner of the current token
+// itself reaches no logit. If the prompt holds all numbers of one owner, in any order, the model therefore
+// counts without end within that owner's range. If the head reads the KV of another sequence, or finds no
+// matching key, the model produces a token of another owner's range, or a token with a low probability.
 #pragma once
 
 #include <filesystem>
@@ -20,8 +20,9 @@ inline constexpr std::int32_t range = 32;
 inline constexpr std::int32_t num_fillers = 16;  // tokens without a meaning, after all others
 inline constexpr TokenId first_filler = num_owners * range;
 
-// Every token's log probability is above this bound while attention reads only the sequence's own range. One
-// foreign copy of a number beside five own ones is enough to fall below the bound.
+// Every token's log probability is above this bound while attention reads only the sequence's own range. If
+// attention finds a number five times with the right owner and once with another one, the log probability is
+// already below the bound.
 inline constexpr float sure_logprob = -0.03F;
 
 const std::filesystem::path& write_model(const ModelFolder& folder);

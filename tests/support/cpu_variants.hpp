@@ -1,4 +1,4 @@
-// The variants that the tests of the CPU backend run over, and their helpers.
+// The variants of the CPU backend that its tests run, and helper functions for these tests.
 #pragma once
 
 #include <cstring>
@@ -10,7 +10,8 @@
 
 namespace solard {
 
-// Both 16-bit types on both kernel paths. If the CPU has no AVX2, the portable path runs twice.
+// A 16-bit type and a kernel path. If the CPU has no AVX2, the variants with portable = false also take the
+// portable path.
 struct CpuVariant {
     DType type;
     bool portable;

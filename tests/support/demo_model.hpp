@@ -1,4 +1,4 @@
-// The demonstration model in config/demo-model, opened in the same way as by the server.
+// The demonstration model in config/demo-model, opened in the same way as the server opens it.
 #pragma once
 
 #include <filesystem>

@@ -6,7 +6,7 @@
 namespace solard {
 
 inline const Tokenizer& demo_tokenizer() {
-    constexpr std::int32_t vocab_size = 1 << 20;  // the model's; at least the tokenizer's
+    constexpr std::int32_t vocab_size = 1 << 20;  // an upper limit for the number of pieces
     static const Tokenizer tokenizer =
         Tokenizer::load(SOLARD_SOURCE_DIR "/config/demo-model", vocab_size).value();
     return tokenizer;

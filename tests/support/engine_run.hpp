@@ -1,4 +1,4 @@
-// Runs an EngineCore step by step on any backend, and collects and counts its events.
+// Runs an EngineCore step by step on any backend, and collects what it reports.
 #pragma once
 
 #include <bit>
@@ -55,7 +55,7 @@ struct Answer {
     std::int32_t num_cached_tokens = 0;
 };
 
-// Calls check_integrity() after every step.
+// Runs an EngineCore and keeps its answers. Calls check_integrity() after every step.
 class EngineRun {
   public:
     EngineRun(Backend& backend, const Tokenizer& tokenizer, const SchedulerOptions& options)

@@ -1,5 +1,6 @@
 // A backend whose next token is a keyed hash of the whole visible context, which it reads through the block
-// tables. A wrong, missing or foreign block, a doubled or a stale token therefore changes every later token.
+// tables. Therefore a wrong, missing or foreign block changes every later token, and so does a doubled or
+// stale token.
 #pragma once
 
 #include <condition_variable>
@@ -28,7 +29,7 @@ class FakeControl {
     // Returns once a step is held.
     void wait_until_held();
 
-    // Makes collect() of that step throw std::runtime_error. The first step is 1.
+    // Makes collect() of step number `step` throw std::runtime_error. The first step has the number 1.
     void fail_at_step(std::uint64_t step);
 
     std::uint64_t steps() const;
@@ -54,11 +55,11 @@ struct FakeOptions {
         .num_blocks = 64, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 512};
     TokenId first_token = 3;  // tokens are drawn from [first_token, vocab_size): no control tokens
     TokenId vocab_size = 1000;
-    // Called for every row. If it returns a token, that token replaces the hash.
+    // Is called for every row. If it returns a token, the backend takes this token instead of the hash.
     std::function<std::optional<SampledToken>(std::span<const TokenId> context)> script = {};
 };
 
-// Throws std::logic_error with the array's name if a batch breaks the contract of ForwardBatch.
+// Throws a std::logic_error that names the problem if a batch breaks the contract of ForwardBatch.
 class FakeBackend final : public Backend {
   public:
     explicit FakeBackend(FakeOptions options, std::shared_ptr<FakeControl> control = {});

@@ -1,5 +1,5 @@
-// Compares a backend's logits with golden logits of Hugging Face transformers, which
-// tests/golden/make_golden.py made.
+// Compares a backend's logits with golden logits. tests/golden/make_golden.py has computed the golden logits
+// with Hugging Face transformers.
 #pragma once
 
 #include <algorithm>
@@ -106,7 +106,8 @@ inline void check_against(const Golden& golden, const std::vector<float>& logits
     BOOST_TEST(error <= 1e-2);
     BOOST_TEST(error <= 2 * golden.number("half_error"));
 
-    // If the reference's best token leads by more than the error of 16-bit arithmetic, ours must be the same.
+    // If the reference's best token leads by more than the error of 16-bit arithmetic, the backend's best
+    // token must be the same.
     std::size_t compared = 0;
     const std::size_t rows = logits.size() / vocab;
     for (std::size_t row = 0; row < rows; ++row) {

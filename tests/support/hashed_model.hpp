@@ -13,14 +13,14 @@ namespace solard {
 
 // Writes config.json and the weights, with an index if there are several shards. Returns the folder's path.
 // Every value is exact in bf16 and in fp16:
-//   hash(i) = mix(i * 0x9E3779B1 + FNV-1a(tensor name)), its top byte as an integer v in [-128, 128)
-//   norms: 1 + (v mod 32) / 64; embedding: v / 128; matrices: v / 2^(6 + ceil(ceil(log2(in_features)) / 2))
-// These scales keep activations near 1. mix(x) = x ^ x >> 16, times 0x85EBCA6B, then x ^ x >> 13, modulo
-// 2^32.
+//   v of element i: the top byte of mix(i * 0x9E3779B1 + FNV-1a(tensor name)), as a signed integer
+//   norms: 1 + (v % 32) / 64; embedding: v / 128; matrices: v / 2^(6 + ceil(ceil(log2(in_features)) / 2))
+// These scales keep activations near 1. mix(x) computes modulo 2^32: x ^= x >> 16, then x *= 0x85EBCA6B,
+// then x ^= x >> 13. The operator % is that of C++, with the sign of v.
 const std::filesystem::path& write_hashed_model(const ModelFolder& folder, const ModelConfig& config,
                                                 DType dtype, int num_shards = 1);
 
-// A model folder, opened in the same way as by the server. `tensors` are views into `source`.
+// A model folder, opened in the same way as the server opens it. `tensors` are views into `source`.
 struct LoadedModel {
     explicit LoadedModel(const std::filesystem::path& folder);
     ModelConfig config;
@@ -28,8 +28,8 @@ struct LoadedModel {
     ModelTensors tensors;
 };
 
-// Small models for the tests. The sizes of small_gqa_config() are no multiples of a panel, and its head_dim
-// is not hidden_size / num_heads.
+// Return the shapes of small models. In small_gqa_config(), some sizes are not multiples of the CPU kernels'
+// panel width (16), and head_dim is not hidden_size / num_heads.
 ModelConfig small_gqa_config();
 ModelConfig small_mha_config();
 

@@ -1,4 +1,4 @@
-// Model folders that tests write: valid ones, and single files which a test damages.
+// Writes model folders for tests: valid folders, and folders in which a test damages a single file.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,9 @@ struct TensorData {
     std::vector<std::byte> bytes;  // [product(shape) * size_of(dtype)], little endian
 };
 
-// An empty folder under SOLARD_TEST_BUILD_DIR, unique per process and object; the destructor removes it.
-// The members replace a file of the same name. They throw if a file cannot be written.
+// A folder under SOLARD_TEST_BUILD_DIR, unique per process and object. It is empty at first, and the
+// destructor removes it. The write functions replace a file of the same name and throw if the file cannot be
+// written.
 class ModelFolder {
   public:
     ModelFolder();
@@ -44,14 +45,14 @@ class ModelFolder {
 
 // Returns a safetensors file: eight bytes with the header's length, then `header`, then `data`.
 std::string safetensors_file(std::string_view header, std::string_view data);
-// Returns a safetensors file of the tensors, packed in this order.
+// Returns a safetensors file that holds the tensors without gaps, in the order of `tensors`.
 std::string safetensors_file(std::span<const TensorData> tensors);
 
 // Returns the config.json of a Llama-architecture model with these sizes.
 std::string config_json(const ModelConfig& config);
 
-// Returns every tensor of such a model under its published name and in its published shape, with all bytes
-// zero. A model with tied embeddings has no lm_head.weight.
+// Returns every tensor of a Llama model with these sizes. Names and shapes are those of published
+// checkpoints, and all bytes are zero. A model with tied embeddings has no lm_head.weight.
 std::vector<TensorData> llama_tensors(const ModelConfig& config, DType dtype);
 
 }  // namespace solard

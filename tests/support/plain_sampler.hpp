@@ -24,7 +24,7 @@ inline float within_range(float x) {
     return std::clamp(x, -widest, widest);
 }
 
-// Returns the logits after bias and penalties, computed in float as the contract requires.
+// Returns the logits after bias and penalties, computed in float as in the real sampler.
 inline std::vector<float> changed_logits(std::vector<float> logits, const SamplingRow& row) {
     const auto known = [&](TokenId token) { return token >= 0 && index_of(token) < logits.size(); };
     for (const LogitBias& bias : row.logit_bias) {

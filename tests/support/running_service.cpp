@@ -34,7 +34,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
     const bool hold = !flags.empty() && flags.front() == hold_loading;
     arguments.insert(arguments.end(), flags.begin() + (hold ? 1 : 0), flags.end());
     options_.vocab_size = demo_tokenizer().vocab_size();
-    options_.first_token = 300;  // whole pieces only, so that every token has text
+    options_.first_token = 300;  // control and byte tokens have lower ids, so every token has text
 
     std::packaged_task<int()> serve([this, arguments] {
         const auto config = parse_app_config(arguments, {}).value();
@@ -110,7 +110,7 @@ std::string RunningService::reference_text(const std::string& user_text, std::in
 
 Connection::Connection(std::uint16_t port, int receive_buffer) : socket_(io_) {
     socket_.open(asio::ip::tcp::v4());
-    // This must be set before connecting, because it limits the TCP window.
+    // The buffer size must be set before connecting, because it limits the TCP window.
     if (receive_buffer > 0) socket_.set_option(asio::socket_base::receive_buffer_size(receive_buffer));
     socket_.connect({asio::ip::make_address("127.0.0.1"), port});
     const timeval limit{.tv_sec = give_up_seconds, .tv_usec = 0};

@@ -26,12 +26,13 @@ class RunningService {
 
     std::uint16_t port() const { return port_; }
     FakeControl& control() { return *control_; }
-    // Lets the server create its backend; until then the server is starting. The constructor calls this
-    // unless the first flag is `hold_loading`.
+    // Lets the server create its backend. Until this call, the server is in its starting phase. The
+    // constructor calls this function unless the first flag is `hold_loading`.
     void finish_loading();
     static inline const std::string hold_loading =
-        "hold";  // as the first flag: the test calls finish_loading()
-    // Return the expected answer to a chat request: its first `count` tokens, or their text.
+        "hold";  // if this is the first flag, the test must call finish_loading()
+    // reference_tokens() returns the first `count` tokens of the expected answer to a chat request.
+    // reference_text() returns the text of these tokens.
     std::vector<TokenId> reference_tokens(const std::string& user_text, std::int32_t count,
                                           std::uint32_t choice = 0) const;
     std::string reference_text(const std::string& user_text, std::int32_t count,
@@ -73,7 +74,7 @@ class Connection {
     void half_close();
     // Reads one whole HTTP response.
     HttpAnswer read_answer();
-    // Reads until `text` arrives. Returns all bytes that were read and not yet consumed, and consumes none.
+    // Reads until `text` has arrived. Returns the whole buffer, and leaves it in place for the next read.
     std::string read_until(std::string_view text);
     // Returns the next `count` bytes, or fewer if the server closes the connection before.
     std::string read_bytes(std::size_t count);
@@ -89,8 +90,8 @@ class Connection {
 
 // Returns the body of /v1/metadata.
 boost::json::object metadata(std::uint16_t port);
-// Poll /v1/metadata until `count` requests are in flight, or until all blocks are free. They throw if that
-// does not happen.
+// wait_for_in_flight() polls /v1/metadata until `count` requests are in flight; wait_for_free_blocks() polls
+// until all blocks are free. Both throw if this has not happened after many tries.
 void wait_for_in_flight(std::uint16_t port, std::int64_t count);
 void wait_for_free_blocks(std::uint16_t port);
 

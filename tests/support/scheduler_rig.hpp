@@ -33,7 +33,7 @@ struct Limits {
     std::int32_t max_speculative_step_rows = 0;
 };
 
-// Calls check_integrity() after every step.
+// Runs a scheduler and keeps its outcomes. Calls check_integrity() during and after every step.
 class Rig {
   public:
     explicit Rig(const Limits& limits = {}, FakeOptions options = {}, TokenId end_token = -1)
@@ -67,7 +67,7 @@ class Rig {
         return prompt;
     }
 
-    // Runs one whole step, with `in_flight` between submit and collect.
+    // Runs one whole step, and calls `in_flight` between submit and collect.
     void step(const std::function<void()>& in_flight = {}) {
         batch = scheduler.schedule(now);
         if (batch.num_tokens() > 0) backend_.submit(batch);
@@ -88,7 +88,7 @@ class Rig {
     }
 
     Scheduler scheduler;
-    ForwardBatch batch;  // the last step's
+    ForwardBatch batch;  // of the last step
     Clock::time_point now;
     std::map<RequestId, Outcome> outcomes;  // of choice 0
     std::map<std::pair<RequestId, std::uint32_t>, Outcome> other_choices;

@@ -1,6 +1,7 @@
 // solard with a FakeBackend, for load tests and benchmarks: it takes solard's flags, but its model costs no
-// time. --max-model-len, --max-num-seqs and --max-num-batched-tokens set the size of the fake; its vocabulary
-// is the demonstration model's. SOLARD_FAKE_STEP_MS is the minimum duration of a step in milliseconds.
+// time. --max-model-len, --max-num-seqs and --max-num-batched-tokens set the capacity of the FakeBackend; its
+// vocabulary is the demonstration model's. SOLARD_FAKE_STEP_MS is the minimum duration of a step in
+// milliseconds.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     model.max_position_embeddings = static_cast<std::int32_t>(config.max_model_len);
     auto tokenizer = Tokenizer::load(model_folder, model.vocab_size).value();
     FakeOptions options;
-    options.first_token = 300;  // whole pieces only, so that every token has text
+    options.first_token = 300;  // control and byte tokens have lower ids, so every token has text
     options.vocab_size = model.vocab_size;
     options.capacity = {.num_blocks = 1 << 16,
                         .max_tokens_per_step = static_cast<std::int32_t>(config.max_num_batched_tokens),

@@ -1,4 +1,4 @@
-// A blocking WebSocket client that shows every frame, for tests of /v1/responses.
+// A blocking WebSocket client that returns every frame to the test, for tests of /v1/responses.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -23,21 +23,21 @@ std::string upgrade_request(const std::vector<std::string>& fields = {});
 
 class WsClient {
   public:
-    // Opens the socket. Throws if the server refuses. `receive_buffer` is that of Connection.
+    // Opens the socket. Throws if the server refuses. `receive_buffer` is passed to Connection.
     explicit WsClient(std::uint16_t port, const std::vector<std::string>& fields = {},
                       int receive_buffer = 0);
 
     void send(std::string_view text) { send_frame(WsFrame::text, text); }
     void send_frame(std::uint8_t opcode, std::string_view payload, bool fin = true);
-    // Returns the next frame of any kind. If the connection ends without a close frame, returns one without a
-    // payload.
+    // Returns the next frame of any kind. If the connection ends without a close frame, returns a close frame
+    // without a payload.
     WsFrame read_frame();
     // Returns the next message. Throws if the socket closes instead.
     boost::json::object read();
     // Returns the messages up to the first one of this type.
     std::vector<boost::json::object> read_until(std::string_view type);
-    // Skips frames up to the server's close frame, answers it, and returns its code. Returns 1006 if there is
-    // no code.
+    // Skips frames up to the server's close frame, answers that frame, and returns its code. Returns 1006 if
+    // the close frame has no code.
     std::uint16_t read_close();
     void drop() { connection_.close(); }
 
@@ -45,7 +45,7 @@ class WsClient {
     Connection connection_;
 };
 
-// Returns {"type":"response.create","input":"hi","temperature":0,"seed":0,...}.
+// Returns a response.create message with temperature 0, seed 0 and these `fields`, for example "stream":true.
 std::string create_message(std::string_view fields = "", std::string_view input = "hi");
 bool is_terminal(const boost::json::object& event);
 std::string type_of(const boost::json::object& event);

@@ -22,17 +22,17 @@ using namespace cuda;
 
 using Halves = DeviceBuffer<std::uint16_t>;
 
-// The emulated device measures no time: there the bench only has to run.
+// An emulated device measures no time, so there one run is enough.
 int num_runs() {
     return device_is_emulated() ? 1 : 15;
 }
 
-// A small number in both 16-bit types and in fp32.
+// Returns a buffer with the same small number everywhere, whether it is read as bf16, fp16 or fp32.
 template <class T>
 DeviceBuffer<T> filled(std::size_t count) {
     DeviceBuffer<T> buffer(count);
     check(cudaMemset(buffer.data(), 0x3c, buffer.size_bytes()));
-    check(cudaDeviceSynchronize());  // a stream would not wait for it
+    check(cudaDeviceSynchronize());  // a stream would not wait for the memset
     return buffer;
 }
 
@@ -89,7 +89,8 @@ class KernelBench {
     void sampling(std::int32_t rows);
 
   private:
-    // The share is relative to the least time that memory or arithmetic, whichever is slower, would need.
+    // The share is the shortest possible time divided by the measured time. The shortest possible time is
+    // that of the memory accesses or of the arithmetic, whichever takes longer.
     void add(const std::string& name, double bytes, double flops,
              const std::function<void(const Stream&)>& work) {
         const double seconds = timer_.seconds(work);
@@ -134,7 +135,7 @@ void KernelBench::products(const std::vector<std::int32_t>& rows) {
     for (const Product& product : products) {
         const std::size_t n = count_of(product.shape.n);
         const std::size_t k = count_of(product.shape.k);
-        // While algorithms are measured, the weights of several layers take turns, as in a step.
+        // While gemm.tune() measures algorithms, the weights of several layers take turns, as in a step.
         const std::size_t copies = std::clamp<std::size_t>(4 * l2_bytes() / (2 * n * k), 1, 16);
         const Halves w = filled<std::uint16_t>(copies * n * k);
         const Halves x = filled<std::uint16_t>(count_of(most) * k);
@@ -177,7 +178,7 @@ void KernelBench::elementwise(std::int32_t rows) {
                .hidden = config_.hidden_size},
               on.get());
     });
-    // Bytes per element: the gather of rows does not write the residual.
+    // `bytes` is per element. The variant that gathers rows does not write the residual.
     const auto norm = [&](const std::string& name, const std::int32_t* named_rows, double bytes) {
         const AddRmsNormArgs args{.residual = residual.data(),
                                   .projected = projected.data(),
@@ -243,8 +244,8 @@ void KernelBench::block_copies(std::int32_t count) {
         });
 }
 
-// If `decode`, there are `rows` sequences with one new token after `context` tokens; else one prompt of
-// `rows` tokens.
+// If `decode` is true, measures `rows` sequences of `context` tokens, of which the last one is new. Otherwise
+// measures one prompt of `rows` tokens.
 void KernelBench::attention(std::int32_t rows, std::int32_t context, bool decode) {
     const std::int32_t length = decode ? context : rows;
     const std::int32_t num_seqs = decode ? rows : 1;

@@ -1,5 +1,5 @@
-// Measures each kernel and product alone with a cold L2 cache, relative to the limits of the card in the same
-// run.
+// Measures each kernel and matrix product alone with a cold L2 cache, relative to the card's limits as
+// measured in the same run.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace solard::bench {
 // Every reported share is relative to these limits.
 Limit measure_limits(const cuda::CublasLt& library, DType type, Report& report);
 
-// Measures steps with each number of tokens in `rows`. Attention is measured for one prompt of so many tokens
-// and for so many sequences of `context` tokens.
+// Measures the kernels for each number of tokens in `rows`. Attention is measured for one prompt of that many
+// tokens, and for that many sequences of `context` tokens.
 void bench_kernels(const cuda::CublasLt& library, const ModelConfig& config, DType type, const Limit& limit,
                    const std::vector<std::int32_t>& rows, std::int32_t context, Report& report);
 

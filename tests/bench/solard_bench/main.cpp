@@ -76,7 +76,7 @@ Options parse(int argc, char** argv) {
         "device", text(options.device, "cuda"), "cuda or cpu")(
         "dtype", text(options.dtype, "bf16"), "bf16 or fp16")("cublaslt", text(options.cublaslt, ""),
                                                               "file or folder of libcublasLt.so.13")(
-        "json", text(options.json, ""), "append a JSON line a row to this file")(
+        "json", text(options.json, ""), "append a JSON line per row to this file")(
         "batch", text(batches, "1,8,32,64"), "decode: sequences of a step")(
         "length", text(lengths, "128,512,2048"), "prefill: tokens of the prompt")(
         "rows", text(rows, "1,8,64,512"), "kernels: tokens of a step")(
@@ -84,7 +84,7 @@ Options parse(int argc, char** argv) {
         "input", number(options.input), "offline: tokens of each prompt")("output", number(options.output),
                                                                           "offline: tokens of each answer")(
         "requests", number(options.requests), "offline: how many")("rounds", number(options.rounds),
-                                                                   "of which the median is printed")(
+                                                                   "the median of these is printed")(
         "max-model-len", number(options.max_model_len), "context")(
         "max-num-batched-tokens", number(options.max_tokens), "tokens of one step")(
         "threads", number(options.threads), "CPU threads; 0 = one per core")(
@@ -159,7 +159,7 @@ void run_model(const Options& options, Backend& backend, const ModelConfig& conf
     if (options.wants("decode")) bench.decode(options.batches, options.context);
     if (options.wants("prefill")) bench.prefill(options.lengths);
     if (!options.wants("offline")) return;
-    // Only the bytes of its pieces are used, and ids beyond them have none.
+    // Only the bytes of the tokenizer's pieces are used. Ids without a piece have no bytes.
     const auto folder = options.model.empty() ? std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model"
                                               : std::filesystem::path(options.model);
     const Tokenizer tokenizer = Tokenizer::load(folder, std::max(config.vocab_size, 2048)).value();
@@ -174,7 +174,7 @@ void run_on_cpu(const Options& options, Report& report) {
     if (options.command == "kernels")
         throw std::invalid_argument("kernels run on a GPU only: expected --device cuda");
     const ModelFolder
-        folder;  // for --shape: the weights are written to it, because the CPU backend reads files
+        folder;  // for --shape: the weights are written here, because the CPU backend reads files
     const LoadedModel model(options.shape.empty()
                                 ? std::filesystem::path(options.model)
                                 : write_hashed_model(folder, shape_named(options.shape), options.type()));

@@ -13,7 +13,8 @@
 namespace solard::bench {
 namespace {
 
-// Returns the bytes of weights that one step reads: all but the embedding, of which it reads few rows.
+// Returns the bytes of weights that one step reads. A step reads only a few rows of the embedding, so the
+// embedding is not counted, unless it is also the output head.
 double weight_bytes(const ModelConfig& config) {
     const auto embedding = static_cast<double>(config.vocab_size) * config.hidden_size;
     const double parameters = static_cast<double>(config.num_parameters());
@@ -27,12 +28,12 @@ double flops_per_token(const ModelConfig& config) {
     return 2 * (all - (config.tie_word_embeddings ? 1 : 2) * embedding);
 }
 
-// Returns the operations for scores and outputs of one token that sees `context` tokens, in all layers.
+// Returns the operations of attention, in all layers, for one token that sees `context` tokens.
 double attention_flops(const ModelConfig& config, double context) {
     return 4 * context * config.num_layers * config.num_heads * config.head_dim;
 }
 
-// Adds a sequence's tokens [begin, end), whose blocks begin at `first_block`.
+// Appends the tokens [begin, end) of a sequence. The sequence's blocks are consecutive from `first_block` on.
 void append(ForwardBatch& batch, std::int32_t begin, std::int32_t end, std::int32_t first_block,
             bool samples) {
     for (std::int32_t position = begin; position < end; ++position) {

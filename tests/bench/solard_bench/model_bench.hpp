@@ -11,8 +11,8 @@
 
 namespace solard::bench {
 
-// Limits of a step's speed: it reads weights and KV at most at `bytes_per_second` and computes at most
-// `flops` per second. Both are measured in the same run. A value of 0 means unknown; then no share is
+// The limits of the device: it reads at most `bytes_per_second` and computes at most `flops` operations per
+// second. Both are measured in the same run. A value of 0 means that the limit is unknown; then no share is
 // printed.
 struct Limit {
     double bytes_per_second = 0;
@@ -26,10 +26,10 @@ struct ModelBench {
     Report& report;
     int rounds = 5;  // the median of these is printed
 
-    // Measures steps of each number of sequences in `batches`. Each sequence has `context` tokens and gets
-    // one more.
+    // Measures decode steps with each number of sequences in `batches`. Each sequence has `context` tokens
+    // and gets one more.
     void decode(const std::vector<std::int32_t>& batches, std::int32_t context);
-    // Measures single prompts of each of `lengths`, divided into chunks as the engine divides them.
+    // Measures one prompt of each length in `lengths`. The prompt is divided into chunks as in the engine.
     void prefill(const std::vector<std::int32_t>& lengths);
     // Measures `num_requests` queued prompts of `input` random tokens, each answered with `output` tokens.
     void offline(const Tokenizer& tokenizer, std::int32_t input, std::int32_t output,

@@ -34,7 +34,8 @@ __global__ void fill_kernel(FillArgs args) {
     }
 }
 
-// Places the matrices one after another, each at a multiple of 256 bytes.
+// Places the matrices one after another, each at a multiple of 256 bytes. If `memory` is null, only adds up
+// their sizes.
 class Filler {
   public:
     Filler(std::byte* memory, DType type) : next_(memory), type_(type) {}
@@ -55,7 +56,7 @@ class Filler {
         size_ += bytes;
         return args.out;
     }
-    // Adds a matrix of in_features columns with a deviation of 1 / sqrt(in_features).
+    // Adds a matrix with a standard deviation of 1 / sqrt(columns).
     const void* matrix(std::int64_t rows, std::int64_t columns) {
         return fill(rows, columns, 0, std::sqrt(3.0F / static_cast<float>(columns)));
     }

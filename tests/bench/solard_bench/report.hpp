@@ -1,5 +1,5 @@
-// The output of a benchmark: a table for people, and one JSON line per row, which also holds all facts that
-// are needed to interpret the figure later.
+// The output of a benchmark: a table for people, and one JSON line per row. Each JSON line also holds all
+// facts that are needed to interpret its figures later.
 #pragma once
 
 #include <cstdio>
@@ -11,24 +11,24 @@ namespace solard::bench {
 
 // The conditions of a measurement: commit, card, driver, highest clocks, ECC state, load average.
 using Facts = std::vector<std::pair<std::string, std::string>>;
-// Gathers the facts. The commit comes from git in `repository`; on a GPU, the rest comes from nvidia-smi.
+// Gathers the facts. The commit comes from git in `repository`, and the facts about a card from nvidia-smi.
 Facts gather_facts(const std::string& repository, bool on_gpu);
 
 struct Row {
     std::string name;
-    std::vector<std::pair<std::string, double>> values;  // the names include units; in the order of the table
+    std::vector<std::pair<std::string, double>> values;  // one (name with unit, value) per column
 };
 
 class Report {
   public:
-    // If json_file is empty, no JSON is written. If on_gpu, each row also has the card's clocks right after
-    // it.
+    // If json_file is empty, no JSON is written. If on_gpu is true, each JSON line also holds the card's
+    // clocks, which are read right after the measurement.
     Report(Facts facts, const std::string& json_file, bool on_gpu);
     Report(const Report&) = delete;
     Report& operator=(const Report&) = delete;
     ~Report();
 
-    // Begins a new table, whose rows all have the same values.
+    // Begins a new table. All of its rows must have the same columns.
     void begin(const std::string& title);
     void add(const Row& row);
 
