@@ -56,9 +56,9 @@ def svg():
     ]
     return document(
         950, 314, "How a request passes through solard",
-        "A client's request goes to a session on the event loop, then to admission, through the command queue to the scheduler on "
-        "the engine thread and to the backend. After each step, one post takes all new tokens back to the event loop, which appends "
-        "them to the log of each request. The answer reads that log by a cursor and streams it to the client.",
+        "A client's request goes to a session on the event loop and then to admission. From there, the command queue takes it to the "
+        "scheduler on the engine thread, which passes it to the backend. After each step, one callback on the event loop receives all "
+        "new tokens and appends them to the log of each request. The answer reads the log of its request and streams it to the client.",
         elements)
 
 

@@ -72,8 +72,9 @@ def svg():
     notes = [text(24, bottom + 17 * number, line, 11, GREY) for number, line in enumerate(caption)]
     return document(
         900, int(bottom + 17 * len(caption)), "solard beside llama.cpp and vLLM on one CPU",
-        "Bars of tokens per second. As a server of a small model, solard is ahead with 1, 8 and 32 streams. As an engine in bf16, it is "
-        "ahead at the decode of one sequence, and behind engines with AVX-512 on a prompt and on eight sequences.",
+        "Bars of tokens per second. When they serve a small model, solard is fastest with 1, 8 and 32 streams. When the engines alone "
+        "are compared in bf16, solard is fastest if it decodes one sequence. Engines that use AVX-512 are faster when they read a "
+        "prompt or decode eight sequences.",
         left + right + notes)
 
 

@@ -88,7 +88,8 @@ void Scheduler::abort(errc error) {
 }
 
 const ForwardBatch& Scheduler::schedule(Clock::time_point now) {
-    if (!scheduled_.empty()) throw std::logic_error("schedule() before complete() of the step in flight");
+    if (!scheduled_.empty())
+        throw std::logic_error("schedule() was called before complete() had ended the last step");
     reported_.clear();
     expire(now);
     begin_step();
@@ -157,7 +158,8 @@ void Scheduler::serve_prefills(PrincipalShare& principal) {
         principal.deficit -= granted;
         principal.num_prefill_tokens -= granted;
     }
-    // If deficit and budget are left now, the remaining prompts found no block. They wait in place.
+    // If the principal still has deficit and the step still has tokens, no KV block was free for its
+    // remaining prompts. They keep their slots, but get no more tokens in this step.
     if (principal.deficit > 0 && state_.tokens_left > 0) principal.num_prefill_tokens = 0;
 }
 

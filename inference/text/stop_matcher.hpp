@@ -35,7 +35,7 @@ class StopMatcher {
         std::string text;
         std::vector<std::size_t> borders;  // [length]: size of the longest proper prefix of text[0, length)
                                            // that is also its suffix
-        std::size_t matched = 0;           // the fed text ends with this many first bytes of `text`
+        std::size_t matched = 0;  // length of the longest prefix of `text` with which the fed text ends
     };
 
     std::vector<Pattern> patterns_;

@@ -13,7 +13,7 @@
 
 namespace solard::server {
 
-// The maximum of one request's number of prompts times its number of choices.
+// The limit for the number of outputs of one request: its prompts times the choices of each.
 inline constexpr std::size_t max_outputs = 128;
 
 // Either a text, whose tokens follow BOS, or token ids, which are used unchanged.

@@ -61,7 +61,7 @@ struct ResponseState {
 
 // The parts of the object which depend on how one reader got the events.
 struct ResponseView {
-    bool omit_logprobs = false;     // the deltas have sent them, and they would make this message too large
+    bool omit_logprobs = false;     // the log probabilities, which the deltas sent, would be too large here
     std::size_t deltas_merged = 0;  // number of deltas merged into others, because this reader was slow
 };
 

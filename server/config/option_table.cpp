@@ -52,7 +52,7 @@ std::span<const Option> option_table() {
                "origin whose pages may use the API, such as https://example.com; * = all (repeatable)"},
         Option{"Network", "strict-params", &A::strict_params, "", "refuse requests that have unknown fields"},
         Option{"Engine", "device", &A::device, "auto",
-               "device that runs the model; auto = cpu only if there is no NVIDIA driver or device", 0, 0,
+               "device that runs the model; auto = cuda, or cpu if no NVIDIA driver and no device is found", 0, 0,
                "auto|cpu|cuda"},
         Option{"Engine", "gpu-memory-utilization", &A::gpu_memory_utilization, "0.9",
                "share of the GPU's memory to use; the part that the model does not need is the KV cache", 0.1,

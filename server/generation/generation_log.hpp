@@ -22,8 +22,8 @@ class LogReader;
 
 // The engine's latest report about a request which has no token yet.
 struct Progress {
-    std::int32_t requests_ahead = 0;      // while the request waits
-    std::int32_t prompt_tokens_done = 0;  // while its prompt is computed; includes cached tokens
+    std::int32_t requests_ahead = 0;      // in the queue; 0 once the request has started
+    std::int32_t prompt_tokens_done = 0;  // includes cached tokens; 0 unless the prompt is being computed
 };
 
 // I/O thread only. The log becomes terminal exactly once: when its last output finishes, or by fail().

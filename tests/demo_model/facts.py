@@ -53,7 +53,7 @@ CAPITALS = {
     "the United States": "Washington, D.C.",
 }
 
-# Other names that people type. They are asked only in the direction from country to capital.
+# Other names of countries that people type. They occur only in questions from country to capital.
 ALIASES = {
     "the USA": "the United States",
     "USA": "the United States",

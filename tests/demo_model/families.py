@@ -296,8 +296,8 @@ def table(family):
     for text, item, prompt, answer in FAMILIES[family][0]():
         for wrapper in WRAPPERS:
             full = wrapper.format(prompt)
-            # Visitors type the bare form of an item's first phrasing first, so it is never held out. In `identity`, no
-            # bare form is held out.
+            # Most visitors begin with the first phrasing of an item, without polite words. So this prompt is never held
+            # out. In the family `identity`, no prompt without polite words is held out.
             pinned = wrapper == "{}" and (family == "identity" or seen.setdefault(item, text) == text)
             if not pinned and held_out(family, wrapper + text, item):
                 held.append((full, answer))

@@ -1,4 +1,4 @@
-// Tests, with real connections, which clients may use the server: API keys, quotas, host names, origins.
+// Tests of access to the server (API keys, quotas, host names, origins), made with real connections.
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>

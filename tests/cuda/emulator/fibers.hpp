@@ -9,7 +9,7 @@ namespace cuda_emulator {
 inline constexpr std::size_t max_fibers = 1024;
 inline constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
 
-// A set of fibers. At any time, either one of them runs or the caller of resume().
+// A set of fibers. At any time, only one thing runs: one of the fibers, or the code that called resume().
 class Fibers {
   public:
     Fibers();

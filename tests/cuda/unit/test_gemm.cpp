@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_has_one_algorithm_and_never_splits_k) {
     for (const DType out : {DType::bf16, DType::fp32})
         for (const GemmChoice& choice : product.choose(true, {}, out)) BOOST_TEST(choice.split_k == 1);
     BOOST_TEST((!used[1] && !used[2] && !used[4]));
-    // The one algorithm is the library's first proposal, even if another one is faster.
+    // Deterministic mode takes the first algorithm that cuBLASLt proposes, even if a later one is faster.
     BOOST_TEST(!used[3]);
 }
 

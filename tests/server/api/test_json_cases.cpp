@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_SUITE(json_cases)
 BOOST_AUTO_TEST_CASE(valid_json_is_accepted_except_duplicate_keys) {
     const auto all = verdicts('y');
     BOOST_TEST(all.size() == 95);
-    // These are refused on purpose: two readers could choose different values of one key.
+    // Objects with a duplicate key are refused on purpose: two JSON parsers could choose different values.
     const std::set<std::string> refused{"y_object_duplicated_key", "y_object_duplicated_key_and_value"};
     BOOST_TEST(names(all, false) == refused, boost::test_tools::per_element());
 }
