@@ -20,14 +20,14 @@ inline constexpr int attention_threads = 128;
 inline constexpr int attention_warps = attention_threads / warp_size;
 
 // Returns the byte offset of a 16-byte piece of a row in shared memory. A row has `head_dim` elements of 16
-// bits. Each row stores its pieces in an order of its own, so that the eight rows of a matrix that ldmatrix
-// reads lie in different banks:
+// bits. Each row stores its pieces in an order of its own, so that ldmatrix, which reads a matrix of eight
+// rows, finds the rows in different banks:
 //   row 0: 0 1 2 3 4 5 6 7    row 1: 1 0 3 2 5 4 7 6    row 2: 2 3 0 1 6 7 4 5    ...
 template <int head_dim>
 __device__ inline std::uint32_t shared_offset(int row, int piece) {
     return static_cast<std::uint32_t>(row * head_dim * 2 + (piece ^ (row % 8)) * 16);
 }
-// Returns the distance in bytes between two rows that are `rows` apart; `rows` is a multiple of 8.
+// Returns the distance in bytes between two rows whose numbers differ by `rows`, a multiple of 8.
 template <int head_dim>
 __device__ constexpr std::uint32_t rows_offset(int rows) {
     return static_cast<std::uint32_t>(rows * head_dim * 2);
@@ -92,9 +92,9 @@ class PagedRows {
           table_(args.block_tables + std::int64_t{sequence} * args.block_table_stride),
           kind_stride_(std::int64_t{args.kv.num_kv_heads} * kv_block_size * head_dim) {}
 
-    // Starts the copy of positions [first, first + num_rows) by `num_threads` threads, of which the caller is
-    // number `thread`. `first` is a multiple of the page size. Positions from `end` on become zeros, because
-    // their slots may hold anything, even NaN.
+    // Starts the copy of positions [first, first + num_rows). All `num_threads` threads must call this, each
+    // with its own number `thread`. `first` is a multiple of the page size. Positions from `end` on become
+    // zeros, because their slots may hold anything, even NaN.
     template <int num_rows, int num_threads>
     __device__ void copy(T* shared, Kind kind, int first, int end, int thread) const {
         constexpr int pieces = head_dim / vector_width;
@@ -143,8 +143,8 @@ __device__ inline void load_queries(QueryFragments<head_dim>& fragments, const T
     }
 }
 
-// Computes scores[16, num_keys] = queries * keys^T. The lane layout is that of d in mma_m16n8k16, with one
-// array of four for every eight keys.
+// Computes scores[16, num_keys] = queries * keys^T. Each array of four holds the scores of eight keys, in the
+// lane layout of the result d of mma_m16n8k16.
 template <class T, int head_dim, int num_keys>
 __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
                              const QueryFragments<head_dim>& queries, const T* shared_keys) {
@@ -167,13 +167,14 @@ __device__ inline void score(float (&scores)[num_keys / mma_columns][4],
 }
 
 // The softmax over keys that arrive tile by tile, and the weighted sum of their values. A lane holds its part
-// of two of the warp's rows: lane / 4 and lane / 4 + 8. Weights are relative: the largest score so far has
-// weight 1. Source: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3.
+// of two rows of the warp, lane / 4 and lane / 4 + 8. Weights are relative: the key with the largest score so
+// far has weight 1. Source: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm
+// 3.
 template <class T, int head_dim>
 struct OnlineSoftmax {
     float output[head_dim / mma_columns][4] = {};  // weighted sum of values, in the lane layout of mma's d
     float largest[2] = {-INFINITY, -INFINITY};     // largest score so far, as an exponent of two
-    float sum[2] = {};  // sum of the weights; until finish(), only of this lane's own keys
+    float sum[2] = {};  // sum of the weights; before finish(), only of the keys of this lane
 
     // log2(e) / sqrt(head_dim), the factor that turns a score into an exponent of two.
     static constexpr float scale =
@@ -193,7 +194,7 @@ struct OnlineSoftmax {
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 1));
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 2));
             const float next = fmaxf(largest[r], tile_largest * scale);
-            // If a row has seen no key yet, `next` is -infinity. Subtracting it from scores of -infinity
+            // If a row has seen no key yet, `next` is -infinity. Subtracting `next` from scores of -infinity
             // would give NaN.
             const float reference = next == -INFINITY ? 0 : next;
             const float rescale = exp2_approx(largest[r] - reference);

@@ -37,8 +37,8 @@ struct DecodeShared {
 };
 
 // Merges the softmax states of several parts of the keys. First see() is called for every part, to find the
-// largest score. Then weight() returns the factor by which a part's sums are multiplied. It is 0 for a part
-// without keys.
+// largest score. Then weight() returns the factor by which a part's sums are multiplied. For a part without
+// keys, this factor is 0.
 struct Merge {
     float largest = -INFINITY;
     __device__ void see(const float2& state) { largest = fmaxf(largest, state.x); }
@@ -79,7 +79,7 @@ __device__ void attend(OnlineSoftmax<T, head_dim>& softmax, const QueryFragments
     softmax.finish();
 }
 
-// Merges the warps' outputs in order and writes them to the split's place in the scratch memory.
+// Merges the warps' outputs in order and writes the result to the split's place in the scratch memory.
 template <class T, int head_dim>
 __device__ void store_partial(const DecodeAttentionArgs& args, int num_rows) {
     using Shared = DecodeShared<T, head_dim>;
@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(attention_threads) decode_kernel(DecodeAttenti
     OnlineSoftmax<T, head_dim> softmax;
     attend(softmax, queries, pages, begin, end, {rows.last_key(lane / 4), rows.last_key(lane / 4 + 8)});
 
-    copy_async_wait<0>();  // a warp without keys has not yet waited for its copies
+    copy_async_wait<0>();  // if a warp has no keys, attend() has not waited for the copies
     sync_warp();
 #pragma unroll
     for (int r = 0; r < 2; ++r) {

@@ -14,16 +14,17 @@ namespace solard::cuda {
 // Holds the plan of one step. The constructor reserves all memory.
 class AttentionPlan {
   public:
-    // `group` is the number of query heads that share a KV head. If `one_kernel`, every row goes to the
-    // prefill kernel, so that a token's result has the same bits however many new tokens its sequence has.
+    // `group` is the number of query heads that share a KV head. If `one_kernel` is true, every row goes to
+    // the prefill kernel, so that the bits of a token's result do not depend on how many new tokens its
+    // sequence has.
     AttentionPlan(std::int32_t group, std::int32_t max_tokens, std::int32_t max_seqs,
                   std::int32_t max_model_len, bool one_kernel);
 
     // Plans one step. If the new tokens of a sequence fit in one tile of 16 rows, the decode kernel computes
-    // them, else the prefill kernel. The spans below are valid until the next call.
+    // them. Otherwise the prefill kernel does. The spans below are valid until the next call.
     void make(const ForwardBatch& batch);
 
-    // The tiles with the most keys come first, so that the thread blocks that start last are short.
+    // The tiles with the most keys come first, so that the thread blocks that start last have little work.
     std::span<const AttentionTile> prefill_tiles() const { return prefill_tiles_; }
     std::span<const AttentionTile> decode_tiles() const { return decode_tiles_; }
     std::span<const DecodeSplit> splits() const { return splits_; }

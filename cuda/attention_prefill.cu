@@ -1,4 +1,4 @@
-// Attention for prompts: a tile has 64 query rows and visits all their keys.
+// Attention for prompts. A tile has 64 query rows, and its thread block reads all the keys of the tile.
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -12,13 +12,13 @@ template <class T, int head_dim>
 constexpr std::size_t shared_bytes = std::size_t{2} * tile_keys * head_dim * sizeof(T);  // keys and values
 
 // One thread block per (tile, KV head). Each of its four warps computes 16 rows. Shared memory holds one tile
-// of keys and one of values; each is loaded while the other is used:
+// of keys and one tile of values; each is loaded while the other is used:
 //
 //   keys    | wait | scores      | load next ...........
 //   values  | load ............. | softmax | wait | output
 //
 // With head_dim 128, a thread takes at most 215 registers. Two blocks can therefore run on a multiprocessor
-// at once, and each works while the other waits.
+// at once, and one block computes while the other waits.
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArgs args) {
     static_assert(prefill_tile_rows == attention_warps * warp_rows);

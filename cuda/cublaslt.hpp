@@ -36,11 +36,12 @@ struct CublasLt {
     std::string file;  // the path of the opened library
 
     // Opens the library, which stays open until the process ends. If `wanted` is not empty, it is the path of
-    // the library or of its folder, and nothing else is tried. Otherwise the search goes through
-    // cuda/nvidia/cu13/lib one and two folders above the executable's folder (this finds build/cuda, where
-    // the scripts install the library), and then through the loader's path. Errors: device_unavailable. The
-    // message names every place that was tried. If a file was opened but is not cuBLASLt of the major version
-    // that this program was compiled for, the message names that file.
+    // the library or of its folder, and nothing else is tried. If it is empty, the first places to be tried
+    // are ../cuda/nvidia/cu13/lib and ../../cuda/nvidia/cu13/lib, seen from the executable's folder. One of
+    // them is in build/cuda, where the scripts install the library. After them, the loader's search path is
+    // tried. Errors: device_unavailable. The message names every place that was tried. If a file was opened
+    // but is not cuBLASLt of the major version that this program was compiled for, the message names that
+    // file.
     static result<CublasLt> open(const std::filesystem::path& wanted);
 
     // Returns the version and the file, for example "cuBLASLt 13.1.0, /path/of/libcublasLt.so.13".
@@ -59,7 +60,7 @@ struct CublasLt {
     }
 };
 
-// Throws DeviceError, which names the calling line, if `status` is not success.
+// Throws a DeviceError that names the calling line if `status` is not success.
 void check(cublasStatus_t status, const std::source_location& where = std::source_location::current());
 
 }  // namespace solard::cuda

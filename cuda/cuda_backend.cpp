@@ -42,8 +42,8 @@ DeviceWeights load_checked(const WeightSource& source, const ModelTensors& tenso
     return load_device_weights(source, tensors, options.compute_type, options.on_load_progress);
 }
 
-// Returns cosine and sine of every angle, [max_positions, head_dim / 2], computed in double as in the CPU
-// backend.
+// Returns the cosine and sine of every RoPE angle as an array [max_positions, head_dim / 2]. Like the CPU
+// backend, computes them in double.
 DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t max_positions,
                                const Stream& stream) {
     const std::size_t half = head_dim / 2;
@@ -117,7 +117,7 @@ struct CudaBackend::Impl {
     std::byte* layer_cache(std::size_t layer) {
         return cache.data() + layer * count_of(num_blocks) * block_bytes();
     }
-    // Returns the bytes of one KV block in one layer.
+    // Returns the size in bytes of one KV block in one layer.
     std::size_t block_bytes() const {
         return static_cast<std::size_t>(kv.block_elements()) * sizeof(std::uint16_t);
     }
@@ -127,7 +127,7 @@ struct CudaBackend::Impl {
     CudaBackendOptions options;
     KvShape kv;
     std::int32_t qkv_size;       // (heads + 2 kv_heads) * head_dim
-    std::int32_t logits_stride;  // elements; makes every row start at a multiple of 16 bytes
+    std::int32_t logits_stride;  // in elements; every row starts at a multiple of 16 bytes
 
     Stream stream;
     Event finished;
@@ -219,8 +219,8 @@ void CudaBackend::Impl::plan_products() {
     gemm.tune(stream);
 }
 
-// Makes KV blocks of the memory that gpu_memory_utilization allows and that is still unused. Is called when
-// everything else has been allocated, except the code of our own kernels, which warm_up() loads.
+// Makes KV blocks from the memory that gpu_memory_utilization allows and that is still unused. Must be called
+// after everything else has been allocated. Only the code of our own kernels is loaded later, by warm_up().
 void CudaBackend::Impl::take_kv_memory() {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
@@ -241,7 +241,8 @@ void CudaBackend::Impl::take_kv_memory() {
                  std::to_string(left >> 20) + " MiB of the device for KV, which is room for " +
                  std::to_string(blocks * kv_block_size) + " tokens. --max-model-len is " +
                  std::to_string(options.max_model_len) + ", and a sequence of this length needs at least " +
-                 std::to_string(divide_up(needed * bytes_of_block, std::size_t{1} << 20)) + " MiB"});
+                 std::to_string(divide_up(needed * bytes_of_block, std::size_t{1} << 20)) +
+                 " MiB: raise --gpu-memory-utilization or lower --max-model-len"});
     }
     num_blocks = static_cast<std::int32_t>(blocks);
     cache = DeviceBuffer<std::byte>(blocks * bytes_of_block);
@@ -297,8 +298,8 @@ void CudaBackend::Impl::embed(const ForwardBatch& batch) {
                 stream.get());
 }
 
-// Adds `added` to the residual and computes the norm of the sum. With `rows`, computes the norm of only these
-// rows of the sum, and leaves the residual as it is.
+// Adds `added` to the residual and computes the norm of the sum. If `rows` is not null, computes the norm of
+// only these rows of the sum, and leaves the residual as it is.
 void CudaBackend::Impl::normalize(const void* weight, const void* added, std::int32_t count,
                                   const std::int32_t* rows) {
     add_rms_norm(options.compute_type,
@@ -328,7 +329,7 @@ AttentionArgs CudaBackend::Impl::attention_args(const ForwardBatch& batch, std::
 void CudaBackend::Impl::attend(const ForwardBatch& batch, std::size_t layer) {
     const std::int32_t tokens = batch.num_tokens();
     const DeviceLayer& matrices = weights.layers[layer];
-    // This also adds the output of the previous layer to the residual.
+    // normalize() also adds the output of the previous layer to the residual.
     normalize(matrices.input_norm, layer == 0 ? nullptr : projected.data(), tokens);
     gemm.run(products.qkv, normed.data(), matrices.qkv, qkv.data(), tokens, stream);
     rope_append(options.compute_type,
@@ -422,7 +423,7 @@ void CudaBackend::submit(const ForwardBatch& batch) {
     impl.finished.record(impl.stream);
 }
 
-// Waiting for the event throws if any work before the event failed, so that a failed step returns no token.
+// If any work before the event failed, synchronize() throws. So a failed step returns no token.
 void CudaBackend::collect(StepResults& results) {
     impl_->finished.synchronize();
     impl_->sampler.read(results);

@@ -20,8 +20,8 @@ struct CudaBackendOptions {
     std::int32_t max_tokens_per_step = 512;
     std::int32_t max_seqs_per_step = 64;
     // If true, the tokens of a request do not depend on which other requests run at the same time, or on how
-    // its prompt is divided into chunks. Each matrix then has one product algorithm, and one kernel computes
-    // all attention. This is slower.
+    // its prompt is divided into chunks. Each matrix is then always multiplied by the same algorithm, and one
+    // kernel computes all attention. This mode is slower.
     bool deterministic = false;
     std::int32_t max_blocks = 0;  // for tests: a limit on the KV blocks; 0 = all that fit
     OnLoadProgress on_load_progress = {};
@@ -35,7 +35,7 @@ class CudaBackend final : public Backend {
     // one sequence of max_model_len tokens do not fit. Throws DeviceError if a call to CUDA fails.
     CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                 const CublasLt& library, const CudaBackendOptions& options);
-    // Does the same with weights that are already on the device, in options.compute_type.
+    // Like the first constructor, but with weights that are already on the device, in options.compute_type.
     CudaBackend(DeviceWeights weights, const ModelConfig& config, const CublasLt& library,
                 const CudaBackendOptions& options);
     ~CudaBackend() override;

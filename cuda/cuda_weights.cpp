@@ -13,7 +13,7 @@ namespace {
 using Parts = std::initializer_list<const TensorInfo*>;
 
 constexpr std::size_t piece_bytes = std::size_t{32} << 20;  // size of one pinned buffer
-constexpr std::size_t alignment = 256;                      // of every matrix; cudaMalloc aligns to it too
+constexpr std::size_t alignment = 256;                      // in bytes, of every matrix and of cudaMalloc
 
 // Returns the size of a tensor in the compute type, in bytes.
 std::size_t bytes_of(const TensorInfo& tensor) {
@@ -26,8 +26,8 @@ std::size_t footprint(Parts parts) {
     return round_up(bytes, alignment);
 }
 
-// Returns the bytes of device memory that the weights take. Must count every tensor that
-// load_device_weights() loads.
+// Returns the number of bytes of device memory that the weights take. This function must count every tensor
+// that load_device_weights() loads.
 std::size_t memory_bytes(const ModelTensors& tensors) {
     std::size_t bytes = footprint({tensors.embedding}) + footprint({tensors.final_norm});
     if (tensors.lm_head != tensors.embedding) bytes += footprint({tensors.lm_head});
@@ -60,7 +60,8 @@ class Loader {
           next_(memory),
           on_progress_(on_progress) {}
 
-    // Loads the parts one after another, which makes their rows one row-major matrix. Returns its address.
+    // Loads the parts one behind another, so that all their rows form one row-major matrix. Returns the
+    // address of this matrix.
     const void* load(Parts parts) {
         std::byte* const begin = next_;
         std::byte* out = begin;
@@ -106,8 +107,8 @@ class Loader {
                 stream_.get());
     }
 
-    // Returns device memory for one piece that is not in the compute type. It is allocated at the first use.
-    // The stream executes in order, so a piece is converted before the next piece overwrites it.
+    // Returns device memory for one piece that is not in the compute type. The memory is allocated at the
+    // first use. The stream executes in order, so a piece is converted before the next piece overwrites it.
     std::byte* conversion_scratch() {
         if (scratch_.size() == 0) scratch_ = DeviceBuffer<std::byte>(piece_bytes);
         return scratch_.data();

@@ -10,7 +10,8 @@
 
 namespace solard::cuda {
 
-// Matrices are row-major, [out_features, in_features]. Projections that read the same input are one matrix.
+// Matrices are row-major, [out_features, in_features]. Projections that read the same input are stored as one
+// matrix.
 struct DeviceLayer {
     const void* input_norm;  // [hidden]
     const void* qkv;         // [(heads + 2 kv_heads) * head_dim, hidden]

@@ -17,15 +17,15 @@ struct DeviceError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Throws DeviceError, which names the calling line, if `status` is not success.
+// Throws a DeviceError that names the calling line if `status` is not success.
 inline void check(cudaError_t status, const std::source_location& where = std::source_location::current()) {
     if (status == cudaSuccess) return;
     throw DeviceError(std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status) + " (" +
                       where.file_name() + ":" + std::to_string(where.line()) + ")");
 }
 
-// Uninitialised memory of `size` elements. `allocate` and `release` are two functions of the CUDA runtime
-// that belong together. A buffer can be moved; its destructor frees the memory.
+// Uninitialised memory of `size` elements. `allocate` and `release` are a matching pair of functions of the
+// CUDA runtime. A buffer can be moved; its destructor frees the memory.
 template <class T, cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
 class Buffer {
   public:

@@ -16,7 +16,7 @@ struct DeviceFacts {
 
 struct DeviceProbe {
     std::vector<DeviceFacts> devices;
-    std::string error;  // the reason if no GPU can be used, for example an old driver; else empty
+    std::string error;  // why no GPU can be used, for example an old driver; empty if a GPU can be used
 };
 
 // Never throws.

@@ -12,7 +12,7 @@ std::int32_t length_of(const auto& list) {
     return static_cast<std::int32_t>(list.size());
 }
 
-// Returns the bytes at the front of the results that hold the sampled tokens.
+// Returns how many bytes at the front of results_ are reserved for the sampled tokens.
 std::size_t sampled_bytes(std::int32_t rows) {
     constexpr std::size_t alignment = 16;
     return round_up(count_of(rows) * sizeof(SampledToken), alignment);
@@ -43,8 +43,8 @@ DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int
     drafts_.reserve(rows * rows);
     updates_.reserve(rows);
     counted_tokens_.reserve(contexts);
-    // If one row asks for the likeliest tokens, the places of all rows are copied, so that all of them must
-    // be initialised.
+    // If any row asks for its most likely tokens, copy_back() copies this part of the results for all rows.
+    // So the memory of the other rows must be initialised too.
     check(cudaMemsetAsync(results_.data(), 0, results_.size(), stream.get()));
 }
 
@@ -55,8 +55,8 @@ std::size_t DeviceSampler::staging_bytes() const {
            updates_.capacity() * sizeof(CountUpdate) + num_pieces * 16;
 }
 
-// Returns the slot of the row's sequence. If the sequence has none, it gets the least recently used slot.
-// There are as many slots as rows, so that no sequence of this step loses its slot.
+// Returns the slot of the row's sequence. If the sequence has no slot, it gets the slot that was used least
+// recently. There are as many slots as rows, so no sequence of this step loses its slot.
 std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
     auto chosen = std::ranges::find_if(
         slots_, [&](const Slot& slot) { return slot.num_counted > 0 && slot.sequence == row.sequence; });
@@ -69,7 +69,8 @@ std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
     return static_cast<std::int32_t>(chosen - slots_.begin());
 }
 
-// Stages the update that makes the slot's counts cover the row's context, which holds no drafts.
+// Stages the tokens that the slot has not counted yet, so that its counts cover the whole context of the row.
+// This context must hold no drafts.
 void DeviceSampler::count(const SamplingRow& row, std::int32_t index) {
     Slot& slot = slots_[count_of(index)];
     const std::int32_t known = slot.num_counted;
@@ -100,7 +101,8 @@ void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging)
         const SamplingRow& row = rows[i];
         if (row.banned.size() > max_logit_biases || row.logit_bias.size() > max_logit_biases ||
             length_of(row.context) > max_model_len_) {
-            throw std::logic_error("a row has more biases, bans or context than the sampler has room for");
+            throw std::logic_error(
+                "a row has more biases, more bans or a longer context than the sampler has room for");
         }
         const bool first_of_sequence = i == 0 || rows[i - 1].sequence != row.sequence;
         SampleRow staged{.params = row.params,

@@ -24,9 +24,9 @@ class DeviceSampler {
     // Returns the largest number of bytes that prepare() takes from a Staging.
     std::size_t staging_bytes() const;
 
-    // Stages the rows. The rows of one sequence are adjacent and in order, and the context of its first row
-    // holds no drafts. Throws std::logic_error if there are more than max_rows rows, or if a row has more
-    // biases or bans than max_logit_biases, or a context longer than max_model_len.
+    // Stages the rows. The rows of one sequence are adjacent and in order, and the context of the first of
+    // them holds no drafts. Throws std::logic_error if there are more than max_rows rows, or if a row has
+    // more biases or bans than max_logit_biases, or a context longer than max_model_len.
     void prepare(std::span<const SamplingRow> rows, Staging& staging);
     // Enqueues the kernels. `logits` is [rows, stride] on the device.
     void run(const float* logits, std::int64_t stride, const Stream& stream);
@@ -69,7 +69,7 @@ class DeviceSampler {
     DeviceBuffer<TokenCount> counts_;    // [max_rows, vocab]
     DeviceBuffer<float> changed_;        // [max_rows, vocab]
     DeviceBuffer<std::int32_t> tokens_;  // [max_rows]
-    // The sampled tokens and, after them, the most likely tokens, so that one copy brings both.
+    // The sampled tokens and, after them, the most likely tokens. One copy brings both to the host.
     DeviceBuffer<std::byte> results_;
     PinnedBuffer<std::byte> host_results_;
 };

@@ -1,4 +1,4 @@
-// Looks up token ids in the embedding table. The rows that it finds are the first residual.
+// Looks up token ids in the embedding table. The rows that are found become the first values of the residual.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"

@@ -24,13 +24,14 @@ cudaDataType_t data_type(DType type) {
     return CUDA_R_32F;
 }
 
-// Returns the numbers of rows that have an algorithm of their own. Any other number uses the algorithm of
-// the next larger one of these.
+// Returns the row counts for which an algorithm is chosen. Every other row count uses the algorithm of the
+// next larger count in this list.
 std::vector<std::int32_t> make_buckets(std::int32_t max_rows) {
     std::vector<std::int32_t> buckets;
     for (std::int32_t rows = 1; rows < max_rows; rows *= 2) {
         buckets.push_back(rows);
-        // From 64 rows on, one wave of tiles more or less makes a difference, so a number halfway is added.
+        // From 64 rows on, the number of waves of tiles may change between two powers of two. So the row
+        // count halfway between them is added.
         if (rows >= 64 && rows + rows / 2 < max_rows) buckets.push_back(rows + rows / 2);
     }
     buckets.push_back(max_rows);
@@ -57,9 +58,9 @@ std::string cache_key(const GemmShape& shape, DType type, std::int32_t m) {
 
 }  // namespace
 
-// The description of one shape for cuBLASLt, whose matrices are column-major. For cuBLASLt, the row-major
-// w[n, k] is a k x n matrix, which it has to transpose, and the product is d^T[n, m] = w[n, k] x^T[k, m].
-// This form has a kernel for every type.
+// Describes one shape to cuBLASLt, which takes every matrix as column-major. It therefore sees the row-major
+// w[n, k] as a k x n matrix, and is told to transpose this matrix. The product is then d^T[n, m] = w[n, k]
+// x^T[k, m]. cuBLASLt has a kernel of this form for every type.
 struct Gemm::Plan {
     Plan(const CublasLt& table, DType type, const GemmShape& made_for, std::vector<const void*> matrices)
         : library(table), shape(made_for), weights(std::move(matrices)) {
@@ -176,14 +177,14 @@ void Gemm::choose(Plan& plan, const Stream& stream) {
     }
 }
 
-// Chooses the algorithm for the last of `rows`, which are ascending. The algorithm must be valid for all of
-// them.
+// Chooses an algorithm for rows.back(), the largest number in `rows`. The algorithm must be valid for every
+// number in `rows`.
 Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, const Stream& stream) {
     const std::int32_t m = rows.back();
     const std::string key = cache_key(plan.shape, type_, m);
     const Algo* const known = deterministic_ ? nullptr : cache_.find(key);
-    // A known algorithm is run once here. The driver loads a kernel when it is first started, and no step
-    // should wait for the loading.
+    // An algorithm from the cache file is run once here. The driver loads a kernel when the kernel is first
+    // launched, and no step should have to wait for that.
     if (known != nullptr && is_valid(plan, known->algo, rows) &&
         multiply(plan, known->algo, tuning_x_.data(), plan.weights.front(), tuning_d_.data(), m, stream) ==
             CUBLAS_STATUS_SUCCESS)
@@ -218,7 +219,8 @@ std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const s
     return algos;
 }
 
-// Returns the allowed ways to add up the parts if K is split. The other ways round partial sums to 16 bits.
+// Returns the reduction schemes that are allowed if K is split. The other schemes round partial sums to 16
+// bits.
 std::uint32_t Gemm::allowed_reductions(const Plan& plan) const {
     if (deterministic_) return CUBLASLT_REDUCTION_SCHEME_NONE;
     if (plan.shape.out == DType::fp32) return CUBLASLT_REDUCTION_SCHEME_MASK;
@@ -240,8 +242,8 @@ bool Gemm::is_valid(Plan& plan, const cublasLtMatmulAlgo_t& algo, std::span<cons
     });
 }
 
-// Returns the fastest algorithm. In deterministic mode, time must not decide: returns the first algorithm
-// that runs.
+// Returns the fastest algorithm. In deterministic mode, returns the first algorithm that runs, because the
+// choice must not depend on measured times.
 Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos, std::int32_t m,
                       const Stream& stream) {
     Algo best{.microseconds = -1};
@@ -251,8 +253,8 @@ Gemm::Algo Gemm::pick(Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& algos
         if (deterministic_ && best.microseconds >= 0) break;
     }
     if (best.microseconds < 0)
-        throw DeviceError("cuBLASLt has no algorithm for " + std::to_string(m) + " x " +
-                          std::to_string(plan.shape.n) + " x " + std::to_string(plan.shape.k));
+        throw DeviceError("cuBLASLt has no algorithm for a matrix product of size " + std::to_string(m) +
+                          " x " + std::to_string(plan.shape.n) + " x " + std::to_string(plan.shape.k));
     return best;
 }
 

@@ -16,16 +16,16 @@
 
 namespace solard::cuda {
 
-// The product d[m, n] = x[m, k] w[n, k]^T. All three are row-major, x and w have the compute type, and sums
-// are fp32.
+// The product d[m, n] = x[m, k] w[n, k]^T. All three matrices are row-major, x and w have the compute type,
+// and sums are fp32.
 struct GemmShape {
     std::int32_t n = 0;
     std::int32_t k = 0;
-    DType out = DType::bf16;      // of d: the compute type or fp32
+    DType out = DType::bf16;      // type of d: the compute type or fp32
     std::int32_t out_stride = 0;  // elements between the starts of two rows of d
 };
 
-// The algorithm that a plan uses for up to `rows` rows, as the bench reports it.
+// The algorithm that a plan uses for up to `rows` rows, in the form that the bench reports.
 struct GemmChoice {
     GemmShape shape;
     std::int32_t rows = 0;
@@ -38,22 +38,25 @@ class Gemm {
   public:
     using Id = std::size_t;
 
-    // max_rows is the largest m. If `deterministic`, a product uses one algorithm without split K for every
-    // m, so that a row's bits do not depend on m. It is the first of cuBLASLt's proposals for max_rows that
-    // is valid for all numbers in buckets_, and therefore the same at every start on the same card.
-    // `cache_folder` keeps the measured choices for the next start. If it is empty, nothing is kept.
+    // max_rows is the largest m. If `deterministic` is true, a product uses one algorithm for every m,
+    // without split K, so that a row's bits do not depend on m. This algorithm is the first of cuBLASLt's
+    // proposals for max_rows that is valid for all numbers in buckets_. It is therefore the same at every
+    // start on the same card. `cache_folder` keeps the measured choices for the next start. If the path is
+    // empty, nothing is kept.
     Gemm(const CublasLt& library, DType type, std::int32_t max_rows, bool deterministic,
          const std::filesystem::path& cache_folder = default_cache_folder());
     Gemm(const Gemm&) = delete;
     Gemm& operator=(const Gemm&) = delete;
     ~Gemm();
 
-    // Adds a product. `weights` holds the addresses of all matrices of this shape. tune() measures with them.
+    // Adds a product. `weights` holds the addresses of all matrices of this shape. tune() measures with these
+    // matrices.
     Id add(const GemmShape& shape, std::vector<const void*> weights);
-    // Chooses an algorithm for every shape and number of rows, among those that keep all partial sums in
-    // fp32. The choice comes from the cache file, or else from measuring what cuBLASLt proposes. Each
-    // measured run uses the next matrix of `weights`, which is then not in the L2 cache if the matrices are
-    // large enough. Is called once, after the last add(). Throws DeviceError if cuBLASLt has no algorithm.
+    // Chooses an algorithm for every shape and every number of rows in buckets_. Only algorithms that keep
+    // all partial sums in fp32 are allowed. If the cache file has no choice, cuBLASLt's proposals are
+    // measured. Each measured run uses the next matrix of `weights`. If the matrices are large enough, this
+    // matrix is not in the L2 cache any more. Must be called once, after the last add(). Throws DeviceError
+    // if cuBLASLt has no algorithm.
     void tune(const Stream& stream);
 
     // Enqueues the product for 1 <= m <= max_rows.
@@ -83,7 +86,7 @@ class Gemm {
     bool deterministic_;
     GemmCache cache_;
     cublasLtHandle_t handle_ = nullptr;
-    // The numbers of rows that have an algorithm of their own, ascending. The last is max_rows.
+    // The row counts for which an algorithm is chosen, ascending. The last is max_rows.
     std::vector<std::int32_t> buckets_;
     std::vector<std::uint8_t> bucket_of_;  // [max_rows + 1], indices into buckets_
     std::vector<std::unique_ptr<Plan>> plans_;

@@ -63,8 +63,8 @@ __device__ inline void load(const T* from, float (&values)[vector_width]) {
     }
 }
 
-// The vector is first put into a local variable. If a function's result went straight to memory, the race
-// checker of the tests would not see the write.
+// The vector is first put into a local variable. If the result of a function were written to memory directly,
+// the race checker of the tests would not see the write.
 template <class T>
 __device__ inline void store(const float (&values)[vector_width], T* to) {
     const uint4 vector = {pack<T>(values[0], values[1]), pack<T>(values[2], values[3]),

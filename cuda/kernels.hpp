@@ -15,7 +15,8 @@
 
 namespace solard::cuda {
 
-// hidden_size, intermediate_size and head_dim must be multiples of this, so that an access can have 16 bytes.
+// hidden_size, intermediate_size and head_dim must be multiples of this, so that one access can read 16
+// bytes.
 inline constexpr std::int32_t size_granularity = 8;
 // A row of this many floats fits in the shared memory of one block on every card of sm_89 and later.
 inline constexpr std::int32_t max_hidden_size = 24576;
@@ -31,7 +32,7 @@ struct EmbeddingArgs {
 void embed(DType type, const EmbeddingArgs& args, cudaStream_t stream);
 
 // x = residual[t, :] + projected[t, :];  normed[i, :] = x / sqrt(mean(x^2) + eps) * weight
-// Without `rows`, i = t and x becomes the new residual. With `rows`, t = rows[i] and the residual stays as it
+// If `rows` is null, i = t and x becomes the new residual. Otherwise t = rows[i] and the residual stays as it
 // is: this gathers the rows whose logits are wanted. Source: Zhang, Sennrich, "Root mean square layer
 // normalization", NeurIPS 2019, equation 4.
 struct AddRmsNormArgs {
@@ -75,7 +76,7 @@ void rope_append(DType type, const RopeAppendArgs& args, cudaStream_t stream);
 // Copies whole blocks in all layers, before any other kernel of the step writes to the cache.
 struct CopyBlocksArgs {
     void* cache;              // [num_layers, num_blocks, block]
-    const BlockCopy* copies;  // [num_copies]; no block is a source and a destination
+    const BlockCopy* copies;  // [num_copies]; no block is both a source and a destination
     std::int32_t num_copies;
     std::int32_t num_layers;
     std::int64_t num_blocks;
@@ -100,7 +101,7 @@ inline constexpr std::int32_t decode_tile_rows = 16;
 // Source: Dao, "FlashAttention-2", 2023, algorithm 1.
 struct AttentionArgs {
     const void* qkv;                   // [tokens, (num_heads + 2 num_kv_heads) * head_dim], rotated
-    const void* layer_cache;           // the cache of one layer, see KvShape; holds the new tokens too
+    const void* layer_cache;           // the cache of one layer, see KvShape; already contains the new tokens
     const std::int32_t* block_tables;  // [num_seqs, block_table_stride]
     void* attended;                    // [tokens, num_heads * head_dim]
     const AttentionTile* tiles;        // [num_tiles]
@@ -110,12 +111,12 @@ struct AttentionArgs {
     KvShape kv;
 };
 
-// Works on tiles of 64 rows. Each tile visits all its keys in tiles of 64, from position 0 on. A row's result
-// therefore depends only on its own query and keys, not on how the prompt was divided into chunks.
+// Works on tiles of 64 rows. For each tile, all its keys are read in tiles of 64, from position 0 on. A row's
+// result therefore depends only on its own query and keys, not on how the prompt was divided into chunks.
 void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t stream);
 
-// Works on tiles of 16 rows. The keys of a tile are split into runs of fixed length, so that even one
-// sequence occupies the whole device. Then a second kernel combines the splits.
+// Works on tiles of 16 rows. The keys of a tile are divided into splits of decode_split_keys keys, so that
+// even one sequence occupies the whole device. Then a second kernel combines the results of the splits.
 inline constexpr std::int32_t decode_split_keys = 256;
 struct DecodeSplit {
     std::int32_t tile;

@@ -1,6 +1,6 @@
 // One wrapper for each device operation that standard C++ cannot express. No other file in cuda/ uses inline
 // PTX, warp builtins or matrix instructions, or declares dynamic shared memory. All lanes of a warp must call
-// an operation of the warp together.
+// a warp-wide operation together.
 //
 // Fragment layouts are those of the PTX ISA, "Matrix fragments for mma.m16n8k16" and "ldmatrix". The emulator
 // has a file of the same name, tests/cuda/emulator/include/cuda/ptx.cuh, which contains the same functions
@@ -31,8 +31,8 @@ __device__ inline T* dynamic_shared() {
     return reinterpret_cast<T*>(dynamic_shared_bytes);
 }
 
-// A place in shared memory is passed as a base and an offset in bytes: the sum is computed in 32 bits, and
-// the constant part of the offset costs no register.
+// The functions below take an address in shared memory as a base and an offset in bytes, because the sum is
+// then computed in 32 bits, and the constant part of the offset takes no register.
 
 // ldmatrix.x4: loads four 8x8 matrices of 16-bit elements from shared memory. Lane i passes the address of
 // row i % 8 of matrix i / 8. A row is 16 bytes, aligned to 16. Lane i receives in r[m] two elements of matrix

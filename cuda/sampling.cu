@@ -12,13 +12,12 @@ namespace {
 
 constexpr int num_threads = 512;
 constexpr int num_warps = num_threads / warp_size;
-constexpr int num_buckets = 256;  // eight bits of a rank
+constexpr int num_buckets = 256;  // one for every value of eight bits of a rank
 constexpr int bucket_bits = 8;
 
 // A token and its logit as one number, as in inference/sampling/token_ranking.hpp. A likelier token has a
-// greater number.
-// The high half holds the logit's bits, changed so that they sort as the floats do. The low half holds the
-// inverted id, so that among equal logits the smaller id ranks higher.
+// greater number. The high half holds the logit's bits, changed so that they sort as integers like the
+// logits. The low half holds the inverted id, so that among equal logits the smaller id ranks higher.
 using Rank = unsigned long long;
 // A sum of probabilities, in a unit that depends on the size of the vocabulary.
 using Mass = unsigned long long;
@@ -108,10 +107,11 @@ class Logits {
         return block_sum<num_threads>(sum, shared_.reduce.sums);
     }
 
-    // Finds the smallest set of top ranks whose sum of mass_of reaches `limit` > 0. Returns a bar: the ranks
-    // >= bar are this set. Returns 0 if the sum of all ranks is less than `limit`. Only ranks from `floor` to
-    // `largest` count. Instead of sorting, each round makes a histogram over eight bits of the ranks. The
-    // next round examines only the bucket in which the sum reaches the limit.
+    // Finds the smallest set of top-ranked tokens whose sum of mass_of is at least `limit`, which must be
+    // greater than 0. Returns a bar: the set consists of the tokens whose rank is >= bar. Returns 0 if the
+    // sum over all tokens is less than `limit`. Only ranks from `floor` to `largest` are considered. Nothing
+    // is sorted: each round makes a histogram over eight bits of the ranks, and the next round examines only
+    // the bucket in which the sum reaches the limit.
     template <class MassOf>
     __device__ Rank front(Mass limit, Rank floor, Rank largest, const MassOf& mass_of) const {
         Rank low = floor;
@@ -153,9 +153,9 @@ class Logits {
         __syncthreads();
     }
 
-    // Finds the bucket in which the sum from the top reaches the limit. `above` is the mass above all
-    // buckets. The first warp searches: each lane takes eight buckets, and lane 0 takes the highest ones.
-    // front() is done if the whole bucket is needed or if the bucket holds only one token.
+    // Finds the bucket in which the sum from the top reaches the limit. `above` is the mass of all ranks
+    // above the highest bucket. The first warp searches: each lane takes eight buckets, and lane 0 takes the
+    // highest ones. front() is done if the whole bucket is needed or if the bucket holds only one token.
     __device__ void find_bucket(Mass limit, Mass above) const {
         constexpr int per_lane = num_buckets / warp_size;
         if (threadIdx.x < warp_size) {
@@ -187,7 +187,7 @@ class Logits {
     Shared& shared_;
 };
 
-// ---- steps 2 to 5: biases, bans, penalties
+// ---- steps 2 to 5 of sampling: biases, bans, penalties
 
 __device__ float penalised(float logit, TokenCount count, const SamplingParams& params) {
     const float r = params.repetition_penalty;
@@ -255,8 +255,8 @@ struct RowChange {
             if (is_penalised(count)) changed[token] = penalised(changed[token], count, row.params);
         }
         __syncthreads();
-        // Drafts count too, but they are not added to the counts, because other rows use the same counts.
-        // Instead, the logits of these few tokens are computed again.
+        // Drafts are penalised too, but they are not added to the counts, because other rows use the same
+        // counts. Instead, the logits of these few tokens are computed again.
         for (int i = thread; i < row.num_drafts; i += num_threads) {
             const std::int32_t* const drafts = args.drafts + row.first_draft;
             const int token = drafts[i];
@@ -271,7 +271,8 @@ struct RowChange {
     }
 };
 
-// ---- steps 7 to 9: cuts. Each is a bar that a token's rank must reach.
+// ---- steps 7 to 9 of sampling: top_k, top_p and min_p. Each of them sets a bar that a token's rank must
+// reach.
 
 // The probability of a token times a constant, as an integer. The sum over any vocabulary fits in a Mass.
 struct MassOf {
@@ -316,7 +317,7 @@ __device__ Rank cut(const Logits& logits, const SamplingParams& params, Rank lar
     return bar;
 }
 
-// ---- step 10: the draw
+// ---- step 10 of sampling: the draw
 
 __device__ std::uint32_t random_word(const SampleRow& row, int token) {
     const std::uint64_t seed = row.params.seed;

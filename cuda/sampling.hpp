@@ -1,10 +1,10 @@
 // The sampler on the device: the ten steps of inference/sampling/sampler.hpp, with one thread block per row.
 //
 // It chooses the token that the reference sampler chooses: it computes the same floats in the same order of
-// operations (sampling.cu is compiled without contraction) and draws the same noise. Where the reference adds
-// probabilities in double, the device adds integers, whose sum does not depend on the order of the threads.
-// The chosen tokens may therefore differ if the sum of a top_p cut lies within 1e-9 of top_p. The
-// log-probabilities may differ in their last bits.
+// operations (sampling.cu is compiled without floating-point contraction) and draws the same noise. If the
+// reference adds probabilities in double, the device adds integers, whose sum does not depend on the order of
+// the threads. The chosen tokens may therefore differ if the sum of a top_p cut lies within 1e-9 of top_p.
+// The log-probabilities may differ in their last bits.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -25,7 +25,7 @@ struct CountUpdate {
     std::int32_t reset = 0;        // 1: the slot belonged to another sequence and is cleared first
     std::int32_t first_token = 0;  // index into UpdateCountsArgs::tokens
     std::int32_t num_tokens = 0;
-    std::int32_t num_prompt_tokens = 0;  // so many of the first tokens belong to the prompt
+    std::int32_t num_prompt_tokens = 0;  // number of leading tokens that belong to the prompt
 };
 
 // Adds the tokens of every update to counts[slot, token]. Ids outside the vocabulary are ignored.

@@ -45,7 +45,7 @@ class Staging {
                                           (reinterpret_cast<const std::byte*>(piece.data()) - host_.data()));
     }
 
-    // Enqueues one copy to the device of all pieces since clear().
+    // Enqueues one copy that brings all pieces taken since clear() to the device.
     void upload(const Stream& stream) {
         check(cudaMemcpyAsync(device_.data(), host_.data(), size_, cudaMemcpyHostToDevice, stream.get()));
     }

@@ -11,8 +11,8 @@
 namespace solard::cuda {
 namespace {
 
-// Returns a batch that computes the tokens of one sequence from index `begin` on and samples the token that
-// follows the last of them. The sequence lies in the first KV blocks.
+// Returns a batch that computes the tokens of one sequence from index `begin` to the end and samples the next
+// token. The KV of the sequence lies in the first KV blocks.
 ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
     const auto end = static_cast<std::int32_t>(tokens.size());
     ForwardBatch batch;
@@ -39,8 +39,8 @@ ForwardBatch step(std::span<const TokenId> tokens, std::int32_t begin) {
 
 void warm_up(Backend& backend, std::int32_t vocab_size) {
     const BackendCapacity capacity = backend.capacity();
-    // If the capacity allows, the prompt has more tokens than a decode tile has rows. It then goes to the
-    // prefill kernel, however many heads share a KV head.
+    // If the capacity allows, the prompt has more tokens than a decode tile has rows. The prompt then goes to
+    // the prefill kernel, however many heads share a KV head.
     const std::int32_t length =
         std::min({decode_tile_rows + 1, capacity.max_tokens_per_step, capacity.max_model_len});
     std::vector<TokenId> tokens(count_of(length), vocab_size - 1);
