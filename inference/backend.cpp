@@ -40,7 +40,8 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
     const auto is_copy = [&](const BlockCopy& copy) {
         return is_block(copy.source) && is_block(copy.destination) && copy.source != copy.destination;
     };
-    // Returns true if the sequence has new tokens, and has a block for every token that these attend to.
+    // Returns true if the sequence has new tokens, and has a KV block for every token that the new tokens
+    // attend to.
     const auto is_sequence = [&](std::size_t i) {
         const std::int32_t count = batch.cu_seqlens_q[i + 1] - batch.cu_seqlens_q[i];
         const auto table = batch.block_tables.begin() +

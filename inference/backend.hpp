@@ -19,25 +19,25 @@ struct BlockCopy {
     std::int32_t destination = 0;
 };
 
-// The work of one step in flat arrays: `num_seqs` sequences, each with a run of new tokens (a prefill chunk,
-// or one decode token and its drafts). The scheduler owns the batch and reuses it: it is cleared and never
-// freed, so that a step allocates nothing.
+// The work of one step in flat arrays: `num_seqs` sequences, each with one or more new tokens (a prefill
+// chunk, or one decode token and its drafts). The scheduler owns the batch and reuses it. The arrays are
+// cleared but never freed, so that a step allocates nothing.
 struct ForwardBatch {
     std::vector<TokenId> token_ids;          // [num_tokens]
     std::vector<std::int32_t> positions;     // [num_tokens], from 0 in each sequence
     std::vector<std::int32_t> slot_mapping;  // [num_tokens], KV slot: block id * kv_block_size + offset
-    // [num_seqs + 1], the first token of each sequence; the last entry is num_tokens.
+    // [num_seqs + 1], the index of the first token of each sequence; the last entry is num_tokens.
     std::vector<std::int32_t> cu_seqlens_q;
-    // [num_seqs], the number of tokens that the last new token attends to, itself included.
+    // [num_seqs], the number of tokens that the last new token of the sequence attends to, including itself.
     std::vector<std::int32_t> context_lens;
     std::vector<std::int32_t> block_tables;  // [num_seqs, block_table_stride], block ids; -1 after the last
-    // [num_rows], the ascending indices (into token_ids) of the tokens whose logits are wanted. An index may
-    // occur several times (choices that share a prompt), and a sequence may have several indices (drafts to
-    // verify).
+    // [num_rows], the ascending indices (into token_ids) of the tokens whose logits are wanted. An index
+    // occurs several times if several choices share a prompt, and a sequence has several indices if it has
+    // drafts to verify.
     std::vector<std::int32_t> logits_rows;
     std::vector<SamplingRow> sampling;  // [num_rows]
-    // These copies are made before the step writes anything. Their order does not matter, because no
-    // destination is also a source or occurs twice.
+    // These copies are made before the step writes anything. Their order does not matter: no block is both a
+    // source and a destination, and no block is a destination twice.
     std::vector<BlockCopy> block_copies;
     std::int32_t block_table_stride = 0;
 
@@ -50,15 +50,15 @@ struct ForwardBatch {
 struct StepResults {
     std::vector<SampledToken> rows;  // [num_rows], in the order of ForwardBatch::logits_rows
     // [num_rows, max_top_logprobs]: each row begins with its num_logprobs likeliest tokens, likeliest first.
-    // Empty if no row asks for any.
+    // The list is empty if no row asks for log-probabilities.
     std::vector<TokenLogprob> top_logprobs;
 };
 
 struct BackendCapacity {
     std::int32_t num_blocks = 0;           // KV blocks of kv_block_size tokens
-    std::int32_t max_tokens_per_step = 0;  // tokens of one step; their activations are reserved at start
-    std::int32_t max_seqs_per_step = 0;    // limits both the sequences and the logits rows
-    std::int32_t max_model_len = 0;        // tokens of one sequence
+    std::int32_t max_tokens_per_step = 0;  // limit on the tokens of one step; sets the size of activations
+    std::int32_t max_seqs_per_step = 0;    // limit on the sequences of one step, and on its logits rows
+    std::int32_t max_model_len = 0;        // limit on the tokens of one sequence
 };
 
 // Throws std::logic_error if the batch would make a backend read or write out of bounds. The scheduler never
@@ -80,11 +80,11 @@ class Backend {
 
     // Starts one step. The batch may be reused once collect() has returned. At most one step is in flight.
     virtual void submit(const ForwardBatch& batch) = 0;
-    // Waits for the step in flight and fills `results` (resized to its rows).
+    // Waits until the step in flight has ended, and stores one result per logits row in `results`.
     virtual void collect(StepResults& results) = 0;
 
-    // Returns a counter that grows at least once per layer, so that a watchdog sees progress. Any thread may
-    // read the counter.
+    // Returns a counter that grows at least once per layer, so that a watchdog can tell a slow step from a
+    // hung one. Any thread may read the counter.
     const std::atomic<std::uint64_t>& progress() const { return progress_; }
 
   protected:

@@ -11,7 +11,7 @@
 namespace solard {
 
 enum class errc {
-    // Loading a model and starting the engine.
+    // Errors of loading a model and starting the engine.
     bad_model,
     bad_configuration,  // an option does not fit the model or the machine
     device_unavailable,

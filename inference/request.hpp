@@ -18,7 +18,7 @@ namespace solard {
 using RequestId = std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-// A client that gets a fair share of the engine: an API key, or a connection without one.
+// A client that gets a fair share of the engine: an API key, or a connection that has no API key.
 struct Principal {
     std::uint64_t id = 0;
     std::int32_t weight = 1;  // >= 1: the principal's part of the engine, relative to the other weights
@@ -27,50 +27,52 @@ struct Principal {
 // A request to the engine; immutable once it was submitted.
 struct Request {
     RequestId id = 0;               // unique for the life of the process
-    std::vector<TokenId> prompt;    // its size is in [1, max_model_len)
+    std::vector<TokenId> prompt;    // size in [1, max_model_len)
     std::int32_t max_tokens = 0;    // >= 1, of each choice; prompt.size() + max_tokens <= max_model_len
-    std::uint32_t num_choices = 1;  // [1, max_choices]; they share the prompt's KV
-    SamplingParams sampling;        // `choice` is set per sequence
+    std::uint32_t num_choices = 1;  // [1, max_choices]; the choices share the prompt's KV
+    SamplingParams sampling;        // the scheduler sets `choice` for each sequence
     std::vector<LogitBias> logit_bias;
-    std::vector<std::string> stop;        // none of them empty
-    std::vector<TokenId> stop_token_ids;  // they end the answer, like the model's end-of-sequence tokens
+    std::vector<std::string> stop;        // each string has at least one byte
+    std::vector<TokenId> stop_token_ids;  // tokens that end the answer, like end-of-sequence tokens
     std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;
     Principal principal;
-    std::int32_t priority = 0;     // among the principal's waiting requests; lower goes first
+    std::int32_t priority = 0;     // order among the principal's waiting requests; lowest first
     std::uint64_t cache_salt = 0;  // set by the server: prompts share KV only if their salts are equal
-    Clock::time_point queue_deadline = Clock::time_point::max();    // it must have left the queue by then
-    Clock::time_point request_deadline = Clock::time_point::max();  // its last token must exist by then
+    Clock::time_point queue_deadline = Clock::time_point::max();    // latest time to leave the queue
+    Clock::time_point request_deadline = Clock::time_point::max();  // latest time for the last token
 };
 
 enum class FinishReason : std::uint8_t { none, stop, length, cancelled, error };
 
-// What one step did to one choice of one request. Its text consists of whole UTF-8 characters and may be
-// empty.
+// The result of one step for one choice of one request. The text consists of whole UTF-8 characters and may
+// be empty.
 struct StepEvent {
     RequestId id = 0;
     std::uint32_t choice = 0;
-    std::uint32_t text_begin = 0;  // into StepEvents::text
+    std::uint32_t text_begin = 0;  // index into StepEvents::text
     std::uint32_t text_size = 0;
-    std::uint32_t tokens_begin = 0;  // into StepEvents::token_ids
-    std::uint32_t num_tokens = 0;    // generated in this step; the ending token counts
-    // Into StepEvents::logprobs: for each token its own entry, then its alternatives.
+    std::uint32_t tokens_begin = 0;  // index into StepEvents::token_ids
+    std::uint32_t num_tokens = 0;    // generated in this step, including a token that ends the answer
+    // Index into StepEvents::logprobs. Each token has one entry of its own, followed by the entries of its
+    // alternatives.
     std::uint32_t logprobs_begin = 0;
-    std::uint32_t num_logprobs = 0;       // entries of all tokens together
-    std::int32_t num_cached_tokens = -1;  // of the prompt; set only in the choice's first event with tokens
+    std::uint32_t num_logprobs = 0;            // entries of all tokens together
+    std::int32_t num_cached_tokens = -1;       // of the prompt; -1 except in the first event with tokens
     FinishReason finish = FinishReason::none;  // if not none, this is the choice's last event
     errc error = errc::backend_failed;         // meaningful when finish == error
     std::int32_t matched_stop = -1;            // index into Request::stop
-    TokenId matched_stop_token = -1;           // the one of Request::stop_token_ids that ended the answer
+    TokenId matched_stop_token = -1;           // the id in Request::stop_token_ids that ended the answer
 };
 
-// The stage that a sequence has reached; published when it changes.
+// The stage that a sequence has reached. It is published when the stage changes.
 struct ProgressEvent {
     enum class Phase : std::uint8_t { queued, prefill, decoding, preempted };
     RequestId id = 0;
     std::uint32_t choice = 0;
     Phase phase = Phase::queued;
-    // queued, preempted: the number of requests ahead; prefill: tokens computed, cached ones included.
+    // In the phases queued and preempted: the number of requests ahead in the queue. In the phase prefill:
+    // the number of tokens computed so far, including cached tokens.
     std::int32_t done = 0;
     std::int32_t total = 0;  // prefill: the value of `done` at which the next token can be chosen
 };
@@ -90,7 +92,7 @@ struct EngineSnapshot {
     std::uint64_t draft_tokens = 0;          // proposed by prompt lookup
     std::uint64_t accepted_draft_tokens = 0;
     std::chrono::nanoseconds step_time{};  // of the last step
-    double tokens_per_second = 0;          // generated tokens, over about the last second spent in steps
+    double tokens_per_second = 0;          // mean over about the last second of step time
 };
 
 // Everything that one step reports. It is moved to the reader, which hands it back for reuse

@@ -1,4 +1,4 @@
-// Parameters that choose the next token from the logits of one sequence.
+// Parameters for choosing the next token from the logits of one sequence.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,8 @@ struct SamplingParams {
     float frequency_penalty = 0.0F;   // [-2, 2]; per occurrence in the answer
     float presence_penalty = 0.0F;    // [-2, 2]; for tokens that occur in the answer
     std::int32_t num_logprobs = -1;   // -1: none; n in [0, 20]: the chosen token's, and n alternatives
-    std::uint64_t seed = 0;           // the server draws one if the client gives none
-    std::uint32_t choice = 0;         // index of this choice among the request's n
+    std::uint64_t seed = 0;           // the server draws a seed if the client gives none
+    std::uint32_t choice = 0;         // index of this choice among the choices of the request
 
     // Returns true if a token's logit depends on the tokens before it.
     bool has_penalties() const {

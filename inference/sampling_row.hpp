@@ -16,16 +16,16 @@ struct SamplingRow {
     // Identifies the sequence. It is the same in all rows of the sequence and in every step, and no other
     // sequence ever gets it. Code that keeps state for each sequence finds that state by this number.
     std::uint64_t sequence = 0;
-    std::int32_t position = 0;              // index in the sequence, prompt included, of the token to choose
-    std::span<const TokenId> context = {};  // [position]: prompt, answer so far, drafts before this row
-    std::int32_t num_prompt_tokens = 0;     // size of the prompt, which is the front of `context`
+    std::int32_t position = 0;                   // index of the token to choose; the prompt begins at index 0
+    std::span<const TokenId> context = {};       // [position]: prompt, answer so far, drafts before this row
+    std::int32_t num_prompt_tokens = 0;          // size of the prompt, which is the front of `context`
     std::span<const LogitBias> logit_bias = {};  // no token occurs twice
     std::span<const TokenId> banned = {};        // tokens that must not be chosen
 };
 
 struct TokenLogprob {
     TokenId token = -1;
-    float logprob = 0;  // of the model's own distribution, before any SamplingParams, bias or ban change it
+    float logprob = 0;  // in the model's own distribution, without any SamplingParams, biases or bans
 };
 
 struct SampledToken {

@@ -18,7 +18,7 @@ class Arena {
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
-    // Returns the bytes that take<T>(count) uses, including alignment.
+    // Returns the number of bytes that take<T>(count) uses, including alignment.
     template <class T>
     static constexpr std::size_t footprint(std::size_t count) {
         return round_up(count * sizeof(T), alignment);

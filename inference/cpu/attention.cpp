@@ -13,7 +13,8 @@ namespace {
 constexpr auto block_size = count_of(kv_block_size);
 static_assert(block_size == panel_width, "a block of keys is one panel");
 
-// The number of rows (tokens x heads of a group) computed together: two full tiles of the GEMM kernel.
+// The number of rows (tokens times heads of a group) that are computed together: two full tiles of the GEMM
+// kernel.
 constexpr std::size_t rows_per_tile = 12;
 
 std::uint16_t to_half(DType type, float value) {
@@ -75,7 +76,7 @@ struct Attention::Item {
     const std::int32_t* block_table;
     const std::int32_t* positions;  // [num_tokens], ascending by one
     std::size_t num_tokens;
-    const float* q;  // queries of the heads that share kv_head; the first token comes first
+    const float* q;  // queries of the heads that share kv_head, from the first token on
     std::size_t q_stride;
     float* out;
     std::size_t out_stride;

@@ -65,18 +65,19 @@ class Attention {
     Attention(const AttentionShape& shape, const GemmKernel& kernel, std::size_t max_tokens,
               std::size_t max_context, int num_threads);
 
-    // Divides the batch into work items. Called before the first layer of each step.
+    // Divides the batch into work items. Must be called before the first layer of each step.
     void plan(const ForwardBatch& batch);
 
-    // Computes one layer. q is [tokens, heads * head_dim] with row stride `q_stride`, already rotated. The
-    // keys and values of the batch's own tokens are already in the cache. out is [tokens, heads * head_dim],
-    // rounded to the compute type. The result of each (token, head) depends only on its own query and
-    // context, which is read from position 0 in blocks of 16.
+    // Computes the attention of one layer. q is [tokens, heads * head_dim] with row stride `q_stride`,
+    // already rotated. The keys and values of the batch's own tokens are already in the cache. out is
+    // [tokens, heads * head_dim], rounded to the compute type. The result of each (token, head) depends only
+    // on its own query and context, which is read from position 0 in blocks of 16.
     void run(ThreadPool& pool, const KvCache& cache, std::size_t layer, const ForwardBatch& batch,
              const float* q, std::size_t q_stride, float* out);
 
   private:
-    // Consecutive tokens of one sequence, computed together so that they share the loads of keys and values.
+    // Consecutive tokens of one sequence. They are computed together, so that keys and values are loaded only
+    // once for all of them.
     struct Tile {
         std::size_t sequence;
         std::size_t first_token;  // index in the batch

@@ -32,7 +32,7 @@ std::size_t num_kv_blocks(const AttentionShape& shape, const CpuBackendOptions& 
                           "--kv-cache-memory " + std::to_string(options.kv_cache_bytes) + " holds " +
                               std::to_string(blocks * kv_block_size) +
                               " tokens, fewer than --max-model-len " + std::to_string(options.max_model_len) +
-                              "; a sequence of that length needs at least " +
+                              "; a sequence of that length needs --kv-cache-memory of at least " +
                               std::to_string(needed * shape.block_bytes()) + " bytes"});
 }
 

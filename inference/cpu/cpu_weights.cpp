@@ -26,8 +26,8 @@ std::size_t rows_of(Parts parts) {
     return rows;
 }
 
-// Returns the bytes that the loader will take from its arena. Must count the same tensors as
-// load_cpu_weights() loads.
+// Returns the number of bytes that the loader will take from its arena. This function must count the same
+// tensors that load_cpu_weights() loads.
 std::size_t arena_bytes(const ModelTensors& tensors) {
     const auto matrix = [](Parts parts) {
         const std::size_t columns = columns_of(**parts.begin());
@@ -57,7 +57,8 @@ class Loader {
           on_progress_(on_progress),
           staging_(count_of(pool.num_threads())) {}
 
-    // Loads the parts as one matrix, in which the rows of each part follow those of the part before it.
+    // Loads the parts as one matrix: first all rows of the first part, then all rows of the second part, and
+    // so on.
     PackedMatrix matrix(Parts parts) {
         PackedMatrix packed{nullptr, rows_of(parts), columns_of(**parts.begin())};
         const auto memory =

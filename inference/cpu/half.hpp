@@ -50,7 +50,7 @@ inline std::uint32_t fp16_from_float(float value) {
     return half | ((bits >> 16) & 0x8000);
 }
 
-// The same conversions for templates over the compute type.
+// The conversions above as templates, whose parameter is the 16-bit type.
 template <DType type>
 float float_from_half(std::uint32_t half) {
     static_assert(type != DType::fp32);

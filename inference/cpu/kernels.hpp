@@ -31,8 +31,8 @@ struct GemmBlock {
 };
 
 // Computes every element of y by adding its fp32 products one by one in ascending order of k. The result does
-// not depend on the other rows and panels. If a product is computed in several calls for consecutive ranges
-// of k, with `accumulate` from the second call on, it has the same bits as in a single call.
+// not depend on the other rows and panels. A product may also be computed in several calls for consecutive
+// ranges of k, with `accumulate` from the second call on. It then has the same bits as in a single call.
 using GemmKernel = void (*)(const GemmBlock& block);
 
 struct Kernels {

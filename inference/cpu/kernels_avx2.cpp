@@ -23,8 +23,8 @@ struct Fp16 {
     }
 };
 
-// Computes a tile of `rows` x `panels`. Its 2 * rows * panels sums stay in registers. They are independent,
-// and 8 to 12 of them hide the latency of the FMA instructions.
+// Computes a tile of `rows` x `panels`. The 2 * rows * panels sums of a tile stay in registers. No sum
+// depends on another sum, and 8 to 12 independent sums hide the latency of the FMA instructions.
 template <class Half, std::size_t rows, std::size_t panels>
 void tile(const GemmBlock& b, std::size_t row, std::size_t panel) {
     const float* const x = b.x + row * b.x_stride;
@@ -87,7 +87,7 @@ template <class Half>
 void gemm(const GemmBlock& b) {
     if (b.rows == 1) return strip<Half, 1, 4>(b);
     if (b.rows == 2) return strip<Half, 2, 2>(b);
-    // The outer loop is over panels, so that one panel stays in L1 for all rows.
+    // The outer loop is over panels, so that a panel stays in L1 until all rows have used it.
     for (std::size_t panel = 0; panel < b.num_panels; ++panel) {
         for (std::size_t row = 0; row < b.rows;) {
             const std::size_t rows = next_tile(b.rows - row);

@@ -11,11 +11,11 @@ namespace solard {
 
 namespace {
 
-// The approximate number of elements per work item. Passing fewer to another thread costs more than computing
-// them.
+// The approximate number of elements per work item. Passing fewer elements to another thread costs more time
+// than computing them.
 constexpr std::size_t elements_per_item = 16384;
-// The number of partial results of a reduction. Each is called a lane. Element i always belongs to lane i mod
-// 16, also if the vector unit is narrower or wider.
+// The number of partial results of a reduction. Each partial result is called a lane. Element i always
+// belongs to lane i mod 16, even if the vector unit has more or fewer lanes.
 constexpr std::size_t num_lanes = 16;
 
 template <class RowBody>

@@ -9,12 +9,14 @@
 namespace solard {
 namespace {
 
-// The number of panels per kernel call. It is the number that the kernel for a single row computes at a time.
+// The number of panels per kernel call. The kernel for a single row computes the same number of panels at a
+// time.
 constexpr std::size_t panels_per_group = 4;
-// The depth of one pass if there are many rows. This part of a panel has 16 KB and stays in L1.
+// If there are many rows, this is the depth that one pass covers. This part of a panel has 16 KB and stays in
+// L1.
 constexpr std::size_t depth_of_pass = 512;
-// The approximate number of multiplications per work item. Passing fewer to another thread costs more than
-// computing them.
+// The approximate number of multiplications per work item. Passing fewer multiplications to another thread
+// costs more time than computing them.
 constexpr std::size_t multiplications_per_item = 65536;
 
 template <DType from>

@@ -31,8 +31,9 @@ struct PackedMatrix {
     std::size_t padded_out() const { return round_up(out_features, panel_width); }
 };
 
-// Packs up to 16 rows of a matrix into one panel. `rows` is [num_rows, in_features] as on disk. `panel` is
-// [in_features][16]; columns from num_rows on become zero. `from` may be any type, `to` is bf16 or fp16.
+// Packs up to 16 rows of a matrix into one panel. `rows` is [num_rows, in_features] as stored on disk.
+// `panel` is [in_features][16]; columns from num_rows on become zero. `from` may be any type, `to` is bf16 or
+// fp16.
 void pack_panel(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
                 std::uint16_t* panel);
 

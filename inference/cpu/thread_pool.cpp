@@ -17,7 +17,7 @@ void pause_cpu() {
 #endif
 }
 
-// Waits until wanted(the gate's value) is true and returns that value.
+// Waits until wanted(value) is true for the value of the gate, and returns this value.
 template <class Wanted>
 std::uint32_t wait_for(const std::atomic<std::uint32_t>& gate, const Wanted& wanted) {
     std::uint32_t value = gate.load(std::memory_order_acquire);

@@ -24,8 +24,8 @@ class ThreadPool {
     int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
     // Calls body(item, worker) once for each item in [0, count), with worker in [0, num_threads). Calls are
-    // made in any order and at the same time on different workers. Returns when all are done. `body` must not
-    // throw.
+    // made in any order and at the same time on different workers. Returns when all calls have returned.
+    // `body` must not throw.
     template <class Body>
     void parallel_for(std::size_t count, const Body& body) {
         if (count <= 1 || workers_.empty()) {
@@ -50,11 +50,12 @@ class ThreadPool {
     void work_off_items(int worker);
     void worker_loop(int worker);
 
-    Job job_;  // written only while the gate is closed and no worker is inside
+    Job job_;  // written only while the gate is closed and no worker works on a job
     std::atomic<std::size_t> next_item_{0};
-    // Bit 0: the gate is open; bits 1 to 10: the number of workers inside; higher bits: the number of the
-    // job. The caller closes the gate when no items are left, and then waits only for the workers inside. So
-    // it does not wait for a worker that has not started in time, for example because its core is busy.
+    // Bit 0: the gate is open; bits 1 to 10: the number of workers that work on the job; higher bits: the
+    // number of the job. A worker can start on the job only while the gate is open. The caller closes the
+    // gate when no items are left, and then waits only for the workers that have started. So it does not wait
+    // for a worker that was too late, for example because its core was busy.
     std::atomic<std::uint32_t> gate_{0};
     std::atomic<bool> stopping_{false};
     std::vector<std::thread> workers_;

@@ -16,17 +16,17 @@ struct CancelCommand {
     RequestId id = 0;
 };
 struct StopCommand {};
-// A Request is to be started; StepEvents are handed back for reuse.
+// A command to the engine thread: start this request, cancel a request, reuse these StepEvents, or stop.
 using Command = std::variant<Request, CancelCommand, StepEvents, StopCommand>;
 
-// Any thread may push; only the engine thread takes. A full queue refuses requests, but no other command: if
-// a cancel were lost, the engine would compute an answer for which no client waits. If a stop were lost, the
-// engine would never end.
+// Any thread may add a command; only the engine thread takes commands out. A full queue refuses requests, but
+// no other command. If a cancel command were lost, the engine would compute an answer for which no client
+// waits. If a stop command were lost, the engine would never end.
 class CommandQueue {
   public:
     explicit CommandQueue(std::size_t capacity) : capacity_(capacity) {}
 
-    // Returns false if the queue is full or closed; then the request was not taken.
+    // Returns false if the queue is full or closed. The request was then not taken.
     bool submit(Request request) {
         {
             const std::lock_guard lock(mutex_);
@@ -37,7 +37,8 @@ class CommandQueue {
         return true;
     }
 
-    // Adds a command even if the queue is full. Drops it if the queue is closed: no thread would execute it.
+    // Adds a command even if the queue is full. If the queue is closed, drops the command: no thread would
+    // execute it.
     void push(Command command) {
         {
             const std::lock_guard lock(mutex_);
@@ -48,7 +49,7 @@ class CommandQueue {
     }
 
     // Replaces the contents of `out` with all queued commands, in order. If `wait` is true, first waits until
-    // there is at least one.
+    // there is at least one command.
     void take(std::vector<Command>& out, bool wait) {
         out.clear();
         std::unique_lock lock(mutex_);

@@ -16,7 +16,7 @@
 namespace solard {
 namespace {
 
-// The number of StepEvents that are kept for reuse. If none is left, new ones are allocated.
+// The number of StepEvents that are kept for reuse. If none of them is left, new StepEvents are allocated.
 constexpr std::size_t max_spare_events = 8;
 
 Error describe(const std::exception_ptr& exception) {
@@ -78,7 +78,7 @@ struct Engine::Impl {
     // Engine thread only.
     std::unique_ptr<EngineCore> core;
     std::vector<Command> commands;
-    std::size_t next_command = 0;  // index in `commands` of the first one that was not executed yet
+    std::size_t next_command = 0;  // index in `commands` of the first command that was not executed yet
     StepEvents events;
     std::vector<StepEvents> spare_events;
 
@@ -127,7 +127,8 @@ std::int32_t Engine::Impl::step_budget(const BackendCapacity& capacity) {
                               [this](std::int32_t num_tokens) { return time_chunk(*backend, num_tokens); });
 }
 
-// Executes all queued commands; waits for one if there is no work. Returns false if the engine must stop.
+// Executes all queued commands. If the engine has no work, first waits for a command. Returns false if the
+// engine must stop.
 bool Engine::Impl::drain_commands() {
     const bool idle = !core->has_work();
     if (idle) core->check_integrity();
@@ -159,8 +160,8 @@ void Engine::Impl::publish() {
     events.clear();
 }
 
-// Ends every request in the scheduler and in the queue: publishes a last event for each of its choices. Then
-// reports the error.
+// Ends every request in the scheduler and in the queue by publishing a last event for each of its choices.
+// Then reports the error.
 void Engine::Impl::fail(const Error& error) {
     if (core) core->abort(errc::engine_unavailable, events);
     std::vector<Command> left(

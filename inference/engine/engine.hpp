@@ -14,8 +14,8 @@
 namespace solard {
 
 struct EngineOptions {
-    std::int32_t max_num_seqs = 64;           // sequences of one step
-    std::int32_t max_num_batched_tokens = 0;  // tokens of one step; 0 = measured at start, <= 250 ms per step
+    std::int32_t max_num_seqs = 64;           // limit on the sequences of one step
+    std::int32_t max_num_batched_tokens = 0;  // limit on the tokens of one step; 0 = measured at start
     std::size_t command_queue_capacity = 4096;
     std::vector<TokenId> eos_token_ids = {};
     bool prefix_cache = true;
@@ -23,10 +23,10 @@ struct EngineOptions {
     std::int32_t max_speculative_step_rows = 0;  // as in SchedulerOptions
 };
 
-// The state that a watchdog observes: while `busy`, `progress` must grow.
+// The state that a watchdog observes: while `busy` is true, `progress` must grow.
 struct EngineActivity {
-    std::uint64_t progress = 0;  // steps, and layers within a step
-    bool busy = false;           // has work; false while the engine loads or is idle
+    std::uint64_t progress = 0;  // number of finished steps plus number of finished layers
+    bool busy = false;           // true if there is work; false while the engine loads or is idle
 };
 
 struct EngineInfo {
@@ -42,7 +42,7 @@ struct EngineCallbacks {
     std::function<void(EngineInfo)> ready;    // once, before the first step
     std::function<void(StepEvents)> publish;  // once per step
     std::function<void(Error)>
-        failed;  // once, if the backend could not be made or failed; then the thread ends
+        failed;  // once, if the backend could not be made, or if it failed; then the thread ends
 };
 
 using BackendFactory = std::function<std::unique_ptr<Backend>()>;
@@ -57,17 +57,17 @@ class Engine {
     // Stops the thread at the next step boundary and joins it. Unfinished requests get no further event.
     ~Engine();
 
-    // Returns false if the command queue is full or the engine has ended; then the request was not taken.
+    // Returns false if the command queue is full or the engine has ended. The request was then not taken.
     bool submit(Request request);
-    // Takes effect within one step: each choice's last event is `cancelled`, unless the choice finished
-    // first.
+    // Cancels a request within one step: the last event of each choice is `cancelled`, unless the choice
+    // finished first.
     void cancel(RequestId id);
     // Hands an event vector back for reuse.
     void recycle(StepEvents events);
     // May be called from any thread.
     EngineActivity activity() const;
-    // Asks the thread to stop at the next step boundary. has_ended() is true once it has stopped; from then
-    // on the destructor does not wait.
+    // Asks the thread to stop at the next step boundary. When the thread has stopped, has_ended() returns
+    // true and the destructor does not have to wait.
     void ask_to_stop();
     bool has_ended() const;
 

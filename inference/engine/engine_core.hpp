@@ -18,20 +18,20 @@ class EngineCore {
                TimeSource time_source = Clock::now);
 
     void submit(Request request) { scheduler_.add(std::move(request)); }
-    // Takes effect in the next step: each choice's last event is `cancelled`, unless the choice finished
-    // first.
+    // Cancels a request in the next step: the last event of each choice is `cancelled`, unless the choice
+    // finished first.
     void cancel(RequestId id) { scheduler_.cancel(id); }
     bool has_work() const { return scheduler_.has_work(); }
 
-    // Runs one step and appends its events to `events`. May be called only if has_work(). Throws what the
-    // backend throws, and std::logic_error if no sequence advances. After an exception, only abort() may be
-    // called.
+    // Runs one step and appends its events to `events`. May be called only if has_work(). Throws
+    // std::logic_error if no sequence advances, and passes on the exceptions of the backend. After an
+    // exception, only abort() may be called.
     void step(StepEvents& events);
     // Ends every unfinished choice: its last event carries `error`.
     void abort(errc error, StepEvents& events);
 
-    // May be called when idle or between steps. Throws a std::logic_error that says what is wrong, if
-    // anything is.
+    // May be called when idle or between steps. Throws std::logic_error if the state of the scheduler is
+    // inconsistent; the message names the fault.
     void check_integrity() const { scheduler_.check_integrity(); }
 
   private:

@@ -1,4 +1,4 @@
-// Renders chat messages to a prompt. The form is written in C++: no template language is evaluated.
+// Renders chat messages to a prompt. The template is written in C++: no template language is evaluated.
 #pragma once
 
 #include <filesystem>
@@ -22,13 +22,13 @@ struct ChatMessage {
 // message, so that the answer continues that message.
 enum class PromptEnd { assistant_turn, last_message };
 
-// The form in which a model was trained to read a conversation. Is a value: it is cheap to copy, and any
+// The text format in which a model was trained to read a conversation. An object is cheap to copy, and any
 // thread may use it.
 class ChatTemplate {
   public:
-    // Returns the template that `override_name` names; "solar" is the only name. Without a name, returns
-    // SOLAR's template if tokenizer_config.json in the folder has SOLAR's published text, apart from white
-    // space outside string literals. Errors: bad_model, which names the file and --chat-template;
+    // Returns the template that `override_name` names; "solar" is the only name. If no name is given, returns
+    // SOLAR's template if tokenizer_config.json in the folder has SOLAR's published text. White space outside
+    // string literals may differ. Errors: bad_model, with a message that names the file and --chat-template;
     // bad_configuration for an unknown name.
     static result<ChatTemplate> load(const std::filesystem::path& folder,
                                      const std::optional<std::string>& override_name);
@@ -42,7 +42,7 @@ class ChatTemplate {
                        PromptEnd end = PromptEnd::assistant_turn) const;
 
   private:
-    ChatTemplate() = default;  // SOLAR's is the only form so far
+    ChatTemplate() = default;  // SOLAR's template is the only one so far
 };
 
 }  // namespace solard

@@ -1,4 +1,4 @@
-// A model folder in the form of Hugging Face, opened and checked as a whole.
+// A model folder in the format of Hugging Face, opened and checked as a whole.
 #pragma once
 
 #include <filesystem>
@@ -24,7 +24,7 @@ struct Checkpoint {
 };
 
 // Opens the folder. `template_override` is the value of --chat-template, if it was given. Errors: bad_model,
-// one line which names the file at fault; bad_configuration for an unknown template.
+// with a message of one line that names the faulty file; bad_configuration for an unknown template.
 result<Checkpoint> open_checkpoint(const std::filesystem::path& folder,
                                    const std::optional<std::string>& template_override);
 

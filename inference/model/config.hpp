@@ -14,7 +14,7 @@ namespace solard {
 
 enum class DType : std::uint8_t { bf16, fp16, fp32 };
 
-// Returns the bytes of one element.
+// Returns the size of one element in bytes.
 constexpr std::size_t size_of(DType type) {
     return type == DType::fp32 ? 4 : 2;
 }
@@ -40,7 +40,7 @@ struct ModelConfig {
     std::optional<double> default_temperature;
     std::optional<double> default_top_p;
 
-    // Returns the bytes that one token's 16-bit keys and values take in all layers.
+    // Returns the number of bytes that one token's 16-bit keys and values take in all layers.
     std::size_t kv_bytes_per_token() const {
         return std::size_t{2} * 2 * static_cast<std::size_t>(num_layers) *
                static_cast<std::size_t>(num_kv_heads) * static_cast<std::size_t>(head_dim);
@@ -49,9 +49,9 @@ struct ModelConfig {
     std::int64_t num_parameters() const;
 };
 
-// Reads and validates `folder`/config.json and, if it exists, generation_config.json. Errors: bad_model, one
-// line that names the file, the key, its value and what was expected. Architectures other than
-// LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused.
+// Reads and validates `folder`/config.json and, if it exists, generation_config.json. Errors: bad_model, with
+// a message of one line that names the file, the key, its value and what was expected. Architectures other
+// than LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused.
 result<ModelConfig> load_model_config(const std::filesystem::path& folder);
 
 }  // namespace solard

@@ -16,11 +16,11 @@ namespace solard {
 // The limit is two orders of magnitude above any published configuration or index.
 inline constexpr std::uint64_t max_json_file_bytes = std::uint64_t{16} << 20;
 
-// Reads the object in a file. Errors: bad_model, which names the file, if it is missing, too large, not JSON
-// or not an object, or if a key appears twice in one object.
+// Reads the object in a file. Errors: bad_model, with a message that names the file, if the file is missing,
+// too large, not JSON or not an object, or if a key appears twice in one object.
 result<boost::json::object> read_json_file(const std::filesystem::path& path);
 
-// Does the same for text that was read from `file`.
+// Parses the object in `text`, which was read from `file`. Has the same errors as read_json_file().
 result<boost::json::object> parse_json_object(std::string_view text, const std::filesystem::path& file);
 
 // Returns a key that appears twice in one object, or nothing if there is none. `text` must be valid JSON.

@@ -59,7 +59,8 @@ result<ModelFile> ModelFile::open(std::filesystem::path path) {
     if (::fstat(descriptor, &status) != 0) {
         return bad_model(file.path_, "cannot be examined: " + system_message(errno));
     }
-    if (!S_ISREG(status.st_mode)) return bad_model(file.path_, "is not a regular file, expected one");
+    if (!S_ISREG(status.st_mode))
+        return bad_model(file.path_, "is not a regular file, expected a regular file");
     file.size_ = static_cast<std::uint64_t>(status.st_size);
     return file;
 }

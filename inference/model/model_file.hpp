@@ -22,14 +22,14 @@ std::string quoted_name(std::string_view text);
 // caches consist of links. Devices, pipes and folders are refused. Movable. Any thread may read.
 class ModelFile {
   public:
-    // Opens a file. Errors: bad_model, which names the file.
+    // Opens a file. Errors: bad_model, with a message that names the file.
     static result<ModelFile> open(std::filesystem::path path);
     ModelFile(ModelFile&& other) noexcept;
     ModelFile& operator=(ModelFile&& other) noexcept;
     ~ModelFile();
 
     const std::filesystem::path& path() const { return path_; }
-    std::uint64_t size() const { return size_; }  // in bytes, when the file was opened
+    std::uint64_t size() const { return size_; }  // in bytes, as it was when the file was opened
 
     // Fills `out` with the bytes from `begin` on. Errors: bad_model if the file ends too early or cannot be
     // read.

@@ -63,7 +63,7 @@ result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, co
     const auto fail = [&](std::string_view what) { return tensor_error(file.path(), name, what); };
     const json::object* object = entry.if_object();
     if (object == nullptr || object->size() != 3) {
-        return fail("expected an object with exactly dtype, shape and data_offsets");
+        return fail("the entry is wrong, expected an object with exactly dtype, shape and data_offsets");
     }
     const auto dtype = parse_dtype(object->if_contains("dtype"));
     if (!dtype) return fail("dtype is missing or not supported, expected BF16, F16 or F32");
@@ -131,7 +131,8 @@ result<std::vector<TensorInfo>> read_tensor_table(const ModelFile& file) {
     if (const auto done = file.read(length_bytes, std::as_writable_bytes(std::span(header))); !done) {
         return done.error();
     }
-    if (!header.starts_with('{')) return bad_model(file.path(), "expected a header that begins with {");
+    if (!header.starts_with('{'))
+        return bad_model(file.path(), "the header is wrong, expected a header that begins with {");
     const auto entries = parse_json_object(header, file.path());
     if (!entries) return entries.error();
 
@@ -164,7 +165,8 @@ result<std::map<std::string, std::string>> read_weight_map(const std::filesystem
     std::map<std::string, std::string> file_of_tensor;
     for (const auto& [name, shard] : weight_map->get_object()) {
         if (!shard.is_string() || !is_plain_file_name(shard.get_string())) {
-            return tensor_error(file, name, "expected the plain name of a file in this folder");
+            return tensor_error(file, name,
+                                "the file name is wrong, expected the plain name of a file in this folder");
         }
         file_of_tensor.emplace(name, shard.get_string());
     }

@@ -21,8 +21,8 @@ struct TensorInfo {
     std::string name;
     DType dtype = DType::bf16;
     std::vector<std::int64_t> shape;
-    std::size_t shard = 0;        // index of the file that contains it
-    std::uint64_t offset = 0;     // first byte, from the start of that file
+    std::size_t shard = 0;        // index of the file that contains the tensor
+    std::uint64_t offset = 0;     // position of the tensor's first byte in that file
     std::uint64_t num_bytes = 0;  // == product(shape) * size_of(dtype)
 };
 
@@ -32,7 +32,7 @@ struct TensorInfo {
 // Movable. Thread-safe for reading.
 class WeightSource {
   public:
-    // Errors: bad_model, one line that names the file, the tensor and what was expected.
+    // Errors: bad_model, with a message of one line that names the file, the tensor and what was expected.
     static result<WeightSource> open(const std::filesystem::path& folder);
 
     // Returns null if no tensor has this name. The pointer is valid as long as this object lives, also after

@@ -34,9 +34,9 @@ struct ModelTensors {
     std::uint64_t num_bytes;       // of all these tensors on disk
 };
 
-// Finds every tensor that the configuration requires and checks its shape and dtype.
-// Errors: bad_model, which names the file, the tensor and what was expected (a tensor is missing, a shape is
-// wrong, dtypes are mixed, biases are present).
+// Finds every tensor that the configuration requires and checks its shape and dtype. Errors: bad_model if a
+// tensor is missing, a shape is wrong, dtypes are mixed, or biases are present. The message names the file,
+// the tensor and what was expected.
 result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConfig& config);
 
 // Is called on the loading thread with the number of bytes of tensors read so far and the total number.

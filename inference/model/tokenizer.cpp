@@ -79,7 +79,7 @@ class WireReader {
 
 // Returns true if the model has a table of character replacements, or if the model cannot be read.
 // SentencePiece walks that table without checking bounds, so that a damaged table makes it read anywhere in
-// memory. Llama's tokenizers have no such table, therefore a model with one is not passed to SentencePiece.
+// memory. Llama's tokenizers have no such table, so a model that has a table is not passed to SentencePiece.
 // The field numbers are those of sentencepiece_model.proto.
 bool may_have_normalization_table(std::string_view model) {
     constexpr std::uint64_t normalizer_spec = 3;
@@ -164,7 +164,8 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
     }
     tokenizer.bos_ = processor.bos_id();
     if (tokenizer.bos_ < 0) {
-        return bad_model(file, "has no control piece for the beginning of a text (bos), expected one");
+        return bad_model(file,
+                         "has no control piece for the beginning of a text (bos), expected such a piece");
     }
     for (int id = 0; id < num_pieces; ++id) {
         auto bytes = bytes_of_piece(processor, id, file);

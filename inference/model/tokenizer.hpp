@@ -20,8 +20,8 @@ namespace solard {
 // Immutable after load(); every member may be called from any thread.
 class Tokenizer {
   public:
-    // Loads tokenizer.model. `vocab_size` is that of the model: a tokenizer with more pieces is refused.
-    // Errors: bad_model.
+    // Loads tokenizer.model. `vocab_size` is the vocabulary size of the model. A tokenizer with more pieces
+    // is refused. Errors: bad_model.
     static result<Tokenizer> load(const std::filesystem::path& folder, std::int32_t vocab_size);
     Tokenizer(Tokenizer&&) noexcept;
     Tokenizer& operator=(Tokenizer&&) noexcept;

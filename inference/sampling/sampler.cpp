@@ -13,7 +13,7 @@ namespace solard {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-// Marks, in counts_, a token whose penalties have been applied.
+// This value in counts_ marks a token whose penalties have been applied.
 constexpr std::int32_t penalised = -1;
 
 float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingParams& params) {
@@ -26,8 +26,8 @@ float apply_penalties(float logit, std::int32_t count_in_answer, const SamplingP
     return std::clamp(logit, -widest, widest);
 }
 
-// Returns the sum of the probabilities of these tokens, times a constant that is the same for every set of
-// tokens.
+// Returns the sum of the probabilities of the tokens in `ranks`, times a constant that is the same for every
+// set of tokens.
 double probability_of(std::span<const TokenRank> ranks, float largest, float temperature) {
     double sum = 0;
     for (const TokenRank rank : ranks) sum += exp_approx((logit_of(rank) - largest) / temperature);
@@ -35,7 +35,7 @@ double probability_of(std::span<const TokenRank> ranks, float largest, float tem
 }
 
 // Reorders `candidates` and returns the smallest set of likeliest tokens whose probabilities add up to `mass`
-// or more. `mass` has the same constant factor as probability_of().
+// or more. `mass` is multiplied by the same constant as the results of probability_of().
 std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float largest, float temperature) {
     // Tokens before `first` are in the nucleus, those from `last` on are not.
     auto first = candidates.begin();
@@ -108,7 +108,7 @@ void Sampler::change(std::span<const float> logits, const SamplingRow& row, std:
     }
 }
 
-// Counts the tokens by walking the context, and clears the counts by walking it again. No counts are kept
+// Counts the tokens in one pass over the context, and clears the counts in a second pass. No counts are kept
 // between steps, so preemption or a rejected draft cannot leave wrong counts.
 void Sampler::penalise(const SamplingRow& row) {
     const auto prompt_length = count_of(std::max(row.num_prompt_tokens, 0));
@@ -144,8 +144,8 @@ std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const Sam
         const double sum = has_top_k(params) ? probability_of(kept, largest, params.temperature)
                                              : exp_sum(logits, largest, params.temperature);
         mass = params.top_p * sum;
-        // The tokens below `negligible` have, all together, less than 1 - top_p of the sum. So none of them
-        // can be in the nucleus. The factor 0.99 is a margin for rounding.
+        // All tokens below `negligible` together have less than 1 - top_p of the sum. So none of them can be
+        // in the nucleus. The factor 0.99 is a margin for rounding.
         const double negligible = 0.99 * (1.0 - params.top_p) * sum / static_cast<double>(logits.size());
         bar = std::max(bar, largest + temperature * std::log(negligible));
     }

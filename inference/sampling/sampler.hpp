@@ -35,8 +35,8 @@ class Sampler {
   public:
     explicit Sampler(std::int32_t vocab_size);
     // Chooses a token; logits: [vocab]. If params.num_logprobs >= 0, also sets the chosen token's logprob and
-    // writes the first min(num_logprobs, vocab) elements of `top`, likeliest first. `top` has room for them
-    // or is empty.
+    // writes the first min(num_logprobs, vocab) elements of `top`, likeliest first. `top` must be empty or
+    // have room for these elements.
     SampledToken sample(std::span<const float> logits, const SamplingRow& row,
                         std::span<TokenLogprob> top = {});
 
@@ -44,7 +44,7 @@ class Sampler {
     TokenId choose(std::span<const float> logits, const SamplingRow& row, TokenId best);
     void change(std::span<const float> logits, const SamplingRow& row, std::span<const TokenId> banned);
     void penalise(const SamplingRow& row);
-    // Does steps 7 to 9.
+    // Does steps 7 to 9: top_k, top_p and min_p.
     std::span<const TokenRank> cut(std::span<const float> logits, const SamplingParams& params,
                                    float largest);
     float log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,

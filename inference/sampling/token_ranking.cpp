@@ -20,8 +20,8 @@ constexpr std::size_t block_width = 64;
 constexpr std::uint32_t sign_bit = 0x80000000;
 
 // Maps the bits of a float to an integer. The integers have the same order as the floats, with -0 just below
-// +0. They are used because the compiler vectorises the minimum and maximum of integers, but not of floats.
-// The function is its own inverse.
+// +0. Integers are used because the compiler vectorises the minimum and maximum of integers, but not of
+// floats. The function is its own inverse.
 std::int32_t ordered(std::int32_t bits) {
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
@@ -85,8 +85,8 @@ RowMaximum find_maximum(std::span<const float> logits) {
     }
     const auto at = std::find(logits.begin() + static_cast<std::ptrdiff_t>(block_of_largest), logits.end(),
                               float_of(greatest));
-    // The key of a NaN is greater than that of +infinity or less than that of -infinity, depending on its
-    // sign.
+    // Depending on its sign, the key of a NaN is greater than the key of +infinity or less than the key of
+    // -infinity.
     return {.token = static_cast<TokenId>(at - logits.begin()),
             .finite = least > key_of(-infinity) && greatest < key_of(infinity)};
 }

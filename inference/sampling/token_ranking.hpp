@@ -23,7 +23,7 @@ constexpr std::size_t index_of(TokenId token) {
 }
 
 struct RowMaximum {
-    TokenId token = 0;   // has the largest logit; the smallest id if several have it; undefined if any is NaN
+    TokenId token = 0;   // has the largest logit; the smallest such id; undefined if any logit is NaN
     bool finite = true;  // false if a logit is NaN or infinite
 };
 

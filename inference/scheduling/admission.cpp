@@ -10,7 +10,8 @@
 namespace solard {
 namespace {
 
-// A sequence that was preempted this many times yields only to older sequences.
+// A sequence that was preempted this many times can be preempted again only for the sake of an older
+// sequence.
 constexpr std::int32_t max_preemptions = 4;
 
 bool may_yield(const Sequence& sequence, const Sequence& needy) {
@@ -52,16 +53,17 @@ void Admission::admit() {
     }
 }
 
-// Called if the first waiting request of this principal does not fit. The request keeps its turn, and
-// num_passed_ counts the requests that pass it, because their number is limited.
+// Is called if the first waiting request of this principal does not fit. The request keeps its turn.
+// num_passed_ counts the requests that overtake it, because their number is limited.
 void Admission::keep_turn(std::size_t index) {
     state_.shares.set_admission_turn(index);
     const Sequence& keeper = *state_.shares.principals()[index]->waiting.front();
     if (std::exchange(turn_keeper_, keeper.arrival) != keeper.arrival) num_passed_ = 0;
 }
 
-// Starts the first waiting request of the principal if it fits, or if the principal's fair share entitles it
-// to preempt others. `passes_another` is true if another request did not fit and keeps its turn.
+// Starts the first waiting request of the principal if the request fits, or if the principal's fair share
+// allows preempting other sequences for it. `passes_another` is true if another request did not fit and keeps
+// its turn.
 bool Admission::admit_first(PrincipalShare& principal, const Capacity& capacity, bool passes_another) {
     const FairShare& shares = state_.shares;
     Sequence& first = *principal.waiting.front();
@@ -74,13 +76,15 @@ bool Admission::admit_first(PrincipalShare& principal, const Capacity& capacity,
     const bool capacity_is_kept = passes_another && num_passed_ >= state_.max_running;
     const std::int32_t slots = capacity_is_kept ? 0 : capacity.slots;
     const std::int32_t blocks = capacity_is_kept ? 0 : capacity.blocks;
-    // If hundreds of requests wait, this cheap check turns away nearly all of them in every step.
+    // This cheap check comes first: if hundreds of requests wait, it turns away nearly all of them in every
+    // step.
     const bool is_alone = state_.running.empty();
     const bool may_fit = is_alone || (first.num_slots() <= slots && blocks > 0);
     if (!may_fit && !may_preempt) return false;
 
     const Need need = need_of(first);
-    // A sequence that runs alone will get every block that it may still need.
+    // If no other sequence runs, it is enough that the known tokens fit. The sequence will get every block
+    // that it needs later.
     const bool fits = (need.slots <= slots && need.blocks <= blocks) ||
                       (is_alone && blocks_for(first.num_tokens()) <= tables_.pool().num_free());
     if (!fits) {
@@ -108,7 +112,7 @@ Admission::Capacity Admission::free_capacity() const {
 Admission::Need Admission::need_of(Sequence& sequence) {
     const BlockTables::CachedPrefix cached = tables_.find_cached(sequence);
     const std::int32_t slots = sequence.num_slots();
-    const std::int32_t copies = slots - 1;  // each other choice copies or adds a block
+    const std::int32_t copies = slots - 1;  // each further choice copies or adds one block
     return {.slots = slots,
             .blocks = blocks_for(sequence.num_tokens()) + copies - cached.num_blocks_in_use,
             .cached_blocks = cached.num_blocks};
@@ -123,13 +127,14 @@ void Admission::start(PrincipalShare& principal, const Need& need) {
 }
 
 // Preempts until `slots` and `blocks` more are free. If that is impossible, changes nothing and returns
-// false. `excess` is how far the newcomer's principal will be above its share after the admission. A sequence
-// gives way only if its principal is above its share by more than `excess` and by more than 0. If `excess` is
-// positive, the principal must also remain above by at least `excess` without the sequence. So every exchange
-// lowers the largest excess, and no two principals take turns in preempting each other.
+// false. `excess` is how far the newcomer's principal will be above its share after the admission.
+// A sequence can be preempted only if its principal is above its share, and further above than `excess`. If
+// `excess` is positive, there is a second condition: without the sequence, its principal must still be above
+// its share by at least `excess`. So every exchange lowers the largest excess, and no two principals preempt
+// each other in turn.
 bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need, std::int64_t excess,
                                      std::int32_t slots, std::int32_t blocks) {
-    // The newcomer will refer to its cached blocks at once, so these never count as freed.
+    // The newcomer will refer to its cached blocks at once, so these blocks never count as freed.
     set_references(newcomer, need.cached_blocks, -1);
     victims_.clear();
     std::int32_t freed = 0;
@@ -169,7 +174,7 @@ void Admission::set_references(const Sequence& newcomer, std::int32_t num_cached
     }
 }
 
-// Returns how many blocks become free if this victim leaves after the earlier ones. A shared block becomes
+// Returns how many blocks become free if this victim leaves after the earlier victims. A shared block becomes
 // free with the last sequence that refers to it.
 std::int32_t Admission::blocks_freed_with(const Sequence& victim) {
     std::int32_t freed = 0;
@@ -180,19 +185,19 @@ std::int32_t Admission::blocks_freed_with(const Sequence& victim) {
     return freed;
 }
 
-// Returns the youngest sequence of the principal furthest above its fair share, or nullptr if no principal is
-// above its share by more than `excess`.
+// Returns the youngest sequence of the principal that is furthest above its fair share, or nullptr if no
+// principal is above its share by more than `excess`.
 Sequence* Admission::victim_above(std::int64_t excess, const Sequence& newcomer) const {
     const auto& running = state_.running;
     const FairShare& shares = state_.shares;
     Sequence* victim = nullptr;
     std::int64_t furthest = excess + 1;
-    for (std::size_t i = 1; i < running.size(); ++i) {  // never the oldest
+    for (std::size_t i = 1; i < running.size(); ++i) {  // the oldest sequence is never a victim
         Sequence& candidate = *running[i];
         const std::int64_t above = shares.excess(*candidate.principal);
         if (candidate.is_giving_way || above < furthest || !may_yield(candidate, newcomer)) continue;
-        // If every share is smaller than one request, two principals with the same use must not take turns
-        // in preempting each other.
+        // Without this check, two principals with the same use would preempt each other in turn if every
+        // share is smaller than one request.
         const std::int64_t without = shares.excess(*candidate.principal, -candidate.num_slots(),
                                                    -static_cast<std::int32_t>(candidate.block_table.size()));
         if (excess > 0 && without < excess) continue;
@@ -208,8 +213,8 @@ bool Admission::preempt_for(const Sequence& needy) {
     return victim != nullptr;
 }
 
-// Returns the sequence that gives up its blocks for `needy`. The order is total: by how far the principal is
-// above its share, then by arrival.
+// Returns the sequence that gives up its blocks for `needy`. Sequences are compared by how far their
+// principal is above its share, then by arrival. No two sequences are equal.
 Sequence* Admission::victim_for(const Sequence& needy) const {
     const auto& running = state_.running;
     const auto rank = [this](const Sequence& sequence) {
@@ -229,7 +234,8 @@ Sequence* Admission::victim_for(const Sequence& needy) const {
     return victim;
 }
 
-// Puts the sequence back among the waiting ones, to be computed again. Leaves a null among the running ones.
+// Puts the sequence back among the waiting sequences, so that it will be computed again. Leaves a null in its
+// place among the running sequences.
 void Admission::preempt(Sequence& victim) {
     SequencePtr preempted = state_.take_leaving_gap(victim);
     state_.tokens_left += victim.num_scheduled_tokens;

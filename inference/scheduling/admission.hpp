@@ -1,4 +1,4 @@
-// Decides which waiting request starts next, and which running sequence gives way.
+// Decides which waiting request starts next, and which running sequence is preempted.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ class Admission {
 
     // Starts waiting requests as long as slots, blocks and the step's budget allow.
     void admit();
-    // Preempts one sequence so that `needy`, which runs and finds no free block, gets one. Returns false if
-    // there is no sequence that `needy` may preempt. Leaves a null among the running sequences.
+    // Preempts one sequence, to free a block for the running sequence `needy`. Returns false if there is no
+    // sequence that `needy` may preempt. Leaves a null among the running sequences.
     bool preempt_for(const Sequence& needy);
     void fill_snapshot(EngineSnapshot& snapshot) const { snapshot.num_preemptions = num_preemptions_; }
 
@@ -29,7 +29,7 @@ class Admission {
     struct Need {
         std::int32_t slots = 0;
         std::int32_t blocks = 0;         // blocks that must be free now
-        std::int32_t cached_blocks = 0;  // number of its first blocks that the prefix cache holds
+        std::int32_t cached_blocks = 0;  // number of the sequence's first blocks that are in the prefix cache
     };
 
     // The free slots, and the free blocks that no running sequence will soon need.
@@ -57,7 +57,7 @@ class Admission {
     StepState& state_;
     BlockTables& tables_;
     std::uint64_t turn_keeper_ = ~std::uint64_t{0};  // arrival of the request that keeps its turn
-    std::int32_t num_passed_ = 0;                    // requests that passed turn_keeper_ into free capacity
+    std::int32_t num_passed_ = 0;                    // requests that have overtaken the turn keeper
     std::vector<Sequence*> victims_;
     std::vector<std::int32_t> victim_references_;  // [num_blocks], references by victims_; 0 between uses
     std::uint64_t num_preemptions_ = 0;

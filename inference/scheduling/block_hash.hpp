@@ -15,7 +15,7 @@ struct BlockHash {
     bool operator==(const BlockHash&) const = default;
 };
 
-// A secret of the process: without it nobody can construct two prompts that share a name.
+// A secret of the process. Without the key, nobody can construct two different blocks with the same name.
 struct HashKey {
     std::uint64_t low = 0;
     std::uint64_t high = 0;

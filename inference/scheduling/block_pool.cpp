@@ -124,7 +124,7 @@ void BlockPool::check_integrity() const {
         }
         if (!checked.registered) continue;
         ++registered;
-        if (find(checked.hash) != block) fail(block, "is registered and cannot be found");
+        if (find(checked.hash) != block) fail(block, "is registered but cannot be found");
     }
     if (registered != num_registered_) throw std::logic_error("the number of registered KV blocks is wrong");
     std::int32_t findable = 0;

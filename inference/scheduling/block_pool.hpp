@@ -13,17 +13,19 @@ namespace solard {
 
 using BlockId = std::int32_t;
 
-// A block is free or has references. A block whose content is registered can be found by its hash, even while
-// the block is free. Until it is allocated again, a new reader only has to take a reference (prefix cache).
-// Free blocks without content are allocated first, then the least recently used ones.
+// A block is free if it has no references. A block whose content is registered can be found by its hash, even
+// while the block is free. Until the block is allocated again, a sequence can use its content by taking a
+// reference (prefix cache). Free blocks without content are allocated first, then the least recently used
+// ones.
 //
 // Engine thread only. The constructor reserves all memory. Misuse (an id that is not in use) throws
-// std::logic_error, because a block with two owners would leak one client's text to another.
+// std::logic_error, because a block with two owners would leak one client's text to another client.
 class BlockPool {
   public:
     explicit BlockPool(std::int32_t num_blocks);
 
-    // Takes a free block, which then has one reference and no content. Returns nullopt if all are in use.
+    // Takes a free block, which then has one reference and no content. Returns nullopt if all blocks are in
+    // use.
     std::optional<BlockId> allocate();
     // Adds a reference to a block that is in use or was found by its hash.
     void retain(BlockId block);
@@ -43,7 +45,8 @@ class BlockPool {
     bool is_registered(BlockId block) const { return at(block).registered; }
 
     // Checks that each block is either referenced or exactly once in the list of free blocks, and that each
-    // registered block can be found. Throws a std::logic_error that says what is wrong, if anything is.
+    // registered block can be found. If a check fails, throws std::logic_error with a message that names the
+    // fault.
     void check_integrity() const;
 
   private:
@@ -71,7 +74,7 @@ class BlockPool {
 
     std::vector<Block> blocks_;
     std::vector<BlockId> buckets_;  // [power of two]; the hash is keyed, so no input makes long chains
-    BlockId first_free_ = none;     // the next to allocate
+    BlockId first_free_ = none;     // the next block to allocate
     BlockId last_free_ = none;      // the most recently used of the free blocks with content
     std::int32_t num_free_ = 0;
     std::int32_t num_registered_ = 0;

@@ -102,8 +102,9 @@ void BlockTables::release_all(Sequence& sequence) {
     sequence.copied_from = -1;
 }
 
-// Puts the block into the quarantine if the step in flight may still touch it. Does the same if this step
-// copies from the block, because the destination of a copy must not be a source as well.
+// Releases the block. If the step in flight may still touch the block, the block is put into the quarantine.
+// The same is done if this step copies from the block: a free block could become the destination of another
+// copy.
 void BlockTables::release(BlockId block) {
     if (in_flight_ || std::ranges::find(copy_sources_, block) != copy_sources_.end()) {
         quarantine_.push_back(block);

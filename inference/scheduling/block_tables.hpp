@@ -12,8 +12,8 @@
 
 namespace solard {
 
-// Returns how many more blocks the sequence and its other choices need to hold all known tokens, and for
-// each choice one block of new tokens. A sequence that is admitted with fewer free blocks would soon be
+// Returns how many more blocks the sequence and its other choices need for all known tokens, plus one block
+// of new tokens for each choice. If fewer blocks were free at its admission, the sequence would soon be
 // preempted.
 std::int32_t blocks_ahead(const Sequence& sequence);
 
@@ -26,7 +26,8 @@ class BlockTables {
         std::int32_t num_blocks_in_use = 0;  // number of these blocks that are not free
     };
 
-    // `hash_key` names the contents of blocks; without it there is no prefix cache.
+    // `hash_key` is the key of the hashes that name the contents of blocks. Without a key, there is no prefix
+    // cache.
     BlockTables(std::int32_t num_blocks, std::int32_t max_running, const std::optional<HashKey>& hash_key);
 
     const BlockPool& pool() const { return pool_; }
@@ -44,14 +45,14 @@ class BlockTables {
     // Releases all blocks of the sequence.
     void release_all(Sequence& sequence);
 
-    // Looks up the beginning of a sequence that waits. The last known token is never taken from the cache,
-    // because its logits are needed.
+    // Looks up the beginning of a waiting sequence in the prefix cache. The last known token is never taken
+    // from the cache, because its logits are needed.
     CachedPrefix find_cached(Sequence& sequence);
-    // Starts a sequence on the first `num_blocks` blocks that find_cached() found.
+    // Makes the first `num_blocks` blocks that find_cached() found the first blocks of the sequence.
     void take_cached(Sequence& sequence, std::int32_t num_blocks);
     // Makes the computed whole blocks of the sequence findable in the prefix cache.
     void register_blocks(Sequence& sequence);
-    // Starts another choice of a request on the blocks of the first one.
+    // Makes `fork`, another choice of the request, refer to the blocks of `leader`, its first choice.
     void share(const Sequence& leader, Sequence& fork);
 
     // Begins a step: until end_step(), the device may touch every block that is in use now.
@@ -70,7 +71,7 @@ class BlockTables {
     std::vector<BlockId> copy_sources_;  // of this step
     std::vector<BlockId> quarantine_;
     std::uint64_t num_queries_ = 0;  // prompt tokens that were looked up in the prefix cache
-    std::uint64_t num_hits_ = 0;     // prompt tokens that were found there
+    std::uint64_t num_hits_ = 0;     // prompt tokens that were found in the prefix cache
 };
 
 }  // namespace solard

@@ -13,7 +13,8 @@ bool served_before(const SequencePtr& a, const SequencePtr& b) {
 
 }  // namespace
 
-// A turn of weight 1 is at most an eighth of a step, so that one step can serve several principals.
+// In one turn, a principal with weight 1 gets at most an eighth of a step, so that one step can serve several
+// principals.
 FairShare::FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens)
     : num_slots_(num_slots), num_blocks_(num_blocks), quantum_(std::clamp(step_tokens / 8, 1, 64)) {}
 

@@ -1,9 +1,11 @@
-// Fair shares between principals: the waiting sequences of each, the slots and blocks in use, and the turns.
+// Fair shares between principals: the waiting sequences of each principal, the slots and blocks in use, and
+// the turns.
 //
 // A principal's use of the engine is its dominant share: its part of all slots or its part of all KV blocks,
 // whichever is larger (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011). Its fair share is its weight
-// divided by the weights of all principals that have anything waiting or running. The tokens that prompts may
-// use in a step are dealt out by weighted deficit round robin (Shreedhar, Varghese, SIGCOMM 1995).
+// divided by the sum of the weights of all principals that have anything waiting or running. The tokens that
+// prompts may use in a step are dealt out by weighted deficit round robin (Shreedhar, Varghese, SIGCOMM
+// 1995).
 #pragma once
 
 #include <algorithm>
@@ -29,26 +31,26 @@ struct PrincipalShare {
 
 class FairShare {
   public:
-    // `step_tokens` is the budget of a step.
+    // `step_tokens` is the number of tokens that one step may compute.
     FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens);
 
-    // Puts a sequence among the waiting ones of its principal. A preempted sequence gets its old place.
+    // Adds a sequence to the waiting sequences of its principal. A preempted sequence gets its old place.
     void push(SequencePtr sequence);
-    // Takes out the first waiting sequence of this principal, which must have one.
+    // Takes out the first waiting sequence of this principal. The principal must have a waiting sequence.
     SequencePtr pop(PrincipalShare& principal);
-    // Moves all waiting sequences for which `wanted` holds to `out`.
+    // Moves all waiting sequences for which `wanted` returns true to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Raises
-    // every deficit to at least minus the tokens of one turn. May be called between steps only.
+    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Limits
+    // each negative deficit to the tokens of one turn. May be called between steps only.
     void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
     std::size_t num_waiting() const { return num_waiting_; }
 
     // Returns how far the principal would be above its fair share if it used `more_slots` and `more_blocks`
-    // in addition. A value of 0 or less means that it would not be above. Values of different principals are
-    // comparable.
+    // in addition. A result of 0 or less means that the principal would not be above its share. Results for
+    // different principals are comparable.
     std::int64_t excess(const PrincipalShare& principal, std::int32_t more_slots = 0,
                         std::int32_t more_blocks = 0) const;
 
@@ -68,7 +70,7 @@ class FairShare {
     std::int64_t num_slots_;
     std::int64_t num_blocks_;
     std::int64_t quantum_;  // prompt tokens of one turn of a principal with weight 1
-    // In the order of their first arrival. Both kinds of turns go round this list.
+    // In the order of their first arrival. Admission turns and prefill turns both go round this list.
     std::vector<std::unique_ptr<PrincipalShare>> principals_;
     std::int64_t total_weight_ = 0;
     std::size_t num_waiting_ = 0;
@@ -76,7 +78,8 @@ class FairShare {
     std::size_t prefill_turn_ = 0;
 };
 
-// Inline, because a full engine calls it for each pair of a waiting request and a running sequence.
+// This function is inline, because a full engine calls it for each pair of a waiting request and a running
+// sequence.
 inline std::int64_t FairShare::excess(const PrincipalShare& principal, std::int32_t more_slots,
                                       std::int32_t more_blocks) const {
     // All fractions are multiplied by their denominators, so that the numbers are integers.

@@ -22,11 +22,12 @@ void require(bool condition, const Sequence& sequence, const char* problem) {
 void check_waiting(const PrincipalShare& principal) {
     const Sequence* previous = nullptr;
     for (const auto& sequence : principal.waiting) {
-        require(sequence->finish == FinishReason::none, *sequence, "has ended and was not removed");
+        require(sequence->finish == FinishReason::none, *sequence, "has ended but was not removed");
         require(sequence->block_table.empty(), *sequence, "holds blocks while it waits");
-        require(sequence->num_computed_tokens == 0, *sequence, "has computed tokens and no blocks");
+        require(sequence->num_computed_tokens == 0, *sequence, "has computed tokens but no blocks");
         if (previous && previous->request.priority == sequence->request.priority) {
-            require(arrived_before(*previous, *sequence), *sequence, "waits out of order");
+            require(arrived_before(*previous, *sequence), *sequence,
+                    "is in the wrong place among the waiting sequences");
         }
         previous = sequence.get();
     }
@@ -43,8 +44,8 @@ void check_charges(const PrincipalShare& principal, const StepState& state) {
     if (num_slots == principal.num_slots && num_blocks == principal.num_blocks) return;
     throw std::logic_error("principal " + std::to_string(principal.id) + " holds " +
                            std::to_string(num_slots) + " slots and " + std::to_string(num_blocks) +
-                           " blocks, but is charged for " + std::to_string(principal.num_slots) + " and " +
-                           std::to_string(principal.num_blocks));
+                           " blocks, but is charged for " + std::to_string(principal.num_slots) +
+                           " slots and " + std::to_string(principal.num_blocks) + " blocks");
 }
 
 void check_principals(const StepState& state) {
@@ -62,7 +63,7 @@ void check_principals(const StepState& state) {
     }
 }
 
-// Checks the blocks of the sequence, and counts its references to them in `references`.
+// Checks the blocks of the sequence, and adds its references to these blocks to `references`.
 void check_blocks(const Sequence& sequence, const BlockPool& pool, References& references) {
     const std::int32_t known = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
     require(static_cast<std::int32_t>(sequence.block_table.size()) == blocks_for(known), sequence,
@@ -73,18 +74,19 @@ void check_blocks(const Sequence& sequence, const BlockPool& pool, References& r
         const bool is_written = sequence.num_scheduled_tokens > 0 &&
                                 std::cmp_greater_equal(i, sequence.num_computed_tokens / kv_block_size);
         require(!is_written || (pool.num_references(block) == 1 && !pool.is_registered(block)), sequence,
-                "writes to a block that others read");
+                "writes to a block that other sequences may read");
     }
 }
 
 void check_running(const StepState& state, const BlockPool& pool, References& references) {
     const Sequence* previous = nullptr;
     for (const auto& sequence : state.running) {
-        require(!previous || arrived_before(*previous, *sequence), *sequence, "runs out of order");
-        require(sequence->finish == FinishReason::none, *sequence, "has ended and was not removed");
+        require(!previous || arrived_before(*previous, *sequence), *sequence,
+                "is in the wrong place among the running sequences");
+        require(sequence->finish == FinishReason::none, *sequence, "has ended but was not removed");
         require(sequence->num_uncomputed_tokens() > 0, *sequence, "has nothing left to compute");
         require(sequence->prefilling || sequence->num_uncomputed_tokens() == 1, *sequence,
-                "decodes more than one token");
+                "decodes more than one token at a time");
         check_blocks(*sequence, pool, references);
         previous = sequence.get();
     }

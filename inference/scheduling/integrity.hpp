@@ -6,9 +6,9 @@
 
 namespace solard {
 
-// Checks that all sequences are in order, and that the charges of principals and the reference counts of
-// blocks are right. Throws a std::logic_error that says what is wrong, if anything is. Must not be called
-// while a step is being scheduled.
+// Checks that the states of all sequences are consistent, and that the charges of principals and the
+// reference counts of blocks are right. If a check fails, throws std::logic_error with a message that names
+// the fault. Must not be called while a step is being scheduled.
 void check_integrity(const StepState& state, const BlockTables& tables);
 
 }  // namespace solard

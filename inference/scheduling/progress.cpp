@@ -25,7 +25,8 @@ ProgressEvent stage_of_running(const Sequence& sequence) {
 
 void ProgressReport::append_changes(StepState& state, std::vector<ProgressEvent>& out) {
     for (const auto& sequence : state.running) publish(*sequence, stage_of_running(*sequence), out);
-    // The principals take turns. This is the order of admission if no other request arrives.
+    // Waiting requests are counted in the order in which they would be admitted if no other request arrived:
+    // the principals take turns.
     const auto principals = state.shares.principals();
     round_.clear();
     for (std::size_t i = 0; i < principals.size(); ++i) {

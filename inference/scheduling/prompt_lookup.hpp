@@ -10,7 +10,7 @@
 namespace solard {
 
 // Finds the most recent earlier occurrence of the last three of `tokens`. Returns up to `max_tokens` tokens
-// that follow it, as a view into `tokens`; empty if there is no such occurrence.
+// that follow it, as a view into `tokens`. The view is empty if there is no such occurrence.
 std::span<const TokenId> find_draft(std::span<const TokenId> tokens, std::size_t max_tokens);
 
 }  // namespace solard

@@ -40,7 +40,7 @@ Scheduler::Scheduler(const SchedulerOptions& options)
 
 void Scheduler::add(Request request) {
     const auto refusal = why_refused(request);
-    if (refusal) {  // the request's sequence shall reserve little memory
+    if (refusal) {  // the sequence of a refused request must not reserve much memory
         request.max_tokens = 0;
         if (request.num_choices > max_choices) request.num_choices = 1;
     }
@@ -131,7 +131,7 @@ void Scheduler::begin_step() {
 }
 
 void Scheduler::schedule_decodes() {
-    for (const SequencePtr& sequence : state_.running) {  // preemption leaves nulls, here and below
+    for (const SequencePtr& sequence : state_.running) {  // preemption replaces elements by null
         if (!sequence || sequence->prefilling) continue;
         const std::int32_t granted = schedule_tokens(*sequence, 1);
         sequence->principal->deficit -= granted;
@@ -163,9 +163,9 @@ void Scheduler::serve_prefills(PrincipalShare& principal) {
     if (principal.deficit > 0 && state_.tokens_left > 0) principal.num_prefill_tokens = 0;
 }
 
-// Schedules up to `max_tokens` of the sequence's next tokens, as far as budget and blocks allow. Returns
-// their number. Preempts another sequence only to get a block for the first of these tokens. A sequence that
-// may not preempt waits in place and keeps what it has computed.
+// Schedules up to `max_tokens` of the sequence's next tokens, as far as budget and blocks allow. Returns how
+// many tokens were scheduled. Preempts another sequence only to get a block for the first of these tokens. If
+// no sequence can be preempted, this sequence waits and keeps its computed tokens.
 std::int32_t Scheduler::schedule_tokens(Sequence& sequence, std::int32_t max_tokens) {
     const std::int32_t wanted = std::min({sequence.num_unscheduled_tokens(), state_.tokens_left, max_tokens});
     if (wanted <= 0) return 0;
@@ -241,7 +241,7 @@ void Scheduler::finish(Sequence& sequence, FinishReason reason) {
     reported_.push_back(std::move(owned));
 }
 
-// Ends the running sequences for which `matches` holds.
+// Ends the running sequences for which `matches` returns true.
 template <class Predicate>
 void Scheduler::end_running(Predicate matches, FinishReason reason, errc error) {
     for (std::size_t i = state_.running.size(); i-- > 0;) {
@@ -250,18 +250,20 @@ void Scheduler::end_running(Predicate matches, FinishReason reason, errc error) 
     }
 }
 
-// Ends the waiting sequences for which `matches` holds.
+// Ends the waiting sequences for which `matches` returns true.
 template <class Predicate>
 void Scheduler::end_waiting(Predicate matches, FinishReason reason, errc error) {
     state_.shares.extract(matches, ending_);
     for (SequencePtr& sequence : ending_) {
-        // It is null if an earlier call of this function moved it and then threw an exception.
+        // The pointer is null if an earlier call of this function moved the sequence and then threw an
+        // exception.
         if (sequence) end(std::move(sequence), reason, error);
     }
     ending_.clear();
 }
 
-// Takes the sequence out of the running ones and releases its blocks. Returns null if it does not run.
+// Takes the sequence out of the running sequences and releases its blocks. Returns null if the sequence does
+// not run.
 SequencePtr Scheduler::take_running(const Sequence& sequence) {
     SequencePtr taken = state_.take(sequence);
     if (taken) tables_.release_all(*taken);

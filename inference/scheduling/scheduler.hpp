@@ -18,49 +18,52 @@
 namespace solard {
 
 struct SchedulerOptions {
-    std::int32_t max_num_seqs = 1;  // limits running sequences (see max_running()) and rows of a step
-    std::int32_t max_num_batched_tokens = 1;  // of one step
+    std::int32_t max_num_seqs = 1;  // limit on running sequences (see max_running()) and on rows of a step
+    std::int32_t max_num_batched_tokens = 1;  // limit on the tokens of one step
     std::int32_t num_blocks = 1;
     std::int32_t max_model_len = 1;
     std::vector<TokenId> eos_token_ids = {};
     bool prefix_cache = true;
     HashKey hash_key = {};  // secret of the process
-    // A step that only decodes is filled up with drafts to this many rows; 0 = no speculation.
+    // If a step only decodes, drafts are added until the step has this many rows; 0 = no speculation.
     std::int32_t max_speculative_step_rows = 0;
 };
 
-// Returns how many sequences may run at once. Their decodes use at most three quarters of a step's budget,
-// and prompts keep the rest (nothing if the budget is below four tokens).
+// Returns how many sequences may run at once. Decoding all of them takes at most three quarters of a step's
+// budget. The rest is kept for prompts (nothing if the budget is below four tokens).
 std::int32_t max_running(const SchedulerOptions& options);
 
 // Reads no clock, starts no thread and calls no device. A step consists of schedule(), the forward pass,
 // complete(), and finish() for each sequence whose answer ended by the stop rules. add() and cancel() may be
-// called between any two of these.
+// called between any two of these calls.
 //
 // A step serves in this order:
 // - Each sequence that decodes gets its token.
-// - Principals take turns to admit a waiting request. Each has at most one prompt under way, unless budget is
-//   left over. The first request that does not fit keeps its turn. While it waits, only requests of
-//   principals below their share may pass it into free capacity, and at most max_running() of them, so that
-//   every wait is bounded. A principal below its share may also preempt. Then the youngest sequence of the
-//   principal furthest above its share gives way, if that principal is further above its share than the
-//   newcomer's principal will be.
+// - Principals take turns to admit a waiting request. As long as a prompt of a principal is being
+//   computed, the principal starts another request only if the running prompts leave a part of the budget.
+//   The first request that does not fit keeps its turn. While it waits, other requests may use free capacity
+//   before it, but only requests of principals below their share, and at most max_running() of them. So
+//   every wait is bounded.
+// - A principal below its share may also preempt. The victim is the youngest sequence of the principal
+//   furthest above its share. That principal must be further above its share than the newcomer's principal
+//   will be.
 // - Prompts get the rest of the budget. Deficit round robin divides it between principals (decodes are
 //   charged, drafts are not), and each principal's oldest prompt comes first. A long prompt is computed in
 //   chunks and delays no decode by more than one step.
-// - Drafts are verified with the tokens of the budget that are left after that, and only in free blocks.
+// - Drafts come last. They use only free blocks and the tokens that are then left of the budget.
 //
 // If a running sequence finds no free block, another sequence gives up its blocks and is computed again later
 // (preemption by recomputation). The victim is the last arrived sequence of the principal furthest above its
-// share or, if no principal is above its share, the last arrived of all. A sequence takes blocks only from
-// sequences that this rule would choose before itself; if there are none, it waits. A sequence that was
-// preempted four times yields only to older ones. The oldest sequence may take blocks from any other and
-// yields to none, hence every step advances at least one sequence.
+// share. If no principal is above its share, the victim is the last arrived sequence of all. A sequence takes
+// blocks only from sequences that this rule would choose before itself. If there is no such sequence, it
+// waits. A sequence that was preempted four times gives up its blocks only to older sequences. The oldest
+// sequence may take blocks from every other sequence and gives up its blocks to none, so every step advances
+// at least one sequence.
 //
 // Errors of a request:
 // - context_length_exceeded: the request can never fit.
-// - invalid_request: the prompt is empty, or max_tokens, num_choices or num_logprobs is out of range. The
-//   choices of a request must be able to run together.
+// - invalid_request: the prompt is empty, or max_tokens, num_choices or num_logprobs is out of range. All
+//   choices of a request must be able to run at once, which limits num_choices.
 // - queue_timeout: the request waited beyond its queue deadline.
 // - deadline_exceeded: the request was not finished by its request deadline.
 // - numerical_error: the logits were not finite.
@@ -71,17 +74,18 @@ class Scheduler {
     Scheduler& operator=(const Scheduler&) = delete;
 
     void add(Request request);
-    // Ends the request's sequences, also those in a step in flight; complete() reports them.
+    // Ends the request's sequences, also those in a step in flight. complete() reports the ended sequences.
     // Ignores unknown ids.
     void cancel(RequestId id);
-    // Ends all requests with `error`, also those in a step in flight; complete({}) reports them.
+    // Ends all requests with `error`, also those in a step in flight. complete({}) reports their sequences.
     void abort(errc error);
 
     // Returns the next step's work, which is empty if nothing runs. Valid until the next call.
     const ForwardBatch& schedule(Clock::time_point now);
 
-    // A sequence with something to report: either `num_tokens` new tokens at the end of its token_ids, drawn
-    // from the results rows `first_row` and following; or no token and its end (finish != none).
+    // A sequence with something to report. Either it has `num_tokens` new tokens at the end of its token_ids,
+    // drawn from the results rows `first_row` and following. Or it has no new token and has ended (finish !=
+    // none).
     struct Advance {
         Sequence* sequence = nullptr;
         std::int32_t num_tokens = 0;
@@ -100,7 +104,7 @@ class Scheduler {
     EngineSnapshot snapshot() const;
     // Appends the stage of each sequence whose stage has changed since the last call.
     void append_progress(std::vector<ProgressEvent>& out) { progress_.append_changes(state_, out); }
-    // Throws a std::logic_error that says what is wrong, if anything is.
+    // If the state is inconsistent, throws std::logic_error with a message that names the fault.
     void check_integrity() const;
 
   private:
@@ -131,9 +135,9 @@ class Scheduler {
     ProgressReport progress_;
 
     ForwardBatch batch_;
-    std::vector<Sequence*> scheduled_;   // of the step in flight, in batch order
+    std::vector<Sequence*> scheduled_;   // scheduled in the step in flight, in batch order
     std::vector<Advance> advanced_;      // returned by complete()
-    std::vector<SequencePtr> ended_;     // not yet returned by complete()
+    std::vector<SequencePtr> ended_;     // ended, but not yet returned by complete()
     std::vector<SequencePtr> reported_;  // ended and returned by complete(): alive until the next schedule()
     std::vector<SequencePtr> ending_;    // used in end_waiting() only; kept to reuse its memory
     std::uint64_t num_arrivals_ = 0;

@@ -25,8 +25,8 @@ std::int32_t blocks_for(std::int32_t num_tokens);
 // Engine thread only. The constructor reserves the memory of all tokens and blocks, so that appending a token
 // allocates nothing.
 struct Sequence {
-    // `arrival` grows with every request. Earlier arrivals are served first, and later ones preempted first.
-    // `eos_token_ids` are the end-of-sequence tokens of the model.
+    // `arrival` grows with every request. Sequences that arrived earlier are served first. Sequences that
+    // arrived later are preempted first. `eos_token_ids` are the end-of-sequence tokens of the model.
     Sequence(Request request, std::uint64_t arrival, std::span<const TokenId> eos_token_ids);
 
     // The members that every step touches come first, next to each other.
@@ -47,16 +47,17 @@ struct Sequence {
     std::int32_t num_preemptions = 0;
     BlockId copied_from = -1;    // the block that the step copies, because other sequences refer to it
     bool is_giving_way = false;  // Admission has chosen this sequence for preemption
-    bool prefilling = false;     // runs and has chosen no token since its admission
+    bool prefilling = false;     // the sequence runs, and has chosen no token since its admission
     FinishReason finish = FinishReason::none;
     errc error = errc::backend_failed;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
-    PrincipalShare* principal = nullptr;  // slots and blocks are charged to it
+    PrincipalShare* principal = nullptr;  // pays for the sequence's slots and blocks
     std::uint64_t arrival;
-    // The other choices, until the prompt is computed. Then they run as sequences of their own.
+    // The other choices of the request, until the prompt is computed. After that, they run as sequences of
+    // their own.
     std::vector<SequencePtr> forks;
-    ProgressEvent progress{.done = -1};  // the last published one
+    ProgressEvent progress{.done = -1};  // the last progress that was published
     Request request;  // without its prompt (see token_ids) and its stop strings (see stop_matcher_)
 
     std::uint32_t choice() const { return request.sampling.choice; }
@@ -64,17 +65,17 @@ struct Sequence {
     std::int32_t num_generated_tokens() const { return num_accepted_tokens - num_prompt_tokens; }
     std::int32_t num_uncomputed_tokens() const { return num_tokens() - num_computed_tokens; }
     std::int32_t num_unscheduled_tokens() const { return num_uncomputed_tokens() - num_scheduled_tokens; }
-    // Returns how many tokens may ever need KV: the last generated token needs none, because it is never fed
-    // back.
+    // Returns how many tokens may ever need KV. The last generated token needs no KV, because it is never fed
+    // back to the model.
     std::int32_t max_kv_tokens() const { return num_prompt_tokens + request.max_tokens - 1; }
     // Returns how many slots the sequence and its other choices take when they run.
     std::int32_t num_slots() const { return 1 + static_cast<std::int32_t>(forks.size()); }
-    // Returns true if the step in flight computes the last known token, and so chooses the next one.
+    // Returns true if the step in flight computes the last known token, and therefore chooses the next token.
     bool samples() const {
         return num_scheduled_tokens > 0 && num_computed_tokens + num_scheduled_tokens >= num_tokens();
     }
-    // Returns the tokens that must not be chosen after `num_generated` generated ones, because they would end
-    // the answer before min_tokens.
+    // Returns the tokens that must not be chosen next if `num_generated` tokens have been generated, because
+    // they would end the answer before min_tokens.
     std::span<const TokenId> banned_tokens(std::int32_t num_generated) const;
 
     // Applies the stop rules to the first token of token_ids that is not accepted yet. `bytes` is the text of
@@ -92,7 +93,7 @@ struct Sequence {
     std::size_t num_eos_tokens_ = 0;   // number of end-of-sequence tokens at the front of end_tokens_
     Detokenizer detokenizer_;
     StopMatcher stop_matcher_;
-    std::string characters_;  // scratch between detokenizer and stop matcher
+    std::string characters_;  // text between detokenizer and stop matcher; kept to reuse its memory
 };
 
 // Compares by arrival. The order is total, because the choices of one request are ordered by number.

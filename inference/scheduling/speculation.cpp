@@ -57,7 +57,7 @@ std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepRe
         const std::size_t place = known + offset;
         if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
         sequence.token_ids.resize(place);
-        if (!drawn.finite) break;  // the next step computes this row again, as the first of the sequence
+        if (!drawn.finite) break;  // the next step computes this row again, as the first row of the sequence
         sequence.token_ids.push_back(drawn.token);
         break;
     }

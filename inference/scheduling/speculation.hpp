@@ -12,15 +12,15 @@ namespace solard {
 
 class Speculation {
   public:
-    // A step that only decodes is filled up with drafts to `max_step_rows` rows; 0 = no speculation. `state`
-    // and `tables` outlive the object.
+    // If a step only decodes, drafts are added until the step has `max_step_rows` rows; 0 = no speculation.
+    // `state` and `tables` outlive the object.
     Speculation(StepState& state, BlockTables& tables, std::int32_t max_step_rows);
 
     // Appends drafts to sequences that decode. Drafts are nearly free in a step that only decodes and has few
-    // rows; other steps get none.
+    // rows. Other steps get no drafts.
     void schedule_drafts();
-    // Keeps the confirmed drafts, drops the others and appends the token that the step drew after the
-    // confirmed ones. Returns the number of new tokens, confirmed drafts included.
+    // Keeps the confirmed drafts, drops the other drafts and appends the token that the step drew after the
+    // confirmed drafts. Returns the number of new tokens, including the confirmed drafts.
     std::int32_t keep_confirmed_drafts(Sequence& sequence, const StepResults& results);
     void fill_snapshot(EngineSnapshot& snapshot) const;
 

@@ -17,8 +17,8 @@ struct StepState {
 
     // Inserts an admitted sequence by arrival and charges its slots.
     void insert(SequencePtr sequence);
-    // Inserts by arrival a sequence whose slot is charged already. This is another choice of a request: the
-    // slots of all choices were charged when the first one was inserted.
+    // Inserts by arrival a sequence whose slot is charged already. The sequence is another choice of a
+    // request: the slots of all choices were charged when the first choice was inserted.
     void insert_charged(SequencePtr sequence);
     // Takes a sequence out of `running`. Returns null if the sequence does not run.
     SequencePtr take(const Sequence& sequence);

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// Returns the size in bytes of a character which begins with `lead`, or 0 if no character does.
+// Returns the size in bytes of a character which begins with `lead`, or 0 if no character begins with `lead`.
 unsigned character_size(unsigned char lead) {
     if (lead < 0x80) return 1;
     if (lead < 0xC2) return 0;  // a continuation byte, or the lead of an overlong form

@@ -12,12 +12,12 @@ namespace solard {
 // Every sequence has its own matcher. Used by one thread at a time.
 class StopMatcher {
   public:
-    explicit StopMatcher(std::vector<std::string> stops = {});  // none of them is empty
+    explicit StopMatcher(std::vector<std::string> stops = {});  // no stop string is empty
 
     // Feeds `text` and appends to `out` the text that can no longer belong to a stop string. Returns true
     // once a stop string is complete. Then `out` ends before that stop string, and nothing more may be fed.
-    // The match that is complete first wins; if several end at the same byte, the longest wins. Therefore the
-    // result does not depend on how the text was split.
+    // The match that is complete first wins; if several matches end at the same byte, the longest match wins.
+    // Therefore the result does not depend on how the text was split.
     bool append(std::string_view text, std::string& out);
     // Ends a text without a match: appends the text that was held back to `out`.
     void flush(std::string& out);
@@ -28,8 +28,8 @@ class StopMatcher {
     // One stop string as a Knuth-Morris-Pratt automaton: each byte of text takes amortised constant time.
     struct Pattern {
         explicit Pattern(std::string stop);
-        // Returns with how many first bytes of the stop string the fed text ends, once `c` is fed too.
-        // `length` is this number before `c`, and must be less than text.size().
+        // Returns the length of the longest prefix of the stop string with which the fed text ends after `c`
+        // is fed. `length` is the same number before `c` is fed, and must be less than text.size().
         std::size_t extended(std::size_t length, char c) const;
 
         std::string text;
