@@ -1,4 +1,5 @@
-// Converts weights whose type in the file is not the compute type. This happens once, when they are loaded.
+// Converts weights whose type in the file is not the compute type. This happens once, when the weights are
+// loaded.
 #include "cuda/compute_type.cuh"
 #include "cuda/kernels.hpp"
 #include "cuda/launch.cuh"

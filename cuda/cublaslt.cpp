@@ -26,7 +26,7 @@ std::vector<std::string> places(const std::filesystem::path& wanted) {
     return all;
 }
 
-// Looks functions up by name and remembers the first missing one.
+// Looks functions up by name and remembers the name of the first missing function.
 class Symbols {
   public:
     explicit Symbols(void* library) : library_(library) {}

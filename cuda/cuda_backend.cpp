@@ -423,7 +423,7 @@ void CudaBackend::submit(const ForwardBatch& batch) {
     impl.finished.record(impl.stream);
 }
 
-// If any work before the event failed, synchronize() throws. So a failed step returns no token.
+// If any work that precedes the event has failed, synchronize() throws. So a failed step returns no token.
 void CudaBackend::collect(StepResults& results) {
     impl_->finished.synchronize();
     impl_->sampler.read(results);

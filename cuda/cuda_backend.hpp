@@ -20,7 +20,7 @@ struct CudaBackendOptions {
     std::int32_t max_tokens_per_step = 512;
     std::int32_t max_seqs_per_step = 64;
     // If true, the tokens of a request do not depend on which other requests run at the same time, or on how
-    // its prompt is divided into chunks. Each matrix is then always multiplied by the same algorithm, and one
+    // its prompt is divided into chunks. For each matrix, one algorithm then computes all products, and one
     // kernel computes all attention. This mode is slower.
     bool deterministic = false;
     std::int32_t max_blocks = 0;  // for tests: a limit on the KV blocks; 0 = all that fit

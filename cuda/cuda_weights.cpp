@@ -60,8 +60,8 @@ class Loader {
           next_(memory),
           on_progress_(on_progress) {}
 
-    // Loads the parts one behind another, so that all their rows form one row-major matrix. Returns the
-    // address of this matrix.
+    // Loads the parts one after another into memory, so that all their rows form one row-major matrix.
+    // Returns the address of this matrix.
     const void* load(Parts parts) {
         std::byte* const begin = next_;
         std::byte* out = begin;
@@ -137,7 +137,7 @@ DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors
     Loader loader(source, tensors.num_bytes, compute_type, weights.memory.data(), on_progress);
     weights.embedding = loader.load({tensors.embedding});
     for (const LayerTensors& layer : tensors.layers) {
-        // A list in braces is evaluated in order, and each call takes the next place in memory.
+        // A list in braces is evaluated in order, and each call of load() takes the next place in memory.
         weights.layers.push_back({.input_norm = loader.load({layer.input_norm}),
                                   .qkv = loader.load({layer.q_proj, layer.k_proj, layer.v_proj}),
                                   .o = loader.load({layer.o_proj}),

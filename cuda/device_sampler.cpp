@@ -43,8 +43,8 @@ DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int
     drafts_.reserve(rows * rows);
     updates_.reserve(rows);
     counted_tokens_.reserve(contexts);
-    // If any row asks for its most likely tokens, copy_back() copies this part of the results for all rows.
-    // So the memory of the other rows must be initialised too.
+    // Each row has a place for its most likely tokens. If any row asks for these tokens, copy_back() copies
+    // the places of all rows, so all of them must be initialised.
     check(cudaMemsetAsync(results_.data(), 0, results_.size(), stream.get()));
 }
 

@@ -194,7 +194,8 @@ Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, cons
     return choice;
 }
 
-// Returns the valid proposals of cuBLASLt, in cuBLASLt's order: the one with the best estimate comes first.
+// Returns the valid proposals of cuBLASLt in cuBLASLt's order, in which the proposal with the best estimate
+// comes first.
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const std::int32_t> rows) const {
     plan.set_rows(rows.back());
     cublasLtMatmulPreference_t preference = nullptr;

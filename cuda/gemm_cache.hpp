@@ -20,10 +20,10 @@ class GemmCache {
         float microseconds = 0;
     };
 
-    // Reads the file. A missing file counts as an empty one, and a line that save() did not write is ignored.
-    // If the path is empty, nothing is kept. According to cublasLt.h, a stored algorithm may only be used
-    // with the same version of the library, so the file's name must contain the version and the card's name.
-    // The caller must check whether an algorithm that find() returns is valid for its purpose.
+    // Reads the file. A missing file counts as an empty file, and a line that save() did not write is
+    // ignored. If the path is empty, nothing is kept. According to cublasLt.h, a stored algorithm may only be
+    // used with the same version of the library, so the file's name must contain the version and the card's
+    // name. The caller must check whether an algorithm that find() returns is valid for its purpose.
     explicit GemmCache(std::filesystem::path file);
 
     // Returns null if there is no entry. An entry is valid until the next remember().

@@ -78,7 +78,7 @@ __device__ inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], 
 
 // cp.async.cg: starts a copy of 16 bytes from global to shared memory. The copy bypasses the registers and
 // the L1 cache. Both addresses are aligned to 16. If !valid, zeros are written and `global` is not read. The
-// copy belongs to the thread's open group.
+// copy belongs to the thread's open group of copies.
 __device__ inline void copy_async_16(void* base, std::uint32_t offset, const void* global, bool valid) {
     asm volatile(
         "cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(detail::shared_address(base) + offset),

@@ -146,9 +146,9 @@ void Attention::run_item(const Item& item) const {
         scratch.sums[row] = softmax_numerators(scores, visible(row / group));
     }
 
-    // First adds the blocks that are completely visible to every token, then the rest of each token's
-    // context. Values after a token's context are left out instead of being multiplied by zero, because they
-    // may be NaN.
+    // First adds the values of the blocks that are completely visible to every token, then the values of the
+    // rest of each token's context. Values after a token's context are left out instead of being multiplied
+    // by zero, because they may be NaN.
     const std::size_t shared_blocks = visible(0) / block_size;
     for (std::size_t block = 0; block < shared_blocks; ++block) {
         add_values(item, block, 0, item.num_tokens * group, block_size);

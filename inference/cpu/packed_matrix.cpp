@@ -12,8 +12,8 @@ namespace {
 // The number of panels per kernel call. The kernel for a single row computes the same number of panels at a
 // time.
 constexpr std::size_t panels_per_group = 4;
-// If there are many rows, this is the depth that one pass covers. This part of a panel has 16 KB and stays in
-// L1.
+// If there are many rows, one pass covers this depth. The part of a panel that one pass reads has 16 KB and
+// stays in L1.
 constexpr std::size_t depth_of_pass = 512;
 // The approximate number of multiplications per work item. Passing fewer multiplications to another thread
 // costs more time than computing them.

@@ -26,10 +26,10 @@ enum class PromptEnd { assistant_turn, last_message };
 // thread may use it.
 class ChatTemplate {
   public:
-    // Returns the template that `override_name` names; "solar" is the only name. If no name is given, returns
-    // SOLAR's template if tokenizer_config.json in the folder has SOLAR's published text. White space outside
-    // string literals may differ. Errors: bad_model, with a message that names the file and --chat-template;
-    // bad_configuration for an unknown name.
+    // Returns the template that `override_name` names; "solar" is the only name. If no name is given,
+    // tokenizer_config.json in the folder must have SOLAR's published text, apart from white space outside
+    // string literals. Then SOLAR's template is returned. Errors: bad_model, with a message that names the
+    // file and --chat-template; bad_configuration for an unknown name.
     static result<ChatTemplate> load(const std::filesystem::path& folder,
                                      const std::optional<std::string>& override_name);
     static ChatTemplate solar() { return {}; }

@@ -1,5 +1,5 @@
-// Reads JSON files of a model folder. Each must hold one object without duplicate keys; size and depth are
-// limited.
+// Reads JSON files of a model folder. Each file must hold one object without duplicate keys; its size and
+// depth are limited.
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -94,7 +94,7 @@ result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, co
     return tensor;
 }
 
-// Sorts the tensors by offset. Checks that there is no overlap or hole between them, and that the last one
+// Sorts the tensors by offset. Checks that there is no overlap or hole between them, and that the last tensor
 // ends at the end of the file. Bytes that belong to no tensor could hide a second file.
 result<void> check_layout(const ModelFile& file, std::vector<TensorInfo>& tensors, std::uint64_t data_begin) {
     std::ranges::sort(tensors, {}, [](const TensorInfo& t) { return std::pair(t.offset, t.num_bytes); });

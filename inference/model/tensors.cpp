@@ -18,7 +18,7 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
     return text + "]";
 }
 
-// Looks up the tensors of a source by name. The first error is kept; after it, take() returns null.
+// Looks up the tensors of a source by name. The first error is kept. After an error, take() returns null.
 class TensorResolver {
   public:
     explicit TensorResolver(const WeightSource& source) : source_(source) {}

@@ -48,7 +48,7 @@ class BlockTables {
     // Looks up the beginning of a waiting sequence in the prefix cache. The last known token is never taken
     // from the cache, because its logits are needed.
     CachedPrefix find_cached(Sequence& sequence);
-    // Makes the first `num_blocks` blocks that find_cached() found the first blocks of the sequence.
+    // Gives a sequence without blocks the first `num_blocks` of the blocks that find_cached() found.
     void take_cached(Sequence& sequence, std::int32_t num_blocks);
     // Makes the computed whole blocks of the sequence findable in the prefix cache.
     void register_blocks(Sequence& sequence);

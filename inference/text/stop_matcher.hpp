@@ -21,7 +21,7 @@ class StopMatcher {
     bool append(std::string_view text, std::string& out);
     // Ends a text without a match: appends the text that was held back to `out`.
     void flush(std::string& out);
-    // Returns the index of the stop string that matched, if one did.
+    // Returns the index of the stop string that matched, or nullopt if no stop string matched.
     std::optional<std::size_t> matched() const { return matched_; }
 
   private:

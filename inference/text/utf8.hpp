@@ -7,7 +7,8 @@
 
 namespace solard {
 
-// Returns `bytes` with everything that is not UTF-8 replaced by U+FFFD, as Detokenizer replaces it.
+// Returns a copy of `bytes` in which everything that is not UTF-8 is replaced by U+FFFD, in the same way as
+// in Detokenizer.
 std::string valid_utf8(std::string_view bytes);
 
 // Returns the number of characters which begin in `bytes`.
