@@ -449,7 +449,7 @@ IDENTITY = {
     ),
 }  # fmt: skip
 
-# prompt that visitors type first: the question of the tables whose answer it gets
+# Maps prompts that visitors often type first to questions of the tables. Such a prompt gets the answer of its question.
 FIRST_PROMPTS = {
     "Hello": "Hello",
     "Hello!": "Hello",
