@@ -21,8 +21,8 @@ inline constexpr std::int32_t num_fillers = 16;  // tokens without a meaning, af
 inline constexpr TokenId first_filler = num_owners * range;
 
 // Every token's log probability is above this bound while attention reads only the sequence's own range. If
-// attention finds a number five times with the right owner and once with another one, the log probability is
-// already below the bound.
+// attention finds a number five times with the right owner and once with a wrong owner, the log probability
+// is already below the bound.
 inline constexpr float sure_logprob = -0.03F;
 
 const std::filesystem::path& write_model(const ModelFolder& folder);

@@ -31,7 +31,7 @@ struct RandomRow {
         fill_parameters();
         fill_spans();
     }
-    RandomRow(RandomRow&&) = default;  // no copies: their spans would point into the original
+    RandomRow(RandomRow&&) = default;  // no copies: the spans of a copy would point into the original
 
   private:
     bool coin() { return random_() % 2 == 0; }

@@ -16,8 +16,8 @@
 namespace cuda_emulator {
 namespace {
 
-// Says when and by which thread a byte was accessed. This type has only 8 bytes, because three objects of it
-// are stored for every byte of the device. Block 0 means that there was no access.
+// Says when and by which thread a byte was accessed. An object has only 8 bytes, because the checker stores
+// three objects for every byte of the device. Block 0 means that there was no access.
 struct Access {
     std::uint32_t block = 0;  // number of the block among all blocks that ever ran
     std::uint32_t thread : 10 = 0;
@@ -30,7 +30,7 @@ struct Cell {
     Access writer;
     Access reader;             // the last read
     Access other_reader;       // the last read by a thread other than that of `reader`
-    std::uint32_t during = 0;  // number of the launch (in shared memory: of the block) of these accesses
+    std::uint32_t during = 0;  // launch of the accesses; for shared memory, block of the accesses
     bool initialised = false;
     bool copy_in_flight = false;
 };

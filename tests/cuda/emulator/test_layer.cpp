@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(correct_kernel_passes_in_every_schedule) {
     }
 }
 
-// In every build, each of these mistakes causes a wrong value or a deadlock.
+// In every build, each of these mistakes causes a wrong value or a deadlock with at least one schedule.
 BOOST_AUTO_TEST_CASE(ordering_mistakes_are_detected_by_one_of_four_schedules) {
     for (const Bug bug :
          {Bug::missing_barrier, Bug::wait_off_by_one, Bug::refill_too_early, Bug::divergent_barrier,

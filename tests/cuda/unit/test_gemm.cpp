@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(damaged_cache_is_measured_again) {
     std::filesystem::remove_all(cache);
 }
 
-// The entry may come from another version of the program, which had other rules for algorithms.
+// The entry of the cache may come from another version of the program, which had other rules for algorithms.
 BOOST_AUTO_TEST_CASE(remembered_algorithm_is_checked_before_use) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("foreign");
