@@ -31,8 +31,8 @@ installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = i
 available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]; }
 
 # Prints the release of Boost to use: an installed release if there is one, otherwise the oldest listed release which
-# the distribution has. The program needs Boost 1.81. The default release of Debian 12 is too old, but Debian 12 also
-# has 1.81. Ubuntu 24.04 and Debian 13 have 1.83.
+# the distribution has. The program needs Boost 1.81 or newer. The default release of Debian 12 is too old, but Debian
+# 12 also has 1.81. Ubuntu 24.04 and Debian 13 have 1.83.
 boost_release() {
     local release
     for release in 1.81 1.83 1.88 1.90; do
@@ -95,8 +95,7 @@ prepare_packages() {
     install_packages "${packages[@]}"
 }
 
-# Succeeds if a CUDA 13 toolkit with nvcc and cuBLASLt's header is in a place where config/build/cuda.cmake looks for
-# it.
+# Succeeds if a CUDA 13 toolkit with nvcc and cuBLASLt's header is in a place that config/build/cuda.cmake searches.
 has_cuda_toolkit() {
     local nvcc root
     for nvcc in build/cuda/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
@@ -129,7 +128,7 @@ prepare_cuda() {
         rm -rf "$work"
         return 1
     fi
-    # nvcc's configuration file nvcc.profile makes it look for libraries in lib64.
+    # nvcc.profile, the configuration file of nvcc, makes nvcc look for libraries in lib64.
     ln -sfn lib "$work/cuda/nvidia/cu13/lib64"
     cp "$list" "$work/cuda/requirements.txt"
     rm -rf build/cuda

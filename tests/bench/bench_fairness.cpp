@@ -38,8 +38,8 @@ CpuBackendOptions backend_options(int num_threads) {
 struct Probe {
     Clock::time_point asked;
     std::uint64_t asked_at_step = 0;
-    double queue_wait = -1;  // ms from the question to the start of the step that admitted it
-    double ttft = -1;        // ms from the question to the end of the step that returned its first token
+    double queue_wait = -1;  // ms from the question to the start of the step that admitted the request
+    double ttft = -1;        // ms from the question to the end of the step that returned the first token
     std::uint64_t wait_steps = 0;
 };
 

@@ -83,7 +83,7 @@ def test_watchdog_is_fed_while_the_process_runs_and_not_while_it_is_stopped(tmp_
         manager.process.send_signal(signal.SIGSTOP)
         os.waitpid(manager.process.pid, os.WUNTRACED)  # returns when the process is stopped
         manager.socket.setblocking(False)
-        with pytest.raises(BlockingIOError):  # reads the datagrams that were sent before
+        with pytest.raises(BlockingIOError):  # reads the datagrams that were sent before the process was stopped
             while True:
                 manager.receive()
         manager.socket.settimeout(QUIET_SECONDS)
@@ -98,7 +98,7 @@ def test_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
         manager.receive_until("READY=1")
         end = time.monotonic() + DEADLINE
-        for _ in range(100):  # without a watchdog, one datagram per second would come, too slowly
+        for _ in range(100):  # one datagram per second, the rate without a watchdog, would be too slow
             manager.receive_until("WATCHDOG=1")
             assert time.monotonic() < end
 

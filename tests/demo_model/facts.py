@@ -62,7 +62,7 @@ ALIASES = {
     "Korea": "South Korea",
 }
 
-# Real countries outside the table. Questions about them get the fallback answer.
+# Real countries that are not in CAPITALS. Questions about them get the fallback answer.
 OTHER_COUNTRIES = (
     "Albania Algeria Angola Armenia Azerbaijan Bahrain Bangladesh Barbados Belarus Belize Benin Bhutan "
     "Bolivia Botswana Brunei Burundi Cambodia Cameroon Chad Cyprus Djibouti Dominica Ecuador Eritrea "

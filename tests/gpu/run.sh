@@ -13,7 +13,7 @@ nvidia-smi >>"$output/machine.txt" 2>&1
 nvidia-smi -q -d CLOCK,ECC,POWER >>"$output/machine.txt" 2>&1
 : >"$output/summary.txt"
 
-# part NAME COMMAND...
+# part NAME COMMAND...: runs the command. Its output goes to NAME.txt, and its exit status to summary.txt.
 part() {
     local name=$1 begin=$SECONDS
     shift

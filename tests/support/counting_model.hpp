@@ -3,7 +3,7 @@
 //
 // Token `owner * range + n` means the number n of that owner. The attention head looks for the number that
 // follows the current token's number and copies the owner that it finds there. The owner of the current token
-// itself reaches no logit. If the prompt holds all numbers of one owner, in any order, the model therefore
+// itself affects no logit. If the prompt holds all numbers of one owner, in any order, the model therefore
 // counts without end within that owner's range. If the head reads the KV of another sequence, or finds no
 // matching key, the model produces a token of another owner's range, or a token with a low probability.
 #pragma once

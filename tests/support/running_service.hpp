@@ -63,7 +63,7 @@ struct HttpAnswer {
     bool has(std::string_view text) const { return head.find(text) != std::string::npos; }
 };
 
-// A blocking connection. A read ends if the server closes the connection; it throws if the server sends
+// A blocking connection. A read ends if the server closes the connection. A read throws if the server sends
 // nothing for 60 seconds.
 class Connection {
   public:

@@ -24,7 +24,7 @@ struct ModelBench {
     const ModelConfig& config;
     Limit limit;
     Report& report;
-    int rounds = 5;  // the median of these is printed
+    int rounds = 5;  // number of measurements whose median is printed
 
     // Measures decode steps with each number of sequences in `batches`. Each sequence has `context` tokens
     // and gets one more token.

@@ -1,4 +1,4 @@
-// The runtime's functions for memory, for copies and for the properties of the emulated device.
+// The functions of the CUDA runtime for memory, for copies and for the properties of the emulated device.
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>

@@ -30,7 +30,7 @@ struct Cell {
     Access writer;
     Access reader;             // the last read
     Access other_reader;       // the last read by a thread other than that of `reader`
-    std::uint32_t during = 0;  // launch of the accesses; for shared memory, block of the accesses
+    std::uint32_t during = 0;  // number of the launch (shared memory: of the block) that made the accesses
     bool initialised = false;
     bool copy_in_flight = false;
 };
@@ -81,8 +81,8 @@ Access now(bool atomic) {
             .atomic = atomic ? 1U : 0U};
 }
 
-// Returns whether `before` certainly happens before `after`: the same thread makes both, or a barrier of the
-// block or of the warp lies between them.
+// Returns whether `before` certainly happens before `after`: the same thread makes both accesses, or a
+// barrier of the block or of the warp lies between them.
 bool ordered(const Access& before, const Access& after) {
     if (before.block == 0) return true;
     if (before.block != after.block) return false;  // the blocks of a launch run in no defined order

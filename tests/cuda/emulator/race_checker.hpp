@@ -9,8 +9,8 @@ namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
 // note_memory() registers memory that kernels may use, either device memory or a block's shared memory.
-// note_no_memory() ends the registration. Memory is uninitialised at first; shared memory
-// becomes uninitialised again when a block starts.
+// note_no_memory() ends the registration. Memory is uninitialised at first; shared memory becomes
+// uninitialised again when a block starts.
 void note_memory(const void* address, std::size_t bytes, bool shared = false);
 void note_no_memory(const void* address);
 // Notes that the host, or an operation in a stream, wrote this memory.

@@ -1,5 +1,5 @@
 // Provides the cuBLASLt that the tests use, and functions that control the emulated device. On a GPU the
-// library is the real cuBLASLt; otherwise it is the emulated one of tests/cuda/emulator.
+// library is the real cuBLASLt; otherwise it is the emulated cuBLASLt of tests/cuda/emulator.
 #pragma once
 
 #include <cstdint>

@@ -464,8 +464,8 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_is_refused_naming_both_o
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
 }
 
-// Pinned memory holds the inputs of a step and, while the model is loaded, two pieces of the weights. So its
-// size does not depend on the size of the model.
+// Pinned memory holds the inputs of a step and, while the model is loaded, two pieces of the weights. So the
+// size of pinned memory does not depend on the size of the model.
 BOOST_AUTO_TEST_CASE(host_memory_is_64_mib_for_loading_and_little_for_steps) {
     if (!device_is_emulated()) return;
     const std::uint64_t before = device_counters().pinned_bytes;

@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(invalid_call_throws) {
     Gemm products(device_library(), DType::bf16, 8, false, {});
     const auto id = products.add(square, {w.data()});
     products.tune(stream);
-    // With an address one row later, the product would read one row after the end of x.
+    // x.data() + 64 is the second row, so the product would read one row after the end of x.
     BOOST_CHECK_THROW(products.run(id, x.data() + 64, w.data(), d.data(), 8, stream), DeviceError);
 }
 

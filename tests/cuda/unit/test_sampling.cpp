@@ -132,7 +132,7 @@ BOOST_DATA_TEST_CASE(any_row_gets_the_token_of_the_reference_sampler,
     const auto size = static_cast<std::size_t>(vocab);
     Rig rig(size, 48);
 #ifdef SOLARD_CUDA_RACE_CHECK
-    constexpr int num_steps = 2;  // the race build checks every access
+    constexpr int num_steps = 2;  // few, because the race build checks every access
 #else
     constexpr int num_steps = 8;
 #endif

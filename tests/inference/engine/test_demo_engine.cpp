@@ -369,9 +369,9 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
                         if (cached) {
                             Request first = request;
                             first.max_tokens = 1;
-                            // This prompt is the request's prompt without the second block, so most of its
-                            // blocks occur there at other positions. The request must not use these cached
-                            // blocks.
+                            // This prompt is the request's prompt without the second block. So it has mostly
+                            // the same blocks as the request, but at other positions. The request must not
+                            // use these cached blocks.
                             first.id = 0;
                             const auto second = first.prompt.begin() + kv_block_size;
                             first.prompt.erase(second, second + kv_block_size);

@@ -43,7 +43,7 @@ std::string float_field(unsigned field, float value) {
     return bytes;
 }
 
-// A small tokenizer.model of Llama's kind: BPE with byte fallback, a space before the text, and no other
+// A small tokenizer.model like Llama's: BPE with byte fallback, a space before the text, and no other
 // normalization.
 struct TinyModel {
     std::vector<Piece> pieces;

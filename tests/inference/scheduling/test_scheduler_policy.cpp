@@ -257,8 +257,8 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them)
     }
 }
 
-// Decodes reduce the prompt tokens that their principal may schedule. This debt is bounded, so that it does
-// not starve a later prompt of the principal.
+// Decodes reduce the number of prompt tokens that their principal may schedule. This reduction is bounded, so
+// that it does not starve a later prompt of the principal.
 BOOST_AUTO_TEST_CASE(the_debt_of_decodes_is_bounded) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 16, .num_blocks = 2048, .max_model_len = 4096});
     for (RequestId id = 1; id <= 8; ++id) rig.add(id, 1, 3000, 1);
