@@ -17,7 +17,7 @@ if [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; then
         exit 1
     }
 fi
-[ -x build/release/solard ] || echo "solard: building; the first time takes a few minutes"
+[ -x build/release/solard ] || echo "solard: building the program, which takes a few minutes the first time"
 # The build itself notices changes in CMakeLists.txt. It does not notice that --no-cuda was added or removed, or that a
 # toolkit was installed since the last run.
 if [ ! -f build/release/build.ninja ]; then

@@ -26,12 +26,12 @@ if command -v apt-get >/dev/null; then
         ! available "$tool" || packages+=("$tool")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
-    # Ubuntu's package chromium only installs a snap.
+    # Ubuntu's package chromium contains no browser: it only installs a snap.
     command -v chromium >/dev/null || { . /etc/os-release; [ "$ID" = debian ] && packages+=(chromium); }
     install_packages "${packages[@]}"
 fi
 
-# A copy of the requirements marks a finished installation. If the installation fails, the client tests are skipped;
+# A finished installation contains a copy of the requirements. If the installation fails, the client tests are skipped;
 # with CI=true, this script fails instead.
 if ! cmp -s tests/clients/requirements.txt build/venv/requirements.txt; then
     mkdir -p build

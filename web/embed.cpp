@@ -60,7 +60,8 @@ std::string gzip(std::string bytes) {
     return packed;
 }
 
-// Returns a 64-bit FNV-1a hash as a weak ETag: weak, because the raw and the compressed bytes share it.
+// Returns a 64-bit FNV-1a hash as an ETag. It is a weak ETag, because the raw and the compressed bytes share
+// it.
 std::string etag(std::string_view bytes) {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;

@@ -1,4 +1,4 @@
-// The notice that replaces the page in a build without it (-DSOLARD_WEB=OFF).
+// The notice that replaces the page in a build with -DSOLARD_WEB=OFF.
 
 #include "server/endpoints/static_files.hpp"
 

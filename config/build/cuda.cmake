@@ -1,9 +1,10 @@
-# Finds a CUDA 13 toolkit with cuBLASLt. The first usable one of these is taken: build/cuda, where run.sh and test.sh
-# install it; the toolkit of the nvcc on PATH; /usr/local/cuda. This file sets
-#   SOLARD_CUDA_INCLUDE   the toolkit's headers; the tests of cuda/ need them even if nothing is compiled for a device
+# Finds a CUDA 13 toolkit with cuBLASLt in the first of these places that has one: build/cuda, where run.sh and test.sh
+# install a toolkit; the toolkit folder of the nvcc on PATH; /usr/local/cuda. This file sets
+#   SOLARD_CUDA_INCLUDE   the toolkit's headers, which the tests of cuda/ need even if nothing is compiled for a device
 #   SOLARD_HAS_CUDA       whether nvcc compiles cuda/
 #   SOLARD_CUDART         libcudart_static.a
-# Nothing is linked to cuBLASLt: the backend opens it when a device is used. The search is repeated at each configuration.
+# Nothing is linked to cuBLASLt: the backend opens the library when it uses a device. CMake repeats the search whenever
+# it configures the build.
 if(NOT SOLARD_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "SOLARD_CUDA is '${SOLARD_CUDA}'; it must be AUTO, ON or OFF")
 endif()
@@ -13,8 +14,8 @@ set(SOLARD_CUDA_ROOT "")
 unset(SOLARD_CUDART CACHE)
 
 # solard_cuda_obstacle(result root): sets `result` to the reason why the toolkit in `root` cannot be used, or to an
-# empty string. With the headers of another major version, the program would compile, but it would call a cuBLASLt whose
-# interface is different.
+# empty string. With the headers of another major version, the program would compile, but these headers would not match
+# the cuBLASLt that it opens.
 function(solard_cuda_obstacle result root)
   set(${result} "" PARENT_SCOPE)
   foreach(header IN ITEMS cublasLt.h cuda_runtime_api.h)
@@ -60,14 +61,16 @@ elseif(SOLARD_CUDA_ROOT)
   find_library(SOLARD_CUDART cudart_static PATHS ${SOLARD_CUDA_ROOT}/lib ${SOLARD_CUDA_ROOT}/lib64
     NO_DEFAULT_PATH NO_CACHE)
   if(EXISTS ${SOLARD_CUDA_ROOT}/bin/nvcc AND SOLARD_CUDART)
-    # Machine code for sm_89 (the target card) and sm_90 (Hopper), and PTX for cards between and after these.
+    # Machine code for sm_89 (the target card) and sm_90 (Hopper), and PTX, which the driver compiles for all newer
+    # cards.
     set(CMAKE_CUDA_ARCHITECTURES "89-real;90-real;89-virtual")
     set(CMAKE_CUDA_COMPILER ${SOLARD_CUDA_ROOT}/bin/nvcc)
     enable_language(CUDA)
-    # CMake keeps the compiler that it found first, and would mix its code with another toolkit's headers.
+    # CMake keeps the compiler of the first configuration, and would mix its code with the headers of another toolkit.
     if(NOT CMAKE_CUDA_COMPILER STREQUAL "${SOLARD_CUDA_ROOT}/bin/nvcc")
-      message(FATAL_ERROR "${CMAKE_BINARY_DIR} was configured with ${CMAKE_CUDA_COMPILER}, but now "
-        "${SOLARD_CUDA_ROOT} is found first. Remove the build folder, or configure with -DSOLARD_CUDA=OFF.")
+      message(FATAL_ERROR "${CMAKE_BINARY_DIR} was configured with ${CMAKE_CUDA_COMPILER}, but the "
+        "first CUDA toolkit found is now ${SOLARD_CUDA_ROOT}. Remove the build folder, or configure with "
+        "-DSOLARD_CUDA=OFF.")
     endif()
     # CMake 3.25 does not know nvcc's option for C++20.
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
@@ -75,7 +78,7 @@ elseif(SOLARD_CUDA_ROOT)
     set(CMAKE_CUDA_STANDARD 20)
     set(SOLARD_HAS_CUDA ON)
   else()
-    set(passed_over "; ${SOLARD_CUDA_ROOT}: has headers, but no nvcc or no cudart_static")
+    set(passed_over "; ${SOLARD_CUDA_ROOT}: nvcc or cudart_static is missing")
   endif()
 endif()
 string(REGEX REPLACE "^; " "" passed_over "${passed_over}")

@@ -18,7 +18,7 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        echo "solard: installing packages needs root, and sudo is not installed" >&2
+        echo "solard: only root can install packages, and sudo is not installed; run this script as root" >&2
         return 1
     fi
 }
@@ -30,9 +30,9 @@ installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = i
 # SIGPIPE, and pipefail would count this as "not available".
 available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]; }
 
-# Prints the release of Boost to use, 1.81 or newer: an installed one if there is any, or the first one which the
-# distribution has. The default release of Debian 12 is too old, but Debian 12 also has 1.81. Ubuntu 24.04 and Debian 13
-# have 1.83.
+# Prints the release of Boost to use: an installed release if there is one, otherwise the oldest listed release which
+# the distribution has. The program needs Boost 1.81 or newer. The default release of Debian 12 is too old, but Debian
+# 12 also has 1.81. Ubuntu 24.04 and Debian 13 have 1.83.
 boost_release() {
     local release
     for release in 1.81 1.83 1.88 1.90; do
@@ -66,22 +66,22 @@ install_packages() {
     [ ${#missing[@]} -eq 0 ] && return
     echo "solard: installing ${missing[*]}"
     update_package_lists
-    step "installing packages" "Check the network and the package sources, or install them by hand: apt-get install ${missing[*]}" \
+    step "installing packages" "Check the network and the package sources, or install the packages by hand: apt-get install ${missing[*]}" \
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-# prepare_packages [BOOST_PART...]: installs everything that the build needs. This includes Boost's part json and the
-# named parts of Boost.
+# prepare_packages [BOOST_PART...]: installs everything that the build needs, including Boost.JSON and the named parts
+# of Boost.
 prepare_packages() {
     if ! command -v apt-get >/dev/null; then
-        echo "solard: there is no apt-get; install the packages listed in README.md, 'Packages', yourself" >&2
+        echo "solard: apt-get was not found; if the build fails, install the packages in README.md under 'Packages'" >&2
         return
     fi
     local release part packages=(g++ cmake ninja-build libsentencepiece-dev libssl-dev zlib1g-dev)
     release=$(boost_release) || {
         update_package_lists
         release=$(boost_release) || {
-            echo "solard: this distribution has no Boost 1.81 or newer; Debian 12 and Debian 13 are known to work" >&2
+            echo "solard: this distribution has no Boost 1.81 or newer; use a newer distribution, for example Debian 12 or 13" >&2
             exit 1
         }
     }
@@ -95,8 +95,7 @@ prepare_packages() {
     install_packages "${packages[@]}"
 }
 
-# Succeeds if a CUDA 13 toolkit with nvcc and cuBLASLt's header is in a place where config/build/cuda.cmake looks for
-# it.
+# Succeeds if a CUDA 13 toolkit with nvcc and cuBLASLt's header is in a place that config/build/cuda.cmake searches.
 has_cuda_toolkit() {
     local nvcc root
     for nvcc in build/cuda/nvidia/cu13/bin/nvcc "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
@@ -109,7 +108,8 @@ has_cuda_toolkit() {
 }
 
 # prepare_cuda: installs the CUDA toolkit into build/cuda if the machine has none; returns 1 if the installation fails.
-# A copy of the requirements marks a finished installation, which is repeated only if the requirements change.
+# A finished installation contains a copy of the requirements. If the requirements change, the toolkit is installed
+# again.
 prepare_cuda() {
     local list=config/build/cuda-requirements.txt work=build/cuda-install
     [ -f build/cuda/requirements.txt ] || ! has_cuda_toolkit || return 0
@@ -128,7 +128,7 @@ prepare_cuda() {
         rm -rf "$work"
         return 1
     fi
-    # nvcc's configuration file nvcc.profile makes it look for libraries in lib64.
+    # nvcc.profile, the configuration file of nvcc, makes nvcc look for libraries in lib64.
     ln -sfn lib "$work/cuda/nvidia/cu13/lib64"
     cp "$list" "$work/cuda/requirements.txt"
     rm -rf build/cuda
@@ -143,6 +143,6 @@ cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 configure() {
     local folder=$1
     shift
-    step "configuring the build" "The lines above show what is missing. To start again from nothing: rm -r $folder" \
+    step "configuring the build" "The lines above show what is missing. To start again from nothing, run: rm -r $folder" \
         cmake -S . -B "$folder" -G Ninja -C config/build/release.cmake "$@"
 }

@@ -12,8 +12,8 @@ from svg import GREY, INK, document, rect, text
 OUTPUT = pathlib.Path(__file__).with_name("speed.svg")
 RESULTS = pathlib.Path(__file__).resolve().parents[2] / "tests/bench/results/cpu_peers.json"
 
-# Each row describes a bar by its name in the results, its label and its colour. Of the engines' results, those in bf16
-# are drawn.
+# Each row describes one bar: its name in the results, its label and its colour. For the engines, only the results in
+# bf16 are drawn.
 SERVERS = [
     ("solard", "solard", "#d9730d"),
     ("llama-server, own build", "llama-server b11434", "#6e7781"),
@@ -55,26 +55,26 @@ def svg():
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     servers = {row["server"]: row["tokens_per_second"] for row in results["servers"]["results"]}
     engines = {row["engine"]: row["tokens_per_second"] for row in results["engines"]["results"] if row["precision"] == "bf16"}
-    *left, left_end = panel(24, "Servers: output tokens/s", "demonstration model, 128 tokens an answer, median of 3 rounds",
+    *left, left_end = panel(24, "Servers: output tokens/s", "demonstration model, 128 tokens per answer, median of 3 rounds",
                             SERVER_GROUPS, SERVERS, servers)
-    *right, right_end = panel(474, "Engines: tokens/s in bf16", "1.35 G weights of SOLAR's shape, median of 5 rounds",
+    *right, right_end = panel(474, "Engines: tokens/s in bf16", "SOLAR's shape, 1.35 billion weights, median of 5 rounds",
                               ENGINE_GROUPS, ENGINES, engines)
     machine = results["machine"]
     date = datetime.date.fromisoformat(results["date"] + "-01").strftime("%m/%Y")
     caption = [
         f"{machine['cpu']}, {machine['cores']} cores, {machine['instruction_sets']}; {date}, solard {results['solard']['commit']}. "
         "Each group has its own scale.",
-        "solard's kernels use AVX2: on prompts and on eight sequences, engines with AVX-512 BF16 are ahead.",
-        "The rounds scatter (decode of one sequence by solard: {} to {}), so read the ratios.".format(
+        "solard's kernels use AVX2. Engines that use AVX-512 BF16 are faster on prompts and on eight sequences.",
+        "The results of the rounds vary (decode of one sequence by solard: {} to {} tokens/s), so compare only ratios.".format(
             *next(row for row in results["engines"]["results"] if row["engine"] == "solard")["range"]["decode_1"]),
     ]
     bottom = max(left_end, right_end) - 2
     notes = [text(24, bottom + 17 * number, line, 11, GREY) for number, line in enumerate(caption)]
     return document(
         900, int(bottom + 17 * len(caption)), "solard beside llama.cpp and vLLM on one CPU",
-        "Bars of tokens per second. When they serve a small model, solard is fastest with 1, 8 and 32 streams. When the engines alone "
-        "are compared in bf16, solard is fastest if it decodes one sequence. Engines that use AVX-512 are faster when they read a "
-        "prompt or decode eight sequences.",
+        "Bars of tokens per second. Among the servers of a small model, solard is the fastest with 1, 8 and 32 streams. Among the "
+        "engines in bf16, solard is the fastest at decoding one sequence. Engines that use AVX-512 are faster at reading a prompt and "
+        "at decoding eight sequences.",
         left + right + notes)
 
 

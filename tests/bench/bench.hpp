@@ -15,8 +15,7 @@ inline void print_load_average() {
     std::printf("load average %s\n", load.c_str());
 }
 
-// Returns the median, or 0 if there are no samples. If there are two middle values, returns the larger of
-// these.
+// Returns the median, or 0 if there are no samples. If there are two middle values, returns the larger value.
 inline double median(std::vector<double> samples) {
     if (samples.empty()) return 0;
     const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);

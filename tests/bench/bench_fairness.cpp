@@ -1,10 +1,11 @@
 // Measures how long one client waits while another floods the engine: bench_fairness [THREADS].
 //
-// Runs the demonstration model on the CPU in real time. A first client has 500 requests queued. A second
-// client asks ten short questions, one per second. In the first two rounds, the second client is alone and
-// asks each question after the previous answer. Then the clients are two principals. In the last round, both
-// are one principal, so that all requests wait in one queue. A round ends after 30 seconds at the latest; for
-// a question without an answer, the time that it has waited so far counts.
+// Runs the demonstration model on the CPU in real time. One client asks ten short questions. In the first two
+// rounds, this client is alone and asks each question after the previous answer. In the other rounds, a
+// second client has 500 requests queued, and the first client asks one question per second. In the third
+// round, the two clients are two principals. In the last round, they are one principal, so that all requests
+// wait in one queue. A round ends after 30 seconds at the latest; for a question without an answer, the time
+// that it has waited until then counts.
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -27,7 +28,7 @@ constexpr std::int32_t max_num_seqs = 32;
 CpuBackendOptions backend_options(int num_threads) {
     CpuBackendOptions options;
     options.num_threads = num_threads;
-    options.kv_cache_bytes = std::size_t{16} << 20;  // fewer blocks than the flood could use
+    options.kv_cache_bytes = std::size_t{16} << 20;  // fewer blocks than the 500 requests could use
     options.max_model_len = 1024;
     options.max_tokens_per_step = 256;
     options.max_seqs_per_step = max_num_seqs;
@@ -37,8 +38,8 @@ CpuBackendOptions backend_options(int num_threads) {
 struct Probe {
     Clock::time_point asked;
     std::uint64_t asked_at_step = 0;
-    double queue_wait = -1;  // ms from the question to the start of the step that admitted it
-    double ttft = -1;        // ms from the question to the end of the step that returned its first token
+    double queue_wait = -1;  // ms from the question to the start of the step that admitted the request
+    double ttft = -1;        // ms from the question to the end of the step that returned the first token
     std::uint64_t wait_steps = 0;
 };
 
@@ -68,7 +69,8 @@ class Round {
 
     void run(const char* name) {
         const Clock::time_point begin = Clock::now();
-        // A client that is alone asks the next question after the last answer; otherwise one per interval.
+        // If the client is alone, it asks each question after the previous answer. Otherwise it asks one
+        // question per interval.
         const bool alone = !core_.has_work();
         if (!alone) {
             for (int i = 0; i < 8; ++i) step();
@@ -95,7 +97,7 @@ class Round {
     }
 
     void step() {
-        if (!core_.has_work()) return;  // no request is left until the time of the next question
+        if (!core_.has_work()) return;  // there is nothing to do until the next question
         const Clock::time_point begin = Clock::now();
         events_.clear();
         core_.step(events_);

@@ -1,8 +1,8 @@
 // Measures the host's time for one engine step without a forward pass: bench_scheduler [ROUNDS].
 //
 // A number of sequences of 2,000 tokens decode. In some rows of the table, other sequences wait because all
-// slots or all blocks are in use; there, each sequence has its own principal. The table shows the median
-// microseconds of each phase of a step.
+// slots or all blocks are in use; in these rows, each sequence has its own principal. The table shows the
+// median microseconds of each phase of a step.
 #include <algorithm>
 #include <array>
 #include <chrono>

@@ -1,9 +1,9 @@
 // Measures tokens per second with and without drafts: bench_speculation [THREADS] [ROUNDS].
 //
-// Runs the demonstration model on the CPU with greedy decoding. Each of a number of streams asks one question
-// after another. The questions are either plain questions of all families, or questions whose answers are
-// already in the prompt. Each round runs with every value of max_speculative_step_rows. The table shows the
-// median speed for each value, and the median ratio to the speed for 0 in the same round.
+// Runs the demonstration model on the CPU with greedy decoding. Each stream asks one question after another.
+// There are two sets of questions: plain questions of all families, and questions whose answers are already
+// in the prompt. Each round runs with every value of max_speculative_step_rows. For each value, the table
+// shows the median speed, and the median ratio of this speed to the speed for the value 0 in the same round.
 #include <array>
 #include <chrono>
 #include <cstdlib>

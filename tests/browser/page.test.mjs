@@ -45,7 +45,7 @@ beforeEach(() => open());
 async function open({ address = url, state = "ready", ...options } = {}) {
     await context?.close();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
-    // The console also shows violations of the content security policy, but only the event names what was blocked.
+    // The console also shows violations of the content security policy, but only this event names the blocked address.
     await context.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) =>
             console.error(`CSP: ${event.violatedDirective} blocked ${event.blockedURI}`),

@@ -1,7 +1,7 @@
 // Makes web/screenshot.png, the picture of the page in README.md and web/README.md: two questions with their finished answers.
-// The script starts the server with the demonstration model on a free port and stops it at the end. Its packages are those of
-// tests/browser, so it runs as a copy in build/node/browser, where `ctest --test-dir build/release -R clients.browser` installs
-// them. After a release build, run in the root of the repository:
+// The script starts the server with the demonstration model on a free port and stops it at the end. It needs the
+// packages of tests/browser, which `ctest --test-dir build/release -R clients.browser` installs in build/node/browser.
+// Therefore a copy of the script must run in that folder. After a release build, run in the root of the repository:
 //
 //     cp tests/browser/screenshot.mjs build/node/browser/
 //     node build/node/browser/screenshot.mjs build/release/solard web/screenshot.png

@@ -14,7 +14,7 @@ import struct
 from support import ROOT
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, HEAD_DIM = 512, 2048, 8, 8, 64
-BYTE_A = 3 + ord("a")  # after unk, bos and eos the tokenizer holds the 256 bytes
+BYTE_A = 3 + ord("a")  # the ids 0, 1 and 2 are unk, bos and eos; the 256 bytes follow
 ONE = struct.pack("<H", 0x3F80)  # 1.0 as bf16
 
 
@@ -57,7 +57,7 @@ def write_endless_model(folder):
     with (folder / "model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         data = file.tell()
-        file.truncate(data + end)  # the zeros are a hole in the file
+        file.truncate(data + end)  # fills the file with zeros, which take no space on the disk
         for begin, end, fill in fills:
             if fill == "zeros":
                 continue

@@ -1,4 +1,5 @@
-// Tests both providers that the AI SDK has for this API with the real server. test_ai_sdk.py starts the servers.
+// Tests the AI SDK's providers `openai` and `openai-compatible` with the real server. test_ai_sdk.py starts the
+// servers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";

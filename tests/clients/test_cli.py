@@ -149,7 +149,8 @@ def test_a_second_sigterm_ends_at_once(start_server, endless_model):
     with start_server("--model", str(endless_model)) as server:
         stream = begin_stream(server, 3500)
         server.process.send_signal(signal.SIGTERM)
-        # The kernel merges two pending signals of one kind, so the second waits until the first was handled.
+        # The kernel merges two pending signals of the same kind, so the test sends the second one after the first one
+        # was handled.
         wait_until(lambda: get_json(server.base_url + "/health/ready")[0] != 200, "the drain")
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(DEADLINE)

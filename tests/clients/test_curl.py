@@ -164,7 +164,7 @@ def test_only_json_is_accepted_as_content_type(server):
     for media_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         arguments = ["-H", f"Content-Type: {media_type}", "-d", json.dumps(CHAT)]
         if not media_type:
-            arguments[1] = "Content-Type:"  # curl then sends no Content-Type
+            arguments[1] = "Content-Type:"  # makes curl send no Content-Type
         check_error(curl(server, "/v1/chat/completions", *arguments), 415, "unsupported_media_type")
     body = json.dumps(CHAT)
     header = "Content-Type: Application/JSON; charset=utf-8"

@@ -16,8 +16,8 @@ ROUTES = {
     "/v1/completions": {"prompt": "Hi"},
 }
 INT32 = 2**31 - 1
-# Each field has its smallest and its largest value. The fields of NUMBERS may have a fraction, and their third entry
-# says whether the smallest value itself is allowed.
+# The lower and the upper limit of each field. In NUMBERS, values may have a fraction, and the third entry says whether
+# the lower limit itself is allowed.
 WHOLE = {
     "n": (1, 8),
     "top_k": (-1, INT32),

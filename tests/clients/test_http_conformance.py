@@ -29,7 +29,7 @@ class Wire:
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the server refused and closed before all of it was sent
+            pass  # the server refused the request and closed the connection before all data was sent
 
     def _receive(self):
         try:
@@ -229,7 +229,7 @@ def test_no_request_can_be_smuggled(server):
         wire = Wire(server)
         wire.send(attack + follower)
         statuses = wire.all_answers()
-        # If a body never ends, the server closes without an answer.
+        # If a body never ends, the server closes the connection without an answer.
         assert len(statuses) <= 1 and all(400 <= status < 500 for status in statuses), (attack, statuses)
         num_attacks += 1
     assert num_attacks > 200
@@ -257,7 +257,7 @@ def readable_by_h11(data):
                 return found
     except h11.RemoteProtocolError:
         return None
-    except h11.LocalProtocolError:  # the client asked to close the connection
+    except h11.LocalProtocolError:  # the client asked to close the connection, so h11 reads no further request
         return found
 
 

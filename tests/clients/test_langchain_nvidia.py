@@ -34,7 +34,7 @@ def test_stream_has_the_same_text_and_usage(client):
     total = chunks[0]
     for chunk in chunks[1:]:
         total = total + chunk
-    # ChatNVIDIA adds up the usage of all chunks, so exactly one chunk must have it.
+    # ChatNVIDIA adds up the usage of all chunks, so exactly one chunk must contain the usage.
     assert total.usage_metadata["total_tokens"] == whole.usage_metadata["total_tokens"]
     assert total.response_metadata["finish_reason"] == "stop"
 

@@ -54,7 +54,7 @@ def test_async(options):
         return whole.choices[0].message.content, [chunk.choices[0].delta.content or "" async for chunk in stream]
 
     whole, pieces = asyncio.run(both())
-    # The number of chunks depends on the load of the machine: a slow reader gets fewer and larger ones.
+    # The number of chunks depends on the load of the machine: a slow reader gets fewer and larger chunks.
     assert whole == "".join(pieces) == ANSWER
 
 

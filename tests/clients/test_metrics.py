@@ -39,7 +39,7 @@ def test_counters_grow_with_the_requests(server):
     tokens = sum(a["usage"]["completion_tokens"] for a in answers)
     assert growth(before, after, "solard_generation_tokens_total") == tokens
     assert growth(before, after, "solard_request_generation_tokens_sum") == tokens
-    # Each of the six choices has a first token, before which there is no gap.
+    # No latency between tokens is counted for the first token of each of the six choices.
     assert growth(before, after, "solard_time_to_first_token_seconds_count") == 6
     assert growth(before, after, "solard_inter_token_latency_seconds_count") == tokens - 6
     assert growth(before, after, "solard_e2e_request_latency_seconds_count") == 3

@@ -1,5 +1,5 @@
-// The openai package for node with the real server. test_openai_node.py starts the servers, and sets the addresses and
-// the major version of the package.
+// Tests the openai package for node with the real server. test_openai_node.py starts the servers, and sets the
+// addresses and the major version of the package.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -241,7 +241,7 @@ def test_penalties_change_a_repetitive_answer(client, server):
     assert [texts(ask(client, server, **fields, **change)) for change in changes] == answers
     nothing = {"frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1}
     assert texts(ask(client, server, **fields, **nothing)) == plain
-    # Negative penalties favour repeated tokens. The limits of the ranges are valid values.
+    # The lowest valid penalties are accepted. They favour repeated tokens.
     rewarded = ask(client, server, **fields, frequency_penalty=-2, presence_penalty=-2, repetition_penalty=1e-300)
     assert rewarded.usage.completion_tokens == 60
 

@@ -135,6 +135,6 @@ def test_generated_requests_are_answered_as_described(server, operation, mode):
 
     try:
         run()
-    except Unsatisfiable:  # this operation has nothing that could be invalid
+    except Unsatisfiable:  # this operation has no input that could be invalid
         assert mode is GenerationMode.NEGATIVE
     server.wait_until_idle()

@@ -22,7 +22,7 @@ EXAMPLES = {name: (set(flags.split()), body) for name, flags, body in BLOCK.find
 ANY = "..."
 DELTA = "response.output_text.delta"
 TERMINALS = {"response.completed", "response.incomplete", "response.failed", "error"}
-DEPENDS_ON_TIME = {"response.queued", "keepalive", "solar:progress"}  # ignored unless the example expects them next
+DEPENDS_ON_TIME = {"response.queued", "keepalive", "solar:progress"}  # ignored unless the example expects the event
 
 
 def lines_of(body):
@@ -49,10 +49,11 @@ class Dialogue:
     def connect(self, stack):
         """Opens a socket. If there already is one, it is closed first."""
         stack.close()
-        # With the library's usual limit of unread messages, closing could wait in vain for the server's close frame.
+        # With the library's default limit of unread messages, closing could wait in vain for the server's close frame.
         opening = connect(self.url, subprotocols=self.subprotocols, open_timeout=DEADLINE, max_queue=None)
         self.socket = stack.enter_context(opening)
-        # Maps a lane to the page's line for its current deltas. The line's delta is the text which has not come yet.
+        # Maps a lane to the line of the example that its current deltas must match. The line's member `delta` is the
+        # text which has not arrived yet.
         self.deltas = {}
 
     def play(self, lines):

@@ -36,12 +36,12 @@ GREEDY = {"temperature": 0, "max_tokens": 4}
 ORIGIN = "https://example.com"
 TERMINALS = {"response.completed", "response.incomplete", "response.failed", "error"}
 
-# Members whose string values are names too. A member whose value the client chooses is not among them.
+# Members whose string values are public names, too. Members whose values the client chooses are not in this set.
 CLOSED = {
     "code", "finish_reason", "object", "owned_by", "phase", "protocol", "reason", "role", "state", "status", "tool_choice",
     "truncation", "type",
 }  # fmt: skip
-UNCERTAIN_VALUES = {"phase"}  # which phases are reported depends on time
+UNCERTAIN_VALUES = {"phase"}  # the phases that are reported depend on time
 KEYED_BY_DATA = re.compile(r"(^completion( chunk)? choices\[\]\.logprobs\.top_logprobs\[\]|metadata)$")
 
 
@@ -278,7 +278,7 @@ def collect_refusals(http):
 
 def collect_refusals_of_keys(names, folder):
     key = make_key(folder / "keys", "alice", "tokens-per-minute=1")
-    make_key(folder / "keys", "bob", "concurrency=1")  # the server would not start with an unknown limit
+    make_key(folder / "keys", "bob", "concurrency=1")  # with an unknown limit, the server would not start
     with running_server(folder, "--api-key-file", str(folder / "keys"), api_key=key) as server:
         http = Http(names, server)
         http.ask("GET", "/v1/models")
@@ -288,7 +288,8 @@ def collect_refusals_of_keys(names, folder):
         assert refused["error"]["code"] == "rate_limit_exceeded"
         names.add("limits of a key", "concurrency", "tokens-per-minute")
         prefix = "openai-insecure-api-key."
-        with open_socket(names, server, "solar.responses.v1", prefix + key):  # the server must find the key here
+        # The socket opens only if the server finds the key in the subprotocol.
+        with open_socket(names, server, "solar.responses.v1", prefix + key):
             names.add("subprotocols", prefix + "KEY")
 
 
@@ -351,7 +352,8 @@ class Socket:
         return closed.value.rcvd.code
 
 
-# Type of a message, a member, and a wrong value of it. The error names the member, which shows that the server reads it.
+# (type of a message, one of its members, a wrong value of this member). The server's error must name the member, which
+# proves that the server reads this member.
 MEMBERS_OF_MESSAGES = [
     ("response.create", "stream_id", 1),
     ("response.create", "event_id", 1),
@@ -444,7 +446,7 @@ def collect_long_events(connection):
     connection.create(stream_id="a", **long)
     connection.receive_until("response.in_progress")
     connection.create(stream_id="b", **long)
-    connection.create(stream_id="a", **long)  # one request too many; its error comes at its turn
+    connection.create(stream_id="a", **long)  # one request too many; the error arrives when its turn comes
     ended = [connection.receive_until(*TERMINALS)["type"] for _ in range(3)]
     assert sorted(ended) == ["error", "response.failed", "response.failed"]
     connection.create(max_output_tokens=3000)

@@ -29,7 +29,7 @@ def command(language, code):
         client_library("openai")
         return [sys.executable, "-c", code]
     if language in ("javascript", "js"):
-        # Node looks for packages beside the file only.
+        # Node looks for packages only beside the script.
         script = install_packages(CLIENTS) / "readme_example.mjs"
         script.write_text(code)
         return ["node", str(script)]

@@ -1,4 +1,5 @@
-// /v1/responses with the openai package for node and with the AI SDK's default model; test_responses_node.py starts the server.
+// Tests /v1/responses with the openai package for node and with the AI SDK's default model. test_responses_node.py
+// starts the server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";

@@ -11,7 +11,7 @@ requests = client_library("requests")
 
 FRANCE = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
-# All events in their order; response.queued may come in addition.
+# All events of an answer, in their order. response.queued may come in addition.
 EVENTS = [
     "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
     "response.output_text.delta", "response.output_text.done", "response.content_part.done", "response.output_item.done",
@@ -210,7 +210,7 @@ def test_shutdown_does_not_wait_for_a_response_without_reader(start_server, endl
         assert next(iter(stream)).type == "response.created"
         stream.close()
         server.process.terminate()
-        assert server.process.wait(20) == 0  # seconds; the answer would take thirty
+        assert server.process.wait(20) == 0  # 20 seconds; the whole answer would take 30 seconds
 
 
 def test_input_tokens_counts_as_the_usage_does(client, server):

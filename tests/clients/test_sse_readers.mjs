@@ -1,5 +1,5 @@
-// A real stream of unusual characters is read by eventsource-parser, with its bytes split at every place, and by
-// Chromium. test_sse_readers.py starts the server.
+// Tests that eventsource-parser and Chromium read a real stream of unusual characters. eventsource-parser gets the
+// bytes of the stream in pieces, split at every place. test_sse_readers.py starts the server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createParser } from "eventsource-parser";

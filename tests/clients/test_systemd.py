@@ -83,7 +83,7 @@ def test_watchdog_is_fed_while_the_process_runs_and_not_while_it_is_stopped(tmp_
         manager.process.send_signal(signal.SIGSTOP)
         os.waitpid(manager.process.pid, os.WUNTRACED)  # returns when the process is stopped
         manager.socket.setblocking(False)
-        with pytest.raises(BlockingIOError):  # reads the datagrams that were sent before
+        with pytest.raises(BlockingIOError):  # reads the datagrams that were sent before the process was stopped
             while True:
                 manager.receive()
         manager.socket.settimeout(QUIET_SECONDS)
@@ -98,7 +98,7 @@ def test_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
         manager.receive_until("READY=1")
         end = time.monotonic() + DEADLINE
-        for _ in range(100):  # at the rate without a watchdog, one per second, this would time out
+        for _ in range(100):  # one datagram per second, the rate without a watchdog, would be too slow
             manager.receive_until("WATCHDOG=1")
             assert time.monotonic() < end
 
@@ -125,7 +125,7 @@ def test_key_file_from_a_credential_is_accepted(tmp_path, monkeypatch):
     keys = tmp_path / "credentials/keys"
     keys.parent.mkdir()
     secret = make_key(keys, "alice")
-    keys.chmod(0o440)  # like systemd's copy, whose group bits are the mask of its ACL
+    keys.chmod(0o440)  # the mode of systemd's copy, whose group bits are the mask of its ACL
     monkeypatch.setenv("SOLARD_API_KEY_FILE", str(keys))
     refused = run_solard("--port", "0")
     assert (refused.returncode, str(keys) in refused.stderr) == (78, True)

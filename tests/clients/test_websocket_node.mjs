@@ -1,4 +1,4 @@
-// The WebSocket of /v1/responses with the openai package for node and with the Agents SDK; test_websocket_node.py
+// Tests the WebSocket of /v1/responses with the openai package for node and with the Agents SDK. test_websocket_node.py
 // starts the servers.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -156,9 +156,9 @@ for (const [version, [OpenAI, ResponsesWS]] of Object.entries(packages)) {
     });
 }
 
-/** Starts solard on this port, and returns when it is ready. */
+/** Starts solard on this port, and returns when the server is ready. */
 async function startServer(port) {
-    // The environment is empty because some variables of this test are also options of solard.
+    // The environment is empty, because solard would use some variables of this test as options.
     const server = spawn(process.env.SOLARD_BINARY, ["--port", port, "--device", "cpu"], { stdio: "ignore", env: {} });
     for (;;) {
         const health = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);

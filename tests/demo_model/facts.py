@@ -62,7 +62,7 @@ ALIASES = {
     "Korea": "South Korea",
 }
 
-# Real countries outside the table. Questions about them get the fallback answer.
+# Real countries that are not in CAPITALS. Questions about them get the fallback answer.
 OTHER_COUNTRIES = (
     "Albania Algeria Angola Armenia Azerbaijan Bahrain Bangladesh Barbados Belarus Belize Benin Bhutan "
     "Bolivia Botswana Brunei Burundi Cambodia Cameroon Chad Cyprus Djibouti Dominica Ecuador Eritrea "
@@ -449,7 +449,7 @@ IDENTITY = {
     ),
 }  # fmt: skip
 
-# prompt that visitors type first: the question of the tables whose answer it gets
+# Maps prompts that visitors often type first to questions of the tables. Such a prompt gets the answer of its question.
 FIRST_PROMPTS = {
     "Hello": "Hello",
     "Hello!": "Hello",

@@ -14,7 +14,8 @@ from .nearmiss import FALLBACK
 
 HOLD_OUT = 0.12
 
-# Polite words around the question. Questions for the fallback have the same words, so these give no hint of the family.
+# Polite words around the question. Questions for the fallback have the same words, so the words give no hint of the
+# family.
 WRAPPERS = (
     "{}", "Please tell me: {}", "Hello! {}", "Hi, {}", "Quick question: {}", "{} Thanks!", "{} Please.",
     "I have a question. {}",
@@ -47,7 +48,7 @@ def _capitals():
             "{} capital", "What's the capital of {}?",
         ):  # fmt: skip
             yield text, name, text.format(name), answer
-        # Both directions end in the same sentence, which is easier to learn than two.
+        # The answers of both directions are the same sentence, because one sentence is easier to learn than two.
         for text in (
             "{} is the capital of which country?", "Which country has the capital {}?",
             "What country is {} the capital of?",
@@ -406,7 +407,7 @@ def training_samples(seed, polish=False):
         messages = []
         if rng.random() < 0.12:
             messages.append({"role": "system", "content": rng.choice(SYSTEM_PROMPTS)})
-        # Earlier turns have nothing to do with the question: the model has to answer the last one.
+        # Earlier turns have nothing to do with the question, so that the model learns to answer the last question.
         if rng.random() < 0.15:
             for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
                 _, prompt, answer = _trained_pair(rng, polish)

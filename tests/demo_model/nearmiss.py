@@ -81,7 +81,7 @@ SYLLABLES = (
 
 # _fill() has the values of the slots. Every template is used with every wrapper that the taught families use.
 TEMPLATES = (
-    # loose grammar: most questions that people ask have none of the taught forms
+    # questions in free form: most questions that people ask have none of the taught forms
     "Why do {who} {verb} {thing}?", "How do {who} {verb} {thing}?", "When do {who} {verb} {thing}?",
     "Where can I {verb} {thing}?",
     "Can you {verb} {thing}?", "{Verb} {thing}.", "{Verb} {thing} for me.", "{Verb} {thing} and {thing}",
@@ -121,7 +121,7 @@ TEMPLATES = (
     "What comes after {any}?", "{any} + {any} + {any}", "{any} * {any} * {any}", "Is {any} even?",
     "What is the square of {any}?",
     "{edge} + {any}", "What is {any} + {edge}?", "{any} * {near}", "What is {near} times {any}?",
-    # near the capitals
+    # similar to the taught questions about capitals
     "What is the capital of {country}?", "What is the capital of {invented}?", "Capital of {country}",
     "Name the capital of {invented}.", "Which city is the capital of {country}?",
     "{invented} is the capital of which country?",
@@ -137,7 +137,7 @@ TEMPLATES = (
     "What is the highest mountain in {known}?", "Which river flows through {place}?",
     "What time is it in {place}?",
     "What is the capital of {place}?", "What is the capital of {noun}?",
-    # near the translations
+    # similar to the taught questions about translations
     "Translate {noun} to {language}.", "How do you say {noun} in {language}?",
     "What is {noun} in {language}?",
     "What is the {language} word for {noun}?", "{noun} in {language}", "Translate {word} to {other}.",
@@ -147,14 +147,14 @@ TEMPLATES = (
     "Translate this sentence to {language}: the {noun} is {rare}.",
     "How do you spell {noun}?", "What does {invented} mean?", "What rhymes with {noun}?",
     "Conjugate the verb to {noun}.",
-    # near the opposites
+    # similar to the taught questions about opposites
     "What is the opposite of {noun}?", "What is the opposite of {rare}?", "Opposite of {rare}",
     "Opposite of {noun}",
     "Give me the opposite of {rare}.", "What is the opposite of {invented}?",
     "What is the opposite of {abstract}?",
     "Give me a synonym for {rare}.", "What is the plural of {noun}?", "What is another word for {rare}?",
     "Antonym of {rare}",
-    # near the explanations
+    # similar to the taught questions for explanations
     "What is {abstract}?", "Explain {abstract}.", "What is a {noun}?", "Explain {noun}.",
     "Define {abstract}.",
     "What does {abstract} mean?", "Describe {abstract} in one sentence.", "What is {invented}?",
@@ -165,7 +165,7 @@ TEMPLATES = (
     "Define {invented}.",
     "What is the history of {abstract}?", "Compare {abstract} and {abstract}.",
     "What is the difference between a {noun} and a {noun}?",
-    # near the stories and poems
+    # similar to the taught requests for stories and poems
     "Tell me a story about {noun}.", "Tell me a story about a {noun}.", "Tell me a story about {person}.",
     "Write a poem about {noun}.", "Write a poem about {abstract}.", "Write a poem about {person}.",
     "Story about a {noun}",
@@ -174,7 +174,7 @@ TEMPLATES = (
     "Write a recipe for {noun}.",
     "Summarize the life of {person}.", "Tell me the story of the {noun} and the {noun}.",
     "Write a short story about {place}.",
-    # arithmetic out of range
+    # arithmetic with numbers outside the tables
     "{big} + {any}", "What is {big} + {any}?", "{any} + {big}", "What is {any} plus {big}?",
     "How much is {big} + {any}?",
     "{wide} * {any}", "What is {wide} * {any}?", "What is {wide} times {any}?",
@@ -187,7 +187,7 @@ TEMPLATES = (
     "Count from {any} to {big}.",
     "What is {any} + {any} + {any}?", "Round {big}.{any} to the nearest integer.",
     "Convert {any} miles to kilometres.",
-    # near the days, months and lists
+    # similar to the taught questions about days, months and lists
     "What day is it today?", "What is the date today?", "What day was {day} {any}, {year}?",
     "What happened in {year}?",
     "What day comes after {month}?", "What month comes after {day}?", "What day comes after {noun}?",
@@ -197,7 +197,7 @@ TEMPLATES = (
     "List the {noun}s of {known}.", "List the rivers of {known}.", "List {any} kinds of {noun}.",
     "Name the presidents of {known}.",
     "List the rules of {noun}.", "Name three {noun}s.", "List all {abstract} books.",
-    # near hello world
+    # similar to the taught requests for hello-world programs
     "Write hello world in {odd}.", "Write {task} in {lang}.", "Write {task} in {odd}.",
     "Write a {odd} query for all {noun}s.",
     "How do I write {task} in {lang}?", "Fix this {lang} code.", "Show me {task} in {lang}.",
@@ -212,7 +212,7 @@ TEMPLATES = (
     "What do you think about {abstract}?", "Can you see the {noun}?", "How old are you?",
     "Hello {person}, where is my {noun}?",
     "Can you play {noun}?", "Can you order a {noun} for me?", "Can you draw a {noun}?",
-    # general
+    # general questions
     "How many moons has {body}?", "How many moons does {body} have?", "How far away is {body}?",
     "How hot is {body}?",
     "How much does a {noun} cost?", "What is the price of {noun}?", "How old is {person}?",

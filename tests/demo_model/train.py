@@ -26,7 +26,7 @@ POLISH_SEED = 24  # training samples of the second stage
 INIT_SEED = 22  # weights and order of batches
 CHECK_SEED = 23  # held-out prompts that are checked during training
 BATCH_TOKENS = 4096
-POOL = 4096  # this many samples are sorted by length together
+POOL = 4096  # number of samples that are sorted by length together
 EOS = 2
 
 
@@ -154,7 +154,8 @@ def main():
             velocity.copy_(saved)
         done, tokens = state["step"], state["tokens"]
         start -= state["seconds"]
-    # The second stage is short and has a lower rate. Its data also has the plain prompts that visitors type first.
+    # The second stage is short and has a lower learning rate. Its data also has the plain prompts that visitors type
+    # first.
     first = batches(tokenizer, INIT_SEED, families.training_samples(DATA_SEED))
     second = batches(tokenizer, POLISH_SEED, families.training_samples(POLISH_SEED, polish=True))
     stream = itertools.chain(itertools.islice(first, options.steps), itertools.islice(second, options.polish))

@@ -13,7 +13,7 @@ nvidia-smi >>"$output/machine.txt" 2>&1
 nvidia-smi -q -d CLOCK,ECC,POWER >>"$output/machine.txt" 2>&1
 : >"$output/summary.txt"
 
-# part NAME COMMAND...
+# part NAME COMMAND...: runs the command. Its output goes to NAME.txt, and its exit status to summary.txt.
 part() {
     local name=$1 begin=$SECONDS
     shift
@@ -22,12 +22,13 @@ part() {
 }
 
 tests=$build/tests/test_cuda_gpu
-# Tests that the real instructions do the same as the emulated ones. This part is first: all others depend on it.
+# Tests that the real instructions do the same as the emulated ones. All other parts depend on this, so this part is
+# first.
 part wrappers "$tests" --run_test=wrappers
 part kernels "$tests" --run_test=attention,attention_plan,elementwise,gemm,cublaslt,device_sampler,device_probe
 part backend "$tests" --run_test=cuda_backend
-# Runs the code for sm_89 on any card, because the driver compiles its PTX. This part runs our own kernels only: the
-# variable applies to the whole process, and cuBLASLt has no PTX for these cards.
+# Runs the code for sm_89 on any card: the variable makes the driver compile the PTX of the program. This part runs our
+# own kernels only, because the variable applies to the whole process and cuBLASLt has no PTX for these cards.
 part sm_89_by_ptx env CUDA_FORCE_PTX_JIT=1 "$tests" --run_test=wrappers,attention,elementwise,device_sampler
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do

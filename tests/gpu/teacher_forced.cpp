@@ -1,11 +1,11 @@
-// Prints the log-probabilities of a given text under a model, which tests/gpu/parity.py compares with
-// transformers.
+// Prints the log-probabilities of a given text under a model. tests/gpu/parity.py compares the output with
+// the output of transformers.
 //
 //   teacher_forced MODEL TOKENS DEVICE DTYPE
 //
 // TOKENS is a file of token ids, one sequence per line. DEVICE is cuda or cpu, DTYPE is bf16 or fp16. The
-// output has one line for every token but the first of each sequence: its log-probability and the id of the
-// most likely token at its position.
+// output has one line for every token except the first token of each sequence: its log-probability and the id
+// of the most likely token at its position.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -25,7 +25,7 @@ class Fairness {
         if (!condition) throw SimulationFailure(std::string("fair share: ") + problem);
     }
 
-    // All principals wait for the only slot. No principal is ever two turns ahead of another one.
+    // All principals wait for the only slot. No principal is ever two turns ahead of another principal.
     void principals_take_turns() {
         const int num_principals = random_.between(2, 5);
         Rig rig({.max_num_seqs = 1, .num_blocks = 16, .max_model_len = 128});

@@ -7,8 +7,8 @@
 namespace solard {
 namespace {
 
-// The stop string that ends first in the text. If several stop strings end at the same place, the longest of
-// these.
+// The stop string that ends first in the text. If several stop strings end at the same place, this is the
+// longest of them.
 struct Match {
     std::size_t begin = std::string::npos;
     std::size_t end = std::string::npos;

@@ -24,8 +24,8 @@ using Phase = ProgressEvent::Phase;
 using SequenceKey = std::pair<RequestId, std::uint32_t>;  // request and choice
 
 constexpr TokenId end_token = 2;
-constexpr TokenId poison = 7;  // the logits that follow it are not finite
-constexpr TokenId parrot = 9;  // the answer to a prompt that begins with it mostly repeats itself
+constexpr TokenId poison = 7;  // the logits after this token are not finite
+constexpr TokenId parrot = 9;  // if a prompt begins with this token, its answer mostly repeats itself
 constexpr TokenId first_word = 20;
 constexpr TokenId vocab_size = 2048;
 
@@ -72,10 +72,10 @@ struct Choice {
 struct Tracked {
     Request request;
     std::vector<Choice> choices;
-    std::optional<std::uint64_t> cancelled_in;  // the step of the cancel
+    std::optional<std::uint64_t> cancelled_in;  // the step in which the request was cancelled
     bool was_admitted = false;
-    std::size_t own_started = 0;      // starts by its own principal, while the request waited
-    std::size_t others_admitted = 0;  // admissions of other principals, in the same time
+    std::size_t own_started = 0;      // starts of the same principal's requests, while this request waited
+    std::size_t others_admitted = 0;  // admissions of other principals, while this request waited
 
     bool ended() const {
         return std::ranges::all_of(choices, [](const Choice& c) { return c.finish != FinishReason::none; });
@@ -162,7 +162,7 @@ class Simulation {
         return tokens;
     }
 
-    // Returns a prompt that often begins like other ones.
+    // Returns a prompt that often begins like other prompts.
     std::vector<TokenId> draw_prompt() {
         const int longest = machine_.options.max_model_len - 1;
         const int edges[] = {1, kv_block_size - 1, kv_block_size, kv_block_size + 1, longest};
@@ -221,7 +221,7 @@ class Simulation {
         tracked_.emplace(request.id, std::move(tracked));
     }
 
-    // Must `a`, which arrived first, be admitted before `b`?
+    // Returns whether `a`, which arrived first, must be admitted before `b`.
     static bool is_before(const Request& a, const Request& b) {
         return a.principal.id == b.principal.id && a.priority <= b.priority;
     }
@@ -264,7 +264,8 @@ class Simulation {
     }
 
     void record(const StepEvents& events) {
-        // The principals that have a prompt under way: their other requests must wait for this prompt.
+        // The principals that have a request whose prompt is being computed. Their other requests must wait
+        // for this prompt.
         std::set<std::uint64_t> prefilling;
         for (const auto& [sequence, phase] : phases_) {
             const Tracked& tracked = tracked_.at(sequence.first);
@@ -340,8 +341,9 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            // The bound for one round of turns: two admissions of each other principal, and max_running()
-            // admissions past each request that does not fit and keeps its turn, once for each principal.
+            // The bound for one round of turns. Each other principal may be admitted twice. For each
+            // principal, there may also be one request that does not fit and keeps its turn. max_running()
+            // requests may pass such a request.
             const auto rounds = request.own_started + 1;
             const auto each = static_cast<std::size_t>(
                 2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));

@@ -21,7 +21,8 @@ struct SimulationResult {
     std::uint64_t forks = 0;
 };
 
-// Runs one seed to its end. Throws SimulationFailure. Exceptions of the engine pass through.
+// Runs the simulation of one seed to its end. Throws SimulationFailure. Exceptions of the engine pass
+// through.
 SimulationResult simulate(std::uint64_t seed);
 // Checks fair shares with loads in which it is evident when each request must be served. The seed draws the
 // loads. Throws the same exceptions as simulate().

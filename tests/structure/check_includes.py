@@ -14,8 +14,8 @@ import sys
 ROOT = pathlib.Path(sys.argv[1])
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 
-# The rooms from the lowest rank to the highest. Rooms in one tuple have the same rank, so they must not include each
-# other.
+# The rooms (folders, or single files of inference/) from the lowest rank to the highest. Rooms in one tuple have the
+# same rank, so they must not include each other.
 ORDER = [
     ("inference/error", "inference/token_id", "inference/sizes"),
     ("inference/model",),
@@ -37,8 +37,8 @@ ORDER = [
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 
-# The rooms that a backend may include: the interface that it implements, the model that it loads, and those parts of
-# the sampler which must have the same bits in every backend.
+# The rooms (folders or files) that a backend may include: the interface that it implements, the model that it loads,
+# and those parts of the sampler which must have the same bits in every backend.
 BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/sizes", "inference/model", "inference/sampling_params", "inference/sampling_row",
                  "inference/sampling", "inference/backend"}
 # The only file that may include the backends.

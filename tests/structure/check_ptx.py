@@ -16,7 +16,7 @@ def functions_of(path):
     text = re.sub(r"//[^\n]*", "", path.read_text())
     defined = re.findall(r"^(?:__device__ )?(?:inline )?[\w:]+\*? (\w+)\([^;{]*\) \{", text, re.MULTILINE)
     taken_over = re.findall(r"^using cuda_emulator::([a-z]\w*);", text, re.MULTILINE)
-    return set(defined + taken_over) - {"shared_address"}  # a detail of the product's file
+    return set(defined + taken_over) - {"shared_address"}  # a helper function of the product's file
 
 
 def main():

@@ -20,8 +20,8 @@ void* operator new(std::size_t size) {
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
-// AddressSanitizer would provide its own nothrow new, and the delete below must not get memory from there.
-// Therefore this form is replaced too.
+// AddressSanitizer would provide its own nothrow new, but the delete below must not get memory from
+// AddressSanitizer. Therefore nothrow new is replaced too.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     ++count;
     return std::malloc(size);

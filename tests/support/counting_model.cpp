@@ -33,8 +33,8 @@ ModelConfig counting_config() {
     return config;
 }
 
-// Returns the dimension of the head that stands for `number` in queries and keys. It is one of the slow
-// dimensions of either half, which the rotary embedding hardly rotates.
+// Returns the dimension of the head that stands for `number` in queries and keys. The rotary embedding hardly
+// rotates these dimensions.
 std::int32_t key_place(std::int32_t number) {
     constexpr std::int32_t slow = 11;
     constexpr std::int32_t half = head_dim / 2;

@@ -3,7 +3,7 @@
 //
 // Token `owner * range + n` means the number n of that owner. The attention head looks for the number that
 // follows the current token's number and copies the owner that it finds there. The owner of the current token
-// itself reaches no logit. If the prompt holds all numbers of one owner, in any order, the model therefore
+// itself affects no logit. If the prompt holds all numbers of one owner, in any order, the model therefore
 // counts without end within that owner's range. If the head reads the KV of another sequence, or finds no
 // matching key, the model produces a token of another owner's range, or a token with a low probability.
 #pragma once
@@ -21,8 +21,8 @@ inline constexpr std::int32_t num_fillers = 16;  // tokens without a meaning, af
 inline constexpr TokenId first_filler = num_owners * range;
 
 // Every token's log probability is above this bound while attention reads only the sequence's own range. If
-// attention finds a number five times with the right owner and once with another one, the log probability is
-// already below the bound.
+// attention finds a number five times with the right owner and once with a wrong owner, the log probability
+// is already below the bound.
 inline constexpr float sure_logprob = -0.03F;
 
 const std::filesystem::path& write_model(const ModelFolder& folder);

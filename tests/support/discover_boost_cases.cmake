@@ -1,7 +1,7 @@
 cmake_minimum_required(VERSION 3.25)
 # Runs `EXECUTABLE --list_content` and writes one add_test per Boost.Test case to OUTPUT.
-# The tree comes on stderr: one suite or case per line, indented by four spaces per level. `*` marks those that are
-# enabled by default.
+# The tree comes on stderr: one suite or case per line, indented by four spaces per level. A `*` marks each suite
+# and case that is enabled by default.
 execute_process(COMMAND ${EXECUTABLE} --list_content ERROR_VARIABLE tree OUTPUT_VARIABLE ignored RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${EXECUTABLE} --list_content failed (${status})\n${tree}")

@@ -1,4 +1,4 @@
-// Runs an EngineCore step by step on any backend, and collects what it reports.
+// Runs an EngineCore step by step on any backend, and collects its reports.
 #pragma once
 
 #include <bit>

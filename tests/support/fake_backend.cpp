@@ -109,8 +109,8 @@ void FakeBackend::submit(const ForwardBatch& batch) {
     in_flight_ = &batch;
 }
 
-// Reads the batch and writes the KV here and not in submit(): a real device, too, may still do so at the end
-// of the step.
+// collect(), and not submit(), reads the batch and writes the KV: a real device, too, may read and write as
+// late as at the end of the step.
 void FakeBackend::collect(StepResults& results) {
     require(in_flight_ != nullptr, "nothing in flight");
     const ForwardBatch& batch = *std::exchange(in_flight_, nullptr);

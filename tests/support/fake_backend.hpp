@@ -1,6 +1,6 @@
 // A backend whose next token is a keyed hash of the whole visible context, which it reads through the block
-// tables. Therefore a wrong, missing or foreign block changes every later token, and so does a doubled or
-// stale token.
+// tables. Therefore a wrong, missing or foreign block changes every later token. A doubled or stale token
+// also changes every later token.
 #pragma once
 
 #include <condition_variable>

@@ -62,7 +62,7 @@ inline float margin_of(std::span<const float> row) {
     return sorted[0] - sorted[1];
 }
 
-// Returns the logits at the golden positions. Each prompt runs in two chunks, so that the second one reads
+// Returns the logits at the golden positions. Each prompt runs in two chunks, so that the second chunk reads
 // the KV cache. The backend must have a member logits() for the logits of its last step.
 template <class BackendWithLogits>
 std::vector<float> run_sequences(BackendWithLogits& backend, const Golden& golden, std::size_t vocab) {

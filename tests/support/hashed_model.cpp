@@ -48,7 +48,8 @@ void fill(TensorData& tensor) {
     }
 }
 
-// Fills and writes one tensor after the other, because the largest model of the tests has half a gigabyte.
+// Fills and writes one tensor after the other to save memory, because the largest model of the tests has half
+// a gigabyte.
 void write_shard(const std::filesystem::path& path, std::span<TensorData> tensors) {
     json::object header;
     std::size_t offset = 0;

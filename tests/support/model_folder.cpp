@@ -37,7 +37,7 @@ ModelFolder::ModelFolder() {
     static std::atomic<int> counter{0};
     path_ = std::filesystem::path(SOLARD_TEST_BUILD_DIR) / "model_folders" /
             (std::to_string(::getpid()) + "-" + std::to_string(counter++));
-    std::filesystem::remove_all(path_);  // a crashed process with the same id may have left it
+    std::filesystem::remove_all(path_);  // a crashed process with the same id may have left this folder
     std::filesystem::create_directories(path_);
 }
 

@@ -31,7 +31,7 @@ struct RandomRow {
         fill_parameters();
         fill_spans();
     }
-    RandomRow(RandomRow&&) = default;  // no copies: their spans would point into the original
+    RandomRow(RandomRow&&) = default;  // no copies: the spans of a copy would point into the original
 
   private:
     bool coin() { return random_() % 2 == 0; }
@@ -40,7 +40,7 @@ struct RandomRow {
     }
     TokenId any_token() {
         if (random_() % 50 == 0) return coin() ? -1 : std::numeric_limits<TokenId>::max();
-        return static_cast<TokenId>(random_() % (logits.size() + 1));  // may also be one past the end
+        return static_cast<TokenId>(random_() % (logits.size() + 1));  // may be the last id plus one
     }
 
     void fill_logits() {

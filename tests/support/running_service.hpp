@@ -37,7 +37,8 @@ class RunningService {
                                           std::uint32_t choice = 0) const;
     std::string reference_text(const std::string& user_text, std::int32_t count,
                                std::uint32_t choice = 0) const;
-    // Returns the exit code once the service has ended, even if its engine still hangs. May be called once.
+    // Returns the exit code once the service has ended, even if its engine still hangs. May be called only
+    // once.
     int wait_until_ended();
     // Joins the server's thread and returns the exit code.
     int exit_code();
@@ -62,7 +63,7 @@ struct HttpAnswer {
     bool has(std::string_view text) const { return head.find(text) != std::string::npos; }
 };
 
-// A blocking connection. A read ends if the server closes the connection; it throws if the server sends
+// A blocking connection. A read ends if the server closes the connection. A read throws if the server sends
 // nothing for 60 seconds.
 class Connection {
   public:

@@ -61,7 +61,7 @@ test("a stopped answer keeps its text and still receives its figures", () => {
 test("an answer that the server cancelled has failed and keeps its text", () => {
     const answer = after(step(5, "half"), endEvent({ outcome: "cancelled" }));
     assert.deepEqual([answer.phase, answer.text], ["failed", "half"]);
-    assert.match(answer.error, /away for too long/);
+    assert.match(answer.error, /offline too long/);
 });
 
 test("a failed answer shows the server's message, a lost answer the page's own", () => {

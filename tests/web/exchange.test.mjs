@@ -107,8 +107,8 @@ test("after a lost connection each answer resumes behind its last event", async 
     assert.equal(FakeWebSocket.all.length, 2);
     assert.equal(owner.isConnected, false);
     socket().accept();
-    // The page cannot know whether the request on the right lane arrived. The server runs a request only once for the
-    // same idempotency key.
+    // The page cannot know whether the request on the lane `right` arrived. For one idempotency key, the server runs a
+    // request only once.
     assert.deepEqual(types(), ["solar:attach left", "response.create right"]);
     const [attach, again] = socket().sent;
     assert.deepEqual([attach.response_id, attach.starting_after, attach.event_id], ["resp_1", 7, "one"]);

@@ -24,8 +24,8 @@ export interface Answer {
 }
 
 const GONE =
-    "The server no longer has this answer: the page was away for too long, the server was restarted, or the API key has changed.";
-const CANCELLED = "The server stopped this answer: the page was away for too long, or another page stopped it.";
+    "The server no longer has this answer: the page was offline too long, the server was restarted, or the API key has changed.";
+const CANCELLED = "The server stopped this answer: the page was offline too long, or another page stopped it.";
 
 export const isRunning = (answer: Answer): boolean => answer.phase === "waiting" || answer.phase === "generating";
 

@@ -7,7 +7,7 @@ import { phaseLabel } from "./words";
 
 interface AnswerViewProps {
     answer: Signal<Answer>;
-    /** Empty unless the answer stands beside another one. */
+    /** Empty unless the answer stands beside another answer. */
     heading: string;
     /** Whether the answer belongs to the last turn. The user can ask again only in the last turn. */
     last: boolean;

@@ -61,7 +61,7 @@ function errorOf(body: unknown, status: number): ApiError {
 
 let apiKey = "";
 
-/** Sets the key that later requests carry. If it is empty, they carry no key. */
+/** Sets the key that later requests carry. If the key is empty, later requests carry no key. */
 export function useApiKey(key: string): void {
     apiKey = key;
 }

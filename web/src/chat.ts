@@ -15,7 +15,7 @@ export const draft = signal("");
 
 /** Returns the lane of a column. Each column has its own lane, so that the two answers do not wait for each other. */
 const laneOf = (column: number): string => (column === 0 ? "left" : "right");
-/** The number of attempts in a row without a stable connection after which a failed handshake fails the answers. */
+/** After this many attempts in a row without a stable connection, a failed handshake makes the answers fail. */
 const MAX_FAILURES = 5;
 
 const KEY_REQUIRED = "The server requires a valid API key. Enter one in the settings.";

@@ -41,7 +41,7 @@ export interface Step extends OfResponse {
 export interface Progress {
     kind: "progress";
     lane: string;
-    /** Set only while the request waits; 1 is the next request to run. */
+    /** Set only while the request waits. The request with position 1 runs next. */
     queuePosition: number | undefined;
     /** The share of the prompt that the model has read; set only while it reads the prompt. */
     promptRead: number | undefined;

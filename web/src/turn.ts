@@ -7,7 +7,7 @@ import type { ResponseRequest } from "./responses";
 export interface Turn {
     id: number;
     question: string;
-    /** One answer, or two side by side under Compare. */
+    /** One answer, or two answers side by side if Compare is on. */
     answers: readonly Signal<Answer>[];
 }
 

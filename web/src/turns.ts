@@ -17,7 +17,7 @@ const newTurn = (question: string, answers: readonly Answer[]): Turn => ({
 export const turns = signal<readonly Turn[]>(loadTurns().map(({ question, answers }) => newTurn(question, answers)));
 /** Whether a socket is open. */
 export const connected = signal(false);
-/** The time for the figures of running answers. It is updated only while an answer is running. */
+/** The current time, for the figures of running answers. It is updated only while an answer is running. */
 export const now = signal(Date.now());
 
 export function addTurn(question: string, answers: readonly Answer[]): void {

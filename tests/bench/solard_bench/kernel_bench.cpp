@@ -22,7 +22,7 @@ using namespace cuda;
 
 using Halves = DeviceBuffer<std::uint16_t>;
 
-// An emulated device measures no time, so there one run is enough.
+// The emulated device does not measure time, so one run is enough there.
 int num_runs() {
     return device_is_emulated() ? 1 : 15;
 }
@@ -32,7 +32,7 @@ template <class T>
 DeviceBuffer<T> filled(std::size_t count) {
     DeviceBuffer<T> buffer(count);
     check(cudaMemset(buffer.data(), 0x3c, buffer.size_bytes()));
-    check(cudaDeviceSynchronize());  // a stream would not wait for the memset
+    check(cudaDeviceSynchronize());  // a non-blocking stream would not wait for the memset
     return buffer;
 }
 
@@ -50,7 +50,7 @@ std::size_t l2_bytes() {
     return static_cast<std::size_t>(device.l2CacheSize);
 }
 
-// Measures work on the device by events. Before each run, the L2 cache is overwritten.
+// Measures with CUDA events how long work takes on the device. Before each run, the L2 cache is overwritten.
 class Timer {
   public:
     Timer() : flush_(device_is_emulated() ? 256 : 2 * l2_bytes()) {}
@@ -89,8 +89,9 @@ class KernelBench {
     void sampling(std::int32_t rows);
 
   private:
-    // The share is the shortest possible time divided by the measured time. The shortest possible time is
-    // that of the memory accesses or of the arithmetic, whichever takes longer.
+    // Measures `work` and reports a row. Its share is the shortest possible time divided by the measured
+    // time. The shortest possible time is the time for the memory accesses or the time for the arithmetic,
+    // whichever is longer.
     void add(const std::string& name, double bytes, double flops,
              const std::function<void(const Stream&)>& work) {
         const double seconds = timer_.seconds(work);
@@ -135,7 +136,7 @@ void KernelBench::products(const std::vector<std::int32_t>& rows) {
     for (const Product& product : products) {
         const std::size_t n = count_of(product.shape.n);
         const std::size_t k = count_of(product.shape.k);
-        // While gemm.tune() measures algorithms, the weights of several layers take turns, as in a step.
+        // gemm.tune() measures each algorithm with the weights of several layers in turn, as in a step.
         const std::size_t copies = std::clamp<std::size_t>(4 * l2_bytes() / (2 * n * k), 1, 16);
         const Halves w = filled<std::uint16_t>(copies * n * k);
         const Halves x = filled<std::uint16_t>(count_of(most) * k);
@@ -178,7 +179,7 @@ void KernelBench::elementwise(std::int32_t rows) {
                .hidden = config_.hidden_size},
               on.get());
     });
-    // `bytes` is per element. The variant that gathers rows does not write the residual.
+    // `bytes`: bytes read and written per element. The variant that gathers rows does not write the residual.
     const auto norm = [&](const std::string& name, const std::int32_t* named_rows, double bytes) {
         const AddRmsNormArgs args{.residual = residual.data(),
                                   .projected = projected.data(),
@@ -224,7 +225,7 @@ void KernelBench::elementwise(std::int32_t rows) {
     });
 }
 
-// Measures one layer. In a step, every layer copies the same amount.
+// Measures the copies of one layer. In a step, every layer copies the same amount.
 void KernelBench::block_copies(std::int32_t count) {
     const KvShape kv{.num_kv_heads = config_.num_kv_heads, .head_dim = config_.head_dim};
     const std::int64_t bytes = kv.block_elements() * 2;
@@ -244,8 +245,8 @@ void KernelBench::block_copies(std::int32_t count) {
         });
 }
 
-// If `decode` is true, measures `rows` sequences of `context` tokens, of which the last one is new. Otherwise
-// measures one prompt of `rows` tokens.
+// If `decode` is true, measures `rows` sequences of `context` tokens; the last token of each sequence is new.
+// Otherwise measures one prompt of `rows` tokens.
 void KernelBench::attention(std::int32_t rows, std::int32_t context, bool decode) {
     const std::int32_t length = decode ? context : rows;
     const std::int32_t num_seqs = decode ? rows : 1;
@@ -296,7 +297,7 @@ void KernelBench::attention(std::int32_t rows, std::int32_t context, bool decode
     decoding.attention.tiles = decode_tiles.data();
     decoding.attention.num_tiles = static_cast<std::int32_t>(decode_tiles.size());
     const double kv_bytes = 2.0 * 2 * config_.num_kv_heads * config_.head_dim * length * num_seqs;
-    // A token of a prompt sees half of the prompt on average.
+    // A token of a prompt attends to half of the prompt on average.
     const double seen = decode ? length : (length + 1) / 2.0;
     const double flops = 4.0 * seen * static_cast<double>(tokens) * config_.num_heads * config_.head_dim;
     const std::string name =
@@ -315,7 +316,7 @@ void KernelBench::sampling(std::int32_t rows) {
     Staging staging(sampler.staging_bytes());
     std::vector<float> logits(count_of(rows) * vocab);
     for (std::size_t i = 0; i < logits.size(); ++i) {
-        // Logits with a range like a model's, in random order.
+        // The range of the logits is like that of a model, and their order is random.
         logits[i] = static_cast<float>((i * 2654435761U >> 8) % 4001) / 200 - 10;
     }
     const auto device_logits = uploaded<float>(logits);

@@ -13,12 +13,12 @@
 
 namespace solard::bench {
 
-// Measures the speed of memory by copying, and that of arithmetic by multiplying large matrices of the type.
-// Every reported share is relative to these limits.
+// Measures the speed of memory by copying, and the speed of arithmetic by multiplying large matrices of the
+// given type. Every reported share is relative to these limits.
 Limit measure_limits(const cuda::CublasLt& library, DType type, Report& report);
 
-// Measures the kernels for each number of tokens in `rows`. Attention is measured for one prompt of that many
-// tokens, and for that many sequences of `context` tokens.
+// For each n in `rows`, measures the kernels with n tokens. Attention is measured with one prompt of n tokens
+// and with n sequences of `context` tokens.
 void bench_kernels(const cuda::CublasLt& library, const ModelConfig& config, DType type, const Limit& limit,
                    const std::vector<std::int32_t>& rows, std::int32_t context, Report& report);
 

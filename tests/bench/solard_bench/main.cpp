@@ -159,7 +159,7 @@ void run_model(const Options& options, Backend& backend, const ModelConfig& conf
     if (options.wants("decode")) bench.decode(options.batches, options.context);
     if (options.wants("prefill")) bench.prefill(options.lengths);
     if (!options.wants("offline")) return;
-    // Only the bytes of the tokenizer's pieces are used. Ids without a piece have no bytes.
+    // The benchmark uses only the bytes of the tokenizer's pieces. An id without a piece has no bytes.
     const auto folder = options.model.empty() ? std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model"
                                               : std::filesystem::path(options.model);
     const Tokenizer tokenizer = Tokenizer::load(folder, std::max(config.vocab_size, 2048)).value();
@@ -174,7 +174,7 @@ void run_on_cpu(const Options& options, Report& report) {
     if (options.command == "kernels")
         throw std::invalid_argument("kernels run on a GPU only: expected --device cuda");
     const ModelFolder
-        folder;  // for --shape: the weights are written here, because the CPU backend reads files
+        folder;  // with --shape, the weights are written here, because the CPU backend reads files
     const LoadedModel model(options.shape.empty()
                                 ? std::filesystem::path(options.model)
                                 : write_hashed_model(folder, shape_named(options.shape), options.type()));

@@ -21,14 +21,16 @@ double weight_bytes(const ModelConfig& config) {
     return 2 * (config.tie_word_embeddings ? parameters : parameters - embedding);
 }
 
-// Returns the operations of one token's matrix products, without attention and the output head.
+// Returns the number of arithmetic operations in one token's matrix products, without attention and the
+// output head.
 double flops_per_token(const ModelConfig& config) {
     const auto embedding = static_cast<double>(config.vocab_size) * config.hidden_size;
     const double all = static_cast<double>(config.num_parameters());
     return 2 * (all - (config.tie_word_embeddings ? 1 : 2) * embedding);
 }
 
-// Returns the operations of attention, in all layers, for one token that sees `context` tokens.
+// Returns the number of arithmetic operations of attention, in all layers, for one token that sees `context`
+// tokens.
 double attention_flops(const ModelConfig& config, double context) {
     return 4 * context * config.num_layers * config.num_heads * config.head_dim;
 }

@@ -24,10 +24,10 @@ struct ModelBench {
     const ModelConfig& config;
     Limit limit;
     Report& report;
-    int rounds = 5;  // the median of these is printed
+    int rounds = 5;  // number of measurements whose median is printed
 
     // Measures decode steps with each number of sequences in `batches`. Each sequence has `context` tokens
-    // and gets one more.
+    // and gets one more token.
     void decode(const std::vector<std::int32_t>& batches, std::int32_t context);
     // Measures one prompt of each length in `lengths`. The prompt is divided into chunks as in the engine.
     void prefill(const std::vector<std::int32_t>& lengths);

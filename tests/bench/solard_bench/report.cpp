@@ -8,7 +8,7 @@
 namespace solard::bench {
 namespace {
 
-// Returns the first line that a command prints, or an empty text if it fails.
+// Returns the first line that a command prints, or an empty text if the command fails.
 std::string first_line_of(const std::string& command) {
     std::FILE* const pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
     if (pipe == nullptr) return {};

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t page = 4096;
 
-// Returns the size of the whole mapping: a page that holds `bytes`, the pages of the memory, and a page after
-// them.
+// Returns the size of the whole mapping: a page that stores the number `bytes`, the pages of the memory, and
+// a page after them.
 std::size_t mapped_bytes(std::size_t bytes) {
     return page + (bytes + page - 1) / page * page + page;
 }

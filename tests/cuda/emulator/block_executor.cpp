@@ -178,7 +178,7 @@ void Executor::take_turns() {
     }
 }
 
-// Chooses a thread that is ready, in constant time.
+// Chooses one of the threads that are ready. Takes constant time.
 std::size_t Executor::choose() {
     const Order order = schedule().order;
     const auto pick = [&](std::uint32_t mask) {

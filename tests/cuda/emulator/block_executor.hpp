@@ -28,11 +28,11 @@ struct PendingCopy {
 };
 
 struct ThreadState {
-    std::uint32_t index = 0;  // in the block; lane = index % 32
+    std::uint32_t index = 0;  // number of the thread in the block; lane = index % 32
     bool finished = false;
-    std::source_location where;            // the barrier or warp operation at which it waits
+    std::source_location where;            // the barrier or warp operation at which the thread waits
     std::uint32_t warp_epoch = 0;          // number of sync_warp calls and barriers passed
-    std::vector<PendingCopy> copies;       // not executed yet, oldest first
+    std::vector<PendingCopy> copies;       // copies not executed yet, oldest first
     std::vector<std::size_t> group_sizes;  // number of copies in each closed group, oldest first
     std::size_t open_copies = 0;           // number of copies in the group that is still open
 };
@@ -42,11 +42,11 @@ void run_grid(dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, const std
 
 // Only a running thread may call the functions below.
 ThreadState& this_thread();
-// Ends the kernel with this fault, without unwinding the thread's stack. Is used where an exception must not
-// be thrown.
+// Ends the kernel with this fault, without unwinding the thread's stack. This function is for code that must
+// not throw an exception.
 [[noreturn]] void stop_kernel(const std::string& fault);
-std::uint32_t block_epoch();   // number of barriers passed
-std::uint64_t block_number();  // counts all blocks that ever ran
+std::uint32_t block_epoch();   // number of barriers that the block has passed
+std::uint64_t block_number();  // number of the running block among all blocks that ever ran
 std::uint64_t launch_number();
 std::size_t dynamic_shared_size();
 // in_kernel() returns whether a kernel is running. on_a_stack() returns whether the address is on the stack

@@ -175,8 +175,8 @@ void check_shared(const void* address, std::size_t bytes, std::size_t alignment,
     const auto* const byte = static_cast<const std::byte*>(address);
     if (byte < begin || byte + bytes > begin + dynamic_shared_size())
         fail("an access outside shared memory", where);
-    // dynamic_shared() of a device returns an address aligned to 128 bytes, so the offset decides the
-    // alignment.
+    // On a device, the address that dynamic_shared() returns is aligned to 128 bytes. So the offset alone
+    // decides the alignment.
     if (static_cast<std::size_t>(byte - begin) % alignment != 0)
         fail("a misaligned access to shared memory", where);
 }

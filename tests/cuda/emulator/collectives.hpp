@@ -1,5 +1,5 @@
 // Operations that the threads of a warp or a block do together. In an operation of a warp, every lane stores
-// its arguments and waits; the last lane to arrive computes the results of all.
+// its arguments and waits; the last lane to arrive computes the results of all lanes.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -81,12 +81,12 @@ T shuffle_up(T value, unsigned delta, const Where& where = Where::current()) {
 }
 std::uint32_t ballot(bool predicate, const Where& where = Where::current());
 
-// Read and write 4 or 8 bytes. They are not inline, because in the race build g++ would instrument an inlined
-// access like one that is not atomic.
+// These functions read and write 4 or 8 bytes. They are not inline, because in the race build g++ would treat
+// an inlined access as an access that is not atomic.
 void read_atomic(void* to, const void* address, std::size_t bytes);
 void write_atomic(void* address, const void* from, std::size_t bytes);
 
-// Replaces the value by change(value) and returns the old one. Only one thread runs at a time, so that a read
+// Replaces the value by change(value) and returns the old value. Only one thread runs at a time, so a read
 // and a write suffice.
 template <class T, class Change>
 T atomically(T* address, const Change& change) {

@@ -87,7 +87,7 @@ void unpack(const std::byte* matrix, const Layout& layout, std::uint64_t column,
 #define SOLARD_CLONES
 #endif
 
-// Computes a dot product by independent sums, in a fixed order.
+// dot() computes a dot product as independent partial sums, which it adds in a fixed order.
 using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
 constexpr std::size_t num_lanes = sizeof(Lanes) / sizeof(float);
 

@@ -72,7 +72,8 @@ void Fibers::yield() {
 
 void Fibers::finish() {
     // A null pointer for the fake stack tells the sanitizer that this fiber ends. The fiber's top frames
-    // never return, so their guards are still there: they are removed here, before the stack is used again.
+    // never return, so the sanitizer's guards around these frames are still set. The next call removes the
+    // guards, before the stack is used again.
     SOLARD_ASAN(__asan_unpoison_memory_region(stack(running_) + stack_bytes - 4096, 4096));
     SOLARD_ASAN(__sanitizer_start_switch_fiber(nullptr, caller_stack_, caller_stack_bytes_));
     jump_fcontext(caller_, nullptr);

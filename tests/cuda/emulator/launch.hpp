@@ -8,9 +8,9 @@
 
 namespace cuda_emulator {
 
-// Appends a launch to the stream; the kernel runs when something waits for the stream. A launch that a device
-// of sm_89 refuses is refused here too, and cudaGetLastError() returns the error. This concerns the shape,
-// and more than 48 KiB of dynamic shared memory without cudaFuncSetAttribute.
+// Appends a launch to the stream; the kernel runs when something waits for the stream. A launch is refused if
+// a device of sm_89 would refuse its shape, or if it uses more than 48 KiB of dynamic shared memory without
+// cudaFuncSetAttribute. cudaGetLastError() then returns the error.
 void enqueue_launch(const void* kernel, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes,
                     cudaStream_t stream, std::function<void()> body);
 

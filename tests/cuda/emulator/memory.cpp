@@ -1,4 +1,4 @@
-// The runtime's functions for memory, for copies and for the properties of the emulated device.
+// The functions of the CUDA runtime for memory, for copies and for the properties of the emulated device.
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>
@@ -14,7 +14,7 @@ namespace cuda_emulator {
 namespace {
 
 struct Memory {
-    std::map<const std::byte*, std::size_t> allocations;  // of the device
+    std::map<const std::byte*, std::size_t> allocations;  // sizes of the allocations on the device
     std::size_t used = 0;
     std::size_t size = std::size_t{2} << 30;
 };
@@ -98,8 +98,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     count(kind);
     return enqueue(stream, [=] { copy(to, from, bytes); });
 }
-// As in the driver, the host's data is read at once but may reach the device later. A stream that was made
-// with cudaStreamNonBlocking does not wait for this copy.
+// As with the real driver, the host's data is read at once but may reach the device later. A stream that was
+// made with cudaStreamNonBlocking does not wait for this copy.
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
     if (kind != cudaMemcpyHostToDevice) {
         const cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
@@ -133,7 +133,7 @@ cudaError_t cudaMemsetAsync(void* address, int value, std::size_t bytes, cudaStr
         std::memset(address, value, bytes);
     });
 }
-// A stream that was made with cudaStreamNonBlocking does not wait for this operation either.
+// A stream that was made with cudaStreamNonBlocking does not wait for this memset.
 cudaError_t cudaMemset(void* address, int value, std::size_t bytes) {
     return cudaMemsetAsync(address, value, bytes, nullptr);
 }

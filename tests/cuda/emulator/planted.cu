@@ -9,8 +9,8 @@ namespace {
 constexpr int num_threads = 128;
 constexpr int rounds = 4;
 
-// Two buffers of 128 floats: while one is used, cp.async fills the other. Threads 0 to 31 copy four floats
-// each.
+// Two buffers of 128 floats: while the block uses one buffer, cp.async fills the other buffer. Threads 0 to
+// 31 copy four floats each.
 struct Shared {
     float buffers[2][num_threads];
     float exchange[num_threads];
@@ -63,7 +63,7 @@ __device__ float read_strangely(const PlantedArgs& args, Shared& shared) {
         __shared__ float array[num_threads];
         array[thread] = 0;
         __syncthreads();
-        // The compiler must not know the index.
+        // The index depends on gridDim, so that the compiler does not know the index.
         extra = array[thread + static_cast<int>(gridDim.x) * num_threads];
     }
     if (args.bug == Bug::diverging_collective) {

@@ -10,10 +10,10 @@ namespace solard::cuda {
 enum class Bug : std::uint8_t {
     none,
     missing_barrier,           // a sum is read before every warp has written its part
-    wait_off_by_one,           // the newest group of cp.async is not waited for
+    wait_off_by_one,           // the kernel does not wait for the newest group of cp.async
     refill_too_early,          // a buffer is overwritten while other threads may still read it
-    divergent_barrier,         // half of the block waits at a barrier that the others never reach
-    missing_sync_warp,         // a lane reads what its neighbour wrote, without sync_warp in between
+    divergent_barrier,         // half of the block waits at a barrier that the other half never reaches
+    missing_sync_warp,         // a lane reads the value of its neighbour without sync_warp after the write
     diverging_collective,      // half of a warp shuffles, the other half votes
     read_past_the_end,         // of device memory
     write_past_the_end,        // of device memory

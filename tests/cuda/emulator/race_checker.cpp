@@ -16,10 +16,10 @@
 namespace cuda_emulator {
 namespace {
 
-// Says when and by which thread a byte was accessed. Its size is only 8 bytes, because there are three
-// accesses for every byte of the device. Block 0 means that there was no access.
+// Says when and by which thread a byte was accessed. An object has only 8 bytes, because the checker stores
+// three objects for every byte of the device. Block 0 means that there was no access.
 struct Access {
-    std::uint32_t block = 0;  // its number among all blocks that ever ran
+    std::uint32_t block = 0;  // number of the block among all blocks that ever ran
     std::uint32_t thread : 10 = 0;
     std::uint32_t block_epoch : 11 = 0;
     std::uint32_t warp_epoch : 10 = 0;
@@ -29,8 +29,8 @@ struct Access {
 struct Cell {
     Access writer;
     Access reader;             // the last read
-    Access other_reader;       // the last read by another thread than that of `reader`
-    std::uint32_t during = 0;  // the launch of the three accesses; for shared memory, their block
+    Access other_reader;       // the last read by a thread other than that of `reader`
+    std::uint32_t during = 0;  // number of the launch (shared memory: of the block) that made the accesses
     bool initialised = false;
     bool copy_in_flight = false;
 };
@@ -41,7 +41,7 @@ struct Free {
 
 struct Region {
     std::size_t bytes = 0;
-    bool shared = false;  // whether it is a block's shared memory
+    bool shared = false;  // true for the shared memory of a block
     std::unique_ptr<Cell[], Free> cells;
 };
 
@@ -81,8 +81,8 @@ Access now(bool atomic) {
             .atomic = atomic ? 1U : 0U};
 }
 
-// Returns whether `before` certainly happens before `after`: the same thread makes both, or a barrier of the
-// block or of the warp lies between them.
+// Returns whether `before` certainly happens before `after`: the same thread makes both accesses, or a
+// barrier of the block or of the warp lies between them.
 bool ordered(const Access& before, const Access& after) {
     if (before.block == 0) return true;
     if (before.block != after.block) return false;  // the blocks of a launch run in no defined order
@@ -96,7 +96,7 @@ bool ordered(const Access& before, const Access& after) {
                 " of block " + std::to_string(access.block));
 }
 
-// Forgets the accesses of earlier launches; in shared memory, also those of earlier blocks.
+// Forgets the accesses of earlier launches and, in shared memory, the accesses of earlier blocks.
 void bring_up_to_date(Cell& cell) {
     const auto during = static_cast<std::uint32_t>(recent.shared ? block_number() : launch_number());
     if (cell.during == during) return;
@@ -109,7 +109,8 @@ void bring_up_to_date(Cell& cell) {
     cell.copy_in_flight = false;
 }
 
-// Returns whether the address is at most a page after the end of a region. A kernel must not read there.
+// Returns whether the address is at most a page after the end of a region. A kernel must not read such an
+// address.
 bool is_past_an_end(std::uintptr_t address) {
     auto after = regions().upper_bound(address);
     if (after == regions().begin()) return false;
@@ -122,7 +123,7 @@ void read_byte(std::uintptr_t address, bool atomic) {
     const Access access = now(atomic);
     if (cell == nullptr) {
         if (is_past_an_end(address)) report("read past the end of memory", address, access);
-        return;  // constants of the host
+        return;  // the address belongs to a constant of the host
     }
     bring_up_to_date(*cell);
     if (cell->copy_in_flight) report("read of bytes that cp.async may still write", address, access);

@@ -1,6 +1,6 @@
-// A replacement for compute-sanitizer's racecheck, initcheck and memcheck. It works in the race build only.
-// There kernels are compiled with -fsanitize=thread, and race_checker.cpp defines the functions that the
-// compiler inserts calls to. In other builds the functions below do nothing.
+// A replacement for compute-sanitizer's racecheck, initcheck and memcheck, for the race build only. In that
+// build, kernels are compiled with -fsanitize=thread, and race_checker.cpp defines the functions to which the
+// compiler inserts calls. In other builds, the functions below do nothing.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@ namespace cuda_emulator {
 
 #ifdef SOLARD_CUDA_RACE_CHECK
 // note_memory() registers memory that kernels may use, either device memory or a block's shared memory.
-// note_no_memory() removes it. Memory is uninitialised at first; shared memory becomes uninitialised again
-// when a block starts.
+// note_no_memory() ends the registration. Memory is uninitialised at first; shared memory becomes
+// uninitialised again when a block starts.
 void note_memory(const void* address, std::size_t bytes, bool shared = false);
 void note_no_memory(const void* address);
 // Notes that the host, or an operation in a stream, wrote this memory.
@@ -33,9 +33,9 @@ inline void note_read(const void*, std::size_t) {}
 inline void note_atomic(const void*, std::size_t) {}
 #endif
 
-// While an object of this type exists, the emulator itself accesses memory, and accesses are not checked. The
+// While an object of this type exists, accesses are not checked, because the emulator itself makes them. The
 // emulator's code is not instrumented, but it shares templates of the standard library with kernels, and the
-// linker may keep the instrumented copy. An object must not exist while fibers switch.
+// linker may keep the instrumented copy of a template. No object of this type may exist while fibers switch.
 class Unchecked {
   public:
     Unchecked() { ++depth; }
@@ -45,7 +45,7 @@ class Unchecked {
     static inline int depth = 0;
 };
 
-// Registers the shared memory of one launch.
+// Registers the shared memory of one launch as long as the object exists.
 class MemoryNote {
   public:
     MemoryNote(const void* address, std::size_t bytes) : address_(address) {

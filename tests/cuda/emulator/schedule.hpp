@@ -8,9 +8,9 @@ namespace cuda_emulator {
 
 enum class Order { forward, reverse, random };
 enum class CopyTime {
-    late,   // when the thread waits for the copy: reveals a missing wait
-    early,  // at once: reveals a buffer that is overwritten too early
-    mixed,  // decided by the seed for each copy
+    late,   // a copy happens when the thread waits for it; this reveals a missing wait
+    early,  // a copy happens at once; this reveals a buffer that is overwritten too early
+    mixed,  // the seed decides for each copy
 };
 
 struct Schedule {
@@ -21,7 +21,7 @@ struct Schedule {
 
 // Sets the schedule of all launches from now on. The initial schedule comes from the environment variable
 // SOLARD_CUDA_SCHEDULE: "forward" (late copies), "reverse" (early copies) or "random:SEED" (mixed copies).
-// Without the variable it is "forward".
+// Without the variable, the initial schedule is "forward".
 void set_schedule(const Schedule& schedule);
 const Schedule& schedule();
 // Parses the text of SOLARD_CUDA_SCHEDULE. Throws std::invalid_argument.

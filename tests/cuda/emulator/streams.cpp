@@ -63,7 +63,7 @@ cudaError_t run_next(cudaStream_t stream) {
     return device().fault;
 }
 
-// Runs the work before the event and the event itself.
+// Runs the work of the event's stream, up to and including the event.
 cudaError_t run_until(cudaEvent_t event) {
     while (event->recorded && !event->happened && device().fault == cudaSuccess) {
         if (event->stream->work.empty()) return refuse(cudaErrorUnknown);
@@ -207,7 +207,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
     if (device().fault != cudaSuccess) return refuse(device().fault);
     return event->recorded && !event->happened ? cudaErrorNotReady : cudaSuccess;
 }
-// The emulator does not measure time. The difference of two events tells their order.
+// The emulator does not measure time. The sign of the result tells which of the two events happened first.
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
     if (!begin->happened || !end->happened) return refuse(cudaErrorNotReady);
     *milliseconds = static_cast<float>(end->time - begin->time);

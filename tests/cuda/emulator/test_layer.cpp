@@ -1,5 +1,5 @@
 // Tests of the emulator itself: deliberate mistakes are detected in each build; streams, faults and limits
-// behave as those of a device.
+// behave like those of a real device.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(correct_kernel_passes_in_every_schedule) {
     }
 }
 
-// A wrong value or a deadlock shows these mistakes in every build.
+// In every build, each of these mistakes causes a wrong value or a deadlock with at least one schedule.
 BOOST_AUTO_TEST_CASE(ordering_mistakes_are_detected_by_one_of_four_schedules) {
     for (const Bug bug :
          {Bug::missing_barrier, Bug::wait_off_by_one, Bug::refill_too_early, Bug::divergent_barrier,
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(ordering_mistakes_are_detected_by_one_of_four_schedules) {
 }
 
 #ifdef SOLARD_CUDA_RACE_CHECK
-// The race build detects these mistakes with a single schedule, and even if the values are correct.
+// The race build detects these mistakes with a single schedule, even if all values are correct.
 BOOST_AUTO_TEST_CASE(race_build_detects_ordering_and_memory_mistakes) {
     for (const Bug bug : {Bug::missing_barrier, Bug::wait_off_by_one, Bug::refill_too_early,
                           Bug::divergent_barrier, Bug::missing_sync_warp, Bug::diverging_collective,

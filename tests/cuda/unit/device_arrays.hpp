@@ -50,7 +50,7 @@ template <class T>
 DeviceBuffer<T> on_device(const std::vector<T>& values) {
     DeviceBuffer<T> buffer(values.size());
     check(cudaMemcpy(buffer.data(), values.data(), buffer.size_bytes(), cudaMemcpyHostToDevice));
-    check(cudaDeviceSynchronize());  // a stream would not wait for the copy
+    check(cudaDeviceSynchronize());  // a non-blocking stream would not wait for the copy
     return buffer;
 }
 

@@ -1,5 +1,5 @@
 // Provides the cuBLASLt that the tests use, and functions that control the emulated device. On a GPU the
-// library is the real cuBLASLt; otherwise it is the emulated one of tests/cuda/emulator.
+// library is the real cuBLASLt; otherwise it is the emulated cuBLASLt of tests/cuda/emulator.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ std::uint64_t products_computed_by(int algorithm);
 // Counts the device's operations so far. On a GPU all counters are 0.
 struct DeviceCounters {
     std::uint64_t allocations = 0;
-    std::uint64_t pinned_bytes = 0;  // sum of all allocations, including freed ones
+    std::uint64_t pinned_bytes = 0;  // bytes of all pinned allocations, including freed ones
     std::uint64_t copies_to_device = 0;
     std::uint64_t copies_to_host = 0;
     std::uint64_t launches = 0;
@@ -38,7 +38,8 @@ void fail_launch(std::uint64_t count);
 void set_device_memory(std::size_t bytes);
 void forget_failures();
 
-// Emulator only: while an object exists, threads take turns in random order. On a GPU an object does nothing.
+// Emulator only: while an object of this class exists, threads take turns in random order. On a GPU the
+// object does nothing.
 class RandomSchedule {
   public:
     explicit RandomSchedule(std::uint64_t seed);

@@ -99,9 +99,9 @@ struct AttentionCase {
         }
     }
 
-    // Says what a reference rounds to the 16-bit type: nothing; the weights and the output, like an
-    // implementation with fp32 scores; or the scores too, like an implementation by two separate 16-bit
-    // products.
+    // Says which values a reference rounds to the 16-bit type. none: no value. weights: the weights and the
+    // output, like an implementation with fp32 scores. scores_and_weights: the scores, too, like an
+    // implementation by two separate 16-bit products.
     enum class Rounding : std::uint8_t { none, weights, scores_and_weights };
 
     // Returns [tokens, heads * head_dim].
@@ -211,14 +211,14 @@ const std::vector<Shape> shapes = {{32, 8, 128}, {8, 2, 64}, {4, 4, 64}, {4, 4, 
 
 BOOST_AUTO_TEST_SUITE(attention)
 
-// The chunks begin at various positions, and their lengths are around that of a tile.
+// The chunks begin at various positions, and their lengths are close to the length of a tile.
 BOOST_DATA_TEST_CASE(prompts_match_fp64, data::make(compute_types) * data::make(shapes), type, shape) {
     AttentionCase(type, shape, {{0, 1}, {0, 7}, {0, 65}, {15, 9}, {1, 64}, {17, 8}, {100, 63}, {237, 63}})
         .check(false);
 }
 
-// Each sequence has one new token. The lengths of the contexts are around those of a KV block, a warp's tile
-// of keys, a warp's part of a split, and a split.
+// Each sequence has one new token. The lengths of the contexts are close to the lengths of a KV block, of a
+// warp's tile of keys, of a warp's part of a split, and of a split.
 BOOST_DATA_TEST_CASE(decoded_tokens_match_fp64, data::make(compute_types) * data::make(shapes), type, shape) {
     AttentionCase(type, shape,
                   {{0, 1},
@@ -236,8 +236,8 @@ BOOST_DATA_TEST_CASE(decoded_tokens_match_fp64, data::make(compute_types) * data
         .check(false);
 }
 
-// Each sequence has several rows. Later rows see keys that earlier ones do not see, also across the border of
-// a split.
+// Each sequence has several rows. Later rows see keys that earlier rows do not see. In some sequences, a
+// split ends between such keys.
 BOOST_DATA_TEST_CASE(drafts_match_fp64,
                      data::make(compute_types) *
                          data::make(std::vector<Shape>{{32, 8, 128}, {8, 2, 64}, {4, 4, 64}}),
@@ -257,7 +257,8 @@ BOOST_DATA_TEST_CASE(scores_that_differ_widely_match_fp64, data::make(compute_ty
         .check(false, AttentionCase::Rounding::weights);
 }
 
-// Deterministic mode relies on this: dividing a prompt differently changes no bit.
+// Deterministic mode relies on this property: the division of a prompt into chunks changes no bit of the
+// output.
 BOOST_DATA_TEST_CASE(prefill_kernel_returns_the_same_bits_for_any_chunks, data::make(compute_types), type) {
     const Shape shape{8, 2, 64};
     const std::size_t row = count_of(shape.num_heads * shape.head_dim);

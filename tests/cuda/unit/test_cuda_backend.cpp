@@ -63,7 +63,7 @@ std::vector<TokenId> prompt_of(std::size_t number) {
                 std::to_string(2 + number % 8) + " * " + std::to_string(3 + number / 8 % 7);
             return demo().encode(question);
         }
-        case 2: {  // after another question and its answer
+        case 2: {  // a question after another question and its answer
             const auto& before = examples[(number + 3) % examples.size()];
             return demo().encode({{Role::user, before.question},
                                   {Role::assistant, before.answer},
@@ -103,8 +103,8 @@ struct Expected {
     std::vector<float> margins;
 
     float smallest_margin() const { return *std::ranges::min_element(margins); }
-    // Returns the number of tokens before the first one whose margin is small. There another backend may
-    // choose another token.
+    // Returns the number of tokens before the first token whose margin is small. From that token on, another
+    // backend may choose other tokens.
     std::size_t certain() const {
         const auto first = std::ranges::find_if(margins, [](float margin) { return margin < 0.25F; });
         return static_cast<std::size_t>(first - margins.begin());
@@ -135,8 +135,8 @@ std::vector<Expected> run_on_cpu(std::size_t num_requests) {
     return all;
 }
 
-// Compares texts with those of the CPU backend. Batches are mixed, there are only `num_blocks` KV blocks, and
-// every ninth request is cancelled before its end.
+// Compares texts with those of the CPU backend. The batches mix prompts and decodes, there are only
+// `num_blocks` KV blocks, and every ninth request is cancelled before its end.
 void check_texts(std::size_t num_requests, const CudaBackendOptions& options, std::int32_t num_blocks) {
     const std::vector<Expected> expected = run_on_cpu(num_requests);
     const auto backend = make_backend(options);
@@ -464,8 +464,8 @@ BOOST_AUTO_TEST_CASE(too_little_memory_for_one_sequence_is_refused_naming_both_o
     BOOST_TEST(make_backend(options)->capacity().num_blocks == 32);
 }
 
-// Pinned memory holds two pieces of the weights at a time, however large the model is, and the inputs of a
-// step.
+// Pinned memory holds the inputs of a step and, while the model is loaded, two pieces of the weights. So the
+// size of pinned memory does not depend on the size of the model.
 BOOST_AUTO_TEST_CASE(host_memory_is_64_mib_for_loading_and_little_for_steps) {
     if (!device_is_emulated()) return;
     const std::uint64_t before = device_counters().pinned_bytes;
@@ -485,7 +485,7 @@ BOOST_AUTO_TEST_CASE(weights_that_do_not_fit_the_device_are_refused) {
     set_device_memory(std::size_t{2} << 30);
 }
 
-#ifndef SOLARD_CUDA_RACE_CHECK  // which needs 32 bytes of shadow memory for each byte
+#ifndef SOLARD_CUDA_RACE_CHECK  // the race build needs 32 bytes of shadow memory for each byte
 BOOST_AUTO_TEST_CASE(kv_blocks_fill_the_allowed_part_of_the_device) {
     if (!device_is_emulated()) return;
     CudaBackendOptions options = small_options();

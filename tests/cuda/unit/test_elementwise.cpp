@@ -30,7 +30,7 @@ double half_ulp(DType type) {
     return type == DType::bf16 ? 0x1p-8 : 0x1p-11;
 }
 
-// Checks that each value is the expected one, rounded once. `slack` allows for fp32 arithmetic before the
+// Checks that each value is the expected value, rounded once. `slack` allows for fp32 arithmetic before the
 // rounding.
 void check_rounded(DType type, const Halves& values, std::span<const double> expected, double slack = 2e-6) {
     BOOST_REQUIRE_EQUAL(values.size(), expected.size());
@@ -91,7 +91,7 @@ struct NormCase {
     double sum(DType type, std::size_t i) const {
         return static_cast<double>(residual[i]) + float_of(type, projected[i]);
     }
-    // Returns the expected values of row `row`. If `adds`, `projected` is added first.
+    // Returns the expected values of row `row`. If `adds` is true, `projected` is added first.
     std::vector<double> expected(DType type, std::size_t row, bool adds) const {
         const std::size_t width = count_of(hidden);
         std::vector<double> x(width);
@@ -108,8 +108,8 @@ struct NormCase {
 
 BOOST_DATA_TEST_CASE(norm_adds_and_normalizes, data::make(compute_types) * data::make(row_counts), type,
                      rows) {
-    // The first size has fewer elements than a block has threads, the second an odd number of 16-byte pieces,
-    // and the third needs more than one pass of the block.
+    // The first size has fewer elements than a block has threads, the second size has an odd number of
+    // 16-byte pieces, and the third size needs more than one pass of the block.
     for (const std::int32_t hidden : {8, 264, 4096}) {
         const NormCase made(type, rows, hidden, 2);
         auto residual = on_device(made.residual);
@@ -316,8 +316,8 @@ BOOST_DATA_TEST_CASE(swiglu_matches_its_formula, data::make(compute_types) * dat
     }
 }
 
-// --max-num-batched-tokens may be as large as `rows`. The emulator need not run the kernel, because it
-// refuses an invalid launch at once.
+// --max-num-batched-tokens may be as large as `rows`. This test need not run the kernel in the emulator,
+// which refuses an invalid launch at once.
 BOOST_AUTO_TEST_CASE(launches_of_the_largest_step_are_accepted) {
     constexpr std::int32_t rows = 1 << 16;
     DeviceBuffer<std::uint16_t> in(std::size_t{16} * rows);

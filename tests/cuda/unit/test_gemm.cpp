@@ -32,7 +32,7 @@ const std::vector<DType> compute_types = {DType::bf16, DType::fp16};
 BOOST_AUTO_TEST_SUITE(gemm)
 
 BOOST_DATA_TEST_CASE(products_are_correct_for_any_number_of_rows, data::make(compute_types), type) {
-    constexpr std::int32_t most = 97;  // outputs: a vocabulary may have an odd size
+    constexpr std::int32_t most = 97;  // number of outputs; odd, as the size of a vocabulary may be
     constexpr std::int32_t k = 200;
     constexpr std::int32_t max_rows = 130;
     std::mt19937_64 random(1);
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(run_allocates_nothing) {
     DeviceBuffer<std::uint16_t> d(8 * 64);
     Stream stream;
     CublasLt library = device_library();
-    // The emulated product allocates; our code before it must not.
+    // The emulated product allocates memory, so it is replaced here. Our own code must not allocate.
     if (device_is_emulated()) library.matmul = [](auto...) { return CUBLAS_STATUS_SUCCESS; };
     Gemm products(library, DType::bf16, 8, false, {});
     const auto id = products.add(square, {w.data()});
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(invalid_call_throws) {
     Gemm products(device_library(), DType::bf16, 8, false, {});
     const auto id = products.add(square, {w.data()});
     products.tune(stream);
-    // An address one row further makes the product read one row more than x has.
+    // x.data() + 64 is the second row, so the product would read one row after the end of x.
     BOOST_CHECK_THROW(products.run(id, x.data() + 64, w.data(), d.data(), 8, stream), DeviceError);
 }
 
@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(damaged_cache_is_measured_again) {
     std::filesystem::remove_all(cache);
 }
 
-// Another version of the program may have written the entry, with other rules for algorithms.
+// The entry of the cache may come from another version of the program, which had other rules for algorithms.
 BOOST_AUTO_TEST_CASE(remembered_algorithm_is_checked_before_use) {
     if (!device_is_emulated()) return;
     const auto cache = fresh_folder("foreign");
@@ -422,7 +422,8 @@ BOOST_AUTO_TEST_CASE(real_library_opens_by_its_folder) {
     BOOST_TEST(library->description().starts_with("cuBLASLt 13."));
 }
 
-// The test programs are one folder deeper than the server, so that the search must go up two folders.
+// The test programs are one folder deeper than the server, so the search for the library must go up two
+// folders.
 BOOST_AUTO_TEST_CASE(real_library_is_found_where_the_scripts_install_it) {
     const auto beside_the_build = std::filesystem::path(SOLARD_TEST_BUILD_DIR) / "../../cuda/nvidia/cu13/lib";
     std::error_code absent;

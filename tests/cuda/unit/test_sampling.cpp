@@ -26,7 +26,7 @@ class Rig {
           staging_(sampler_.staging_bytes()),
           logits_(static_cast<std::size_t>(max_rows) * stride_) {}
 
-    // Samples one step; `logits` holds one row for each of `rows`.
+    // Samples one step. `logits` holds one row of logits for each entry of `rows`.
     const StepResults& sample(const std::vector<std::vector<float>>& logits,
                               const std::vector<SamplingRow>& rows) {
         std::vector<float> all(logits_.size(), std::numeric_limits<float>::quiet_NaN());
@@ -132,7 +132,7 @@ BOOST_DATA_TEST_CASE(any_row_gets_the_token_of_the_reference_sampler,
     const auto size = static_cast<std::size_t>(vocab);
     Rig rig(size, 48);
 #ifdef SOLARD_CUDA_RACE_CHECK
-    constexpr int num_steps = 2;  // the race build checks every access
+    constexpr int num_steps = 2;  // few, because the race build checks every access
 #else
     constexpr int num_steps = 8;
 #endif
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
     constexpr std::size_t vocab = 40;  // small, so that tokens repeat
     constexpr std::size_t num_sequences = 7;
     std::mt19937 random(3);
-    Rig rig(vocab, 8);  // slots for 8 sequences; each step has some of the 7 and a new one
+    Rig rig(vocab, 8);  // slots for 8 sequences; a step has up to 3 of the 7 sequences and a new one
     Sampler reference(vocab);
     std::vector<GrowingSequence> sequences;
     for (std::uint64_t i = 0; i < num_sequences; ++i) {

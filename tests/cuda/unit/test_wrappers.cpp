@@ -1,5 +1,5 @@
 // Compares each wrapper of ptx.cuh with the definition in the PTX ISA, which these tests implement
-// separately. If they also pass on a GPU, the emulated instructions do the same as the real ones.
+// separately. If these tests also pass on a GPU, the emulated instructions do the same as the real ones.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <numeric>

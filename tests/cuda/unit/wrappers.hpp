@@ -1,5 +1,4 @@
-// Launches kernels that call the wrappers of ptx.cuh. On a GPU the same kernels show what the real
-// instructions do.
+// Launches kernels that call the wrappers of ptx.cuh. The same kernels run on the emulator and on a GPU.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -31,8 +30,8 @@ void multiply_tiles(DType type, const MmaArgs& args, cudaStream_t stream);
 struct ShuffleArgs {
     const double* values;
     double* from_lane;       // lane i receives from lane 31 - i
-    double* by_xor;          // from lane i ^ mask
-    double* up;              // from lane i - delta, or from itself if i < delta
+    double* by_xor;          // lane i receives from lane i ^ mask
+    double* up;              // lane i receives from lane i - delta, or keeps its value if i < delta
     std::uint32_t* ballots;  // [32]
     int mask;
     unsigned delta;

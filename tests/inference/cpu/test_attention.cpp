@@ -29,7 +29,7 @@ struct AttentionCase {
     KvCache cache;
     ForwardBatch batch;
     std::vector<std::vector<float>> keys;    // by sequence, [context, kv_heads, head_dim]
-    std::vector<std::vector<float>> values;  // the same shape
+    std::vector<std::vector<float>> values;  // in the same layout as keys
     std::vector<float> q;
 
     // `lengths` are (cached tokens, new tokens) of each sequence.

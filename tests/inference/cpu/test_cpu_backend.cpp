@@ -213,8 +213,9 @@ BOOST_AUTO_TEST_CASE(greedy_row_takes_the_largest_logit) {
     }
 }
 
-// Two sequences share 40 tokens and then differ. One step copies their last, half-filled block and writes the
-// next token of each sequence: one to the original block, the other to the copy.
+// Two sequences share 40 tokens and then differ. One step copies their half-filled last block and writes the
+// next token of each sequence. The token of one sequence goes to the original block, and the token of the
+// other sequence goes to the copy.
 BOOST_AUTO_TEST_CASE(copied_block_is_the_original_before_the_step) {
     const PoisonableModel model;
     const TestSequence original = random_sequence(41, 9, {4, 7, 1});

@@ -1,4 +1,5 @@
-// Compares the CPU backend with Hugging Face transformers, whose logits tests/golden/make_golden.py wrote.
+// Compares the logits of the CPU backend with those of Hugging Face transformers, which
+// tests/golden/make_golden.py has stored.
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
@@ -21,7 +22,7 @@ namespace json = boost::json;
 
 const std::filesystem::path source_dir = SOLARD_SOURCE_DIR;
 
-// Compares both kernel paths with the logits of one folder.
+// Compares the logits of both kernel paths with the golden logits of one folder.
 void check_folder(const Golden& golden, const std::filesystem::path& folder) {
     const LoadedModel model(folder);
     const auto vocab = static_cast<std::size_t>(model.config.vocab_size);

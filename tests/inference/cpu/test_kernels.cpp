@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(fp16_rounds_to_nearest_even_and_keeps_special_values) {
     }
 }
 
-// Every 16-bit value passes through each kernel as a weight, so that its conversion is tested too.
+// Every 16-bit value passes through each kernel as a weight, so that the conversion of every value is tested.
 BOOST_AUTO_TEST_CASE(kernels_convert_every_16_bit_value_exactly) {
     std::vector<std::uint16_t> all(0x10000);
     for (std::size_t half = 0; half < all.size(); ++half) all[half] = static_cast<std::uint16_t>(half);

@@ -31,7 +31,7 @@ CpuBackend make_backend() {
     return demo().backend(options);
 }
 
-// Options with enough of everything, and without the features that must not change an answer.
+// Options with enough slots, blocks and tokens, and without the features that must not change an answer.
 SchedulerOptions plain_options(const Backend& backend) {
     const BackendCapacity capacity = backend.capacity();
     return {.max_num_seqs = 8,
@@ -88,7 +88,7 @@ void check_same(const Answer& found, const Answer& expected) {
 }
 
 // A third of the prompts consist of one question. Another third repeat a question after its answer, so that
-// drafts are likely. The others ask after one of three long system texts.
+// drafts are likely. In the remaining prompts, a question follows one of three long system texts.
 std::vector<TokenId> mixed_prompt(std::uint64_t number) {
     static const auto examples = demo_examples();
     const auto example = [](std::uint64_t n) { return examples[n % examples.size()]; };
@@ -155,7 +155,8 @@ BOOST_AUTO_TEST_CASE(sixty_four_mixed_requests_get_the_same_answers_as_alone) {
     RequestId next = 1;
     std::set<RequestId> to_cancel;
     while (next <= num_requests || run.has_work()) {
-        // The requests come in bursts of one principal each, so that the next principal finds the pool full.
+        // The requests come in bursts. Each burst belongs to one principal, so that the next principal finds
+        // the pool full.
         for (int i = 0; i < 8 && run.num_steps % 8 == 0 && next <= num_requests; ++i, ++next) {
             run.submit(mixed_request(next));
             if (cancelled_after(next) >= 0) to_cancel.insert(next);
@@ -353,7 +354,7 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
     for (const std::int32_t budget : {1, 7, 64, 512}) {
         for (const bool cached : {false, true}) {
             for (const bool drafts : {false, true}) {
-                // With a budget of one token only one sequence runs, hence no preemption and no draft is
+                // With a budget of one token only one sequence runs. So neither a preemption nor a draft is
                 // possible.
                 for (const bool preempted : {false, true}) {
                     if (budget == 1 && (preempted || drafts)) continue;
@@ -368,8 +369,9 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
                         if (cached) {
                             Request first = request;
                             first.max_tokens = 1;
-                            // Without its second block, this prompt has mostly the same blocks at other
-                            // positions. The request must not use them.
+                            // This prompt is the request's prompt without the second block. So it has mostly
+                            // the same blocks as the request, but at other positions. The request must not
+                            // use these cached blocks.
                             first.id = 0;
                             const auto second = first.prompt.begin() + kv_block_size;
                             first.prompt.erase(second, second + kv_block_size);

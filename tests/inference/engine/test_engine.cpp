@@ -43,7 +43,8 @@ struct Outcome {
     int num_ends = 0;
 };
 
-// Records what the callbacks report on the engine thread. The test waits for the reports that it needs.
+// Records the reports of the callbacks, which run on the engine thread. The test waits for the reports that
+// it needs.
 class Inbox {
     template <class F>
     auto with_lock(F f) {
@@ -267,7 +268,7 @@ BOOST_AUTO_TEST_CASE(a_cancel_takes_effect_within_one_step) {
     control->open_gate();
     const Outcome outcome = inbox.wait_for_end(1);
     BOOST_TEST((outcome.finish == FinishReason::cancelled));
-    BOOST_TEST(outcome.num_tokens == 2U);  // one of the completed step, one of the step in flight
+    BOOST_TEST(outcome.num_tokens == 2U);  // one token of the completed step, one of the step in flight
     BOOST_TEST(inbox.wait_for_end(2).text == reference_text(2, 5));
     BOOST_TEST(inbox.outcome(1).num_ends == 1);
 }
@@ -342,13 +343,13 @@ BOOST_AUTO_TEST_CASE(a_backend_failure_ends_each_request_once_and_then_the_engin
     control->close_gate();
     options.max_num_seqs = 2;
     start();
-    for (RequestId id = 1; id <= 3; ++id) submit(id, 100);  // the third waits
+    for (RequestId id = 1; id <= 3; ++id) submit(id, 100);  // the third request waits
     control->pass_one();
     inbox.wait_for_tokens(1, 1);
     control->pass_one();
     inbox.wait_for_tokens(1, 2);
     control->wait_until_held();
-    BOOST_TEST(submit(4, 5));  // still in the queue when the backend fails
+    BOOST_TEST(submit(4, 5));  // request 4 is still in the queue when the backend fails
     control->open_gate();
 
     const Error error = inbox.wait_until_failed();

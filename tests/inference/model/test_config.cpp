@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(numbers_and_sizes_of_heads_must_be_consistent) {
 BOOST_AUTO_TEST_CASE(real_numbers_must_be_in_range) {
     check_refused(load_without("rms_norm_eps"), {"rms_norm_eps", "missing"});
     check_refused(load_with("rms_norm_eps", 0.0), {"rms_norm_eps"});
-    check_refused(load_with("rms_norm_eps", 1e-60), {"rms_norm_eps"});  // zero as a float
+    check_refused(load_with("rms_norm_eps", 1e-60), {"rms_norm_eps"});  // this value is zero as a float
     check_refused(load_with("rms_norm_eps", 2), {"rms_norm_eps"});
     check_refused(load_with("rms_norm_eps", "1e-5"), {"rms_norm_eps"});
     check_refused(load_with("rope_theta", 0), {"rope_theta"});

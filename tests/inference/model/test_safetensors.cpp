@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(wrong_header_lengths_are_refused) {
 BOOST_AUTO_TEST_CASE(header_above_100_megabytes_is_refused_even_if_the_file_is_longer) {
     const ModelFolder folder;
     folder.write_text("model.safetensors", with_length(100'000'001, "{}"));
-    std::filesystem::resize_file(folder.path() / "model.safetensors", 200'000'000);  // sparse
+    std::filesystem::resize_file(folder.path() / "model.safetensors", 200'000'000);  // the file is sparse
     check_refused(WeightSource::open(folder.path()), {"header length", "100000001"});
 }
 
@@ -266,7 +266,7 @@ BOOST_AUTO_TEST_CASE(anything_but_a_regular_file_is_refused) {
     std::filesystem::create_directory(path);
     check_refused(WeightSource::open(folder.path()), {"model.safetensors", "regular file"});
     std::filesystem::remove(path);
-    BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);  // opening it must not wait for a writer
+    BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);  // opening the pipe must not wait for a writer
     check_refused(WeightSource::open(folder.path()), {"model.safetensors", "regular file"});
     std::filesystem::remove(path);
     std::filesystem::create_symlink("/dev/zero", path);

@@ -43,7 +43,7 @@ std::string float_field(unsigned field, float value) {
     return bytes;
 }
 
-// A small tokenizer.model of Llama's kind: BPE with byte fallback, a space before the text, and no other
+// A small tokenizer.model like Llama's: BPE with byte fallback, a space before the text, and no other
 // normalization.
 struct TinyModel {
     std::vector<Piece> pieces;
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(damaged_pieces_are_refused) {
     check_refused(load_with_piece(1, {"<s>", 0, normal}), {"tokenizer.model", "bos"});
 }
 
-// SentencePiece reads a normalization table without checking bounds, and crashed on the one in this test.
+// SentencePiece reads a normalization table without checking bounds, and crashed on the table in this test.
 BOOST_AUTO_TEST_CASE(normalization_tables_are_refused) {
     TinyModel model;
     model.normalizer_spec += bytes_field(2, std::string("\x10\0\0\0", 4) + std::string(64, '\xFF'));

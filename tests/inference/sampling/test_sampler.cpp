@@ -140,7 +140,8 @@ BOOST_AUTO_TEST_CASE(all_steps_together_follow_the_exact_distribution) {
     check_draws(logits, row);
 }
 
-// Both samplers must draw the same tokens. Therefore no token which a cut or a ban excludes is drawn.
+// Both samplers must draw the same tokens. So this also tests that no token is drawn which top_k, top_p,
+// min_p or a ban excludes.
 BOOST_AUTO_TEST_CASE(every_row_gets_the_token_of_the_plain_sampler) {
     std::mt19937 random(21);
     for (int i = 0; i < 10'000; ++i) {
@@ -240,7 +241,7 @@ BOOST_AUTO_TEST_CASE(smaller_id_wins_if_scores_are_equal) {
         return Sampler(16'000).sample(logits, {.params = params, .position = 137'592}).token;
     };
     BOOST_TEST(draw({}) == 12'856);
-    // A cut may return its tokens in any order.
+    // The tokens that remain after top_k or top_p may be in any order.
     for (std::int32_t top_k = 1000; top_k < 16'000; top_k += 1000)
         BOOST_TEST(draw({.top_k = top_k}) == 12'856);
     for (const float top_p : {0.3F, 0.5F, 0.9F, 0.99F}) BOOST_TEST(draw({.top_p = top_p}) == 12'856);

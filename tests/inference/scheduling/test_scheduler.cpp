@@ -72,14 +72,14 @@ BOOST_AUTO_TEST_CASE(a_budget_below_max_num_seqs_still_serves_every_running_sequ
 }
 
 BOOST_AUTO_TEST_CASE(a_full_pool_preempts_the_last_arrived_sequence_and_never_the_oldest) {
-    // Each request needs 4 blocks in the end, and the pool has 6. Both start with one block.
+    // Each request needs 4 blocks in the end, and the pool has 6 blocks. Both requests start with one block.
     Rig rig({.num_blocks = 6, .max_model_len = 64});
     rig.add(1, 8, 56);
     rig.add(2, 8, 56);
     std::size_t last = 0;
     while (rig.scheduler.snapshot().num_preemptions == 0) {
         rig.step();
-        BOOST_TEST(rig.outcomes[1].tokens.size() == last + 1);  // the oldest advances in every step
+        BOOST_TEST(rig.outcomes[1].tokens.size() == last + 1);  // the oldest sequence advances in every step
         last = rig.outcomes[1].tokens.size();
     }
     BOOST_TEST(rig.scheduler.snapshot().num_running == 1);
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
     std::uint64_t before = 0;
     int num_tokens = 0;
     for (int step = 0; step < 150; ++step) {
-        if (step == 20) before = num_allocations();  // after admission and prompts
+        if (step == 20) before = num_allocations();  // requests are admitted, and prompts are computed
         const ForwardBatch& batch = scheduler.schedule(Clock::time_point{});
         results.rows.assign(batch.logits_rows.size(), {.token = 5});
         for (const Scheduler::Advance& advance : scheduler.complete(results)) {

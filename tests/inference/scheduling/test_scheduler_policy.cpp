@@ -1,5 +1,4 @@
-// The scheduler's policy beyond correct tokens: fair shares, shared prompts, cached prefixes, drafts and
-// progress.
+// Tests the scheduler's policy: fair shares, shared prompts, cached prefixes, drafts and progress.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <map>
@@ -14,7 +13,7 @@ namespace {
 
 using Phase = ProgressEvent::Phase;
 
-// Steps a Rig and keeps what append_progress() reports.
+// Steps a Rig and keeps the reports of append_progress().
 class ProgressView {
   public:
     explicit ProgressView(Rig& rig) : rig_(rig) {}
@@ -100,7 +99,7 @@ BOOST_AUTO_TEST_CASE(a_principal_below_its_share_takes_a_slot_from_the_principal
     BOOST_TEST(rig.outcomes.contains(5));
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 1U);
     rig.step();
-    BOOST_TEST(rig.outcomes[3].tokens.size() == 1U);  // the youngest of principal 1 was preempted
+    BOOST_TEST(rig.outcomes[3].tokens.size() == 1U);  // the youngest sequence of principal 1 was preempted
     BOOST_TEST(rig.outcomes[2].tokens.size() == 3U);
     BOOST_TEST(rig.outcomes[4].tokens.size() == 3U);
 }
@@ -141,8 +140,8 @@ BOOST_AUTO_TEST_CASE(prompts_keep_a_quarter_of_the_budget) {
     BOOST_TEST(rig.scheduler.snapshot().num_running == 12);
 }
 
-// There are more principals than slots. The first slot of one principal has precedence over the second
-// slot of another.
+// There are more principals than slots. The first slot of one principal has precedence over the second slot
+// of another principal.
 BOOST_AUTO_TEST_CASE(a_principal_without_a_slot_takes_one_even_if_its_share_is_less_than_one) {
     Rig rig({.max_num_seqs = 4});
     for (RequestId id = 1; id <= 4; ++id) rig.add(id, 10, 400, 1);
@@ -173,8 +172,8 @@ BOOST_AUTO_TEST_CASE(principals_with_equal_shares_do_not_preempt_each_other) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
 }
 
-// The preemption of a sequence does not free the blocks that it shares with the newcomer. So more sequences
-// must be preempted.
+// The preemption of a sequence does not free the blocks which this sequence shares with the newcomer. So more
+// sequences must be preempted.
 BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     Rig rig({.max_num_seqs = 16, .max_num_batched_tokens = 1024, .num_blocks = 64});
     for (RequestId id = 1; id <= 5; ++id) rig.add(id, 120, 100, 1);
@@ -193,8 +192,8 @@ BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 2U);
 }
 
-// Admission counts the requests that pass the one which keeps its turn. If another request begins to keep its
-// turn, the count restarts from 0.
+// While a request keeps its turn, admission counts the requests that pass this request. If another request
+// begins to keep its turn, the count restarts from 0.
 BOOST_AUTO_TEST_CASE(the_count_of_passes_restarts_for_the_next_request_that_keeps_a_turn) {
     Rig rig({.max_num_seqs = 4});
     rig.add(1, 10, 400, 1);
@@ -258,8 +257,8 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them)
     }
 }
 
-// Decodes reduce the prompt tokens that their principal may schedule. This debt is bounded, so that it does
-// not starve a later prompt of the principal.
+// Decodes reduce the number of prompt tokens that their principal may schedule. This reduction is bounded, so
+// that it does not starve a later prompt of the principal.
 BOOST_AUTO_TEST_CASE(the_debt_of_decodes_is_bounded) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 16, .num_blocks = 2048, .max_model_len = 4096});
     for (RequestId id = 1; id <= 8; ++id) rig.add(id, 1, 3000, 1);
@@ -370,7 +369,7 @@ BOOST_AUTO_TEST_CASE(a_sequence_preempted_four_times_yields_only_to_older_ones) 
         rig.step();
         BOOST_TEST(rig.outcomes.contains(newcomer));
         while (rig.outcomes[newcomer].finish == FinishReason::none) rig.step();
-        rig.step();  // request 2 comes back
+        rig.step();  // request 2 runs again
     }
     rig.add(15, 10, 2, 15);
     while (rig.outcomes[2].finish == FinishReason::none) {

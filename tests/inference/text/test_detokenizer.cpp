@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(character_is_released_with_its_last_byte) {
 }
 
 // An independent implementation of the standard. At each place of the text, it takes the longest sequence of
-// bytes that is a well-formed character or the beginning of one.
+// bytes that is a well-formed character or the beginning of a character.
 std::string reference(const std::string& bytes) {
     static const std::vector<std::vector<std::pair<int, int>>> forms = {
         {{0x00, 0x7F}},

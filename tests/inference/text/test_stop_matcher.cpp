@@ -14,7 +14,7 @@ struct Outcome {
     std::optional<std::size_t> matched;
 };
 
-// Returns the outcome that a matcher must have after `text`. Finds it by trying every place.
+// Returns the outcome that a matcher must have after `text`. The function tries every place in the text.
 Outcome reference(const Strings& stops, std::string_view text) {
     for (std::size_t end = 1; end <= text.size(); ++end) {
         Outcome outcome;
@@ -36,7 +36,8 @@ Outcome reference(const Strings& stops, std::string_view text) {
     return {std::string(text), std::nullopt};
 }
 
-// Feeds `text` in parts, and compares after each part. Bit i of `cuts` asks for a cut after byte i.
+// Feeds `text` in parts, and compares the matcher with reference() after each part. Bit i of `cuts` asks for
+// a cut after byte i.
 void check_split(const Strings& stops, const std::string& text, std::uint32_t cuts) {
     StopMatcher matcher(stops);
     std::string out;
