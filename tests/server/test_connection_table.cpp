@@ -33,7 +33,7 @@ BOOST_AUTO_TEST_CASE(table_is_full_at_its_capacity_and_has_room_after_a_removal)
 BOOST_AUTO_TEST_CASE(network_with_the_most_connections_loses_its_oldest_one) {
     ConnectionTable table(6);
     table.add(10, small);
-    for (const Id id : {11, 12, 13, 14}) table.add(id, flooder);
+    for (const Id id : {11U, 12U, 13U, 14U}) table.add(id, flooder);
     table.add(15, small);
     BOOST_TEST((table.victim_for(newcomer) == Id{11}));
     BOOST_TEST((table.victim_for(small) == Id{11}));
@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(network_with_the_most_connections_loses_its_oldest_one) {
 
 BOOST_AUTO_TEST_CASE(connection_in_the_middle_of_an_answer_is_never_closed) {
     ConnectionTable table(3);
-    for (const Id id : {1, 2, 3}) table.add(id, flooder);
+    for (const Id id : {1U, 2U, 3U}) table.add(id, flooder);
     table.set_interruptible(1, false);
     BOOST_TEST((table.victim_for(newcomer) == Id{2}));
     table.set_interruptible(2, false);
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(connection_in_the_middle_of_an_answer_is_never_closed) {
 
 BOOST_AUTO_TEST_CASE(if_nothing_of_the_largest_network_can_be_closed_the_next_one_loses) {
     ConnectionTable table(5);
-    for (const Id id : {1, 2, 3}) {
+    for (const Id id : {1U, 2U, 3U}) {
         table.add(id, flooder);
         table.set_interruptible(id, false);
     }
@@ -69,10 +69,10 @@ BOOST_AUTO_TEST_CASE(if_nothing_of_the_largest_network_can_be_closed_the_next_on
 
 BOOST_AUTO_TEST_CASE(network_never_loses_a_connection_to_one_that_has_more) {
     ConnectionTable table(5);
-    for (const Id id : {1, 2, 3}) table.add(id, flooder);
-    for (const Id id : {4, 5}) table.add(id, small);
+    for (const Id id : {1U, 2U, 3U}) table.add(id, flooder);
+    for (const Id id : {4U, 5U}) table.add(id, small);
     BOOST_TEST((table.victim_for(flooder) == Id{1}));
-    for (const Id id : {1, 2, 3}) table.set_interruptible(id, false);
+    for (const Id id : {1U, 2U, 3U}) table.set_interruptible(id, false);
     BOOST_TEST(!table.victim_for(flooder));
     BOOST_TEST((table.victim_for(small) == Id{4}));  // its own
 }

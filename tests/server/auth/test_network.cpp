@@ -29,7 +29,8 @@ BOOST_AUTO_TEST_CASE(ipv4_addresses_are_different_networks) {
 BOOST_AUTO_TEST_CASE(ipv6_addresses_with_the_same_64_bits_are_one_network) {
     BOOST_TEST(number_of("2001:db8:0:1::1") == number_of("2001:db8:0:1:ffff::2"));
     BOOST_TEST(number_of("2001:db8:0:1::1") != number_of("2001:db8:0:2::1"));
-    BOOST_TEST(number_of("::1") != number_of("0.0.0.1"));
+    BOOST_TEST(number_of("::1") != number_of("0.0.0.0"));
+    BOOST_TEST(number_of("0:0:a01:203::1") != number_of("10.1.2.3"));
 }
 
 BOOST_AUTO_TEST_CASE(network_of_a_peer_does_not_depend_on_its_port) {
@@ -38,6 +39,7 @@ BOOST_AUTO_TEST_CASE(network_of_a_peer_does_not_depend_on_its_port) {
     const std::uint64_t local = network_of_peer(Endpoint(asio::local::stream_protocol::endpoint("")));
     BOOST_TEST(local == network_of_peer(Endpoint(asio::local::stream_protocol::endpoint("solard.sock"))));
     BOOST_TEST(local != number_of("127.0.0.1"));
+    BOOST_TEST(local != number_of("::1"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -42,9 +42,9 @@ bool is_too_many(const std::string& bytes, std::size_t piece_size) {
 BOOST_AUTO_TEST_SUITE(fragment_counter)
 
 BOOST_AUTO_TEST_CASE(message_may_have_1024_fragments) {
-    for (const std::size_t size : {0, 1, 125, 126, 300}) {
+    for (const std::size_t size : {0U, 1U, 125U, 126U, 300U}) {
         for (const bool has_mask : {true, false}) {
-            for (const std::size_t piece_size : {1, 2, 3, 5, 7, 11, 13, 4096, 1 << 20}) {
+            for (const std::size_t piece_size : {1U, 2U, 3U, 5U, 7U, 11U, 13U, 4096U, 1U << 20U}) {
                 const std::string most = message(max_fragments, size, has_mask);
                 BOOST_TEST(!is_too_many(most + most, piece_size));
                 BOOST_TEST(is_too_many(most + message(max_fragments + 1, size, has_mask), piece_size));
@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(message_that_does_not_end_is_noticed_too) {
 BOOST_AUTO_TEST_CASE(bytes_may_be_split_anywhere) {
     const std::string end = frame(continuation, false, 70'000) + frame(ping, true, 125) +
                             frame(continuation, false, 130) + frame(continuation, false, 3);
-    for (const std::size_t num_before : {max_fragments - 3, max_fragments - 2}) {
+    for (const std::size_t num_before : {max_fragments - 3U, max_fragments - 2U}) {
         std::string bytes;
         for (std::size_t i = 0; i < num_before; ++i) bytes += frame(i == 0 ? text : continuation, false, 0);
         FragmentCounter before;
