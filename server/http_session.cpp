@@ -47,10 +47,11 @@ Error read_problem(error_code ec, const AppConfig& config) {
     return {errc::request_cancelled, "The client is gone."};
 }
 
-// A request that could not be read or is not allowed. `head` is empty if the header could not be read.
+// A request that could not be read, or whose body is not read because the answer does not depend on it.
+// `head` is empty if the header could not be read.
 struct Refusal {
     HttpRequest head;
-    Error error;
+    HttpResponse response;
 };
 struct ClientGone {};
 
@@ -64,9 +65,9 @@ struct RoutedRequest {
 // refuse, or the end of the connection.
 using Received = std::variant<RoutedRequest, WsUpgrade, Refusal, ClientGone>;
 
-Received refuse(HttpRequest head, Error error) {
+Received refuse(HttpRequest head, const Error& error) {
     if (error.code == errc::request_cancelled) return ClientGone{};
-    return Refusal{std::move(head), std::move(error)};
+    return Refusal{std::move(head), error_response(error)};
 }
 
 class Session {
@@ -81,7 +82,7 @@ class Session {
     // Serves until the connection ends. Completes with the upgrade if the connection is to become a
     // WebSocket.
     asio::awaitable<std::optional<WsUpgrade>> run() {
-        for (bool more = true; more; stream_.set_idle(true)) {
+        for (bool more = true; more; stream_.set_phase(Stream::Phase::idle)) {
             Parser parser;
             auto reading = receive(parser);
             auto received = co_await std::move(reading);
@@ -111,7 +112,8 @@ class Session {
     asio::awaitable<bool> answer(RoutedRequest routed, const Parser& parser) {
         const auto begin = std::chrono::steady_clock::now();
         Http1Exchange exchange(app_.config, app_.gate, app_.state, stream_, buffer_,
-                               std::move(routed.request), parser.get().version(), parser.get().keep_alive());
+                               std::move(routed.request), parser.get().version(),
+                               parser.get().keep_alive() && !over_limit_);
         co_await dispatch(app_, exchange, routed.match);
         log_access(exchange, std::chrono::steady_clock::now() - begin);
         co_return exchange.keep_alive();
@@ -123,6 +125,7 @@ class Session {
         parser.body_limit(static_cast<std::uint64_t>(app_.config.max_body_size));
         auto reading = read_header_block();
         auto block = co_await std::move(reading);
+        stream_.set_phase(Stream::Phase::busy);
         if (!block) co_return refuse({}, block.error());
         error_code ec;
         const auto size = parser.put(asio::buffer(block->data(), block->size()), ec);
@@ -133,7 +136,7 @@ class Session {
             co_return refuse(std::move(request), read_problem(http::error::body_limit, app_.config));
         RouteMatch match = find_route(request);
         if (const WebSocketFields* const fields = upgrade_fields(match, request)) {
-            auto upgrade = begin_upgrade(parser, request, *fields);
+            auto upgrade = begin_upgrade(parser, request, match, *fields);
             if (!upgrade) co_return refuse(std::move(request), upgrade.error());
             co_return *std::move(upgrade);
         }
@@ -141,8 +144,12 @@ class Session {
             {.host = request.host, .authorization = request.authorization, .connection = connection_},
             match.access);
         if (!caller) co_return refuse(std::move(request), caller.error());
-        if (auto allowed = check_connection_limit(); !allowed)
+        if (auto allowed = check_connection_limit(match, has_body(parser)); !allowed)
             co_return refuse(std::move(request), allowed.error());
+        if (auto response = answer_before_body(parser, request, match)) {
+            Refusal refusal{std::move(request), *std::move(response)};
+            co_return refusal;
+        }
         request.caller = *caller;
         co_await read_body(parser, ec);
         if (ec) co_return refuse(std::move(request), read_problem(ec, app_.config));
@@ -151,37 +158,52 @@ class Session {
         co_return routed;
     }
 
-    result<void> check_connection_limit() const {
-        if (!over_limit_) return {};
+    static bool has_body(const Parser& parser) {
+        return parser.content_length().value_or(0) > 0 || parser.chunked();
+    }
+
+    // A body is refused at the limit even if the route is not, because a slow one would keep a reserved
+    // place.
+    result<void> check_connection_limit(const RouteMatch& match, bool has_body) const {
+        const bool is_answered = match.route != nullptr && match.route->at_limit == AtLimit::answered;
+        if (!over_limit_ || (is_answered && !has_body)) return {};
         return Error{errc::server_overloaded,
                      "The server has reached its connection limit; try again later."};
     }
 
-    result<WsUpgrade> begin_upgrade(const Parser& parser, const HttpRequest& request,
+    // A client must not be able to upload a body to a path that does not exist.
+    std::optional<HttpResponse> answer_before_body(const Parser& parser, const HttpRequest& request,
+                                                   const RouteMatch& match) const {
+        if (!has_body(parser)) return std::nullopt;
+        return answer_without_handler(app_.gate, request, match, parser.content_length().value_or(0));
+    }
+
+    result<WsUpgrade> begin_upgrade(const Parser& parser, const HttpRequest& request, const RouteMatch& match,
                                     const WebSocketFields& fields) {
         auto upgrade = check_upgrade(app_.gate, app_.generation.engine, app_.state, request, fields);
         if (!upgrade) return upgrade.error();
-        if (auto allowed = check_connection_limit(); !allowed) return allowed.error();
+        if (auto allowed = check_connection_limit(match, has_body(parser)); !allowed) return allowed.error();
         // A client must send nothing more until the server has answered (RFC 6455, section 4.1).
-        if (parser.content_length().value_or(0) > 0 || parser.chunked() || buffer_.size() > 0)
+        if (has_body(parser) || buffer_.size() > 0)
             return Error{errc::invalid_value, "A request to open a WebSocket must not have a body."};
         upgrade->request_id = make_request_id();
         return upgrade;
     }
 
-    // Reads the header up to its empty line, within limits of size and time, and checks it. The result is
-    // valid until the buffer is consumed.
+    // Reads the header up to its empty line, within limits of size and time, and checks it. The header
+    // timeout begins with the connection, and between two requests with the first byte of the next one. The
+    // result is valid until the buffer is consumed.
     asio::awaitable<result<std::string_view>> read_header_block() {
         constexpr std::string_view end_of_block = "\r\n\r\n";
         const auto limit = static_cast<std::size_t>(app_.config.max_header_size);
         std::size_t searched = 0;
-        stream_.expires_after(app_.config.idle_timeout);
-        for (bool begun = false;;) {
+        bool is_header_due = std::exchange(is_new_, false);
+        stream_.expires_after(is_header_due ? app_.config.header_timeout : app_.config.idle_timeout);
+        for (;;) {
             skip_empty_lines();
-            if (!begun && buffer_.size() > 0) {
-                begun = true;
-                stream_.set_idle(false);
-                stream_.expires_after(app_.config.header_timeout);  // for the whole header
+            if (!unread().empty() && unread() != "\r") {
+                stream_.set_phase(Stream::Phase::interruptible);
+                if (!std::exchange(is_header_due, true)) stream_.expires_after(app_.config.header_timeout);
             }
             const std::string_view read = unread();
             const auto end = read.find(end_of_block, searched);
@@ -235,10 +257,10 @@ class Session {
     // Sends the error answer. It is the connection's last answer, because the request may not have been read
     // to its end.
     asio::awaitable<void> send_refusal(Refusal refusal) {
+        stream_.expires_never();  // the write timeout is the only limit for the answer
         Http1Exchange exchange(app_.config, app_.gate, app_.state, stream_, buffer_, std::move(refusal.head),
                                11, false);
-        auto response = error_response(refusal.error);
-        co_await exchange.respond(std::move(response));
+        co_await exchange.respond(std::move(refusal.response));
         log_access(exchange, {});
         co_await discard_input();
     }
@@ -247,6 +269,7 @@ class Session {
     // the client could lose the answer.
     asio::awaitable<void> discard_input() {
         stream_.shutdown_send();
+        stream_.set_phase(Stream::Phase::interruptible);
         stream_.expires_after(std::chrono::seconds(2));
         std::array<char, 4096> sink{};
         error_code ec;
@@ -269,6 +292,7 @@ class Session {
     App& app_;
     Stream stream_;
     const bool over_limit_;
+    bool is_new_ = true;  // no request was read yet
     beast::flat_buffer buffer_;
     const std::uint64_t connection_ = ++num_connections_;
 };

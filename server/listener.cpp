@@ -35,18 +35,26 @@ void set_tcp_options(int socket) {
     setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 }
 
+rlim_t max_descriptors() {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur;
+}
+
 // Returns --max-connections, but at most four fifths of the file descriptors. The rest is for other files,
 // the engine and the listening socket.
 std::size_t max_connections(const AppConfig& config) {
-    rlimit files{};
-    getrlimit(RLIMIT_NOFILE, &files);
     return std::min(static_cast<std::size_t>(config.max_connections),
-                    static_cast<std::size_t>(files.rlim_cur) / 5 * 4);
+                    static_cast<std::size_t>(max_descriptors()) / 5 * 4);
 }
 
-// The number of connections beyond the limit that still get an error answer. All others are closed without
-// an answer.
-constexpr std::size_t max_refused_connections = 64;
+// Returns the number of connections beyond the limit, which only routes with AtLimit::answered may use. All
+// others get an error answer there. They take at most a third of the descriptors that max_connections()
+// leaves.
+std::size_t max_reserved_connections() {
+    constexpr rlim_t most = 64;
+    return static_cast<std::size_t>(std::min(max_descriptors() / 16, most));
+}
 
 // If at least this many sessions were open, memory is returned to the system when half of them have ended.
 constexpr std::size_t min_sessions_to_trim = 64;
@@ -135,6 +143,8 @@ std::string Listener::url() const {
 
 void Listener::start(App& app) {
     app_ = &app;
+    places_ = ConnectionTable(max_connections(app.config));
+    reserved_places_ = ConnectionTable(max_reserved_connections());
     asio::co_spawn(*io_, accept_loop(), log_session_end);
 }
 
@@ -160,7 +170,6 @@ void Listener::close_sessions() {
 
 asio::awaitable<void> Listener::accept_loop() {
     asio::steady_timer pause(*io_);
-    const std::size_t limit = max_connections(app_->config);
     for (;;) {
         error_code ec;
         Stream::Socket socket(*io_);
@@ -173,22 +182,58 @@ asio::awaitable<void> Listener::accept_loop() {
             auto& local = std::get<Unix::acceptor>(acceptor_);
             co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
         }
+        if (ec == asio::error::no_descriptors) {
+            // Linux reports this even if no connection waits, and then nothing needs to be closed.
+            error_code ignored;
+            auto waiting = std::visit(
+                [&](auto& acceptor) {
+                    return acceptor.async_wait(asio::socket_base::wait_read,
+                                               asio::redirect_error(asio::use_awaitable, ignored));
+                },
+                acceptor_);
+            co_await std::move(waiting);
+        }
         const bool closed = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
         if (closed) co_return;  // this drops a connection that was accepted too late
+        if (ec == asio::error::no_descriptors && close_victim(places_, places_.victim())) continue;
         if (ec) {
             log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
             co_await pause.async_wait(asio::use_awaitable);
-        } else if (closers_.size() < limit + max_refused_connections) {
-            start_session(std::move(socket), closers_.size() >= limit);
+        } else {
+            admit(Stream(std::move(socket), app_->config.write_timeout));
         }
     }
 }
 
-void Listener::start_session(Stream::Socket socket, bool over_limit) {
-    Stream stream(std::move(socket));
+// A connection for which there is no place at all is closed without an answer.
+void Listener::admit(Stream stream) {
+    if (make_room(places_, stream.network())) {
+        start_session(std::move(stream), places_, false);
+    } else if (make_room(reserved_places_, stream.network())) {
+        start_session(std::move(stream), reserved_places_, true);
+    }
+}
+
+// Returns true if `places` has room for a connection from `network`, after closing another one if necessary.
+bool Listener::make_room(ConnectionTable& places, std::uint64_t network) {
+    return !places.is_full() || close_victim(places, places.victim_for(network));
+}
+
+bool Listener::close_victim(ConnectionTable& places, std::optional<ConnectionTable::Id> victim) {
+    if (!victim) return false;
+    places.remove(*victim);
+    const Closer& close = closers_.at(*victim);
+    close(false);  // its session ends later
+    return true;
+}
+
+void Listener::start_session(Stream stream, ConnectionTable& places, bool over_limit) {
     const auto id = next_session_++;
     closers_.emplace(id, stream.make_closer());
+    places.add(id, stream.network());
+    stream.observe_interruptible(
+        [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
     max_sessions_ = std::max(max_sessions_, closers_.size());
     app_->state.num_connections = closers_.size();
     asio::co_spawn(*io_, run_http_session(app_, std::move(stream), over_limit),
@@ -200,6 +245,8 @@ void Listener::start_session(Stream::Socket socket, bool over_limit) {
 
 void Listener::end_session(std::uint64_t id) {
     closers_.erase(id);
+    places_.remove(id);
+    reserved_places_.remove(id);
     app_->state.num_connections = closers_.size();
     // Otherwise the allocator would keep the memory of many closed connections.
     if (max_sessions_ >= min_sessions_to_trim && closers_.size() < max_sessions_ / 2) {

@@ -7,6 +7,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -14,6 +15,7 @@
 #include "server/app.hpp"
 #include "server/config/app_config.hpp"
 #include "server/config/error.hpp"
+#include "server/connection_table.hpp"
 #include "server/http/stream.hpp"
 
 namespace solard::server {
@@ -44,7 +46,10 @@ class Listener {
 
     Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
     boost::asio::awaitable<void> accept_loop();
-    void start_session(Stream::Socket socket, bool over_limit);
+    void admit(Stream stream);
+    bool make_room(ConnectionTable& places, std::uint64_t network);
+    bool close_victim(ConnectionTable& places, std::optional<ConnectionTable::Id> victim);
+    void start_session(Stream stream, ConnectionTable& places, bool over_limit);
     void end_session(std::uint64_t id);
     void finish_drain();
 
@@ -52,7 +57,12 @@ class Listener {
     Acceptor acceptor_;
     App* app_ = nullptr;
     std::uint64_t next_session_ = 0;
-    std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>> closers_;  // one per session
+    using Closer = std::function<void(bool only_if_idle)>;
+    std::unordered_map<ConnectionTable::Id, Closer> closers_;  // one per session
+    // The connections within the limit, and further ones, on which only routes with AtLimit::answered are
+    // served. A session that was closed to make room is in neither of them.
+    ConnectionTable places_{0};
+    ConnectionTable reserved_places_{0};
     std::size_t max_sessions_ = 0;  // most open sessions since the last malloc_trim()
     std::function<void()> on_empty_;
     std::uint64_t first_late_session_ = 0;  // id of the first session after drain()

@@ -77,9 +77,10 @@ constexpr std::array table{
     Route{"GET", "/v1/license", &call<handle_license>},
     Route{"GET", "/openapi.json", &call<handle_openapi>},
     Route{"GET", "/metrics", &call<handle_metrics>},
-    Route{"GET", "/v1/health/live", &call<handle_live>, Access::anyone},
-    Route{"GET", "/v1/health/ready", &call<handle_health>, Access::anyone},
-    Route{"GET", "/health", &call<handle_health>, Access::anyone},
+    Route{"GET", "/v1/health/live", &call<handle_live>, Access::anyone, Transport::http, AtLimit::answered},
+    Route{"GET", "/v1/health/ready", &call<handle_health>, Access::anyone, Transport::http,
+          AtLimit::answered},
+    Route{"GET", "/health", &call<handle_health>, Access::anyone, Transport::http, AtLimit::answered},
     Route{"GET", "/", &call<handle_static_file>, Access::anyone},
     Route{"GET", "/assets/*", &call<handle_static_file>, Access::anyone},
 };
@@ -121,19 +122,8 @@ HttpResponse preflight_response() {
 
 asio::awaitable<void> route_request(App& app, HttpExchange& exchange, const RouteMatch& match) {
     const auto& request = exchange.request();
-    if (request.method == "OPTIONS" && app.gate.is_allowed_origin(request.origin)) {
-        auto response = preflight_response();
-        co_return co_await exchange.respond(std::move(response));
-    }
-    if (match.route == nullptr) {
-        auto response = no_route_response(request, match.allowed);
-        co_return co_await exchange.respond(std::move(response));
-    }
-    // A page of another origin can post a form or plain text without a preflight, but not JSON.
-    if (request.method == "POST" && !request.body.empty() && request.content_type != "application/json") {
-        auto response = error_response(default_error(errc::unsupported_media_type));
-        co_return co_await exchange.respond(std::move(response));
-    }
+    if (auto response = answer_without_handler(app.gate, request, match, request.body.size()))
+        co_return co_await exchange.respond(*std::move(response));
     co_await match.route->handler(app, exchange);
 }
 
@@ -156,6 +146,16 @@ RouteMatch find_route(const HttpRequest& head) {
     // A browser sends no key with a preflight request.
     if (head.method == "OPTIONS") match.access = Access::anyone;
     return match;
+}
+
+std::optional<HttpResponse> answer_without_handler(const Gate& gate, const HttpRequest& head,
+                                                   const RouteMatch& match, std::uint64_t body_size) {
+    if (head.method == "OPTIONS" && gate.is_allowed_origin(head.origin)) return preflight_response();
+    if (match.route == nullptr) return no_route_response(head, match.allowed);
+    // A page of another origin can post a form or plain text without a preflight, but not JSON.
+    if (head.method == "POST" && body_size > 0 && head.content_type != "application/json")
+        return error_response(default_error(errc::unsupported_media_type));
+    return std::nullopt;
 }
 
 asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatch& match) {

@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@
 namespace solard::server {
 
 enum class Transport : std::uint8_t { http, websocket };
+// What happens to a request if the server has reached its connection limit.
+enum class AtLimit : std::uint8_t { refused, answered };
 
 struct Route {
     std::string_view method;
@@ -21,6 +24,7 @@ struct Route {
     boost::asio::awaitable<void> (*handler)(App& app, HttpExchange& exchange);
     Access access = Access::api_key;
     Transport transport = Transport::http;
+    AtLimit at_limit = AtLimit::refused;
 };
 
 struct RouteMatch {
@@ -39,8 +43,14 @@ inline const WebSocketFields* upgrade_fields(const RouteMatch& match, const Http
     return is_socket && head.websocket ? &*head.websocket : nullptr;
 }
 
-// Runs the handler. An unexpected exception becomes a 500 and a line in the log. Throws system_error only if
-// the client is gone.
+// Returns the answer to a request that no handler takes: a CORS preflight, an unknown path (404), another
+// verb (405), or a body that is not JSON (415). Empty if the handler of `match` takes the request.
+// `body_size`: the bytes of the body, as far as they are known.
+std::optional<HttpResponse> answer_without_handler(const Gate& gate, const HttpRequest& head,
+                                                   const RouteMatch& match, std::uint64_t body_size);
+
+// Answers a whole request, by its handler if there is one. An unexpected exception becomes a 500 and a line
+// in the log. Throws system_error only if the client is gone.
 boost::asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatch& match);
 
 }  // namespace solard::server

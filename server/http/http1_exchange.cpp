@@ -58,9 +58,7 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     status_ = response.status;
     state_.metrics.http_answer(response.status);
     if (response.error) state_.metrics.error(*response.error);
-    stream_.expires_without_progress(config_.write_timeout);
     co_await http::async_write(stream_, message, use_awaitable);
-    stream_.expires_never();
 }
 
 asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type, std::string_view first) {
@@ -79,7 +77,6 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     head << message.base();
     const std::string header = head.str();
     const asio::const_buffer body(first.data(), first.size());
-    stream_.expires_without_progress(config_.write_timeout);
     if (chunked_) {
         const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
         co_await asio::async_write(stream_, bytes, use_awaitable);
@@ -87,27 +84,22 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
         const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), body};
         co_await asio::async_write(stream_, bytes, use_awaitable);
     }
-    stream_.expires_never();
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
     const asio::const_buffer data(piece.data(), piece.size());
-    stream_.expires_without_progress(config_.write_timeout);
     if (chunked_) {
         const auto chunk = http::make_chunk(data);
         co_await asio::async_write(stream_, chunk, use_awaitable);
     } else {
         co_await asio::async_write(stream_, data, use_awaitable);
     }
-    stream_.expires_never();
 }
 
 asio::awaitable<void> Http1Exchange::end_stream() {
     if (!chunked_) co_return;
-    stream_.expires_without_progress(config_.write_timeout);
     const auto last = http::make_chunk_last();
     co_await asio::async_write(stream_, last, use_awaitable);
-    stream_.expires_never();
 }
 
 asio::awaitable<void> Http1Exchange::client_gone() {

@@ -1,10 +1,42 @@
 #include "server/http/stream.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "server/auth/network.hpp"
+
 namespace solard::server {
+namespace {
+
+Stream::Socket::endpoint_type peer_of(const Stream::Socket& socket) {
+    boost::system::error_code ignored;  // the peer is already gone, so its network does not matter
+    return socket.remote_endpoint(ignored);
+}
+
+}  // namespace
+
+Stream::State::State(Socket s, std::chrono::steady_clock::duration timeout)
+    : socket(std::move(s)),
+      network(network_of_peer(peer_of(socket))),
+      deadline(socket.get_executor()),
+      write_timeout(timeout),
+      progress_timer(socket.get_executor()) {}
 
 void Stream::State::close() {
     boost::system::error_code ignored;
     socket.close(ignored);
+}
+
+void Stream::State::close_from_outside() {
+    if (phase == Phase::interruptible && !farewell.empty())
+        ::send(socket.native_handle(), farewell.data(), farewell.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    close();
+}
+
+std::size_t Stream::State::num_unaccepted() {
+    int size = 0;  // TCP: bytes without an acknowledgement; Unix socket: memory that the peer has not read
+    return ioctl(socket.native_handle(), SIOCOUTQ, &size) == 0 ? static_cast<std::size_t>(size) : 0;
 }
 
 void Stream::expires_after(std::chrono::steady_clock::duration limit) {
@@ -17,16 +49,30 @@ void Stream::expires_after(std::chrono::steady_clock::duration limit) {
     });
 }
 
-void Stream::expires_without_progress(std::chrono::steady_clock::duration interval) {
-    constexpr std::uint64_t min_bytes = 3000;
-    state_->deadline.expires_after(interval);
-    state_->deadline.async_wait(
-        [stream = *this, interval, before = state_->num_written](boost::system::error_code ec) mutable {
-            State& state = *stream.state_;
-            if (ec || state.deadline.expiry() > std::chrono::steady_clock::now()) return;
-            if (state.num_written - before < min_bytes) return state.close();
-            stream.expires_without_progress(interval);
-        });
+// Looks at the stream again after one step, and so on until the client has accepted all bytes. The bytes
+// which the kernel has taken do not count as accepted, so that a client that stalls is noticed between two
+// writes.
+void Stream::watch_progress(const std::shared_ptr<State>& state) {
+    if (std::exchange(state->is_watched, true)) return;
+    state->progress_timer.expires_after(state->write_timeout / ProgressWatch::steps_per_window);
+    state->progress_timer.async_wait([weak = std::weak_ptr(state)](boost::system::error_code ec) {
+        const auto watched = weak.lock();
+        if (ec || !watched || !watched->socket.is_open()) return;
+        State& now = *watched;
+        now.is_watched = false;
+        const std::size_t num_unaccepted = now.num_unaccepted();
+        // A write that has just reached the kernel may not be part of num_written yet.
+        if (now.num_written > num_unaccepted)
+            now.num_accepted = std::max(now.num_accepted, now.num_written - num_unaccepted);
+        if (now.progress.note(now.num_accepted, num_unaccepted == 0)) return now.close();
+        if (num_unaccepted > 0) watch_progress(watched);
+    });
+}
+
+void Stream::set_phase(Phase phase) {
+    const bool was_busy = std::exchange(state_->phase, phase) == Phase::busy;
+    const bool is_busy = phase == Phase::busy;
+    if (was_busy != is_busy && state_->on_interruptible) state_->on_interruptible(!is_busy);
 }
 
 void Stream::shutdown_send() {

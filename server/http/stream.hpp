@@ -2,13 +2,19 @@
 // of Beast are instantiated for one type only.
 #pragma once
 
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/compose.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
+
+#include "server/http/progress_watch.hpp"
 
 namespace solard::server {
 
@@ -18,7 +24,18 @@ class Stream {
     using Socket = boost::asio::generic::stream_protocol::socket;
     using executor_type = Socket::executor_type;
 
-    explicit Stream(Socket socket) : state_(std::make_shared<State>(std::move(socket))) {}
+    // What closing the stream from outside would interrupt.
+    enum class Phase : std::uint8_t {
+        idle,           // nothing: the stream is new or between two requests
+        interruptible,  // no answer, but the beginning of a request or a WebSocket without a response
+        busy,           // a request or its answer
+    };
+
+    // The stream closes itself if bytes wait for the client during `write_timeout` and the client accepts
+    // fewer than 3,000 bytes in this time. A slow client is still served, but a client that only pretends to
+    // read is not.
+    Stream(Socket socket, std::chrono::steady_clock::duration write_timeout)
+        : state_(std::make_shared<State>(std::move(socket), write_timeout)) {}
 
     executor_type get_executor() { return state_->socket.get_executor(); }
 
@@ -27,7 +44,7 @@ class Stream {
         auto step = [state = state_, buffers, begun = false](auto& self, boost::system::error_code ec = {},
                                                              std::size_t size = 0) mutable {
             if (std::exchange(begun, true)) {
-                state->num_read += size;
+                state->note_read(buffers, size);
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
@@ -49,18 +66,16 @@ class Stream {
             auto& socket = state->socket;
             // The buffers are copied first, as above.
             const Buffers data = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
+            watch_progress(state);
             socket.async_write_some(data, std::move(self));
         };
         return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
             std::move(step), token, state_->socket);
     }
 
-    // Closes the stream after `limit`; pending reads and writes then fail. Each of the three functions whose
-    // name begins with `expires` replaces the deadline that was set before.
+    // Closes the stream after `limit`; pending reads and writes then fail. Replaces the deadline that was set
+    // before.
     void expires_after(std::chrono::steady_clock::duration limit);
-    // Closes the stream if fewer than 3,000 bytes are written during any `interval`. A slow client is still
-    // served, but a client that only pretends to read is not.
-    void expires_without_progress(std::chrono::steady_clock::duration interval);
     void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
     std::uint64_t num_read() const { return state_->num_read; }  // bytes since the stream was opened
     bool is_open() const { return state_->socket.is_open(); }
@@ -69,27 +84,68 @@ class Stream {
     void shutdown_send();
     void close();
 
-    // The stream is idle between two requests. It can then be closed without losing an answer.
-    void set_idle(bool idle) { state_->idle = idle; }
+    // Returns the number of the peer's network (auth/network.hpp).
+    std::uint64_t network() const { return state_->network; }
+    // Calls `observe` with the bytes of every later read, before the read completes. An empty function ends
+    // this.
+    void observe_reads(std::function<void(std::string_view)> observe) {
+        state_->observe_read = std::move(observe);
+    }
+
+    void set_phase(Phase phase);
+    // Calls `on_change` whenever closing the stream begins or ceases to interrupt a request or an answer.
+    void observe_interruptible(std::function<void(bool interruptible)> on_change) {
+        state_->on_interruptible = std::move(on_change);
+    }
+    // These bytes are sent before an interruptible stream is closed from outside, if the kernel takes them at
+    // once. They must exist as long as the stream.
+    void set_farewell(std::string_view bytes) { state_->farewell = bytes; }
     // Returns a function that closes the stream from outside its session, if the stream still exists.
     auto make_closer() const {
         return [weak = std::weak_ptr(state_)](bool only_if_idle) {
             const auto state = weak.lock();
-            if (state && (state->idle || !only_if_idle)) state->close();
+            if (state && (state->phase == Phase::idle || !only_if_idle)) state->close_from_outside();
         };
     }
 
   private:
     struct State {
-        explicit State(Socket s) : socket(std::move(s)), deadline(socket.get_executor()) {}
+        State(Socket s, std::chrono::steady_clock::duration timeout);
         void close();
+        void close_from_outside();
+        std::size_t num_unaccepted();  // bytes that were written and which the peer has not accepted yet
+        template <class Buffers>
+        void note_read(const Buffers& buffers, std::size_t size) {
+            num_read += size;
+            if (!observe_read) return;
+            for (auto part = boost::asio::buffer_sequence_begin(buffers); size > 0; ++part) {
+                const boost::asio::const_buffer bytes(*part);
+                const std::size_t count = std::min(size, bytes.size());
+                observe_read({static_cast<const char*>(bytes.data()), count});
+                size -= count;
+            }
+        }
+
         Socket socket;
+        const std::uint64_t network;
         boost::asio::steady_timer deadline;
         std::uint64_t num_read = 0;  // bytes
         std::uint64_t num_written = 0;
-        bool idle = true;
+        std::function<void(std::string_view)> observe_read;
+
+        const std::chrono::steady_clock::duration write_timeout;
+        boost::asio::steady_timer progress_timer;  // runs while bytes wait for the client
+        bool is_watched = false;
+        ProgressWatch progress;
+        std::uint64_t num_accepted = 0;  // bytes; as of the last look
+
+        Phase phase = Phase::idle;
+        std::function<void(bool)> on_interruptible;
+        std::string_view farewell;
     };
-    std::shared_ptr<State> state_;  // shared with the deadline's handler, which may outlive this object
+    static void watch_progress(const std::shared_ptr<State>& state);
+
+    std::shared_ptr<State> state_;  // shared with handlers, which may outlive this object
 };
 
 }  // namespace solard::server

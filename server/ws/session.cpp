@@ -29,12 +29,16 @@ constexpr std::chrono::seconds flood_window{10};
 constexpr double max_jitter = 0.2;
 constexpr std::size_t large_frame = 64 << 10;  // bytes; the memory of a larger frame is freed
 
-// Codes of RFC 6455, section 7.4. IANA's registry of close codes added 1012.
+// Codes of RFC 6455, section 7.4. IANA's registry of close codes added 1012 and 1013.
 constexpr std::uint16_t close_going_away = 1001;
 constexpr std::uint16_t close_not_text = 1003;
 constexpr std::uint16_t close_flood = 1008;
 constexpr std::uint16_t close_internal = 1011;
 constexpr std::uint16_t close_restart = 1012;
+
+// A whole close frame, for a socket that gives way to a new connection: code 1013 and a reason.
+constexpr std::string_view farewell = "\x88\x2d\x03\xf5the server has reached its connection limit";
+static_assert(farewell[1] == farewell.size() - 2);
 
 WsLivenessLimits liveness_limits(const AppConfig& config) {
     constexpr double parts = 1 << 16;
@@ -54,9 +58,12 @@ class WsSession {
           outbox_capacity_(responses.io().get_executor()),
           conversation_(
               std::make_shared<WsConversation>(responses, state, upgrade_.caller, upgrade_.extensions)),
-          socket_(std::move(stream), static_cast<std::size_t>(config_.ws_max_message_size),
-                  [this](WsSocket::Control control) { on_control_frame(control); }),
+          socket_(
+              std::move(stream), static_cast<std::size_t>(config_.ws_max_message_size),
+              [this](WsSocket::Control control) { on_control_frame(control); },
+              [this] { close(close_flood, "a message has too many fragments"); }),
           liveness_(liveness_limits(config_), Wakeup::Clock::now()) {
+        socket_.stream().set_farewell(farewell);
         state_.sockets.insert(&conversation_->wakeup());
     }
     ~WsSession() {
@@ -98,6 +105,7 @@ class WsSession {
             check_age(now);
             auto handling = handle(std::string(message.text));
             const auto result = co_await std::move(handling);
+            update_phase();
             const bool too_many_invalid =
                 result == WsConversation::MessageResult::invalid && invalid_messages_.note(now);
             if (too_many_invalid || result == WsConversation::MessageResult::flood)
@@ -140,13 +148,14 @@ class WsSession {
                 continue;
             }
             if (next_frame(now, frame)) {
-                auto sending = send(frame);
+                auto sending = socket_.write(frame);
                 co_await std::move(sending);
                 continue;
             }
             if (frame.capacity() > large_frame) frame.shrink_to_fit();
             note_partial_input(now);
             check_end(now);
+            update_phase();
             const bool busy = conversation_->is_busy();
             const auto verdict = liveness_.verdict(now, busy);
             if (close_code_) {
@@ -156,7 +165,8 @@ class WsSession {
             } else if (verdict == WsLiveness::Verdict::lost) {
                 open = false;
             } else if (verdict == WsLiveness::Verdict::ping) {
-                auto pinging = ping(now);
+                liveness_.note_ping_sent(now);
+                auto pinging = socket_.ping();
                 co_await std::move(pinging);
             } else {
                 const Time retires_at = retired_ ? Time::max() : liveness_.retires_at();
@@ -174,19 +184,10 @@ class WsSession {
         return true;
     }
 
-    asio::awaitable<void> send(std::string_view frame) {
-        socket_.stream().expires_without_progress(config_.write_timeout);
-        auto writing = socket_.write(frame);
-        co_await std::move(writing);
-        socket_.stream().expires_never();
-    }
-
-    asio::awaitable<void> ping(Time now) {
-        liveness_.note_ping_sent(now);
-        socket_.stream().expires_without_progress(config_.write_timeout);
-        auto pinging = socket_.ping();
-        co_await std::move(pinging);
-        socket_.stream().expires_never();
+    // A socket without a response and without a frame to send may give way to a new connection.
+    void update_phase() {
+        using Phase = Stream::Phase;
+        socket_.stream().set_phase(conversation_->idle() ? Phase::interruptible : Phase::busy);
     }
 
     // Makes the writer close the socket after the frames which wait in the outbox. Events of responses are no

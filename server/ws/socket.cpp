@@ -12,6 +12,8 @@
 #include <chrono>
 #include <utility>
 
+#include "server/ws/fragment_counter.hpp"
+
 namespace solard::server {
 
 namespace asio = boost::asio;
@@ -57,9 +59,11 @@ struct WsSocket::Impl {
         : socket(std::move(stream)), buffer(max_message_bytes) {}
     websocket::stream<Stream, false> socket;
     beast::flat_buffer buffer;
+    FragmentCounter fragments;
 };
 
-WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control)
+WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control,
+                   std::function<void()> on_too_many_fragments)
     : impl_(std::make_unique<Impl>(std::move(stream), max_message_bytes)) {
     auto& socket = impl_->socket;
     // The session handles silence, pings and slow writes, so Beast's own timeouts are off.
@@ -73,9 +77,15 @@ WsSocket::WsSocket(Stream stream, std::size_t max_message_bytes, std::function<v
         [on_control = std::move(on_control)](websocket::frame_type kind, beast::string_view) {
             on_control(kind == websocket::frame_type::close ? Control::close : Control::ping_or_pong);
         });
+    this->stream().observe_reads(
+        [&fragments = impl_->fragments, report = std::move(on_too_many_fragments)](std::string_view bytes) {
+            if (fragments.note(bytes)) report();
+        });
 }
 
-WsSocket::~WsSocket() = default;
+WsSocket::~WsSocket() {
+    stream().observe_reads({});
+}
 
 Stream& WsSocket::stream() {
     return impl_->socket.next_layer();

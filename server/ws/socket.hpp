@@ -31,8 +31,10 @@ class WsSocket {
     };
 
     // Calls `on_control` for every control frame of the client. After a close frame nothing can be written,
-    // and the pending read ends as soon as the client has closed its side.
-    WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control);
+    // and the pending read ends as soon as the client has closed its side. Calls `on_too_many_fragments` if a
+    // message has more than FragmentCounter::max_fragments.
+    WsSocket(Stream stream, std::size_t max_message_bytes, std::function<void(Control)> on_control,
+             std::function<void()> on_too_many_fragments);
     ~WsSocket();
     WsSocket(const WsSocket&) = delete;
     WsSocket& operator=(const WsSocket&) = delete;

@@ -60,6 +60,13 @@ BOOST_AUTO_TEST_CASE(only_the_websocket_route_is_upgraded) {
     BOOST_TEST((upgrade_fields(find_route(head), head) == nullptr));
 }
 
+BOOST_AUTO_TEST_CASE(only_health_routes_are_answered_at_the_connection_limit) {
+    for (const char* path : {"/health", "/v1/health/live", "/v1/health/ready"})
+        BOOST_TEST((match_of("GET", path).route->at_limit == AtLimit::answered), path);
+    for (const char* path : {"/", "/metrics", "/v1/models", "/v1/responses"})
+        BOOST_TEST((match_of("GET", path).route->at_limit == AtLimit::refused), path);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

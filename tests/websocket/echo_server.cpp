@@ -4,6 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -18,6 +19,7 @@ using namespace solard::server;
 namespace {
 
 constexpr std::size_t max_message = 16 << 20;
+constexpr std::chrono::seconds write_timeout{30};
 
 asio::awaitable<std::string> read_websocket_key(Stream& stream) {
     std::string head;
@@ -34,7 +36,7 @@ asio::awaitable<std::string> read_websocket_key(Stream& stream) {
 asio::awaitable<void> echo(Stream stream) {
     WsSocket::Handshake handshake;
     handshake.key = co_await read_websocket_key(stream);
-    WsSocket socket(std::move(stream), max_message, [](WsSocket::Control) {});
+    WsSocket socket(std::move(stream), max_message, [](WsSocket::Control) {}, [] {});
     auto accepting = socket.accept(std::move(handshake));
     co_await std::move(accepting);
     for (;;) {
@@ -57,7 +59,7 @@ asio::awaitable<void> accept_all(asio::ip::tcp::acceptor& acceptor) {
     for (;;) {
         Stream::Socket socket(acceptor.get_executor());
         co_await acceptor.async_accept(socket, use_awaitable);
-        asio::co_spawn(acceptor.get_executor(), echo(Stream(std::move(socket))), end);
+        asio::co_spawn(acceptor.get_executor(), echo(Stream(std::move(socket), write_timeout)), end);
     }
 }
 

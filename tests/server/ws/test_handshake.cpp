@@ -208,8 +208,13 @@ BOOST_AUTO_TEST_CASE(
 
 BOOST_AUTO_TEST_CASE(connection_over_the_limit_is_refused_with_503) {
     RunningService service({"--max-connections", "2"});
+    service.control().close_gate();
     WsClient first(service.port());
     WsClient second(service.port());
+    for (WsClient* client : {&first, &second}) {  // a socket without a response would give way
+        client->send(create_message());
+        client->read_until("response.created");
+    }
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://evil.example"})) ==
                "403 origin_not_allowed");
     for (const auto& request : {upgrade_request(), get_request("/v1/models")}) {

@@ -732,6 +732,20 @@ BOOST_AUTO_TEST_CASE(ping_is_answered_and_1000_pings_close_socket) {
     BOOST_TEST(client.read_close() == 1008);
 }
 
+BOOST_AUTO_TEST_CASE(message_of_1024_fragments_is_answered_and_of_1025_closes_socket) {
+    RunningService service;
+    WsClient client(service.port());
+    const auto send_in_fragments = [&](std::string_view message, int count) {
+        client.send_frame(WsFrame::text, message, false);
+        for (int i = 2; i < count; ++i) client.send_frame(0, "", false);
+        client.send_frame(0, "", true);
+    };
+    send_in_fragments(create_message(R"("max_output_tokens":2)"), 1024);
+    BOOST_TEST(is_terminal(read_response(client).back()));
+    send_in_fragments(create_message(R"("max_output_tokens":2)"), 1025);
+    BOOST_TEST(client.read_close() == 1008);
+}
+
 BOOST_AUTO_TEST_CASE(silent_client_is_pinged_and_dropped_if_it_does_not_answer) {
     RunningService service({"--ws-ping-interval", "0.05", "--ws-pong-timeout", "0.2"});
     WsClient client(service.port());

@@ -1,0 +1,32 @@
+// Counts the fragments of a WebSocket message in the bytes of the client. Beast joins fragments and limits
+// only the size of the whole message, so that a client could send any number of empty ones.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace solard::server {
+
+// Reads only the headers of the frames (RFC 6455, section 5.2), and skips their payload. It does not check
+// them, because Beast does.
+class FragmentCounter {
+  public:
+    static constexpr std::size_t max_fragments = 1024;  // of one message
+
+    // Reads the next bytes of the client, which may begin and end anywhere in a frame. Returns true if they
+    // hold the header of a fragment that is one too many for its message. Allocates nothing.
+    bool note(std::string_view bytes);
+
+  private:
+    std::size_t header_size() const;
+    bool begin_payload();
+
+    std::array<unsigned char, 14> header_{};
+    std::size_t num_header_bytes_ = 0;  // received so far
+    std::uint64_t payload_left_ = 0;    // bytes of the frame that are still to come
+    std::size_t num_fragments_ = 0;     // of the message that is being received
+};
+
+}  // namespace solard::server

@@ -1,0 +1,26 @@
+// Tests, with a real connection, that a client which accepts nothing is noticed between two writes.
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/running_service.hpp"
+
+namespace solard::server {
+namespace {
+
+BOOST_AUTO_TEST_SUITE(stream)
+
+BOOST_AUTO_TEST_CASE(client_that_accepts_nothing_is_dropped_although_the_kernel_takes_every_write) {
+    RunningService service(
+        {"--write-timeout", "0.2", "--keep-alive-interval", "0.05", "--engine-timeout", "86400"});
+    service.control().close_gate();
+    // The small receive buffer does not hold the licence. The rest of it waits in the server's kernel, which
+    // also takes the idle bytes of the stream.
+    Connection stalled(service.port(), 4096);
+    stalled.send(get_request("/v1/license") + chat_request("a", R"("stream":true)"));
+    service.control().wait_until_held();
+    wait_for_in_flight(service.port(), 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace solard::server
