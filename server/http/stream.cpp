@@ -1,5 +1,7 @@
 #include "server/http/stream.hpp"
 
+#include <new>
+
 namespace solard::server {
 
 void Stream::State::close() {
@@ -25,7 +27,11 @@ void Stream::expires_without_progress(std::chrono::steady_clock::duration interv
             State& state = *stream.state_;
             if (ec || state.deadline.expiry() > std::chrono::steady_clock::now()) return;
             if (state.num_written - before < min_bytes) return state.close();
-            stream.expires_without_progress(interval);
+            try {
+                stream.expires_without_progress(interval);
+            } catch (const std::bad_alloc&) {
+                state.close();  // otherwise nobody would watch this client
+            }
         });
 }
 
