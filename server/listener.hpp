@@ -43,7 +43,9 @@ class Listener {
     using Acceptor = std::variant<Tcp::acceptor, Unix::acceptor>;
 
     Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
+    void start_accepting();
     boost::asio::awaitable<void> accept_loop();
+    boost::system::error_code accept_one();
     void start_session(Stream::Socket socket, bool over_limit);
     void end_session(std::uint64_t id);
     void finish_drain();
