@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <new>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -32,6 +33,12 @@ using asio::use_awaitable;
 using beast::error_code;
 
 using Parser = http::request_parser<http::string_body>;
+
+// The answer to a request if memory is missing and nothing else was sent.
+constexpr std::string_view internal_error_answer =
+    "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    R"({"error":{"object":"error","message":"An internal error occurred. Retry the request; if it fails again, tell the )"
+    R"(operator of the server.","type":"server_error","param":null,"code":"server_error"}})";
 
 // Returns the error for a request that could not be read; request_cancelled if the client is gone.
 Error read_problem(error_code ec, const AppConfig& config) {
@@ -82,25 +89,19 @@ class Session {
     // Serves until the connection ends. Completes with the upgrade if the connection is to become a
     // WebSocket.
     asio::awaitable<std::optional<WsUpgrade>> run() {
+        std::optional<WsUpgrade> upgrade;
         for (bool more = true; more; stream_.set_phase(Stream::Phase::idle)) {
-            Parser parser;
-            auto reading = receive(parser);
-            auto received = co_await std::move(reading);
-            if (auto* upgrade = std::get_if<WsUpgrade>(&received)) {
-                log(LogLevel::info, upgrade->request_id + " GET " + upgrade->path + " 101");
-                app_.state.metrics.http_answer(101);
-                co_return std::move(*upgrade);
-            }
-            if (auto* routed = std::get_if<RoutedRequest>(&received)) {
-                auto answering = answer(std::move(*routed), parser);
-                more = co_await std::move(answering);
-            } else if (auto* refusal = std::get_if<Refusal>(&received)) {
-                auto refusing = send_refusal(std::move(*refusal));
-                co_await std::move(refusing);
-                more = false;
-            } else {
+            const std::uint64_t num_written = stream_.num_written();
+            bool out_of_memory = false;
+            try {
+                auto serving = serve_one(upgrade);
+                more = co_await std::move(serving);
+            } catch (const std::bad_alloc&) {
+                out_of_memory = true;
                 more = false;
             }
+            if (upgrade) co_return upgrade;
+            if (out_of_memory && stream_.num_written() == num_written) co_await send_internal_error();
         }
         stream_.shutdown_send();
         stream_.close();
@@ -108,6 +109,27 @@ class Session {
     }
 
   private:
+    // Reads one request and answers it. If it asks for a WebSocket, sets `upgrade` instead. Completes with
+    // true if the connection can carry another request. Throws std::bad_alloc if there was no memory for an
+    // answer.
+    asio::awaitable<bool> serve_one(std::optional<WsUpgrade>& upgrade) {
+        Parser parser;
+        auto reading = receive(parser);
+        auto received = co_await std::move(reading);
+        if (auto* accepted = std::get_if<WsUpgrade>(&received)) {
+            log(LogLevel::info, accepted->request_id + " GET " + accepted->path + " 101");
+            app_.state.metrics.http_answer(101);
+            upgrade = std::move(*accepted);
+        } else if (auto* routed = std::get_if<RoutedRequest>(&received)) {
+            auto answering = answer(std::move(*routed), parser);
+            co_return co_await std::move(answering);
+        } else if (auto* refusal = std::get_if<Refusal>(&received)) {
+            auto refusing = send_refusal(std::move(*refusal));
+            co_await std::move(refusing);
+        }
+        co_return false;
+    }
+
     // Completes with true if the connection can carry another request.
     asio::awaitable<bool> answer(RoutedRequest routed, const Parser& parser) {
         const auto begin = std::chrono::steady_clock::now();
@@ -248,10 +270,42 @@ class Session {
         };
         parser.on_chunk_header(refuse_extensions);
         const auto num_fields = std::distance(parser.get().begin(), parser.get().end());
-        co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
+        parser.eager(true);
+        while (!ec && !parser.is_done()) {
+            auto parsing = parse_more(parser, ec);
+            co_await std::move(parsing);
+        }
         const bool has_trailers = std::distance(parser.get().begin(), parser.get().end()) != num_fields;
         if (!ec && has_trailers) ec = http::error::bad_field;
         stream_.expires_never();
+    }
+
+    // Parses what was read, and reads more if the parser needs it. Beast's own reading would parse in a
+    // handler, where a failed allocation could not be answered. Throws std::bad_alloc if there is no memory
+    // for the body.
+    asio::awaitable<void> parse_more(Parser& parser, error_code& ec) {
+        if (buffer_.size() > 0) {
+            buffer_.consume(parser.put(buffer_.cdata(), ec));
+            if (ec == http::error::buffer_overflow) throw std::bad_alloc();  // the string could not grow
+            if (ec != http::error::need_more) co_return;
+            ec = {};
+        }
+        const std::size_t capacity = buffer_.max_size() - buffer_.size();
+        if (capacity == 0) ec = http::error::bad_chunk;  // the header of a chunk is too long
+        if (ec) co_return;
+        const auto space = buffer_.prepare(std::min<std::size_t>(capacity, 64 << 10));
+        const std::size_t size =
+            co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
+        buffer_.commit(size);
+        if (ec == asio::error::eof) ec = http::error::partial_message;
+    }
+
+    asio::awaitable<void> send_internal_error() {
+        co_await asio::async_write(stream_, asio::buffer(internal_error_answer), use_awaitable);
+        app_.state.metrics.http_answer(500);
+        app_.state.metrics.error(errc::server_error);
+        log(LogLevel::error, "a request was answered with 500 because memory is missing");
+        co_await discard_input();
     }
 
     // Sends the error answer. It is the connection's last answer, because the request may not have been read

@@ -6,15 +6,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <exception>
+#include <new>
 
 #include "server/http_session.hpp"
 #include "server/observe/log.hpp"
+#include "server/observe/operation_memory.hpp"
+#include "server/observe/spawn.hpp"
 
 namespace solard::server {
 
@@ -62,12 +64,12 @@ constexpr std::size_t min_sessions_to_trim = 64;
 // The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
 
-void log_session_end(const std::exception_ptr& problem) {
+void log_failure(const char* what, const std::exception_ptr& problem) {
     if (!problem) return;
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a session failed: ") + e.what());
+        log(LogLevel::error, std::string(what) + e.what());
     }
 }
 
@@ -87,6 +89,9 @@ error_code open(Acceptor& acceptor, const Endpoint& endpoint) {
     if (!ec) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
     if (!ec) acceptor.bind(endpoint, ec);
     if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+    if (!ec) acceptor.non_blocking(true, ec);
+    // Otherwise accept() would wait for the next connection if a client left before.
+    if (!ec) acceptor.set_option(asio::socket_base::enable_connection_aborted(true), ec);
     return ec;
 }
 
@@ -145,7 +150,14 @@ void Listener::start(App& app) {
     app_ = &app;
     places_ = ConnectionTable(max_connections(app.config));
     reserved_places_ = ConnectionTable(max_reserved_connections());
-    asio::co_spawn(*io_, accept_loop(), log_session_end);
+    start_accepting();
+}
+
+void Listener::start_accepting() {
+    spawn(io_->get_executor(), accept_loop(), [this](const std::exception_ptr& problem) {
+        log_failure("the accept loop failed: ", problem);
+        if (problem) start_accepting();
+    });
 }
 
 void Listener::drain(std::function<void()> on_empty) {
@@ -168,42 +180,52 @@ void Listener::close_sessions() {
     for (const auto& [id, close] : closers_) close(false);
 }
 
+// Waits for a connection and then accepts it without waiting. Asio's async_accept() would allocate in a
+// handler, and would destroy this coroutine if that failed: the server would accept no connection any more.
 asio::awaitable<void> Listener::accept_loop() {
+    OperationMemory<> memory;
     asio::steady_timer pause(*io_);
     for (;;) {
         error_code ec;
-        Stream::Socket socket(*io_);
-        if (auto* tcp = std::get_if<Tcp::acceptor>(&acceptor_)) {
-            co_await tcp->async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
-            error_code ignored;
-            if (!ec) socket.set_option(Tcp::no_delay(true), ignored);
-            if (!ec) set_tcp_options(socket.native_handle());
-        } else {
-            auto& local = std::get<Unix::acceptor>(acceptor_);
-            co_await local.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
-        }
-        if (ec == asio::error::no_descriptors) {
-            // Linux reports this even if no connection waits, and then nothing needs to be closed.
-            error_code ignored;
-            auto waiting = std::visit(
-                [&](auto& acceptor) {
-                    return acceptor.async_wait(asio::socket_base::wait_read,
-                                               asio::redirect_error(asio::use_awaitable, ignored));
-                },
-                acceptor_);
-            co_await std::move(waiting);
-        }
+        auto waiting = std::visit(
+            [&](auto& acceptor) {
+                return acceptor.async_wait(
+                    asio::socket_base::wait_read,
+                    with_memory(memory, asio::redirect_error(asio::use_awaitable, ec)));
+            },
+            acceptor_);
+        co_await std::move(waiting);
         const bool closed = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
-        if (closed) co_return;  // this drops a connection that was accepted too late
-        if (ec == asio::error::no_descriptors && close_victim(places_, places_.victim())) continue;
-        if (ec) {
-            log(LogLevel::warning, "accept failed: " + ec.message());
-            pause.expires_after(accept_pause);
-            co_await pause.async_wait(asio::use_awaitable);
-        } else {
-            admit(Stream(std::move(socket), app_->config.write_timeout));
+        if (closed) co_return;
+        try {
+            if (!ec) ec = accept_one();
+        } catch (const std::bad_alloc&) {
+            log(LogLevel::error, "a connection was closed because memory is missing");
         }
+        if (!ec) continue;
+        log(LogLevel::warning, "accept failed: " + ec.message());
+        pause.expires_after(accept_pause);
+        co_await pause.async_wait(with_memory(memory, asio::use_awaitable));
     }
+}
+
+// Starts a session for a connection which waits, if there is one. Closes the connection if there is no place
+// for it or if this function throws.
+error_code Listener::accept_one() {
+    error_code ec;
+    error_code ignored;
+    Stream::Socket socket(*io_);
+    std::visit([&](auto& acceptor) { acceptor.accept(socket, ec); }, acceptor_);
+    if (ec == asio::error::would_block || ec == asio::error::connection_aborted) return {};
+    // The connection still waits and is accepted with the descriptor of the one that was closed.
+    if (ec == asio::error::no_descriptors && close_victim(places_, places_.victim())) return {};
+    if (ec) return ec;
+    if (std::holds_alternative<Tcp::acceptor>(acceptor_)) {
+        socket.set_option(Tcp::no_delay(true), ignored);
+        set_tcp_options(socket.native_handle());
+    }
+    admit(Stream(std::move(socket), app_->config.write_timeout));
+    return {};
 }
 
 // A connection for which there is no place at all is closed without an answer.
@@ -230,17 +252,24 @@ bool Listener::close_victim(ConnectionTable& places, std::optional<ConnectionTab
 
 void Listener::start_session(Stream stream, ConnectionTable& places, bool over_limit) {
     const auto id = next_session_++;
-    closers_.emplace(id, stream.make_closer());
-    places.add(id, stream.network());
+    const std::uint64_t network = stream.network();
+    auto closer = stream.make_closer();
     stream.observe_interruptible(
         [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
+    auto session = run_http_session(app_, std::move(stream), over_limit);
+    closers_.emplace(id, std::move(closer));
+    try {
+        places.add(id, network);
+    } catch (const std::bad_alloc&) {
+        closers_.erase(id);
+        throw;
+    }
     max_sessions_ = std::max(max_sessions_, closers_.size());
     app_->state.num_connections = closers_.size();
-    asio::co_spawn(*io_, run_http_session(app_, std::move(stream), over_limit),
-                   [this, id](const std::exception_ptr& problem) {
-                       log_session_end(problem);
-                       end_session(id);
-                   });
+    spawn(io_->get_executor(), std::move(session), [this, id](const std::exception_ptr& problem) {
+        end_session(id);
+        log_failure("a session failed: ", problem);
+    });
 }
 
 void Listener::end_session(std::uint64_t id) {

@@ -45,7 +45,9 @@ class Listener {
     using Acceptor = std::variant<Tcp::acceptor, Unix::acceptor>;
 
     Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
+    void start_accepting();
     boost::asio::awaitable<void> accept_loop();
+    boost::system::error_code accept_one();
     void admit(Stream stream);
     bool make_room(ConnectionTable& places, std::uint64_t network);
     bool close_victim(ConnectionTable& places, std::optional<ConnectionTable::Id> victim);

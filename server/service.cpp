@@ -56,7 +56,8 @@ int Service::run(BackendFactory make_backend) {
             begin_drain(error_delivery_time);
         });
     report_status();
-    watch_engine({}, std::chrono::steady_clock::now());
+    engine_seen_at_ = std::chrono::steady_clock::now();
+    watch_engine();
     // The engine's callbacks use this object and the objects which `make_backend` captured. So the engine is
     // stopped before this function returns or throws, unless the engine hangs.
     struct StopEngine {
@@ -65,9 +66,21 @@ int Service::run(BackendFactory make_backend) {
             if (!service.engine_hangs_) service.app_.generation.engine.stop();
         }
     } stop_engine{*this};
-    app_.io.run();
+    run_event_loop();
     if (!engine_hangs_) engine_hangs_ = !wait_for_engine();
     return engine_hangs_ ? exit_code(errc::runtime_failure) : exit_code_;
+}
+
+// Runs until the event loop is stopped. A handler which throws has ended what it served; all others go on.
+void Service::run_event_loop() {
+    for (;;) {
+        try {
+            app_.io.run();
+            return;
+        } catch (const std::exception& e) {
+            log(LogLevel::error, e.what());
+        }
+    }
 }
 
 void Service::await_signal() {
@@ -88,22 +101,26 @@ void Service::await_signal() {
 
 // Watches the engine and not the event loop. A step that takes long still raises `progress`, once per layer;
 // a step that hangs does not.
-void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since) {
+void Service::watch_engine() {
     const auto limit = app_.config.engine_timeout;
     std::chrono::microseconds pause = std::clamp<std::chrono::milliseconds>(
         limit / 4, std::chrono::milliseconds(1), std::chrono::seconds(1));
     if (const auto due = systemd_.watchdog_interval(); due.count() > 0) pause = std::min(pause, due);
     watchdog_.expires_after(pause);
-    watchdog_.async_wait([this, last, since, limit](boost::system::error_code ec) {
+    auto on_time = [this, limit](boost::system::error_code ec) {
         if (ec) return;
+        watch_engine();  // comes first, so that the watch goes on if memory is missing for what follows
         const EngineActivity now = app_.generation.engine.activity();
         const auto time = std::chrono::steady_clock::now();
-        if (!now.busy || now.progress != last.progress) {
+        if (!now.busy || now.progress != engine_seen_.progress) {
+            engine_seen_ = now;
+            engine_seen_at_ = time;
             report_status();
             if (systemd_.watchdog_interval().count() > 0) systemd_.notify("WATCHDOG=1");
-            return watch_engine(now, time);
+            return;
         }
-        if (time - since < limit) return watch_engine(last, since);
+        if (time - engine_seen_at_ < limit) return;
+        watchdog_.cancel();
         engine_hangs_ = true;
         exit_code_ = exit_code(errc::runtime_failure);
         log(LogLevel::error, "the engine has made no progress for " + std::to_string(limit.count()) +
@@ -111,7 +128,8 @@ void Service::watch_engine(EngineActivity last, std::chrono::steady_clock::time_
         app_.generation.engine.fail({errc::engine_unavailable,
                                      "The engine does not respond; the server is restarting. Retry later."});
         begin_drain(error_delivery_time);
-    });
+    };
+    watchdog_.async_wait(with_memory(watchdog_memory_, std::move(on_time)));
 }
 
 // Updates the line that `systemctl status` shows. While the model loads and makes progress, also asks systemd

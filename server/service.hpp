@@ -8,6 +8,7 @@
 
 #include "server/app.hpp"
 #include "server/listener.hpp"
+#include "server/observe/operation_memory.hpp"
 #include "server/observe/systemd.hpp"
 
 namespace solard::server {
@@ -32,7 +33,8 @@ class Service {
 
   private:
     void await_signal();
-    void watch_engine(EngineActivity last, std::chrono::steady_clock::time_point since);
+    void run_event_loop();
+    void watch_engine();
     void report_status();
     bool wait_for_engine();
     void begin_drain(std::chrono::milliseconds limit);
@@ -45,7 +47,10 @@ class Service {
     int notified_percent_ = -1;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer drain_timer_;
+    OperationMemory<256> watchdog_memory_;
     boost::asio::steady_timer watchdog_;
+    EngineActivity engine_seen_;  // when it was last idle or made progress
+    std::chrono::steady_clock::time_point engine_seen_at_;
     std::atomic<bool> stopping_{false};
     bool engine_hangs_ = false;
     int exit_code_ = 0;

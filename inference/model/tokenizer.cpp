@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <new>
 #include <optional>
 
 #include "inference/model/model_file.hpp"
@@ -135,6 +136,14 @@ result<std::string> bytes_of_piece(const SentencePieceProcessor& processor, int 
     return std::string(1, *byte);
 }
 
+// SentencePiece ends the process if an allocation fails. Throws std::bad_alloc before, if there is not as
+// much memory as it may need.
+void require_memory_to_encode(std::size_t num_bytes) {
+    constexpr std::size_t memory_per_byte = 512;  // an upper estimate, like the next one
+    constexpr std::size_t memory_of_call = 64 << 10;
+    ::operator delete(::operator new(memory_of_call + num_bytes * memory_per_byte));
+}
+
 }  // namespace
 
 Tokenizer::Tokenizer() : processor_(std::make_unique<SentencePieceProcessor>()) {}
@@ -177,6 +186,7 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
 }
 
 std::vector<TokenId> Tokenizer::encode_prompt(std::string_view text) const {
+    require_memory_to_encode(text.size());
     std::vector<TokenId> ids;
     if (const auto status = processor_->Encode(text, &ids); !status.ok()) {
         throw std::runtime_error("sentencepiece: " + std::string(status.message()));

@@ -102,7 +102,7 @@ Error default_error(errc code, std::string param) {
 std::string error_body(const Error& error) {
     const auto& info = error_info(error.code);
     std::string body = R"({"error":{"object":"error","message":)";
-    append_json_string(body, error.message);
+    append_json_string(body, message_of(error));
     body.append(R"(,"type":")").append(info.type).append(R"(","param":)");
     append_error_param(body, error);
     body.append(R"(,"code":")").append(info.name).append("\"}}");

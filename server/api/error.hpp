@@ -15,7 +15,7 @@ struct ErrorInfo {
     std::string_view type;     // `type` of the error object
     std::string_view name;     // `code` of the error object
     bool retry_after;          // the answer says when to retry
-    std::string_view message;  // used by default_error()
+    std::string_view message;  // used by default_error() and message_of()
 };
 
 // Returns the row of `code`. Every errc which a request can cause has a row. Any other errc is answered as
@@ -23,6 +23,11 @@ struct ErrorInfo {
 const ErrorInfo& error_info(errc code);
 // Returns an error with the table's message, for use if no more exact message is known.
 Error default_error(errc code, std::string param = {});
+
+// Returns the error's message, or the table's message if it has none.
+inline std::string_view message_of(const Error& error) {
+    return error.message.empty() ? error_info(error.code).message : std::string_view(error.message);
+}
 
 // Returns the time after which the client should retry: `error.retry_after`, or one second if it is 0.
 inline std::chrono::milliseconds retry_time(const Error& error) {

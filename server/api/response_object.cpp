@@ -3,6 +3,7 @@
 #include <boost/json/serialize.hpp>
 #include <cmath>
 
+#include "server/api/error.hpp"
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
@@ -42,7 +43,7 @@ void append_status(std::string& out, const ResponseState& state) {
     if (state.status == ResponseStatus::failed) {
         // The SDKs accept only a few codes here; the message describes the failure.
         out += R"({"code":"server_error","message":)";
-        append_json_string(out, state.failure->message);
+        append_json_string(out, message_of(*state.failure));
         out += '}';
     } else {
         out += "null";

@@ -27,7 +27,7 @@ void append_number_field(std::string& out, std::string_view name, std::int64_t v
 // Appends `"code":..,"message":..,"param":..`.
 void append_error(std::string& out, const Error& error) {
     out.append(R"("code":")").append(error_info(error.code).name).append(R"(","message":)");
-    append_json_string(out, error.message);
+    append_json_string(out, message_of(error));
     out += R"(,"param":)";
     append_error_param(out, error);
 }

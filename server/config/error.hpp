@@ -60,7 +60,7 @@ enum class errc {
 
 struct Error {
     errc code;
-    std::string message;     // for the person who can solve the problem
+    std::string message;     // for the person who can solve the problem; empty: the default message of `code`
     std::string param = {};  // the wrong field of the request; may be empty
     // The time after which the client should retry. 0 means that the time is not known.
     std::chrono::milliseconds retry_after{0};

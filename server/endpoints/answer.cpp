@@ -1,5 +1,7 @@
 #include "server/endpoints/answer.hpp"
 
+#include <new>
+
 #include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
 #include "server/http/sse_writer.hpp"
@@ -14,13 +16,13 @@ Usage usage_of(const Generation& generation) {
     return {generation.prompt_tokens(), log.num_tokens(), log.cached_tokens()};
 }
 
-asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer,
+// Writes the events of the answer up to its end or to an error.
+asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, AnswerWriter& writer,
                                     const Generation& generation,
                                     std::chrono::milliseconds keep_alive_interval) {
     GenerationLog& log = generation.log();
     Wakeup wakeup(exchange.executor());
     LogReader reader(log, wakeup);
-    SseWriter sse(exchange);
     for (;;) {
         const bool news = co_await reader.wait(keep_alive_interval);
         if (!news) {
@@ -35,6 +37,23 @@ asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer
     }
     writer.append_usage_chunk(sse.buffer(), usage_of(generation));
     co_await sse.done();
+}
+
+asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer,
+                                    const Generation& generation,
+                                    std::chrono::milliseconds keep_alive_interval) {
+    SseWriter sse(exchange);
+    bool out_of_memory = false;
+    try {
+        auto streaming = stream_events(sse, exchange, writer, generation, keep_alive_interval);
+        co_await std::move(streaming);
+    } catch (const std::bad_alloc&) {
+        out_of_memory = true;
+    }
+    if (!out_of_memory) co_return;
+    sse.buffer().clear();  // the last event in it may be incomplete
+    Error error{errc::server_error, {}};
+    co_await sse.fail(std::move(error));
 }
 
 asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <new>
 #include <utility>
 
 #include "server/api/error.hpp"
@@ -142,23 +143,65 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Pl
     const auto now = Clock::now();
     std::uint32_t first_output = 0;
     for (Request& request : requests) {
-        const RequestId id = request.id = next_id_++;
-        const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
-        if (!engine_->submit(std::move(request)))  // ~Generation() cancels the ones submitted so far
+        request.id = next_id_++;
+        const std::size_t prompt_tokens = request.prompt.size();
+        InFlight entry{.log = log,
+                       .first_output = first_output,
+                       .principal = principal,
+                       .queued_tokens = static_cast<std::int64_t>(prompt_tokens),
+                       .choices_left = num_choices,
+                       .prompt_tokens = prompt_tokens,
+                       .times = {.accepted = now}};
+        if (!submit_one(std::move(request),
+                        std::move(entry)))  // ~Generation() cancels the ones submitted so far
             return busy(errc::server_overloaded, "The engine's command queue is full");
         if (first_output == 0) log->set_times({.accepted = now});
-        in_flight_.emplace(id, InFlight{.log = log,
-                                        .first_output = first_output,
-                                        .principal = principal,
-                                        .queued_tokens = prompt_tokens,
-                                        .choices_left = num_choices,
-                                        .prompt_tokens = static_cast<std::size_t>(prompt_tokens),
-                                        .times = {.accepted = now}});
-        charge(principal, num_choices, prompt_tokens);
         first_output += num_choices;
     }
     generation.place_.charge(generation.prompt_tokens());
     return generation;
+}
+
+// Counts the request as in flight and hands it to the engine. Returns false if the command queue is full. If
+// this function returns false or throws, it has changed nothing.
+bool EngineClient::submit_one(Request request, InFlight entry) {
+    const RequestId id = request.id;
+    const std::uint64_t principal = entry.principal;
+    const std::int64_t choices = entry.choices_left;
+    const std::int64_t tokens = entry.queued_tokens;
+    const auto withdraw = [&] {
+        in_flight_.erase(id);
+        charge(principal, -choices, -tokens);
+    };
+    charge(principal, choices, tokens);
+    bool is_submitted = false;
+    try {
+        in_flight_.emplace(id, std::move(entry));
+        is_submitted = engine_->submit(std::move(request));
+    } catch (const std::bad_alloc&) {
+        withdraw();
+        throw;
+    }
+    if (!is_submitted) withdraw();
+    return is_submitted;
+}
+
+// If memory is missing, the command is pushed again after the next step: a destructor must not throw, and a
+// request that is not cancelled would run although nobody wants its answer.
+void EngineClient::cancel(RequestId id, InFlight& entry) {
+    if (!engine_) return;
+    try {
+        engine_->cancel(id);
+        entry.must_cancel = false;
+    } catch (const std::bad_alloc&) {
+        entry.must_cancel = must_retry_cancels_ = true;
+    }
+}
+
+void EngineClient::retry_cancels() {
+    if (!std::exchange(must_retry_cancels_, false)) return;
+    for (auto& [id, entry] : in_flight_)
+        if (entry.must_cancel) cancel(id, entry);
 }
 
 void EngineClient::release(RequestId first_id, std::size_t num_requests) {
@@ -168,8 +211,8 @@ void EngineClient::release(RequestId first_id, std::size_t num_requests) {
         if (it == in_flight_.end()) continue;
         // The entry stays until the engine's last event for this request, so that admission counts all
         // requests which the engine still runs.
-        it->second.log->fail({errc::request_cancelled, "The request was cancelled."});
-        if (engine_) engine_->cancel(id);
+        it->second.log->fail({errc::request_cancelled, {}});
+        cancel(id, it->second);
     }
 }
 
@@ -186,7 +229,11 @@ void EngineClient::deliver(StepEvents events) {
         if (it == in_flight_.end()) continue;
         InFlight& entry = it->second;
         measure(event, entry, now);
-        deliver_event(events, event, entry);
+        try {
+            deliver_event(events, event, entry);
+        } catch (const std::bad_alloc&) {
+            entry.log->fail({errc::server_error, {}});  // only this answer: the other events are delivered
+        }
         if (event.finish == FinishReason::none) continue;
         charge(entry.principal, -1, 0);
         drain_rate_.add_end(now);
@@ -194,6 +241,7 @@ void EngineClient::deliver(StepEvents events) {
         state_.metrics.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
         in_flight_.erase(it);
     }
+    retry_cancels();
     if (engine_) engine_->recycle(std::move(events));
 }
 
@@ -229,9 +277,9 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
-        entry.log->fail(default_error(code));
+        entry.log->fail({code, {}});
         // The log has failed as a whole, so the other choices are not needed.
-        if (engine_ && entry.choices_left > 1) engine_->cancel(event.id);
+        if (entry.choices_left > 1) cancel(event.id, entry);
         return;
     }
     // The choices of a request share its prompt, so its cached tokens are counted for the first one only.
@@ -247,8 +295,8 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
 }
 
 void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens) {
+    const auto own = loads_.try_emplace(principal).first;  // may throw; nothing has changed yet
     load_.add(choices, tokens);
-    const auto own = loads_.try_emplace(principal).first;
     own->second.add(choices, tokens);
     if (own->second.choices == 0) loads_.erase(own);
 }
@@ -265,7 +313,7 @@ void EngineClient::fail(const Error& error) {
 void EngineClient::fail_all(const Error& error) {
     for (auto& [id, entry] : in_flight_) {
         entry.log->fail(error);
-        if (engine_) engine_->cancel(id);
+        cancel(id, entry);
     }
 }
 

@@ -122,6 +122,7 @@ class EngineClient {
         std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
         std::size_t generated_tokens = 0;
+        bool must_cancel = false;  // the command could not be pushed because memory was missing
         RequestTimes times;
         std::array<Clock::time_point, max_choices> last_tokens{};  // time of each choice's last token
     };
@@ -135,6 +136,9 @@ class EngineClient {
         }
     };
     void charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens);
+    bool submit_one(Request request, InFlight entry);
+    void cancel(RequestId id, InFlight& entry);
+    void retry_cancels();
     result<void> check_capacity(std::span<const Request> requests) const;
     Error busy(errc code, std::string message) const;
     void release(RequestId first_id, std::size_t num_requests);
@@ -155,6 +159,7 @@ class EngineClient {
     Load load_;                                      // of all principals
     std::unordered_map<std::uint64_t, Load> loads_;  // by principal; only if it has choices in flight
     RequestId next_id_ = 1;
+    bool must_retry_cancels_ = false;  // an entry has must_cancel
 };
 
 }  // namespace solard::server

@@ -9,19 +9,21 @@ namespace asio = boost::asio;
 void GenerationLog::append(const LogDelta& delta) {
     auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
+    // Whatever allocates comes first: if it throws, the log has not become terminal, and the caller can fail
+    // it.
     target.text += delta.text;
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
         target.token_ids.insert(target.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
+    entries_.push_back({delta.output,
+                        delta.num_tokens,
+                        delta.finish,
+                        {target.text.size(), target.logprobs.size(), target.token_ids.size()}});
     target.num_tokens += delta.num_tokens;
     target.finish = delta.finish;
     target.stop = delta.stop;
     if (delta.finish != FinishReason::none) ++num_finished_;
     if (terminal()) set_end_time();
-    entries_.push_back({delta.output,
-                        delta.num_tokens,
-                        delta.finish,
-                        {target.text.size(), target.logprobs.size(), target.token_ids.size()}});
     wake_readers();
 }
 
@@ -73,8 +75,9 @@ LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
       read_(log.outputs_.size()) {
     // Another reader has read the entries before `first`.
     for (std::size_t i = 0; i < next_entry_; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
-    log_.readers_.push_back(this);
     deltas_.reserve(log.outputs_.size());
+    log_.readers_.push_back(
+        this);  // comes last: if the constructor threw afterwards, the pointer would dangle
 }
 
 LogReader::~LogReader() {

@@ -35,7 +35,7 @@ class GenerationLog {
     GenerationLog& operator=(const GenerationLog&) = delete;
 
     // Both functions do nothing if the log is terminal. append() also does nothing if the delta's output has
-    // finished.
+    // finished. If append() throws std::bad_alloc, the log must be failed.
     void append(const LogDelta& delta);
     void fail(Error error);
 

@@ -1,13 +1,20 @@
 // A thread for work which would block the event loop for too long.
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstddef>
+#include <exception>
+#include <optional>
 #include <type_traits>
 #include <utility>
+
+#include "server/observe/operation_memory.hpp"
 
 namespace solard::server {
 
@@ -17,17 +24,38 @@ class WorkerThread {
     // Returns the number of jobs which wait or run.
     std::size_t num_jobs() const { return num_jobs_; }
 
-    // Runs `work` on the thread and completes with its result, which must be a value. `work` must hold only
-    // values, or references to immutable objects which outlive the thread. If `small` is true, `work` runs at
-    // once on the I/O thread.
+    // Runs `work` on the thread and completes with its result, which must be a value, or throws its
+    // exception. `work` must hold only values, or references to immutable objects which outlive the thread.
+    // If `small` is true, `work` runs at once on the I/O thread. The caller runs on an io_context.
     template <class Function>
     boost::asio::awaitable<std::invoke_result_t<Function>> offload(bool small, Function work) {
         if (small) co_return work();
         const Job job(num_jobs_);
-        auto task = [](Function function) -> boost::asio::awaitable<std::invoke_result_t<Function>> {
-            co_return function();
-        }(std::move(work));
-        co_return co_await boost::asio::co_spawn(pool_, std::move(task), boost::asio::use_awaitable);
+        const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
+        const auto io = *executor.target<boost::asio::io_context::executor_type>();
+        std::optional<std::invoke_result_t<Function>> value;
+        std::exception_ptr problem;
+        const auto run = [&]() noexcept {
+            try {
+                value.emplace(work());
+            } catch (...) {
+                problem = std::current_exception();
+            }
+        };
+        OperationMemory<192> memory;  // for the way to the thread, and then for the way back
+        auto running = boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void()>(
+            [&](auto resume) {
+                auto job_on_thread = [&, resume = std::move(resume)]() mutable {
+                    run();
+                    auto back = [resume = std::move(resume)]() mutable { std::move(resume)(); };
+                    boost::asio::post(io, with_memory(memory, std::move(back)));
+                };
+                boost::asio::post(pool_, with_memory(memory, std::move(job_on_thread)));
+            },
+            boost::asio::use_awaitable);
+        co_await std::move(running);
+        if (problem) std::rethrow_exception(problem);
+        co_return *std::move(value);
     }
 
     // Waits until all jobs are done.

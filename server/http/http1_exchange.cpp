@@ -9,7 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_cat.hpp>
 #include <boost/beast/http.hpp>
-#include <sstream>
+#include <string>
 #include <utility>
 
 #include "server/config/random_bits.hpp"
@@ -27,6 +27,22 @@ constexpr std::string_view page_policy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'";
+
+// Returns the header block as it is sent.
+std::string text_of(const http::response_header<>& header) {
+    std::string text = header.version() == 11 ? "HTTP/1.1 " : "HTTP/1.0 ";
+    const auto append = [&](beast::string_view part) { text.append(part.data(), part.size()); };
+    text += std::to_string(header.result_int()) + " ";
+    append(header.reason());
+    text += "\r\n";
+    for (const auto& field : header) {
+        append(field.name_string());
+        text += ": ";
+        append(field.value());
+        text += "\r\n";
+    }
+    return text += "\r\n";
+}
 
 }  // namespace
 
@@ -48,17 +64,21 @@ Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerSt
 }
 
 asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
-    http::response<http::string_body> message(http::int_to_status(response.status), version_);
+    http::response<http::empty_body> message(http::int_to_status(response.status), version_);
     fill_header(message, response.content_type);
     message.keep_alive(keep_alive_);
     for (const auto& [name, value] : response.fields) message.set(name, value);
     if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
-    if (request_.method != "HEAD") message.body() = std::move(response.body);
-    header_sent_ = true;
-    status_ = response.status;
+    if (request_.method == "HEAD") response.body.clear();
+    const std::string header = text_of(message);
+    const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), asio::buffer(response.body)};
+    auto writing = asio::async_write(stream_, bytes, use_awaitable);
     state_.metrics.http_answer(response.status);
     if (response.error) state_.metrics.error(*response.error);
-    co_await http::async_write(stream_, message, use_awaitable);
+    // From here on nothing can fail for lack of memory. Before, the caller can send another answer instead.
+    header_sent_ = true;
+    status_ = response.status;
+    co_await std::move(writing);
 }
 
 asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type, std::string_view first) {
@@ -70,20 +90,16 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     message.set(http::field::cache_control, "no-cache");
     message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
     if (chunked_) message.chunked(true);
+    const std::string header = text_of(message);
+    const asio::const_buffer body(first.data(), first.size());
+    const auto chunk = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
+    const std::array<asio::const_buffer, 2> plain{asio::buffer(header), body};
+    auto writing = chunked_ ? asio::async_write(stream_, chunk, use_awaitable)
+                            : asio::async_write(stream_, plain, use_awaitable);
+    state_.metrics.http_answer(200);
     header_sent_ = true;
     status_ = 200;
-    state_.metrics.http_answer(200);
-    std::ostringstream head;
-    head << message.base();
-    const std::string header = head.str();
-    const asio::const_buffer body(first.data(), first.size());
-    if (chunked_) {
-        const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
-        co_await asio::async_write(stream_, bytes, use_awaitable);
-    } else {
-        const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), body};
-        co_await asio::async_write(stream_, bytes, use_awaitable);
-    }
+    co_await std::move(writing);
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {

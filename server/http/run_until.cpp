@@ -1,33 +1,83 @@
 #include "server/http/run_until.hpp"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <utility>
+
+#include "server/observe/spawn.hpp"
 
 namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
 
-// Stores an exception of `work` in `*problem`, a variable of the awaiting caller. If the exception left this
-// coroutine, `||` would wait for its other operand.
-asio::awaitable<void> catch_all(asio::awaitable<void> work, std::exception_ptr* problem) {
-    try {
-        co_await std::move(work);
-    } catch (...) {
-        *problem = std::current_exception();
+// The state of two coroutines side by side. The handlers of the two own it, and it owns the coroutine which
+// waits for them: if the io_context is destroyed, all three are destroyed.
+class Race {
+  public:
+    // `first_problem` is a variable of the waiting coroutine.
+    explicit Race(std::exception_ptr* first_problem) : first_problem_(first_problem) {}
+
+    asio::cancellation_signal cancel_work;
+    asio::cancellation_signal cancel_stop;
+
+    bool none_has_ended() const { return num_running_ == 2; }
+    // Must be called for each of the two; `other` cancels the other one.
+    void end(asio::cancellation_signal& other, const std::exception_ptr& problem) {
+        const bool is_first = none_has_ended();
+        --num_running_;
+        if (is_first) {
+            *first_problem_ = problem;
+            return other.emit(asio::cancellation_type::terminal);
+        }
+        if (!waiting_) return;
+        auto resume = *std::move(waiting_);
+        waiting_.reset();
+        std::move(resume)();
     }
-}
+    // Returns an operation which completes when both have ended. Nothing can fail any more when it is
+    // awaited.
+    static asio::awaitable<void> both_ended(std::shared_ptr<Race> race) {
+        return asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+            [race = std::move(race)](Resume resume) mutable {
+                const auto own = std::move(race);
+                if (own->num_running_ == 0) return std::move(resume)();
+                own->waiting_.emplace(std::move(resume));
+            },
+            asio::use_awaitable);
+    }
+
+  private:
+    using Resume = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
+    std::exception_ptr* first_problem_;
+    int num_running_ = 2;
+    std::optional<Resume> waiting_;
+};
 
 }  // namespace
 
 asio::awaitable<void> run_until(asio::awaitable<void> work, asio::awaitable<void> stop) {
-    std::exception_ptr problem;
-    auto done = catch_all(std::move(work), &problem);
-    const auto first = co_await (std::move(done) || std::move(stop));
-    const bool work_was_first = first.index() == 0;
-    if (work_was_first && problem) std::rethrow_exception(problem);
+    const auto executor = co_await asio::this_coro::executor;
+    std::exception_ptr first_problem;
+    auto race = std::make_shared<Race>(&first_problem);
+    auto both_ended = Race::both_ended(race);
+    spawn(
+        executor, std::move(stop),
+        [race](const std::exception_ptr& problem) { race->end(race->cancel_work, problem); },
+        race->cancel_stop.slot());
+    auto on_end = [race](const std::exception_ptr& problem) { race->end(race->cancel_stop, problem); };
+    if (race->none_has_ended()) {
+        spawn(executor, std::move(work), std::move(on_end), race->cancel_work.slot());
+    } else {
+        on_end(nullptr);
+    }
+    race.reset();
+    co_await std::move(both_ended);
+    if (first_problem) std::rethrow_exception(first_problem);
 }
 
 }  // namespace solard::server

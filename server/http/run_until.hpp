@@ -5,9 +5,10 @@
 
 namespace solard::server {
 
-// Runs `work` beside `stop` until one of them completes, and then cancels the other. An exception of `work`
-// is thrown again unless `stop` completed first; an exception of `stop` is ignored. Both run on the caller's
-// executor, which must be single-threaded.
+// Runs `work` beside `stop` until one of them completes, and then cancels the other. The first one to
+// complete decides: its exception, if any, is thrown again, and an exception of the other one is ignored.
+// Throws std::bad_alloc if one of them cannot continue because memory is missing. Both run on the caller's
+// executor, which must be single-threaded. The caller must not be cancelled meanwhile.
 boost::asio::awaitable<void> run_until(boost::asio::awaitable<void> work, boost::asio::awaitable<void> stop);
 
 }  // namespace solard::server

@@ -4,6 +4,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <new>
+
 #include "server/auth/network.hpp"
 
 namespace solard::server {
@@ -51,11 +53,11 @@ void Stream::expires_after(std::chrono::steady_clock::duration limit) {
 
 // Looks at the stream again after one step, and so on until the client has accepted all bytes. The bytes
 // which the kernel has taken do not count as accepted, so that a client that stalls is noticed between two
-// writes.
+// writes. If memory is missing, closes the stream, because nothing would notice a client that stalls.
 void Stream::watch_progress(const std::shared_ptr<State>& state) {
     if (std::exchange(state->is_watched, true)) return;
     state->progress_timer.expires_after(state->write_timeout / ProgressWatch::steps_per_window);
-    state->progress_timer.async_wait([weak = std::weak_ptr(state)](boost::system::error_code ec) {
+    auto look = [weak = std::weak_ptr(state)](boost::system::error_code ec) {
         const auto watched = weak.lock();
         if (ec || !watched || !watched->socket.is_open()) return;
         State& now = *watched;
@@ -66,7 +68,12 @@ void Stream::watch_progress(const std::shared_ptr<State>& state) {
             now.num_accepted = std::max(now.num_accepted, now.num_written - num_unaccepted);
         if (now.progress.note(now.num_accepted, num_unaccepted == 0)) return now.close();
         if (num_unaccepted > 0) watch_progress(watched);
-    });
+    };
+    try {
+        state->progress_timer.async_wait(std::move(look));
+    } catch (const std::bad_alloc&) {
+        state->close();
+    }
 }
 
 void Stream::set_phase(Phase phase) {

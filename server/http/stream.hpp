@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "server/http/progress_watch.hpp"
+#include "server/observe/operation_memory.hpp"
 
 namespace solard::server {
 
@@ -50,7 +51,8 @@ class Stream {
             auto& socket = state->socket;
             // Moving `self` also moves this lambda, so the buffers are copied first.
             const Buffers space = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
-            socket.async_read_some(space, std::move(self));
+            auto& memory = state->read_memory;
+            socket.async_read_some(space, with_memory(memory, std::move(self)));
         };
         return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
             std::move(step), token, state_->socket);
@@ -67,7 +69,8 @@ class Stream {
             // The buffers are copied first, as above.
             const Buffers data = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
             watch_progress(state);
-            socket.async_write_some(data, std::move(self));
+            auto& memory = state->write_memory;
+            socket.async_write_some(data, with_memory(memory, std::move(self)));
         };
         return boost::asio::async_compose<Token, void(boost::system::error_code, std::size_t)>(
             std::move(step), token, state_->socket);
@@ -78,6 +81,7 @@ class Stream {
     void expires_after(std::chrono::steady_clock::duration limit);
     void expires_never() { state_->deadline.expires_at(std::chrono::steady_clock::time_point::max()); }
     std::uint64_t num_read() const { return state_->num_read; }  // bytes since the stream was opened
+    std::uint64_t num_written() const { return state_->num_written; }
     bool is_open() const { return state_->socket.is_open(); }
 
     // Ends the sending direction, so that the peer reads end of file.
@@ -126,6 +130,8 @@ class Stream {
             }
         }
 
+        OperationMemory<> read_memory;  // for at most one read and one write at a time
+        OperationMemory<> write_memory;
         Socket socket;
         const std::uint64_t network;
         boost::asio::steady_timer deadline;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <new>
 #include <string>
 
 namespace solard::server {
@@ -25,19 +26,7 @@ std::string timestamp() {
     return text.data();
 }
 
-}  // namespace
-
-void set_log_level(std::string_view name) {
-    for (std::size_t i = 0; i < level_names.size(); ++i)
-        if (level_names[i] == name) threshold = static_cast<LogLevel>(i);
-}
-
-bool log_enabled(LogLevel level) {
-    return level <= threshold;
-}
-
-void log(LogLevel level, std::string_view message) {
-    if (!log_enabled(level)) return;
+void write_line(LogLevel level, std::string_view message) {
     std::string line = timestamp();
     line.append(" ").append(level_names[static_cast<std::size_t>(level)]).append(" ");
     for (const char c : message) {
@@ -51,6 +40,26 @@ void log(LogLevel level, std::string_view message) {
     }
     line += '\n';
     std::fwrite(line.data(), 1, line.size(), stderr);  // in one write, so that lines never mix
+}
+
+}  // namespace
+
+void set_log_level(std::string_view name) {
+    for (std::size_t i = 0; i < level_names.size(); ++i)
+        if (level_names[i] == name) threshold = static_cast<LogLevel>(i);
+}
+
+bool log_enabled(LogLevel level) {
+    return level <= threshold;
+}
+
+void log(LogLevel level, std::string_view message) noexcept {
+    if (!log_enabled(level)) return;
+    try {
+        write_line(level, message);
+    } catch (const std::bad_alloc&) {
+        // The line is not worth more than the request that it describes.
+    }
 }
 
 }  // namespace solard::server

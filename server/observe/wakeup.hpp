@@ -8,6 +8,8 @@
 #include <chrono>
 #include <utility>
 
+#include "server/observe/operation_memory.hpp"
+
 namespace solard::server {
 
 // I/O thread only. At most one coroutine may sleep at a time.
@@ -27,12 +29,15 @@ class Wakeup {
     boost::asio::awaitable<void> sleep_until(Clock::time_point deadline) {
         if (!notified_) {
             timer_.expires_at(deadline);
-            co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+            auto waiting =
+                timer_.async_wait(with_memory(memory_, boost::asio::as_tuple(boost::asio::use_awaitable)));
+            co_await std::move(waiting);
         }
         notified_ = false;
     }
 
   private:
+    OperationMemory<256> memory_;
     boost::asio::steady_timer timer_;
     bool notified_ = false;
 };

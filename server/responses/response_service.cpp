@@ -1,15 +1,16 @@
 #include "server/responses/response_service.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "server/api/error.hpp"
 #include "server/api/identity.hpp"
 #include "server/generation/admission.hpp"
 #include "server/observe/log.hpp"
+#include "server/observe/spawn.hpp"
 
 namespace solard::server {
 namespace {
@@ -25,22 +26,36 @@ void log_failure(const std::exception_ptr& problem) {
     }
 }
 
-// Ends the generation once its log is terminal, so that a stored response no longer takes up a place in the
-// engine or a part of a quota.
-asio::awaitable<void> release_generation_at_end(ResponsePtr record, asio::any_io_executor executor) {
+asio::awaitable<void> wait_for_end(ResponsePtr record, asio::any_io_executor executor) {
     Wakeup wakeup(executor);
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_terminal();
-    record->running.reset();
 }
 
-asio::awaitable<void> cancel_unless_followed(ResponsePtr record, asio::any_io_executor executor,
-                                             std::chrono::milliseconds limit) {
-    const auto left_at = record->left_at;
+// Ends the generation once its log is terminal, so that a stored response no longer takes up a place in the
+// engine or a part of a quota. If this cannot be awaited because memory is missing, the response fails.
+void release_generation_at_end(const ResponsePtr& record, const asio::any_io_executor& executor) {
+    spawn(executor, wait_for_end(record, executor), [record](const std::exception_ptr& problem) {
+        if (problem) record->log->fail({errc::server_error, {}});
+        record->running.reset();
+        log_failure(problem);
+    });
+}
+
+asio::awaitable<void> wait_for(asio::any_io_executor executor, std::chrono::milliseconds limit) {
     asio::steady_timer timer(executor, limit);
     co_await timer.async_wait(asio::use_awaitable);
-    // A follower which came and left since then has changed left_at and started a timer of its own.
-    if (record->num_followers == 0 && record->left_at == left_at) cancel_response(*record);
+}
+
+// Cancels the response after `limit`, or now if memory is missing, unless it has a follower then.
+void cancel_unless_followed(const ResponsePtr& record, const asio::any_io_executor& executor,
+                            std::chrono::milliseconds limit) {
+    spawn(executor, wait_for(executor, limit),
+          [record, left_at = record->left_at](const std::exception_ptr& problem) {
+              // A follower which came and left since then has changed left_at and started a timer of its own.
+              if (record->num_followers == 0 && record->left_at == left_at) cancel_response(*record);
+              log_failure(problem);
+          });
 }
 
 // Returns the conversation which the request continues: the messages of the parent's prompt and the parent's
@@ -189,8 +204,13 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     record->max_tokens = generation->max_tokens();
     record->log = generation->shared_log();
     record->running.emplace(*std::move(generation));
-    asio::co_spawn(io_, release_generation_at_end(record, io_.get_executor()), log_failure);
-    if (record->facts.request.store) store_.insert(record, ResponseStore::Clock::now());
+    try {
+        release_generation_at_end(record, io_.get_executor());
+        if (record->facts.request.store) store_.insert(record, ResponseStore::Clock::now());
+    } catch (const std::bad_alloc&) {
+        cancel_response(*record);
+        throw;
+    }
     co_return record;
 }
 
@@ -211,8 +231,11 @@ void ResponseService::follower_left(const ResponsePtr& record) {
     if (record->num_followers > 0 || !record->running || record->log->terminal()) return;
     if (record->facts.request.resumable && !io_.stopped()) {
         record->left_at = ResponseStore::Clock::now();
-        auto watching = cancel_unless_followed(record, io_.get_executor(), generation_.config.resume_timeout);
-        asio::co_spawn(io_, std::move(watching), log_failure);
+        try {
+            cancel_unless_followed(record, io_.get_executor(), generation_.config.resume_timeout);
+        } catch (const std::bad_alloc&) {
+            cancel_response(*record);  // the caller is a destructor
+        }
     } else {
         cancel_response(*record);
     }

@@ -1,7 +1,7 @@
 #include "server/ws/conversation.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <chrono>
+#include <new>
 #include <utility>
 #include <variant>
 
@@ -11,6 +11,7 @@
 #include "server/config/version.hpp"
 #include "server/generation/parse_body.hpp"
 #include "server/observe/log.hpp"
+#include "server/observe/spawn.hpp"
 
 namespace solard::server {
 namespace {
@@ -40,8 +41,8 @@ WsConversation::WsConversation(ResponseService& responses, ServerState& state, c
       wakeup_(responses.io().get_executor()),
       lanes_(lane_limits(generation_.config)),
       streams_(responses, wakeup_, extensions) {
-    generation_.gate.count_socket_opened(caller_);
     if (extensions) enqueue(greeting());
+    generation_.gate.count_socket_opened(caller_);  // comes last: the destructor counts down
 }
 
 WsConversation::~WsConversation() {
@@ -188,33 +189,47 @@ ResponsePtr WsConversation::find_parent(const ResponseRequest& request) const {
 
 void WsConversation::begin_turns() {
     while (!ended_) {
-        auto turn = lanes_.next();
-        if (!turn) return;
-        if (turn->queued.request) {
-            auto on_end = [self = shared_from_this(), lane = turn->lane,
-                           event_id = turn->queued.event_id](const std::exception_ptr& problem) {
-                if (problem) self->fail(problem, lane, event_id);
-            };
-            auto beginning = begin(shared_from_this(), *std::move(turn));
-            asio::co_spawn(responses_.io(), std::move(beginning), std::move(on_end));
+        // Comes before next(), which makes the lane busy: this may throw.
+        const auto turn = std::make_shared<std::optional<WsLanes::Turn>>();
+        *turn = lanes_.next();
+        if (!*turn) return;
+        if ((*turn)->queued.request) {
+            begin_turn(turn);
         } else {
-            send_error(turn->queued.request.error(), turn->lane, turn->queued.event_id);
-            lanes_.refused(turn->lane, turn->queued.parent);
+            const auto& [lane, queued] = **turn;
+            send_error(queued.request.error(), lane, queued.event_id);
+            lanes_.refused(lane, queued.parent);
         }
     }
 }
 
+void WsConversation::begin_turn(const TurnPtr& turn) {
+    const auto on_end = [self = shared_from_this(), turn](const std::exception_ptr& problem) {
+        if (problem && *turn) self->fail(problem, **turn);
+    };
+    std::optional<asio::awaitable<void>> beginning;
+    try {
+        beginning = begin(shared_from_this(), turn);
+    } catch (const std::bad_alloc&) {
+        return on_end(std::current_exception());
+    }
+    spawn(responses_.io().get_executor(), *std::move(beginning), on_end);
+}
+
 // Runs as a coroutine of its own, so that the reader can handle further messages while a prompt is tokenized.
-asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn) {
+asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, TurnPtr shared_turn) {
+    WsLanes::Turn& turn = **shared_turn;
     auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
     auto creating = self->responses_.create(std::move(request), self->caller_, std::move(parent));
     auto created = co_await std::move(creating);
     if (created) {
         self->begun(turn.lane, *created);
+        shared_turn->reset();
     } else {
         self->send_error(created.error(), turn.lane, turn.queued.event_id);
         self->lanes_.refused(turn.lane, turn.queued.parent);
+        shared_turn->reset();
         self->begin_turns();
     }
 }
@@ -222,21 +237,25 @@ asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self
 void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
     ++num_responses_;
     const bool wanted = lanes_.begun(lane, record);
-    streams_.add(lane, record, -1, Wakeup::Clock::now());
+    try {
+        streams_.add(lane, record, -1, Wakeup::Clock::now());
+    } catch (const std::bad_alloc&) {
+        cancel_response(*record);  // it has no follower
+        throw;
+    }
     if (!wanted) cancel_response(*record);
     if (ended_) streams_.clear();
 }
 
 // Is called if the creation of a response has thrown an exception. Only this request fails, not the socket.
-void WsConversation::fail(const std::exception_ptr& problem, const std::string& lane,
-                          const std::string& event_id) {
+void WsConversation::fail(const std::exception_ptr& problem, const WsLanes::Turn& turn) {
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
         log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
     }
-    send_error(default_error(errc::server_error), lane, event_id);
-    lanes_.refused(lane, std::nullopt);
+    send_error({errc::server_error, {}}, turn.lane, turn.queued.event_id);
+    lanes_.refused(turn.lane, std::nullopt);
     begin_turns();
 }
 

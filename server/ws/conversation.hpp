@@ -71,10 +71,13 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
     result<ResponsePtr> find_running(const std::string& id) const;
     ResponsePtr find_parent(const ResponseRequest& request) const;
+    // The request whose turn it is; empty once its response exists or its error was sent.
+    using TurnPtr = std::shared_ptr<std::optional<WsLanes::Turn>>;
     void begin_turns();
-    static boost::asio::awaitable<void> begin(std::shared_ptr<WsConversation> self, WsLanes::Turn turn);
+    void begin_turn(const TurnPtr& turn);
+    static boost::asio::awaitable<void> begin(std::shared_ptr<WsConversation> self, TurnPtr shared_turn);
     void begun(const std::string& lane, const ResponsePtr& record);
-    void fail(const std::exception_ptr& problem, const std::string& lane, const std::string& event_id);
+    void fail(const std::exception_ptr& problem, const WsLanes::Turn& turn);
     void announce_age_limit();
     void finish(const LaneStreams::Ended& ended);
     void enqueue(std::string frame);

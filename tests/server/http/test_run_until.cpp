@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/test/unit_test.hpp>
+#include <memory>
 #include <stdexcept>
 
 #include "server/http/run_until.hpp"
@@ -76,6 +77,32 @@ BOOST_AUTO_TEST_CASE(end_of_the_work_cancels_stop) {
     BOOST_TEST(outcome.ended);
     BOOST_TEST(!outcome.problem);
     BOOST_TEST(cancelled);
+}
+
+BOOST_AUTO_TEST_CASE(exception_of_stop_cancels_the_work_and_is_thrown) {
+    asio::io_context io;
+    bool cancelled = false;
+    const auto outcome = run(never(&cancelled), failing(), io);
+    BOOST_REQUIRE(outcome.problem);
+    BOOST_CHECK_THROW(std::rethrow_exception(outcome.problem), std::logic_error);
+    BOOST_TEST(cancelled);
+}
+
+BOOST_AUTO_TEST_CASE(destruction_of_the_event_loop_destroys_the_waiting_coroutine) {
+    const auto owned = std::make_shared<int>();
+    bool cancelled = false;
+    {
+        asio::io_context io;
+        const auto wait = [](std::shared_ptr<int>, bool* seen) -> asio::awaitable<void> {
+            auto waiting = run_until(never(seen), never(seen));
+            co_await std::move(waiting);
+        };
+        asio::co_spawn(io, wait(owned, &cancelled), [](const std::exception_ptr&) {});
+        io.poll();
+        BOOST_TEST(owned.use_count() == 2);
+    }
+    BOOST_TEST(owned.use_count() == 1);
+    BOOST_TEST(!cancelled);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
