@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -16,7 +17,9 @@
 #include "server/http/error_response.hpp"
 #include "server/http/head.hpp"
 #include "server/http/http1_exchange.hpp"
+#include "server/http/request_body.hpp"
 #include "server/http/smuggling_rules.hpp"
+#include "server/observe/heap_bytes.hpp"
 #include "server/observe/log.hpp"
 #include "server/routes.hpp"
 #include "server/ws/handshake.hpp"
@@ -31,7 +34,7 @@ namespace http = beast::http;
 using asio::use_awaitable;
 using beast::error_code;
 
-using Parser = http::request_parser<http::string_body>;
+using Parser = http::request_parser<RequestBody>;
 
 // Returns the error for a request that could not be read; request_cancelled if the client is gone.
 Error read_problem(error_code ec, const AppConfig& config) {
@@ -129,6 +132,7 @@ class Session {
         buffer_.consume(size);
         if (ec) co_return refuse({}, read_problem(ec, app_.config));
         HttpRequest request = plain_head(parser.get(), connection_);
+        request.caller.principal = connection_;  // until the caller is known
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return refuse(std::move(request), read_problem(http::error::body_limit, app_.config));
         RouteMatch match = find_route(request);
@@ -144,7 +148,11 @@ class Session {
         if (auto allowed = check_connection_limit(); !allowed)
             co_return refuse(std::move(request), allowed.error());
         request.caller = *caller;
-        co_await read_body(parser, ec);
+        co_await read_body(parser, request, ec);
+        if (request.body_charge && request.body_charge->is_refused()) {
+            release(parser.get().body());
+            co_return refuse(std::move(request), no_waiting_memory());
+        }
         if (ec) co_return refuse(std::move(request), read_problem(ec, app_.config));
         request.body = std::move(parser.get().body());
         RoutedRequest routed{std::move(request), std::move(match)};
@@ -212,7 +220,8 @@ class Session {
         return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
     }
 
-    asio::awaitable<void> read_body(Parser& parser, error_code& ec) {
+    // Also charges the body. If the charge is refused, `ec` is operation_aborted.
+    asio::awaitable<void> read_body(Parser& parser, HttpRequest& request, error_code& ec) {
         stream_.expires_after(app_.config.body_timeout);
         if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
             constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -226,7 +235,16 @@ class Session {
         };
         parser.on_chunk_header(refuse_extensions);
         const auto num_fields = std::distance(parser.get().begin(), parser.get().end());
-        co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
+        if (!parser.is_done())
+            request.body_charge = std::make_unique<InputCharge>(
+                app_.state.waiting_memory, memory_owner(request.caller), [this] { stream_.cancel(); });
+        parser.eager(true);
+        while (!ec && !parser.is_done()) {
+            co_await http::async_read_some(stream_, buffer_, parser, asio::redirect_error(use_awaitable, ec));
+            if (!request.body_charge->resize(parser.get().body().capacity()))
+                ec = asio::error::operation_aborted;
+        }
+        if (request.body_charge) request.body_charge->end_reading();
         const bool has_trailers = std::distance(parser.get().begin(), parser.get().end()) != num_fields;
         if (!ec && has_trailers) ec = http::error::bad_field;
         stream_.expires_never();

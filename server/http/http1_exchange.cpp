@@ -43,8 +43,19 @@ Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerSt
       state_(state),
       stream_(stream),
       buffer_(buffer),
-      version_(version) {
+      version_(version),
+      answer_charge_(state.waiting_memory, memory_owner(request_.caller), WaitingKind::output,
+                     [this](std::size_t) {
+                         answer_charge_.resize(0);
+                         stream_.close();
+                     }) {
     keep_alive_ = keep_alive;
+}
+
+// Charges what is about to be written. If the budget has no room for it, closes the stream, so that the write
+// fails.
+void Http1Exchange::charge(std::size_t bytes) {
+    if (!answer_charge_.resize(bytes)) stream_.close();
 }
 
 asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
@@ -54,12 +65,14 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     for (const auto& [name, value] : response.fields) message.set(name, value);
     if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
     if (request_.method != "HEAD") message.body() = std::move(response.body);
+    charge(message.body().capacity());
     header_sent_ = true;
     status_ = response.status;
     state_.metrics.http_answer(response.status);
     if (response.error) state_.metrics.error(*response.error);
     stream_.expires_without_progress(config_.write_timeout);
     co_await http::async_write(stream_, message, use_awaitable);
+    charge(0);
     stream_.expires_never();
 }
 
@@ -79,6 +92,7 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     head << message.base();
     const std::string header = head.str();
     const asio::const_buffer body(first.data(), first.size());
+    charge(first.size());
     stream_.expires_without_progress(config_.write_timeout);
     if (chunked_) {
         const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
@@ -87,11 +101,13 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
         const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), body};
         co_await asio::async_write(stream_, bytes, use_awaitable);
     }
+    charge(0);
     stream_.expires_never();
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
     const asio::const_buffer data(piece.data(), piece.size());
+    charge(piece.size());
     stream_.expires_without_progress(config_.write_timeout);
     if (chunked_) {
         const auto chunk = http::make_chunk(data);
@@ -99,6 +115,7 @@ asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
     } else {
         co_await asio::async_write(stream_, data, use_awaitable);
     }
+    charge(0);
     stream_.expires_never();
 }
 

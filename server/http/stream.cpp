@@ -29,6 +29,11 @@ void Stream::expires_without_progress(std::chrono::steady_clock::duration interv
         });
 }
 
+void Stream::cancel() {
+    boost::system::error_code ignored;
+    state_->socket.cancel(ignored);
+}
+
 void Stream::shutdown_send() {
     boost::system::error_code ignored;
     state_->socket.shutdown(Socket::shutdown_send, ignored);

@@ -29,12 +29,15 @@ constexpr std::chrono::seconds flood_window{10};
 constexpr double max_jitter = 0.2;
 constexpr std::size_t large_frame = 64 << 10;  // bytes; the memory of a larger frame is freed
 
-// Codes of RFC 6455, section 7.4. IANA's registry of close codes added 1012.
+// Codes of RFC 6455, section 7.4. IANA's registry of close codes added 1012 and 1013.
 constexpr std::uint16_t close_going_away = 1001;
 constexpr std::uint16_t close_not_text = 1003;
 constexpr std::uint16_t close_flood = 1008;
 constexpr std::uint16_t close_internal = 1011;
 constexpr std::uint16_t close_restart = 1012;
+constexpr std::uint16_t close_try_again_later = 1013;
+constexpr std::string_view input_refused = "too much unfinished input; try again later";
+constexpr std::chrono::seconds refused_input_limit{2};  // for the closing handshake after refused input
 
 WsLivenessLimits liveness_limits(const AppConfig& config) {
     constexpr double parts = 1 << 16;
@@ -56,7 +59,14 @@ class WsSession {
               std::make_shared<WsConversation>(responses, state, upgrade_.caller, upgrade_.extensions)),
           socket_(std::move(stream), static_cast<std::size_t>(config_.ws_max_message_size),
                   [this](WsSocket::Control control) { on_control_frame(control); }),
-          liveness_(liveness_limits(config_), Wakeup::Clock::now()) {
+          liveness_(liveness_limits(config_), Wakeup::Clock::now()),
+          input_charge_(state.waiting_memory, memory_owner(upgrade_.caller),
+                        [this] { close(close_try_again_later, input_refused); }),
+          frame_charge_(state.waiting_memory, memory_owner(upgrade_.caller), WaitingKind::output,
+                        [this](std::size_t) {
+                            frame_charge_.resize(0);
+                            socket_.stream().close();
+                        }) {
         state_.sockets.insert(&conversation_->wakeup());
     }
     ~WsSession() {
@@ -87,8 +97,8 @@ class WsSession {
     asio::awaitable<void> read_all() {
         for (;;) {
             while (conversation_->is_full()) co_await outbox_capacity_.sleep_until(Time::max());
-            auto reading = socket_.read();
-            const auto message = co_await std::move(reading);
+            auto reading = socket_.read(input_charge_);
+            auto message = co_await std::move(reading);
             if (message.kind == WsSocket::Kind::closed) co_return;
             const Time now = Wakeup::Clock::now();
             liveness_.note_input(now);
@@ -96,7 +106,7 @@ class WsSession {
             if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages must be text");
             if (close_code_) continue;  // only the closing handshake is left
             check_age(now);
-            auto handling = handle(std::string(message.text));
+            auto handling = handle(std::move(message.text));
             const auto result = co_await std::move(handling);
             const bool too_many_invalid =
                 result == WsConversation::MessageResult::invalid && invalid_messages_.note(now);
@@ -108,7 +118,7 @@ class WsSession {
     asio::awaitable<WsConversation::MessageResult> handle(std::string text) {
         std::string problem;
         try {
-            auto handling = conversation_->on_message(std::move(text));
+            auto handling = conversation_->on_message(std::move(text), input_charge_);
             co_return co_await std::move(handling);
         } catch (const boost::system::system_error&) {
             throw;  // ends the session
@@ -150,6 +160,7 @@ class WsSession {
             const bool busy = conversation_->is_busy();
             const auto verdict = liveness_.verdict(now, busy);
             if (close_code_) {
+                if (input_charge_.is_refused()) socket_.stream().expires_after(refused_input_limit);
                 auto closing = socket_.close(*close_code_, close_reason_);
                 co_await std::move(closing);
                 open = false;
@@ -174,10 +185,12 @@ class WsSession {
         return true;
     }
 
-    asio::awaitable<void> send(std::string_view frame) {
+    asio::awaitable<void> send(const std::string& frame) {
+        if (!frame_charge_.resize(frame.capacity())) socket_.stream().close();
         socket_.stream().expires_without_progress(config_.write_timeout);
         auto writing = socket_.write(frame);
         co_await std::move(writing);
+        frame_charge_.resize(0);
         socket_.stream().expires_never();
     }
 
@@ -228,6 +241,8 @@ class WsSession {
     const std::shared_ptr<WsConversation> conversation_;
     WsSocket socket_;
     WsLiveness liveness_;
+    InputCharge input_charge_;     // of the message which is being read or parsed
+    WaitingAccount frame_charge_;  // of the frame which is being written
     EventRate invalid_messages_{max_invalid_messages, flood_window};
     EventRate control_frames_{max_control_frames, flood_window};
     std::optional<std::uint16_t> close_code_;
