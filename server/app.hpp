@@ -18,6 +18,7 @@ class App {
   public:
     App(AppConfig app_config, ServedModel model, Tokenizer tokenizer, ApiKeys keys = {})
         : config(std::move(app_config)),
+          state(static_cast<std::size_t>(config.max_waiting_memory)),
           gate(config, std::move(keys)),
           generation(io, config, gate, state, std::move(model), std::move(tokenizer)),
           responses(io, generation) {}

@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <memory>
 #include <new>
 #include <optional>
 #include <utility>
@@ -17,7 +18,9 @@
 #include "server/http/error_response.hpp"
 #include "server/http/head.hpp"
 #include "server/http/http1_exchange.hpp"
+#include "server/http/request_body.hpp"
 #include "server/http/smuggling_rules.hpp"
+#include "server/observe/heap_bytes.hpp"
 #include "server/observe/log.hpp"
 #include "server/routes.hpp"
 #include "server/ws/handshake.hpp"
@@ -32,7 +35,7 @@ namespace http = beast::http;
 using asio::use_awaitable;
 using beast::error_code;
 
-using Parser = http::request_parser<http::string_body>;
+using Parser = http::request_parser<RequestBody>;
 
 // The answer to a request if memory is missing and nothing else was sent.
 constexpr std::string_view internal_error_answer =
@@ -154,6 +157,7 @@ class Session {
         buffer_.consume(size);
         if (ec) co_return refuse({}, read_problem(ec, app_.config));
         HttpRequest request = plain_head(parser.get(), connection_);
+        request.caller.principal = connection_;  // until the caller is known
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return refuse(std::move(request), read_problem(http::error::body_limit, app_.config));
         RouteMatch match = find_route(request);
@@ -173,7 +177,11 @@ class Session {
             co_return refusal;
         }
         request.caller = *caller;
-        co_await read_body(parser, ec);
+        co_await read_body(parser, request, ec);
+        if (request.body_charge && request.body_charge->is_refused()) {
+            release(parser.get().body());
+            co_return refuse(std::move(request), no_waiting_memory());
+        }
         if (ec) co_return refuse(std::move(request), read_problem(ec, app_.config));
         request.body = std::move(parser.get().body());
         RoutedRequest routed{std::move(request), std::move(match)};
@@ -256,7 +264,8 @@ class Session {
         return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
     }
 
-    asio::awaitable<void> read_body(Parser& parser, error_code& ec) {
+    // Also charges the body. If the charge is refused, `ec` is operation_aborted.
+    asio::awaitable<void> read_body(Parser& parser, HttpRequest& request, error_code& ec) {
         stream_.expires_after(app_.config.body_timeout);
         if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
             constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -270,11 +279,17 @@ class Session {
         };
         parser.on_chunk_header(refuse_extensions);
         const auto num_fields = std::distance(parser.get().begin(), parser.get().end());
+        if (!parser.is_done())
+            request.body_charge = std::make_unique<InputCharge>(
+                app_.state.waiting_memory, memory_owner(request.caller), [this] { stream_.cancel(); });
         parser.eager(true);
         while (!ec && !parser.is_done()) {
             auto parsing = parse_more(parser, ec);
             co_await std::move(parsing);
+            if (!request.body_charge->resize(parser.get().body().capacity()))
+                ec = asio::error::operation_aborted;
         }
+        if (request.body_charge) request.body_charge->end_reading();
         const bool has_trailers = std::distance(parser.get().begin(), parser.get().end()) != num_fields;
         if (!ec && has_trailers) ec = http::error::bad_field;
         stream_.expires_never();
@@ -286,7 +301,6 @@ class Session {
     asio::awaitable<void> parse_more(Parser& parser, error_code& ec) {
         if (buffer_.size() > 0) {
             buffer_.consume(parser.put(buffer_.cdata(), ec));
-            if (ec == http::error::buffer_overflow) throw std::bad_alloc();  // the string could not grow
             if (ec != http::error::need_more) co_return;
             ec = {};
         }

@@ -16,4 +16,9 @@ struct Caller {
     std::optional<std::size_t> key = {};  // index into ApiKeys::all()
 };
 
+// Returns the owner to whom WaitingMemory charges what the caller's requests hold.
+inline std::uint64_t memory_owner(const Caller& caller) {
+    return caller.principal;
+}
+
 }  // namespace solard::server

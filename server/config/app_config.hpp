@@ -45,8 +45,9 @@ struct AppConfig {
     std::chrono::milliseconds engine_timeout{};
 
     std::int64_t max_connections = 0;
-    std::int64_t max_body_size = 0;    // bytes
-    std::int64_t max_header_size = 0;  // bytes
+    std::int64_t max_body_size = 0;       // bytes
+    std::int64_t max_header_size = 0;     // bytes
+    std::int64_t max_waiting_memory = 0;  // bytes
     std::chrono::milliseconds header_timeout{};
     std::chrono::milliseconds body_timeout{};
     std::chrono::milliseconds idle_timeout{};

@@ -20,8 +20,8 @@ struct RenderedChat {
     std::vector<TokenId> token_ids;
 };
 
-asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, std::string body) {
-    auto parsing = parse_body(generation, std::move(body), parse_chat_request);
+asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, HttpExchange& exchange) {
+    auto parsing = parse_body(generation, exchange, parse_chat_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
@@ -43,10 +43,10 @@ ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
     return prompt;
 }
 
-asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, const HttpRequest& http) {
+asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, HttpExchange& exchange) {
     // This check comes first, so that a full or starting server does no work for a request.
     if (auto open = generation.engine.check_open(); !open) co_return open.error();
-    auto rendering = render_chat(generation, http.body);
+    auto rendering = render_chat(generation, exchange);
     auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
     AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()),
@@ -54,14 +54,15 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     context.prompts.push_back(shown(context.fields, chat->request, chat->token_ids));
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(chat->token_ids));
-    auto admitted = admit(generation, context.fields, http.caller, std::move(prompts), "messages");
+    auto admitted =
+        admit(generation, context.fields, exchange.request().caller, std::move(prompts), "messages");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<ChatAnswerWriter>(std::move(context)), *std::move(admitted)};
     co_return pending;
 }
 
-asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, const HttpRequest& http) {
-    auto rendering = render_chat(generation, http.body);
+asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, HttpExchange& exchange) {
+    auto rendering = render_chat(generation, exchange);
     const auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
     HttpResponse response;
@@ -73,12 +74,12 @@ asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation,
 }  // namespace
 
 asio::awaitable<void> handle_chat_completions(GenerationService& generation, HttpExchange& exchange) {
-    auto pending = co_await begin_chat(generation, exchange.request());
+    auto pending = co_await begin_chat(generation, exchange);
     co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
 }
 
 asio::awaitable<void> handle_render(GenerationService& generation, HttpExchange& exchange) {
-    auto rendered = co_await render_only(generation, exchange.request());
+    auto rendered = co_await render_only(generation, exchange);
     co_await respond(exchange, std::move(rendered));
 }
 

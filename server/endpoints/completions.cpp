@@ -58,10 +58,10 @@ ShownPrompt shown(const GenerationService& generation, const CompletionRequest& 
 }
 
 asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
-                                                        const HttpRequest& http) {
+                                                        HttpExchange& exchange) {
     // This check comes first, so that a full or starting server does no work for a request.
     if (auto open = generation.engine.check_open(); !open) co_return open.error();
-    auto parsing = parse_body(generation, http.body, parse_completion_request);
+    auto parsing = parse_body(generation, exchange, parse_completion_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
@@ -72,7 +72,8 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
     if (!prompts) co_return prompts.error();
     for (std::size_t i = 0; i < prompts->size(); ++i)
         context.prompts.push_back(shown(generation, *request, request->prompts[i], (*prompts)[i]));
-    auto admitted = admit(generation, context.fields, http.caller, *std::move(prompts), "prompt");
+    auto admitted =
+        admit(generation, context.fields, exchange.request().caller, *std::move(prompts), "prompt");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<CompletionAnswerWriter>(std::move(context), request->echo),
                           *std::move(admitted)};
@@ -82,7 +83,7 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
 }  // namespace
 
 asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange) {
-    auto pending = co_await begin_completion(generation, exchange.request());
+    auto pending = co_await begin_completion(generation, exchange);
     co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
 }
 

@@ -40,7 +40,7 @@ boost::asio::awaitable<void> handle_version(HttpExchange& exchange);
 boost::asio::awaitable<void> handle_license(HttpExchange& exchange);
 boost::asio::awaitable<void> handle_openapi(HttpExchange& exchange);
 boost::asio::awaitable<void> handle_ws_ticket(Gate& gate, HttpExchange& exchange);
-boost::asio::awaitable<void> handle_metrics(const ServerState& state, const GenerationService& generation,
+boost::asio::awaitable<void> handle_metrics(const ServerState& state, ResponseService& responses,
                                             HttpExchange& exchange);
 
 // static.cpp

@@ -8,8 +8,9 @@ namespace solard::server {
 
 namespace asio = boost::asio;
 
-asio::awaitable<void> handle_metrics(const ServerState& state, const GenerationService& generation,
+asio::awaitable<void> handle_metrics(const ServerState& state, ResponseService& responses,
                                      HttpExchange& exchange) {
+    const GenerationService& generation = responses.generation();
     const std::chrono::duration<double> start = state.started.time_since_epoch();
     HttpResponse response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,6 +22,11 @@ asio::awaitable<void> handle_metrics(const ServerState& state, const GenerationS
                                   .num_in_flight = generation.engine.num_in_flight(),
                                   .num_connections = state.num_connections,
                                   .num_sockets = state.sockets.size(),
+                                  .waiting_memory_bytes = state.waiting_memory.bytes(),
+                                  .num_waiting_memory_shed = state.waiting_memory.num_shed(),
+                                  .num_stored_responses = responses.store().size(),
+                                  .stored_response_bytes = responses.store().bytes(),
+                                  .num_stored_response_owners = responses.store().num_owners(),
                                   .process_start = start.count()},
                                  generation.config.metrics_compat == "vllm");
     co_await exchange.respond(std::move(response));

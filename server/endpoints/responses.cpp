@@ -69,24 +69,25 @@ struct ParsedRequest {
     ResponsePtr parent;  // the response that the request continues; null if there is none or it is unknown
 };
 
-asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, const HttpRequest& http) {
+asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, HttpExchange& exchange) {
     const auto parse_request = [](const std::string& body, UnknownFields unknown) {
         return parse_response_request(body, unknown);
     };
-    auto parsing = parse_body(responses.generation(), http.body, parse_request);
+    auto parsing = parse_body(responses.generation(), exchange, parse_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     ParsedRequest parsed{*std::move(request), nullptr};
     if (const auto& id = parsed.request.previous_response_id)
-        parsed.parent = responses.find_or_null(*id, http.caller);
+        parsed.parent = responses.find_or_null(*id, exchange.request().caller);
     co_return parsed;
 }
 
-asio::awaitable<result<ResponsePtr>> create(ResponseService& responses, const HttpRequest& http) {
-    auto parsing = parse(responses, http);
+asio::awaitable<result<ResponsePtr>> create(ResponseService& responses, HttpExchange& exchange) {
+    auto parsing = parse(responses, exchange);
     auto parsed = co_await std::move(parsing);
     if (!parsed) co_return parsed.error();
-    auto creating = responses.create(std::move(parsed->request), http.caller, std::move(parsed->parent));
+    auto creating =
+        responses.create(std::move(parsed->request), exchange.request().caller, std::move(parsed->parent));
     co_return co_await std::move(creating);
 }
 
@@ -146,8 +147,8 @@ result<HttpResponse> erase(ResponseService& responses, const HttpRequest& http) 
     return response;
 }
 
-asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, const HttpRequest& http) {
-    auto parsing = parse(responses, http);
+asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, HttpExchange& exchange) {
+    auto parsing = parse(responses, exchange);
     auto parsed = co_await std::move(parsing);
     if (!parsed) co_return parsed.error();
     auto counting = responses.count_input(std::move(parsed->request), std::move(parsed->parent));
@@ -161,7 +162,7 @@ asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, co
 }  // namespace
 
 asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange) {
-    auto record = co_await create(responses, exchange.request());
+    auto record = co_await create(responses, exchange);
     if (!record) {
         auto refusal = error_response(record.error());
         co_return co_await exchange.respond(std::move(refusal));
@@ -204,7 +205,7 @@ asio::awaitable<void> handle_delete_response(ResponseService& responses, HttpExc
 }
 
 asio::awaitable<void> handle_input_tokens(ResponseService& responses, HttpExchange& exchange) {
-    auto counted = co_await count_input(responses, exchange.request());
+    auto counted = co_await count_input(responses, exchange);
     co_await respond(exchange, std::move(counted));
 }
 

@@ -18,8 +18,8 @@ std::string text_to_tokenize(const ChatTemplate& chat_template, const TokenizeRe
     return chat_template.render(chat.messages, chat.end);
 }
 
-asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, const HttpRequest& http) {
-    auto parsing = parse_body(generation, http.body, parse_tokenize_request);
+asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, HttpExchange& exchange) {
+    auto parsing = parse_body(generation, exchange, parse_tokenize_request);
     const auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
@@ -36,12 +36,12 @@ asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, co
     co_return response;
 }
 
-asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, const HttpRequest& http) {
+asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, HttpExchange& exchange) {
     const auto parse = [vocab_size = generation.model.config.vocab_size](const std::string& body,
                                                                          UnknownFields unknown) {
         return parse_detokenize_request(body, unknown, vocab_size);
     };
-    auto parsing = parse_body(generation, http.body, parse);
+    auto parsing = parse_body(generation, exchange, parse);
     const auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
@@ -53,12 +53,12 @@ asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, 
 }  // namespace
 
 asio::awaitable<void> handle_tokenize(GenerationService& generation, HttpExchange& exchange) {
-    auto tokens = co_await tokenize(generation, exchange.request());
+    auto tokens = co_await tokenize(generation, exchange);
     co_await respond(exchange, std::move(tokens));
 }
 
 asio::awaitable<void> handle_detokenize(GenerationService& generation, HttpExchange& exchange) {
-    auto text = co_await detokenize(generation, exchange.request());
+    auto text = co_await detokenize(generation, exchange);
     co_await respond(exchange, std::move(text));
 }
 

@@ -44,16 +44,6 @@ result<std::int32_t> choose_max_tokens(const GenerationService& generation, std:
     return asked.value_or(static_cast<std::int32_t>(rest));
 }
 
-result<void> check_text_size(const GenerationService& generation, std::size_t num_bytes,
-                             std::string_view field) {
-    const std::size_t longest = generation.tokenizer.longest_piece_bytes();
-    if (num_bytes <= static_cast<std::size_t>(generation.model.context_length) * longest) return {};
-    return Error{errc::context_length_exceeded,
-                 maximum_context(generation.model) + ", but the prompt has " + std::to_string(num_bytes) +
-                     " bytes and at least " + std::to_string(num_bytes / longest) + " tokens; shorten it.",
-                 std::string(field)};
-}
-
 // Returns the caller's own salt, combined with the `cache_salt` of the request if there is one. With
 // different values of `cache_salt`, a caller can separate its own prompts in the prefix cache.
 std::uint64_t cache_salt(const GenerationService& generation, const Caller& caller,
@@ -78,6 +68,16 @@ result<void> check_model(const GenerationService& generation, const std::string&
                  "The model '" + valid_utf8(std::string_view(name).substr(0, max_model_name_shown)) +
                      "' does not exist; this server serves '" + generation.model.names.front() + "'.",
                  "model"};
+}
+
+result<void> check_text_size(const GenerationService& generation, std::size_t num_bytes,
+                             std::string_view field) {
+    const std::size_t longest = generation.tokenizer.longest_piece_bytes();
+    if (num_bytes <= static_cast<std::size_t>(generation.model.context_length) * longest) return {};
+    return Error{errc::context_length_exceeded,
+                 maximum_context(generation.model) + ", but the prompt has " + std::to_string(num_bytes) +
+                     " bytes and at least " + std::to_string(num_bytes / longest) + " tokens; shorten it.",
+                 std::string(field)};
 }
 
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(GenerationService& generation,
@@ -138,7 +138,10 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     }
     auto place = generation.gate.take_place(caller, now);
     if (!place) return place.error();
-    return generation.engine.submit(std::move(requests), *std::move(place), fields.return_token_ids);
+    auto submitted =
+        generation.engine.submit(std::move(requests), *std::move(place), fields.return_token_ids);
+    if (submitted) submitted->log().charge_to(generation.waiting_memory, memory_owner(caller));
+    return submitted;
 }
 
 std::int32_t max_choices_together(const GenerationService& generation) {

@@ -18,6 +18,11 @@ namespace solard::server {
 // Refuses a model name that is not served. Errors: model_not_found.
 result<void> check_model(const GenerationService& generation, const std::string& name);
 
+// Refuses a prompt which has too many bytes for the context, however it would be tokenized. `field` is the
+// field of the request which the error names. Errors: context_length_exceeded.
+result<void> check_text_size(const GenerationService& generation, std::size_t num_bytes,
+                             std::string_view field);
+
 // Encodes each text as BOS and the text's tokens. If the texts are long in total, the worker thread does
 // this. `field` is the field of the request which an error names. Errors: server_overloaded;
 // context_length_exceeded if a text has too many bytes for the context, however it would be tokenized.

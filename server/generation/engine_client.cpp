@@ -292,6 +292,8 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
                        .stop = {event.matched_stop, event.matched_stop_token},
                        .logprobs = events.logprobs_of(event),
                        .token_ids = events.tokens_of(event)});
+    // The log may have been dropped because of --max-waiting-memory.
+    if (engine_ && entry.log->failure() && event.finish == FinishReason::none) engine_->cancel(event.id);
 }
 
 void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens) {

@@ -2,13 +2,21 @@
 
 #include <algorithm>
 
+#include "server/observe/heap_bytes.hpp"
+
 namespace solard::server {
 
 namespace asio = boost::asio;
 
+GenerationLog::GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids)
+    : outputs_(num_outputs), keeps_token_ids_(keeps_token_ids) {
+    recount();
+}
+
 void GenerationLog::append(const LogDelta& delta) {
     auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
+    const std::size_t bytes_before = bytes_of(target) + heap_bytes(entries_);
     // Whatever allocates comes first: if it throws, the log has not become terminal, and the caller can fail
     // it.
     target.text += delta.text;
@@ -19,12 +27,15 @@ void GenerationLog::append(const LogDelta& delta) {
                         delta.num_tokens,
                         delta.finish,
                         {target.text.size(), target.logprobs.size(), target.token_ids.size()}});
+    ++num_entries_;
     target.num_tokens += delta.num_tokens;
     target.finish = delta.finish;
     target.stop = delta.stop;
     if (delta.finish != FinishReason::none) ++num_finished_;
     if (terminal()) set_end_time();
     wake_readers();
+    bytes_ += bytes_of(target) + heap_bytes(entries_) - bytes_before;
+    charge();
 }
 
 void GenerationLog::fail(Error error) {
@@ -32,6 +43,61 @@ void GenerationLog::fail(Error error) {
     failure_ = std::move(error);
     set_end_time();
     wake_readers();
+}
+
+void GenerationLog::charge_to(WaitingMemory& memory, std::uint64_t owner) {
+    account_.emplace(memory, owner, WaitingKind::output, [this](std::size_t) { drop(); });
+    charge();
+}
+
+void GenerationLog::charge_also(std::size_t bytes) {
+    charged_also_ = bytes;
+    charge();
+}
+
+void GenerationLog::charge() {
+    if (account_ && !account_->resize(bytes_ + charged_also_)) drop();
+}
+
+void GenerationLog::drop() {
+    const bool was_terminal = terminal();
+    for (Output& output : outputs_) {
+        release(output.text);
+        release(output.logprobs);
+        release(output.token_ids);
+    }
+    release(entries_);
+    recount();
+    if (account_) account_->resize(std::min(bytes_ + charged_also_, account_->bytes()));
+    failure_ = {errc::server_overloaded,
+                "The server has no memory left for this answer (--max-waiting-memory). Retry later, and read "
+                "the answer as fast as it comes."};
+    if (!was_terminal) set_end_time();
+    wake_readers();
+}
+
+void GenerationLog::shrink_to_fit() {
+    for (Output& output : outputs_) {
+        output.text.shrink_to_fit();
+        output.logprobs.shrink_to_fit();
+        output.token_ids.shrink_to_fit();
+    }
+    entries_.shrink_to_fit();
+    readers_.shrink_to_fit();
+    recount();
+    charge();
+}
+
+std::size_t GenerationLog::bytes_of(const Output& output) {
+    return heap_bytes(output.text) + heap_bytes(output.logprobs) + heap_bytes(output.token_ids);
+}
+
+void GenerationLog::recount() {
+    // A shared_ptr's control block is in front of the log.
+    bytes_ = heap_block(sizeof(GenerationLog) + 2 * sizeof(void*)) + heap_bytes(outputs_) +
+             heap_bytes(entries_) + heap_bytes(readers_);
+    if (failure_) bytes_ += heap_bytes(failure_->message) + heap_bytes(failure_->param);
+    for (const Output& output : outputs_) bytes_ += bytes_of(output);
 }
 
 void GenerationLog::set_end_time() {
@@ -69,12 +135,10 @@ void GenerationLog::wake_readers() {
 }
 
 LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
-    : log_(log),
-      wakeup_(wakeup),
-      next_entry_(std::min(first, log.entries_.size())),
-      read_(log.outputs_.size()) {
+    : log_(log), wakeup_(wakeup), next_entry_(std::min(first, log.num_entries_)), read_(log.outputs_.size()) {
     // Another reader has read the entries before `first`.
-    for (std::size_t i = 0; i < next_entry_; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
+    const std::size_t num_read = std::min(next_entry_, log.entries_.size());
+    for (std::size_t i = 0; i < num_read; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
     deltas_.reserve(log.outputs_.size());
     log_.readers_.push_back(
         this);  // comes last: if the constructor threw afterwards, the pointer would dangle

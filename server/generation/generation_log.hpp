@@ -1,6 +1,7 @@
 // The append-only log of one generation's output. Each reader has a cursor of its own.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "server/api/log_delta.hpp"
 #include "server/config/error.hpp"
 #include "server/observe/request_times.hpp"
+#include "server/observe/waiting_memory.hpp"
 #include "server/observe/wakeup.hpp"
 
 namespace solard::server {
@@ -26,11 +28,11 @@ struct Progress {
     std::int32_t prompt_tokens_done = 0;  // includes cached tokens; 0 unless the prompt is being computed
 };
 
-// I/O thread only. The log becomes terminal exactly once: when its last output finishes, or by fail().
+// I/O thread only. The log becomes terminal exactly once: when its last output finishes, or by fail() or
+// drop().
 class GenerationLog {
   public:
-    explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false)
-        : outputs_(num_outputs), keeps_token_ids_(keeps_token_ids) {}
+    explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false);
     GenerationLog(const GenerationLog&) = delete;
     GenerationLog& operator=(const GenerationLog&) = delete;
 
@@ -38,6 +40,18 @@ class GenerationLog {
     // finished. If append() throws std::bad_alloc, the log must be failed.
     void append(const LogDelta& delta);
     void fail(Error error);
+
+    // Charges bytes() to `owner` from now on. If the budget has no room, drop() is called.
+    void charge_to(WaitingMemory& memory, std::uint64_t owner);
+    // Charges also `bytes`, which the object that owns the log holds.
+    void charge_also(std::size_t bytes);
+    void end_charge() { account_.reset(); }
+    // Frees the output and fails with server_overloaded, even if the log is terminal already.
+    void drop();
+    // Frees memory which was reserved for more output.
+    void shrink_to_fit();
+    // Returns how many bytes of memory the log holds, itself included.
+    std::size_t bytes() const { return bytes_; }
 
     // Adds the number of tokens of one prompt which were found in the prefix cache. Is called once per
     // prompt, when its first token is generated.
@@ -60,7 +74,7 @@ class GenerationLog {
     bool terminal() const { return failure_.has_value() || num_finished_ == outputs_.size(); }
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
-    std::size_t num_entries() const { return entries_.size(); }
+    std::size_t num_entries() const { return num_entries_; }
     // Both functions return the time at which the log became terminal: ended_at() in Unix seconds, and
     // ended() as a time of Clock. Before that time, ended_at() returns 0.
     std::int64_t ended_at() const { return ended_at_; }
@@ -96,8 +110,12 @@ class GenerationLog {
     }
     void set_end_time();
     void wake_readers();
+    static std::size_t bytes_of(const Output& output);
+    void recount();
+    void charge();
 
-    std::vector<Entry> entries_;
+    std::vector<Entry> entries_;  // empty after drop()
+    std::size_t num_entries_ = 0;
     std::vector<Output> outputs_;
     bool keeps_token_ids_;
     std::size_t num_finished_ = 0;
@@ -110,6 +128,9 @@ class GenerationLog {
     RequestTimes times_;
     std::optional<Error> failure_;
     std::vector<LogReader*> readers_;
+    std::size_t bytes_ = 0;
+    std::size_t charged_also_ = 0;
+    std::optional<WaitingAccount> account_;
 };
 
 // A cursor into a log. The log must outlive the reader. A reader stores only its position, so a slow reader
@@ -131,7 +152,9 @@ class LogReader {
     boost::asio::awaitable<void> wait_terminal();
     // Returns the number of entries before the next unread one.
     std::size_t position() const { return next_entry_; }
-    std::size_t num_unread() const { return log_.entries_.size() - next_entry_; }
+    std::size_t num_unread() const {
+        return log_.entries_.size() - std::min(next_entry_, log_.entries_.size());
+    }
     // Reads as many of the next entries as fit in `max_bytes`, but at least one. Returns one delta for each
     // output which has entries among them, ordered by output. The result is valid until the next call.
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX);

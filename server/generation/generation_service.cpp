@@ -10,6 +10,7 @@ GenerationService::GenerationService(boost::asio::io_context& io, const AppConfi
                                      ServerState& state, ServedModel served, Tokenizer model_tokenizer)
     : config(app_config),
       gate(app_gate),
+      waiting_memory(state.waiting_memory),
       model(std::move(served)),
       tokenizer(std::move(model_tokenizer)),
       hash_key{random_bits(), random_bits()},

@@ -33,6 +33,7 @@ struct GenerationService {
 
     const AppConfig& config;
     Gate& gate;
+    WaitingMemory& waiting_memory;
     const ServedModel model;
     const Tokenizer tokenizer;
     const HashKey hash_key;  // of the prefix cache

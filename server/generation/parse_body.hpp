@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/generation/generation_service.hpp"
+#include "server/http/exchange.hpp"
 
 namespace solard::server {
 
@@ -24,6 +25,23 @@ boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFi
         return parse(body, unknown);
     };
     auto parsing = generation.worker.offload(is_short, std::move(work));
+    co_return co_await std::move(parsing);
+}
+
+// Does the same with the body of the exchange's request, which has no body and no charge for it afterwards.
+// Further errors: server_overloaded if the budget needs the body's memory before it is parsed.
+template <class Parse>
+boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFields>> parse_body(
+    GenerationService& generation, HttpExchange& exchange, Parse parse) {
+    const auto charge = exchange.take_body_charge();
+    auto parse_unless_refused =
+        [parse = std::move(parse), refused = charge ? charge->refused_flag() : nullptr](
+            const std::string& body,
+            UnknownFields unknown) -> std::invoke_result_t<Parse, const std::string&, UnknownFields> {
+        if (refused && *refused) return no_waiting_memory();
+        return parse(body, unknown);
+    };
+    auto parsing = parse_body(generation, exchange.take_body(), std::move(parse_unless_refused));
     co_return co_await std::move(parsing);
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "server/auth/access.hpp"
 #include "server/config/error.hpp"
+#include "server/http/input_charge.hpp"
 
 namespace solard::server {
 
@@ -33,6 +35,7 @@ struct HttpRequest {
     bool accepts_gzip = false;
     std::optional<WebSocketFields> websocket;
     std::string body;
+    std::unique_ptr<InputCharge> body_charge;  // null if there is no body
     std::uint64_t connection = 0;  // number of the connection; no other one in this process has it
     Caller caller;
 };
@@ -56,6 +59,9 @@ class HttpExchange {
     HttpExchange& operator=(const HttpExchange&) = delete;
 
     const HttpRequest& request() const { return request_; }
+    // Both functions return a part of the request for the parser, which needs it only once.
+    std::string take_body() { return std::move(request_.body); }
+    std::unique_ptr<InputCharge> take_body_charge() { return std::move(request_.body_charge); }
     const std::string& id() const { return id_; }  // "req_...", sent as x-request-id
     virtual boost::asio::any_io_executor executor() = 0;
     bool header_sent() const { return header_sent_; }

@@ -59,8 +59,19 @@ Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerSt
       state_(state),
       stream_(stream),
       buffer_(buffer),
-      version_(version) {
+      version_(version),
+      answer_charge_(state.waiting_memory, memory_owner(request_.caller), WaitingKind::output,
+                     [this](std::size_t) {
+                         answer_charge_.resize(0);
+                         stream_.close();
+                     }) {
     keep_alive_ = keep_alive;
+}
+
+// Charges what is about to be written. If the budget has no room for it, closes the stream, so that the write
+// fails.
+void Http1Exchange::charge(std::size_t bytes) {
+    if (!answer_charge_.resize(bytes)) stream_.close();
 }
 
 asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
@@ -73,12 +84,14 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     const std::string header = text_of(message);
     const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), asio::buffer(response.body)};
     auto writing = asio::async_write(stream_, bytes, use_awaitable);
+    charge(response.body.capacity());
     state_.metrics.http_answer(response.status);
     if (response.error) state_.metrics.error(*response.error);
     // From here on nothing can fail for lack of memory. Before, the caller can send another answer instead.
     header_sent_ = true;
     status_ = response.status;
     co_await std::move(writing);
+    charge(0);
 }
 
 asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type, std::string_view first) {
@@ -96,20 +109,24 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     const std::array<asio::const_buffer, 2> plain{asio::buffer(header), body};
     auto writing = chunked_ ? asio::async_write(stream_, chunk, use_awaitable)
                             : asio::async_write(stream_, plain, use_awaitable);
+    charge(first.size());
     state_.metrics.http_answer(200);
     header_sent_ = true;
     status_ = 200;
     co_await std::move(writing);
+    charge(0);
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
     const asio::const_buffer data(piece.data(), piece.size());
+    charge(piece.size());
     if (chunked_) {
         const auto chunk = http::make_chunk(data);
         co_await asio::async_write(stream_, chunk, use_awaitable);
     } else {
         co_await asio::async_write(stream_, data, use_awaitable);
     }
+    charge(0);
 }
 
 asio::awaitable<void> Http1Exchange::end_stream() {

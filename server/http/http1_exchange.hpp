@@ -38,6 +38,7 @@ class Http1Exchange final : public HttpExchange {
     boost::asio::awaitable<void> client_gone() override;
 
   private:
+    void charge(std::size_t bytes);
     void fill_header(boost::beast::http::response_header<>& header, std::string_view content_type);
 
     const AppConfig& config_;
@@ -47,6 +48,7 @@ class Http1Exchange final : public HttpExchange {
     boost::beast::flat_buffer& buffer_;
     unsigned version_;
     bool chunked_ = false;
+    WaitingAccount answer_charge_;  // of the part that is being written
 };
 
 }  // namespace solard::server

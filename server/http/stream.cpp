@@ -82,6 +82,11 @@ void Stream::set_phase(Phase phase) {
     if (was_busy != is_busy && state_->on_interruptible) state_->on_interruptible(!is_busy);
 }
 
+void Stream::cancel() {
+    boost::system::error_code ignored;
+    state_->socket.cancel(ignored);
+}
+
 void Stream::shutdown_send() {
     boost::system::error_code ignored;
     state_->socket.shutdown(Socket::shutdown_send, ignored);

@@ -84,6 +84,8 @@ class Stream {
     std::uint64_t num_written() const { return state_->num_written; }
     bool is_open() const { return state_->socket.is_open(); }
 
+    // Ends the pending reads and writes with operation_aborted. The stream stays open.
+    void cancel();
     // Ends the sending direction, so that the peer reads end of file.
     void shutdown_send();
     void close();

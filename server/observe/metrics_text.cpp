@@ -194,6 +194,24 @@ void append_requests(Exposition& text, const Metrics& metrics) {
                   });
 }
 
+void append_memory(Exposition& text, const MetricsNow& now) {
+    using enum Names;
+    text.gauge(ours, "waiting_memory_bytes",
+               "Bytes of unfinished input, waiting requests, unread answers and stored responses; at most "
+               "--max-waiting-memory.",
+               now.waiting_memory_bytes);
+    text.counter(
+        ours, "waiting_memory_shed_total",
+        "Number of times that something was refused or given up to keep within --max-waiting-memory.",
+        static_cast<double>(now.num_waiting_memory_shed));
+    text.gauge(ours, "stored_responses", "Number of stored responses.", now.num_stored_responses);
+    text.gauge(ours, "stored_response_bytes", "Bytes that the stored responses hold.",
+               now.stored_response_bytes);
+    text.gauge(ours, "stored_response_owners",
+               "Number of API keys, and of callers without a key, that have stored responses.",
+               now.num_stored_response_owners);
+}
+
 }  // namespace
 
 std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vllm_names) {
@@ -204,6 +222,7 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
     text.gauge(ours, "answers_in_flight", "Number of answers that are in progress.", now.num_in_flight);
     text.gauge(ours, "connections", "Number of open connections, including WebSockets.", now.num_connections);
     text.gauge(ours, "websockets", "Number of open WebSockets.", now.num_sockets);
+    append_memory(text, now);
     text.labelled(ours, "gauge", "state", "Current state of the server: 1 for this state, 0 for all others.",
                   "state", [&](auto&& add) {
                       for (const std::string_view state : {"starting", "ready", "draining", "failed"})

@@ -18,7 +18,12 @@ struct MetricsNow {
     std::size_t num_in_flight = 0;    // generations
     std::size_t num_connections = 0;  // open ones, WebSockets included
     std::size_t num_sockets = 0;      // open WebSockets
-    double process_start = 0;         // Unix seconds
+    std::size_t waiting_memory_bytes = 0;
+    std::uint64_t num_waiting_memory_shed = 0;  // since the start
+    std::size_t num_stored_responses = 0;
+    std::size_t stored_response_bytes = 0;
+    std::size_t num_stored_response_owners = 0;
+    double process_start = 0;  // Unix seconds
 };
 
 // Returns all metrics in Prometheus' text exposition format 0.0.4. Every name begins with solard_. If

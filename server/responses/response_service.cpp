@@ -4,6 +4,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "server/api/error.hpp"
@@ -30,16 +31,6 @@ asio::awaitable<void> wait_for_end(ResponsePtr record, asio::any_io_executor exe
     Wakeup wakeup(executor);
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_terminal();
-}
-
-// Ends the generation once its log is terminal, so that a stored response no longer takes up a place in the
-// engine or a part of a quota. If this cannot be awaited because memory is missing, the response fails.
-void release_generation_at_end(const ResponsePtr& record, const asio::any_io_executor& executor) {
-    spawn(executor, wait_for_end(record, executor), [record](const std::exception_ptr& problem) {
-        if (problem) record->log->fail({errc::server_error, {}});
-        record->running.reset();
-        log_failure(problem);
-    });
 }
 
 asio::awaitable<void> wait_for(asio::any_io_executor executor, std::chrono::milliseconds limit) {
@@ -179,6 +170,31 @@ result<ResponsePtr> ResponseService::find(const std::string& id, const Caller& c
     return default_error(code, "response_id");
 }
 
+result<void> ResponseService::check_size(const ResponseRequest& request) const {
+    std::size_t num_bytes = request.instructions.value_or("").size();
+    const auto counted = std::span(request.input).last(request.truncate ? 1 : request.input.size());
+    for (const ChatMessage& message : counted) num_bytes += message.content.size();
+    return check_text_size(generation_, num_bytes, "input");
+}
+
+// Ends the generation once its log is terminal, so that a stored response no longer takes up a place in the
+// engine or a part of a quota, and frees what only a running response needs. If the end cannot be awaited
+// because memory is missing, the response fails.
+void ResponseService::release_at_end(const ResponsePtr& record) {
+    const auto executor = io_.get_executor();
+    spawn(executor, wait_for_end(record, executor), [this, record](const std::exception_ptr& problem) {
+        if (problem) record->log->fail({errc::server_error, {}});
+        record->running.reset();
+        if (record->facts.request.store) {
+            store_.note_end(*record, ResponseStore::Clock::now());
+        } else {
+            release_after_end(*record);
+            record->log->charge_also(record_bytes(*record));
+        }
+        log_failure(problem);
+    });
+}
+
 asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,
                                                              ResponsePtr parent) {
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
@@ -188,8 +204,8 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     if (!prepared) co_return prepared.error();
     // A copy of the request may have come while the prompt was encoded. From here on nothing suspends.
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
-    request.input = {};  // prepared->conversation has it now
     GenerationFields fields = request.generation;
+    release_engine_fields(request);
     if (!request.generate) fields.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(prepared->token_ids));
@@ -197,15 +213,17 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     if (!generation) co_return generation.error();
     auto record = std::make_shared<ResponseRecord>();
     record->owner = owner_of(caller);
+    record->memory_owner = memory_owner(caller);
     record->facts = make_facts(generation_.model, std::move(request));
     record->facts.seed = generation->seed();
     record->conversation = std::move(prepared->conversation);
+    record->conversation.shrink_to_fit();
     record->prompt_tokens = generation->prompt_tokens();
-    record->max_tokens = generation->max_tokens();
     record->log = generation->shared_log();
     record->running.emplace(*std::move(generation));
     try {
-        release_generation_at_end(record, io_.get_executor());
+        record->log->charge_also(record_bytes(*record));
+        release_at_end(record);
         if (record->facts.request.store) store_.insert(record, ResponseStore::Clock::now());
     } catch (const std::bad_alloc&) {
         cancel_response(*record);

@@ -22,12 +22,15 @@ class ResponseService {
     // `generation` must outlive the service. The service's coroutines run on `io`. `io` may be destroyed
     // before the service: a follower that is destroyed together with `io` only asks whether `io` has stopped.
     ResponseService(boost::asio::io_context& io, GenerationService& generation)
-        : io_(io), generation_(generation) {}
+        : io_(io),
+          generation_(generation),
+          store_(256 << 20, std::chrono::minutes(30), generation.waiting_memory) {}
     ResponseService(const ResponseService&) = delete;
     ResponseService& operator=(const ResponseService&) = delete;
 
     GenerationService& generation() { return generation_; }
     boost::asio::io_context& io() { return io_; }
+    ResponseStore& store() { return store_; }
 
     // Returns the stored response with this id if the caller may see it: a caller sees the responses of its
     // key, and all callers without a key see the same responses. Errors: response_not_found,
@@ -42,6 +45,9 @@ class ResponseService {
     // model_not_found, previous_response_not_found, invalid_store_transition, and those of admit().
     boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
                                                        ResponsePtr parent);
+    // Refuses a request whose prompt can never fit in the context. With "truncation": "auto", only the
+    // instructions and the last message must fit. Errors: context_length_exceeded.
+    result<void> check_size(const ResponseRequest& request) const;
     // Completes with the number of tokens in the prompt which create() would make. Errors: those of create().
     boost::asio::awaitable<result<std::size_t>> count_input(ResponseRequest request, ResponsePtr parent);
 
@@ -52,10 +58,11 @@ class ResponseService {
     friend class ResponseFollower;
     ResponsePtr find_repeated(const ResponseRequest& request, const Caller& caller);
     void follower_left(const ResponsePtr& record);
+    void release_at_end(const ResponsePtr& record);
 
     boost::asio::io_context& io_;
     GenerationService& generation_;
-    ResponseStore store_{256 << 20, std::chrono::minutes(30)};
+    ResponseStore store_;
 };
 
 // Cancels the response's generation if it still runs. The log is terminal when this function returns.

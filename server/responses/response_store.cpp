@@ -1,10 +1,11 @@
 #include "server/responses/response_store.hpp"
 
+#include <algorithm>
+
+#include "server/observe/heap_bytes.hpp"
+
 namespace solard::server {
 namespace {
-
-// An estimate of the memory in the log for one generated token: text, token id and entry, without logprobs.
-constexpr std::size_t bytes_per_token = 64;
 
 // Two requests with the same idempotency key within this time are the same request.
 constexpr std::chrono::minutes repeat_time{5};
@@ -12,114 +13,156 @@ constexpr std::chrono::minutes repeat_time{5};
 // The number of ids which are remembered after their responses were forgotten.
 constexpr std::size_t max_expired = 4096;
 
-// Returns the number of bytes which the record can reach. Its output may still grow, but the number is
-// computed only once, at insertion.
-std::size_t max_record_bytes(const ResponseRecord& record) {
-    std::size_t bytes = sizeof(ResponseRecord) + record.facts.request.idempotency_key.size();
-    for (const ChatMessage& message : record.conversation) bytes += sizeof message + message.content.size();
-    const ResponseRequest& request = record.facts.request;
-    bytes += request.instructions.value_or("").size() + request.user.value_or("").size();
-    for (const auto& pair : request.metadata)
-        bytes += 64 + pair.key().size() + pair.value().as_string().size();
-    for (const auto& stop : request.generation.sampling.stop) bytes += 32 + stop.size();
-    const auto& generation = request.generation;
-    // Includes the token's own logprob. If the log keeps no logprobs, num_logprobs is -1.
-    const std::size_t alternatives = static_cast<std::size_t>(generation.sampling.num_logprobs) + 1;
-    const auto tokens = static_cast<std::size_t>(record.max_tokens);
-    return bytes + tokens * (bytes_per_token + alternatives * sizeof(TokenLogprob));
-}
-
-double milliseconds(Clock::duration time) {
-    return std::chrono::duration<double, std::milli>(time).count();
-}
-
-ResponseTimings timings_of(const RequestTimes& times, Clock::time_point ended, std::uint32_t num_tokens) {
-    constexpr Clock::time_point never{};
-    ResponseTimings timings;
-    timings.queue = milliseconds((times.started == never ? ended : times.started) - times.accepted);
-    timings.total = milliseconds(ended - times.accepted);
-    if (times.first_token == never) return timings;
-    timings.prefill = milliseconds(times.first_token - times.started);
-    timings.first_token = milliseconds(times.first_token - times.accepted);
-    if (times.last_token > times.first_token)
-        timings.tokens_per_second =
-            (num_tokens - 1) * 1000 / milliseconds(times.last_token - times.first_token);
-    return timings;
-}
-
 }  // namespace
 
-ResponseState ResponseRecord::state() const {
-    const LogDelta output = log->read_whole(0);
-    ResponseState state;
-    state.was_queued = log->was_queued();
-    state.started = log->started();
-    state.has_output = facts.request.generate && output.num_tokens > 0;
-    state.text = output.text;
-    state.logprobs = output.logprobs;
-    state.stop = output.stop;
-    state.usage = {prompt_tokens, state.has_output ? log->num_tokens() : 0, log->cached_tokens()};
-    state.completed_at = log->ended_at();
-    if (log->terminal()) state.timings = timings_of(log->times(), log->ended(), log->num_tokens());
-    if (const auto& failure = log->failure()) {
-        state.failure = &*failure;
-        state.status =
-            failure->code == errc::request_cancelled ? ResponseStatus::cancelled : ResponseStatus::failed;
-    } else if (log->terminal()) {
-        const bool cut = facts.request.generate && output.finish == FinishReason::length;
-        state.status = cut ? ResponseStatus::incomplete : ResponseStatus::completed;
-    } else {
-        state.status =
-            state.started || !state.was_queued ? ResponseStatus::in_progress : ResponseStatus::queued;
-    }
-    return state;
+ResponseStore::Share::Share(ResponseStore& store, std::uint64_t owner)
+    : account(store.memory_, owner, WaitingKind::response,
+              [this, &store](std::size_t excess) { store.shed(*this, excess); }) {}
+
+std::size_t ResponseStore::num_owners() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(shares_, [](const auto& share) { return !share.second.entries.empty(); }));
+}
+
+std::size_t ResponseStore::bytes() {
+    recount_running();
+    return bytes_;
 }
 
 void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
-    const std::size_t bytes = max_record_bytes(*record);
-    bytes_ += bytes;
-    const std::string id = record->facts.id;
-    const auto& key = record->facts.request.idempotency_key;
-    if (!key.empty()) by_key_[{record->owner, key}] = id;
-    entries_.push_back({std::move(record), bytes, now});
-    by_id_.emplace(id, std::prev(entries_.end()));
+    if (std::exchange(has_empty_shares_, false))
+        std::erase_if(shares_, [](const auto& share) { return share.second.entries.empty(); });
+    const auto share = shares_.try_emplace(record->memory_owner, *this, record->memory_owner).first;
+    auto& own = share->second.entries;
+    const ResponseFacts& facts = record->facts;
+    const Key key{record->owner, facts.request.idempotency_key};
+    entries_.push_back({std::move(record), now, own.end()});
+    const auto entry = std::prev(entries_.end());
+    if (own.empty()) count_share(share->second, 1);
+    entry->place = own.insert(own.end(), entry);
+    by_id_.emplace(facts.id, entry);
+    if (!key.second.empty()) {
+        by_key_.erase(key);  // its name is a part of an older record
+        by_key_.emplace(key, entry);
+    }
+    running_.push_back(&*entry);
+    recount(*entry);
+    if (!entry->record->log->terminal()) return forget_old(now);
+    note_end(*entry->record, now);
+}
+
+void ResponseStore::note_end(const ResponseRecord& record, Clock::time_point now) {
+    const auto found = by_id_.find(record.facts.id);
+    if (found == by_id_.end() || !found->second->running) return;
+    Entry& entry = *found->second;
+    release_after_end(*entry.record);
+    recount(entry);
+    std::erase(running_, &entry);
+    entry.running = false;
+    record.log->end_charge();
+    Share& share = share_of(entry);
+    share.ended_bytes += entry.bytes;
+    charge(share);
     forget_old(now);
 }
 
-ResponsePtr ResponseStore::find(const std::string& id, std::uint64_t owner, Clock::time_point now) {
+ResponsePtr ResponseStore::find(std::string_view id, std::uint64_t owner, Clock::time_point now) {
     forget_old(now);
     const auto found = by_id_.find(id);
     if (found == by_id_.end() || found->second->record->owner != owner) return nullptr;
     return found->second->record;
 }
 
-ResponsePtr ResponseStore::find_repeated(const std::string& key, std::uint64_t owner, Clock::time_point now) {
+ResponsePtr ResponseStore::find_repeated(std::string_view key, std::uint64_t owner, Clock::time_point now) {
+    forget_old(now);
     const auto found = by_key_.find({owner, key});
-    if (found == by_key_.end()) return nullptr;
-    const auto entry = by_id_.find(found->second);
-    if (entry == by_id_.end() || now - entry->second->inserted > repeat_time) return nullptr;
-    return find(found->second, owner, now);
+    if (found == by_key_.end() || now - found->second->inserted > repeat_time) return nullptr;
+    return found->second->record;
 }
 
-bool ResponseStore::erase(const std::string& id, std::uint64_t owner, Clock::time_point now) {
+bool ResponseStore::erase(std::string_view id, std::uint64_t owner, Clock::time_point now) {
     if (!find(id, owner, now)) return false;
-    forget(by_id_.at(id));
+    forget(by_id_.find(id)->second);
     return true;
-}
-
-void ResponseStore::forget_old(Clock::time_point now) {
-    for (auto it = entries_.begin(); it != entries_.end();) {
-        if (bytes_ <= max_bytes_ && now - it->inserted <= max_age_) return;
-        const auto entry = it++;
-        if (entry->record->running) continue;  // a running response is kept
-        remember_expired(*entry->record);
-        forget(entry);
-    }
 }
 
 bool ResponseStore::has_expired(const std::string& id, std::uint64_t owner) const {
     const auto found = expired_.find(id);
     return found != expired_.end() && found->second == owner;
+}
+
+// Adds the memory of an owner's bookkeeping, here and in WaitingMemory, or subtracts it if `sign` is -1.
+void ResponseStore::count_share(Share& share, int sign) {
+    constexpr std::size_t waiting_memory_bytes = 208;
+    constexpr std::size_t bytes =
+        heap_block(sizeof(void*) + sizeof(std::uint64_t) + sizeof(Share)) + waiting_memory_bytes;
+    bytes_ += sign < 0 ? -bytes : bytes;
+    share.bytes += sign < 0 ? -bytes : bytes;
+}
+
+void ResponseStore::recount(Entry& entry) {
+    // The nodes of the containers below: each holds its value, its links and, in the hash tables, a hash.
+    constexpr std::size_t link = sizeof(void*);
+    constexpr std::size_t place_bytes =
+        heap_block(2 * link + sizeof(Entry)) + heap_block(2 * link + sizeof(Entries::iterator)) +
+        heap_block(2 * link + sizeof(std::string_view) + sizeof(Entries::iterator)) + 2 * link;
+    constexpr std::size_t key_bytes = heap_block(4 * link + sizeof(Key) + sizeof(Entries::iterator));
+    std::size_t bytes = place_bytes + record_bytes(*entry.record) + entry.record->log->bytes();
+    if (!entry.record->facts.request.idempotency_key.empty()) bytes += key_bytes;
+    bytes_ += bytes - entry.bytes;
+    share_of(entry).bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
+}
+
+void ResponseStore::recount_running() {
+    for (Entry* const entry : running_) recount(*entry);
+}
+
+// Charges the ended responses of the owner. If the budget has no room for them, forgets the oldest ones.
+void ResponseStore::charge(Share& share) {
+    while (!share.account.resize(share.ended_bytes)) evict_oldest(share);
+}
+
+void ResponseStore::shed(Share& share, std::size_t excess) {
+    const std::size_t before = share.ended_bytes;
+    while (before - share.ended_bytes < excess && evict_oldest(share)) {
+    }
+}
+
+void ResponseStore::forget_old(Clock::time_point now) {
+    for (auto it = entries_.begin(); it != entries_.end() && now - it->inserted > max_age_;) {
+        const auto entry = it++;
+        if (entry->running) continue;
+        remember_expired(*entry->record);
+        forget(entry);
+    }
+    recount_running();
+    forget_beyond_shares();
+}
+
+// If everything of the owners above their share still runs, the store exceeds its limit until that ends;
+// --max-waiting-memory limits what it can hold until then.
+void ResponseStore::forget_beyond_shares() {
+    while (bytes_ > max_bytes_) {
+        const std::size_t share_bytes = max_bytes_ / num_owners();
+        Share* largest = nullptr;
+        for (auto& [owner, share] : shares_) {
+            if (share.bytes <= share_bytes || share.ended_bytes == 0) continue;
+            if (largest == nullptr || share.bytes > largest->bytes) largest = &share;
+        }
+        if (largest == nullptr) return;
+        evict_oldest(*largest);
+    }
+}
+
+// Returns false if the owner has no response which has ended.
+bool ResponseStore::evict_oldest(Share& share) {
+    const auto oldest =
+        std::ranges::find_if(share.entries, [](const auto& entry) { return !entry->running; });
+    if (oldest == share.entries.end()) return false;
+    remember_expired(*(*oldest)->record);
+    forget(*oldest);
+    return true;
 }
 
 void ResponseStore::remember_expired(const ResponseRecord& record) {
@@ -130,13 +173,31 @@ void ResponseStore::remember_expired(const ResponseRecord& record) {
     expired_order_.pop_front();
 }
 
-void ResponseStore::forget(std::list<Entry>::iterator entry) {
+// Keeps the share even if it is empty now: shed() must not destroy the account.
+void ResponseStore::forget(Entries::iterator entry) {
+    const ResponsePtr record = std::move(entry->record);
+    const ResponseFacts& facts = record->facts;
+    Share& share = shares_.at(record->memory_owner);
     bytes_ -= entry->bytes;
-    const ResponseFacts& facts = entry->record->facts;
-    const auto key = by_key_.find({entry->record->owner, facts.request.idempotency_key});
-    if (key != by_key_.end() && key->second == facts.id) by_key_.erase(key);
+    share.bytes -= entry->bytes;
+    if (entry->running) {
+        std::erase(running_, &*entry);
+    } else {
+        share.ended_bytes -= entry->bytes;
+        share.account.resize(std::min(share.account.bytes(), share.ended_bytes));
+    }
+    share.entries.erase(entry->place);
+    if (share.entries.empty()) {
+        has_empty_shares_ = true;
+        count_share(share, -1);
+    }
+    const auto key = by_key_.find({record->owner, facts.request.idempotency_key});
+    if (key != by_key_.end() && key->second == entry) by_key_.erase(key);
     by_id_.erase(facts.id);
+    const bool has_ended = !entry->running;
     entries_.erase(entry);
+    // A client may still read the response.
+    if (has_ended && record.use_count() > 1) record->log->charge_to(memory_, record->memory_owner);
 }
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// Holds the responses of /v1/responses which clients can still ask for: running ones, and finished ones for a
+// Holds the responses of /v1/responses which clients can still ask for: running ones, and ended ones for a
 // while. They are kept in memory only.
 #pragma once
 
@@ -7,75 +7,95 @@
 #include <deque>
 #include <list>
 #include <map>
-#include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "inference/model/chat_template.hpp"
-#include "server/api/response_object.hpp"
-#include "server/generation/engine_client.hpp"
+#include "server/observe/waiting_memory.hpp"
+#include "server/responses/response_record.hpp"
 
 namespace solard::server {
 
-// One response from its creation until it is forgotten. I/O thread only.
-struct ResponseRecord {
-    std::uint64_t owner = 0;  // 1 + the index of the key which may see it; 0: all callers without a key
-    ResponseFacts facts;
-    std::vector<ChatMessage> conversation;  // the messages of its prompt, without the instructions
-    std::size_t prompt_tokens = 0;
-    std::int32_t max_tokens = 0;
-    std::shared_ptr<GenerationLog> log;
-    std::optional<Generation> running;                // empty after the end; reset() cancels the generation
-    std::size_t num_followers = 0;                    // existing ResponseFollower objects
-    std::chrono::steady_clock::time_point left_at{};  // when the last follower left
-
-    ResponseState state() const;
-};
-using ResponsePtr = std::shared_ptr<ResponseRecord>;
-
-// Limits the bytes and the age of its responses. It forgets the oldest response first, but never a response
-// which still runs. I/O thread only.
+// Limits the bytes and the age of its responses. Each owner of memory has a share: the limit divided by the
+// number of owners in the store. If the store is full, owners above their share lose their oldest responses,
+// but never a response which still runs; nobody else loses one. I/O thread only.
 class ResponseStore {
   public:
     using Clock = std::chrono::steady_clock;
 
-    ResponseStore(std::size_t max_bytes, Clock::duration max_age)
-        : max_bytes_(max_bytes), max_age_(max_age) {}
+    // Ended responses are charged to `memory`; a running one is charged with its log. `memory` must outlive
+    // the store.
+    ResponseStore(std::size_t max_bytes, Clock::duration max_age, WaitingMemory& memory)
+        : max_bytes_(max_bytes), max_age_(max_age), memory_(memory) {}
+    ResponseStore(const ResponseStore&) = delete;
+    ResponseStore& operator=(const ResponseStore&) = delete;
 
     void insert(ResponsePtr record, Clock::time_point now);
+    // Must be called when the log of a response is terminal. Does nothing if the store does not have it.
+    void note_end(const ResponseRecord& record, Clock::time_point now);
     // Returns the response with this id, or null if this owner has none.
-    ResponsePtr find(const std::string& id, std::uint64_t owner, Clock::time_point now);
+    ResponsePtr find(std::string_view id, std::uint64_t owner, Clock::time_point now);
     // Returns the response which this owner created with the solar.idempotency_key `key` within the last 5
     // minutes, or null if there is none.
-    ResponsePtr find_repeated(const std::string& key, std::uint64_t owner, Clock::time_point now);
+    ResponsePtr find_repeated(std::string_view key, std::uint64_t owner, Clock::time_point now);
     // Forgets the response with this id. Returns false if this owner has none.
-    bool erase(const std::string& id, std::uint64_t owner, Clock::time_point now);
+    bool erase(std::string_view id, std::uint64_t owner, Clock::time_point now);
     // Returns true if this owner had a response with this id and the store has forgotten it recently because
     // of its limits. A response which erase() removed has not expired.
     bool has_expired(const std::string& id, std::uint64_t owner) const;
+
     std::size_t size() const { return entries_.size(); }
+    // Returns how many owners of memory have a response here.
+    std::size_t num_owners() const;
+    // Returns how many bytes the responses hold, with their logs and their places in the store.
+    std::size_t bytes();
 
   private:
+    struct Entry;
+    using Entries = std::list<Entry>;
     struct Entry {
         ResponsePtr record;
-        std::size_t bytes;
         Clock::time_point inserted;
+        std::list<Entries::iterator>::iterator place;  // in Share::entries
+        std::size_t bytes = 0;
+        bool running = true;
     };
+    struct Share {  // of one owner of memory
+        Share(ResponseStore& store, std::uint64_t owner);
+        std::size_t bytes = 0;                 // of all its responses
+        std::size_t ended_bytes = 0;           // of those which have ended
+        std::list<Entries::iterator> entries;  // the oldest first
+        WaitingAccount account;
+    };
+    using Key = std::pair<std::uint64_t, std::string_view>;  // owner and idempotency key
+
+    Share& share_of(const Entry& entry) { return shares_.at(entry.record->memory_owner); }
+    void count_share(Share& share, int sign);
+    void recount(Entry& entry);
+    void recount_running();
+    void charge(Share& share);
     void forget_old(Clock::time_point now);
+    void forget_beyond_shares();
+    bool evict_oldest(Share& share);
+    void shed(Share& share, std::size_t excess);
     void remember_expired(const ResponseRecord& record);
-    void forget(std::list<Entry>::iterator entry);
+    void forget(Entries::iterator entry);
 
     std::size_t max_bytes_;
     Clock::duration max_age_;
+    WaitingMemory& memory_;
     std::size_t bytes_ = 0;
-    std::list<Entry> entries_;  // oldest first
-    std::unordered_map<std::string, std::list<Entry>::iterator> by_id_;
-    std::map<std::pair<std::uint64_t, std::string>, std::string> by_key_;  // owner and key -> id
-    std::unordered_map<std::string, std::uint64_t> expired_;               // id -> owner
-    std::deque<std::string> expired_order_;  // ids in `expired_`, the oldest first
+    Entries entries_;  // the oldest first
+    std::unordered_map<std::uint64_t, Share> shares_;
+    // The names in these two maps are parts of the records.
+    std::unordered_map<std::string_view, Entries::iterator> by_id_;
+    std::map<Key, Entries::iterator> by_key_;
+    std::vector<Entry*> running_;
+    bool has_empty_shares_ = false;
+    std::unordered_map<std::string, std::uint64_t> expired_;  // id -> owner
+    std::deque<std::string> expired_order_;                   // ids in `expired_`, the oldest first
 };
 
 }  // namespace solard::server

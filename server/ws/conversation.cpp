@@ -1,5 +1,6 @@
 #include "server/ws/conversation.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <new>
 #include <utility>
@@ -40,6 +41,13 @@ WsConversation::WsConversation(ResponseService& responses, ServerState& state, c
       extensions_(extensions),
       wakeup_(responses.io().get_executor()),
       lanes_(lane_limits(generation_.config)),
+      waiting_charge_(generation_.waiting_memory, memory_owner(caller), WaitingKind::request,
+                      [this](std::size_t excess) {
+                          lanes_.refuse_newest(excess, no_waiting_memory());
+                          waiting_charge_.resize(lanes_.memory());
+                          turns_are_due_ = true;
+                          wakeup_.notify();
+                      }),
       streams_(responses, wakeup_, extensions) {
     if (extensions) enqueue(greeting());
     generation_.gate.count_socket_opened(caller_);  // comes last: the destructor counts down
@@ -84,10 +92,12 @@ void WsConversation::end() {
 
 // --- messages of the client ---
 
-asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::string text) {
+asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::string text,
+                                                                          InputCharge& charge) {
     const std::size_t size = text.size();
     auto parsing = parse_body(generation_, std::move(text), parse_client_message);
     auto message = co_await std::move(parsing);
+    charge.resize(0);  // the text is gone
     if (auto* create = std::get_if<CreateMessage>(&message.body))
         co_return add_request(message, std::move(*create), size);
     const auto done = std::visit([&](const auto& body) { return act(message, body); }, message.body);
@@ -98,15 +108,29 @@ asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::s
 WsConversation::MessageResult WsConversation::add_request(const ClientMessage& message, CreateMessage create,
                                                           std::size_t size) {
     if (retired_) create.request = default_error(errc::websocket_connection_limit_reached);
+    if (create.request) {
+        if (auto fits = responses_.check_size(*create.request); !fits) create.request = fits.error();
+    }
+    const std::size_t memory =
+        sizeof(LaneRequest) + (create.request ? heap_bytes(*create.request) : std::size_t{0});
     const auto added = lanes_.add(
-        message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent)});
+        message.lane, {message.event_id, size, std::move(create.request), std::move(create.parent), memory});
     // If too many requests wait, the lane sends the error when it is this request's turn. If the socket has
     // no lane left for the request, the error is sent here.
     const bool has_lane = added || added.error().code == errc::websocket_queue_full;
     if (!has_lane) send_error(added.error(), message.lane, message.event_id);
     begin_turns();
+    charge_waiting();
     if (lanes_.num_waiting() > max_queued_creates) return MessageResult::flood;
     return has_lane ? MessageResult::ok : MessageResult::invalid;
+}
+
+// Charges the waiting requests. If the budget has no room for the new one, it is refused.
+void WsConversation::charge_waiting() {
+    if (waiting_charge_.resize(lanes_.memory())) return;
+    lanes_.refuse_newest(lanes_.memory() - waiting_charge_.bytes(), no_waiting_memory());
+    begin_turns();
+    waiting_charge_.resize(lanes_.memory());
 }
 
 result<void> WsConversation::act(const ClientMessage& message, const CancelMessage& cancel) {
@@ -192,6 +216,7 @@ void WsConversation::begin_turns() {
         // Comes before next(), which makes the lane busy: this may throw.
         const auto turn = std::make_shared<std::optional<WsLanes::Turn>>();
         *turn = lanes_.next();
+        waiting_charge_.resize(std::min(lanes_.memory(), waiting_charge_.bytes()));
         if (!*turn) return;
         if ((*turn)->queued.request) {
             begin_turn(turn);
@@ -263,6 +288,7 @@ void WsConversation::fail(const std::exception_ptr& problem, const WsLanes::Turn
 
 bool WsConversation::next_frame(Time now, std::string& frame) {
     frame.clear();
+    if (std::exchange(turns_are_due_, false)) begin_turns();
     if (!outbox_.empty()) {
         frame = std::move(outbox_.front());
         outbox_.pop_front();

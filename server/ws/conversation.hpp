@@ -13,6 +13,7 @@
 #include "server/api/ws_requests.hpp"
 #include "server/auth/access.hpp"
 #include "server/config/error.hpp"
+#include "server/http/input_charge.hpp"
 #include "server/observe/server_state.hpp"
 #include "server/responses/response_service.hpp"
 #include "server/ws/lane_streams.hpp"
@@ -36,8 +37,8 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     // `invalid`: an error was sent. `flood`: the client has queued more than the server will answer; close
     // the socket.
     enum class MessageResult : std::uint8_t { ok, invalid, flood };
-    // Handles one message of the client.
-    boost::asio::awaitable<MessageResult> on_message(std::string text);
+    // Handles one message of the client. `charge` pays for the text, and for nothing when it has been parsed.
+    boost::asio::awaitable<MessageResult> on_message(std::string text, InputCharge& charge);
     // Refuses new requests from now on, because the socket is too old. Also sends one error that says so, but
     // only when the client cannot mistake this error for the answer to a request.
     void retire();
@@ -71,6 +72,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
     result<ResponsePtr> find_running(const std::string& id) const;
     ResponsePtr find_parent(const ResponseRequest& request) const;
+    void charge_waiting();
     // The request whose turn it is; empty once its response exists or its error was sent.
     using TurnPtr = std::shared_ptr<std::optional<WsLanes::Turn>>;
     void begin_turns();
@@ -90,6 +92,8 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     const bool extensions_;
     Wakeup wakeup_;
     WsLanes lanes_;
+    WaitingAccount waiting_charge_;  // of the requests which wait on the lanes
+    bool turns_are_due_ = false;
     LaneStreams streams_;
     std::deque<std::string> outbox_;  // frames which are not events of a response
     bool retired_ = false;

@@ -17,12 +17,42 @@ result<WsLanes::Lane*> WsLanes::open(const std::string& name) {
     return &lanes_[name];
 }
 
+void WsLanes::count(const LaneRequest& request) {
+    ++num_requests_waiting_;
+    waiting_bytes_ += request.bytes;
+    memory_ += request.memory;
+}
+
+void WsLanes::discount(const LaneRequest& request) {
+    --num_requests_waiting_;
+    waiting_bytes_ -= request.bytes;
+    memory_ -= request.memory;
+}
+
 void WsLanes::refuse(LaneRequest& request, Error error) {
-    if (request.request) {
-        --num_requests_waiting_;
-        waiting_bytes_ -= request.bytes;
-    }
+    if (request.request) discount(request);
     request.request = std::move(error);
+}
+
+// Returns null if only requests which will be refused wait.
+LaneRequest* WsLanes::newest_waiting() {
+    Waiting* newest = nullptr;
+    for (auto& [name, lane] : lanes_) {
+        for (Waiting& waiting : lane.waiting) {
+            if (!waiting.request.request) continue;
+            if (newest == nullptr || waiting.arrival > newest->arrival) newest = &waiting;
+        }
+    }
+    return newest == nullptr ? nullptr : &newest->request;
+}
+
+void WsLanes::refuse_newest(std::size_t bytes, const Error& error) {
+    const std::size_t before = memory_;
+    while (before - memory_ < bytes) {
+        LaneRequest* const newest = newest_waiting();
+        if (newest == nullptr) return;
+        refuse(*newest, error);
+    }
 }
 
 result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
@@ -30,12 +60,10 @@ result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
     if (!opened) return opened.error();
     auto& queue = (*opened)->waiting;
     const bool is_request = request.request.has_value();
-    const std::size_t bytes = request.bytes;
     queue.push_back({next_arrival_++, std::move(request)});
     ++num_waiting_;
     if (!is_request) return {};
-    ++num_requests_waiting_;
-    waiting_bytes_ += bytes;
+    count(queue.back().request);
     // A request which can begin at once does not count as waiting.
     const bool begins = !(*opened)->busy && queue.size() == 1 && num_busy_ < limits_.max_in_flight;
     if (begins || (num_requests_waiting_ <= limits_.max_waiting &&
@@ -64,10 +92,7 @@ std::optional<WsLanes::Turn> WsLanes::next() {
     Turn turn{first->first, std::move(lane.waiting.front().request)};
     lane.waiting.pop_front();
     --num_waiting_;
-    if (turn.queued.request) {
-        --num_requests_waiting_;
-        waiting_bytes_ -= turn.queued.bytes;
-    }
+    if (turn.queued.request) discount(turn.queued);
     lane.busy = true;
     ++num_busy_;
     return turn;

@@ -30,6 +30,7 @@ struct LaneRequest {
     std::size_t bytes = 0;  // of its message
     result<ResponseRequest> request;
     std::optional<std::string> parent = {};  // its previous_response_id, even if the request is an Error
+    std::size_t memory = 0;                  // bytes of memory which the request holds
 };
 
 // A lane handles one request after the other, and many lanes run at once. The name of a lane is its
@@ -72,12 +73,18 @@ class WsLanes {
     // Cancels all requests which wait on the lane: each gets request_cancelled at its turn.
     void cancel_waiting(const std::string& lane);
 
+    // Refuses requests which wait, the newest first, until they have given back `bytes` of memory. Each gets
+    // `error` at its turn.
+    void refuse_newest(std::size_t bytes, const Error& error);
+
     // Returns the response with this id if it is not stored and is the newest finished response of a lane;
     // null otherwise. Only the lanes remember responses which are not stored.
     ResponsePtr find_unstored(std::string_view id) const;
     bool idle() const { return num_busy_ == 0 && num_waiting_ == 0; }
     // Returns true if the lane has neither an active response nor a waiting request.
     bool is_free(const std::string& lane) const;
+    // Returns how many bytes of memory the waiting requests hold.
+    std::size_t memory() const { return memory_; }
     std::size_t num_waiting() const { return num_waiting_; }  // includes requests which will be refused
 
   private:
@@ -95,6 +102,9 @@ class WsLanes {
     };
     result<Lane*> open(const std::string& name);
     void release(Lane& lane);
+    LaneRequest* newest_waiting();
+    void count(const LaneRequest& request);
+    void discount(const LaneRequest& request);
     void refuse(LaneRequest& request, Error error);
 
     WsLaneLimits limits_;
@@ -103,6 +113,7 @@ class WsLanes {
     std::size_t num_waiting_ = 0;           // includes requests which will be refused
     std::size_t num_requests_waiting_ = 0;  // without requests which will be refused
     std::size_t waiting_bytes_ = 0;
+    std::size_t memory_ = 0;
     std::uint64_t next_arrival_ = 0;
 };
 

@@ -35,6 +35,9 @@ constexpr std::uint16_t close_not_text = 1003;
 constexpr std::uint16_t close_flood = 1008;
 constexpr std::uint16_t close_internal = 1011;
 constexpr std::uint16_t close_restart = 1012;
+constexpr std::uint16_t close_try_again_later = 1013;
+constexpr std::string_view input_refused = "too much unfinished input; try again later";
+constexpr std::chrono::seconds refused_input_limit{2};  // for the closing handshake after refused input
 
 // A whole close frame, for a socket that gives way to a new connection: code 1013 and a reason.
 constexpr std::string_view farewell = "\x88\x2d\x03\xf5the server has reached its connection limit";
@@ -62,7 +65,14 @@ class WsSession {
               std::move(stream), static_cast<std::size_t>(config_.ws_max_message_size),
               [this](WsSocket::Control control) { on_control_frame(control); },
               [this] { close(close_flood, "a message has too many fragments"); }),
-          liveness_(liveness_limits(config_), Wakeup::Clock::now()) {
+          liveness_(liveness_limits(config_), Wakeup::Clock::now()),
+          input_charge_(state.waiting_memory, memory_owner(upgrade_.caller),
+                        [this] { close(close_try_again_later, input_refused); }),
+          frame_charge_(state.waiting_memory, memory_owner(upgrade_.caller), WaitingKind::output,
+                        [this](std::size_t) {
+                            frame_charge_.resize(0);
+                            socket_.stream().close();
+                        }) {
         socket_.stream().set_farewell(farewell);
         state_.sockets.insert(&conversation_->wakeup());
     }
@@ -94,8 +104,8 @@ class WsSession {
     asio::awaitable<void> read_all() {
         for (;;) {
             while (conversation_->is_full()) co_await outbox_capacity_.sleep_until(Time::max());
-            auto reading = socket_.read();
-            const auto message = co_await std::move(reading);
+            auto reading = socket_.read(input_charge_);
+            auto message = co_await std::move(reading);
             if (message.kind == WsSocket::Kind::closed) co_return;
             const Time now = Wakeup::Clock::now();
             liveness_.note_input(now);
@@ -103,7 +113,7 @@ class WsSession {
             if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages must be text");
             if (close_code_) continue;  // only the closing handshake is left
             check_age(now);
-            auto handling = handle(std::string(message.text));
+            auto handling = handle(std::move(message.text));
             const auto result = co_await std::move(handling);
             update_phase();
             const bool too_many_invalid =
@@ -116,7 +126,7 @@ class WsSession {
     asio::awaitable<WsConversation::MessageResult> handle(std::string text) {
         std::string problem;
         try {
-            auto handling = conversation_->on_message(std::move(text));
+            auto handling = conversation_->on_message(std::move(text), input_charge_);
             co_return co_await std::move(handling);
         } catch (const boost::system::system_error&) {
             throw;  // ends the session
@@ -148,7 +158,7 @@ class WsSession {
                 continue;
             }
             if (next_frame(now, frame)) {
-                auto sending = socket_.write(frame);
+                auto sending = send(frame);
                 co_await std::move(sending);
                 continue;
             }
@@ -159,6 +169,7 @@ class WsSession {
             const bool busy = conversation_->is_busy();
             const auto verdict = liveness_.verdict(now, busy);
             if (close_code_) {
+                if (input_charge_.is_refused()) socket_.stream().expires_after(refused_input_limit);
                 auto closing = socket_.close(*close_code_, close_reason_);
                 co_await std::move(closing);
                 open = false;
@@ -188,6 +199,13 @@ class WsSession {
     void update_phase() {
         using Phase = Stream::Phase;
         socket_.stream().set_phase(conversation_->idle() ? Phase::interruptible : Phase::busy);
+    }
+
+    asio::awaitable<void> send(const std::string& frame) {
+        if (!frame_charge_.resize(frame.capacity())) socket_.stream().close();
+        auto writing = socket_.write(frame);
+        co_await std::move(writing);
+        frame_charge_.resize(0);
     }
 
     // Makes the writer close the socket after the frames which wait in the outbox. Events of responses are no
@@ -229,6 +247,8 @@ class WsSession {
     const std::shared_ptr<WsConversation> conversation_;
     WsSocket socket_;
     WsLiveness liveness_;
+    InputCharge input_charge_;     // of the message which is being read or parsed
+    WaitingAccount frame_charge_;  // of the frame which is being written
     EventRate invalid_messages_{max_invalid_messages, flood_window};
     EventRate control_frames_{max_control_frames, flood_window};
     std::optional<std::uint16_t> close_code_;

@@ -27,7 +27,8 @@ namespace {
 
 constexpr std::chrono::seconds close_limit{10};    // for the client's part of the closing handshake
 constexpr std::chrono::seconds teardown_limit{2};  // after that, for the end of the client's TCP stream
-constexpr std::size_t large_buffer = 64 << 10;     // bytes; a larger buffer is freed after its message
+constexpr std::size_t max_read_size = 64 << 10;    // bytes
+constexpr std::size_t large_buffer = 4 << 10;      // bytes; a larger buffer is freed after its message
 
 }  // namespace
 
@@ -109,19 +110,32 @@ asio::awaitable<void> WsSocket::accept(Handshake handshake) {
     socket.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));
 }
 
-asio::awaitable<WsSocket::Message> WsSocket::read() {
+asio::awaitable<WsSocket::Message> WsSocket::read(InputCharge& charge) {
     auto& buffer = impl_->buffer;
-    buffer.consume(buffer.size());
-    if (buffer.capacity() > large_buffer) buffer.shrink_to_fit();
     error_code ec;
-    co_await impl_->socket.async_read(buffer, asio::redirect_error(use_awaitable, ec));
+    do {
+        // Without the limit, the first bytes of a frame would reserve the memory of the whole frame.
+        co_await impl_->socket.async_read_some(buffer, max_read_size,
+                                               asio::redirect_error(use_awaitable, ec));
+        if (!charge.resize(buffer.capacity())) free_buffer();
+    } while (!ec && !impl_->socket.is_message_done());
     if (ec) {
+        free_buffer();
         stream().close();
         co_return Message{Kind::closed, {}};
     }
     const auto bytes = buffer.cdata();
-    co_return Message{impl_->socket.got_text() ? Kind::text : Kind::binary,
-                      {static_cast<const char*>(bytes.data()), bytes.size()}};
+    Message message{impl_->socket.got_text() ? Kind::text : Kind::binary,
+                    std::string(static_cast<const char*>(bytes.data()), bytes.size())};
+    buffer.clear();
+    if (buffer.capacity() > large_buffer) free_buffer();
+    charge.resize(buffer.capacity() + message.text.capacity());
+    co_return message;
+}
+
+void WsSocket::free_buffer() {
+    impl_->buffer.clear();
+    impl_->buffer.shrink_to_fit();
 }
 
 asio::awaitable<void> WsSocket::write(std::string_view text, Kind kind) {

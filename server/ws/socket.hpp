@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/http/input_charge.hpp"
 #include "server/http/stream.hpp"
 
 namespace solard::server {
@@ -27,7 +28,7 @@ class WsSocket {
     enum class Control : std::uint8_t { ping_or_pong, close };
     struct Message {
         Kind kind;
-        std::string_view text;  // valid until the next read
+        std::string text;
     };
 
     // Calls `on_control` for every control frame of the client. After a close frame nothing can be written,
@@ -41,10 +42,11 @@ class WsSocket {
 
     // Sends the answer with status 101. Throws system_error if the client is gone.
     boost::asio::awaitable<void> accept(Handshake handshake);
-    // Completes with the next message. The kind is `closed` after a closing handshake, a violation of RFC
-    // 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or the loss of the connection.
-    // The stream is then closed too.
-    boost::asio::awaitable<Message> read();
+    // Completes with the next message. Charges the bytes as they come; if they are refused, drops the rest of
+    // the message, and the result is meaningless. The kind is `closed` after a closing handshake, a violation
+    // of RFC 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or the loss of the
+    // connection. The stream is then closed too.
+    boost::asio::awaitable<Message> read(InputCharge& charge);
     // Sends one message in one frame. Throws system_error if the client is gone.
     boost::asio::awaitable<void> write(std::string_view text, Kind kind = Kind::text);
     boost::asio::awaitable<void> ping();
@@ -56,6 +58,7 @@ class WsSocket {
     Stream& stream();
 
   private:
+    void free_buffer();
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };

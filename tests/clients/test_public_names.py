@@ -417,7 +417,10 @@ def collect_members_of_messages(names, connection):
 
 # --- events that need an answer that does not end ---
 
-ENDLESS = ["--max-num-seqs", "1", "--request-timeout", "1.2", "--keep-alive-interval", "0.1", "--ws-max-waiting", "0"]
+ENDLESS = [
+    "--max-num-seqs", "1", "--request-timeout", "1.2", "--keep-alive-interval", "0.1", "--ws-max-waiting", "0",
+    "--max-waiting-memory", "1MiB", "--ws-max-message-size", "2MiB",
+]  # fmt: skip
 
 
 def collect_failures(names, folder, manager):
@@ -430,6 +433,9 @@ def collect_failures(names, folder, manager):
         http.ask("POST", "/v1/chat/completions", {"messages": MESSAGES, "stream": True} | unending, "chat chunk")
         responses = {"input": "a", "max_output_tokens": 3000}
         http.ask("POST", "/v1/responses", responses | {"stream": True}, "response stream")
+        with open_socket(names, server) as connection:
+            connection.socket.send(" " * 1_500_000)
+            names.add("close codes", f"{connection.close_code()} too much unfinished input")
         with open_socket(names, server) as connection:
             collect_long_events(connection)
             server.process.send_signal(signal.SIGTERM)

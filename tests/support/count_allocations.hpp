@@ -1,5 +1,5 @@
-// Counts calls of operator new. A test executable that includes this header must list count_allocations.cpp
-// among its sources.
+// Counts calls of operator new and the memory in use. A test executable that includes this header must list
+// count_allocations.cpp among its sources.
 #pragma once
 
 #include <cstdint>
@@ -8,5 +8,8 @@ namespace solard {
 
 // Returns how often the calling thread has called operator new since the thread started.
 std::uint64_t num_allocations();
+// Returns the bytes which the calling thread has allocated minus those which it has freed, as blocks of the
+// heap: with the allocator's own bytes.
+std::int64_t allocated_bytes();
 
 }  // namespace solard

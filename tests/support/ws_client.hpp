@@ -13,7 +13,7 @@
 namespace solard::server {
 
 struct WsFrame {
-    enum Opcode : std::uint8_t { text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+    enum Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
     std::uint8_t opcode = 0;
     std::string payload;
 };

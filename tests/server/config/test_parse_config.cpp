@@ -48,6 +48,7 @@ BOOST_AUTO_TEST_CASE(defaults_are_the_documented_ones) {
     BOOST_TEST(config.kv_cache_memory == std::int64_t{1} << 30);
     BOOST_TEST(config.max_body_size == 4 << 20);
     BOOST_TEST(config.max_header_size == 16 << 10);
+    BOOST_TEST(config.max_waiting_memory == 512 << 20);
     BOOST_TEST((config.keep_alive_interval == std::chrono::seconds(15)));
     BOOST_TEST(config.served_model_name.empty());
 }
@@ -121,6 +122,8 @@ BOOST_AUTO_TEST_CASE(values_outside_their_range_are_refused_with_the_range) {
     BOOST_TEST((error_of({"--port="}).code == errc::bad_command_line));
     BOOST_TEST(parse_app_config({"--port=0"}, {}).value().port == 0);
     BOOST_TEST(parse_app_config({"--port=65535"}, {}).value().port == 65535);
+    BOOST_TEST(parse_app_config({"--max-waiting-memory=1MiB"}, {}).value().max_waiting_memory == 1 << 20);
+    BOOST_TEST((error_of({"--max-waiting-memory=1048575"}).code == errc::bad_command_line));
     BOOST_TEST(contains(error_of({"--device", "gpu"}).message, "auto|cpu|cuda"));
     BOOST_TEST((error_of({}, {"SOLARD_PORT=x"}).code == errc::bad_configuration));
     BOOST_TEST(contains(error_of({}, {"SOLARD_PORT=x"}).message, "SOLARD_PORT"));

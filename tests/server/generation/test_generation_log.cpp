@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "server/generation/generation_log.hpp"
+#include "tests/support/count_allocations.hpp"
 
 namespace solard::server {
 namespace asio = boost::asio;
@@ -180,6 +181,69 @@ BOOST_FIXTURE_TEST_CASE(a_wait_without_news_ends_at_its_limit, Fixture) {
     auto wait = asio::co_spawn(io, reader.wait(std::chrono::milliseconds(1)), asio::use_future);
     io.run();
     BOOST_TEST(!wait.get());
+}
+
+BOOST_FIXTURE_TEST_CASE(dropped_log_frees_its_output_and_its_reader_sees_the_failure, Fixture) {
+    for (int i = 0; i < 1'000; ++i) log.append({.text = "0123456789", .num_tokens = 1});
+    reader.read();
+    log.append({.text = "unread", .num_tokens = 1});
+    const std::size_t before = log.bytes();
+    log.drop();
+    BOOST_TEST(log.bytes() + 10'000 < before);
+    BOOST_TEST(log.terminal());
+    BOOST_TEST((log.failure()->code == errc::server_overloaded));
+    BOOST_TEST(reader.ready());
+    BOOST_TEST(reader.num_unread() == 0U);
+    BOOST_TEST(reader.read().empty());
+    BOOST_TEST(!reader.ready());
+    BOOST_TEST(log.num_entries() == 1'001U);  // the numbers of the events stay
+    BOOST_TEST(log.num_tokens() == 1'001U);
+    log.append({.text = "late", .num_tokens = 1});
+    BOOST_TEST(log.read_whole(0).text.empty());
+    LogReader late(log, wakeup, 500);
+    BOOST_TEST(late.position() == 500U);
+    BOOST_TEST(late.ready());
+}
+
+BOOST_AUTO_TEST_CASE(log_is_charged_as_it_grows_and_dropped_if_there_is_no_room) {
+    WaitingMemory memory(100'000);
+    {
+        GenerationLog log(1);
+        log.charge_to(memory, 1);
+        log.append({.text = "text", .num_tokens = 1});
+        BOOST_TEST(memory.bytes() == log.bytes());
+        log.charge_also(5'000);
+        BOOST_TEST(memory.bytes() == log.bytes() + 5'000);
+        while (!log.terminal()) {
+            log.append({.text = "0123456789", .num_tokens = 1});
+            BOOST_REQUIRE(memory.bytes() <= 100'000U);
+        }
+        BOOST_TEST(memory.bytes() < 10'000U);
+        BOOST_TEST((log.failure()->code == errc::server_overloaded));
+    }
+    BOOST_TEST(memory.bytes() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(log_is_dropped_if_another_owner_needs_its_bytes_even_after_its_end) {
+    WaitingMemory memory(100'000);
+    GenerationLog log(1);
+    log.charge_to(memory, 1);
+    log.append({.text = std::string(60'000, 'x'), .num_tokens = 1, .finish = FinishReason::stop});
+    BOOST_TEST(!log.failure().has_value());
+    WaitingAccount other(memory, 2, WaitingKind::input, [](std::size_t) {});
+    BOOST_TEST(other.resize(50'000));
+    BOOST_TEST(log.failure().has_value());
+    BOOST_TEST(log.read_whole(0).text.empty());
+}
+
+BOOST_AUTO_TEST_CASE(charging_a_token_allocates_nothing) {
+    WaitingMemory memory(1 << 20);
+    GenerationLog log(1);
+    log.charge_to(memory, 1);
+    for (int i = 0; i < 513; ++i) log.append({.text = "t", .num_tokens = 1});  // room for 1,024 entries
+    const auto before = num_allocations();
+    for (int i = 0; i < 100; ++i) log.append({.text = "t", .num_tokens = 1});
+    BOOST_TEST(num_allocations() == before);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

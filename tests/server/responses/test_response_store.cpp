@@ -9,21 +9,34 @@ namespace {
 
 constexpr ResponseStore::Clock::time_point start{1h};
 
-ResponsePtr record(const std::string& id, std::uint64_t owner = 0, std::size_t bytes = 0) {
+// Returns a response which still runs.
+ResponsePtr running(const std::string& id, std::uint64_t owner = 0, std::size_t bytes = 0) {
     auto made = std::make_shared<ResponseRecord>();
     made->owner = owner;
+    made->memory_owner = owner;
     made->facts.id = id;
     made->conversation.push_back({Role::user, std::string(bytes, 'x')});
     made->log = std::make_shared<GenerationLog>(1);
     return made;
 }
 
+// Returns a response which has ended.
+ResponsePtr record(const std::string& id, std::uint64_t owner = 0, std::size_t bytes = 0) {
+    auto made = running(id, owner, bytes);
+    made->log->append({.text = "text", .num_tokens = 1, .finish = FinishReason::stop});
+    return made;
+}
+
+struct Fixture {
+    WaitingMemory memory{1 << 30};
+    ResponseStore store{1 << 20, 1h, memory};
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(response_store)
 
-BOOST_AUTO_TEST_CASE(only_its_owner_finds_a_response) {
-    ResponseStore store(1 << 20, 1min);
+BOOST_FIXTURE_TEST_CASE(only_its_owner_finds_a_response, Fixture) {
     store.insert(record("a", 1), start);
     BOOST_TEST(store.find("a", 1, start)->facts.id == "a");
     BOOST_TEST(!store.find("a", 2, start));
@@ -35,7 +48,8 @@ BOOST_AUTO_TEST_CASE(only_its_owner_finds_a_response) {
 }
 
 BOOST_AUTO_TEST_CASE(old_responses_are_forgotten) {
-    ResponseStore store(1 << 20, 1min);
+    WaitingMemory memory(1 << 30);
+    ResponseStore store(64 << 20, 1min, memory);
     store.insert(record("a"), start);
     store.insert(record("b"), start + 30s);
     BOOST_TEST(!!store.find("a", 0, start + 60s));
@@ -44,19 +58,9 @@ BOOST_AUTO_TEST_CASE(old_responses_are_forgotten) {
     BOOST_TEST(store.size() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(instructions_and_metadata_count_towards_the_size) {
-    ResponseStore store(10'000, 1h);
-    auto large = record("a");
-    large->facts.request.instructions = std::string(4'000, 'i');
-    large->facts.request.metadata["k"] = std::string(4'000, 'm');
-    store.insert(large, start);
-    store.insert(record("b", 0, 1'500), start);
-    BOOST_TEST(!store.find("a", 0, start));
-    BOOST_TEST(!!store.find("b", 0, start));
-}
-
 BOOST_AUTO_TEST_CASE(has_expired_is_true_only_for_the_owner_and_not_for_erased_responses) {
-    ResponseStore store(1 << 20, 1min);
+    WaitingMemory memory(1 << 30);
+    ResponseStore store(64 << 20, 1min, memory);
     store.insert(record("a", 1), start);
     store.insert(record("b", 1), start);
     BOOST_TEST(!store.has_expired("a", 1));
@@ -72,8 +76,8 @@ BOOST_AUTO_TEST_CASE(has_expired_is_true_only_for_the_owner_and_not_for_erased_r
     BOOST_TEST(store.has_expired("x4095", 1));
 }
 
-BOOST_AUTO_TEST_CASE(an_idempotency_key_finds_its_response_for_five_minutes_and_only_for_its_owner) {
-    ResponseStore store(1 << 20, 1h);
+BOOST_FIXTURE_TEST_CASE(an_idempotency_key_finds_its_response_for_five_minutes_and_only_for_its_owner,
+                        Fixture) {
     const auto keyed = [](const std::string& id, std::uint64_t owner) {
         auto made = record(id, owner);
         made->facts.request.idempotency_key = "k";
@@ -93,61 +97,105 @@ BOOST_AUTO_TEST_CASE(an_idempotency_key_finds_its_response_for_five_minutes_and_
     BOOST_TEST(store.find_repeated("k", 2, start + 400s)->facts.id == "c");
 }
 
-BOOST_AUTO_TEST_CASE(the_oldest_responses_are_forgotten_if_the_store_is_full) {
-    ResponseStore store(10'000, 1h);
-    store.insert(record("a", 0, 4'000), start);
-    store.insert(record("b", 0, 4'000), start);
-    store.insert(record("c", 0, 4'000), start);
+BOOST_FIXTURE_TEST_CASE(oldest_responses_are_forgotten_if_the_store_is_full, Fixture) {
+    store.insert(record("a", 0, 400'000), start);
+    store.insert(record("b", 0, 400'000), start);
+    store.insert(record("c", 0, 400'000), start);
     BOOST_TEST(!store.find("a", 0, start));
+    BOOST_TEST(store.has_expired("a", 0));
     BOOST_TEST(!!store.find("b", 0, start));
     BOOST_TEST(!!store.find("c", 0, start));
     // A forgotten response no longer counts towards the size.
     for (int i = 0; i < 100; ++i) {
-        store.insert(record("d" + std::to_string(i), 0, 4'000), start);
+        store.insert(record("d" + std::to_string(i), 0, 400'000), start);
         BOOST_TEST(store.size() == 2);
     }
     // If a response is larger than the whole store, all others are forgotten, and then this one as well.
-    store.insert(record("e", 0, 20'000), start);
+    store.insert(record("e", 0, 2'000'000), start);
     BOOST_TEST(store.size() == 0);
+    BOOST_TEST(store.bytes() == 0U);
+    BOOST_TEST(memory.bytes() == 0U);
 }
 
-BOOST_AUTO_TEST_CASE(a_response_counts_with_its_maximum_size) {
-    ResponseStore store(100'000, 1h);
-    auto with_logprobs = record("a");
-    with_logprobs->max_tokens = 1'000;
-    with_logprobs->facts.request.generation.sampling.num_logprobs = 20;
-    store.insert(with_logprobs, start);
-    BOOST_TEST(store.size() == 0);
-    auto plain = record("b");
-    plain->max_tokens = 1'000;
-    store.insert(plain, start);
-    BOOST_TEST(store.size() == 1);
+BOOST_FIXTURE_TEST_CASE(flood_of_one_owner_does_not_push_out_a_response_of_another, Fixture) {
+    store.insert(record("mine", 2, 1'000), start);
+    for (int i = 0; i < 10'000; ++i) store.insert(record("a" + std::to_string(i), 1, 1'000), start);
+    BOOST_TEST(!!store.find("mine", 2, start));
+    BOOST_TEST(!store.find("a0", 1, start));
+    BOOST_TEST(!!store.find("a9999", 1, start));
+    BOOST_TEST(store.num_owners() == 2U);
+    BOOST_TEST(store.bytes() <= 1U << 20);
+    BOOST_TEST(store.bytes() > (1U << 20) - 4'000);
 }
 
-BOOST_AUTO_TEST_CASE(the_state_follows_from_the_log) {
-    const auto one = record("a");
-    BOOST_TEST((one->state().status == ResponseStatus::in_progress));
-    one->log->set_queued();
-    BOOST_TEST((one->state().status == ResponseStatus::queued));
-    one->log->set_started();
-    BOOST_TEST((one->state().status == ResponseStatus::in_progress));
-    one->log->append({.text = "a", .num_tokens = 1});
-    BOOST_TEST(one->state().has_output);
-    one->log->append({.text = "b", .num_tokens = 1, .finish = FinishReason::stop});
-    BOOST_TEST((one->state().status == ResponseStatus::completed));
-    BOOST_TEST(one->state().text == "ab");
-    BOOST_TEST(one->state().completed_at > 0);
+BOOST_FIXTURE_TEST_CASE(owner_above_its_share_makes_room_for_one_below_it, Fixture) {
+    for (int i = 0; i < 3; ++i) store.insert(record("a" + std::to_string(i), 1, 300'000), start);
+    for (int i = 0; i < 2; ++i) store.insert(record("b" + std::to_string(i), 2, 200'000), start);
+    BOOST_TEST(!store.find("a0", 1, start));
+    BOOST_TEST(!!store.find("b0", 2, start));
+    BOOST_TEST(!!store.find("b1", 2, start));
+    store.insert(record("b2", 2, 200'000), start);  // now the second owner has the most bytes
+    BOOST_TEST(!!store.find("a1", 1, start));
+    BOOST_TEST(!store.find("b0", 2, start));
+}
 
-    const auto cut = record("b");
-    cut->log->append({.text = "a", .num_tokens = 1, .finish = FinishReason::length});
-    BOOST_TEST((cut->state().status == ResponseStatus::incomplete));
-    const auto cancelled = record("c");
-    cancelled->log->fail({errc::request_cancelled, "gone"});
-    BOOST_TEST((cancelled->state().status == ResponseStatus::cancelled));
-    const auto failed = record("d");
-    failed->log->fail({errc::engine_unavailable, "broken"});
-    BOOST_TEST((failed->state().status == ResponseStatus::failed));
-    BOOST_TEST(failed->state().failure->message == "broken");
+BOOST_FIXTURE_TEST_CASE(running_response_counts_as_it_grows_and_is_kept, Fixture) {
+    const auto growing = running("a", 1);
+    store.insert(growing, start);
+    store.insert(record("b", 1, 400'000), start);
+    store.insert(record("c", 2, 400'000), start);
+    const std::size_t before = store.bytes();
+    for (int i = 0; i < 30'000; ++i) growing->log->append({.text = "0123456789", .num_tokens = 1});
+    BOOST_TEST(store.bytes() > before + 1'000'000);
+    BOOST_TEST(!!store.find("a", 1, start + 2h));  // its age does not matter while it runs
+    BOOST_TEST(!store.find("b", 1, start));
+    growing->log->append({.text = "", .num_tokens = 1, .finish = FinishReason::stop});
+    store.note_end(*growing, start);
+    BOOST_TEST(!store.find("a", 1, start));  // it has ended, and is larger than the whole store
+}
+
+BOOST_FIXTURE_TEST_CASE(running_responses_of_one_owner_do_not_push_out_those_of_another, Fixture) {
+    store.insert(record("mine", 2, 400'000), start);
+    const auto growing = running("a", 1);
+    store.insert(growing, start);
+    for (int i = 0; i < 30'000; ++i) growing->log->append({.text = "0123456789", .num_tokens = 1});
+    BOOST_TEST(!!store.find("mine", 2, start));
+    BOOST_TEST(!!store.find("a", 1, start));
+}
+
+BOOST_FIXTURE_TEST_CASE(idempotency_index_does_not_grow_with_repeated_keys, Fixture) {
+    const auto keyed = [](int i) {
+        auto made = record("r" + std::to_string(i), 1);
+        made->facts.request.idempotency_key = "key which is used every ten minutes";
+        return made;
+    };
+    ResponseStore small(20'000, 1h, memory);
+    for (int i = 0; i < 1'000; ++i) small.insert(keyed(i), start + i * 10min);
+    BOOST_TEST(small.find_repeated(keyed(0)->facts.request.idempotency_key, 1, start + 9'990min)->facts.id ==
+               "r999");
+    BOOST_TEST(small.size() < 20U);
+}
+
+BOOST_AUTO_TEST_CASE(stored_responses_are_evicted_if_the_budget_needs_their_bytes) {
+    WaitingMemory memory(1'000'000);
+    ResponseStore store(1 << 30, 1h, memory);
+    for (int i = 0; i < 3; ++i) store.insert(record("a" + std::to_string(i), 1, 200'000), start);
+    store.insert(record("b", 2, 200'000), start);
+    BOOST_TEST(memory.bytes() <= store.bytes());
+    BOOST_TEST(memory.bytes() > 800'000U);
+    WaitingAccount body(memory, 3, WaitingKind::input, [](std::size_t) {});
+    BOOST_TEST(body.resize(300'000));
+    BOOST_TEST(!store.find("a0", 1, start));
+    BOOST_TEST(store.has_expired("a0", 1));
+    BOOST_TEST(!!store.find("a1", 1, start));
+    BOOST_TEST(!!store.find("b", 2, start));
+    // The store gives way itself if its own owner has the most bytes.
+    store.insert(record("a3", 1, 200'000), start);
+    store.insert(record("a4", 1, 200'000), start);
+    BOOST_TEST(memory.bytes() <= 1'000'000U);
+    BOOST_TEST(!!store.find("a4", 1, start));
+    BOOST_TEST(!!store.find("b", 2, start));
+    BOOST_TEST(body.bytes() == 300'000U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

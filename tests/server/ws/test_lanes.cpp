@@ -221,6 +221,36 @@ BOOST_AUTO_TEST_CASE(lane_is_free_without_an_active_or_waiting_request) {
     BOOST_TEST(lanes.is_free("a"));
 }
 
+BOOST_AUTO_TEST_CASE(newest_waiting_requests_are_refused_to_give_memory_back) {
+    WsLanes lanes({.max_in_flight = 1});
+    const auto holding = [](const char* id, std::size_t memory) {
+        auto made = request(id);
+        made.memory = memory;
+        return made;
+    };
+    BOOST_TEST(lanes.add("", holding("1", 100)).has_value());
+    BOOST_TEST(next(lanes) == ":1");
+    BOOST_TEST(lanes.memory() == 0U);  // what runs does not wait
+    BOOST_TEST(lanes.add("", holding("2", 100)).has_value());
+    BOOST_TEST(lanes.add("tab", holding("3", 50)).has_value());
+    BOOST_TEST(lanes.add("", holding("4", 30)).has_value());
+    BOOST_TEST(lanes.memory() == 180U);
+    lanes.refuse_newest(60, {errc::server_overloaded, "full"});
+    BOOST_TEST(lanes.memory() == 100U);
+    BOOST_TEST(lanes.num_waiting() == 3U);
+    lanes.refused("", std::nullopt);
+    BOOST_TEST(next(lanes) == ":2");
+    const auto other = lanes.next();  // an error needs no place
+    BOOST_TEST(other->queued.event_id == "3");
+    BOOST_TEST((code_of(*other) == errc::server_overloaded));
+    lanes.refused("", std::nullopt);
+    const auto last = lanes.next();
+    BOOST_TEST(last->queued.event_id == "4");
+    BOOST_TEST((code_of(*last) == errc::server_overloaded));
+    lanes.refuse_newest(1, {errc::server_overloaded, "full"});  // nothing waits
+    BOOST_TEST(lanes.memory() == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace solard::server

@@ -1,0 +1,50 @@
+// Charges the input of a client while it is read and parsed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "server/observe/waiting_memory.hpp"
+
+namespace solard::server {
+
+// The charge of one body, or of the messages of one socket. Once it is refused, it stays refused. I/O thread
+// only.
+class InputCharge {
+  public:
+    // `on_refused` is called once, when the budget has no room for the input: the caller then stops reading
+    // and frees what it has read. It must not destroy this object.
+    InputCharge(WaitingMemory& memory, std::uint64_t owner, std::function<void()> on_refused)
+        : on_refused_(std::move(on_refused)),
+          account_(memory, owner, WaitingKind::input, [this](std::size_t) { refuse(); }) {}
+    InputCharge(const InputCharge&) = delete;
+    InputCharge& operator=(const InputCharge&) = delete;
+
+    // Charges what the input holds now. Returns false if it is refused.
+    bool resize(std::size_t bytes) {
+        if (!*refused_ && !account_.resize(bytes)) refuse();
+        return !*refused_;
+    }
+    bool is_refused() const { return *refused_; }
+    // Returns the same for code on another thread, also after the end of this object.
+    std::shared_ptr<const std::atomic<bool>> refused_flag() const { return refused_; }
+    // Must be called when all of the input was read, if what `on_refused` uses may end before this object.
+    void end_reading() { on_refused_ = nullptr; }
+
+  private:
+    void refuse() {
+        *refused_ = true;
+        account_.resize(0);
+        if (on_refused_) on_refused_();
+    }
+
+    std::shared_ptr<std::atomic<bool>> refused_ = std::make_shared<std::atomic<bool>>(false);
+    std::function<void()> on_refused_;
+    WaitingAccount account_;
+};
+
+}  // namespace solard::server

@@ -1,0 +1,124 @@
+#include "server/responses/response_record.hpp"
+
+#include <boost/json/object.hpp>
+#include <optional>
+#include <vector>
+
+#include "server/observe/heap_bytes.hpp"
+
+namespace solard::server {
+namespace {
+
+namespace json = boost::json;
+
+double milliseconds(Clock::duration time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
+
+ResponseTimings timings_of(const RequestTimes& times, Clock::time_point ended, std::uint32_t num_tokens) {
+    constexpr Clock::time_point never{};
+    ResponseTimings timings;
+    timings.queue = milliseconds((times.started == never ? ended : times.started) - times.accepted);
+    timings.total = milliseconds(ended - times.accepted);
+    if (times.first_token == never) return timings;
+    timings.prefill = milliseconds(times.first_token - times.started);
+    timings.first_token = milliseconds(times.first_token - times.accepted);
+    if (times.last_token > times.first_token)
+        timings.tokens_per_second =
+            (num_tokens - 1) * 1000 / milliseconds(times.last_token - times.first_token);
+    return timings;
+}
+
+std::size_t heap_bytes_of(const std::optional<std::string>& text) {
+    return text ? heap_bytes(*text) : 0;
+}
+
+std::size_t heap_bytes_of(const std::vector<ChatMessage>& messages) {
+    std::size_t bytes = heap_bytes(messages);
+    for (const ChatMessage& message : messages) bytes += heap_bytes(message.content);
+    return bytes;
+}
+
+// The values of the object are strings. The layout is Boost.JSON's: a table with a header of 16 bytes, keys
+// with a final zero, and strings of more than 14 bytes in a block with a header of 8 bytes.
+std::size_t heap_bytes_of(const json::object& metadata) {
+    constexpr std::size_t inline_string = 14;
+    if (metadata.capacity() == 0) return 0;
+    std::size_t bytes = heap_block(16 + metadata.capacity() * sizeof(json::key_value_pair));
+    for (const auto& pair : metadata) {
+        bytes += heap_block(pair.key().size() + 1);
+        const auto* text = pair.value().if_string();
+        if (text != nullptr && text->capacity() > inline_string)
+            bytes += heap_block(8 + text->capacity() + 1);
+    }
+    return bytes;
+}
+
+std::size_t heap_bytes_of(const SamplingFields& sampling) {
+    std::size_t bytes =
+        heap_bytes(sampling.stop) + heap_bytes(sampling.stop_token_ids) + heap_bytes(sampling.logit_bias);
+    for (const std::string& stop : sampling.stop) bytes += heap_bytes(stop);
+    return bytes;
+}
+
+}  // namespace
+
+ResponseState ResponseRecord::state() const {
+    const LogDelta output = log->read_whole(0);
+    ResponseState state;
+    state.was_queued = log->was_queued();
+    state.started = log->started();
+    state.has_output = facts.request.generate && output.num_tokens > 0;
+    state.text = output.text;
+    state.logprobs = output.logprobs;
+    state.stop = output.stop;
+    state.usage = {prompt_tokens, state.has_output ? log->num_tokens() : 0, log->cached_tokens()};
+    state.completed_at = log->ended_at();
+    if (log->terminal()) state.timings = timings_of(log->times(), log->ended(), log->num_tokens());
+    if (const auto& failure = log->failure()) {
+        state.failure = &*failure;
+        state.status =
+            failure->code == errc::request_cancelled ? ResponseStatus::cancelled : ResponseStatus::failed;
+    } else if (log->terminal()) {
+        const bool cut = facts.request.generate && output.finish == FinishReason::length;
+        state.status = cut ? ResponseStatus::incomplete : ResponseStatus::completed;
+    } else {
+        state.status =
+            state.started || !state.was_queued ? ResponseStatus::in_progress : ResponseStatus::queued;
+    }
+    return state;
+}
+
+std::size_t heap_bytes(const ResponseRequest& request) {
+    return heap_bytes_of(request.input) + heap_bytes_of(request.instructions) +
+           heap_bytes_of(request.previous_response_id) + heap_bytes_of(request.generation.sampling) +
+           heap_bytes(request.generation.model) + heap_bytes(request.generation.cache_salt) +
+           heap_bytes(request.idempotency_key) + heap_bytes_of(request.metadata) +
+           heap_bytes_of(request.user);
+}
+
+std::size_t record_bytes(const ResponseRecord& record) {
+    const ResponseFacts& facts = record.facts;
+    // A shared_ptr's control block is in front of the record.
+    return heap_block(sizeof record + 2 * sizeof(void*)) + heap_bytes(facts.id) + heap_bytes(facts.item_id) +
+           heap_bytes(facts.model) + heap_bytes(facts.request) + heap_bytes_of(record.conversation);
+}
+
+void release_engine_fields(ResponseRequest& request) {
+    release(request.input);
+    release(request.generation.model);
+    release(request.generation.cache_salt);
+    SamplingFields& sampling = request.generation.sampling;
+    release(sampling.stop);
+    release(sampling.stop_token_ids);
+    release(sampling.logit_bias);
+}
+
+void release_after_end(ResponseRecord& record) {
+    record.conversation.shrink_to_fit();
+    // A failed response cannot be continued.
+    if (record.state().status == ResponseStatus::failed) release(record.conversation);
+    record.log->shrink_to_fit();
+}
+
+}  // namespace solard::server
