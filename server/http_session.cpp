@@ -15,6 +15,7 @@
 #include <utility>
 #include <variant>
 
+#include "server/config/shown.hpp"
 #include "server/http/error_response.hpp"
 #include "server/http/head.hpp"
 #include "server/http/http1_exchange.hpp"
@@ -350,7 +351,7 @@ class Session {
         if (!log_enabled(LogLevel::info)) return;
         const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
         const auto& request = exchange.request();
-        log(LogLevel::info, exchange.id() + " " + request.method + " " + request.path.substr(0, 200) + " " +
+        log(LogLevel::info, exchange.id() + " " + shown(request.method) + " " + shown(request.path) + " " +
                                 (exchange.header_sent() ? std::to_string(exchange.status()) : "client gone") +
                                 " " + std::to_string(millis) + " ms");
     }

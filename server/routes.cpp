@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/api/error.hpp"
+#include "server/config/shown.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/http/error_response.hpp"
 #include "server/observe/log.hpp"
@@ -100,10 +101,10 @@ bool accepts(const Route& route, std::string_view method) {
 
 HttpResponse no_route_response(const HttpRequest& request, const std::string& allowed) {
     if (allowed.empty())
-        return error_response(
-            {errc::not_found, "There is no route " + request.method + " " + request.path + "."});
-    auto response = error_response(
-        {errc::method_not_allowed, request.path + " supports " + allowed + ", not " + request.method + "."});
+        return error_response({errc::not_found, "There is no route " + shown(request.method) + " " +
+                                                    shown(request.path) + "."});
+    auto response = error_response({errc::method_not_allowed, shown(request.path) + " supports " + allowed +
+                                                                  ", not " + shown(request.method) + "."});
     response.fields.emplace_back("Allow", allowed);
     return response;
 }
@@ -168,7 +169,7 @@ asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatc
     } catch (const std::exception& e) {
         problem = e.what();
     }
-    log(LogLevel::error, exchange.id() + " " + exchange.request().path + ": " + problem);
+    log(LogLevel::error, exchange.id() + " " + shown(exchange.request().path) + ": " + problem);
     if (exchange.header_sent()) {
         exchange.abandon();
         co_return;

@@ -5,17 +5,15 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
-#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
+#include "server/config/shown.hpp"
 
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
 
-// The most bytes of a name or of a value that a message repeats.
-constexpr std::size_t max_name_shown = 64;
-constexpr std::size_t max_value_shown = 32;
+constexpr std::size_t max_value_shown = 32;  // bytes
 
 // A number which leaves the answer as it would be without the field.
 struct NeutralNumber {
@@ -54,7 +52,7 @@ std::string text_of(double value) {
 }
 
 // Returns the value as JSON, or an empty string if a message should not repeat it.
-std::string shown(const json::value& value) {
+std::string shown_value(const json::value& value) {
     if (value.is_structured()) return {};
     if (value.is_double()) return text_of(value.get_double());
     const auto* text = value.if_string();
@@ -65,7 +63,7 @@ std::string shown(const json::value& value) {
 
 Error wrong_field(const std::string& path, std::string_view expectation, const json::value* value) {
     std::string message = path + " must be " + std::string(expectation);
-    const std::string found = value != nullptr ? shown(*value) : "missing";
+    const std::string found = value != nullptr ? shown_value(*value) : "missing";
     if (!found.empty()) message += ", but is " + found;
     return {errc::invalid_value, message + ".", path};
 }
@@ -175,7 +173,7 @@ void FieldReader::refuse_unless_neutral(std::span<const std::string_view> names)
 void FieldReader::refuse_unknown() {
     for (const auto& member : object_) {
         const std::string_view key = member.key();
-        if (std::ranges::find(known_, key) == known_.end()) refuse(valid_utf8(key.substr(0, max_name_shown)));
+        if (std::ranges::find(known_, key) == known_.end()) refuse(shown(key));
     }
 }
 

@@ -7,15 +7,13 @@
 #include <cmath>
 
 #include "inference/model/json_file.hpp"
-#include "inference/text/utf8.hpp"
+#include "server/config/shown.hpp"
 #include "server/config/text.hpp"
 
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t max_shown_key = 64;  // bytes
 
 // Returns false if a number of the value is infinite: Boost.JSON reads 1e400 as infinity without an error.
 bool all_finite(const json::value& value) {
@@ -43,10 +41,7 @@ result<json::value> parse_json(std::string_view text) {
                      "The request contains a number which is too large for a 64-bit float."};
     if (const auto key = find_duplicate_key(text)) {
         return Error{errc::invalid_json,
-                     "The request contains the key '" +
-                         valid_utf8(std::string_view(*key).substr(0, max_shown_key)) +
-                         "' twice in one object.",
-                     *key};
+                     "The request contains the key '" + shown(*key) + "' twice in one object.", shown(*key)};
     }
     return value;
 }

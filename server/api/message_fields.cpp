@@ -3,18 +3,16 @@
 #include <algorithm>
 
 #include "server/api/fields.hpp"
+#include "server/config/shown.hpp"
 
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t max_type_shown = 32;  // bytes
-
 Error unsupported_part(std::string_view type, const std::string& path) {
-    const std::string shown = type.size() <= max_type_shown ? "a part of type '" + std::string(type) + "'"
-                                                            : "a part of another type";
-    return {errc::unsupported_input, path + " contains " + shown + "; this model accepts only text parts.",
+    return {errc::unsupported_input,
+            path + " contains a part of type '" + shown(type) + "'; this model accepts only text parts.",
             path};
 }
 

@@ -5,6 +5,7 @@
 
 #include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
+#include "server/config/shown.hpp"
 
 namespace solard::server {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t max_stream_id = 256;
-constexpr std::size_t max_type_shown = 64;
 constexpr std::size_t max_ping_bytes = 256;
 
 bool is_stream_id(std::string_view text) {
@@ -143,11 +143,10 @@ ClientMessage parse_client_message(std::string_view text, UnknownFields unknown)
     } else if (name == "response.steer") {
         message.body = SteerMessage{};
     } else {
-        const std::string shown = name.empty() ? "The type of the message is missing or not a string."
-                                  : name.size() > max_type_shown
-                                      ? "The type of the message is unknown."
-                                      : "The type '" + std::string(name) + "' of the message is unknown.";
-        message.body = Error{errc::unknown_event_type, shown, "type"};
+        message.body = Error{errc::unknown_event_type,
+                             name.empty() ? "The type of the message is missing or not a string."
+                                          : "The type '" + shown(name) + "' of the message is unknown.",
+                             "type"};
     }
     return message;
 }

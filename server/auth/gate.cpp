@@ -7,6 +7,7 @@
 
 #include "server/api/error.hpp"
 #include "server/config/random_bits.hpp"
+#include "server/config/shown.hpp"
 #include "server/config/text.hpp"
 
 namespace solard::server {
@@ -60,7 +61,7 @@ bool Gate::is_allowed_host(std::string_view host) const {
 result<void> Gate::check_host(std::string_view host) const {
     if (is_allowed_host(host)) return {};
     return Error{errc::host_not_allowed,
-                 "The host name '" + std::string(host.substr(0, 200)) +
+                 "The host name '" + shown(host) +
                      "' is not allowed. The operator can allow it with the option --allowed-hosts."};
 }
 

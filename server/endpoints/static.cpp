@@ -1,6 +1,7 @@
 // GET / and GET /assets/*: the page, which is compiled into the program.
 #include <algorithm>
 
+#include "server/config/shown.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/endpoints/static_files.hpp"
 #include "server/http/error_response.hpp"
@@ -14,7 +15,8 @@ namespace {
 HttpResponse file_response(const HttpRequest& request) {
     const auto files = static_files();
     const auto it = std::ranges::find(files, std::string_view(request.path), &StaticFile::path);
-    if (it == files.end()) return error_response({errc::not_found, "There is no file " + request.path + "."});
+    if (it == files.end())
+        return error_response({errc::not_found, "There is no file " + shown(request.path) + "."});
     HttpResponse response;
     response.content_type = it->content_type;
     // The name of an asset contains a hash of its content. The page itself must be revalidated each time.

@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "inference/text/utf8.hpp"
 #include "server/config/random_bits.hpp"
+#include "server/config/shown.hpp"
 
 namespace solard::server {
 namespace {
@@ -14,7 +14,6 @@ namespace asio = boost::asio;
 
 constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
 constexpr std::size_t max_worker_jobs = 256;              // with this many jobs, long prompts are refused
-constexpr std::size_t max_model_name_shown = 200;         // bytes
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
@@ -65,8 +64,8 @@ std::uint64_t cache_salt(const GenerationService& generation, const Caller& call
 result<void> check_model(const GenerationService& generation, const std::string& name) {
     if (generation.model.answers_to(name)) return {};
     return Error{errc::model_not_found,
-                 "The model '" + valid_utf8(std::string_view(name).substr(0, max_model_name_shown)) +
-                     "' does not exist; this server serves '" + generation.model.names.front() + "'.",
+                 "The model '" + shown(name) + "' does not exist; this server serves '" +
+                     generation.model.names.front() + "'.",
                  "model"};
 }
 

@@ -1,10 +1,9 @@
 #include "server/ws/handshake.hpp"
+#include "server/config/shown.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-
-#include "inference/text/utf8.hpp"
 
 namespace solard::server {
 namespace {
@@ -64,7 +63,7 @@ result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const Se
     if (auto host = gate.check_host(head.host); !host) return host.error();
     if (!gate.may_open_socket_from(head.origin, head.host))
         return Error{errc::origin_not_allowed,
-                     "Pages of the origin '" + valid_utf8(head.origin.substr(0, 200)) +
+                     "Pages of the origin '" + shown(head.origin) +
                          "' may not open a WebSocket on this server. The server's option "
                          "--allowed-origins allows an origin."};
     const std::string_view secret = offered_secret(fields.protocols);
