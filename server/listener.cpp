@@ -14,7 +14,7 @@
 #include <exception>
 
 #include "server/http_session.hpp"
-#include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 
 namespace solard::server {
 
@@ -56,10 +56,11 @@ constexpr std::chrono::milliseconds accept_pause{100};
 
 void log_session_end(const std::exception_ptr& problem) {
     if (!problem) return;
+    static RepeatedTrouble trouble;
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a session failed: ") + e.what());
+        trouble.log(LogLevel::error, std::string("a session failed: ") + e.what());
     }
 }
 
@@ -160,6 +161,7 @@ void Listener::close_sessions() {
 
 asio::awaitable<void> Listener::accept_loop() {
     asio::steady_timer pause(*io_);
+    RepeatedTrouble trouble;
     const std::size_t limit = max_connections(app_->config);
     for (;;) {
         error_code ec;
@@ -176,7 +178,7 @@ asio::awaitable<void> Listener::accept_loop() {
         const bool closed = !std::visit([](auto& acceptor) { return acceptor.is_open(); }, acceptor_);
         if (closed) co_return;  // this drops a connection that was accepted too late
         if (ec) {
-            log(LogLevel::warning, "accept failed: " + ec.message());
+            trouble.log(LogLevel::warning, "accept failed: " + ec.message());
             pause.expires_after(accept_pause);
             co_await pause.async_wait(asio::use_awaitable);
         } else if (closers_.size() < limit + max_refused_connections) {

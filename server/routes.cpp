@@ -11,7 +11,7 @@
 #include "server/api/error.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/http/error_response.hpp"
-#include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 
 namespace solard::server {
 namespace {
@@ -168,7 +168,9 @@ asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatc
     } catch (const std::exception& e) {
         problem = e.what();
     }
-    log(LogLevel::error, exchange.id() + " " + exchange.request().path + ": " + problem);
+    static RepeatedTrouble trouble;
+    trouble.log(LogLevel::error,
+                exchange.id() + " " + exchange.request().path.substr(0, 200) + ": " + problem);
     if (exchange.header_sent()) {
         exchange.abandon();
         co_return;

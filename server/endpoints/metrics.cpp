@@ -2,6 +2,7 @@
 #include "server/config/version.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/http/exchange.hpp"
+#include "server/observe/log.hpp"
 #include "server/observe/metrics_text.hpp"
 
 namespace solard::server {
@@ -21,6 +22,7 @@ asio::awaitable<void> handle_metrics(const ServerState& state, const GenerationS
                                   .num_in_flight = generation.engine.num_in_flight(),
                                   .num_connections = state.num_connections,
                                   .num_sockets = state.sockets.size(),
+                                  .log_lines_lost = num_log_lines_lost(),
                                   .process_start = start.count()},
                                  generation.config.metrics_compat == "vllm");
     co_await exchange.respond(std::move(response));

@@ -18,7 +18,8 @@ struct MetricsNow {
     std::size_t num_in_flight = 0;    // generations
     std::size_t num_connections = 0;  // open ones, WebSockets included
     std::size_t num_sockets = 0;      // open WebSockets
-    double process_start = 0;         // Unix seconds
+    std::uint64_t log_lines_lost = 0;
+    double process_start = 0;  // Unix seconds
 };
 
 // Returns all metrics in Prometheus' text exposition format 0.0.4. Every name begins with solard_. If

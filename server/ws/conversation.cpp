@@ -10,7 +10,7 @@
 #include "server/api/ws_events.hpp"
 #include "server/config/version.hpp"
 #include "server/generation/parse_body.hpp"
-#include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 
 namespace solard::server {
 namespace {
@@ -230,10 +230,11 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
 // Is called if the creation of a response has thrown an exception. Only this request fails, not the socket.
 void WsConversation::fail(const std::exception_ptr& problem, const std::string& lane,
                           const std::string& event_id) {
+    static RepeatedTrouble trouble;
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
+        trouble.log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
     }
     send_error(default_error(errc::server_error), lane, event_id);
     lanes_.refused(lane, std::nullopt);
