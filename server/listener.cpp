@@ -48,8 +48,11 @@ std::size_t max_connections(const AppConfig& config) {
 // an answer.
 constexpr std::size_t max_refused_connections = 64;
 
-// If at least this many sessions were open, memory is returned to the system when half of them have ended.
+// If at least this many sessions were open, memory is returned to the system after half of them have ended.
 constexpr std::size_t min_sessions_to_trim = 64;
+
+// malloc_trim() takes milliseconds, so clients that open and close many connections must not cause it often.
+constexpr std::chrono::seconds trim_delay{1};
 
 // The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
@@ -69,6 +72,9 @@ void log_session_end(const std::exception_ptr& problem) {
 void remove_stale_socket(asio::io_context& io, const std::string& path) {
     error_code ec;
     Unix::socket probe(io);
+    probe.open(Unix(), ec);
+    // Otherwise connect() would wait for a running server whose queue of connections is full.
+    probe.non_blocking(true, ec);
     probe.connect(Unix::endpoint(path), ec);
     if (ec == asio::error::connection_refused) unlink(path.c_str());
 }
@@ -200,14 +206,22 @@ void Listener::start_session(Stream::Socket socket, bool over_limit) {
                    });
 }
 
+// Returns the memory of ended sessions to the system. Without that, the allocator would keep it.
+void Listener::trim_soon() {
+    if (std::exchange(trim_is_due_, true)) return;
+    trim_timer_.expires_after(trim_delay);
+    trim_timer_.async_wait([this](error_code ec) {
+        if (ec) return;
+        trim_is_due_ = false;
+        max_sessions_ = closers_.size();
+        malloc_trim(0);
+    });
+}
+
 void Listener::end_session(std::uint64_t id) {
     closers_.erase(id);
     app_->state.num_connections = closers_.size();
-    // Otherwise the allocator would keep the memory of many closed connections.
-    if (max_sessions_ >= min_sessions_to_trim && closers_.size() < max_sessions_ / 2) {
-        max_sessions_ = closers_.size();
-        malloc_trim(0);
-    }
+    if (max_sessions_ >= min_sessions_to_trim && closers_.size() < max_sessions_ / 2) trim_soon();
     const bool is_awaited = on_empty_ != nullptr && id < first_late_session_;
     if (is_awaited && --num_awaited_ == 0) finish_drain();
 }

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -42,10 +43,12 @@ class Listener {
     using Unix = boost::asio::local::stream_protocol;
     using Acceptor = std::variant<Tcp::acceptor, Unix::acceptor>;
 
-    Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
+    Listener(boost::asio::io_context& io, Acceptor acceptor)
+        : io_(&io), acceptor_(std::move(acceptor)), trim_timer_(io) {}
     boost::asio::awaitable<void> accept_loop();
     void start_session(Stream::Socket socket, bool over_limit);
     void end_session(std::uint64_t id);
+    void trim_soon();
     void finish_drain();
 
     boost::asio::io_context* io_;
@@ -54,6 +57,8 @@ class Listener {
     std::uint64_t next_session_ = 0;
     std::unordered_map<std::uint64_t, std::function<void(bool only_if_idle)>> closers_;  // one per session
     std::size_t max_sessions_ = 0;  // most open sessions since the last malloc_trim()
+    boost::asio::steady_timer trim_timer_;
+    bool trim_is_due_ = false;
     std::function<void()> on_empty_;
     std::uint64_t first_late_session_ = 0;  // id of the first session after drain()
     std::size_t num_awaited_ = 0;           // sessions from before drain() that have not ended

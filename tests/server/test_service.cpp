@@ -1,5 +1,8 @@
 // Tests the server from the socket to the engine and back, with a FakeBackend whose steps the test holds and
 // releases.
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
@@ -721,6 +724,17 @@ BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one)
     const auto second = Listener::bind(io, config);
     BOOST_REQUIRE(!second);
     BOOST_TEST((second.error().code == errc::runtime_failure));
+    // Even if the live one accepts nothing and its queue of connections is full.
+    std::vector<boost::asio::local::stream_protocol::socket> waiting;
+    for (boost::system::error_code ec; !ec;) {
+        auto& client = waiting.emplace_back(io);
+        client.open({});
+        fcntl(client.native_handle(), F_SETFL, O_NONBLOCK);
+        const boost::asio::local::stream_protocol::endpoint address(path);
+        if (connect(client.native_handle(), address.data(), static_cast<socklen_t>(address.size())) != 0)
+            ec = boost::asio::error::would_block;
+    }
+    BOOST_TEST(!Listener::bind(io, config));
     bool empty = false;
     first->drain([&] { empty = true; });
     BOOST_TEST(empty);
