@@ -16,6 +16,7 @@
 #include "server/http_session.hpp"
 #include "server/observe/log.hpp"
 #include "server/observe/operation_memory.hpp"
+#include "server/observe/repeated_trouble.hpp"
 #include "server/observe/spawn.hpp"
 
 namespace solard::server {
@@ -58,18 +59,22 @@ std::size_t max_reserved_connections() {
     return static_cast<std::size_t>(std::min(max_descriptors() / 16, most));
 }
 
-// If at least this many sessions were open, memory is returned to the system when half of them have ended.
+// If at least this many sessions were open, memory is returned to the system after half of them have ended.
 constexpr std::size_t min_sessions_to_trim = 64;
+
+// malloc_trim() takes milliseconds, so clients that open and close many connections must not cause it often.
+constexpr std::chrono::seconds trim_delay{1};
 
 // The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.
 constexpr std::chrono::milliseconds accept_pause{100};
 
 void log_failure(const char* what, const std::exception_ptr& problem) {
     if (!problem) return;
+    static RepeatedTrouble trouble;
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string(what) + e.what());
+        trouble.log(LogLevel::error, std::string(what) + e.what());
     }
 }
 
@@ -78,6 +83,9 @@ void log_failure(const char* what, const std::exception_ptr& problem) {
 void remove_stale_socket(asio::io_context& io, const std::string& path) {
     error_code ec;
     Unix::socket probe(io);
+    probe.open(Unix(), ec);
+    // Otherwise connect() would wait for a running server whose queue of connections is full.
+    probe.non_blocking(true, ec);
     probe.connect(Unix::endpoint(path), ec);
     if (ec == asio::error::connection_refused) unlink(path.c_str());
 }
@@ -185,6 +193,8 @@ void Listener::close_sessions() {
 asio::awaitable<void> Listener::accept_loop() {
     OperationMemory<> memory;
     asio::steady_timer pause(*io_);
+    RepeatedTrouble trouble;
+    RepeatedTrouble memory_trouble;
     for (;;) {
         error_code ec;
         auto waiting = std::visit(
@@ -200,10 +210,10 @@ asio::awaitable<void> Listener::accept_loop() {
         try {
             if (!ec) ec = accept_one();
         } catch (const std::bad_alloc&) {
-            log(LogLevel::error, "a connection was closed because memory is missing");
+            memory_trouble.log(LogLevel::error, "a connection was closed because memory is missing");
         }
         if (!ec) continue;
-        log(LogLevel::warning, "accept failed: " + ec.message());
+        trouble.log(LogLevel::warning, "accept failed: " + ec.message());
         pause.expires_after(accept_pause);
         co_await pause.async_wait(with_memory(memory, asio::use_awaitable));
     }
@@ -272,16 +282,24 @@ void Listener::start_session(Stream stream, ConnectionTable& places, bool over_l
     });
 }
 
+// Returns the memory of ended sessions to the system. Without that, the allocator would keep it.
+void Listener::trim_soon() {
+    if (std::exchange(trim_is_due_, true)) return;
+    trim_timer_.expires_after(trim_delay);
+    trim_timer_.async_wait([this](error_code ec) {
+        if (ec) return;
+        trim_is_due_ = false;
+        max_sessions_ = closers_.size();
+        malloc_trim(0);
+    });
+}
+
 void Listener::end_session(std::uint64_t id) {
     closers_.erase(id);
     places_.remove(id);
     reserved_places_.remove(id);
     app_->state.num_connections = closers_.size();
-    // Otherwise the allocator would keep the memory of many closed connections.
-    if (max_sessions_ >= min_sessions_to_trim && closers_.size() < max_sessions_ / 2) {
-        max_sessions_ = closers_.size();
-        malloc_trim(0);
-    }
+    if (max_sessions_ >= min_sessions_to_trim && closers_.size() < max_sessions_ / 2) trim_soon();
     const bool is_awaited = on_empty_ != nullptr && id < first_late_session_;
     if (is_awaited && --num_awaited_ == 0) finish_drain();
 }

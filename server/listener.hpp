@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -44,7 +45,8 @@ class Listener {
     using Unix = boost::asio::local::stream_protocol;
     using Acceptor = std::variant<Tcp::acceptor, Unix::acceptor>;
 
-    Listener(boost::asio::io_context& io, Acceptor acceptor) : io_(&io), acceptor_(std::move(acceptor)) {}
+    Listener(boost::asio::io_context& io, Acceptor acceptor)
+        : io_(&io), acceptor_(std::move(acceptor)), trim_timer_(io) {}
     void start_accepting();
     boost::asio::awaitable<void> accept_loop();
     boost::system::error_code accept_one();
@@ -53,6 +55,7 @@ class Listener {
     bool close_victim(ConnectionTable& places, std::optional<ConnectionTable::Id> victim);
     void start_session(Stream stream, ConnectionTable& places, bool over_limit);
     void end_session(std::uint64_t id);
+    void trim_soon();
     void finish_drain();
 
     boost::asio::io_context* io_;
@@ -66,6 +69,8 @@ class Listener {
     ConnectionTable places_{0};
     ConnectionTable reserved_places_{0};
     std::size_t max_sessions_ = 0;  // most open sessions since the last malloc_trim()
+    boost::asio::steady_timer trim_timer_;
+    bool trim_is_due_ = false;
     std::function<void()> on_empty_;
     std::uint64_t first_late_session_ = 0;  // id of the first session after drain()
     std::size_t num_awaited_ = 0;           // sessions from before drain() that have not ended

@@ -1,7 +1,11 @@
 // The main program: it reads the configuration, opens the checkpoint, and runs the engine and the listener.
+#include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
@@ -15,6 +19,7 @@
 #include "server/config/version.hpp"
 #include "server/devices.hpp"
 #include "server/listener.hpp"
+#include "server/observe/background_writer.hpp"
 #include "server/observe/load_progress.hpp"
 #include "server/observe/log.hpp"
 #include "server/service.hpp"
@@ -22,7 +27,36 @@
 namespace solard::server {
 namespace {
 
-void print_banner(const App& app, const EngineInfo& info, const std::string& url) {
+// Everything that the process prints while it serves. No thread of the server waits for stdout or stderr,
+// even if the process at the other end of the pipe does not read, or has ended. It outlives all threads that
+// print.
+class Console {
+  public:
+    Console() {
+        // A write to a pipe whose reader has ended must fail, and not end the process. Programs such as
+        // `solard --help | head` never come here, so that they end as usual.
+        std::signal(SIGPIPE, SIG_IGN);
+        set_log_writer(&errors);
+    }
+    ~Console() {
+        set_log_writer(nullptr);
+        flush();
+    }
+    Console(const Console&) = delete;
+    Console& operator=(const Console&) = delete;
+
+    // Waits until everything is printed, but only for a short time.
+    void flush() {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+        output.flush_until(deadline);
+        errors.flush_until(deadline);
+    }
+
+    BackgroundWriter output{STDOUT_FILENO, nullptr};
+    BackgroundWriter errors{STDERR_FILENO, append_log_loss_notice};
+};
+
+std::string banner(const App& app, const EngineInfo& info, const std::string& url) {
     const auto& model = app.generation.model;
     std::ostringstream text;
     text << "solard " << version_text << " is ready\n"
@@ -33,12 +67,42 @@ void print_banner(const App& app, const EngineInfo& info, const std::string& url
          << "  KV cache " << app.generation.engine.capacity_tokens() << " tokens\n"
          << "  page     " << url << "/\n"
          << "  API      " << url << "/v1\n";
-    std::cout << text.str() << std::flush;
+    return text.str();
 }
 
 int fail(const Error& error) {
     std::cerr << "solard: " << error.message << '\n';
     return exit_code(error.code);
+}
+
+// Runs the service, the engine with it, and returns the exit code. Nothing that this function prints is
+// written by the calling thread.
+int run_service(const AppConfig& config, std::string_view device, const Checkpoint& checkpoint, App& app,
+                Listener listener) {
+    Console console;
+    Service service(app, std::move(listener), [&](const EngineInfo& info, const std::string& url) {
+        console.output.append(banner(app, info, url));
+    });
+    LoadProgress progress(app.state.load_percent, console.errors);
+    const auto on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
+        if (service.stopping())
+            throw ErrorException({solard::errc::load_cancelled, "loading was cancelled by a signal"});
+        progress.update(done, total);
+    };
+    int code = exit_code(errc::runtime_failure);
+    try {
+        code = service.run([&] {
+            return make_backend(device, config, checkpoint, app.generation.model.context_length,
+                                on_load_progress);
+        });
+    } catch (const std::exception& e) {
+        log(LogLevel::error, std::string("the server failed: ") + e.what());
+    }
+    if (service.engine_hangs()) {  // the engine thread still uses the objects above
+        console.flush();
+        std::_Exit(code);
+    }
+    return code;
 }
 
 // Runs the server and returns the exit code. Mistakes in the configuration, the device, the keys, the model
@@ -61,21 +125,11 @@ int serve(const AppConfig& config) {
             std::move(checkpoint->tokenizer), *std::move(keys));
     auto listener = Listener::bind(app.io, config);
     if (!listener) return fail(listener.error());
-    Service service(app, *std::move(listener),
-                    [&](const EngineInfo& info, const std::string& url) { print_banner(app, info, url); });
-
-    LoadProgress progress(app.state.load_percent);
-    const auto on_load_progress = [&](std::uint64_t done, std::uint64_t total) {
-        if (service.stopping())
-            throw ErrorException({solard::errc::load_cancelled, "loading was cancelled by a signal"});
-        progress.update(done, total);
-    };
-    const int code = service.run([&] {
-        return make_backend(*device, config, *checkpoint, app.generation.model.context_length,
-                            on_load_progress);
-    });
-    if (service.engine_hangs()) std::_Exit(code);  // the engine thread still uses the objects above
-    return code;
+    // A freed block of this size or larger, such as a request's body, goes back to the system at once. By
+    // default, glibc raises the limit up to 32 MiB, and malloc_trim() can then block the event loop for more
+    // than 0.1 s.
+    mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    return run_service(config, *device, *checkpoint, app, *std::move(listener));
 }
 
 int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
@@ -95,10 +149,19 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
     return serve(*config);
 }
 
+// If the caller has closed stdin, stdout or stderr, opens /dev/null in its place. Otherwise the next file or
+// socket would get its number, and then the log.
+void open_standard_descriptors() {
+    int descriptor = STDIN_FILENO;
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = open("/dev/null", O_RDWR);
+    if (descriptor >= 0) close(descriptor);
+}
+
 }  // namespace
 }  // namespace solard::server
 
 int main(int argc, char** argv) {
+    solard::server::open_standard_descriptors();
     std::vector<std::string> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
     try {

@@ -12,7 +12,7 @@
 #include "server/config/shown.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/http/error_response.hpp"
-#include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 
 namespace solard::server {
 namespace {
@@ -169,7 +169,8 @@ asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatc
     } catch (const std::exception& e) {
         problem = e.what();
     }
-    log(LogLevel::error, exchange.id() + " " + shown(exchange.request().path) + ": " + problem);
+    static RepeatedTrouble trouble;
+    trouble.log(LogLevel::error, exchange.id() + " " + shown(exchange.request().path) + ": " + problem);
     if (exchange.header_sent()) {
         exchange.abandon();
         co_return;

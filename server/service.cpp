@@ -14,6 +14,10 @@ namespace {
 // to every client that still reads.
 constexpr std::chrono::seconds error_delivery_time{2};
 
+// The time for which connections stay open after the second signal. A client gets the last event of its
+// answer if its socket takes it at once.
+constexpr std::chrono::milliseconds last_event_time{250};
+
 // The value was measured on the CPU backend (tests/bench/bench_speculation). With it, repetitive answers have
 // most of the possible gain from drafts, and other answers are hardly slower. There are no drafts if at least
 // this many sequences run.
@@ -87,10 +91,9 @@ void Service::await_signal() {
     signals_.async_wait([this](boost::system::error_code ec, int) {
         if (ec) return;
         if (stopping_) {
-            log(LogLevel::warning, "second signal: closing all connections at once");
-            drain_timer_.cancel();
-            listener_.close_sessions();
-            return;
+            log(LogLevel::warning, "second signal: ending all answers now");
+            if (exit_code_ == 0) exit_code_ = exit_code_of_second_signal;
+            return end_answers(last_event_time);
         }
         log(LogLevel::info,
             "draining: " + std::to_string(app_.generation.engine.num_in_flight()) + " answers in flight");
@@ -182,16 +185,20 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     report_status();
     drain_timer_.expires_after(limit);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
-        if (ec) return;
-        app_.generation.engine.fail_all(
-            {errc::server_draining,
-             "The server shut down before the answer was complete; send the request again."});
-        drain_timer_.expires_after(error_delivery_time);
-        drain_timer_.async_wait([this](boost::system::error_code late) {
-            if (!late) listener_.close_sessions();
-        });
+        if (!ec) end_answers(error_delivery_time);
     });
     if (!draining_already) listener_.drain([this] { finish(); });
+}
+
+// Ends each answer with an error. Connections that are still open after `delivery_time` are closed.
+void Service::end_answers(std::chrono::milliseconds delivery_time) {
+    app_.generation.engine.fail_all(
+        {errc::server_draining,
+         "The server shut down before the answer was complete; send the request again."});
+    drain_timer_.expires_after(delivery_time);
+    drain_timer_.async_wait([this](boost::system::error_code ec) {
+        if (!ec) listener_.close_sessions();
+    });
 }
 
 // Ends the event loop after the last session has ended. A response that continues without a reader ends too.

@@ -38,6 +38,7 @@ class Service {
     void report_status();
     bool wait_for_engine();
     void begin_drain(std::chrono::milliseconds limit);
+    void end_answers(std::chrono::milliseconds delivery_time);
     void finish();
 
     App& app_;

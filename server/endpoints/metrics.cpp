@@ -2,6 +2,7 @@
 #include "server/config/version.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/http/exchange.hpp"
+#include "server/observe/log.hpp"
 #include "server/observe/metrics_text.hpp"
 
 namespace solard::server {
@@ -27,6 +28,7 @@ asio::awaitable<void> handle_metrics(const ServerState& state, ResponseService& 
                                   .num_stored_responses = responses.store().size(),
                                   .stored_response_bytes = responses.store().bytes(),
                                   .num_stored_response_owners = responses.store().num_owners(),
+                                  .log_lines_lost = num_log_lines_lost(),
                                   .process_start = start.count()},
                                  generation.config.metrics_compat == "vllm");
     co_await exchange.respond(std::move(response));

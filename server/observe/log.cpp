@@ -3,7 +3,6 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <new>
 #include <string>
 
@@ -12,22 +11,26 @@ namespace {
 
 constexpr std::array<std::string_view, 4> level_names{"error", "warning", "info", "debug"};
 LogLevel threshold = LogLevel::info;
+BackgroundWriter* log_writer = nullptr;
 
-std::string timestamp() {
-    const auto now = std::chrono::system_clock::now();
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-    const auto millis =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-    std::tm utc{};
-    gmtime_r(&seconds, &utc);
+// Appends the time in UTC. Does not use gmtime_r(), which reads the time zone's file.
+void append_timestamp(std::string& line) {
+    using namespace std::chrono;
+    const auto now = floor<milliseconds>(system_clock::now());
+    const auto day = floor<days>(now);
+    const year_month_day date(day);
+    const hh_mm_ss time(now - day);
     std::array<char, 40> text{};
-    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
-    std::snprintf(text.data() + size, text.size() - size, ".%03dZ", static_cast<int>(millis));
-    return text.data();
+    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
+                  static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                  static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
+                  static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
+                  static_cast<int>(time.subseconds().count()));
+    line += text.data();
 }
 
-void write_line(LogLevel level, std::string_view message) {
-    std::string line = timestamp();
+void append_line(LogLevel level, std::string_view message, std::string& line) {
+    append_timestamp(line);
     line.append(" ").append(level_names[static_cast<std::size_t>(level)]).append(" ");
     for (const char c : message) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
@@ -39,7 +42,6 @@ void write_line(LogLevel level, std::string_view message) {
         }
     }
     line += '\n';
-    std::fwrite(line.data(), 1, line.size(), stderr);  // in one write, so that lines never mix
 }
 
 }  // namespace
@@ -56,10 +58,29 @@ bool log_enabled(LogLevel level) {
 void log(LogLevel level, std::string_view message) noexcept {
     if (!log_enabled(level)) return;
     try {
-        write_line(level, message);
+        std::string line;
+        append_line(level, message, line);
+        if (log_writer != nullptr) return log_writer->append(line);
+        std::fwrite(line.data(), 1, line.size(), stderr);  // in one write, so that lines never mix
     } catch (const std::bad_alloc&) {
         // The line is not worth more than the request that it describes.
     }
+}
+
+void set_log_writer(BackgroundWriter* writer) {
+    log_writer = writer;
+}
+
+void append_log_loss_notice(std::uint64_t num_lost, std::string& text) {
+    std::array<char, 96> message{};
+    std::snprintf(message.data(), message.size(),
+                  "%llu log lines were lost because stderr did not accept them",
+                  static_cast<unsigned long long>(num_lost));
+    append_line(LogLevel::warning, message.data(), text);
+}
+
+std::uint64_t num_log_lines_lost() {
+    return log_writer == nullptr ? 0 : log_writer->num_lost();
 }
 
 }  // namespace solard::server

@@ -230,6 +230,9 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
                   });
     text.labelled(ours, "gauge", "build_info", "Version of the server as a label; the value is always 1.",
                   "version", [&](auto&& add) { add(now.version, 1); });
+    text.counter(ours, "log_lines_lost_total",
+                 "Number of log lines that were lost because stderr did not accept them.",
+                 static_cast<double>(now.log_lines_lost));
     text.gauge(ours, "process_start_time_seconds",
                "Start time of the process in seconds since the Unix epoch.", now.process_start);
     text.counter(ours, "process_cpu_seconds_total", "CPU time that the process has used in seconds.",

@@ -10,7 +10,7 @@
 #include "server/api/error.hpp"
 #include "server/api/identity.hpp"
 #include "server/generation/admission.hpp"
-#include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 #include "server/observe/spawn.hpp"
 
 namespace solard::server {
@@ -20,10 +20,11 @@ namespace asio = boost::asio;
 
 void log_failure(const std::exception_ptr& problem) {
     if (!problem) return;
+    static RepeatedTrouble trouble;
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a task which watches a response failed: ") + e.what());
+        trouble.log(LogLevel::error, std::string("a task which watches a response failed: ") + e.what());
     }
 }
 

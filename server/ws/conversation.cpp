@@ -11,7 +11,7 @@
 #include "server/api/ws_events.hpp"
 #include "server/config/version.hpp"
 #include "server/generation/parse_body.hpp"
-#include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 #include "server/observe/spawn.hpp"
 
 namespace solard::server {
@@ -274,10 +274,11 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
 
 // Is called if the creation of a response has thrown an exception. Only this request fails, not the socket.
 void WsConversation::fail(const std::exception_ptr& problem, const WsLanes::Turn& turn) {
+    static RepeatedTrouble trouble;
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
+        trouble.log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
     }
     send_error({errc::server_error, {}}, turn.lane, turn.queued.event_id);
     lanes_.refused(turn.lane, std::nullopt);

@@ -12,6 +12,7 @@
 #include "server/config/random_bits.hpp"
 #include "server/http/run_until.hpp"
 #include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 #include "server/ws/conversation.hpp"
 #include "server/ws/event_rate.hpp"
 #include "server/ws/liveness.hpp"
@@ -133,7 +134,8 @@ class WsSession {
         } catch (const std::exception& e) {
             problem = e.what();
         }
-        log(LogLevel::error, upgrade_.request_id + " " + problem);
+        static RepeatedTrouble trouble;
+        trouble.log(LogLevel::error, upgrade_.request_id + " " + problem);
         close(close_internal, "internal error");
         co_return WsConversation::MessageResult::ok;
     }

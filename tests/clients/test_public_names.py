@@ -19,7 +19,7 @@ import threading
 import pytest
 
 from endless_model import write_endless_model
-from support import DEADLINE, ROOT, client_library, make_key, run_solard, running_server
+from support import DEADLINE, ROOT, client_library, get_json, make_key, run_solard, running_server, wait_until
 
 requests = client_library("requests")
 websockets = client_library("websockets")
@@ -444,6 +444,20 @@ def collect_failures(names, folder, manager):
         for line in (folder / "solard.log").read_text().splitlines():
             collect_log_line(names, line)
     manager.collect(names)
+    collect_second_signal(names, folder / "again", model)
+
+
+def collect_second_signal(names, folder, model):
+    folder.mkdir()
+    with running_server(folder, "--model", str(model)) as server, open_socket(names, server) as connection:
+        connection.create(max_output_tokens=3000)
+        connection.receive_until("response.in_progress")
+        server.process.send_signal(signal.SIGTERM)
+        # The kernel merges two pending signals of one kind, so the second waits until the first was handled.
+        wait_until(lambda: get_json(server.base_url + "/health/ready")[0] != 200, "the drain")
+        server.process.send_signal(signal.SIGTERM)
+        connection.receive_until("response.failed")
+        names.add("exit codes", f"{server.process.wait(DEADLINE)} second SIGTERM")
 
 
 def collect_long_events(connection):

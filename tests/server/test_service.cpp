@@ -1,5 +1,8 @@
 // Tests the server from the socket to the engine and back, with a FakeBackend whose steps the test holds and
 // releases.
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
@@ -9,6 +12,7 @@
 #include "server/config/parse_config.hpp"
 #include "server/listener.hpp"
 #include "tests/support/running_service.hpp"
+#include "tests/support/ws_client.hpp"
 
 namespace solard::server {
 
@@ -550,6 +554,43 @@ BOOST_AUTO_TEST_CASE(drain_timeout_ends_answers_with_an_error_object) {
     BOOST_TEST(service.exit_code() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(second_signal_sends_every_client_its_last_event_and_exits_with_75) {
+    RunningService service({"--body-timeout", "3600"});
+    service.control().close_gate();
+    Connection stream(service.port());
+    stream.send(chat_request("a", R"("max_tokens":400,"stream":true)"));
+    service.control().wait_until_held();
+    service.control().pass_one();
+    stream.read_until("data: ");
+    Connection whole(service.port());
+    whole.send(chat_request("b", R"("max_tokens":400)"));
+    WsClient socket(service.port());
+    socket.send(create_message(R"("max_output_tokens":400)"));
+    socket.read_until("response.created");
+    wait_for_in_flight(service.port(), 3);
+    Connection unfinished(service.port());  // its body never comes
+    unfinished.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        "Content-Type: application/json\r\nContent-Length: 48\r\n\r\n");
+    unfinished.read_until("100 Continue");
+    std::raise(SIGTERM);
+    std::raise(SIGTERM);
+    const auto streamed = stream.read_answer();
+    BOOST_TEST(streamed.complete);
+    BOOST_TEST(streamed.body.find(R"("code":"server_draining")") != std::string::npos);
+    const auto refused = whole.read_answer();
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(error_code_of(refused) == "server_draining");
+    const auto failed = socket.read_until("response.failed").back();
+    const auto& error = failed.at("response").at("error");
+    BOOST_TEST(error.at("code") == "server_error");  // OpenAI knows no closer one
+    BOOST_TEST(std::string_view(error.at("message").as_string()).starts_with("The server shut down"));
+    BOOST_TEST(socket.read_close() == 1012);
+    BOOST_TEST(unfinished.at_end());
+    service.control().open_gate();
+    BOOST_TEST(service.exit_code() == 75);
+}
+
 BOOST_AUTO_TEST_CASE(oversized_or_malformed_requests_are_answered_and_close_the_connection) {
     RunningService service({"--max-body-size", "1024", "--max-header-size", "2048"});
     const auto answer_to = [&](const std::string& bytes) {
@@ -701,6 +742,17 @@ BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one)
     const auto second = Listener::bind(io, config);
     BOOST_REQUIRE(!second);
     BOOST_TEST((second.error().code == errc::runtime_failure));
+    // Even if the live one accepts nothing and its queue of connections is full.
+    std::vector<boost::asio::local::stream_protocol::socket> waiting;
+    for (boost::system::error_code ec; !ec;) {
+        auto& client = waiting.emplace_back(io);
+        client.open({});
+        fcntl(client.native_handle(), F_SETFL, O_NONBLOCK);
+        const boost::asio::local::stream_protocol::endpoint address(path);
+        if (connect(client.native_handle(), address.data(), static_cast<socklen_t>(address.size())) != 0)
+            ec = boost::asio::error::would_block;
+    }
+    BOOST_TEST(!Listener::bind(io, config));
     bool empty = false;
     first->drain([&] { empty = true; });
     BOOST_TEST(empty);

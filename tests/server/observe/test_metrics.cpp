@@ -110,6 +110,7 @@ BOOST_AUTO_TEST_CASE(every_current_value_has_its_name_and_type) {
                                            .state = "ready",
                                            .engine = engine,
                                            .num_in_flight = 15,
+                                           .log_lines_lost = 17,
                                            .process_start = 16.5},
                                           false);
     struct Family {
@@ -129,6 +130,7 @@ BOOST_AUTO_TEST_CASE(every_current_value_has_its_name_and_type) {
           Family{"spec_decode_num_accepted_tokens_total", "counter", "13"},
           Family{"engine_steps_total", "counter", "2"}, Family{"engine_step_seconds", "gauge", "1.5"},
           Family{"tokens_per_second", "gauge", "2.5"}, Family{"answers_in_flight", "gauge", "15"},
+          Family{"log_lines_lost_total", "counter", "17"},
           Family{"process_start_time_seconds", "gauge", "16.5"},
           Family{"build_info", "gauge", "1", R"(,version="1.2")"}}) {
         BOOST_TEST_CONTEXT(name) {
