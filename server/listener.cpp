@@ -208,11 +208,15 @@ asio::awaitable<void> Listener::accept_loop() {
 
 // A connection for which there is no place at all is closed without an answer.
 void Listener::admit(Stream stream) {
-    if (make_room(places_, stream.network())) {
-        start_session(std::move(stream), places_, false);
-    } else if (make_room(reserved_places_, stream.network())) {
-        start_session(std::move(stream), reserved_places_, true);
-    }
+    const std::uint64_t network = stream.peer_network();
+    const bool over_limit = !make_room(places_, network);
+    ConnectionTable& places = over_limit ? reserved_places_ : places_;
+    if (over_limit && !make_room(places, network)) return;
+    const auto id = next_session_++;
+    places.add(id, network);
+    stream.observe_interruptible(
+        [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
+    start_session(id, std::move(stream), over_limit);
 }
 
 // Returns true if `places` has room for a connection from `network`, after closing another one if necessary.
@@ -228,12 +232,8 @@ bool Listener::close_victim(ConnectionTable& places, std::optional<ConnectionTab
     return true;
 }
 
-void Listener::start_session(Stream stream, ConnectionTable& places, bool over_limit) {
-    const auto id = next_session_++;
+void Listener::start_session(ConnectionTable::Id id, Stream stream, bool over_limit) {
     closers_.emplace(id, stream.make_closer());
-    places.add(id, stream.network());
-    stream.observe_interruptible(
-        [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
     max_sessions_ = std::max(max_sessions_, closers_.size());
     app_->state.num_connections = closers_.size();
     asio::co_spawn(*io_, run_http_session(app_, std::move(stream), over_limit),

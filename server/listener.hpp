@@ -49,7 +49,7 @@ class Listener {
     void admit(Stream stream);
     bool make_room(ConnectionTable& places, std::uint64_t network);
     bool close_victim(ConnectionTable& places, std::optional<ConnectionTable::Id> victim);
-    void start_session(Stream stream, ConnectionTable& places, bool over_limit);
+    void start_session(ConnectionTable::Id id, Stream stream, bool over_limit);
     void end_session(std::uint64_t id);
     void finish_drain();
 
