@@ -240,10 +240,19 @@ error_code Listener::accept_one() {
 
 // A connection for which there is no place at all is closed without an answer.
 void Listener::admit(Stream stream) {
-    if (make_room(places_, stream.network())) {
-        start_session(std::move(stream), places_, false);
-    } else if (make_room(reserved_places_, stream.network())) {
-        start_session(std::move(stream), reserved_places_, true);
+    const std::uint64_t network = stream.peer_network();
+    const bool over_limit = !make_room(places_, network);
+    ConnectionTable& places = over_limit ? reserved_places_ : places_;
+    if (over_limit && !make_room(places, network)) return;
+    const auto id = next_session_++;
+    places.add(id, network);
+    stream.observe_interruptible(
+        [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
+    try {
+        start_session(id, std::move(stream), over_limit);
+    } catch (const std::bad_alloc&) {
+        places.remove(id);
+        throw;
     }
 }
 
@@ -260,20 +269,11 @@ bool Listener::close_victim(ConnectionTable& places, std::optional<ConnectionTab
     return true;
 }
 
-void Listener::start_session(Stream stream, ConnectionTable& places, bool over_limit) {
-    const auto id = next_session_++;
-    const std::uint64_t network = stream.network();
+// If this function throws, the connection is closed, and end_session() is not called.
+void Listener::start_session(ConnectionTable::Id id, Stream stream, bool over_limit) {
     auto closer = stream.make_closer();
-    stream.observe_interruptible(
-        [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
     auto session = run_http_session(app_, std::move(stream), over_limit);
     closers_.emplace(id, std::move(closer));
-    try {
-        places.add(id, network);
-    } catch (const std::bad_alloc&) {
-        closers_.erase(id);
-        throw;
-    }
     max_sessions_ = std::max(max_sessions_, closers_.size());
     app_->state.num_connections = closers_.size();
     spawn(io_->get_executor(), std::move(session), [this, id](const std::exception_ptr& problem) {

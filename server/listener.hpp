@@ -53,7 +53,7 @@ class Listener {
     void admit(Stream stream);
     bool make_room(ConnectionTable& places, std::uint64_t network);
     bool close_victim(ConnectionTable& places, std::optional<ConnectionTable::Id> victim);
-    void start_session(Stream stream, ConnectionTable& places, bool over_limit);
+    void start_session(ConnectionTable::Id id, Stream stream, bool over_limit);
     void end_session(std::uint64_t id);
     void trim_soon();
     void finish_drain();

@@ -1,48 +1,32 @@
 #include "server/auth/network.hpp"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
-#include <algorithm>
-#include <boost/endian/conversion.hpp>
-#include <cstring>
+#include <span>
 
 namespace solard::server {
 namespace {
 
-namespace ip = boost::asio::ip;
+// Keeps the numbers apart from those of IPv6: no IPv6 address in use begins like this.
+constexpr std::uint64_t ipv4_bit = std::uint64_t{1} << 32;
 
-// No IPv6 address outside of the reserved block ::/8 begins with these numbers.
-constexpr std::uint64_t first_ipv4_network = std::uint64_t{1} << 32;
-constexpr std::uint64_t unix_network = std::uint64_t{2} << 32;
-
-template <class Address>
-Address copy_of(const void* data) {
-    Address address{};
-    std::memcpy(&address, data, sizeof address);
-    return address;
+std::uint64_t number_of(std::span<const unsigned char> bytes) {
+    std::uint64_t number = 0;
+    for (const unsigned char byte : bytes) number = number << 8 | byte;
+    return number;
 }
 
 }  // namespace
 
-std::uint64_t network_of(const ip::address& address) {
-    if (address.is_v4()) return first_ipv4_network | address.to_v4().to_uint();
-    const auto v6 = address.to_v6();
-    if (v6.is_v4_mapped()) return network_of(ip::make_address_v4(ip::v4_mapped, v6));
-    return boost::endian::load_big_u64(v6.to_bytes().data());
-}
-
-std::uint64_t network_of_peer(const boost::asio::generic::stream_protocol::endpoint& peer) {
-    if (peer.protocol().family() == AF_INET && peer.size() >= sizeof(sockaddr_in)) {
-        const auto v4 = copy_of<sockaddr_in>(peer.data());
-        return network_of(ip::address_v4(ntohl(v4.sin_addr.s_addr)));
-    }
-    if (peer.protocol().family() == AF_INET6 && peer.size() >= sizeof(sockaddr_in6)) {
-        const auto v6 = copy_of<sockaddr_in6>(peer.data());
-        ip::address_v6::bytes_type bytes;
-        std::ranges::copy(v6.sin6_addr.s6_addr, bytes.begin());
-        return network_of(ip::address_v6(bytes));
-    }
-    return unix_network;
+std::uint64_t network_of(const sockaddr* peer) {
+    if (peer->sa_family == AF_INET)
+        return ipv4_bit | ntohl(reinterpret_cast<const sockaddr_in*>(peer)->sin_addr.s_addr);
+    if (peer->sa_family != AF_INET6) return 0;
+    const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(peer)->sin6_addr;
+    const std::span<const unsigned char> bytes(address.s6_addr);
+    if (IN6_IS_ADDR_V4MAPPED(&address)) return ipv4_bit | number_of(bytes.last(4));
+    return number_of(bytes.first(8));
 }
 
 }  // namespace solard::server

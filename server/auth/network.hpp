@@ -1,18 +1,15 @@
-// Tells from which network a client comes, so that a client gains nothing by using many addresses of its own.
+// The network from which a caller without a key comes.
 #pragma once
 
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <cstdint>
+
+struct sockaddr;
 
 namespace solard::server {
 
-// Returns a number for the network of `address`: an IPv4 address is a network of its own, and an IPv6 address
-// belongs to its /64, because a single customer gets at least that many. An IPv4 address that is written as
-// an IPv6 address has the number of the IPv4 address.
-std::uint64_t network_of(const boost::asio::ip::address& address);
-
-// Returns the number for the address of a peer. All clients of a Unix socket are one network.
-std::uint64_t network_of_peer(const boost::asio::generic::stream_protocol::endpoint& peer);
+// Returns a number for the network of a peer: its IPv4 address, or the first 64 bits of its IPv6 address,
+// because one customer usually gets that many addresses. An IPv4 address has the same number when it is
+// written as an IPv6 address. All peers of a Unix socket have the number 0.
+std::uint64_t network_of(const sockaddr* peer);
 
 }  // namespace solard::server

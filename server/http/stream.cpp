@@ -9,18 +9,9 @@
 #include "server/auth/network.hpp"
 
 namespace solard::server {
-namespace {
-
-Stream::Socket::endpoint_type peer_of(const Stream::Socket& socket) {
-    boost::system::error_code ignored;  // the peer is already gone, so its network does not matter
-    return socket.remote_endpoint(ignored);
-}
-
-}  // namespace
 
 Stream::State::State(Socket s, std::chrono::steady_clock::duration timeout)
     : socket(std::move(s)),
-      network(network_of_peer(peer_of(socket))),
       deadline(socket.get_executor()),
       write_timeout(timeout),
       progress_timer(socket.get_executor()) {}
@@ -39,6 +30,12 @@ void Stream::State::close_from_outside() {
 std::size_t Stream::State::num_unaccepted() {
     int size = 0;  // TCP: bytes without an acknowledgement; Unix socket: memory that the peer has not read
     return ioctl(socket.native_handle(), SIOCOUTQ, &size) == 0 ? static_cast<std::size_t>(size) : 0;
+}
+
+std::uint64_t Stream::peer_network() const {
+    boost::system::error_code gone;
+    const auto endpoint = state_->socket.remote_endpoint(gone);
+    return gone ? 0 : network_of(endpoint.data());
 }
 
 void Stream::expires_after(std::chrono::steady_clock::duration limit) {

@@ -38,6 +38,9 @@ class Stream {
     Stream(Socket socket, std::chrono::steady_clock::duration write_timeout)
         : state_(std::make_shared<State>(std::move(socket), write_timeout)) {}
 
+    // Returns network_of() the peer.
+    std::uint64_t peer_network() const;
+
     executor_type get_executor() { return state_->socket.get_executor(); }
 
     template <class Buffers, class Token>
@@ -90,8 +93,6 @@ class Stream {
     void shutdown_send();
     void close();
 
-    // Returns the number of the peer's network (auth/network.hpp).
-    std::uint64_t network() const { return state_->network; }
     // Calls `observe` with the bytes of every later read, before the read completes. An empty function ends
     // this.
     void observe_reads(std::function<void(std::string_view)> observe) {
@@ -135,7 +136,6 @@ class Stream {
         OperationMemory<> read_memory;  // for at most one read and one write at a time
         OperationMemory<> write_memory;
         Socket socket;
-        const std::uint64_t network;
         boost::asio::steady_timer deadline;
         std::uint64_t num_read = 0;  // bytes
         std::uint64_t num_written = 0;

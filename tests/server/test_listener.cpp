@@ -1,15 +1,13 @@
-// Tests, with real connections, what happens when the server has reached its connection limit. All
-// connections of these tests come from one address; test_connection_table.cpp has several.
+// Tests, with real connections, what happens when the server has reached its connection limit.
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <boost/test/unit_test.hpp>
 #include <deque>
-#include <string_view>
-#include <utility>
+#include <string>
 
 #include "tests/support/running_service.hpp"
 #include "tests/support/ws_client.hpp"
@@ -52,6 +50,45 @@ class NoDescriptors {
 
   private:
     rlimit before_{};
+};
+
+// A connection that chooses its own address, and needs no further descriptor once it exists.
+class RawClient {
+  public:
+    explicit RawClient(const char* source) {
+        const sockaddr_in own = address(source, 0);
+        const timeval limit{.tv_sec = 60, .tv_usec = 0};
+        setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        BOOST_REQUIRE(bind(socket_, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0);
+    }
+    ~RawClient() { close(socket_); }
+    RawClient(const RawClient&) = delete;
+    RawClient& operator=(const RawClient&) = delete;
+
+    void connect(std::uint16_t port) const {
+        const sockaddr_in server = address("127.0.0.1", port);
+        BOOST_REQUIRE(::connect(socket_, reinterpret_cast<const sockaddr*>(&server), sizeof server) == 0);
+    }
+    // Returns the first bytes of the answer.
+    std::string status_of(const std::string& path) const {
+        const std::string request =
+            "HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";  // the answer ends with its header
+        BOOST_REQUIRE(send(socket_, request.data(), request.size(), MSG_NOSIGNAL) > 0);
+        std::string answer;
+        char byte = 0;
+        while (!answer.ends_with("\r\n\r\n") && recv(socket_, &byte, 1, 0) == 1) answer += byte;
+        return answer.substr(0, 12);
+    }
+
+  private:
+    static sockaddr_in address(const char* text, std::uint16_t port) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        inet_pton(AF_INET, text, &address.sin_addr);
+        return address;
+    }
+    int socket_ = socket(AF_INET, SOCK_STREAM, 0);
 };
 
 BOOST_AUTO_TEST_SUITE(listener)
@@ -140,26 +177,34 @@ BOOST_AUTO_TEST_CASE(at_the_limit_only_a_websocket_without_a_response_gives_way)
     BOOST_TEST(type_of(busy.read_until("response.incomplete").back()) == "response.incomplete");
 }
 
+BOOST_AUTO_TEST_CASE(at_the_limit_the_address_with_the_most_connections_loses_one) {
+    RunningService service({"--max-connections", "3"});
+    const RawClient oldest("127.0.0.2");
+    oldest.connect(service.port());
+    BOOST_TEST(oldest.status_of("/v1/models") == "HTTP/1.1 200");
+    Connection first(service.port());
+    BOOST_TEST(status_of(first, "/v1/models") == 200);
+    Connection second(service.port());
+    BOOST_TEST(status_of(second, "/v1/models") == 200);
+    const RawClient newcomer("127.0.0.3");
+    newcomer.connect(service.port());
+    BOOST_TEST(first.at_end());
+    BOOST_TEST(oldest.status_of("/v1/models") == "HTTP/1.1 200");
+    BOOST_TEST(newcomer.status_of("/v1/models") == "HTTP/1.1 200");
+    BOOST_TEST(status_of(second, "/v1/models") == 200);
+}
+
 BOOST_AUTO_TEST_CASE(without_free_descriptors_an_idle_connection_gives_way) {
     RunningService service;
     Connection idle(service.port());
     BOOST_TEST(status_of(idle, "/v1/models") == 200);
-    const int newcomer = socket(AF_INET, SOCK_STREAM, 0);
+    const RawClient newcomer("127.0.0.1");
     {
         const NoDescriptors none;
-        const sockaddr_in server{.sin_family = AF_INET,
-                                 .sin_port = htons(service.port()),
-                                 .sin_addr = {htonl(INADDR_LOOPBACK)},
-                                 .sin_zero = {}};
-        BOOST_REQUIRE(connect(newcomer, reinterpret_cast<const sockaddr*>(&server), sizeof server) == 0);
+        newcomer.connect(service.port());
         BOOST_TEST(idle.at_end());
     }
-    const std::string request = get_request("/v1/models");
-    BOOST_TEST(std::cmp_equal(send(newcomer, request.data(), request.size(), 0), request.size()));
-    std::array<char, 12> status{};
-    BOOST_TEST(recv(newcomer, status.data(), status.size(), MSG_WAITALL) == 12);
-    BOOST_TEST(std::string_view(status.data(), status.size()) == "HTTP/1.1 200");
-    close(newcomer);
+    BOOST_TEST(newcomer.status_of("/v1/models") == "HTTP/1.1 200");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
