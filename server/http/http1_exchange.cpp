@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "server/config/random_bits.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 namespace {
@@ -52,20 +53,20 @@ Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerSt
     keep_alive_ = keep_alive;
 }
 
-// Charges what is about to be written. If the budget has no room for it, closes the stream, so that the write
-// fails.
+// Charges a piece which is about to be written. If the budget has no room for it, closes the stream, so that
+// the write fails.
 void Http1Exchange::charge(std::size_t bytes) {
     if (!answer_charge_.resize(bytes)) stream_.close();
 }
 
 asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
+    if (!answer_charge_.resize(response.body.capacity())) response = error_response(no_waiting_memory());
     http::response<http::string_body> message(http::int_to_status(response.status), version_);
     fill_header(message, response.content_type);
     message.keep_alive(keep_alive_);
     for (const auto& [name, value] : response.fields) message.set(name, value);
     if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
     if (request_.method != "HEAD") message.body() = std::move(response.body);
-    charge(message.body().capacity());
     header_sent_ = true;
     status_ = response.status;
     state_.metrics.http_answer(response.status);
