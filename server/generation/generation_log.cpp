@@ -94,8 +94,8 @@ std::size_t GenerationLog::bytes_of(const Output& output) {
 
 void GenerationLog::recount() {
     // A shared_ptr's control block is in front of the log.
-    bytes_ = heap_block(sizeof(GenerationLog) + 2 * sizeof(void*)) + heap_bytes(outputs_) +
-             heap_bytes(entries_) + heap_bytes(readers_);
+    bytes_ =
+        heap_block(sizeof(GenerationLog) + 2 * sizeof(void*)) + heap_bytes(outputs_) + heap_bytes(entries_);
     if (failure_) bytes_ += heap_bytes(failure_->message) + heap_bytes(failure_->param);
     for (const Output& output : outputs_) bytes_ += bytes_of(output);
 }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "server/config/random_bits.hpp"
+#include "server/http/error_response.hpp"
 
 namespace solard::server {
 namespace {
@@ -68,13 +69,14 @@ Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerSt
     keep_alive_ = keep_alive;
 }
 
-// Charges what is about to be written. If the budget has no room for it, closes the stream, so that the write
-// fails.
+// Charges a piece which is about to be written. If the budget has no room for it, closes the stream, so that
+// the write fails.
 void Http1Exchange::charge(std::size_t bytes) {
     if (!answer_charge_.resize(bytes)) stream_.close();
 }
 
 asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
+    if (!answer_charge_.resize(response.body.capacity())) response = error_response(no_waiting_memory());
     http::response<http::empty_body> message(http::int_to_status(response.status), version_);
     fill_header(message, response.content_type);
     message.keep_alive(keep_alive_);
@@ -84,7 +86,6 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     const std::string header = text_of(message);
     const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), asio::buffer(response.body)};
     auto writing = asio::async_write(stream_, bytes, use_awaitable);
-    charge(response.body.capacity());
     state_.metrics.http_answer(response.status);
     if (response.error) state_.metrics.error(*response.error);
     // From here on nothing can fail for lack of memory. Before, the caller can send another answer instead.

@@ -48,7 +48,7 @@ class Http1Exchange final : public HttpExchange {
     boost::beast::flat_buffer& buffer_;
     unsigned version_;
     bool chunked_ = false;
-    WaitingAccount answer_charge_;  // of the part that is being written
+    WaitingAccount answer_charge_;  // for what is being written
 };
 
 }  // namespace solard::server

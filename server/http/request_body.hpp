@@ -18,7 +18,7 @@ struct RequestBody {
 
     static std::uint64_t size(const value_type& body) { return body.size(); }
 
-    class reader {
+    class reader {  // NOLINT(readability-identifier-naming): the name is Beast's
       public:
         template <bool is_request, class Fields>
         reader(boost::beast::http::header<is_request, Fields>&, value_type& body) : body_(body) {}

@@ -7,7 +7,7 @@ namespace solard::server {
 
 Error no_waiting_memory() {
     return {errc::server_overloaded,
-            "The server holds as much unfinished input as --max-waiting-memory allows; retry later."};
+            "The server has reached its limit of waiting memory (--max-waiting-memory); retry later."};
 }
 
 WaitingMemory::Owner& WaitingMemory::largest_owner() {

@@ -85,7 +85,7 @@ class WaitingAccount {
     std::size_t bytes_ = 0;
 };
 
-// Returns the error for input or a request for which there is no room: server_overloaded.
+// Returns the error for a request which has to give way: server_overloaded.
 Error no_waiting_memory();
 
 }  // namespace solard::server

@@ -257,6 +257,36 @@ BOOST_AUTO_TEST_CASE(generation_without_room_for_its_log_fails_and_others_go_on)
     fixture.wait_for_at_most("solard_num_requests_running", 0);
 }
 
+BOOST_AUTO_TEST_CASE(answer_without_room_becomes_an_error) {
+    Fixture fixture(long_context());
+    std::string body = R"({"return_token_strs":true,"prompt":")";
+    for (int i = 0; i < 80'000; ++i) body += "word ";
+    body += R"("})";
+    const auto answer = fixture.ask(
+        0,
+        "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+            std::to_string(body.size()) + "\r\n\r\n" + body);
+    BOOST_TEST(answer.status == 503);
+    BOOST_TEST(error_code_of(answer) == "server_overloaded");
+}
+
+BOOST_AUTO_TEST_CASE(slow_reader_of_a_large_answer_is_closed_when_another_key_needs_the_room) {
+    Fixture fixture(long_context());
+    std::string body = R"({"return_token_strs":true,"prompt":")";
+    for (int i = 0; i < 40'000; ++i) body += "word ";
+    body += R"("})";
+    Connection slow(fixture.service.port(), 4096);
+    slow.send(fixture.signed_by(
+        0,
+        "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+            std::to_string(body.size()) + "\r\n\r\n" + body));
+    slow.read_until("\r\n\r\n");  // the answer is being written
+    BOOST_TEST(fixture.waiting_bytes() > 500'000);
+    const auto answer = fixture.ask(1, large_request(500'000));
+    BOOST_TEST(answer.status == 200);
+    BOOST_TEST(!slow.read_answer().complete);
+}
+
 BOOST_AUTO_TEST_CASE(nothing_is_kept_of_a_response_which_is_not_stored) {
     Fixture fixture;
     const std::int64_t idle = fixture.waiting_bytes();
