@@ -1,0 +1,99 @@
+#include "tests/server/allocation_failure/failing_allocator.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "inference/model/tokenizer.hpp"
+
+namespace solard {
+namespace {
+
+thread_local bool is_exempt = false;
+std::atomic<std::int64_t> num_left{0};  // allocations up to the one that fails; not positive if none fails
+
+bool fails_now() {
+    return !is_exempt && num_left.load(std::memory_order_relaxed) > 0 && num_left.fetch_sub(1) == 1;
+}
+
+void* allocate(std::size_t size, std::size_t alignment) {
+    if (fails_now()) return nullptr;
+    if (alignment <= alignof(std::max_align_t)) return std::malloc(size == 0 ? 1 : size);
+    return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void* allocate_or_throw(std::size_t size, std::size_t alignment = 1) {
+    if (void* memory = allocate(size, alignment)) return memory;
+    throw std::bad_alloc();
+}
+
+}  // namespace
+
+void exempt_this_thread() {
+    is_exempt = true;
+}
+
+void fail_allocation(std::uint64_t number) {
+    num_left = static_cast<std::int64_t>(number);
+}
+
+bool stop_failing() {
+    return num_left.exchange(0) <= 0;
+}
+
+}  // namespace solard
+
+// The linker passes the calls of aligned_alloc() to this function (--wrap). Boost.Asio takes the memory of
+// coroutine frames and of handlers from there, and not from operator new.
+extern "C" void* __real_aligned_alloc(std::size_t alignment, std::size_t size);
+extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
+    return solard::fails_now() ? nullptr : __real_aligned_alloc(alignment, size);
+}
+
+// SentencePiece ends the process if an allocation fails, so its work counts as one allocation: the one by
+// which the tokenizer makes sure that there is enough memory. The linker passes the calls of
+// Tokenizer::encode_prompt() to the first function.
+namespace solard {
+std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) asm(
+    "__wrap__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
+std::vector<TokenId> really_encode(const Tokenizer& tokenizer, std::string_view text) asm(
+    "__real__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
+
+std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) {
+    if (fails_now()) throw std::bad_alloc();
+    const bool was_exempt = std::exchange(is_exempt, true);
+    auto token_ids = really_encode(tokenizer, text);
+    is_exempt = was_exempt;
+    return token_ids;
+}
+}  // namespace solard
+
+// These operators replace the standard ones in the whole executable. The array forms call them.
+void* operator new(std::size_t size) {
+    return solard::allocate_or_throw(size);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return solard::allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return solard::allocate(size, 1);
+}
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return solard::allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
