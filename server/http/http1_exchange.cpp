@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -53,7 +54,7 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     message.keep_alive(keep_alive_);
     for (const auto& [name, value] : response.fields) message.set(name, value);
     if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
-    if (request_.method != "HEAD") message.body() = std::move(response.body);
+    if (has_body()) message.body() = std::move(response.body);
     header_sent_ = true;
     status_ = response.status;
     state_.metrics.http_answer(response.status);
@@ -69,8 +70,10 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     if (!chunked_) keep_alive_ = false;  // HTTP/1.0: the end of the connection is the end of the body
     fill_header(message, content_type);
     message.keep_alive(keep_alive_);
-    message.set(http::field::cache_control, "no-cache");
-    message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
+    if (content_type.starts_with("text/event-stream")) {
+        message.set(http::field::cache_control, "no-cache");
+        message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
+    }
     if (chunked_) message.chunked(true);
     header_sent_ = true;
     status_ = 200;
@@ -80,7 +83,9 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     const std::string header = head.str();
     const asio::const_buffer body(first.data(), first.size());
     stream_.expires_without_progress(config_.write_timeout);
-    if (chunked_) {
+    if (!has_body()) {
+        co_await asio::async_write(stream_, asio::buffer(header), use_awaitable);
+    } else if (chunked_) {
         const auto bytes = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
         co_await asio::async_write(stream_, bytes, use_awaitable);
     } else {
@@ -91,6 +96,7 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
+    if (!has_body()) co_return co_await asio::post(executor(), use_awaitable);  // other handlers run
     const asio::const_buffer data(piece.data(), piece.size());
     stream_.expires_without_progress(config_.write_timeout);
     if (chunked_) {
@@ -103,7 +109,7 @@ asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
 }
 
 asio::awaitable<void> Http1Exchange::end_stream() {
-    if (!chunked_) co_return;
+    if (!chunked_ || !has_body()) co_return;
     stream_.expires_without_progress(config_.write_timeout);
     const auto last = http::make_chunk_last();
     co_await asio::async_write(stream_, last, use_awaitable);

@@ -38,6 +38,7 @@ class Http1Exchange final : public HttpExchange {
     boost::asio::awaitable<void> client_gone() override;
 
   private:
+    bool has_body() const { return request_.method != "HEAD"; }
     void fill_header(boost::beast::http::response_header<>& header, std::string_view content_type);
 
     const AppConfig& config_;
