@@ -17,14 +17,6 @@ void append_identity(std::string& out, const AnswerIdentity& identity, std::stri
     append_json_string(out, identity.model);
 }
 
-void append_echoed_text(std::string& out, std::string_view echoed, std::string_view text) {
-    if (echoed.empty()) {
-        append_json_string(out, text);
-    } else {
-        append_json_string(out, std::string(echoed).append(text));
-    }
-}
-
 void append_usage(std::string& out, const Usage& usage) {
     out += R"({"prompt_tokens":)";
     append_json_number(out, static_cast<std::int64_t>(usage.prompt_tokens));
@@ -46,15 +38,6 @@ void append_finish(std::string& out, const LogDelta& delta, std::span<const std:
     } else {
         out += "null";
     }
-}
-
-void append_token_ids(std::string& out, std::span<const TokenId> token_ids) {
-    out += '[';
-    for (std::size_t i = 0; i < token_ids.size(); ++i) {
-        if (i > 0) out += ',';
-        append_json_number(out, std::int64_t{token_ids[i]});
-    }
-    out += ']';
 }
 
 }  // namespace solard::server

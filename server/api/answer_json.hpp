@@ -9,6 +9,7 @@
 
 #include "inference/model/tokenizer.hpp"
 #include "inference/request.hpp"
+#include "server/api/document.hpp"
 #include "server/api/generation_fields.hpp"
 #include "server/api/identity.hpp"
 #include "server/api/log_delta.hpp"
@@ -20,6 +21,8 @@ struct Usage {
     std::size_t completion_tokens = 0;  // of all outputs
     std::int32_t cached_tokens = 0;     // those of prompt_tokens that came from the prefix cache
 };
+
+inline const std::string no_text;  // for an answer which repeats nothing
 
 // The parts of a prompt which the answer repeats.
 struct ShownPrompt {
@@ -48,8 +51,9 @@ class AnswerWriter {
     virtual void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) = 0;
     // Appends the last chunk, which has usage but no choices, if the request wants it.
     virtual void append_usage_chunk(std::string& out, const Usage& usage) const = 0;
-    // Returns the body of a whole answer. Every one of `outputs` has finished.
-    virtual std::string whole(std::span<const LogDelta> outputs, const Usage& usage) const = 0;
+    // Returns the body of a whole answer. Every one of `outputs` has finished. The document reads `outputs`
+    // and this writer when it is rendered.
+    virtual Document whole(std::span<const LogDelta> outputs, const Usage& usage) const = 0;
     const GenerationFields& fields() const { return context_.fields; }
 
   protected:
@@ -60,14 +64,25 @@ std::string_view name_of(FinishReason reason);  // "stop" or "length"
 
 // Appends `{"id":..,"object":..,"created":..,"model":..`.
 void append_identity(std::string& out, const AnswerIdentity& identity, std::string_view object);
-// Appends both texts as one JSON string. Allocates only if `echoed` is not empty.
-void append_echoed_text(std::string& out, std::string_view echoed, std::string_view text);
+// Appends both texts as one JSON string.
+template <class Out>
+void append_echoed_text(Out& out, const std::string& echoed, const std::string_view& text) {
+    tail_of(out) += '"';
+    append_characters(out, echoed);
+    append_characters(out, text);
+    tail_of(out) += '"';
+}
 // Appends `{"prompt_tokens":..}`.
 void append_usage(std::string& out, const Usage& usage);
 // Appends `"finish_reason":..,"stop_reason":..`. `stop_reason` is vLLM's name for the stop string or stop
 // token which ended the output.
 void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops);
-// Appends `[1,2,3]`.
-void append_token_ids(std::string& out, std::span<const TokenId> token_ids);
+// Appends `[1,2,3]`. `TokenIds` is a vector or a span.
+template <class Out, class TokenIds>
+void append_token_ids(Out& out, const TokenIds& token_ids) {
+    append_list(out, token_ids.size(), [&token_ids](std::string& piece, std::size_t i) {
+        append_json_number(piece, std::int64_t{token_ids[i]});
+    });
+}
 
 }  // namespace solard::server

@@ -94,8 +94,8 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
 }
 
 // Returns the text which stands before each choice's own text.
-std::string_view ChatAnswerWriter::echoed() const {
-    return context_.prompts.empty() ? std::string_view() : context_.prompts.front().text;
+const std::string& ChatAnswerWriter::echoed() const {
+    return context_.prompts.empty() ? no_text : context_.prompts.front().text;
 }
 
 ChatAnswerWriter::ChatAnswerWriter(AnswerContext context) : AnswerWriter(std::move(context)) {
@@ -103,28 +103,40 @@ ChatAnswerWriter::ChatAnswerWriter(AnswerContext context) : AnswerWriter(std::mo
     append_identity(prefix_, context_.identity, "chat.completion.chunk");
 }
 
-std::string ChatAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage& usage) const {
-    std::string out;
-    append_identity(out, context_.identity, "chat.completion");
-    out += R"(,"choices":[)";
+// Appends `,"logprobs":..,` and, if the request asked for it, `"token_ids":..,`.
+template <class Out>
+void ChatAnswerWriter::append_tokens(Out& out, const LogDelta& delta) const {
+    tail_of(out) += R"(,"logprobs":)";
+    append_chat_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+    tail_of(out) += ',';
+    if (!context_.fields.return_token_ids) return;
+    tail_of(out) += R"("token_ids":)";
+    append_token_ids(out, delta.token_ids);
+    tail_of(out) += ',';
+}
+
+Document ChatAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage& usage) const {
+    Document out;
+    append_identity(out.tail(), context_.identity, "chat.completion");
+    out.tail() += R"(,"choices":[)";
     for (const LogDelta& choice : outputs) {
-        if (choice.output > 0) out += ',';
-        out += R"({"index":)";
-        append_json_number(out, std::int64_t{choice.output});
-        out += R"(,"message":{"role":"assistant","content":)";
+        if (choice.output > 0) out.tail() += ',';
+        out.tail() += R"({"index":)";
+        append_json_number(out.tail(), std::int64_t{choice.output});
+        out.tail() += R"(,"message":{"role":"assistant","content":)";
         append_echoed_text(out, echoed(), choice.text);
-        out += R"(,"refusal":null})";
+        out.tail() += R"(,"refusal":null})";
         append_tokens(out, choice);
-        append_finish(out, choice, context_.fields.sampling.stop);
-        out += '}';
+        append_finish(out.tail(), choice, context_.fields.sampling.stop);
+        out.tail() += '}';
     }
-    out += R"(],"usage":)";
-    append_usage(out, usage);
+    out.tail() += R"(],"usage":)";
+    append_usage(out.tail(), usage);
     if (context_.fields.return_token_ids) {
-        out += R"(,"prompt_token_ids":)";
+        out.tail() += R"(,"prompt_token_ids":)";
         append_token_ids(out, context_.prompts.front().token_ids);
     }
-    out += '}';
+    out.tail() += '}';
     return out;
 }
 
@@ -152,14 +164,13 @@ void ChatAnswerWriter::text_chunk(std::string& out, const LogDelta& delta, const
     out += R"({"index":)";
     append_json_number(out, std::int64_t{delta.output});
     out += R"(,"delta":{)";
-    std::string_view before;
-    if (delta.output == num_started_) {
+    const bool begins = delta.output == num_started_;
+    if (begins) {
         out += R"("role":"assistant",)";
         ++num_started_;
-        before = echoed();
     }
     out += R"("content":)";
-    append_echoed_text(out, before, delta.text);
+    append_echoed_text(out, begins ? echoed() : no_text, delta.text);
     out += '}';
     append_tokens(out, delta);
     out += R"("finish_reason":null})";
@@ -192,17 +203,6 @@ void ChatAnswerWriter::begin_chunk(std::string& out) const {
         append_token_ids(out, context_.prompts.front().token_ids);
     }
     out += R"(,"choices":[)";
-}
-
-// Appends `,"logprobs":..,` and, if the request asked for it, `"token_ids":..,`.
-void ChatAnswerWriter::append_tokens(std::string& out, const LogDelta& delta) const {
-    out += R"(,"logprobs":)";
-    append_chat_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
-    out += ',';
-    if (!context_.fields.return_token_ids) return;
-    out += R"("token_ids":)";
-    append_token_ids(out, delta.token_ids);
-    out += ',';
 }
 
 void ChatAnswerWriter::end_chunk(std::string& out, const Usage& usage) const {

@@ -45,14 +45,15 @@ class ChatAnswerWriter final : public AnswerWriter {
     explicit ChatAnswerWriter(AnswerContext context);
     void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) override;
     void append_usage_chunk(std::string& out, const Usage& usage) const override;
-    std::string whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
+    Document whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
 
   private:
-    std::string_view echoed() const;
+    const std::string& echoed() const;
     void text_chunk(std::string& out, const LogDelta& delta, const Usage& usage);
     void finish_chunk(std::string& out, const LogDelta& delta, const Usage& usage) const;
     void begin_chunk(std::string& out) const;
-    void append_tokens(std::string& out, const LogDelta& delta) const;
+    template <class Out>
+    void append_tokens(Out& out, const LogDelta& delta) const;
     void end_chunk(std::string& out, const Usage& usage) const;
 
     std::string prefix_;             // the beginning of every chunk, up to and including `"model":..`

@@ -89,17 +89,46 @@ CompletionAnswerWriter::CompletionAnswerWriter(AnswerContext context, bool echo)
     prefix_ += R"(,"choices":[)";
 }
 
-std::string CompletionAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage& usage) const {
-    std::string out;
-    append_identity(out, context_.identity, "text_completion");
-    out += R"(,"choices":[)";
-    for (const LogDelta& output : outputs) {
-        if (output.output > 0) out += ',';
-        append_choice(out, output, echo_ ? prompt_of(output.output)->text : "", true, 0);
+template <class Out>
+void CompletionAnswerWriter::append_choice(Out& out, const LogDelta& delta, const std::string& echoed,
+                                           bool begins, std::size_t text_offset) const {
+    tail_of(out) += R"({"index":)";
+    append_json_number(tail_of(out), std::int64_t{delta.output});
+    tail_of(out) += R"(,"text":)";
+    append_echoed_text(out, echoed, delta.text);
+    tail_of(out) += R"(,"logprobs":)";
+    append_completion_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs,
+                               text_offset);
+    tail_of(out) += ',';
+    if (context_.fields.return_token_ids) {
+        if (begins) {
+            tail_of(out) += R"("prompt_token_ids":)";
+            append_token_ids(out, prompt_of(delta.output)->token_ids);
+            tail_of(out) += ',';
+        }
+        tail_of(out) += R"("token_ids":)";
+        append_token_ids(out, delta.token_ids);
+        tail_of(out) += ',';
     }
-    out += R"(],"usage":)";
-    append_usage(out, usage);
-    out += '}';
+    if (delta.finish == FinishReason::none) {
+        tail_of(out) += R"("finish_reason":null)";
+    } else {
+        append_finish(tail_of(out), delta, context_.fields.sampling.stop);
+    }
+    tail_of(out) += '}';
+}
+
+Document CompletionAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage& usage) const {
+    Document out;
+    append_identity(out.tail(), context_.identity, "text_completion");
+    out.tail() += R"(,"choices":[)";
+    for (const LogDelta& output : outputs) {
+        if (output.output > 0) out.tail() += ',';
+        append_choice(out, output, echo_ ? prompt_of(output.output)->text : no_text, true, 0);
+    }
+    out.tail() += R"(],"usage":)";
+    append_usage(out.tail(), usage);
+    out.tail() += '}';
     return out;
 }
 
@@ -107,7 +136,7 @@ void CompletionAnswerWriter::append_chunks(std::string& out, const LogDelta& del
     if (places_.size() <= delta.output) places_.resize(delta.output + 1);
     Place& place = places_[delta.output];
     const bool begins = !place.begun;
-    const std::string_view echoed = begins && echo_ ? std::string_view(prompt_of(delta.output)->text) : "";
+    const std::string& echoed = begins && echo_ ? prompt_of(delta.output)->text : no_text;
     const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty();
     if (delta.text.empty() && echoed.empty() && !has_tokens && delta.finish == FinishReason::none) return;
     place.begun = true;
@@ -133,34 +162,6 @@ void CompletionAnswerWriter::append_usage_chunk(std::string& out, const Usage& u
 
 const ShownPrompt* CompletionAnswerWriter::prompt_of(std::uint32_t output) const {
     return &context_.prompts.at(output / context_.fields.sampling.num_choices);
-}
-
-void CompletionAnswerWriter::append_choice(std::string& out, const LogDelta& delta, std::string_view echoed,
-                                           bool begins, std::size_t text_offset) const {
-    out += R"({"index":)";
-    append_json_number(out, std::int64_t{delta.output});
-    out += R"(,"text":)";
-    append_echoed_text(out, echoed, delta.text);
-    out += R"(,"logprobs":)";
-    append_completion_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs,
-                               text_offset);
-    out += ',';
-    if (context_.fields.return_token_ids) {
-        if (begins) {
-            out += R"("prompt_token_ids":)";
-            append_token_ids(out, prompt_of(delta.output)->token_ids);
-            out += ',';
-        }
-        out += R"("token_ids":)";
-        append_token_ids(out, delta.token_ids);
-        out += ',';
-    }
-    if (delta.finish == FinishReason::none) {
-        out += R"("finish_reason":null)";
-    } else {
-        append_finish(out, delta, context_.fields.sampling.stop);
-    }
-    out += '}';
 }
 
 }  // namespace solard::server

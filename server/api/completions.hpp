@@ -34,12 +34,13 @@ class CompletionAnswerWriter final : public AnswerWriter {
     CompletionAnswerWriter(AnswerContext context, bool echo);
     void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) override;
     void append_usage_chunk(std::string& out, const Usage& usage) const override;
-    std::string whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
+    Document whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
 
   private:
     const ShownPrompt* prompt_of(std::uint32_t output) const;
     // `text_offset` is the number of characters of this output before the first token of `delta`.
-    void append_choice(std::string& out, const LogDelta& delta, std::string_view echoed, bool begins,
+    template <class Out>
+    void append_choice(Out& out, const LogDelta& delta, const std::string& echoed, bool begins,
                        std::size_t text_offset) const;
 
     struct Place {

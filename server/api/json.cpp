@@ -48,6 +48,11 @@ result<json::value> parse_json(std::string_view text) {
 
 void append_json_string(std::string& out, std::string_view text) {
     out += '"';
+    append_json_characters(out, text);
+    out += '"';
+}
+
+void append_json_characters(std::string& out, std::string_view text) {
     for (const char c : text) {
         switch (c) {
             case '"':
@@ -74,7 +79,6 @@ void append_json_string(std::string& out, std::string_view text) {
                 }
         }
     }
-    out += '"';
 }
 
 void append_json_number(std::string& out, std::int64_t value) {

@@ -58,71 +58,87 @@ void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob ent
     out += ']';
 }
 
-}  // namespace
-
-void append_logprob_list(std::string& out, const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
-                         std::int32_t num_alternatives) {
-    const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
-    out += '[';
-    for (std::size_t token = 0; token < logprobs.size(); token += stride) {
-        if (token > 0) out += ',';
-        append_entry(out, tokenizer, logprobs[token]);
-        out += R"(,"top_logprobs":[)";
-        for (std::size_t i = 1; i < stride; ++i) {
-            if (i > 1) out += ',';
-            append_entry(out, tokenizer, logprobs[token + i]);
-            out += '}';
-        }
-        out += "]}";
-    }
-    out += ']';
-}
-
-void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
-                          std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives) {
-    if (logprobs.empty()) {
-        out += "null";
-        return;
-    }
-    out += R"({"content":)";
-    append_logprob_list(out, tokenizer, logprobs, num_alternatives);
-    out += R"(,"refusal":null})";
-}
-
-void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
-                                std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives,
-                                std::size_t text_offset) {
-    if (logprobs.empty()) {
-        out += "null";
-        return;
-    }
-    const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
-    const auto append_list = [&](std::string_view name, auto&& append) {
-        out.append("\"").append(name).append("\":[");
-        for (std::size_t token = 0; token < logprobs.size(); token += stride) {
-            if (token > 0) out += ',';
-            append(logprobs.subspan(token, stride));
-        }
-        out += ']';
-    };
-    using Entries = std::span<const TokenLogprob>;
-    out += '{';
-    append_list("tokens", [&](Entries entries) {
-        append_json_string(out, completion_name(tokenizer.bytes_of(entries.front().token)));
-    });
-    out += ',';
-    append_list("token_logprobs", [&](Entries entries) {
-        append_json_number(out, std::max(entries.front().logprob, least_logprob));
-    });
-    out += ',';
-    append_list("top_logprobs", [&](Entries entries) { append_alternatives(out, tokenizer, entries); });
-    out += ',';
-    append_list("text_offset", [&](Entries entries) {
-        append_json_number(out, static_cast<std::int64_t>(text_offset));
-        text_offset += count_characters(tokenizer.bytes_of(entries.front().token));
+// Appends the entry of one token with those of its alternatives.
+void append_logprob(std::string& out, const Tokenizer& tokenizer, TokenLogprobs entries) {
+    append_entry(out, tokenizer, entries.front());
+    out += R"(,"top_logprobs":)";
+    append_list(out, entries.size() - 1, [&](std::string& list, std::size_t i) {
+        append_entry(list, tokenizer, entries[i + 1]);
+        list += '}';
     });
     out += '}';
 }
+
+// Appends a list with an item per token. `append(out, entries)` appends the item of a token with these
+// entries.
+template <class Out, class Function>
+void append_per_token(Out& out, const TokenLogprobs& logprobs, std::int32_t num_alternatives,
+                      Function append) {
+    const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
+    const std::size_t count = logprobs.empty() ? 0 : logprobs.size() / stride;
+    append_list(out, count, [&logprobs, stride, append](std::string& list, std::size_t i) mutable {
+        append(list, logprobs.subspan(i * stride, stride));
+    });
+}
+
+}  // namespace
+
+template <class Out>
+void append_logprob_list(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+                         std::int32_t num_alternatives) {
+    append_per_token(out, logprobs, num_alternatives, [&tokenizer](std::string& list, TokenLogprobs entries) {
+        append_logprob(list, tokenizer, entries);
+    });
+}
+
+template <class Out>
+void append_chat_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+                          std::int32_t num_alternatives) {
+    if (logprobs.empty()) {
+        tail_of(out) += "null";
+        return;
+    }
+    tail_of(out) += R"({"content":)";
+    append_logprob_list(out, tokenizer, logprobs, num_alternatives);
+    tail_of(out) += R"(,"refusal":null})";
+}
+
+template <class Out>
+void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+                                std::int32_t num_alternatives, std::size_t text_offset) {
+    if (logprobs.empty()) {
+        tail_of(out) += "null";
+        return;
+    }
+    tail_of(out) += R"({"tokens":)";
+    append_per_token(out, logprobs, num_alternatives, [&tokenizer](std::string& list, TokenLogprobs entries) {
+        append_json_string(list, completion_name(tokenizer.bytes_of(entries.front().token)));
+    });
+    tail_of(out) += R"(,"token_logprobs":)";
+    append_per_token(out, logprobs, num_alternatives, [](std::string& list, TokenLogprobs entries) {
+        append_json_number(list, std::max(entries.front().logprob, least_logprob));
+    });
+    tail_of(out) += R"(,"top_logprobs":)";
+    append_per_token(out, logprobs, num_alternatives, [&tokenizer](std::string& list, TokenLogprobs entries) {
+        append_alternatives(list, tokenizer, entries);
+    });
+    tail_of(out) += R"(,"text_offset":)";
+    append_per_token(out, logprobs, num_alternatives,
+                     [&tokenizer, text_offset](std::string& list, TokenLogprobs entries) mutable {
+                         append_json_number(list, static_cast<std::int64_t>(text_offset));
+                         text_offset += count_characters(tokenizer.bytes_of(entries.front().token));
+                     });
+    tail_of(out) += '}';
+}
+
+template void append_logprob_list(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
+template void append_logprob_list(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
+template void append_chat_logprobs(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
+template void append_chat_logprobs(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
+template void append_completion_logprobs(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t,
+                                         std::size_t);
+template void append_completion_logprobs(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t,
+                                         std::size_t);
 
 std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
                            std::int32_t num_alternatives) {

@@ -9,25 +9,31 @@
 
 #include "inference/model/tokenizer.hpp"
 #include "inference/sampling_row.hpp"
+#include "server/api/document.hpp"
 
 namespace solard::server {
 
-// Appends [{"token","logprob","bytes","top_logprobs":[..]},..], or [] if there are no logprobs.
-void append_logprob_list(std::string& out, const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
+using TokenLogprobs = std::span<const TokenLogprob>;
+
+// Appends [{"token","logprob","bytes","top_logprobs":[..]},..], or [] if there are no logprobs. `Out` is
+// std::string or Document, here and below.
+template <class Out>
+void append_logprob_list(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
                          std::int32_t num_alternatives);
 
 // Appends the form of chat completions: {"content":[...],"refusal":null}, or null if there are no logprobs.
-void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
-                          std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives);
+template <class Out>
+void append_chat_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+                          std::int32_t num_alternatives);
 
 // Appends the older form of completions:
 // {"tokens":[..],"token_logprobs":[..],"top_logprobs":[{..}],"text_offset":[..]}, or null. A token whose
 // bytes are not valid UTF-8 is named after them, such as "bytes:\\xe2", so that two tokens rarely have the
 // same name. If two alternatives have the same name, only the more likely one is written. `text_offset` is
 // the offset of the first token in characters.
-void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
-                                std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives,
-                                std::size_t text_offset);
+template <class Out>
+void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+                                std::int32_t num_alternatives, std::size_t text_offset);
 
 // Returns the number of characters in the tokens of `logprobs`. A character which is spread over several
 // tokens belongs to the token in which it begins.

@@ -5,6 +5,51 @@
 
 namespace solard::server {
 
+template <class Out>
+void ResponseEvents::lifecycle(std::int64_t number, std::string_view type, const ResponseState& state,
+                               Out& out) {
+    open(number, type, tail_of(out));
+    tail_of(out) += R"(,"response":)";
+    append_response(out, facts_, state, tokenizer_, view_);
+    close(tail_of(out));
+    seen_ = number;
+}
+
+template <class Out>
+void ResponseEvents::item(std::int64_t number, std::string_view type, const ResponseState* state, Out& out) {
+    open(number, type, tail_of(out));
+    tail_of(out) += R"(,"output_index":0,"item":)";
+    append_output_item(out, facts_, state, tokenizer_, view_);
+    close(tail_of(out));
+    seen_ = number;
+}
+
+template <class Out>
+void ResponseEvents::part(std::int64_t number, std::string_view type, const std::string_view& text,
+                          const TokenLogprobs& logprobs, Out& out) {
+    open(number, type, tail_of(out));
+    tail_of(out) += R"(,"item_id":)";
+    append_json_string(tail_of(out), facts_.item_id);
+    tail_of(out) += R"(,"output_index":0,"content_index":0,"part":)";
+    append_output_part(out, facts_, text, logprobs, tokenizer_);
+    close(tail_of(out));
+    seen_ = number;
+}
+
+template <class Out>
+void ResponseEvents::text(std::int64_t number, std::string_view type, std::string_view name,
+                          const std::string_view& text, const TokenLogprobs& logprobs, Out& out) {
+    open(number, type, tail_of(out));
+    tail_of(out) += R"(,"item_id":)";
+    append_json_string(tail_of(out), facts_.item_id);
+    tail_of(out).append(R"(,"output_index":0,"content_index":0,")").append(name).append(R"(":")");
+    append_characters(out, text);
+    tail_of(out) += R"(","logprobs":)";
+    append_logprob_list(out, tokenizer_, logprobs, facts_.request.generation.sampling.num_logprobs);
+    close(tail_of(out));
+    seen_ = number;
+}
+
 bool ResponseEvents::begin(const ResponseState& state, std::string& out) {
     ResponseState begun = state;
     begun.status = ResponseStatus::in_progress;
@@ -18,7 +63,7 @@ bool ResponseEvents::begin(const ResponseState& state, std::string& out) {
     } else if (state.has_output && is_new(3)) {
         item(3, "response.output_item.added", nullptr, out);
     } else if (state.has_output && is_new(4)) {
-        part(4, "response.content_part.added", {}, {}, out);
+        part(4, "response.content_part.added", std::string_view(), no_logprobs, out);
     } else {
         return false;
     }
@@ -34,24 +79,31 @@ bool ResponseEvents::delta(const LogDelta& delta, std::size_t num_entries, std::
     return true;
 }
 
-bool ResponseEvents::end(const ResponseState& state, std::size_t num_entries, std::string& out) {
+bool ResponseEvents::end(const ResponseState& state, std::size_t num_entries, Document& out) {
     const auto next = first_delta + static_cast<std::int64_t>(num_entries);
     const bool has_text = state.has_output && state.status != ResponseStatus::failed;
     for (int stage = has_text ? 0 : 3; stage < 4; ++stage) {
-        if (is_new(next + stage)) return end_event(stage, next + stage, state, out);
+        if (!is_new(next + stage)) continue;
+        out = end_event(stage, next + stage, state);
+        if (!view_.omit_logprobs && !state.logprobs.empty() && !fits(out)) {
+            view_.omit_logprobs = true;
+            out = end_event(stage, next + stage, state);
+        }
+        ended_ = stage == 3;
+        return true;
     }
     return false;
 }
 
-bool ResponseEvents::end_event(int stage, std::int64_t number, const ResponseState& state, std::string& out) {
-    const auto begin = out.size();
-    const auto logprobs = view_.omit_logprobs ? std::span<const TokenLogprob>() : state.logprobs;
+Document ResponseEvents::end_event(int stage, std::int64_t number, const ResponseState& state) {
+    Document event;
+    const TokenLogprobs& logprobs = view_.omit_logprobs ? no_logprobs : state.logprobs;
     if (stage == 0) {
-        text(number, "response.output_text.done", "text", state.text, logprobs, out);
+        text(number, "response.output_text.done", "text", state.text, logprobs, event);
     } else if (stage == 1) {
-        part(number, "response.content_part.done", state.text, logprobs, out);
+        part(number, "response.content_part.done", state.text, logprobs, event);
     } else if (stage == 2) {
-        item(number, "response.output_item.done", &state, out);
+        item(number, "response.output_item.done", &state, event);
     } else {
         const bool cut =
             state.status == ResponseStatus::incomplete || state.status == ResponseStatus::cancelled;
@@ -59,55 +111,19 @@ bool ResponseEvents::end_event(int stage, std::int64_t number, const ResponseSta
                   state.status == ResponseStatus::failed ? "response.failed"
                   : cut                                  ? "response.incomplete"
                                                          : "response.completed",
-                  state, out);
+                  state, event);
     }
-    ended_ = stage == 3;
-    if (out.size() - begin <= form_.max_bytes || logprobs.empty()) return true;
-    out.resize(begin);
-    view_.omit_logprobs = true;
-    return end_event(stage, number, state, out);
+    return event;
 }
 
-void ResponseEvents::lifecycle(std::int64_t number, std::string_view type, const ResponseState& state,
-                               std::string& out) {
-    open(number, type, out);
-    out += R"(,"response":)";
-    append_response(out, facts_, state, tokenizer_, view_);
-    close(out);
-    seen_ = number;
-}
-
-void ResponseEvents::item(std::int64_t number, std::string_view type, const ResponseState* state,
-                          std::string& out) {
-    open(number, type, out);
-    out += R"(,"output_index":0,"item":)";
-    append_output_item(out, facts_, state, tokenizer_, view_);
-    close(out);
-    seen_ = number;
-}
-
-void ResponseEvents::part(std::int64_t number, std::string_view type, std::string_view text,
-                          std::span<const TokenLogprob> logprobs, std::string& out) {
-    open(number, type, out);
-    out += R"(,"item_id":)";
-    append_json_string(out, facts_.item_id);
-    out += R"(,"output_index":0,"content_index":0,"part":)";
-    append_output_part(out, facts_, text, logprobs, tokenizer_);
-    close(out);
-    seen_ = number;
-}
-
-void ResponseEvents::text(std::int64_t number, std::string_view type, std::string_view name,
-                          std::string_view text, std::span<const TokenLogprob> logprobs, std::string& out) {
-    open(number, type, out);
-    out += R"(,"item_id":)";
-    append_json_string(out, facts_.item_id);
-    out.append(R"(,"output_index":0,"content_index":0,")").append(name).append("\":");
-    append_json_string(out, text);
-    out += R"(,"logprobs":)";
-    append_logprob_list(out, tokenizer_, logprobs, facts_.request.generation.sampling.num_logprobs);
-    close(out);
-    seen_ = number;
+// Returns true if the event is at most max_bytes large. Such an event is then rendered.
+bool ResponseEvents::fits(Document& event) const {
+    if (form_.max_bytes == SIZE_MAX) return true;
+    std::string whole;
+    event.render(whole, form_.max_bytes + 1);
+    if (!event.empty() || whole.size() > form_.max_bytes) return false;
+    event.tail() = std::move(whole);
+    return true;
 }
 
 void ResponseEvents::open(std::int64_t number, std::string_view type, std::string& out) const {

@@ -51,8 +51,9 @@ class ResponseEvents {
     // Appends the delta of `num_merged` entries, the last of which is entry `num_entries` - 1 of the log.
     // Returns false if all of its text is still held back.
     bool delta(const LogDelta& delta, std::size_t num_entries, std::size_t num_merged, std::string& out);
-    // Appends an event which comes after all `num_entries` entries. `state` is terminal.
-    bool end(const ResponseState& state, std::size_t num_entries, std::string& out);
+    // Replaces `out` by an event which comes after all `num_entries` entries. `state` is terminal; the
+    // document reads it when it is rendered.
+    bool end(const ResponseState& state, std::size_t num_entries, Document& out);
 
     // Appends {"type":"keepalive",..}, which shows that the server is alive although nothing else is sent.
     // The event repeats the number of the last event.
@@ -63,13 +64,19 @@ class ResponseEvents {
   private:
     static constexpr std::int64_t first_delta = 5;  // after created, queued, in_progress, item and part
 
-    bool end_event(int stage, std::int64_t number, const ResponseState& state, std::string& out);
-    void lifecycle(std::int64_t number, std::string_view type, const ResponseState& state, std::string& out);
-    void item(std::int64_t number, std::string_view type, const ResponseState* state, std::string& out);
-    void part(std::int64_t number, std::string_view type, std::string_view text,
-              std::span<const TokenLogprob> logprobs, std::string& out);
-    void text(std::int64_t number, std::string_view type, std::string_view name, std::string_view text,
-              std::span<const TokenLogprob> logprobs, std::string& out);
+    Document end_event(int stage, std::int64_t number, const ResponseState& state);
+    bool fits(Document& event) const;
+    // `Out` is std::string or Document.
+    template <class Out>
+    void lifecycle(std::int64_t number, std::string_view type, const ResponseState& state, Out& out);
+    template <class Out>
+    void item(std::int64_t number, std::string_view type, const ResponseState* state, Out& out);
+    template <class Out>
+    void part(std::int64_t number, std::string_view type, const std::string_view& text,
+              const TokenLogprobs& logprobs, Out& out);
+    template <class Out>
+    void text(std::int64_t number, std::string_view type, std::string_view name, const std::string_view& text,
+              const TokenLogprobs& logprobs, Out& out);
     bool is_new(std::int64_t number) const { return number > seen_; }
     void open(std::int64_t number, std::string_view type, std::string& out) const;
     void close(std::string& out) const { out += form_.server_sent ? "}\n\n" : "}"; }

@@ -5,7 +5,6 @@
 
 #include "server/api/error.hpp"
 #include "server/api/json.hpp"
-#include "server/api/logprobs.hpp"
 
 namespace solard::server {
 namespace {
@@ -123,6 +122,35 @@ void append_telemetry(std::string& out, const ResponseFacts& facts, const Respon
     out += '}';
 }
 
+// Appends the object up to and including `"output":[`.
+void append_beginning(std::string& out, const ResponseFacts& facts, const ResponseState& state) {
+    out += R"({"id":)";
+    append_json_string(out, facts.id);
+    out += R"(,"object":"response","created_at":)";
+    append_json_number(out, facts.created_at);
+    out += R"(,"model":)";
+    append_json_string(out, facts.model);
+    out += ',';
+    append_status(out, state);
+    out += ',';
+    append_request(out, facts);
+    out += R"(,"output":[)";
+}
+
+// Appends the object from the bracket after the output on.
+void append_end(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+                const ResponseView& view) {
+    out += R"(],"usage":)";
+    if (state.is_terminal()) {
+        append_response_usage(out, state.usage);
+        out += R"(,"solar":)";
+        append_telemetry(out, facts, state, view);
+    } else {
+        out += R"(null,"solar":null)";
+    }
+    out += '}';
+}
+
 }  // namespace
 
 std::string_view name_of(ResponseStatus status) {
@@ -143,62 +171,53 @@ std::string_view name_of(ResponseStatus status) {
     return "";
 }
 
-void append_output_part(std::string& out, const ResponseFacts& facts, std::string_view text,
-                        std::span<const TokenLogprob> logprobs, const Tokenizer& tokenizer) {
-    out += R"({"type":"output_text","text":)";
-    append_json_string(out, text);
-    out += R"(,"annotations":[],"logprobs":)";
+template <class Out>
+void append_output_part(Out& out, const ResponseFacts& facts, const std::string_view& text,
+                        const TokenLogprobs& logprobs, const Tokenizer& tokenizer) {
+    tail_of(out) += R"({"type":"output_text","text":")";
+    append_characters(out, text);
+    tail_of(out) += R"(","annotations":[],"logprobs":)";
     append_logprob_list(out, tokenizer, logprobs, facts.request.generation.sampling.num_logprobs);
-    out += '}';
+    tail_of(out) += '}';
 }
 
-void append_output_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
+template <class Out>
+void append_output_item(Out& out, const ResponseFacts& facts, const ResponseState* state,
                         const Tokenizer& tokenizer, const ResponseView& view) {
-    out += R"({"id":)";
-    append_json_string(out, facts.item_id);
-    out += R"(,"type":"message","role":"assistant","status":")";
+    tail_of(out) += R"({"id":)";
+    append_json_string(tail_of(out), facts.item_id);
+    tail_of(out) += R"(,"type":"message","role":"assistant","status":")";
     if (state == nullptr) {
-        out += R"(in_progress","content":[]})";
+        tail_of(out) += R"(in_progress","content":[]})";
         return;
     }
-    out += state->status == ResponseStatus::completed ? "completed" : "incomplete";
-    out += R"(","content":[)";
-    const auto logprobs = view.omit_logprobs ? std::span<const TokenLogprob>() : state->logprobs;
-    append_output_part(out, facts, state->text, logprobs, tokenizer);
-    out += "]}";
+    tail_of(out) += state->status == ResponseStatus::completed ? "completed" : "incomplete";
+    tail_of(out) += R"(","content":[)";
+    append_output_part(out, facts, state->text, view.omit_logprobs ? no_logprobs : state->logprobs,
+                       tokenizer);
+    tail_of(out) += "]}";
 }
 
-void append_response(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+template <class Out>
+void append_response(Out& out, const ResponseFacts& facts, const ResponseState& state,
                      const Tokenizer& tokenizer, const ResponseView& view) {
-    out += R"({"id":)";
-    append_json_string(out, facts.id);
-    out += R"(,"object":"response","created_at":)";
-    append_json_number(out, facts.created_at);
-    out += R"(,"model":)";
-    append_json_string(out, facts.model);
-    out += ',';
-    append_status(out, state);
-    out += ',';
-    append_request(out, facts);
-    out += R"(,"output":[)";
+    append_beginning(tail_of(out), facts, state);
     if (state.is_terminal() && state.has_output) append_output_item(out, facts, &state, tokenizer, view);
-    out += R"(],"usage":)";
-    if (state.is_terminal()) {
-        append_response_usage(out, state.usage);
-        out += R"(,"solar":)";
-        append_telemetry(out, facts, state, view);
-    } else {
-        out += R"(null,"solar":null)";
-    }
-    out += '}';
+    append_end(tail_of(out), facts, state, view);
 }
 
-std::string response_json(const ResponseFacts& facts, const ResponseState& state,
-                          const Tokenizer& tokenizer) {
-    std::string out;
-    append_response(out, facts, state, tokenizer);
-    return out;
-}
+template void append_response(std::string&, const ResponseFacts&, const ResponseState&, const Tokenizer&,
+                              const ResponseView&);
+template void append_response(Document&, const ResponseFacts&, const ResponseState&, const Tokenizer&,
+                              const ResponseView&);
+template void append_output_item(std::string&, const ResponseFacts&, const ResponseState*, const Tokenizer&,
+                                 const ResponseView&);
+template void append_output_item(Document&, const ResponseFacts&, const ResponseState*, const Tokenizer&,
+                                 const ResponseView&);
+template void append_output_part(std::string&, const ResponseFacts&, const std::string_view&,
+                                 const TokenLogprobs&, const Tokenizer&);
+template void append_output_part(Document&, const ResponseFacts&, const std::string_view&,
+                                 const TokenLogprobs&, const Tokenizer&);
 
 std::string deleted_response_json(std::string_view id) {
     std::string out = R"({"id":)";

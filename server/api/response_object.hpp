@@ -11,6 +11,7 @@
 #include "inference/request.hpp"
 #include "server/api/answer_json.hpp"
 #include "server/api/log_delta.hpp"
+#include "server/api/logprobs.hpp"
 #include "server/api/responses.hpp"
 #include "server/config/error.hpp"
 
@@ -59,24 +60,29 @@ struct ResponseState {
     }
 };
 
+inline const TokenLogprobs no_logprobs;  // for an object which leaves them out
+
 // The parts of the object which depend on how one reader got the events.
 struct ResponseView {
     bool omit_logprobs = false;     // the log probabilities, which the deltas sent, would be too large here
     std::size_t deltas_merged = 0;  // number of deltas merged into others, because this reader was slow
 };
 
-// Appends the response object in its present state.
-void append_response(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+// Appends the response object in its present state. `Out` is std::string or Document, here and below; a
+// Document reads `state` when it is rendered.
+template <class Out>
+void append_response(Out& out, const ResponseFacts& facts, const ResponseState& state,
                      const Tokenizer& tokenizer, const ResponseView& view = {});
-std::string response_json(const ResponseFacts& facts, const ResponseState& state, const Tokenizer& tokenizer);
 
 // Appends the only output item. If `state` is nullptr, appends the item as it is at its beginning, without
 // text.
-void append_output_item(std::string& out, const ResponseFacts& facts, const ResponseState* state,
+template <class Out>
+void append_output_item(Out& out, const ResponseFacts& facts, const ResponseState* state,
                         const Tokenizer& tokenizer, const ResponseView& view = {});
 // Appends the only part of the output item.
-void append_output_part(std::string& out, const ResponseFacts& facts, std::string_view text,
-                        std::span<const TokenLogprob> logprobs, const Tokenizer& tokenizer);
+template <class Out>
+void append_output_part(Out& out, const ResponseFacts& facts, const std::string_view& text,
+                        const TokenLogprobs& logprobs, const Tokenizer& tokenizer);
 
 // Returns {"object":"response.deleted",..}.
 std::string deleted_response_json(std::string_view id);

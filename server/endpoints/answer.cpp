@@ -1,7 +1,12 @@
 #include "server/endpoints/answer.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <new>
+#include <utility>
+#include <vector>
 
+#include "server/http/document_response.hpp"
 #include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
 #include "server/http/sse_writer.hpp"
@@ -10,6 +15,15 @@ namespace solard::server {
 namespace {
 
 namespace asio = boost::asio;
+
+// One read from the log renders at most about 200 KiB: an entry of 8 bytes for a log probability becomes at
+// most about 100.
+constexpr std::size_t max_read_bytes = 16 << 10;
+
+bool has_same_size(const LogDelta& a, const LogDelta& b) {
+    return a.text.size() == b.text.size() && a.logprobs.size() == b.logprobs.size() &&
+           a.token_ids.size() == b.token_ids.size();
+}
 
 Usage usage_of(const Generation& generation) {
     const GenerationLog& log = generation.log();
@@ -29,10 +43,14 @@ asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, Answ
             co_await sse.idle();
             continue;
         }
-        for (const auto& delta : reader.read())
-            writer.append_chunks(sse.buffer(), delta, usage_of(generation));
-        if (auto failure = log.failure()) co_return co_await sse.fail(*std::move(failure));
-        if (log.terminal()) break;
+        while (reader.num_unread() > 0 && sse.buffer().size() < max_document_piece) {
+            for (const auto& delta : reader.read(max_read_bytes))
+                writer.append_chunks(sse.buffer(), delta, usage_of(generation));
+        }
+        if (reader.num_unread() == 0) {
+            if (auto failure = log.failure()) co_return co_await sse.fail(*std::move(failure));
+            if (log.terminal()) break;
+        }
         co_await sse.flush();
     }
     writer.append_usage_chunk(sse.buffer(), usage_of(generation));
@@ -58,16 +76,25 @@ asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer
 
 asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer,
                                    const Generation& generation) {
+    const GenerationLog& log = generation.log();
     Wakeup wakeup(exchange.executor());
     LogReader reader(generation.log(), wakeup);
     co_await reader.wait_terminal();
-    HttpResponse response;
-    if (const auto& failure = generation.log().failure()) {
-        response = error_response(*failure);
-    } else {
-        response.body = writer.whole(generation.log().read_all(), usage_of(generation));
+    if (const auto& failure = log.failure()) {
+        auto response = error_response(*failure);
+        co_return co_await exchange.respond(std::move(response));
     }
-    co_await exchange.respond(std::move(response));
+    std::vector<LogDelta> outputs = log.read_all();
+    Document document = writer.whole(outputs, usage_of(generation));
+    // The log may have moved its text, or may have lost it.
+    std::function<bool()> reread = [&] {
+        const auto now = log.read_all();
+        const bool same = std::ranges::equal(now, outputs, has_same_size);
+        if (same) std::ranges::copy(now, outputs.begin());
+        return same;
+    };
+    auto sending = send_document(exchange, document, std::move(reread));
+    co_await std::move(sending);
 }
 
 }  // namespace

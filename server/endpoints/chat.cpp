@@ -63,11 +63,16 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
 
 asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, HttpExchange& exchange) {
     auto rendering = render_chat(generation, exchange);
-    const auto chat = co_await std::move(rendering);
+    auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
+    const bool is_short = chat->token_ids.size() <= max_inline_tokens;
+    auto work = [model = generation.model.names.front(), context_length = generation.model.context_length,
+                 text = std::move(chat->text), token_ids = std::move(chat->token_ids)] {
+        return render_json(model, text, token_ids, context_length);
+    };
+    auto writing = generation.worker.offload(is_short, std::move(work));
     HttpResponse response;
-    response.body = render_json(generation.model.names.front(), chat->text, chat->token_ids,
-                                generation.model.context_length);
+    response.body = co_await std::move(writing);
     co_return response;
 }
 

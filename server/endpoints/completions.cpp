@@ -45,16 +45,36 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationServ
     co_return co_await std::move(encoding);
 }
 
-// Returns the parts of the prompt that the answer repeats.
-ShownPrompt shown(const GenerationService& generation, const CompletionRequest& request,
-                  const PromptInput& input, const std::vector<TokenId>& token_ids) {
-    ShownPrompt prompt;
-    if (request.echo) {
-        const auto* text = std::get_if<std::string>(&input);
-        prompt.text = text != nullptr ? *text : text_of(token_ids, generation.tokenizer);
+asio::awaitable<std::vector<std::string>> texts_of(GenerationService& generation,
+                                                   std::vector<std::vector<TokenId>> prompts) {
+    std::size_t num_tokens = 0;
+    for (const auto& prompt : prompts) num_tokens += prompt.size();
+    auto work = [prompts = std::move(prompts), &tokenizer = generation.tokenizer] {
+        std::vector<std::string> texts;
+        for (const auto& prompt : prompts) texts.push_back(text_of(prompt, tokenizer));
+        return texts;
+    };
+    auto decoding = generation.worker.offload(num_tokens <= max_inline_tokens, std::move(work));
+    co_return co_await std::move(decoding);
+}
+
+// Returns the parts of each prompt that the answer repeats.
+asio::awaitable<std::vector<ShownPrompt>> shown_prompts(GenerationService& generation,
+                                                        const CompletionRequest& request,
+                                                        const std::vector<std::vector<TokenId>>& prompts) {
+    std::vector<ShownPrompt> shown(prompts.size());
+    const bool is_text = std::holds_alternative<std::string>(request.prompts.front());
+    std::vector<std::string> texts;
+    if (request.echo && !is_text) {
+        auto decoding = texts_of(generation, prompts);
+        texts = co_await std::move(decoding);
     }
-    if (request.generation.return_token_ids) prompt.token_ids = token_ids;
-    return prompt;
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+        if (request.echo)
+            shown[i].text = is_text ? std::get<std::string>(request.prompts[i]) : std::move(texts[i]);
+        if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
+    }
+    co_return shown;
 }
 
 asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
@@ -70,8 +90,8 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
     auto encoding = encode(generation, request->prompts);
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
-    for (std::size_t i = 0; i < prompts->size(); ++i)
-        context.prompts.push_back(shown(generation, *request, request->prompts[i], (*prompts)[i]));
+    auto showing = shown_prompts(generation, *request, *prompts);
+    context.prompts = co_await std::move(showing);
     auto admitted =
         admit(generation, context.fields, exchange.request().caller, *std::move(prompts), "prompt");
     if (!admitted) co_return admitted.error();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <boost/json/value.hpp>
 #include <charconv>
+#include <functional>
 #include <utility>
 
 #include "inference/text/utf8.hpp"
@@ -9,6 +10,7 @@
 #include "server/api/fields.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/generation/parse_body.hpp"
+#include "server/http/document_response.hpp"
 #include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
 #include "server/http/sse_writer.hpp"
@@ -21,7 +23,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::string_view route = "/v1/responses/";
-constexpr std::size_t max_write_bytes = 64 << 10;
 
 asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& exchange, ResponsePtr record,
                                     std::int64_t starting_after) {
@@ -32,8 +33,9 @@ asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& ex
     auto silent_until = Wakeup::Clock::now() + keep_alive_interval;
     for (;;) {
         const auto now = Wakeup::Clock::now();
-        while (sse.buffer().size() < max_write_bytes && cursor.next(now, sse.buffer())) {
+        while (sse.buffer().size() < ResponseCursor::max_piece_bytes && cursor.next(now, sse.buffer())) {
         }
+        if (cursor.is_broken()) co_return exchange.abandon();
         if (cursor.at_end()) break;
         if (sse.buffer().empty() && now < silent_until) {
             co_await wakeup.sleep_until(std::min(cursor.due(), silent_until));
@@ -50,18 +52,33 @@ asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& ex
     co_await sse.end();
 }
 
+// Sends the response object as it is now.
+asio::awaitable<void> send_object(ResponseService& responses, HttpExchange& exchange, ResponsePtr record) {
+    ResponseState state = record->state();
+    Document object;
+    append_response(object, record->facts, state, responses.generation().tokenizer);
+    std::function<bool()> reread = [&] {
+        const ResponseState now = record->state();
+        const bool same =
+            now.text.size() == state.text.size() && now.logprobs.size() == state.logprobs.size();
+        if (same) state = now;
+        return same;
+    };
+    auto sending = send_document(exchange, object, std::move(reread));
+    co_await std::move(sending);
+}
+
 asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& exchange, ResponsePtr record) {
     Wakeup wakeup(exchange.executor());
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_terminal();
     const ResponseState state = record->state();
-    HttpResponse response;
     if (state.status == ResponseStatus::failed) {
-        response = error_response(*state.failure);
-    } else {
-        response.body = response_json(record->facts, state, responses.generation().tokenizer);
+        auto response = error_response(*state.failure);
+        co_return co_await exchange.respond(std::move(response));
     }
-    co_await exchange.respond(std::move(response));
+    auto sending = send_object(responses, exchange, record);
+    co_await std::move(sending);
 }
 
 struct ParsedRequest {
@@ -125,16 +142,15 @@ result<ReadRequest> parse_read(ResponseService& responses, const HttpRequest& ht
     return read;
 }
 
-result<HttpResponse> cancel(ResponseService& responses, const HttpRequest& http) {
+// Returns the response, which is cancelled now.
+result<ResponsePtr> cancel(ResponseService& responses, const HttpRequest& http) {
     std::string_view id = std::string_view(http.path).substr(route.size());
     id.remove_suffix(std::string_view("/cancel").size());
     auto record = responses.find(std::string(id), http.caller);
     if (!record) return record.error();
     if ((*record)->log->terminal()) return default_error(errc::response_already_completed);
     cancel_response(**record);
-    HttpResponse response;
-    response.body = response_json((*record)->facts, (*record)->state(), responses.generation().tokenizer);
-    return response;
+    return *std::move(record);
 }
 
 result<HttpResponse> erase(ResponseService& responses, const HttpRequest& http) {
@@ -177,16 +193,13 @@ asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExc
 
 asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchange& exchange) {
     auto read = parse_read(responses, exchange.request());
-    if (!read || !read->stream) {
-        result<HttpResponse> response = HttpResponse{};
-        if (read) {
-            response->body =
-                response_json(read->record->facts, read->record->state(), responses.generation().tokenizer);
-        } else {
-            response = read.error();
-        }
-        auto responding = respond(exchange, std::move(response));
-        co_return co_await std::move(responding);
+    if (!read) {
+        auto refusal = error_response(read.error());
+        co_return co_await exchange.respond(std::move(refusal));
+    }
+    if (!read->stream) {
+        auto sending = send_object(responses, exchange, read->record);
+        co_return co_await std::move(sending);
     }
     const ResponseFollower follower(responses, read->record);
     auto writing = stream_events(responses, exchange, read->record, read->starting_after);
@@ -195,8 +208,13 @@ asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchan
 }
 
 asio::awaitable<void> handle_cancel_response(ResponseService& responses, HttpExchange& exchange) {
-    auto responding = respond(exchange, cancel(responses, exchange.request()));
-    co_await std::move(responding);
+    auto record = cancel(responses, exchange.request());
+    if (!record) {
+        auto refusal = error_response(record.error());
+        co_return co_await exchange.respond(std::move(refusal));
+    }
+    auto sending = send_object(responses, exchange, *std::move(record));
+    co_await std::move(sending);
 }
 
 asio::awaitable<void> handle_delete_response(ResponseService& responses, HttpExchange& exchange) {

@@ -26,13 +26,17 @@ asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, Ht
     const bool is_chat = std::holds_alternative<ChatPrompt>(request->prompt);
     auto encoding = encode_prompt(generation, text_to_tokenize(generation.model.chat_template, *request),
                                   is_chat ? "messages" : "prompt");
-    const auto token_ids = co_await std::move(encoding);
+    auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
-    std::span<const TokenId> shown = *token_ids;
-    if (!request->add_special_tokens) shown = shown.subspan(1);  // without BOS
+    if (!request->add_special_tokens) token_ids->erase(token_ids->begin());  // BOS
+    const bool is_short = token_ids->size() <= max_inline_tokens;
+    auto work = [token_ids = *std::move(token_ids), context_length = generation.model.context_length,
+                 strings = request->return_token_strs, &tokenizer = generation.tokenizer] {
+        return tokenize_json(token_ids, context_length, strings, tokenizer);
+    };
+    auto rendering = generation.worker.offload(is_short, std::move(work));
     HttpResponse response;
-    response.body = tokenize_json(shown, generation.model.context_length, request->return_token_strs,
-                                  generation.tokenizer);
+    response.body = co_await std::move(rendering);
     co_return response;
 }
 
@@ -42,11 +46,16 @@ asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, 
         return parse_detokenize_request(body, unknown, vocab_size);
     };
     auto parsing = parse_body(generation, exchange, parse);
-    const auto request = co_await std::move(parsing);
+    auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
+    const bool is_short = request->tokens.size() <= max_inline_tokens;
+    auto work = [tokens = std::move(request->tokens), &tokenizer = generation.tokenizer] {
+        return detokenize_json(tokens, tokenizer);
+    };
+    auto rendering = generation.worker.offload(is_short, std::move(work));
     HttpResponse response;
-    response.body = detokenize_json(request->tokens, generation.tokenizer);
+    response.body = co_await std::move(rendering);
     co_return response;
 }
 

@@ -169,7 +169,8 @@ const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes) {
         const auto& entry = log_.entries_[next_entry_];
         auto& place = read_[entry.output];
         const std::size_t logprobs = entry.end.logprobs - place.logprobs;
-        num_bytes += entry.end.text - place.text + logprobs * sizeof(TokenLogprob);
+        num_bytes += entry.end.text - place.text + logprobs * sizeof(TokenLogprob) +
+                     (entry.end.token_ids - place.token_ids) * sizeof(TokenId);
         if (num_bytes > max_bytes && !deltas_.empty()) break;
         auto it = std::ranges::lower_bound(deltas_, entry.output, {}, &LogDelta::output);
         if (it == deltas_.end() || it->output != entry.output) {

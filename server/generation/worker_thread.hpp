@@ -18,6 +18,9 @@
 
 namespace solard::server {
 
+// Work on up to this many tokens, such as their texts as JSON, is short enough for the event loop.
+inline constexpr std::size_t max_inline_tokens = 4096;
+
 // Is used on the I/O thread only. The jobs themselves run on a thread of their own.
 class WorkerThread {
   public:

@@ -69,7 +69,7 @@ class HttpExchange {
     // Sends a whole answer. All functions that send throw system_error if the client is gone.
     virtual boost::asio::awaitable<void> respond(HttpResponse response) = 0;
     // Begins an answer with status 200 whose body is sent in pieces. Sends its header and the first piece in
-    // one write.
+    // one write. The answer to HEAD gets no piece.
     virtual boost::asio::awaitable<void> begin_stream(std::string_view content_type,
                                                       std::string_view first) = 0;
     // Sends one piece in one write. The piece must not be empty.

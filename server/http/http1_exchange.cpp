@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -82,7 +83,7 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     message.keep_alive(keep_alive_);
     for (const auto& [name, value] : response.fields) message.set(name, value);
     if (response.status != 204 && response.status != 304) message.content_length(response.body.size());
-    if (request_.method == "HEAD") response.body.clear();
+    if (!has_body()) response.body.clear();
     const std::string header = text_of(message);
     const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), asio::buffer(response.body)};
     auto writing = asio::async_write(stream_, bytes, use_awaitable);
@@ -101,15 +102,18 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
     if (!chunked_) keep_alive_ = false;  // HTTP/1.0: the end of the connection is the end of the body
     fill_header(message, content_type);
     message.keep_alive(keep_alive_);
-    message.set(http::field::cache_control, "no-cache");
-    message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
+    if (content_type.starts_with("text/event-stream")) {
+        message.set(http::field::cache_control, "no-cache");
+        message.set("X-Accel-Buffering", "no");  // otherwise nginx and similar proxies would hold tokens back
+    }
     if (chunked_) message.chunked(true);
     const std::string header = text_of(message);
     const asio::const_buffer body(first.data(), first.size());
     const auto chunk = beast::buffers_cat(asio::buffer(header), http::make_chunk(body));
     const std::array<asio::const_buffer, 2> plain{asio::buffer(header), body};
-    auto writing = chunked_ ? asio::async_write(stream_, chunk, use_awaitable)
-                            : asio::async_write(stream_, plain, use_awaitable);
+    auto writing = !has_body() ? asio::async_write(stream_, asio::buffer(header), use_awaitable)
+                   : chunked_  ? asio::async_write(stream_, chunk, use_awaitable)
+                               : asio::async_write(stream_, plain, use_awaitable);
     charge(first.size());
     state_.metrics.http_answer(200);
     header_sent_ = true;
@@ -119,6 +123,7 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
+    if (!has_body()) co_return co_await asio::post(executor(), use_awaitable);  // other handlers run
     const asio::const_buffer data(piece.data(), piece.size());
     charge(piece.size());
     if (chunked_) {
@@ -131,7 +136,7 @@ asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
 }
 
 asio::awaitable<void> Http1Exchange::end_stream() {
-    if (!chunked_) co_return;
+    if (!chunked_ || !has_body()) co_return;
     const auto last = http::make_chunk_last();
     co_await asio::async_write(stream_, last, use_awaitable);
 }

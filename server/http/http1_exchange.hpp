@@ -39,6 +39,7 @@ class Http1Exchange final : public HttpExchange {
 
   private:
     void charge(std::size_t bytes);
+    bool has_body() const { return request_.method != "HEAD"; }
     void fill_header(boost::beast::http::response_header<>& header, std::string_view content_type);
 
     const AppConfig& config_;

@@ -16,25 +16,45 @@ ResponseCursor::Clock::duration spacing_of(double max_hz) {
 ResponseCursor::ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
                                std::int64_t starting_after)
     : record_(std::move(record)),
+      max_bytes_(form.server_sent ? max_piece_bytes : SIZE_MAX),
       events_(record_->facts, tokenizer, std::move(form), starting_after),
       reader_(*record_->log, wakeup, events_.first_entry()),
       spacing_(spacing_of(record_->facts.request.max_delta_hz)) {}
 
 bool ResponseCursor::next(Clock::time_point now, std::string& out) {
-    const ResponseState state = record_->state();
-    if (events_.begin(state, out)) return true;
-    while (reader_.num_unread() > 0 && (now >= next_delta_ || state.is_terminal())) {
+    if (!event_.empty()) return continue_event(out);
+    state_ = record_->state();
+    if (events_.begin(state_, out)) return true;
+    while (reader_.num_unread() > 0 && (now >= next_delta_ || state_.is_terminal())) {
         const std::size_t before = reader_.position();
         const LogDelta delta = reader_.read(max_delta_bytes).front();
-        if (!state.has_output) continue;
+        if (!state_.has_output) continue;
         if (!events_.delta(delta, reader_.position(), reader_.position() - before, out)) continue;
         next_delta_ = now + spacing_;
         return true;
     }
-    if (!state.is_terminal()) return false;
-    const bool more = events_.end(state, reader_.position(), out);
-    at_end_ = !more || events_.ended();
+    if (!state_.is_terminal()) return false;
+    const bool more = events_.end(state_, reader_.position(), event_);
+    render_piece(out);
+    at_end_ = at_end_ || !more;
     return more;
+}
+
+bool ResponseCursor::continue_event(std::string& out) {
+    const ResponseState now = record_->state();
+    broken_ = now.text.size() != state_.text.size() || now.logprobs.size() != state_.logprobs.size();
+    if (broken_) {
+        at_end_ = true;
+        return false;
+    }
+    state_ = now;  // the log may have moved its text
+    render_piece(out);
+    return true;
+}
+
+void ResponseCursor::render_piece(std::string& out) {
+    event_.render(out, max_bytes_);
+    at_end_ = events_.ended() && event_.empty();
 }
 
 bool ResponseCursor::ready(Clock::time_point now) const {

@@ -14,6 +14,8 @@ namespace solard::server {
 // A cursor stores only its position in the log, so a slow reader needs no extra memory. I/O thread only.
 class ResponseCursor {
   public:
+    // The last item of a piece may exceed this size.
+    static constexpr std::size_t max_piece_bytes = 64 << 10;
     using Clock = std::chrono::steady_clock;
 
     // `wakeup` is notified whenever the log changes. `wakeup` and `tokenizer` must outlive the cursor.
@@ -21,8 +23,9 @@ class ResponseCursor {
     ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
                    std::int64_t starting_after);
 
-    // Appends the next event and returns true, or returns false if there is none now. Waiting deltas are
-    // merged into deltas of up to 16 KiB. The request's solar.max_delta_hz limits their rate.
+    // Appends the next event and returns true, or returns false if there is none now. A server-sent event
+    // that is long is appended in pieces of about max_piece_bytes, one per call. Waiting deltas
+    // are merged into deltas of up to 16 KiB. The request's solar.max_delta_hz limits their rate.
     bool next(Clock::time_point now, std::string& out);
     // Returns the time from which the waiting delta may be sent, or time_point::max() if no delta waits.
     Clock::time_point due() const;
@@ -31,17 +34,26 @@ class ResponseCursor {
     bool ready(Clock::time_point now) const;
     // Returns true once next() has returned the terminal event.
     bool at_end() const { return at_end_; }
+    // Returns true if an event cannot be completed, because the log has lost its text since the event began.
+    bool is_broken() const { return broken_; }
 
     const ResponseEvents& events() const { return events_; }
     const ResponsePtr& record() const { return record_; }
 
   private:
+    bool continue_event(std::string& out);
+    void render_piece(std::string& out);
+
     ResponsePtr record_;
+    const std::size_t max_bytes_;  // of one call of next()
     ResponseEvents events_;
+    ResponseState state_;  // is read by event_
+    Document event_;       // the part of an event that is not rendered yet
     LogReader reader_;
     Clock::duration spacing_;
     Clock::time_point next_delta_{};
     bool at_end_ = false;
+    bool broken_ = false;
 };
 
 }  // namespace solard::server

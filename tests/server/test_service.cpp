@@ -373,6 +373,51 @@ BOOST_AUTO_TEST_CASE(failed_engine_sends_errors_and_ends_the_process_with_1) {
     BOOST_TEST(service.exit_code() == 1);
 }
 
+// An answer is rendered in pieces: each chunk was rendered in one turn of the event loop.
+BOOST_AUTO_TEST_CASE(large_whole_answer_is_sent_in_pieces_of_bounded_size) {
+    RunningService service;
+    const auto request = [](int max_tokens) {
+        return chat_request(
+            "a", R"("n":4,"logprobs":true,"top_logprobs":20,"max_tokens":)" + std::to_string(max_tokens));
+    };
+    Connection small(service.port());
+    small.send(request(2));
+    BOOST_TEST(small.read_answer().has("Content-Length: "));
+    Connection large(service.port());
+    large.send(request(100));
+    const std::string head = large.read_until("\r\n\r\n");
+    BOOST_TEST(head.find("Transfer-Encoding: chunked") != std::string::npos);
+    large.read_bytes(head.find("\r\n\r\n") + 4);
+    std::string body;
+    std::size_t num_pieces = 0;
+    for (;;) {
+        const std::string buffer = large.read_until("\r\n");
+        const auto line = buffer.find("\r\n");
+        const auto size = std::stoul(buffer.substr(0, line), nullptr, 16);
+        large.read_bytes(line + 2);
+        BOOST_TEST(size <= (64U << 10) + 4096U);
+        if (size == 0) break;
+        body += large.read_bytes(size);
+        large.read_bytes(2);
+        ++num_pieces;
+    }
+    BOOST_TEST(num_pieces > 4U);
+    const auto answer = boost::json::parse(body);
+    for (const auto& choice : answer.at("choices").as_array())
+        BOOST_TEST(choice.at("logprobs").at("content").as_array().size() == 100U);
+}
+
+BOOST_AUTO_TEST_CASE(client_that_leaves_a_large_answer_ends_its_rendering) {
+    RunningService service;
+    {
+        Connection large(service.port(), 4096);
+        large.send(chat_request("a", R"("n":8,"logprobs":true,"top_logprobs":20,"max_tokens":500)"));
+        large.read_until("choices");
+    }
+    wait_for_in_flight(service.port(), 0);
+    wait_for_free_blocks(service.port());
+}
+
 // The event loop still runs, but the engine makes no progress.
 BOOST_AUTO_TEST_CASE(hanging_engine_sends_errors_and_ends_the_process_with_1) {
     RunningService service({"--engine-timeout", "0.2"});

@@ -10,6 +10,7 @@
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 #include "tests/support/demo_tokenizer.hpp"
+#include "tests/support/rendered.hpp"
 
 namespace solard::server {
 
@@ -217,7 +218,7 @@ BOOST_AUTO_TEST_CASE(echoed_text_begins_each_choice_once) {
     const std::vector<std::string> expected{"So \"it\" is.", "So \"it\""};
     BOOST_TEST(texts == expected, boost::test_tools::per_element());
     const std::vector<LogDelta> choices{{.output = 0, .text = " is.", .finish = FinishReason::stop}};
-    const auto whole = boost::json::parse(ChatAnswerWriter(answer.context()).whole(choices, {}));
+    const auto whole = boost::json::parse(rendered(ChatAnswerWriter(answer.context()).whole(choices, {})));
     BOOST_TEST(whole.at("choices").at(0).at("message").at("content").as_string() == expected[0]);
 }
 
@@ -597,7 +598,8 @@ BOOST_AUTO_TEST_CASE(whole_answer_contains_all_choices_in_order) {
         {.output = 0, .text = "a", .finish = FinishReason::length},
         {.output = 1, .text = "\n", .finish = FinishReason::stop, .stop = {.index = 0}},
         {.output = 2, .finish = FinishReason::stop, .stop = {.token = 9}}};
-    const auto whole = boost::json::parse(ChatAnswerWriter(answer.context()).whole(choices, {3, 6, 2}));
+    const auto whole =
+        boost::json::parse(rendered(ChatAnswerWriter(answer.context()).whole(choices, {3, 6, 2})));
     BOOST_TEST(whole.at("choices") == boost::json::parse(R"([
         {"index":0,"message":{"role":"assistant","content":"a","refusal":null},"logprobs":null,
          "finish_reason":"length","stop_reason":null},

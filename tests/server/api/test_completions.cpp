@@ -6,6 +6,7 @@
 #include "server/api/logprobs.hpp"
 #include "server/api/tokenize.hpp"
 #include "tests/support/demo_tokenizer.hpp"
+#include "tests/support/rendered.hpp"
 
 namespace solard::server {
 
@@ -114,7 +115,7 @@ BOOST_AUTO_TEST_CASE(each_output_begins_with_its_echoed_prompt) {
                                         {.output = 1, .text = "b", .finish = FinishReason::stop},
                                         {.output = 2, .text = "c", .finish = FinishReason::length},
                                         {.output = 3, .text = "d", .finish = FinishReason::stop}};
-    const auto whole = boost::json::parse(writer.whole(outputs, {4, 8}));
+    const auto whole = boost::json::parse(rendered(writer.whole(outputs, {4, 8})));
     BOOST_TEST(whole.at("object") == "text_completion");
     BOOST_TEST(whole.at("choices").at(1).at("text") == "P\"b");
     BOOST_TEST(whole.at("choices").at(2).at("text") == "Qc");

@@ -185,18 +185,46 @@ BOOST_AUTO_TEST_CASE(slow_reader_gets_fewer_larger_deltas_of_at_most_16_kib) {
         text += piece;
     }
     response.record->log->append({.num_tokens = 1, .finish = FinishReason::stop});
-    std::size_t largest = 0;
-    std::vector<Event> events;
-    for (std::string frame; lagging.next({}, frame); frame.clear()) {
-        largest = std::max(largest, frame.find("output_text.delta") != std::string::npos ? frame.size() : 0);
-        events.push_back(Response::parse(frame).front());
-    }
+    const auto events = Response::parse(Response::drain(lagging));
     BOOST_TEST(text_of(events) == text);
-    BOOST_TEST(largest < (17 << 10));
+    for (const Event& event : events) {
+        const auto* delta = event.body.if_contains("delta");
+        BOOST_TEST((delta == nullptr || delta->as_string().size() <= 16 << 10));
+    }
     const auto num_deltas = std::ranges::count(events, "response.output_text.delta", &Event::type);
     BOOST_TEST(num_deltas == static_cast<std::ptrdiff_t>(text.size() / (16 << 10) + 1));
     const auto& telemetry = events.back().body.at("response").at("solar");
     BOOST_TEST(telemetry.at("frames_merged").as_int64() + num_deltas == 10'001);
+}
+
+BOOST_AUTO_TEST_CASE(long_last_events_come_in_pieces_and_on_a_socket_whole) {
+    Response response;
+    response.record->facts.request.generation.sampling.num_logprobs = 0;
+    response.record->log->set_started();
+    const std::vector<TokenLogprob> logprobs(1, {300, -1});
+    for (int i = 0; i < 5000; ++i)
+        response.record->log->append({.text = "word ", .num_tokens = 1, .logprobs = logprobs});
+    response.record->log->append({.num_tokens = 1, .finish = FinishReason::stop});
+    constexpr std::int64_t last_delta = 5005;
+    const auto pieces = [&](bool server_sent) {
+        auto reader = response.cursor(last_delta, {.server_sent = server_sent});
+        std::vector<std::string> all;
+        for (std::string piece; reader.next({}, piece); piece.clear()) all.push_back(piece);
+        BOOST_TEST(reader.at_end());
+        BOOST_TEST(!reader.is_broken());
+        return all;
+    };
+    std::string stream;
+    for (const auto& piece : pieces(true)) {
+        BOOST_TEST(piece.size() <= ResponseCursor::max_piece_bytes + 8192);
+        stream += piece;
+    }
+    const auto events = Response::parse(stream);
+    const auto frames = pieces(false);
+    BOOST_REQUIRE(frames.size() == 4U);
+    BOOST_REQUIRE(events.size() == 4U);
+    BOOST_TEST(pieces(true).size() > 12U);
+    for (std::size_t i = 0; i < 4; ++i) BOOST_TEST((boost::json::parse(frames[i]) == events[i].body));
 }
 
 BOOST_AUTO_TEST_CASE(deltas_keep_max_delta_hz_and_the_end_does_not_wait) {

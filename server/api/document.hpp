@@ -1,0 +1,84 @@
+// A text that is rendered in pieces, so that a long one does not keep the event loop busy.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/api/json.hpp"
+
+namespace solard::server {
+
+// Short text is stored, and long text is rendered when its turn comes. Movable.
+class Document {
+  public:
+    using AppendItem = std::function<void(std::string&, std::size_t)>;
+
+    // Returns the end of the document, to which short text is appended.
+    std::string& tail() { return tail_; }
+    // Adds `count` items, which are separated by commas if `separated` is true. `append_item(out, i)` is
+    // called once per item, in order.
+    void add(std::size_t count, bool separated, AppendItem append_item);
+
+    // Returns true if there is nothing to render.
+    bool empty() const { return parts_.empty() && tail_.empty(); }
+    // Moves text from the front of the document to the end of `out`, until at least `max_bytes` bytes are
+    // moved or the document is empty. The last item may exceed `max_bytes`.
+    void render(std::string& out, std::size_t max_bytes);
+
+  private:
+    struct Part {
+        std::string before;
+        std::size_t count;
+        bool separated;
+        AppendItem append_item;
+        std::size_t next = 0;
+    };
+    std::vector<Part> parts_;
+    std::size_t first_part_ = 0;  // those before it are rendered
+    std::string tail_;            // the text after the last part
+};
+
+// The functions below and the writers of JSON which are templates write either to a string, at once, or to a
+// Document. A Document reads the arguments which are taken by reference when it is rendered: they must
+// outlive it. Between two pieces their owner may replace a view by another view of the same text.
+inline std::string& tail_of(std::string& out) {
+    return out;
+}
+inline std::string& tail_of(Document& out) {
+    return out.tail();
+}
+
+// Appends the characters of a JSON string, without the quotation marks.
+inline void append_characters(std::string& out, std::string_view text) {
+    append_json_characters(out, text);
+}
+template <class Text>  // std::string or std::string_view
+void append_characters(Document& out, const Text& text) {
+    constexpr std::size_t slice = 4096;  // bytes
+    out.add((text.size() + slice - 1) / slice, false, [&text](std::string& piece, std::size_t i) {
+        append_json_characters(piece, std::string_view(text).substr(i * slice, slice));
+    });
+}
+
+// Appends a JSON list. `append_item(out, i)` appends item i.
+template <class Function>
+void append_list(std::string& out, std::size_t count, Function append_item) {
+    out += '[';
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i > 0) out += ',';
+        append_item(out, i);
+    }
+    out += ']';
+}
+template <class Function>
+void append_list(Document& out, std::size_t count, Function append_item) {
+    out.tail() += '[';
+    out.add(count, true, std::move(append_item));
+    out.tail() += ']';
+}
+
+}  // namespace solard::server
