@@ -14,7 +14,7 @@ async def requests_then_stop(attack, count):
     port = attack.server.port
     try:
         async with asyncio.timeout(10):
-            answered = (await repeat(port, count, "GET", "/v1/models")).get(200, 0)
+            answered = (await repeat(port, count, "GET", "/" + 180 * "x")).get(404, 0)  # a long log line each
             chatted = await ask(port, "POST", "/v1/chat/completions", chat(8))
     except TimeoutError:
         answered, chatted = None, None
@@ -38,8 +38,8 @@ PROMISED = "all requests answered; SIGTERM ends the server with code 0"
 
 @row("1", "stderr is a pipe that nobody reads", PROMISED + "; the lost log lines are counted", outputs={"stderr": "unread"})
 async def stuck_stderr(attack):
-    measured, good, lost = await requests_then_stop(attack, 4000)
-    return ", ".join([*measured, f"{lost or 'no'} lost lines counted"]), good and bool(lost)
+    measured, good, lost = await requests_then_stop(attack, 8000)
+    return ", ".join([*measured, f"{int(lost or 0)} lost lines counted"]), good and bool(lost)
 
 
 @row("1", "the reader of stderr and stdout is gone", PROMISED, outputs={"stdout": "closed", "stderr": "closed"})

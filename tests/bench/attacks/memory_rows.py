@@ -89,14 +89,14 @@ async def store_flood(attack):
     return f"{statuses.get(200, 0)} stored for a; GET of b's answers {found.status}", found.status == 200
 
 
-@row("5", "3,000 stored responses with 300 logit_bias entries", "solard_stored_response_bytes counts at least 90 % of the memory's growth",
-     flags=SMALL_CACHE)  # fmt: skip
+@row("5", "8,000 stored responses with 300 logit_bias entries", "solard_stored_response_bytes counts at least 90 % of the memory's growth",
+     observers=("probe",), flags=SMALL_CACHE)  # fmt: skip
 async def store_counts(attack):
     server = attack.server
     body = {"input": "Hi", "max_output_tokens": 1, "logit_bias": BIASES}
     await repeat(server.port, 400, "POST", "/v1/responses", body)
     before, counted = server.memory(), await attack.metric("solard_stored_response_bytes") or 0
-    await repeat(server.port, 3000, "POST", "/v1/responses", body)
+    await repeat(server.port, 8000, "POST", "/v1/responses", body)
     grown = server.memory() - before
     counted = (await attack.metric("solard_stored_response_bytes") or 0) - counted
     return f"{mb(counted)} counted, memory grew by {mb(grown)}", counted >= 0.9 * grown

@@ -6,10 +6,12 @@ import json
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 
-from client import Connection, chat
-from rows import row
+from client import Connection, ask, chat
+from rows import CouldNotRun, row
+from server import Server
 
 
 async def read_stream(port, tokens):
@@ -112,3 +114,62 @@ async def damaged_models(attack):
     total = sum(counts.values())
     text = ", ".join(f"{count} x {code}" for code, count in sorted(counts.items()))
     return f"exit codes of {total} folders: {text}" + "".join(f"; {crash}" for crash in crashes), not crashes
+
+
+# Replaces clock_gettime(): the time of day is shifted by the seconds in a file that the process maps.
+SHIFTED_CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+static volatile long* seconds;
+__attribute__((constructor)) static void map_file(void) {
+    seconds = mmap(0, sizeof *seconds, PROT_READ, MAP_SHARED, open(getenv("CLOCK_SHIFT_FILE"), O_RDONLY), 0);
+}
+int clock_gettime(clockid_t id, struct timespec* time) {
+    static int (*real)(clockid_t, struct timespec*);
+    if (!real) real = (int (*)(clockid_t, struct timespec*))dlsym(RTLD_NEXT, "clock_gettime");
+    const int result = real(id, time);
+    if (id == CLOCK_REALTIME && seconds) time->tv_sec += *seconds;
+    return result;
+}
+"""
+
+
+@row("held", "the clock moves by a day, there and back, while 20 streams run", "all are whole, and the server answers", observers=())
+async def moved_clock(attack):
+    if not shutil.which("cc"):
+        raise CouldNotRun("there is no C compiler for a library that shifts the clock")
+    source, library, shift = (attack.folder / name for name in ("clock.c", "clock.so", "shift"))
+    source.write_text(SHIFTED_CLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, capture_output=True)
+    shift.write_bytes(struct.pack("@l", 0))
+    environment = {"LD_PRELOAD": str(library), "CLOCK_SHIFT_FILE": str(shift)}
+    server = Server(attack.binary, attack.model, attack.folder, environment=environment)
+    created = []
+
+    async def move_to(seconds):
+        with shift.open("r+b") as file:
+            file.write(struct.pack("@l", seconds))
+        answer = await ask(server.port, "POST", "/v1/chat/completions", chat(1))
+        created.append(answer.json()["created"] if answer and answer.status == 200 else 0)
+
+    async def disturb():
+        for days in (0, 1, -1, 0):
+            await move_to(days * 86_400)
+
+    try:
+        whole = await whole_streams(server.port, 20, 300, disturb)
+    finally:
+        server.stop()
+    moved = created[1] - created[0] > 80_000 and created[2] - created[0] < -80_000
+    if 0 not in created and not moved:
+        raise CouldNotRun("the server does not see the shifted clock")
+    return f"{whole} of 20 streams whole, {4 - created.count(0)} of 4 requests answered", whole == 20 and 0 not in created
+
+
+@row("held", "23 kinds of request under Valgrind", "no error", observers=())
+async def memcheck(attack):
+    raise CouldNotRun("it takes longer than the table; ./test.sh --long runs the server's tests under AddressSanitizer")

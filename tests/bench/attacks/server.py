@@ -46,10 +46,10 @@ class Server:
 
     `outputs` maps "stdout" and "stderr" to "unread" (a pipe that nobody reads), "full" (which is full already) or
     "closed" (a pipe whose reader is gone); without an entry, the output goes to a file. `key_names` are the names of the
-    API keys that the server has. `limits` are resource limits of the process.
+    API keys that the server has. `limits` are resource limits of the process, and `environment` is added to its own.
     """
 
-    def __init__(self, binary, model, folder, flags=(), outputs=None, key_names=(), limits=()):
+    def __init__(self, binary, model, folder, flags=(), outputs=None, key_names=(), limits=(), environment=None):
         self.port = free_port()
         self.binary, self.folder = binary, folder
         self.log_path = folder / "log"
@@ -61,7 +61,7 @@ class Server:
         files = {name: self._output(name, kind) for name, kind in (outputs or {}).items()}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdout=files.get("stdout", log), stderr=files.get("stderr", log), stdin=subprocess.DEVNULL,
+                command, stdout=files.get("stdout", log), stderr=files.get("stderr", log), stdin=subprocess.DEVNULL, env=os.environ | (environment or {}),
                 preexec_fn=lambda: [resource.setrlimit(*limit) for limit in limits],
             )  # fmt: skip
         for descriptor in files.values():
