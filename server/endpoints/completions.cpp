@@ -60,7 +60,7 @@ ShownPrompt shown(const GenerationService& generation, const CompletionRequest& 
 asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
                                                         const HttpRequest& http) {
     // This check comes first, so that a full or starting server does no work for a request.
-    if (auto open = generation.engine.check_open(); !open) co_return open.error();
+    if (auto open = generation.engine.check_open(http.caller); !open) co_return open.error();
     auto parsing = parse_body(generation, http.body, parse_completion_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
@@ -83,7 +83,7 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
 
 asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange) {
     auto pending = co_await begin_completion(generation, exchange.request());
-    co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
+    co_await send_completion(exchange, std::move(pending), generation);
 }
 
 }  // namespace solard::server

@@ -8,6 +8,7 @@
 #include "server/api/error.hpp"
 #include "server/api/fields.hpp"
 #include "server/endpoints/handlers.hpp"
+#include "server/endpoints/refusal.hpp"
 #include "server/generation/parse_body.hpp"
 #include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
@@ -57,6 +58,7 @@ asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& e
     const ResponseState state = record->state();
     HttpResponse response;
     if (state.status == ResponseStatus::failed) {
+        co_await wait_for_slot(responses.generation(), exchange, state.failure->code);
         response = error_response(*state.failure);
     } else {
         response.body = response_json(record->facts, state, responses.generation().tokenizer);
@@ -163,8 +165,8 @@ asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, co
 asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange) {
     auto record = co_await create(responses, exchange.request());
     if (!record) {
-        auto refusal = error_response(record.error());
-        co_return co_await exchange.respond(std::move(refusal));
+        auto refusing = refuse(responses.generation(), exchange, record.error());
+        co_return co_await std::move(refusing);
     }
     const ResponseFollower follower(responses, *record);
     auto writing = (*record)->facts.request.generation.stream

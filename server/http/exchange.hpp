@@ -33,7 +33,8 @@ struct HttpRequest {
     bool accepts_gzip = false;
     std::optional<WebSocketFields> websocket;
     std::string body;
-    std::uint64_t connection = 0;  // number of the connection; no other one in this process has it
+    Peer peer;
+    std::optional<std::uint32_t> num_retries;  // x-stainless-retry-count, which OpenAI's SDKs send
     Caller caller;
 };
 

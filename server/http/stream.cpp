@@ -1,10 +1,18 @@
 #include "server/http/stream.hpp"
 
+#include "server/auth/network.hpp"
+
 namespace solard::server {
 
 void Stream::State::close() {
     boost::system::error_code ignored;
     socket.close(ignored);
+}
+
+std::uint64_t Stream::peer_network() const {
+    boost::system::error_code gone;
+    const auto endpoint = state_->socket.remote_endpoint(gone);
+    return gone ? 0 : network_of(endpoint.data());
 }
 
 void Stream::expires_after(std::chrono::steady_clock::duration limit) {

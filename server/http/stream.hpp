@@ -20,6 +20,9 @@ class Stream {
 
     explicit Stream(Socket socket) : state_(std::make_shared<State>(std::move(socket))) {}
 
+    // Returns network_of() the peer.
+    std::uint64_t peer_network() const;
+
     executor_type get_executor() { return state_->socket.get_executor(); }
 
     template <class Buffers, class Token>
