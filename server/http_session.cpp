@@ -83,10 +83,11 @@ Received refuse(HttpRequest head, const Error& error) {
 
 class Session {
   public:
-    Session(App& app, Stream stream, bool over_limit)
+    Session(App& app, Stream stream, const Peer& peer, bool over_limit)
         : app_(app),
           stream_(std::move(stream)),
           over_limit_(over_limit),
+          peer_(peer),
           // Holds a header, and the requests which a client pipelines while an answer is streamed.
           buffer_(static_cast<std::size_t>(app.config.max_header_size) + 4096) {}
 
@@ -157,8 +158,8 @@ class Session {
         const auto size = parser.put(asio::buffer(block->data(), block->size()), ec);
         buffer_.consume(size);
         if (ec) co_return refuse({}, read_problem(ec, app_.config));
-        HttpRequest request = plain_head(parser.get(), connection_);
-        request.caller.principal = connection_;  // until the caller is known
+        HttpRequest request = plain_head(parser.get(), peer_);
+        request.caller.owner = peer_.network;  // until the caller is known
         if (parser.content_length().value_or(0) > static_cast<std::uint64_t>(app_.config.max_body_size))
             co_return refuse(std::move(request), read_problem(http::error::body_limit, app_.config));
         RouteMatch match = find_route(request);
@@ -168,8 +169,7 @@ class Session {
             co_return *std::move(upgrade);
         }
         const auto caller = app_.gate.check_access(
-            {.host = request.host, .authorization = request.authorization, .connection = connection_},
-            match.access);
+            {.host = request.host, .authorization = request.authorization, .peer = peer_}, match.access);
         if (!caller) co_return refuse(std::move(request), caller.error());
         if (auto allowed = check_connection_limit(match, has_body(parser)); !allowed)
             co_return refuse(std::move(request), allowed.error());
@@ -178,6 +178,7 @@ class Session {
             co_return refusal;
         }
         request.caller = *caller;
+        request.caller.num_retries = request.num_retries;
         co_await read_body(parser, request, ec);
         if (request.body_charge && request.body_charge->is_refused()) {
             release(parser.get().body());
@@ -356,22 +357,36 @@ class Session {
                                 " " + std::to_string(millis) + " ms");
     }
 
-    static inline std::uint64_t num_connections_ = 0;  // since the start of the process
-
     App& app_;
     Stream stream_;
     const bool over_limit_;
     bool is_new_ = true;  // no request was read yet
+    const Peer peer_;
     beast::flat_buffer buffer_;
-    const std::uint64_t connection_ = ++num_connections_;
+};
+
+// Tells the engine's client when the connection has ended, however that happens.
+class ConnectionEnd {
+  public:
+    ConnectionEnd(EngineClient& engine, const Peer& peer) : engine_(engine), peer_(peer) {}
+    ConnectionEnd(const ConnectionEnd&) = delete;
+    ConnectionEnd& operator=(const ConnectionEnd&) = delete;
+    ~ConnectionEnd() { engine_.connection_closed(peer_); }
+
+  private:
+    EngineClient& engine_;
+    const Peer peer_;
 };
 
 }  // namespace
 
 asio::awaitable<void> run_http_session(App* app, Stream stream, bool over_limit) {
+    static std::uint64_t num_connections = 0;  // since the start of the process
+    const Peer peer{.connection = ++num_connections, .network = stream.peer_network()};
+    const ConnectionEnd end(app->generation.engine, peer);
     std::optional<WsUpgrade> upgrade;
     {
-        Session session(*app, stream, over_limit);
+        Session session(*app, stream, peer, over_limit);
         try {
             upgrade = co_await session.run();
         } catch (const boost::system::system_error& gone) {

@@ -13,21 +13,24 @@ bool served_before(const SequencePtr& a, const SequencePtr& b) {
 
 }  // namespace
 
-// In one turn, a principal with weight 1 gets at most an eighth of a step, so that one step can serve several
-// principals.
+// A turn is at most an eighth of a step, so that one step can serve several principals.
 FairShare::FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens)
     : num_slots_(num_slots), num_blocks_(num_blocks), quantum_(std::clamp(step_tokens / 8, 1, 64)) {}
 
 void FairShare::begin_step() {
     drop_idle();
     for (const auto& principal : principals_) {
-        principal->deficit = std::max(principal->deficit, -quantum_ * principal->weight);
+        principal->deficit = std::max(principal->deficit, -quantum_);
     }
 }
 
 PrincipalShare& FairShare::principal_of(const Principal& principal) {
     const auto found = std::ranges::find(principals_, principal.id, [](const auto& p) { return p->id; });
-    if (found != principals_.end()) return **found;
+    if (found != principals_.end()) {
+        const std::int64_t weight = std::max(principal.weight, 1);
+        total_weight_ += weight - std::exchange((*found)->weight, weight);
+        return **found;
+    }
     auto added = std::make_unique<PrincipalShare>();
     added->id = principal.id;
     added->weight = std::max(principal.weight, 1);
@@ -63,12 +66,19 @@ void FairShare::drop_idle() {
 }
 
 PrincipalShare* FairShare::prefill_turn() {
-    const auto wants = [](const auto& principal) { return principal->num_prefill_tokens > 0; };
-    if (std::ranges::none_of(principals_, wants)) return nullptr;
+    std::int64_t largest_weight = 0;  // of those that want prompt tokens
+    for (const auto& principal : principals_) {
+        if (principal->num_prefill_tokens > 0) largest_weight = std::max(largest_weight, principal->weight);
+    }
+    if (largest_weight == 0) return nullptr;
     for (;;) {
         PrincipalShare& principal = *principals_[prefill_turn_];
         if (principal.num_prefill_tokens > 0) {
-            if (principal.deficit <= 0) principal.deficit += quantum_ * principal.weight;
+            if (principal.deficit <= 0) {
+                const std::int64_t turn = quantum_ * principal.weight + principal.turn_remainder;
+                principal.deficit += turn / largest_weight;
+                principal.turn_remainder = turn % largest_weight;
+            }
             if (principal.deficit > 0) return &principal;  // otherwise decodes have used up this turn
         }
         end_prefill_turn();

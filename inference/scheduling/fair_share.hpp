@@ -26,6 +26,7 @@ struct PrincipalShare {
     std::int32_t num_slots = 0;           // slots of its running sequences
     std::int32_t num_blocks = 0;          // blocks of these sequences; a shared block counts once per holder
     std::int64_t deficit = 0;             // prompt tokens that it may schedule now; < 0 after many decodes
+    std::int64_t turn_remainder = 0;      // what rounding took from its last turn, in parts of a token
     std::int32_t num_prefill_tokens = 0;  // tokens that its running prompts still want in this step
 };
 
@@ -34,15 +35,16 @@ class FairShare {
     // `step_tokens` is the number of tokens that one step may compute.
     FairShare(std::int32_t num_slots, std::int32_t num_blocks, std::int32_t step_tokens);
 
-    // Adds a sequence to the waiting sequences of its principal. A preempted sequence gets its old place.
+    // Adds a sequence to the waiting sequences of its principal, which takes the weight that the sequence's
+    // request names. A preempted sequence gets its old place.
     void push(SequencePtr sequence);
     // Takes out the first waiting sequence of this principal. The principal must have a waiting sequence.
     SequencePtr pop(PrincipalShare& principal);
     // Moves all waiting sequences for which `wanted` returns true to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Limits
-    // each negative deficit to the tokens of one turn. May be called between steps only.
+    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Raises
+    // every deficit to at least minus the tokens of the largest turn. May be called between steps only.
     void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
@@ -69,7 +71,7 @@ class FairShare {
 
     std::int64_t num_slots_;
     std::int64_t num_blocks_;
-    std::int64_t quantum_;  // prompt tokens of one turn of a principal with weight 1
+    std::int64_t quantum_;  // prompt tokens of one turn of the principal with the largest weight
     // In the order of their first arrival. Admission turns and prefill turns both go round this list.
     std::vector<std::unique_ptr<PrincipalShare>> principals_;
     std::int64_t total_weight_ = 0;

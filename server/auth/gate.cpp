@@ -13,8 +13,8 @@
 namespace solard::server {
 namespace {
 
-// The principal of the first key. The principals of connections are numbered from 1, so that the ranges do
-// not overlap.
+// The principal and the owner of the first key. The numbers of connections begin with 1, and no network in
+// use has such a number, so the ranges do not overlap.
 constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;
 
 // Returns the host without its port, and an IPv6 address without its brackets.
@@ -23,8 +23,10 @@ std::string_view host_name(std::string_view host) {
     return host.substr(0, host.find(':'));
 }
 
-Caller make_caller(std::optional<std::size_t> key, std::uint64_t connection) {
-    return {.principal = key ? key_principal + *key : connection, .key = key};
+Caller make_caller(std::optional<std::size_t> key, const Peer& peer) {
+    if (!key) return {.principal = peer.connection, .owner = peer.network, .connection = peer.connection};
+    const std::uint64_t number = key_principal + *key;
+    return {.principal = number, .owner = number, .connection = peer.connection, .key = key};
 }
 
 }  // namespace
@@ -65,23 +67,23 @@ result<void> Gate::check_host(std::string_view host) const {
                      "' is not allowed. The operator can allow it with the option --allowed-hosts."};
 }
 
-result<Caller> Gate::check_key(std::string_view secret, std::uint64_t connection) const {
-    if (keys_.empty()) return make_caller(std::nullopt, connection);
+result<Caller> Gate::check_key(std::string_view secret, const Peer& peer) const {
+    if (keys_.empty()) return make_caller(std::nullopt, peer);
     const auto key = keys_.find(secret);
     if (!key) return default_error(errc::invalid_api_key);
-    return make_caller(key, connection);
+    return make_caller(key, peer);
 }
 
-result<Caller> Gate::check_key_or_ticket(std::string_view secret, std::uint64_t connection) const {
+result<Caller> Gate::check_key_or_ticket(std::string_view secret, const Peer& peer) const {
     if (const auto ticket = tickets_.find(std::string(secret), WsTickets::Clock::now()))
-        return make_caller(ticket->key, connection);
-    return check_key(secret, connection);
+        return make_caller(ticket->key, peer);
+    return check_key(secret, peer);
 }
 
 result<Caller> Gate::check_access(const Credentials& credentials, Access access) const {
     if (auto host = check_host(credentials.host); !host) return host.error();
-    if (access == Access::anyone) return make_caller(std::nullopt, credentials.connection);
-    return check_key(bearer_token(credentials.authorization), credentials.connection);
+    if (access == Access::anyone) return make_caller(std::nullopt, credentials.peer);
+    return check_key(bearer_token(credentials.authorization), credentials.peer);
 }
 
 bool Gate::is_allowed_origin(std::string_view origin) const {

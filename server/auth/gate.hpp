@@ -22,7 +22,7 @@ namespace solard::server {
 struct Credentials {
     std::string_view host = {};
     std::string_view authorization = {};
-    std::uint64_t connection = 0;  // number of the connection that carries the request
+    Peer peer = {};
 };
 
 // I/O thread only.
@@ -41,10 +41,10 @@ class Gate {
     // check_host(): host_not_allowed, which protects against DNS rebinding: a page of another site may have
     // pointed its own name at this server. Errors of check_key(): invalid_api_key.
     result<void> check_host(std::string_view host) const;
-    result<Caller> check_key(std::string_view secret, std::uint64_t connection) const;
+    result<Caller> check_key(std::string_view secret, const Peer& peer) const;
     // Accepts an API key or a single-use ticket. Does not use up the ticket; use_ticket() does this. Errors:
     // invalid_api_key.
-    result<Caller> check_key_or_ticket(std::string_view secret, std::uint64_t connection) const;
+    result<Caller> check_key_or_ticket(std::string_view secret, const Peer& peer) const;
 
     // Returns true if --allowed-origins contains exactly this origin or "*". An empty origin and "null" are
     // never allowed.

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/endpoints/refusal.hpp"
 #include "server/http/document_response.hpp"
 #include "server/http/error_response.hpp"
 #include "server/http/run_until.hpp"
@@ -32,14 +33,14 @@ Usage usage_of(const Generation& generation) {
 
 // Writes the events of the answer up to its end or to an error.
 asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, AnswerWriter& writer,
-                                    const Generation& generation,
-                                    std::chrono::milliseconds keep_alive_interval) {
+                                    const Generation& generation, GenerationService& service) {
     GenerationLog& log = generation.log();
     Wakeup wakeup(exchange.executor());
     LogReader reader(log, wakeup);
     for (;;) {
-        const bool news = co_await reader.wait(keep_alive_interval);
+        const bool news = co_await reader.wait(service.config.keep_alive_interval);
         if (!news) {
+            generation.keep_place();
             co_await sse.idle();
             continue;
         }
@@ -48,7 +49,10 @@ asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, Answ
                 writer.append_chunks(sse.buffer(), delta, usage_of(generation));
         }
         if (reader.num_unread() == 0) {
-            if (auto failure = log.failure()) co_return co_await sse.fail(*std::move(failure));
+            if (auto failure = log.failure()) {
+                if (!exchange.header_sent()) co_await wait_for_slot(service, exchange, failure->code);
+                co_return co_await sse.fail(*std::move(failure));
+            }
             if (log.terminal()) break;
         }
         co_await sse.flush();
@@ -58,12 +62,11 @@ asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, Answ
 }
 
 asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer,
-                                    const Generation& generation,
-                                    std::chrono::milliseconds keep_alive_interval) {
+                                    const Generation& generation, GenerationService& service) {
     SseWriter sse(exchange);
     bool out_of_memory = false;
     try {
-        auto streaming = stream_events(sse, exchange, writer, generation, keep_alive_interval);
+        auto streaming = stream_events(sse, exchange, writer, generation, service);
         co_await std::move(streaming);
     } catch (const std::bad_alloc&) {
         out_of_memory = true;
@@ -74,13 +77,14 @@ asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer
     co_await sse.fail(std::move(error));
 }
 
-asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer,
-                                   const Generation& generation) {
+asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer, const Generation& generation,
+                                   GenerationService& service) {
     const GenerationLog& log = generation.log();
     Wakeup wakeup(exchange.executor());
     LogReader reader(generation.log(), wakeup);
     co_await reader.wait_terminal();
     if (const auto& failure = log.failure()) {
+        co_await wait_for_slot(service, exchange, failure->code);
         auto response = error_response(*failure);
         co_return co_await exchange.respond(std::move(response));
     }
@@ -100,15 +104,14 @@ asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer,
 }  // namespace
 
 asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnswer> pending,
-                                      std::chrono::milliseconds keep_alive_interval) {
+                                      GenerationService& service) {
     if (!pending) {
-        auto response = error_response(pending.error());
-        co_return co_await exchange.respond(std::move(response));
+        auto refusing = refuse(service, exchange, pending.error());
+        co_return co_await std::move(refusing);
     }
     AnswerWriter& writer = *pending->writer;
-    auto writing = writer.fields().stream
-                       ? stream_answer(exchange, writer, pending->generation, keep_alive_interval)
-                       : whole_answer(exchange, writer, pending->generation);
+    auto writing = writer.fields().stream ? stream_answer(exchange, writer, pending->generation, service)
+                                          : whole_answer(exchange, writer, pending->generation, service);
     // client_gone() reads while the answer is written: without a read, the server would not notice that the
     // client leaves while there is nothing to write. If the client leaves, this coroutine ends, and the
     // destructor of `pending` cancels the generation.

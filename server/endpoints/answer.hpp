@@ -2,12 +2,11 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <chrono>
 #include <memory>
 
 #include "server/api/answer_json.hpp"
 #include "server/config/error.hpp"
-#include "server/generation/engine_client.hpp"
+#include "server/generation/generation_service.hpp"
 #include "server/http/exchange.hpp"
 
 namespace solard::server {
@@ -19,8 +18,8 @@ struct PendingAnswer {
 };
 
 // Sends the answer, or the error in `pending`. Sends idle bytes whenever a stream has been silent for
-// `keep_alive_interval`. Throws system_error if the client is gone.
+// --keep-alive-interval. Throws system_error if the client is gone.
 boost::asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnswer> pending,
-                                             std::chrono::milliseconds keep_alive_interval);
+                                             GenerationService& service);
 
 }  // namespace solard::server

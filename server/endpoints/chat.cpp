@@ -45,7 +45,7 @@ ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
 
 asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, HttpExchange& exchange) {
     // This check comes first, so that a full or starting server does no work for a request.
-    if (auto open = generation.engine.check_open(); !open) co_return open.error();
+    if (auto open = generation.engine.check_open(exchange.request().caller); !open) co_return open.error();
     auto rendering = render_chat(generation, exchange);
     auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
@@ -80,7 +80,7 @@ asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation,
 
 asio::awaitable<void> handle_chat_completions(GenerationService& generation, HttpExchange& exchange) {
     auto pending = co_await begin_chat(generation, exchange);
-    co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
+    co_await send_completion(exchange, std::move(pending), generation);
 }
 
 asio::awaitable<void> handle_render(GenerationService& generation, HttpExchange& exchange) {

@@ -80,7 +80,7 @@ asio::awaitable<std::vector<ShownPrompt>> shown_prompts(GenerationService& gener
 asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& generation,
                                                         HttpExchange& exchange) {
     // This check comes first, so that a full or starting server does no work for a request.
-    if (auto open = generation.engine.check_open(); !open) co_return open.error();
+    if (auto open = generation.engine.check_open(exchange.request().caller); !open) co_return open.error();
     auto parsing = parse_body(generation, exchange, parse_completion_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
@@ -104,7 +104,7 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
 
 asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange) {
     auto pending = co_await begin_completion(generation, exchange);
-    co_await send_completion(exchange, std::move(pending), generation.config.keep_alive_interval);
+    co_await send_completion(exchange, std::move(pending), generation);
 }
 
 }  // namespace solard::server

@@ -9,6 +9,7 @@
 #include "server/api/error.hpp"
 #include "server/api/fields.hpp"
 #include "server/endpoints/handlers.hpp"
+#include "server/endpoints/refusal.hpp"
 #include "server/generation/parse_body.hpp"
 #include "server/http/document_response.hpp"
 #include "server/http/error_response.hpp"
@@ -74,6 +75,7 @@ asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& e
     co_await reader.wait_terminal();
     const ResponseState state = record->state();
     if (state.status == ResponseStatus::failed) {
+        co_await wait_for_slot(responses.generation(), exchange, state.failure->code);
         auto response = error_response(*state.failure);
         co_return co_await exchange.respond(std::move(response));
     }
@@ -180,8 +182,8 @@ asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, Ht
 asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange) {
     auto record = co_await create(responses, exchange);
     if (!record) {
-        auto refusal = error_response(record.error());
-        co_return co_await exchange.respond(std::move(refusal));
+        auto refusing = refuse(responses.generation(), exchange, record.error());
+        co_return co_await std::move(refusing);
     }
     const ResponseFollower follower(responses, *record);
     auto writing = (*record)->facts.request.generation.stream

@@ -129,7 +129,6 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         request->prompt = std::move(prompt);
-        request->principal.id = caller.principal;
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;
@@ -138,7 +137,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     auto place = generation.gate.take_place(caller, now);
     if (!place) return place.error();
     auto submitted =
-        generation.engine.submit(std::move(requests), *std::move(place), fields.return_token_ids);
+        generation.engine.submit(std::move(requests), caller, *std::move(place), fields.return_token_ids);
     if (submitted) submitted->log().charge_to(generation.waiting_memory, memory_owner(caller));
     return submitted;
 }

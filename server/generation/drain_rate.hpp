@@ -1,10 +1,10 @@
-// Estimates when the engine will have free places again. The header Retry-After needs this estimate.
+// Measures how fast the engine ends choices when it has as much work as it can take.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
+#include <vector>
 
 namespace solard::server {
 
@@ -12,25 +12,37 @@ class DrainRate {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // Records that a choice ended now.
-    void add_end(Clock::time_point now) { ends_[num_ends_++ % ends_.size()] = now; }
+    // Measures over the last `num_ends` ends. Choices which start together often end together, so this should
+    // be several times the number that can run.
+    void set_window(std::size_t num_ends) { ends_.resize(num_ends); }
 
-    // Returns the time until `count` more choices will have ended, if they end as fast as the last ones did.
-    // If none has ended yet, returns one second. The result is at least 100 ms, so that a refused client does
-    // not retry at once, and at most 30 s, so that it comes back soon after a slow phase.
-    std::chrono::milliseconds time_for(std::size_t count, Clock::time_point now) const {
-        using std::chrono::milliseconds;
+    // Records a step of the engine in which `num_ends` choices ended. `full`: after the step, choices wait
+    // because the engine cannot run more. Only the time during which this is so counts.
+    void add_step(Clock::time_point now, std::size_t num_ends, bool full) {
+        if (full_) {
+            full_time_ += now - last_step_;
+            for (; num_ends > 0; --num_ends) ends_[num_ends_++ % ends_.size()] = full_time_;
+        }
+        last_step_ = now;
+        full_ = full;
+    }
+
+    // Returns the mean time between two ends. If none is known yet, returns the time that was waited for one,
+    // but at least one second.
+    Clock::duration interval(Clock::time_point now) const {
+        const auto full_time = full_ ? full_time_ + (now - last_step_) : full_time_;
         const std::size_t known = std::min(num_ends_, ends_.size());
-        if (known == 0) return milliseconds(1000);
-        const auto oldest = ends_[num_ends_ > ends_.size() ? num_ends_ % ends_.size() : 0];
-        const auto each = (now - oldest) / static_cast<Clock::rep>(known);
-        return std::clamp(std::chrono::duration_cast<milliseconds>(each * static_cast<Clock::rep>(count)),
-                          milliseconds(100), milliseconds(30'000));
+        if (known == 0) return std::max<Clock::duration>(full_time, std::chrono::seconds(1));
+        const auto oldest = num_ends_ > ends_.size() ? ends_[num_ends_ % ends_.size()] : Clock::duration{};
+        return (full_time - oldest) / static_cast<Clock::rep>(known);
     }
 
   private:
-    std::array<Clock::time_point, 32> ends_{};  // when the last choices ended
+    std::vector<Clock::duration> ends_ = std::vector<Clock::duration>(32);  // values of full_time_
     std::size_t num_ends_ = 0;
+    Clock::duration full_time_{};
+    Clock::time_point last_step_{};
+    bool full_ = false;
 };
 
 }  // namespace solard::server

@@ -6,13 +6,20 @@
 #include <utility>
 
 #include "server/api/error.hpp"
+#include "server/config/random_bits.hpp"
 
 namespace solard::server {
 namespace {
 
-// Returns the part of a limit which one principal may use.
-std::int64_t principal_part(std::int64_t limit) {
-    return limit - limit / 8;
+// The weight of an owner: its principals with something in flight share it.
+constexpr std::int32_t owner_weight = 1024;
+
+Demand demand_of(std::span<const Request> requests) {
+    Demand demand;
+    for (const Request& request : requests)
+        demand +=
+            {.choices = request.num_choices, .tokens = static_cast<std::int64_t>(request.prompt.size())};
+    return demand;
 }
 
 }  // namespace
@@ -41,11 +48,18 @@ Generation::Generation(Generation&& other) noexcept
       max_tokens_(other.max_tokens_),
       seed_(other.seed_) {}
 
+void Generation::keep_place() const {
+    client_->admission_.shares().hold(first_id_);
+}
+
 Generation::~Generation() {
     if (client_ == nullptr) return;
     place_.charge(log_->num_tokens());
     client_->release(first_id_, num_requests_);
 }
+
+EngineClient::EngineClient(boost::asio::io_context& io, ServerState& state)
+    : io_(io), state_(state), admission_(random_bits()) {}
 
 void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
                          QueueLimits limits, std::function<void(const EngineInfo&)> on_ready,
@@ -55,6 +69,8 @@ void EngineClient::start(BackendFactory make_backend, const Tokenizer& tokenizer
     callbacks.ready = [this, on_ready = std::move(on_ready)](EngineInfo info) {
         boost::asio::post(io_, [this, on_ready, info = std::move(info)]() mutable {
             info_ = std::move(info);
+            admission_.set_limits({.choices = max_choices_in_flight(), .tokens = limits_.max_queued_tokens},
+                                  max_running());
             snapshot_.num_blocks = snapshot_.num_free_blocks = info_->capacity.num_blocks;
             if (state_.phase == ServerPhase::starting) state_.phase = ServerPhase::ready;
             on_ready(*info_);
@@ -78,111 +94,102 @@ std::int64_t EngineClient::capacity_tokens() const {
     return info_ ? std::int64_t{info_->capacity.num_blocks} * kv_block_size : 0;
 }
 
-result<void> EngineClient::check_open() const {
+result<void> EngineClient::check_ready() const {
     if (state_.phase == ServerPhase::starting) return default_error(errc::server_starting);
     if (state_.phase == ServerPhase::draining) return default_error(errc::server_draining);
     if (state_.phase == ServerPhase::failed) return default_error(errc::engine_unavailable);
-    if (load_.choices >= max_choices_in_flight())
-        return busy(errc::server_overloaded, "The waiting queue is full");
     return {};
 }
 
-result<void> EngineClient::check_capacity(std::span<const Request> requests) const {
-    if (auto open = check_open(); !open) return open.error();
-    std::int64_t choices = 0;
-    std::int64_t prompt_tokens = 0;
+result<void> EngineClient::check_open(const Caller& caller) {
+    if (auto ready = check_ready(); !ready) return ready.error();
+    if (auto victims = admission_.check(caller, {.choices = 1}, Clock::now()); !victims)
+        return victims.error();
+    return {};
+}
+
+result<void> EngineClient::check_size(std::span<const Request> requests, const Demand& demand) const {
     for (const Request& request : requests) {
-        const auto size = static_cast<std::int64_t>(request.prompt.size());
-        if (size + request.max_tokens > capacity_tokens())
+        const auto size = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
+        if (size > capacity_tokens())
             return Error{errc::invalid_value,
-                         "The prompt and max_tokens together need " +
-                             std::to_string(size + request.max_tokens) + " tokens, but the KV cache holds " +
-                             std::to_string(capacity_tokens()) + "; lower max_tokens or shorten the prompt.",
+                         "The prompt and max_tokens together need " + std::to_string(size) +
+                             " tokens, but the KV cache holds " + std::to_string(capacity_tokens()) +
+                             "; lower max_tokens or shorten the prompt.",
                          "max_tokens"};
-        choices += request.num_choices;
-        prompt_tokens += size;
     }
-    if (choices > max_choices_in_flight())
+    if (demand.choices > max_choices_in_flight())
         return Error{errc::invalid_value,
-                     "The request asks for " + std::to_string(choices) +
+                     "The request asks for " + std::to_string(demand.choices) +
                          " choices in total, but the server can hold only " +
                          std::to_string(max_choices_in_flight()) + "; send fewer prompts.",
                      "prompt"};
-    if (load_.choices + choices > max_choices_in_flight())
-        return busy(errc::server_overloaded, "The waiting queue is full");
-    // If nothing else waits, a request of any size passes. Without this exception, a very large one would
-    // never be served.
-    if (load_.queued_tokens > 0 && load_.queued_tokens + prompt_tokens > limits_.max_queued_tokens)
-        return busy(errc::server_overloaded, "Too many prompt tokens are waiting");
-    const auto found = loads_.find(requests.front().principal.id);
-    if (found == loads_.end()) return {};
-    const Load& own = found->second;
-    if (own.choices + choices > principal_part(max_choices_in_flight()) ||
-        (own.queued_tokens > 0 &&
-         own.queued_tokens + prompt_tokens > principal_part(limits_.max_queued_tokens)))
-        return busy(errc::rate_limit_exceeded, "Your queued requests have reached the limit of one client");
     return {};
 }
 
-Error EngineClient::busy(errc code, std::string message) const {
-    const auto wait = drain_rate_.time_for(1, Clock::now());
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
-    return {code, std::move(message) + "; retry after " + std::to_string(seconds) + " s.", {}, wait};
-}
+result<Generation> EngineClient::submit(std::vector<Request> requests, const Caller& caller,
+                                        Quota::Place place, bool keep_token_ids) {
+    if (auto ready = check_ready(); !ready) return ready.error();
+    Demand demand = demand_of(requests);
+    if (auto possible = check_size(requests, demand); !possible) return possible.error();
+    const auto now = Clock::now();
+    const auto victims = admission_.check(caller, demand, now);
+    if (!victims) return victims.error();
+    for (const RequestId victim : *victims) displace(victim);
 
-result<Generation> EngineClient::submit(std::vector<Request> requests, Quota::Place place,
-                                        bool keep_token_ids) {
-    if (auto ok = check_capacity(requests); !ok) return ok.error();
     const std::uint32_t num_choices = requests.front().num_choices;
-    const std::uint64_t principal = requests.front().principal.id;
     const RequestId first_id = next_id_;
     auto log = std::make_shared<GenerationLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
                                                keep_token_ids);
     ++num_generations_;
     Generation generation(*this, first_id, requests, std::move(place), log);
-    const auto now = Clock::now();
+    log->set_times({.accepted = now});
+    admission_.add(first_id, caller, demand, now);
+    const auto num_active = static_cast<std::int32_t>(admission_.shares().num_active(caller));
+    const Principal principal{.id = caller.principal, .weight = std::max(owner_weight / num_active, 1)};
     std::uint32_t first_output = 0;
-    for (Request& request : requests) {
-        request.id = next_id_++;
-        const std::size_t prompt_tokens = request.prompt.size();
-        InFlight entry{.log = log,
-                       .first_output = first_output,
-                       .principal = principal,
-                       .queued_tokens = static_cast<std::int64_t>(prompt_tokens),
-                       .choices_left = num_choices,
-                       .prompt_tokens = prompt_tokens,
-                       .times = {.accepted = now}};
-        if (!submit_one(std::move(request),
-                        std::move(entry)))  // ~Generation() cancels the ones submitted so far
-            return busy(errc::server_overloaded, "The engine's command queue is full");
-        if (first_output == 0) log->set_times({.accepted = now});
-        first_output += num_choices;
+    try {
+        for (Request& request : requests) {
+            request.id = next_id_++;
+            request.principal = principal;
+            const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+            InFlight entry{.log = log,
+                           .first_output = first_output,
+                           .generation = first_id,
+                           .queued_tokens = prompt_tokens,
+                           .choices_left = num_choices,
+                           .prompt_tokens = static_cast<std::size_t>(prompt_tokens),
+                           .times = {.accepted = now}};
+            if (!submit_one(std::move(request), std::move(entry))) {
+                // ~Generation() cancels the ones submitted so far. The engine will not report on the others.
+                admission_.shares().release(first_id, demand);
+                return admission_.refusal(errc::server_overloaded, "The engine's command queue is full",
+                                          caller, num_choices, now);
+            }
+            demand -= {.choices = num_choices, .tokens = prompt_tokens};
+            first_output += num_choices;
+        }
+    } catch (const std::bad_alloc&) {
+        admission_.shares().release(first_id, demand);
+        throw;
     }
     generation.place_.charge(generation.prompt_tokens());
     return generation;
 }
 
-// Counts the request as in flight and hands it to the engine. Returns false if the command queue is full. If
-// this function returns false or throws, it has changed nothing.
+// Hands the request to the engine and keeps its entry. Returns false if the command queue is full. If this
+// function returns false or throws, it has changed nothing.
 bool EngineClient::submit_one(Request request, InFlight entry) {
     const RequestId id = request.id;
-    const std::uint64_t principal = entry.principal;
-    const std::int64_t choices = entry.choices_left;
-    const std::int64_t tokens = entry.queued_tokens;
-    const auto withdraw = [&] {
-        in_flight_.erase(id);
-        charge(principal, -choices, -tokens);
-    };
-    charge(principal, choices, tokens);
+    in_flight_.emplace(id, std::move(entry));
     bool is_submitted = false;
     try {
-        in_flight_.emplace(id, std::move(entry));
         is_submitted = engine_->submit(std::move(request));
     } catch (const std::bad_alloc&) {
-        withdraw();
+        in_flight_.erase(id);
         throw;
     }
-    if (!is_submitted) withdraw();
+    if (!is_submitted) in_flight_.erase(id);
     return is_submitted;
 }
 
@@ -204,6 +211,22 @@ void EngineClient::retry_cancels() {
         if (entry.must_cancel) cancel(id, entry);
 }
 
+// The places are free at once, although the engine's last events for these requests are still to come.
+void EngineClient::displace(RequestId first_id) {
+    const Error error = admission_.displace(first_id, Clock::now());
+    state_.metrics.displaced();
+    for (RequestId id = first_id;; ++id) {
+        const auto it = in_flight_.find(id);
+        if (it == in_flight_.end() || it->second.generation != first_id) return;
+        it->second.log->fail(error);
+        cancel(id, it->second);
+    }
+}
+
+void EngineClient::connection_closed(const Peer& peer) {
+    admission_.close({.principal = peer.connection, .owner = peer.network, .connection = peer.connection});
+}
+
 void EngineClient::release(RequestId first_id, std::size_t num_requests) {
     --num_generations_;
     for (RequestId id = first_id; id < first_id + num_requests; ++id) {
@@ -219,6 +242,7 @@ void EngineClient::release(RequestId first_id, std::size_t num_requests) {
 void EngineClient::deliver(StepEvents events) {
     snapshot_ = events.snapshot;
     const auto now = Clock::now();
+    std::size_t num_ends = 0;
     for (const auto& event : events.progress) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
@@ -235,12 +259,13 @@ void EngineClient::deliver(StepEvents events) {
             entry.log->fail({errc::server_error, {}});  // only this answer: the other events are delivered
         }
         if (event.finish == FinishReason::none) continue;
-        charge(entry.principal, -1, 0);
-        drain_rate_.add_end(now);
+        admission_.shares().release(entry.generation, {.choices = 1});
+        ++num_ends;
         if (--entry.choices_left > 0) continue;
         state_.metrics.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
         in_flight_.erase(it);
     }
+    admission_.add_step(now, num_ends, snapshot_.num_waiting > 0);
     retry_cancels();
     if (engine_) engine_->recycle(std::move(events));
 }
@@ -254,6 +279,7 @@ void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
                       .prompt_tokens_done = event.phase == Phase::prefill ? event.done : 0});
     if (event.phase == Phase::queued) return log.set_queued();
     log.set_started();
+    admission_.shares().hold(entry.generation);
     if (entry.times.started != Clock::time_point{}) return;
     entry.times.started = std::max(entry.times.accepted, step_begin);
     log.set_times(entry.times);
@@ -264,6 +290,10 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_
     if (event.num_tokens == 0) return;
     entry.log->set_started();
     entry.generated_tokens += event.num_tokens;
+    const bool is_first = event.num_cached_tokens >= 0 && event.choice == 0;
+    const auto computed =
+        is_first ? static_cast<std::int64_t>(entry.prompt_tokens) - event.num_cached_tokens : 0;
+    admission_.shares().serve(entry.generation, computed + event.num_tokens, now);
     RequestTimes& times = entry.times;
     if (times.started == Clock::time_point{}) times.started = now;
     if (times.first_token == Clock::time_point{}) times.first_token = now;
@@ -273,7 +303,8 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_
 }
 
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
-    charge(entry.principal, 0, -std::exchange(entry.queued_tokens, 0));
+    admission_.shares().hold(entry.generation);
+    admission_.shares().release(entry.generation, {.tokens = std::exchange(entry.queued_tokens, 0)});
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
@@ -293,14 +324,7 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
                        .logprobs = events.logprobs_of(event),
                        .token_ids = events.tokens_of(event)});
     // The log may have been dropped because of --max-waiting-memory.
-    if (engine_ && entry.log->failure() && event.finish == FinishReason::none) engine_->cancel(event.id);
-}
-
-void EngineClient::charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens) {
-    const auto own = loads_.try_emplace(principal).first;  // may throw; nothing has changed yet
-    load_.add(choices, tokens);
-    own->second.add(choices, tokens);
-    if (own->second.choices == 0) loads_.erase(own);
+    if (entry.log->failure() && event.finish == FinishReason::none) cancel(event.id, entry);
 }
 
 void EngineClient::drain() {

@@ -12,16 +12,15 @@
 #include <unordered_map>
 
 #include "inference/engine/engine.hpp"
+#include "server/auth/access.hpp"
 #include "server/auth/quota.hpp"
 #include "server/config/error.hpp"
-#include "server/generation/drain_rate.hpp"
+#include "server/generation/admission_control.hpp"
 #include "server/generation/generation_log.hpp"
 #include "server/observe/server_state.hpp"
 
 namespace solard::server {
 
-// A single principal may use at most 7/8 of each limit, so that one flooding client cannot lock out
-// occasional ones.
 struct QueueLimits {
     std::int64_t max_queued_requests = 0;  // choices beyond those that run
     std::int64_t max_queued_tokens = 0;    // prompt tokens of requests which have produced nothing yet
@@ -45,6 +44,8 @@ class Generation {
     std::size_t prompt_tokens() const { return prompt_tokens_; }  // of all prompts
     std::int32_t max_tokens() const { return max_tokens_; }       // of one output, at most
     std::uint64_t seed() const { return seed_; }                  // of the first prompt
+    // The answer has begun, so from now on the generation keeps its place even if a newcomer needs one.
+    void keep_place() const;
 
   private:
     friend class EngineClient;
@@ -67,7 +68,7 @@ class EngineClient {
   public:
     // `io` and `state` must outlive the client, except that `io` may be destroyed after stop() was called.
     // The client keeps state.phase up to date.
-    EngineClient(boost::asio::io_context& io, ServerState& state) : io_(io), state_(state) {}
+    EngineClient(boost::asio::io_context& io, ServerState& state);
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
     EngineClient& operator=(const EngineClient&) = delete;
@@ -93,14 +94,19 @@ class EngineClient {
     // Marks the engine as lost: ends everything in flight with `error` and refuses new requests.
     void fail(const Error& error);
 
-    // Checks the conditions which do not depend on the request: the engine is ready, and the queue is not
-    // full. Errors: those of submit().
-    result<void> check_open() const;
-    // Admits all requests or none, without waiting. All of them must have the same principal and the same
-    // number of choices `n`; output `i` of the log is choice `i % n` of request `i / n`. Errors:
-    // server_starting, server_draining, engine_unavailable, server_overloaded, rate_limit_exceeded (this
-    // principal has reached its part of a limit), invalid_value (the requests can never fit).
-    result<Generation> submit(std::vector<Request> requests, Quota::Place place, bool keep_token_ids = false);
+    // Errors: server_starting, server_draining, engine_unavailable.
+    result<void> check_ready() const;
+    // Checks that a smallest request of this caller would be admitted now. Errors: those of submit().
+    result<void> check_open(const Caller& caller);
+    // Admits all requests or none, without waiting. If that takes places of others (QueueShares), their
+    // generations end with server_overloaded. All requests must have the same number of choices `n`; output
+    // `i` of the log is choice `i % n` of request `i / n`. Sets the principal of each request. Errors: those
+    // of check_ready(), server_overloaded, rate_limit_exceeded (this principal has reached its part of a
+    // limit), invalid_value (the requests can never fit).
+    result<Generation> submit(std::vector<Request> requests, const Caller& caller, Quota::Place place,
+                              bool keep_token_ids = false);
+    // Must be called when a connection has ended.
+    void connection_closed(const Peer& peer);
 
     const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
     const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
@@ -117,7 +123,7 @@ class EngineClient {
     struct InFlight {
         std::shared_ptr<GenerationLog> log;
         std::uint32_t first_output;
-        std::uint64_t principal;
+        RequestId generation;        // id of its first request
         std::int64_t queued_tokens;  // tokens of the prompt until the request's first event, then 0
         std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
@@ -126,21 +132,11 @@ class EngineClient {
         RequestTimes times;
         std::array<Clock::time_point, max_choices> last_tokens{};  // time of each choice's last token
     };
-    // The amount which one principal, or all principals together, have in flight.
-    struct Load {
-        std::int64_t choices = 0;        // choices which have not ended
-        std::int64_t queued_tokens = 0;  // sum of InFlight::queued_tokens
-        void add(std::int64_t more_choices, std::int64_t more_tokens) {
-            choices += more_choices;
-            queued_tokens += more_tokens;
-        }
-    };
-    void charge(std::uint64_t principal, std::int64_t choices, std::int64_t tokens);
     bool submit_one(Request request, InFlight entry);
     void cancel(RequestId id, InFlight& entry);
     void retry_cancels();
-    result<void> check_capacity(std::span<const Request> requests) const;
-    Error busy(errc code, std::string message) const;
+    result<void> check_size(std::span<const Request> requests, const Demand& demand) const;
+    void displace(RequestId first_id);
     void release(RequestId first_id, std::size_t num_requests);
     void deliver(StepEvents events);
     void deliver_progress(const ProgressEvent& event, InFlight& entry, Clock::time_point step_begin);
@@ -155,9 +151,7 @@ class EngineClient {
     EngineSnapshot snapshot_;
     std::unordered_map<RequestId, InFlight> in_flight_;
     std::size_t num_generations_ = 0;
-    DrainRate drain_rate_;
-    Load load_;                                      // of all principals
-    std::unordered_map<std::uint64_t, Load> loads_;  // by principal; only if it has choices in flight
+    AdmissionControl admission_;
     RequestId next_id_ = 1;
     bool must_retry_cancels_ = false;  // an entry has must_cancel
 };

@@ -9,6 +9,7 @@
 #include "server/auth/gate.hpp"
 #include "server/config/app_config.hpp"
 #include "server/generation/engine_client.hpp"
+#include "server/generation/refusal_pacer.hpp"
 #include "server/generation/served_model.hpp"
 #include "server/generation/worker_thread.hpp"
 #include "server/observe/server_state.hpp"
@@ -39,6 +40,7 @@ struct GenerationService {
     const HashKey hash_key;  // of the prefix cache
     WorkerThread worker;
     EngineClient engine;
+    RefusalPacer refusals;
 };
 
 }  // namespace solard::server

@@ -36,7 +36,8 @@ struct HttpRequest {
     std::optional<WebSocketFields> websocket;
     std::string body;
     std::unique_ptr<InputCharge> body_charge;  // null if there is no body
-    std::uint64_t connection = 0;  // number of the connection; no other one in this process has it
+    Peer peer;
+    std::optional<std::uint32_t> num_retries;  // x-stainless-retry-count, which OpenAI's SDKs send
     Caller caller;
 };
 

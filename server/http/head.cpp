@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/http/rfc7230.hpp>
 #include <cctype>
+#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,9 +50,16 @@ std::string joined_fields(const http::request_header<>& header, http::field name
     return joined;
 }
 
+std::optional<std::uint32_t> small_number(std::string_view text) {
+    std::uint32_t number = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
 }  // namespace
 
-HttpRequest plain_head(const http::request_header<>& header, std::uint64_t connection) {
+HttpRequest plain_head(const http::request_header<>& header, const Peer& peer) {
     HttpRequest request;
     request.method = std::string(header.method_string());
     request.path = decode_path(origin_form(std::string_view(header.target()))).value_or("");
@@ -76,7 +84,8 @@ HttpRequest plain_head(const http::request_header<>& header, std::uint64_t conne
                                             std::string(header[http::field::sec_websocket_version]),
                                             joined_fields(header, http::field::sec_websocket_protocol)};
     request.accepts_gzip = http::token_list(header[http::field::accept_encoding]).exists("gzip");
-    request.connection = connection;
+    request.peer = peer;
+    request.num_retries = small_number(header["x-stainless-retry-count"]);
     return request;
 }
 

@@ -8,9 +8,9 @@
 
 namespace solard::server {
 
-// Returns the request without the body and `caller`, which are filled in later. `connection` is the number of
-// the connection that the request came on. The path is empty if its percent-encoding is broken; bytes of the
+// Returns the request without `body` and `caller`, which are filled in later. `peer` is where the
+// request comes from. The path is empty if its percent-encoding is broken; bytes of the
 // path which are not valid UTF-8 become U+FFFD.
-HttpRequest plain_head(const boost::beast::http::request_header<>& header, std::uint64_t connection);
+HttpRequest plain_head(const boost::beast::http::request_header<>& header, const Peer& peer);
 
 }  // namespace solard::server

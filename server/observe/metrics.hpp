@@ -40,12 +40,15 @@ class Metrics {
                        Clock::time_point now);
     void http_answer(unsigned status) { ++answers_[status]; }
     void error(errc code) { ++errors_[code]; }
+    // Records that a waiting request lost its place to a newcomer.
+    void displaced() { ++displaced_; }
 
     std::uint64_t finished(FinishReason reason) const { return finished_[static_cast<std::size_t>(reason)]; }
     // The counts by HTTP status and by error code. The keys of both maps come from fixed sets.
     const std::map<unsigned, std::uint64_t>& answers() const { return answers_; }
     const std::map<errc, std::uint64_t>& errors() const { return errors_; }
     std::uint64_t prompt_tokens() const { return prompt_tokens_; }
+    std::uint64_t num_displaced() const { return displaced_; }
 
     Histogram first_token{first_token_bounds};
     Histogram token_gap{token_gap_bounds};
@@ -62,6 +65,7 @@ class Metrics {
     std::map<unsigned, std::uint64_t> answers_;
     std::map<errc, std::uint64_t> errors_;
     std::uint64_t prompt_tokens_ = 0;
+    std::uint64_t displaced_ = 0;
 };
 
 }  // namespace solard::server

@@ -187,6 +187,9 @@ void append_requests(Exposition& text, const Metrics& metrics) {
                       for (const auto& [code, count] : metrics.errors())
                           add(error_info(code).name, static_cast<double>(count));
                   });
+    text.counter(ours, "requests_displaced_total",
+                 "Number of waiting requests that lost their place to a client which used less.",
+                 static_cast<double>(metrics.num_displaced()));
     text.labelled(ours, "counter", "http_requests_total", "Number of HTTP answers, by status.", "status",
                   [&](auto&& add) {
                       for (const auto& [status, count] : metrics.answers())

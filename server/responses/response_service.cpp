@@ -199,7 +199,7 @@ void ResponseService::release_at_end(const ResponsePtr& record) {
 asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,
                                                              ResponsePtr parent) {
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
-    if (auto open = generation_.engine.check_open(); !open) co_return open.error();
+    if (auto open = generation_.engine.check_open(caller); !open) co_return open.error();
     auto preparing = prepare(generation_, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();

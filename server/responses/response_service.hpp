@@ -39,7 +39,7 @@ class ResponseService {
     // Does the same as find(), but returns null instead of an error.
     ResponsePtr find_or_null(const std::string& id, const Caller& caller);
 
-    // Admits the request and starts its response. No later step refuses the request. `parent` is the response
+    // Admits the request and starts its response. `parent` is the response
     // with the id previous_response_id, or null if there is none. If the caller used the same
     // solar.idempotency_key within the last 5 minutes, returns the response of that earlier request. Errors:
     // model_not_found, previous_response_not_found, invalid_store_transition, and those of admit().

@@ -35,7 +35,7 @@ bool is_websocket_key(std::string_view key) {
 
 // A socket may be opened while the model is still loading.
 result<void> check_open(const EngineClient& engine, const ServerState& state) {
-    return state.is_ending() ? engine.check_open() : result<void>();
+    return state.is_ending() ? engine.check_ready() : result<void>();
 }
 
 }  // namespace
@@ -67,8 +67,8 @@ result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const Se
                          "' may not open a WebSocket on this server. The server's option "
                          "--allowed-origins allows an origin."};
     const std::string_view secret = offered_secret(fields.protocols);
-    const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.connection)
-                                       : gate.check_key_or_ticket(secret, head.connection);
+    const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.peer)
+                                       : gate.check_key_or_ticket(secret, head.peer);
     if (!caller) return caller.error();
     if (auto open = check_open(engine, state); !open) return open.error();
     if (auto few = gate.check_num_sockets(*caller); !few) return few.error();

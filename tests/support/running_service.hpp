@@ -68,8 +68,8 @@ struct HttpAnswer {
 class Connection {
   public:
     // `receive_buffer`: bytes which the kernel buffers while the test does not read; 0 = the kernel's
-    // default.
-    explicit Connection(std::uint16_t port, int receive_buffer = 0);
+    // default. `source`: the address from which the connection comes.
+    explicit Connection(std::uint16_t port, int receive_buffer = 0, const char* source = "127.0.0.1");
     void send(std::string_view bytes);
     void close();
     void half_close();

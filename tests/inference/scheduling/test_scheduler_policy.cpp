@@ -310,6 +310,36 @@ BOOST_AUTO_TEST_CASE(prompt_tokens_are_dealt_out_by_weight) {
     BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{64, 192}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(newest_request_determines_the_weight_of_its_principal) {
+    Rig rig({.max_num_seqs = 16, .max_num_batched_tokens = 256, .num_blocks = 512});
+    ProgressView view(rig);
+    for (RequestId id = 1; id <= 60; ++id) {
+        rig.scheduler.add(Rig::request(id, 10, 100, 1));
+        Request request = Rig::request(100 + id, 10, 100, 2);
+        request.principal.weight = id < 60 ? 1 : 3;
+        rig.scheduler.add(request);
+    }
+    for (int i = 0; i < 50; ++i) view.step();
+    BOOST_TEST(view.num_running(1, 60) == 4);
+    BOOST_TEST(view.num_running(101, 160) == 12);
+}
+
+BOOST_AUTO_TEST_CASE(large_weights_do_not_make_large_turns) {
+    Rig rig({.max_num_seqs = 4, .max_num_batched_tokens = 256, .num_blocks = 512, .max_model_len = 4096});
+    for (const RequestId id : {1, 2}) {
+        Request request = Rig::request(id, 3000, 1, id);
+        request.principal.weight = 1024;
+        rig.scheduler.add(request);
+    }
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch) == (Sizes{128, 128}), boost::test_tools::per_element());
+    Request light = Rig::request(3, 100, 1, 3);
+    light.principal.weight = 64;
+    rig.scheduler.add(light);
+    rig.step();
+    BOOST_TEST(chunk_sizes(rig.batch).back() >= 6);
+}
+
 BOOST_AUTO_TEST_CASE(a_prompt_alone_takes_the_whole_budget) {
     Rig rig({.max_num_batched_tokens = 500, .max_model_len = 1024});
     rig.add(1, 600, 1);

@@ -38,7 +38,8 @@ BOOST_AUTO_TEST_SUITE(gate)
 BOOST_AUTO_TEST_CASE(without_keys_a_caller_is_its_connection) {
     const AppConfig config = config_with({}, {});
     const Gate gate(config, {});
-    const auto caller = gate.check_access({.host = "localhost:8000", .connection = 7}, Access::api_key);
+    const auto caller = gate.check_access({.host = "localhost:8000", .peer = {.connection = 7, .network = 9}},
+                                          Access::api_key);
     BOOST_REQUIRE(caller);
     BOOST_TEST(!caller->key.has_value());
     BOOST_TEST(caller->principal == 7U);
@@ -50,8 +51,9 @@ BOOST_AUTO_TEST_CASE(with_keys_each_key_is_a_principal_with_a_cache_salt_of_its_
     const AppConfig config = config_with({}, {});
     const Gate gate(config, two.keys);
     const auto with = [&](const std::string& authorization, Access access) {
-        return gate.check_access({.host = "any.example", .authorization = authorization, .connection = 7},
-                                 access);
+        return gate.check_access(
+            {.host = "any.example", .authorization = authorization, .peer = {.connection = 7, .network = 9}},
+            access);
     };
     const auto first = with("Bearer " + two.secrets[0], Access::api_key);
     const auto second = with("bearer  " + two.secrets[1], Access::api_key);
@@ -115,10 +117,10 @@ BOOST_AUTO_TEST_CASE(ticket_stands_for_its_key_until_it_is_used) {
     const AppConfig config = config_with({}, {});
     Gate gate(config, two.keys);
     const std::string ticket = gate.issue_ticket({.principal = 1, .key = 1});
-    BOOST_TEST((gate.check_key_or_ticket(ticket, 7)->key == 1U));
-    BOOST_TEST((gate.check_key_or_ticket(two.secrets[0], 7)->key == 0U));
+    BOOST_TEST((gate.check_key_or_ticket(ticket, {.connection = 7})->key == 1U));
+    BOOST_TEST((gate.check_key_or_ticket(two.secrets[0], {.connection = 7})->key == 0U));
     gate.use_ticket(ticket);
-    BOOST_TEST((gate.check_key_or_ticket(ticket, 7).error().code == errc::invalid_api_key));
+    BOOST_TEST((gate.check_key_or_ticket(ticket, {.connection = 7}).error().code == errc::invalid_api_key));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -28,6 +28,11 @@ struct Fixture {
         control->open_gate();
     }
 
+    // Each principal is an owner of its own.
+    static Caller caller(std::uint64_t principal) {
+        return {.principal = principal, .owner = principal, .connection = principal};
+    }
+
     // Returns the errc of the refusal, or nothing if the request was admitted.
     std::optional<errc> submit(std::uint64_t principal, std::uint32_t num_choices = 1,
                                std::size_t prompt = 4) {
@@ -36,8 +41,7 @@ struct Fixture {
         request.prompt.assign(prompt, 5);
         request.max_tokens = 2;
         request.num_choices = num_choices;
-        request.principal.id = principal;
-        auto generation = client.submit(std::move(requests), Quota::Place(nullptr));
+        auto generation = client.submit(std::move(requests), caller(principal), Quota::Place(nullptr));
         if (!generation) return generation.error().code;
         generations.push_back(*std::move(generation));
         return std::nullopt;
@@ -61,7 +65,50 @@ BOOST_AUTO_TEST_CASE(one_principal_may_use_seven_eighths_of_the_places) {
     BOOST_TEST((fixture.submit(1) == errc::rate_limit_exceeded));
     BOOST_TEST(!fixture.submit(2).has_value());
     BOOST_TEST(!fixture.submit(3).has_value());
-    BOOST_TEST((fixture.submit(4) == errc::server_overloaded));
+}
+
+BOOST_AUTO_TEST_CASE(newcomer_takes_the_place_of_the_youngest_waiting_request_of_a_flood) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places, 8 run
+    for (int i = 0; i < 14; ++i) fixture.submit(1);
+    for (const std::uint64_t principal : {2, 3}) BOOST_TEST(!fixture.submit(principal).has_value());
+    BOOST_TEST(fixture.state.metrics.num_displaced() == 0U);
+    BOOST_TEST(!fixture.submit(4).has_value());
+    const auto& failure = fixture.generations[13].log().failure();
+    BOOST_REQUIRE(failure.has_value());
+    BOOST_TEST((failure->code == errc::server_overloaded));
+    BOOST_TEST((failure->retry_after >= std::chrono::milliseconds(100)));
+    BOOST_TEST(fixture.state.metrics.num_displaced() == 1U);
+    // It cannot displace back, and what the engine has begun with is never displaced.
+    BOOST_TEST((fixture.submit(1) == errc::server_overloaded));
+    for (std::uint64_t principal = 5; principal < 10; ++principal)
+        BOOST_TEST(!fixture.submit(principal).has_value());
+    BOOST_TEST((fixture.submit(10) == errc::server_overloaded));
+    for (std::size_t i = 0; i < 8; ++i) BOOST_TEST(!fixture.generations[i].log().terminal());
+    for (std::size_t i = 8; i < 14; ++i) BOOST_TEST(fixture.generations[i].log().terminal());
+    // The places of the displaced requests were given away once, and not again at their last events.
+    fixture.control->open_gate();
+    while (!fixture.generations.back().log().terminal()) fixture.io.run_one();
+    fixture.io.poll();
+    for (int i = 0; i < 14; ++i) BOOST_TEST(!fixture.submit(20).has_value());
+    BOOST_TEST((fixture.submit(20) == errc::rate_limit_exceeded));
+}
+
+BOOST_AUTO_TEST_CASE(generation_whose_answer_has_begun_keeps_its_place) {
+    Fixture fixture({.max_queued_requests = 1, .max_queued_tokens = 1 << 20});  // 9 places
+    for (int i = 0; i < 7; ++i) fixture.submit(1);
+    for (int i = 0; i < 2; ++i) fixture.submit(2);
+    fixture.generations.back().keep_place();
+    BOOST_TEST((fixture.submit(3) == errc::server_overloaded));
+    BOOST_TEST(!fixture.generations.back().log().terminal());
+}
+
+BOOST_AUTO_TEST_CASE(check_open_refuses_only_a_caller_that_would_get_no_place) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
+    for (int i = 0; i < 14; ++i) fixture.submit(1);
+    BOOST_TEST((fixture.client.check_open(Fixture::caller(1)).error().code == errc::rate_limit_exceeded));
+    for (const std::uint64_t principal : {2, 3}) fixture.submit(principal);
+    BOOST_TEST((fixture.client.check_open(Fixture::caller(1)).error().code == errc::rate_limit_exceeded));
+    BOOST_TEST(fixture.client.check_open(Fixture::caller(4)).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(every_choice_takes_a_place) {
@@ -76,7 +123,7 @@ BOOST_AUTO_TEST_CASE(one_principal_may_queue_seven_eighths_of_the_prompt_tokens)
     BOOST_TEST(!fixture.submit(1, 1, 400).has_value());
     BOOST_TEST((fixture.submit(1, 1, 301) == errc::rate_limit_exceeded));
     BOOST_TEST(!fixture.submit(1, 1, 300).has_value());
-    BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));
+    BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));  // nothing waits for a slot
     BOOST_TEST(!fixture.submit(2, 1, 100).has_value());
 }
 
@@ -97,18 +144,17 @@ BOOST_AUTO_TEST_CASE(all_prompts_of_a_generation_are_admitted_or_none) {
             all[i].prompt.assign(4 + i, 5);
             all[i].max_tokens = static_cast<std::int32_t>(1 + i);
             all[i].num_choices = num_choices;
-            all[i].principal.id = 1;
         }
         return all;
     };
     BOOST_TEST(
-        (fixture.client.submit(requests(17, 1), Quota::Place(nullptr)).error().code == errc::invalid_value));
-    auto generation = fixture.client.submit(requests(3, 4), Quota::Place(nullptr), true);
+        (fixture.client.submit(requests(17, 1), Fixture::caller(1), Quota::Place(nullptr)).error().code ==
+         errc::invalid_value));
+    auto generation = fixture.client.submit(requests(3, 4), Fixture::caller(1), Quota::Place(nullptr), true);
     BOOST_REQUIRE(generation);
-    BOOST_TEST((fixture.client.submit(requests(5, 1), Quota::Place(nullptr)).error().code ==
-                errc::server_overloaded));
-    BOOST_TEST((fixture.client.submit(requests(3, 1), Quota::Place(nullptr)).error().code ==
-                errc::rate_limit_exceeded));
+    BOOST_TEST(
+        (fixture.client.submit(requests(3, 1), Fixture::caller(1), Quota::Place(nullptr)).error().code ==
+         errc::rate_limit_exceeded));
     fixture.control->open_gate();
     while (!generation->log().terminal()) fixture.io.run_one();
     const auto outputs = generation->log().read_all();
@@ -136,14 +182,15 @@ BOOST_AUTO_TEST_CASE(destroying_a_generation_of_several_prompts_frees_all_its_pl
         return all;
     };
     {
-        const auto unwanted = fixture.client.submit(whole_load(), Quota::Place(nullptr)).value();
+        const auto unwanted =
+            fixture.client.submit(whole_load(), Fixture::caller(1), Quota::Place(nullptr)).value();
     }
     BOOST_TEST(fixture.client.num_in_flight() == 0);
     fixture.control->open_gate();
     std::optional<Generation> next;
     while (!next) {
         fixture.io.run_one();  // delivers an event of the engine; after the last event the places are free
-        if (auto taken = fixture.client.submit(whole_load(), Quota::Place(nullptr)))
+        if (auto taken = fixture.client.submit(whole_load(), Fixture::caller(1), Quota::Place(nullptr)))
             next.emplace(*std::move(taken));
     }
 }
@@ -161,9 +208,11 @@ BOOST_AUTO_TEST_CASE(generation_charges_its_tokens_once_and_holds_its_place_unti
         return all;
     };
     // A refused generation is charged no tokens and frees its place.
-    BOOST_TEST(!fixture.client.submit(two_prompts(1 << 30), quota.take_place(now).value()).has_value());
+    BOOST_TEST(!fixture.client.submit(two_prompts(1 << 30), Fixture::caller(0), quota.take_place(now).value())
+                    .has_value());
     {
-        auto generation = fixture.client.submit(two_prompts(2), quota.take_place(now).value());
+        auto generation =
+            fixture.client.submit(two_prompts(2), Fixture::caller(0), quota.take_place(now).value());
         BOOST_REQUIRE(generation);
         BOOST_TEST(generation->prompt_tokens() == 60U);
         BOOST_TEST(generation->max_tokens() == 2);

@@ -1,0 +1,43 @@
+#include "server/endpoints/refusal.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "server/http/error_response.hpp"
+#include "server/http/run_until.hpp"
+
+namespace solard::server {
+namespace {
+
+namespace asio = boost::asio;
+using Delay = RefusalPacer::Clock::duration;
+
+Delay next_delay(GenerationService& service, const HttpExchange& exchange, errc code) {
+    if (code != errc::server_overloaded && code != errc::rate_limit_exceeded) return {};
+    return service.refusals.next_delay(exchange.request().caller.owner, RefusalPacer::Clock::now());
+}
+
+asio::awaitable<void> wait(asio::any_io_executor executor, Delay delay) {
+    asio::steady_timer timer(std::move(executor), delay);
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
+}  // namespace
+
+asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& exchange, errc code) {
+    const Delay delay = next_delay(service, exchange, code);
+    if (delay > Delay{}) co_await wait(exchange.executor(), delay);
+}
+
+asio::awaitable<void> refuse(GenerationService& service, HttpExchange& exchange, Error error) {
+    if (const Delay delay = next_delay(service, exchange, error.code); delay > Delay{}) {
+        auto waiting = wait(exchange.executor(), delay);
+        auto gone = exchange.client_gone();
+        co_await run_until(std::move(waiting), std::move(gone));
+    }
+    auto response = error_response(error);
+    co_await exchange.respond(std::move(response));
+}
+
+}  // namespace solard::server
