@@ -40,13 +40,19 @@ result<std::vector<AdmissionControl::Id>> AdmissionControl::check(const Caller& 
 }
 
 Error AdmissionControl::displace(Id id, Time now) {
-    Caller caller = shares_.caller_of(id);
-    if (caller.num_retries) caller.num_retries = 0;  // its reservation has been used, so it gets a new one
-    const std::int64_t num_choices = shares_.in_flight_of(id).choices;
+    Error error{errc::server_overloaded,
+                "The request lost its place in the queue to a client which has used less"};
+    error = unanswered(std::move(error), id, now);
     shares_.remove(id);
-    return refusal(errc::server_overloaded,
-                   "The request lost its place in the queue to a client which has used less", caller,
-                   num_choices, now);
+    return error;
+}
+
+Error AdmissionControl::unanswered(Error error, Id id, Time now) {
+    const Caller* const found = shares_.find_caller(id);
+    if (found == nullptr) return error;
+    Caller caller = *found;
+    if (caller.num_retries) caller.num_retries = 0;  // its reservation has been used, so it gets a new one
+    return refusal(error.code, std::move(error.message), caller, 1, now);
 }
 
 void AdmissionControl::add(Id id, const Caller& caller, const Demand& demand, Time now) {

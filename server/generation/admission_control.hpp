@@ -32,6 +32,9 @@ class AdmissionControl {
     result<std::vector<Id>> check(const Caller& caller, const Demand& demand, Time now);
     // Takes the generation's places away. Returns the error with which it ends.
     Error displace(Id id, Time now);
+    // Returns the error with which a generation ends that was admitted but not answered: `error`, whose
+    // message must not end with a dot, with the time at which its caller should retry.
+    Error unanswered(Error error, Id id, Time now);
     void add(Id id, const Caller& caller, const Demand& demand, Time now);
     // Returns an error which tells the caller when to retry.
     Error refusal(errc code, std::string message, const Caller& caller, std::int64_t num_choices, Time now);

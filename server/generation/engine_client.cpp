@@ -308,7 +308,11 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;
-        entry.log->fail({code, {}});
+        Error error{code, {}};
+        if (code == errc::queue_timeout)
+            error = admission_.unanswered({code, "The request waited too long in the queue"},
+                                          entry.generation, Clock::now());
+        entry.log->fail(std::move(error));
         // The log has failed as a whole, so the other choices are not needed.
         if (entry.choices_left > 1) cancel(event.id, entry);
         return;

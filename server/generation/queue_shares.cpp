@@ -39,6 +39,11 @@ Demand QueueShares::in_flight_of(const Caller& caller) const {
     return found == owner->second.principals.end() ? Demand{} : found->second.in_flight;
 }
 
+const Caller* QueueShares::find_caller(Id id) const {
+    const auto it = entries_.find(id);
+    return it == entries_.end() ? nullptr : &it->second.caller;
+}
+
 std::size_t QueueShares::num_active(const Caller& caller) const {
     const auto owner = owners_.find(caller.owner);
     if (owner == owners_.end()) return 1;

@@ -38,9 +38,8 @@ class QueueShares {
     const Demand& in_flight() const { return in_flight_; }
     // Returns what this principal has in flight.
     Demand in_flight_of(const Caller& caller) const;
-    // Returns the caller and the demand of a generation which is in flight.
-    const Caller& caller_of(Id id) const { return entries_.at(id).caller; }
-    const Demand& in_flight_of(Id id) const { return entries_.at(id).in_flight; }
+    // Returns the caller of a generation, or null if it was removed.
+    const Caller* find_caller(Id id) const;
     // Returns how many principals of the caller's owner have something in flight. The caller counts in any
     // case.
     std::size_t num_active(const Caller& caller) const;

@@ -13,10 +13,11 @@
 namespace solard::server {
 
 // Every refused request has a reservation: a time at which a place should be free for it, because one place
-// for each reservation before it has become free. A client that says how often it has retried (the OpenAI
-// SDKs do) may have many requests refused on one connection, and may retry on another one; its reservations
-// belong to its owner. Any other client has one reservation for each connection. A state machine without
-// clock: times must not decrease.
+// for each reservation before it has become free. Requests that wait in the queue do not count, because
+// every end of an answer frees a place, whoever waits. A client that says how often it has retried (the
+// OpenAI SDKs do) may have many requests refused on one connection, and may retry on another one; its
+// reservations belong to its owner. Any other client has one reservation for each connection. A state machine
+// without clock: times must not decrease.
 class RetrySchedule {
   public:
     using Clock = std::chrono::steady_clock;

@@ -358,6 +358,7 @@ BOOST_AUTO_TEST_CASE(queue_timeout_of_a_stream_is_answered_with_status_503) {
     const auto answer = waiting.read_answer();
     BOOST_TEST(answer.status == 503);
     BOOST_TEST(error_code_of(answer) == "queue_timeout");
+    BOOST_TEST(answer.body.find("waited too long in the queue; retry after ") != std::string::npos);
     BOOST_TEST(running.read_answer().status == 200);
 }
 
