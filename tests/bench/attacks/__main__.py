@@ -42,7 +42,7 @@ class Attack:
 
     def observer(self, kind):
         """Starts an observer of the server."""
-        return Observer(kind, self.server.port, self.server.keys.get("witness"))
+        return Observer(kind, self.server.port, self.server.pid, self.server.keys.get("witness"))
 
     async def stop_observing(self):
         """Ends the observers. A row that ends its server calls this before."""
