@@ -74,7 +74,7 @@ void log_failure(const char* what, const std::exception_ptr& problem) {
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        trouble.log(LogLevel::error, std::string(what) + e.what());
+        trouble.log(LogLevel::error, what, e.what());
     }
 }
 
@@ -213,7 +213,7 @@ asio::awaitable<void> Listener::accept_loop() {
             memory_trouble.log(LogLevel::error, "a connection was closed because memory is missing");
         }
         if (!ec) continue;
-        trouble.log(LogLevel::warning, "accept failed: " + ec.message());
+        trouble.log(LogLevel::warning, "accept failed: ", ec.message());
         pause.expires_after(accept_pause);
         co_await pause.async_wait(with_memory(memory, asio::use_awaitable));
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/observe/log.hpp"
+#include "server/observe/repeated_trouble.hpp"
 
 namespace solard::server {
 namespace {
@@ -77,12 +78,13 @@ int Service::run(BackendFactory make_backend) {
 
 // Runs until the event loop is stopped. A handler which throws has ended what it served; all others go on.
 void Service::run_event_loop() {
+    RepeatedTrouble trouble;
     for (;;) {
         try {
             app_.io.run();
             return;
         } catch (const std::exception& e) {
-            log(LogLevel::error, e.what());
+            trouble.log(LogLevel::error, "a handler of the event loop failed: ", e.what());
         }
     }
 }

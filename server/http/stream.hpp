@@ -41,9 +41,6 @@ class Stream {
     // Returns network_of() the peer.
     std::uint64_t peer_network() const;
 
-    // Returns network_of() the peer.
-    std::uint64_t peer_network() const;
-
     executor_type get_executor() { return state_->socket.get_executor(); }
 
     template <class Buffers, class Token>

@@ -1,5 +1,7 @@
 #include "server/observe/repeated_trouble.hpp"
 
+#include <new>
+#include <string>
 #include <utility>
 
 namespace solard::server {
@@ -13,12 +15,18 @@ std::optional<std::uint64_t> RepeatedTrouble::note(Clock::time_point now) {
     return std::exchange(num_left_out_, 0);
 }
 
-void RepeatedTrouble::log(LogLevel level, std::string message) {
+void RepeatedTrouble::log(LogLevel level, std::string_view what, std::string_view detail) noexcept {
     const auto num_left_out = note(Clock::now());
     if (!num_left_out) return;
-    if (*num_left_out > 0)
-        message += " (" + std::to_string(*num_left_out) + " similar lines were left out before this one)";
-    server::log(level, message);
+    try {
+        std::string line(what);
+        line += detail;
+        if (*num_left_out > 0)
+            line += " (" + std::to_string(*num_left_out) + " similar lines were left out before this one)";
+        server::log(level, line);
+    } catch (const std::bad_alloc&) {
+        // The line is not worth more than what went wrong.
+    }
 }
 
 }  // namespace solard::server

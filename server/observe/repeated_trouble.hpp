@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "server/observe/log.hpp"
 
@@ -20,8 +20,9 @@ class RepeatedTrouble {
     // Records that the problem occurred at `now`. If a line may be written, returns how many were left out
     // since the last one.
     std::optional<std::uint64_t> note(Clock::time_point now);
-    // Records that the problem occurred now, and writes the line if it may be written.
-    void log(LogLevel level, std::string message);
+    // Records that the problem occurred now, and writes the line `what` + `detail` if it may be written and
+    // there is memory for it.
+    void log(LogLevel level, std::string_view what, std::string_view detail = {}) noexcept;
 
   private:
     std::optional<Clock::time_point> last_line_;

@@ -24,7 +24,7 @@ void log_failure(const std::exception_ptr& problem) {
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        trouble.log(LogLevel::error, std::string("a task which watches a response failed: ") + e.what());
+        trouble.log(LogLevel::error, "a task which watches a response failed: ", e.what());
     }
 }
 

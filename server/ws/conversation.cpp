@@ -278,7 +278,7 @@ void WsConversation::fail(const std::exception_ptr& problem, const WsLanes::Turn
     try {
         std::rethrow_exception(problem);
     } catch (const std::exception& e) {
-        trouble.log(LogLevel::error, std::string("a request on a socket failed: ") + e.what());
+        trouble.log(LogLevel::error, "a request on a socket failed: ", e.what());
     }
     send_error({errc::server_error, {}}, turn.lane, turn.queued.event_id);
     lanes_.refused(turn.lane, std::nullopt);
