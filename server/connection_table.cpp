@@ -1,5 +1,8 @@
 #include "server/connection_table.hpp"
 
+#include <new>
+#include <utility>
+
 namespace solard::server {
 
 std::optional<ConnectionTable::Rank> ConnectionTable::rank_of(const Network& network) {
@@ -8,11 +11,20 @@ std::optional<ConnectionTable::Rank> ConnectionTable::rank_of(const Network& net
     return Rank{.num_connections = network.num_connections, .since = since, .oldest = id};
 }
 
+// Allocates nothing if the network had a rank before.
 template <class Change>
 void ConnectionTable::change(Network& network, Change apply) {
-    if (const auto before = rank_of(network)) ranks_.erase(*before);
+    const auto before = rank_of(network);
     apply(network);
-    if (const auto after = rank_of(network)) ranks_.insert(*after);
+    auto rank = before ? ranks_.extract(*before) : decltype(ranks_)::node_type();
+    const auto after = rank_of(network);
+    if (!after) return;
+    if (rank.empty()) {
+        ranks_.insert(*after);
+    } else {
+        rank.value() = *after;
+        ranks_.insert(std::move(rank));
+    }
 }
 
 std::optional<ConnectionTable::Id> ConnectionTable::victim() const {
@@ -33,10 +45,15 @@ std::optional<ConnectionTable::Id> ConnectionTable::victim_for(std::uint64_t net
 
 void ConnectionTable::add(Id id, std::uint64_t network) {
     change(networks_[network], [&](Network& own) {
-        ++own.num_connections;
-        Connection& connection = connections_[id];
-        connection = {.network = network, .since = ++num_changes_};
+        const Connection connection{.network = network, .since = ++num_changes_};
         own.interruptible.emplace(connection.since, id);
+        try {
+            connections_.emplace(id, connection);
+        } catch (const std::bad_alloc&) {
+            own.interruptible.erase(connection.since);
+            throw;
+        }
+        ++own.num_connections;
     });
 }
 
@@ -47,8 +64,8 @@ void ConnectionTable::set_interruptible(Id id, bool interruptible) {
     if (interruptible == (connection.since != 0)) return;
     change(networks_.at(connection.network), [&](Network& own) {
         if (interruptible) {
-            connection.since = ++num_changes_;
-            own.interruptible.emplace(connection.since, id);
+            own.interruptible.emplace(++num_changes_, id);
+            connection.since = num_changes_;
         } else {
             own.interruptible.erase(connection.since);
             connection.since = 0;

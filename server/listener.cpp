@@ -245,10 +245,10 @@ void Listener::admit(Stream stream) {
     ConnectionTable& places = over_limit ? reserved_places_ : places_;
     if (over_limit && !make_room(places, network)) return;
     const auto id = next_session_++;
-    places.add(id, network);
-    stream.observe_interruptible(
-        [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
     try {
+        places.add(id, network);
+        stream.observe_interruptible(
+            [&places, id](bool interruptible) { places.set_interruptible(id, interruptible); });
         start_session(id, std::move(stream), over_limit);
     } catch (const std::bad_alloc&) {
         places.remove(id);

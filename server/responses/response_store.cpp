@@ -1,6 +1,7 @@
 #include "server/responses/response_store.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "server/observe/heap_bytes.hpp"
 
@@ -36,16 +37,28 @@ void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
     auto& own = share->second.entries;
     const ResponseFacts& facts = record->facts;
     const Key key{record->owner, facts.request.idempotency_key};
-    entries_.push_back({std::move(record), now, own.end()});
-    const auto entry = std::prev(entries_.end());
-    if (own.empty()) count_share(share->second, 1);
-    entry->place = own.insert(own.end(), entry);
-    by_id_.emplace(facts.id, entry);
-    if (!key.second.empty()) {
-        by_key_.erase(key);  // its name is a part of an older record
-        by_key_.emplace(key, entry);
+    // Whatever allocates comes first, so that the store is unchanged if it throws.
+    Entries added;
+    added.push_back({std::move(record), now, own.end()});
+    const auto entry = added.begin();
+    std::list<Entries::iterator> place(1, entry);
+    try {
+        running_.push_back(&*entry);
+        by_id_.emplace(facts.id, entry);
+        if (!key.second.empty()) {
+            by_key_.erase(key);  // its name is a part of an older record
+            by_key_.emplace(key, entry);
+        }
+    } catch (const std::bad_alloc&) {
+        by_id_.erase(facts.id);
+        std::erase(running_, &*entry);
+        has_empty_shares_ = true;
+        throw;
     }
-    running_.push_back(&*entry);
+    if (own.empty()) count_share(share->second, 1);
+    entry->place = place.begin();
+    own.splice(own.end(), place);
+    entries_.splice(entries_.end(), added);
     recount(*entry);
     if (!entry->record->log->terminal()) return forget_old(now);
     note_end(*entry->record, now);
@@ -166,8 +179,8 @@ bool ResponseStore::evict_oldest(Share& share) {
 }
 
 void ResponseStore::remember_expired(const ResponseRecord& record) {
-    expired_.emplace(record.facts.id, record.owner);
     expired_order_.push_back(record.facts.id);
+    expired_.emplace(record.facts.id, record.owner);
     if (expired_order_.size() <= max_expired) return;
     expired_.erase(expired_order_.front());
     expired_order_.pop_front();
