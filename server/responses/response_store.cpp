@@ -29,22 +29,30 @@ std::size_t ResponseStore::bytes() {
     return bytes_;
 }
 
+// Whatever allocates comes first: if it throws, the store has not changed.
 void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
-    if (std::exchange(has_empty_shares_, false))
+    if (has_empty_shares_)
         std::erase_if(shares_, [](const auto& share) { return share.second.entries.empty(); });
-    const auto share = shares_.try_emplace(record->memory_owner, *this, record->memory_owner).first;
-    auto& own = share->second.entries;
+    has_empty_shares_ = true;  // until the new response is in its share
+    Share& share = shares_.try_emplace(record->memory_owner, *this, record->memory_owner).first->second;
     const ResponseFacts& facts = record->facts;
     const Key key{record->owner, facts.request.idempotency_key};
-    entries_.push_back({std::move(record), now, own.end()});
-    const auto entry = std::prev(entries_.end());
-    if (own.empty()) count_share(share->second, 1);
-    entry->place = own.insert(own.end(), entry);
+    Entries added;
+    added.push_back({.record = std::move(record), .inserted = now});
+    const auto entry = added.begin();
+    std::list<Entries::iterator> place{entry};
+    entry->place = place.begin();
+    std::map<Key, Entries::iterator> keyed;
+    if (!key.second.empty()) keyed.emplace(key, entry);
+    running_.reserve(running_.size() + 1);
     by_id_.emplace(facts.id, entry);
-    if (!key.second.empty()) {
-        by_key_.erase(key);  // its name is a part of an older record
-        by_key_.emplace(key, entry);
-    }
+
+    if (share.entries.empty()) count_share(share, 1);
+    entries_.splice(entries_.end(), added);
+    share.entries.splice(share.entries.end(), place);
+    has_empty_shares_ = false;
+    by_key_.erase(key);  // its name is a part of an older record
+    by_key_.merge(keyed);
     running_.push_back(&*entry);
     recount(*entry);
     if (!entry->record->log->terminal()) return forget_old(now);
@@ -166,8 +174,8 @@ bool ResponseStore::evict_oldest(Share& share) {
 }
 
 void ResponseStore::remember_expired(const ResponseRecord& record) {
-    expired_.emplace(record.facts.id, record.owner);
     expired_order_.push_back(record.facts.id);
+    expired_.emplace(record.facts.id, record.owner);
     if (expired_order_.size() <= max_expired) return;
     expired_.erase(expired_order_.front());
     expired_order_.pop_front();
