@@ -1,7 +1,6 @@
 #include "server/responses/response_store.hpp"
 
 #include <algorithm>
-#include <new>
 
 #include "server/observe/heap_bytes.hpp"
 
@@ -30,35 +29,31 @@ std::size_t ResponseStore::bytes() {
     return bytes_;
 }
 
+// Whatever allocates comes first: if it throws, the store has not changed.
 void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
-    if (std::exchange(has_empty_shares_, false))
+    if (has_empty_shares_)
         std::erase_if(shares_, [](const auto& share) { return share.second.entries.empty(); });
-    const auto share = shares_.try_emplace(record->memory_owner, *this, record->memory_owner).first;
-    auto& own = share->second.entries;
+    has_empty_shares_ = true;  // until the new response is in its share
+    Share& share = shares_.try_emplace(record->memory_owner, *this, record->memory_owner).first->second;
     const ResponseFacts& facts = record->facts;
     const Key key{record->owner, facts.request.idempotency_key};
-    // Whatever allocates comes first, so that the store is unchanged if it throws.
     Entries added;
-    added.push_back({std::move(record), now, own.end()});
+    added.push_back({.record = std::move(record), .inserted = now});
     const auto entry = added.begin();
-    std::list<Entries::iterator> place(1, entry);
-    try {
-        running_.push_back(&*entry);
-        by_id_.emplace(facts.id, entry);
-        if (!key.second.empty()) {
-            by_key_.erase(key);  // its name is a part of an older record
-            by_key_.emplace(key, entry);
-        }
-    } catch (const std::bad_alloc&) {
-        by_id_.erase(facts.id);
-        std::erase(running_, &*entry);
-        has_empty_shares_ = true;
-        throw;
-    }
-    if (own.empty()) count_share(share->second, 1);
+    std::list<Entries::iterator> place{entry};
     entry->place = place.begin();
-    own.splice(own.end(), place);
+    std::map<Key, Entries::iterator> keyed;
+    if (!key.second.empty()) keyed.emplace(key, entry);
+    running_.reserve(running_.size() + 1);
+    by_id_.emplace(facts.id, entry);
+
+    if (share.entries.empty()) count_share(share, 1);
     entries_.splice(entries_.end(), added);
+    share.entries.splice(share.entries.end(), place);
+    has_empty_shares_ = false;
+    by_key_.erase(key);  // its name is a part of an older record
+    by_key_.merge(keyed);
+    running_.push_back(&*entry);
     recount(*entry);
     if (!entry->record->log->terminal()) return forget_old(now);
     note_end(*entry->record, now);

@@ -58,7 +58,7 @@ class ResponseStore {
     struct Entry {
         ResponsePtr record;
         Clock::time_point inserted;
-        std::list<Entries::iterator>::iterator place;  // in Share::entries
+        std::list<Entries::iterator>::iterator place = {};  // in Share::entries
         std::size_t bytes = 0;
         bool running = true;
     };
