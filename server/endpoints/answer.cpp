@@ -20,6 +20,8 @@ namespace asio = boost::asio;
 // One read from the log renders at most about 200 KiB: an entry of 8 bytes for a log probability becomes at
 // most about 100.
 constexpr std::size_t max_read_bytes = 16 << 10;
+// The first chunk of an output may also repeat its prompt.
+constexpr std::size_t max_read_outputs = 8;
 
 bool has_same_size(const LogDelta& a, const LogDelta& b) {
     return a.text.size() == b.text.size() && a.logprobs.size() == b.logprobs.size() &&
@@ -45,7 +47,7 @@ asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, Answ
             continue;
         }
         while (reader.num_unread() > 0 && sse.buffer().size() < max_document_piece) {
-            for (const auto& delta : reader.read(max_read_bytes))
+            for (const auto& delta : reader.read(max_read_bytes, max_read_outputs))
                 writer.append_chunks(sse.buffer(), delta, usage_of(generation));
         }
         if (reader.num_unread() == 0) {

@@ -162,7 +162,7 @@ asio::awaitable<void> LogReader::wait_terminal() {
     while (!log_.terminal()) co_await wakeup_.sleep_until(Wakeup::Clock::time_point::max());
 }
 
-const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes) {
+const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes, std::size_t max_outputs) {
     deltas_.clear();
     std::size_t num_bytes = 0;
     for (; next_entry_ < log_.entries_.size(); ++next_entry_) {
@@ -174,6 +174,7 @@ const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes) {
         if (num_bytes > max_bytes && !deltas_.empty()) break;
         auto it = std::ranges::lower_bound(deltas_, entry.output, {}, &LogDelta::output);
         if (it == deltas_.end() || it->output != entry.output) {
+            if (deltas_.size() == max_outputs) break;
             it = deltas_.insert(it, {.output = entry.output});
             const auto& output = log_.outputs_[entry.output];
             it->text = std::string_view(output.text).substr(place.text, 0);

@@ -72,6 +72,22 @@ std::string body_read_in_pieces(RunningService& service, Connection& connection,
     return connection.read_answer().body;
 }
 
+// Reads an answer whose body is chunked, and returns its chunks.
+std::vector<std::string> read_chunks(Connection& connection) {
+    const std::string head = connection.read_until("\r\n\r\n");
+    BOOST_TEST(head.find("Transfer-Encoding: chunked") != std::string::npos);
+    connection.read_bytes(head.find("\r\n\r\n") + 4);
+    for (std::vector<std::string> chunks;;) {
+        const std::string buffer = connection.read_until("\r\n");
+        const auto line = buffer.find("\r\n");
+        const auto size = std::stoul(buffer.substr(0, line), nullptr, 16);
+        connection.read_bytes(line + 2);
+        if (size == 0) return chunks;
+        chunks.push_back(connection.read_bytes(size));
+        connection.read_bytes(2);
+    }
+}
+
 std::string text_of(const boost::json::value& choice) {
     return std::string(choice.at("message").at("content").get_string());
 }
@@ -386,26 +402,35 @@ BOOST_AUTO_TEST_CASE(large_whole_answer_is_sent_in_pieces_of_bounded_size) {
     BOOST_TEST(small.read_answer().has("Content-Length: "));
     Connection large(service.port());
     large.send(request(100));
-    const std::string head = large.read_until("\r\n\r\n");
-    BOOST_TEST(head.find("Transfer-Encoding: chunked") != std::string::npos);
-    large.read_bytes(head.find("\r\n\r\n") + 4);
     std::string body;
-    std::size_t num_pieces = 0;
-    for (;;) {
-        const std::string buffer = large.read_until("\r\n");
-        const auto line = buffer.find("\r\n");
-        const auto size = std::stoul(buffer.substr(0, line), nullptr, 16);
-        large.read_bytes(line + 2);
-        BOOST_TEST(size <= (64U << 10) + 4096U);
-        if (size == 0) break;
-        body += large.read_bytes(size);
-        large.read_bytes(2);
-        ++num_pieces;
+    const auto chunks = read_chunks(large);
+    for (const auto& chunk : chunks) {
+        BOOST_TEST(chunk.size() <= (64U << 10) + 4096U);
+        body += chunk;
     }
-    BOOST_TEST(num_pieces > 4U);
+    BOOST_TEST(chunks.size() > 4U);
     const auto answer = boost::json::parse(body);
     for (const auto& choice : answer.at("choices").as_array())
         BOOST_TEST(choice.at("logprobs").at("content").as_array().size() == 100U);
+}
+
+BOOST_AUTO_TEST_CASE(backlog_of_a_slow_stream_is_sent_in_pieces_of_bounded_size) {
+    RunningService service;
+    service.control().close_gate();
+    Connection slow(service.port(), 4096);
+    slow.send(chat_request("a", R"("n":8,"logprobs":true,"top_logprobs":20,"max_tokens":500,"stream":true)"));
+    wait_for_in_flight(service.port(), 1);
+    service.control().open_gate();
+    wait_for_free_blocks(service.port());  // all tokens are in the log now
+    std::size_t size = 0;
+    std::size_t largest = 0;
+    for (const auto& chunk : read_chunks(slow)) {
+        largest = std::max(largest, chunk.size());
+        size += chunk.size();
+    }
+    BOOST_TEST(largest > (64U << 10));
+    BOOST_TEST(largest <= 512U << 10);
+    BOOST_TEST(size > 4'000'000U);
 }
 
 BOOST_AUTO_TEST_CASE(client_that_leaves_a_large_answer_ends_its_rendering) {

@@ -126,6 +126,25 @@ BOOST_AUTO_TEST_CASE(logprobs_and_stops_are_merged_per_output_and_read_once) {
     BOOST_TEST(all[2].stop.index == 2);
 }
 
+BOOST_AUTO_TEST_CASE(a_read_can_be_limited_to_some_outputs) {
+    asio::io_context io;
+    GenerationLog log(4);
+    Wakeup wakeup(io.get_executor());
+    LogReader reader(log, wakeup);
+    for (const std::uint32_t output : {2U, 0U, 2U, 1U, 3U, 0U})
+        log.append({.output = output, .text = "x", .num_tokens = 1});
+    const auto read = [&] {
+        std::string text;
+        for (const auto& delta : reader.read(SIZE_MAX, 2))
+            text += std::to_string(delta.output) + std::string(delta.text) + " ";
+        return text;
+    };
+    BOOST_TEST(read() == "0x 2xx ");
+    BOOST_TEST(read() == "1x 3x ");
+    BOOST_TEST(read() == "0x ");
+    BOOST_TEST(reader.num_unread() == 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_limited_read_returns_whole_entries_and_the_next_read_continues, Fixture) {
     for (const auto* text : {"abc", "de", "", "fghijkl", "m"}) log.append({.text = text, .num_tokens = 1});
     const auto read = [&] { return std::string(reader.read(5)[0].text); };
