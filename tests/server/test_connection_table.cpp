@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(table_is_full_at_its_capacity_and_has_room_after_a_removal)
     table.add(2, small);
     BOOST_TEST(table.is_full());
     table.remove(1);
-    table.remove(1);  // the session of a closed connection ends later
+    table.remove(1);  // the second call comes when the session of the closed connection ends
     table.set_interruptible(1, true);
     BOOST_TEST(!table.is_full());
     BOOST_TEST((table.victim() == Id{2}));
@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(network_with_the_most_connections_loses_its_oldest_one) {
     table.add(15, small);
     BOOST_TEST((table.victim_for(newcomer) == Id{11}));
     BOOST_TEST((table.victim_for(small) == Id{11}));
-    BOOST_TEST((table.victim_for(flooder) == Id{11}));  // its own
+    BOOST_TEST((table.victim_for(flooder) == Id{11}));  // a connection of `flooder` itself
     BOOST_TEST((table.victim() == Id{11}));
 }
 
@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(connection_in_the_middle_of_an_answer_is_never_closed) {
     table.set_interruptible(1, false);
     BOOST_TEST((table.victim_for(newcomer) == Id{2}));
     table.set_interruptible(2, false);
-    table.set_interruptible(1, true);  // is now idle, but for a shorter time than 3
+    table.set_interruptible(1, true);  // connection 1 is now idle, but for a shorter time than connection 3
     BOOST_TEST((table.victim_for(newcomer) == Id{3}));
     table.set_interruptible(3, false);
     BOOST_TEST((table.victim_for(newcomer) == Id{1}));
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(network_never_loses_a_connection_to_one_that_has_more) {
     BOOST_TEST((table.victim_for(flooder) == Id{1}));
     for (const Id id : {1U, 2U, 3U}) table.set_interruptible(id, false);
     BOOST_TEST(!table.victim_for(flooder));
-    BOOST_TEST((table.victim_for(small) == Id{4}));  // its own
+    BOOST_TEST((table.victim_for(small) == Id{4}));  // a connection of `small` itself
 }
 
 BOOST_AUTO_TEST_CASE(newcomer_gets_a_place_if_every_network_has_one_idle_connection) {
@@ -82,14 +82,15 @@ BOOST_AUTO_TEST_CASE(newcomer_gets_a_place_if_every_network_has_one_idle_connect
     table.add(1, 30);
     table.add(2, 10);
     table.add(3, 20);
-    BOOST_TEST((table.victim_for(newcomer) == Id{1}));  // idle for the longest time
+    BOOST_TEST((table.victim_for(newcomer) == Id{1}));  // the connection which was idle for the longest time
     table.set_interruptible(1, false);
     table.set_interruptible(1, true);
     BOOST_TEST((table.victim_for(newcomer) == Id{2}));
     BOOST_TEST((table.victim_for(10) == Id{2}));
 }
 
-// Compares random changes with a search through all connections.
+// Changes the table at random. After each change, compares the victim with the result of a search through all
+// connections.
 BOOST_AUTO_TEST_CASE(victim_is_always_the_one_that_a_search_finds) {
     struct Entry {
         Id id;
@@ -122,8 +123,8 @@ BOOST_AUTO_TEST_CASE(victim_is_always_the_one_that_a_search_finds) {
         table.set_interruptible(changed.id, changed.since != 0);
 
         const auto network = below(6);
-        // The order in which connections are chosen: the number of the network's connections, its own one,
-        // age.
+        // Three criteria decide which connection is chosen: first the number of connections of its network,
+        // then whether this is the network of the newcomer, then the time for which the connection was idle.
         const auto rank = [&](const Entry& entry) {
             const bool is_own = entry.network == network;
             return std::tuple(count_of(entry.network) + (is_own ? 1 : 0), is_own, -entry.since);

@@ -1,4 +1,4 @@
-// Tests, with real connections, what happens when the server has reached its connection limit.
+// Tests, with real connections, how the server behaves when it has reached its connection limit.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -25,7 +25,7 @@ int status_for_newcomer(RunningService& service, const std::string& path) {
     return status_of(newcomer, path);
 }
 
-// Sends a request for a stream, which does not end while the gate is closed, and reads its first event.
+// Requests a stream and reads its first event. The stream does not end while the gate is closed.
 void begin_stream(RunningService& service, Connection& connection) {
     service.control().close_gate();
     connection.send(chat_request("a", R"("max_tokens":20,"stream":true)"));
@@ -34,7 +34,7 @@ void begin_stream(RunningService& service, Connection& connection) {
     connection.read_until("data: ");
 }
 
-// While it exists, this process can open no further file descriptor.
+// As long as a NoDescriptors exists, this process cannot open another file descriptor.
 class NoDescriptors {
   public:
     NoDescriptors() {
@@ -52,7 +52,8 @@ class NoDescriptors {
     rlimit before_{};
 };
 
-// A connection that chooses its own address, and needs no further descriptor once it exists.
+// A client connection with a chosen source address. Once it is constructed, it needs no further file
+// descriptor.
 class RawClient {
   public:
     explicit RawClient(const char* source) {
@@ -72,7 +73,7 @@ class RawClient {
     // Returns the first bytes of the answer.
     std::string status_of(const std::string& path) const {
         const std::string request =
-            "HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";  // the answer ends with its header
+            "HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";  // the answer has no body
         BOOST_REQUIRE(send(socket_, request.data(), request.size(), MSG_NOSIGNAL) > 0);
         std::string answer;
         char byte = 0;
@@ -99,7 +100,7 @@ BOOST_AUTO_TEST_CASE(at_the_limit_the_oldest_idle_connection_gives_way) {
     Connection second(service.port());
     BOOST_TEST(status_of(first, "/v1/models") == 200);
     BOOST_TEST(status_of(second, "/v1/models") == 200);
-    BOOST_TEST(status_of(first, "/v1/models") == 200);  // `second` is now idle for longer
+    BOOST_TEST(status_of(first, "/v1/models") == 200);  // `second` has now been idle for longer than `first`
     Connection newcomer(service.port());
     BOOST_TEST(status_of(newcomer, "/v1/models") == 200);
     BOOST_TEST(second.at_end());
@@ -142,7 +143,7 @@ BOOST_AUTO_TEST_CASE(health_routes_are_answered_at_the_limit) {
     for (const char* path : {"/health", "/v1/health/live", "/v1/health/ready"}) {
         Connection probe(service.port());
         BOOST_TEST(status_of(probe, path) == 200, path);
-        BOOST_TEST(probe.at_end());  // the reserved place is free again
+        BOOST_TEST(probe.at_end());  // the place which is reserved for health routes is free again
     }
     BOOST_TEST(status_for_newcomer(service, "/v1/version") == 503);
     BOOST_TEST(status_for_newcomer(service, "/") == 503);

@@ -22,8 +22,8 @@ std::string error_code_of(const HttpAnswer& answer) {
     return std::string(boost::json::parse(answer.body).at("error").at("code").get_string());
 }
 
-// One choice of a stream, put together from its chunks. The tests with real clients check the properties that
-// are not collected here.
+// One choice of a streamed answer, put together from the chunks of the stream. Properties of the chunks that
+// are not collected here are checked by the tests with real clients.
 struct StreamedChoice {
     std::string text;
     int num_texts = 0;
@@ -208,12 +208,13 @@ BOOST_AUTO_TEST_CASE(answer_tells_which_stop_ended_it) {
     const std::string id = std::to_string(tokens[7]);
     ends_with(R"("stop_token_ids":[3,)" + id + "]", tokens[7], service.reference_text("stop", 7), 8);
 
-    // The stop string is the text of the tokens 5 to 10. It is held back until it is complete.
+    // The stop string is the text of the tokens 5 to 10. This text is held back until the stop string is
+    // complete.
     const std::string ten = service.reference_text("stop", 10);
     const std::string held = ten.substr(service.reference_text("stop", 4).size());
     ends_with(R"("stop":["\u0000",)" + boost::json::serialize(boost::json::value(held)) + "]",
               boost::json::value(held), service.reference_text("stop", 4), 10);
-    // Without min_tokens the answer would stop at the eighth token.
+    // Without min_tokens, the answer would stop at the eighth token.
     connection.send(chat_request("stop", R"("max_tokens":20,"min_tokens":12,"stop_token_ids":[)" + id + "]"));
     const auto later = boost::json::parse(connection.read_answer().body);
     BOOST_TEST(later.at("usage").at("completion_tokens").to_number<int>() >= 12);
@@ -369,7 +370,7 @@ BOOST_AUTO_TEST_CASE(queue_timeout_of_a_stream_is_answered_with_status_503) {
     waiting.send(chat_request("b", R"("max_tokens":1,"stream":true)"));
     wait_for_in_flight(service.port(), 2);
     const auto past_deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1001);
-    std::this_thread::sleep_until(past_deadline);  // the test needs real time to pass
+    std::this_thread::sleep_until(past_deadline);  // sleeps, because the server's deadline is in real time
     service.control().open_gate();
     const auto answer = waiting.read_answer();
     BOOST_TEST(answer.status == 503);
@@ -384,13 +385,14 @@ BOOST_AUTO_TEST_CASE(failed_engine_sends_errors_and_ends_the_process_with_1) {
     Connection stream(service.port());
     stream.send(chat_request("a", R"("max_tokens":100,"stream":true)"));
     const auto answer = stream.read_answer();
-    // If the header was sent, the error is the last event of the stream; otherwise it sets the status.
+    // The error is the last event of the stream if the header was sent before. Otherwise, the error
+    // determines the status of the answer. The body contains the error in both cases.
     BOOST_TEST(answer.body.find(R"("code":"engine_unavailable")") != std::string::npos);
     BOOST_TEST(answer.body.find("[DONE]") == std::string::npos);
     BOOST_TEST(service.exit_code() == 1);
 }
 
-// An answer is rendered in pieces: each chunk was rendered in one turn of the event loop.
+// Each chunk of the answer is a piece that was rendered in one turn of the event loop.
 BOOST_AUTO_TEST_CASE(large_whole_answer_is_sent_in_pieces_of_bounded_size) {
     RunningService service;
     const auto request = [](int max_tokens) {
@@ -456,7 +458,7 @@ BOOST_AUTO_TEST_CASE(hanging_engine_sends_errors_and_ends_the_process_with_1) {
     BOOST_TEST(answer.status == 503);
     BOOST_TEST(error_code_of(answer) == "engine_unavailable");
     BOOST_TEST(stream.read_answer().body.find(R"("code":"engine_unavailable")") != std::string::npos);
-    BOOST_TEST(service.wait_until_ended() == 1);  // while the step still hangs
+    BOOST_TEST(service.wait_until_ended() == 1);  // the step still hangs at this time
     service.control().open_gate();
     BOOST_TEST(service.exit_code() == 1);
 }
@@ -501,7 +503,7 @@ BOOST_AUTO_TEST_CASE(shutdown_does_not_wait_for_an_engine_that_hangs) {
     auto client = std::make_unique<Connection>(service.port());
     client->send(chat_request("a", R"("max_tokens":100)"));
     service.control().wait_until_held();
-    client.reset();  // without a session the drain ends at once and stops the watchdog
+    client.reset();  // when no client is connected, the drain ends at once and stops the watchdog
     std::raise(SIGTERM);
     std::raise(SIGTERM);
     BOOST_TEST(service.wait_until_ended() == 1);
@@ -589,7 +591,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_requests_and_e
     const auto refused = late.read_answer();
     BOOST_TEST(refused.status == 503);
     BOOST_TEST(error_code_of(refused) == "server_draining");
-    // A client that connects only now also gets a status, and the time after which it should retry.
+    // A client that connects during the drain also gets a status, and the time after which it should retry.
     Connection probe(service.port());
     probe.send(get_request("/v1/health/ready"));
     const auto health = probe.read_answer();
@@ -601,7 +603,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_requests_and_e
     const auto turned_away = newcomer.read_answer();
     BOOST_TEST(error_code_of(turned_away) == "server_draining");
     BOOST_TEST(turned_away.has("Retry-After: "));
-    Connection silent(service.port());  // does not delay the drain
+    Connection silent(service.port());  // a client which sends nothing must not delay the drain
     service.control().open_gate();
     const auto answer = stream.read_answer();
     BOOST_TEST(streamed_text(answer.body) == service.reference_text("a", 20));
@@ -639,7 +641,7 @@ BOOST_AUTO_TEST_CASE(second_signal_sends_every_client_its_last_event_and_exits_w
     socket.send(create_message(R"("max_output_tokens":400)"));
     socket.read_until("response.created");
     wait_for_in_flight(service.port(), 3);
-    Connection unfinished(service.port());  // its body never comes
+    Connection unfinished(service.port());  // the body of its request is never sent
     unfinished.send(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
         "Content-Type: application/json\r\nContent-Length: 48\r\n\r\n");
@@ -654,7 +656,7 @@ BOOST_AUTO_TEST_CASE(second_signal_sends_every_client_its_last_event_and_exits_w
     BOOST_TEST(error_code_of(refused) == "server_draining");
     const auto failed = socket.read_until("response.failed").back();
     const auto& error = failed.at("response").at("error");
-    BOOST_TEST(error.at("code") == "server_error");  // OpenAI knows no closer one
+    BOOST_TEST(error.at("code") == "server_error");  // no error code of the OpenAI API fits better
     BOOST_TEST(std::string_view(error.at("message").as_string()).starts_with("The server shut down"));
     BOOST_TEST(socket.read_close() == 1012);
     BOOST_TEST(unfinished.at_end());
@@ -804,7 +806,7 @@ BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one)
     boost::asio::io_context io;
     const auto config = parse_app_config({"--unix-socket", path}, {}).value();
     {
-        // The socket is closed but its file stays, as after a killed process.
+        // The socket is closed but its file stays, as if the process of the socket had been killed.
         const boost::asio::local::stream_protocol::acceptor stale(io, path);
     }
     auto first = Listener::bind(io, config);
@@ -813,7 +815,7 @@ BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one)
     const auto second = Listener::bind(io, config);
     BOOST_REQUIRE(!second);
     BOOST_TEST((second.error().code == errc::runtime_failure));
-    // Even if the live one accepts nothing and its queue of connections is full.
+    // A live socket is not taken over even if it accepts no connections and its queue of connections is full.
     std::vector<boost::asio::local::stream_protocol::socket> waiting;
     for (boost::system::error_code ec; !ec;) {
         auto& client = waiting.emplace_back(io);

@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE(requests_without_a_valid_key_all_get_the_same_refusal) {
              "Authorization: Bearer x\r\nAuthorization: Bearer " + secret})
         check_refused(with_field(get_request("/v1/models"), field));
     check_refused(get_request("/v1/models?api_key=" + secret));
-    // The refusal comes before the body is read: this client never sends one.
+    // The server refuses the request before it reads the body: this client never sends the body.
     check_refused("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
     BOOST_TEST(service.control().steps() == 0);
 
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(key_over_its_tokens_per_minute_is_told_when_to_retry) {
     const auto ask_with = [&](std::size_t key) {
         return ask(service, with_key(chat_request("a", R"("max_tokens":5)"), keys.secrets[key]));
     };
-    BOOST_TEST(ask_with(0).status == 200);  // its prompt alone has more than 10 tokens
+    BOOST_TEST(ask_with(0).status == 200);  // is admitted, although the prompt has more than 10 tokens
     const auto refused = ask_with(0);
     BOOST_TEST(refused.status == 429);
     BOOST_TEST(error_code_of(refused) == "rate_limit_exceeded");
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(only_listed_origins_get_cors_headers) {
     const auto answer = ask(service, origin(with_key(get_request("/v1/models"), keys.secrets[0]), ours));
     BOOST_TEST(answer.has("Access-Control-Allow-Origin: " + ours + "\r\n"));
     BOOST_TEST(!answer.has("Access-Control-Allow-Credentials"));
-    // Refusals have the header too, so that a page can read the reason.
+    // A refusal has this header too, because otherwise a web page could not read the reason of the refusal.
     BOOST_TEST(
         ask(service, origin(get_request("/v1/models"), ours)).has("Access-Control-Allow-Origin: " + ours));
     for (const std::string other :

@@ -1,4 +1,4 @@
-// Tests what clients without a key get when the waiting queue is full.
+// Tests which answers clients without an API key get when the waiting queue is full.
 #include <boost/json/parse.hpp>
 #include <boost/test/unit_test.hpp>
 
@@ -27,7 +27,8 @@ struct Fixture {
         waiting.send(chat_request("b", R"("max_tokens":2)"));
         wait_for_in_flight(service.port(), 2);
     }
-    // Must be called when a victim has the third place.
+    // Waits until the test's own request has the third place. Then a newcomer sends a request, which takes
+    // this place.
     void newcomer_comes() {
         wait_for_in_flight(service.port(), 3);
         newcomer.send(chat_request("d", R"("max_tokens":2)"));
@@ -67,7 +68,7 @@ BOOST_AUTO_TEST_CASE(newcomer_from_another_address_gets_the_place_of_the_younges
         const auto sample = text.substr(text.find("\nsolard_requests_displaced_total{") + 1);
         BOOST_TEST(sample.substr(0, sample.find('\n')).ends_with("} 1"));
         fixture.check_others_are_answered();
-        victim.send(chat_request("c", R"("max_tokens":2)"));  // the connection is still of use
+        victim.send(chat_request("c", R"("max_tokens":2)"));  // the connection can still be used
         BOOST_TEST(victim.read_answer().status == 200);
     }
 }

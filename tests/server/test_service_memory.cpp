@@ -1,4 +1,5 @@
-// Tests, with real connections, that --max-waiting-memory bounds what waits for slow or greedy clients.
+// Tests, with real connections, that --max-waiting-memory limits the memory of data which waits for slow or
+// greedy clients.
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/test/unit_test.hpp>
@@ -14,9 +15,9 @@ namespace solard::server {
 
 namespace {
 
-constexpr std::int64_t limit = 1 << 20;  // the smallest value of the option
+constexpr std::int64_t limit = 1 << 20;  // the smallest valid value of --max-waiting-memory
 
-// A server with two keys and the smallest budget.
+// A server with two API keys and the smallest possible limit of waiting memory.
 struct Fixture {
     explicit Fixture(FakeOptions options = {}) : service(flags(), std::move(options)) {}
     std::vector<std::string> flags() const {
@@ -39,7 +40,7 @@ struct Fixture {
         return static_cast<std::int64_t>(std::stod(text.substr(text.find("} ", line) + 2)));
     }
     std::int64_t waiting_bytes() { return metric("solard_waiting_memory_bytes"); }
-    // Both functions poll a metric until it has reached `value`. They throw if that does not happen.
+    // Both functions poll a metric until it has reached `value`. They throw if it does not reach `value`.
     void wait_for_at_least(const std::string& name, std::int64_t value) {
         wait_for(name, [&](std::int64_t now) { return now >= value; });
     }
@@ -59,7 +60,8 @@ struct Fixture {
     RunningService service;
 };
 
-// Returns the beginning of a request whose body has `declared` bytes.
+// Returns a request whose header declares a body of `declared` bytes. Only the first `sent` bytes of the body
+// follow.
 std::string unfinished(std::size_t declared, std::size_t sent) {
     return "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
            "application/json\r\nContent-Length: " +
@@ -175,7 +177,7 @@ BOOST_AUTO_TEST_CASE(waiting_requests_of_sockets_stay_within_the_budget) {
     BOOST_TEST(fixture.ask(1, large_request(200'000)).status == 200);
     BOOST_TEST(fixture.ask(1, get_request("/v1/health/live")).status == 200);
     fixture.service.control().open_gate();
-    // Every socket gets one answer to each of its requests, in order.
+    // Every socket gets one answer to each of its requests, in the order of the requests.
     std::size_t num_refused = 0;
     for (WsClient& socket : sockets) {
         for (int i = 0; i < 5; ++i) {
@@ -300,7 +302,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_kept_of_a_response_which_is_not_stored) {
     BOOST_TEST(fixture.metric("solard_stored_responses") == 0);
     fixture.wait_for_at_most("solard_waiting_memory_bytes", idle);
     {
-        // A lane remembers its newest response, and the socket ends the memory.
+        // A lane keeps its newest response until the socket is closed, even if the response is not stored.
         WsClient socket(fixture.service.port(), {authorization(fixture, 0)});
         socket.send(create_message(R"("store":false,"max_output_tokens":2)"));
         socket.read_until("response.incomplete");
@@ -312,7 +314,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_kept_of_a_response_which_is_not_stored) {
     BOOST_TEST(fixture.ask(1, create("true")).status == 200);
     BOOST_TEST(fixture.metric("solard_stored_responses") == 2);
     BOOST_TEST(fixture.metric("solard_stored_response_owners") == 2);
-    // All but the bookkeeping of the two owners is charged.
+    // The store charges all its bytes, except the bytes for the bookkeeping of the two owners.
     fixture.wait_for_at_least("solard_waiting_memory_bytes",
                               fixture.metric("solard_stored_response_bytes") - 2 * 500);
 }

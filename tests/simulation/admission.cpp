@@ -9,7 +9,7 @@ namespace solard::server {
 namespace {
 
 constexpr double step_seconds = 0.02;
-constexpr double impatience = 0.005;  // after which a client retries which does not wait as told
+constexpr double impatience = 0.005;  // seconds until the retry of a client that ignores Retry-After
 
 double seconds(Clock::duration duration) {
     return std::chrono::duration<double>(duration).count();
@@ -117,7 +117,7 @@ void AdmissionSimulation::finished(std::size_t index, double next) {
     if (client.calls < client.manner.max_calls) wake(index, next);
 }
 
-// Every running answer gets one token. The prompt counts as ten tokens of the first step.
+// Generates one token for each running answer.
 void AdmissionSimulation::step() {
     std::size_t num_ends = 0;
     for (Job& job : running_) {
@@ -138,7 +138,8 @@ void AdmissionSimulation::step() {
     admission_.add_step(now(), num_ends, !waiting_.empty());
 }
 
-// As the engine does, gives a free place to the owner which has the fewest, and there to the oldest request.
+// Gives each free place to the owner that has the fewest running requests, as the engine does. The oldest
+// waiting request of this owner begins to run. Its prompt counts as ten tokens.
 void AdmissionSimulation::start_waiting() {
     while (!waiting_.empty() && static_cast<int>(running_.size()) < machine_.max_running) {
         std::map<std::uint64_t, int> num_running;

@@ -6,7 +6,7 @@ stay up to date. The script also writes planted_bugs.hpp, which holds the names 
 import pathlib
 import sys
 
-# name, file, "statement" or "expression", the right text, the broken text
+# Each tuple consists of the name of the bug, its file, "statement" or "expression", the right text and the broken text.
 BUGS = [
     ("one_block_is_not_freed", "scheduling/block_tables.cpp", "statement",
      "for (const BlockId block : std::views::reverse(sequence.block_table)) release(block);",

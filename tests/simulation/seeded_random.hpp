@@ -11,7 +11,8 @@ class SeededRandom {
     explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
 
     std::uint64_t operator()() { return engine_(); }
-    // Returns a number in [low, high]. std::uniform_int_distribution would differ between libraries.
+    // Returns a number in [low, high]. std::uniform_int_distribution is not used, because its results differ
+    // between standard libraries.
     int between(int low, int high) {
         return low + static_cast<int>(engine_() % static_cast<std::uint64_t>(high - low + 1));
     }

@@ -29,7 +29,7 @@ constexpr TokenId parrot = 9;  // if a prompt begins with this token, its answer
 constexpr TokenId first_word = 20;
 constexpr TokenId vocab_size = 2048;
 
-// Forwards to a FakeBackend, and shows the batch to the simulation while the step is in flight.
+// Passes all calls to a FakeBackend. Shows the batch to the simulation while the step is in flight.
 class WatchedBackend final : public Backend {
   public:
     WatchedBackend(FakeOptions options, std::shared_ptr<FakeControl> control)
@@ -202,7 +202,7 @@ class Simulation {
         core_.submit(std::move(request));
     }
 
-    // Returns one or two letters, so that the string does occur in text made of 2,000 different pieces.
+    // Returns a stop string of only one or two letters, so that it is likely to occur in a random text.
     std::string draw_stop() {
         std::string stop;
         for (int i = random_.between(1, 2); i > 0; --i) stop += static_cast<char>(random_.between('a', 'z'));
@@ -234,7 +234,7 @@ class Simulation {
         if (!tracked.ended() && !tracked.cancelled_in) tracked.cancelled_in = step_;
     }
 
-    // Runs while the step is in flight.
+    // Is called while the step is in flight.
     void check_batch(const ForwardBatch& batch) {
         require(batch.num_tokens() <= machine_.options.max_num_batched_tokens, 0,
                 "a step exceeds its budget");
@@ -243,7 +243,7 @@ class Simulation {
         core_.check_integrity();
     }
 
-    // Returns false if the backend has failed, which ends all requests.
+    // Returns false if the backend has failed. All requests have ended in this case.
     bool step() {
         StepEvents events;
         try {
@@ -264,8 +264,8 @@ class Simulation {
     }
 
     void record(const StepEvents& events) {
-        // The principals that have a request whose prompt is being computed. Their other requests must wait
-        // for this prompt.
+        // The principals that have a request whose prompt is being computed. All other requests of such a
+        // principal must wait for this prompt.
         std::set<std::uint64_t> prefilling;
         for (const auto& [sequence, phase] : phases_) {
             const Tracked& tracked = tracked_.at(sequence.first);
@@ -341,9 +341,9 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            // The bound for one round of turns. Each other principal may be admitted twice. For each
-            // principal, there may also be one request that does not fit and keeps its turn. max_running()
-            // requests may pass such a request.
+            // In one round of turns, two requests of each other principal may be admitted. In addition, each
+            // principal may have one request that does not fit and keeps its turn. Up to max_running()
+            // requests may pass that request.
             const auto rounds = request.own_started + 1;
             const auto each = static_cast<std::size_t>(
                 2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));
@@ -414,7 +414,7 @@ class Simulation {
                         event.matched_stop_token == expected.matched_stop_token,
                     id, "reported a wrong stop");
         }
-        // A deadline takes effect in the first step after it.
+        // A request with a deadline ends in the first step after the deadline at the latest.
         require(now_ - request.request_deadline <= milliseconds(1), id, "did not end at its deadline");
     }
 
@@ -448,7 +448,7 @@ class Simulation {
     EngineCore core_;
     std::vector<std::vector<TokenId>> stems_;
     std::map<RequestId, Tracked> tracked_;
-    std::map<SequenceKey, Phase> phases_;  // as published last
+    std::map<SequenceKey, Phase> phases_;  // the last published phase of each sequence
     RequestId next_id_ = 1;
     std::uint64_t step_ = 0;
     std::uint64_t num_tokens_ = 0;

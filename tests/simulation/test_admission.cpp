@@ -1,4 +1,5 @@
-// Checks what clients of different manners get from a server that has more work than it can do.
+// Checks how many answers clients get from a server that has more work than it can do. The clients behave in
+// different ways.
 #include <algorithm>
 #include <array>
 #include <boost/test/unit_test.hpp>
@@ -13,12 +14,12 @@ using Client = AdmissionSimulation::Client;
 
 constexpr std::uint64_t num_seeds = 24;
 
-// What a group of clients got.
+// The results of a group of clients.
 struct Sum {
     int answered = 0;
     int unanswered = 0;
     std::int64_t tokens = 0;
-    int fewest_answers = 1'000'000;  // of one client
+    int fewest_answers = 1'000'000;  // the number of answers of the client that got the fewest
     double answered_part() const {
         return answered / static_cast<double>(std::max(answered + unanswered, 1));
     }
@@ -47,7 +48,7 @@ SimulatedMachine machine_of(std::uint64_t seed) {
     return machines[seed % machines.size()];
 }
 
-// Runs `check` with several seeds, each on another machine.
+// Runs `check` with several seeds. The machine depends on the seed.
 template <class Check>
 void for_each_seed(Check check) {
     for (std::uint64_t seed = 1; seed <= num_seeds; ++seed) {
@@ -81,7 +82,7 @@ BOOST_AUTO_TEST_CASE(newcomers_from_another_network_are_always_answered) {
         });
 }
 
-// The machine is large enough that a newcomer asks for less than an equal share.
+// The machine is so large that each newcomer asks for less than an equal share of it.
 BOOST_AUTO_TEST_CASE(newcomers_on_kept_connections_of_the_same_network_are_answered) {
     for (const Manner& flood : {rude, reconnecting})
         for (std::uint64_t seed = 1; seed <= num_seeds; ++seed) {
@@ -114,7 +115,8 @@ BOOST_AUTO_TEST_CASE(a_burst_of_twice_what_fits_is_answered_within_three_attempt
         manner.max_calls = 1;
         for_each_seed([&](const SimulatedMachine& machine, std::uint64_t seed) {
             AdmissionSimulation simulation(machine, seed);
-            // The second burst comes when the server knows how fast it is, and the third after a pause.
+            // Before the second burst, the server has measured its speed. The third burst comes after a
+            // pause.
             for (const double begin : {0, 100, 1000})
                 simulation.add_clients(2 * machine.num_places(), 1, manner, begin);
             simulation.run(1200);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t max_seeds = 1000;  // per bug
 
-// Returns the message of the first seed that fails.
+// Returns the error message of the first seed that fails.
 std::optional<std::string> first_failure() {
     for (std::uint64_t seed = 1; seed <= max_seeds; ++seed) {
         try {

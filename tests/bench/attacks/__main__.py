@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-import admission_rows  # noqa: F401  (each of these modules adds its rows)
+import admission_rows  # noqa: F401  (the import of each module *_rows adds its rows to the table)
 import answer_rows  # noqa: F401
 import connection_rows  # noqa: F401
 import held_rows  # noqa: F401
@@ -38,7 +38,7 @@ class Attack:
     def __init__(self, binary, model, folder, server, observers):
         self.binary, self.model, self.folder, self.server = binary, model, folder, server
         self.observers = [(kind, self.observer(kind)) for kind in observers]
-        self.observed = {}  # by kind
+        self.observed = {}  # results of the observers, by kind
 
     def observer(self, kind):
         """Starts an observer of the server."""
@@ -81,7 +81,7 @@ async def run_row(row, attack):
         return f"not finished within {ROW_LIMIT} s", False
     except CouldNotRun:
         raise
-    except Exception as error:  # a row which an attack breaks must not end the table
+    except Exception as error:  # an error in one row must not stop the rows after it
         return f"the attack ended with {type(error).__name__}: {error}", False
     finally:
         await attack.stop_observing()

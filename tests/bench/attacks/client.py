@@ -151,7 +151,7 @@ class WebSocket:
 
 
 TERMINAL = {"error", "response.completed", "response.incomplete", "response.failed"}
-LOST = (OSError, EOFError, TimeoutError)  # a connection that broke, ended or hangs
+LOST = (OSError, EOFError, TimeoutError)  # errors of a connection that broke, ended or hangs
 
 
 def chat(tokens, text="Hi", **fields):

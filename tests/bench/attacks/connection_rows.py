@@ -113,7 +113,7 @@ async def slow_static_readers(attack):
     page = await ask(server.port, "GET", "/")
     wanted = request_bytes("GET", largest_asset(page.body)) * 60
     await asyncio.sleep(0.2)
-    before = server.num_descriptors() + 1  # the probe may have a connection at any time
+    before = server.num_descriptors() + 1  # one more, because the probe may have a connection open at any time
     clients = [raw_socket(server.port, receive_buffer=4096) for _ in range(10)]
     begin = time.monotonic()
     for client in clients:
@@ -140,7 +140,7 @@ async def stalled_sse_in_the_queue(attack):
     server = attack.server
     page = await ask(server.port, "GET", "/")
     await asyncio.sleep(0.2)
-    before = server.num_descriptors() + 3  # the two connections below, and the probe's
+    before = server.num_descriptors() + 3  # plus the two connections of `running` and that of the probe
     running = [asyncio.create_task(ask(server.port, "POST", "/v1/chat/completions", chat(4000, n=8))) for _ in range(2)]
     await asyncio.sleep(0.5)
     clients = [raw_socket(server.port, receive_buffer=4096) for _ in range(10)]

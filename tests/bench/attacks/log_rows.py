@@ -14,7 +14,7 @@ async def requests_then_stop(attack, count):
     port = attack.server.port
     try:
         async with asyncio.timeout(10):
-            answered = (await repeat(port, count, "GET", "/" + 180 * "x")).get(404, 0)  # a long log line each
+            answered = (await repeat(port, count, "GET", "/" + 180 * "x")).get(404, 0)  # the log lines are long
             chatted = await ask(port, "POST", "/v1/chat/completions", chat(8))
     except TimeoutError:
         answered, chatted = None, None

@@ -20,7 +20,7 @@ from client import LOST, Connection, WebSocket, ask, chat
 
 PROBE_INTERVAL = 0.1  # seconds
 PROBE_LIMIT = 2.0  # seconds; a later answer counts as a failure
-TOKENS = 600  # of one answer of a witness
+TOKENS = 600  # length of each answer for which a witness asks
 WITNESS_ADDRESS = "127.0.0.9"
 LAST_STREAM_LIMIT = 30  # seconds in which the streams must end after the attack
 
@@ -31,7 +31,7 @@ class Observer:
     def __init__(self, kind, port, pid, key=None):
         command = [sys.executable, __file__, kind, str(port), str(pid), *([key] if key else [])]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdout.readline()  # it has begun
+        self.process.stdout.readline()  # waits until the observer has begun
 
     def result(self):
         self.process.stdin.close()
@@ -178,7 +178,7 @@ async def main(kind, port, pid, key=None):
     print("begun", flush=True)
     if kind != "witness":
         with contextlib.suppress(PermissionError):
-            os.nice(-10)  # it must measure the server and not the load generators beside it
+            os.nice(-10)  # so that busy load generators on this machine do not delay the observer
     if kind == "probe":
         result = await probe(int(port), stop)
     elif kind == "witness":

@@ -116,7 +116,8 @@ async def damaged_models(attack):
     return f"exit codes of {total} folders: {text}" + "".join(f"; {crash}" for crash in crashes), not crashes
 
 
-# Replaces clock_gettime(): the time of day is shifted by the seconds in a file that the process maps.
+# Source of a library that replaces clock_gettime(). The library shifts the time of day by a number of seconds, which it
+# reads from a file that is mapped into memory.
 SHIFTED_CLOCK = """
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -14,13 +14,13 @@ ROWS = []
 class Row:
     """One line of the table. `run(attack)` returns what was measured, as text, and whether it keeps the promise."""
 
-    item: str  # the number of the item in the issue, or "held"
+    item: str  # number of the group of rows in the table; "held" for promises which were kept before
     name: str
     what: str
     promised: str
     run: Callable
-    observers: tuple  # the kinds of Observer that run beside it
-    server: dict  # the arguments of Server
+    observers: tuple  # the kinds of Observer that run during the attack
+    server: dict  # keyword arguments for Server
 
 
 def row(item, what, promised, observers=("probe", "witness"), **server):
@@ -146,8 +146,8 @@ async def repeat(port, count, method, path, body=None, key=None, connections=8):
     return statuses | ({0: missing} if missing else {})
 
 
-# Memory of the KV cache is taken when it is first used. In rows which measure memory, the cache is small, so that all of it
-# is in use before the measurement begins.
+# The process takes the memory of a block of the KV cache only when the block is first used. Rows which measure memory
+# use a small cache, so that all blocks are in use before the measurement begins.
 SMALL_CACHE = ["--kv-cache-memory", "16MiB"]
 
 

@@ -57,7 +57,7 @@ class Server:
         command = [binary, "--model", model, "--port", str(self.port), "--device", "cpu", "--threads", "1", *flags]
         if key_names:
             command += ["--api-key-file", str(folder / "keys")]
-        self._kept = []  # descriptors that must stay open as long as the server runs
+        self._kept = []  # file descriptors that must stay open as long as the server runs
         files = {name: self._output(name, kind) for name, kind in (outputs or {}).items()}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(

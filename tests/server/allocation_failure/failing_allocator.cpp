@@ -14,7 +14,7 @@ namespace solard {
 namespace {
 
 thread_local bool is_exempt = false;
-std::atomic<std::int64_t> num_left{0};  // allocations up to the one that fails; not positive if none fails
+std::atomic<std::int64_t> num_left{0};  // counts allocations down; an allocation fails when this becomes 0
 
 bool fails_now() {
     return !is_exempt && num_left.load(std::memory_order_relaxed) > 0 && num_left.fetch_sub(1) == 1;
@@ -47,16 +47,18 @@ bool stop_failing() {
 
 }  // namespace solard
 
-// The linker passes the calls of aligned_alloc() to this function (--wrap). Boost.Asio takes the memory of
-// coroutine frames and of handlers from there, and not from operator new.
+// With the option --wrap, the linker replaces each call of aligned_alloc() by a call of
+// __wrap_aligned_alloc(). Boost.Asio uses aligned_alloc(), and not operator new, for the memory of coroutine
+// frames and of handlers.
 extern "C" void* __real_aligned_alloc(std::size_t alignment, std::size_t size);
 extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
     return solard::fails_now() ? nullptr : __real_aligned_alloc(alignment, size);
 }
 
-// SentencePiece ends the process if an allocation fails, so its work counts as one allocation: the one by
-// which the tokenizer makes sure that there is enough memory. The linker passes the calls of
-// Tokenizer::encode_prompt() to the first function.
+// SentencePiece ends the process if an allocation fails, so none of its own allocations fails here. Instead,
+// each call of Tokenizer::encode_prompt() counts as a single allocation: it stands for the allocation by
+// which the tokenizer makes sure that there is enough memory. The linker replaces each call of
+// encode_prompt() by a call of encode_without_failure().
 namespace solard {
 std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) asm(
     "__wrap__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
@@ -72,7 +74,8 @@ std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::str
 }
 }  // namespace solard
 
-// These operators replace the standard ones in the whole executable. The array forms call them.
+// These operators replace the standard operators in the whole executable. The standard operators new[] and
+// delete[] call these operators.
 void* operator new(std::size_t size) {
     return solard::allocate_or_throw(size);
 }

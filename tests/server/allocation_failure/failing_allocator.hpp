@@ -1,4 +1,4 @@
-// An allocator for the whole executable that fails once, at a chosen allocation.
+// The allocator of the whole executable. One allocation, which a test chooses by its number, fails.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@ namespace solard {
 // Excludes the calling thread: its allocations are not counted and do not fail.
 void exempt_this_thread();
 
-// Makes the n-th allocation from now on throw std::bad_alloc, counted over all threads that are not exempt.
-// The first allocation is number 1. Exactly one allocation fails.
+// From now on, counts the allocations of all threads that are not exempt. The allocation with this number
+// fails, and no other allocation fails. The first allocation has the number 1.
 void fail_allocation(std::uint64_t number);
-// Ends what fail_allocation() began. Returns true if the allocation has failed.
+// Ends the counting which fail_allocation() began. Returns true if the chosen allocation has failed.
 bool stop_failing();
 
 }  // namespace solard

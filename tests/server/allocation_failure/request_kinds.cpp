@@ -19,7 +19,7 @@ std::string with_head(const Target& target, const std::string& request_line, con
            fields + "\r\n";
 }
 
-// Removes what differs between two answers to the same request.
+// Removes the fields which can differ between two correct answers to the same request.
 void remove_changing(json::value& value) {
     static constexpr std::array<std::string_view, 9> changing{"id",           "created",     "created_at",
                                                               "completed_at", "engine",      "timings",
@@ -46,7 +46,7 @@ std::string body_of(const HttpAnswer& answer) {
     return status_of(answer) + " " + answer.body;
 }
 
-// The text of a response.
+// Returns the status and the text of a response.
 std::string output_of(const HttpAnswer& answer) {
     const auto body = json::parse(answer.body);
     return status_of(answer) + " " + json::serialize(body.at("output").at(0).at("content"));
@@ -56,7 +56,7 @@ std::string size_of_json(const HttpAnswer& answer) {
     return status_of(answer) + " " + std::to_string(json::parse(answer.body).as_object().size());
 }
 
-// The names of all metrics.
+// Returns the status and the names of all metrics.
 std::string metrics_of(const HttpAnswer& answer) {
     std::string names = status_of(answer);
     for (std::size_t at = 0; (at = answer.body.find("# TYPE ", at)) != std::string::npos; ++at)
@@ -68,12 +68,12 @@ HttpAnswer send_and_read(Connection& connection, const std::string& request) {
     try {
         connection.send(request);
     } catch (const boost::system::system_error&) {
-        // The server has closed the connection. It may have sent an answer before.
+        // The server has closed the connection, but it may have sent an answer before that.
     }
     return connection.read_answer();
 }
 
-// A request over HTTP on a connection of its own.
+// An HTTP request that is sent on a new connection.
 RequestKind http(const Target& target, std::string name, const std::string& request, Essence essence) {
     Connection connection(target.port);
     const std::string expected = essence(send_and_read(connection, request));
@@ -91,7 +91,7 @@ std::string create_response(const Target& target) {
     return std::string(json::parse(answer.body).at("id").as_string());
 }
 
-// A request for a stored response, which is created before.
+// A request for a stored response. The response is created before the request is sent.
 RequestKind for_stored(std::string name, const std::string& method, const std::string& after_id,
                        Essence essence) {
     const auto prepare = [=](const Target& target) -> std::function<Outcome()> {
@@ -135,7 +135,8 @@ RequestKind upgrade(const Target& target) {
     return {"upgrade to a WebSocket", [send](const Target& to) { return [send, to] { return send(to); }; }};
 }
 
-// Reads events until `num_terminal` requests have ended. Returns their texts by lane, or how they failed.
+// Reads events until `num_terminal` requests have ended. Appends the text of each lane to `texts`. Returns
+// how the requests ended.
 Outcome read_events(WsClient& socket, std::size_t num_terminal, std::map<std::string, std::string>& texts) {
     Outcome outcome = Outcome::correct;
     while (num_terminal > 0) {
@@ -162,7 +163,7 @@ Outcome read_events(WsClient& socket, std::size_t num_terminal, std::map<std::st
     return outcome;
 }
 
-// Messages on a WebSocket which is already open.
+// Messages that are sent on a WebSocket which is already open.
 RequestKind messages(std::string name, std::vector<std::string> sent, std::size_t num_terminal,
                      bool compares_texts) {
     const auto prepare = [=](const Target& target) -> std::function<Outcome()> {

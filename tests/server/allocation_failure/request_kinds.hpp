@@ -13,37 +13,40 @@ namespace solard::server {
 
 // How a request ended for its client.
 enum class Outcome {
-    correct,        // the whole answer, as without a failure
-    refused,        // status 500 and the error object, or an error event of this request on a WebSocket
-    failed_stream,  // a stream with an error event as its last event
+    correct,        // the whole answer, the same as if no allocation had failed
+    refused,        // status 500 with an error object, or an error event for this request on a WebSocket
+    failed_stream,  // a stream whose last event is an error event
     broken,         // the connection was closed before the answer was complete
     wrong,          // anything else
 };
 
-// The server's port and the key with which all kinds but one authenticate.
+// The server's port, and the valid API key. One kind of request uses an invalid key instead.
 struct Target {
     std::uint16_t port = 0;
     std::string key;
 };
 
-// Returns what two correct answers to the same request have in common.
+// Returns the part of an answer which is the same in all correct answers to the request.
 using Essence = std::string (*)(const HttpAnswer& answer);
-// The text of a stream, choice by choice, and its end. The server may merge and divide the parts.
+// Returns the whole text of each choice of a stream, and how the stream ended. The result does not depend on
+// how the server divided the texts into events.
 std::string stream_of(const HttpAnswer& answer);
 Outcome outcome_of(const HttpAnswer& answer, Essence essence, const std::string& expected);
 
 // Sends one request and reads its answer. Throws if the server sends nothing for a long time.
 struct RequestKind {
     std::string name;
-    // Does what must be done before the request, such as creating the response which the request deletes.
-    // Returns the sending of the request.
+    // Makes the preparations for the request, such as creating the response which the request deletes.
+    // Returns a function that sends the request and reads its answer.
     std::function<std::function<Outcome()>(const Target& target)> prepare;
 };
 
-// Learns the correct answers from `target`, which does not fail meanwhile.
+// Returns all kinds of request. Sends requests to `target` to learn the correct answers. No allocation may
+// fail during this call.
 std::vector<RequestKind> request_kinds(const Target& target);
 
-// Returns "POST <path>" with a JSON body, and "<method> <path>" without a body.
+// post() returns a request "POST <path>" with a JSON body. plain() returns a request "<method> <path>"
+// without a body.
 std::string post(const Target& target, const std::string& path, const std::string& body);
 std::string plain(const Target& target, const std::string& method, const std::string& path);
 

@@ -1,5 +1,6 @@
-// Fails each allocation of a request once, for many kinds of request. At most one answer may suffer from it:
-// all other answers must be correct, the server must go on, and nothing may be left over.
+// Repeats each of many kinds of request. Each time, a different allocation of the request fails. After a
+// failed allocation, at most one answer may be incorrect. The server must continue to work, and must free
+// everything which it used for the request.
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,13 +27,14 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint64_t max_allocations = 20'000;  // of one request
-constexpr int max_tries = 5'000;                   // to find a state which the server reaches soon
+constexpr std::uint64_t max_allocations = 20'000;  // limit for one request
+constexpr int max_tries = 5'000;  // limit for the queries until the server has freed everything
 
-// The request that is being sent, for the message of a crash or a hang.
+// Names the kind of request and the number of the allocation that are being tested, for error messages.
 std::string current;
 
-// Two keys. The tester may have few requests in flight, so that a place which is lost is noticed.
+// Two API keys. The key of the tester allows only two requests in flight, so that requests are soon refused
+// if the server does not free the place of a request.
 struct Keys {
     Keys() : path(SOLARD_TEST_BUILD_DIR "/allocation-failure-" + std::to_string(getpid())) {
         const auto tester = make_api_key("tester");
@@ -53,7 +55,8 @@ FakeOptions fake_options() {
     FakeOptions options;
     options.capacity.num_blocks = 512;
     options.capacity.max_model_len = 4096;
-    // Runs on the engine thread, whose allocations do not belong to one request.
+    // This script runs on the engine thread. No allocation of this thread may fail, because its allocations
+    // do not belong to a single request.
     options.script = [](std::span<const TokenId>) {
         exempt_this_thread();
         return std::optional<SampledToken>();
@@ -74,7 +77,7 @@ HttpAnswer ask(const Target& target, const std::string& request) {
     return connection.read_answer();
 }
 
-// Reads one stream after the other, from construction until join().
+// A client which reads one stream after the other, from its construction until join().
 class Bystander {
   public:
     explicit Bystander(const Target& target)
@@ -96,7 +99,8 @@ class Bystander {
         thread_.join();
         return outcomes_;
     }
-    // Returns what stream_of() returns for a correct stream. The first call must come before any failure.
+    // Returns the result of stream_of() for a correct stream. The first call must come before any allocation
+    // fails.
     static const std::string& expected(const Target& target) {
         static const std::string essence = stream_of(ask(target, chat(target, 1000, true)));
         return essence;
@@ -114,7 +118,8 @@ std::string metric(const std::string& metrics, const std::string& name) {
     return metrics.substr(at, metrics.find('\n', at) - at);
 }
 
-// What the server holds: connections (with the one that asks), sockets, answers, blocks in use.
+// Returns how many connections, sockets, answers and blocks the server has in use. The connection of this
+// query is included.
 std::string holdings(const Target& target) {
     const auto metrics = ask(target, plain(target, "GET", "/metrics")).body;
     const auto engine = json::parse(ask(target, plain(target, "GET", "/v1/metadata")).body).at("engine");
@@ -144,7 +149,8 @@ void check_server_works(const Target& target) {
                           current << ": a chat failed afterwards: " << answer.head << answer.body);
 }
 
-// Fails the allocations 1, 2, ... of one kind of request. Returns how its requests ended.
+// Sends requests of one kind. In the first request allocation 1 fails, in the second request allocation 2,
+// and so on. Returns how many requests ended in each way.
 std::map<Outcome, int> fail_each_allocation(const Target& target, const RequestKind& kind) {
     std::map<Outcome, int> outcomes;
     for (std::uint64_t number = 1; number < max_allocations; ++number) {
@@ -171,7 +177,8 @@ std::map<Outcome, int> fail_each_allocation(const Target& target, const RequestK
     return outcomes;
 }
 
-// Arguments after `--` name the only kinds to test.
+// Returns true if a kind of request is to be tested: if it is named by an argument after `--`, or if there
+// are no such arguments.
 bool is_selected(const std::string& name) {
     const auto& suite = boost::unit_test::framework::master_test_suite();
     const std::span arguments(suite.argv, static_cast<std::size_t>(suite.argc));
@@ -179,7 +186,7 @@ bool is_selected(const std::string& name) {
            std::ranges::any_of(arguments.subspan(1), [&](const char* argument) { return argument == name; });
 }
 
-// Tests one kind, and prints how its requests ended.
+// Tests one kind of request, and prints how many requests ended in each way.
 void test_kind(const Target& tester, const Target& other, const RequestKind& kind) {
     Bystander bystander(other);
     auto outcomes = fail_each_allocation(tester, kind);

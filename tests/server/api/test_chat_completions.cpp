@@ -16,7 +16,7 @@ namespace solard::server {
 
 namespace {
 
-// Returns a valid body with additional fields: body(R"("seed":1)").
+// Returns a valid body with additional fields. Example: body(R"("seed":1)").
 std::string body(const std::string& fields = "") {
     return R"({"messages":[{"role":"user","content":"hi"}])" + (fields.empty() ? "" : "," + fields) + "}";
 }
@@ -545,7 +545,7 @@ BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     const auto is = [&](std::size_t i, const char* expected) {
         BOOST_TEST(events[i].at("choices").at(0) == boost::json::parse(expected));
     };
-    // Choices begin in order.
+    // Choice 0 begins before choice 1, although the first text of choice 0 is held back.
     is(0, R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})");
     is(1, R"({"index":1,"delta":{"role":"assistant","content":"x"},"logprobs":null,"finish_reason":null})");
     is(2, R"({"index":0,"delta":{"content":"y"},"logprobs":null,"finish_reason":null})");

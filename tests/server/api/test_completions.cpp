@@ -32,7 +32,7 @@ std::string repeated(std::size_t count, const std::string& item) {
 }
 
 TokenId token_of(std::string_view bytes) {
-    TokenId token = 3;  // after the control tokens
+    TokenId token = 3;  // the first token after the control tokens
     while (demo_tokenizer().bytes_of(token) != bytes) ++token;
     return token;
 }

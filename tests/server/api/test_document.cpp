@@ -15,7 +15,7 @@ using namespace solard::server;
 
 namespace {
 
-// The lengths of the pieces in which a document was rendered, and its text.
+// A rendered document: the lengths of its pieces, and its whole text.
 struct Pieces {
     std::vector<std::size_t> sizes;
     std::string text;

@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(invalid_json_is_refused) {
 BOOST_AUTO_TEST_CASE(of_the_optional_cases_only_representable_numbers_are_accepted) {
     const auto all = verdicts('i');
     BOOST_TEST(all.size() == 35);
-    // A number too small for a double becomes zero, and one too long for an integer becomes a double.
+    // A number that is too small for a double becomes zero. An integer with too many digits becomes a double.
     // Infinities, lone surrogates, bytes which are not UTF-8, a byte order mark and 500 nested arrays are
     // refused.
     const std::set<std::string> accepted{

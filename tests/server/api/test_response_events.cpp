@@ -1,4 +1,4 @@
-// Tests the events of a response, read from the first one or from any cursor.
+// Tests the events of a response, which are read from the first event or from any cursor.
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/parse.hpp>
@@ -30,7 +30,7 @@ struct Response {
     ResponseCursor cursor(std::int64_t starting_after = -1, EventForm form = {}) {
         return {record, demo_tokenizer(), wakeup, std::move(form), starting_after};
     }
-    // Returns everything which the cursor can return at `now`.
+    // Returns all events which the cursor can return at `now`.
     static std::string drain(ResponseCursor& cursor, ResponseCursor::Clock::time_point now = {}) {
         std::string out;
         while (cursor.next(now, out)) {
@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(deltas_have_their_logprobs_and_the_last_events_have_all) {
     BOOST_TEST(rest.front().body.at("logprobs").at(0).at("logprob").to_number<int>() == -2);
     const auto& output = rest.back().body.at("response").at("output").at(0).at("content").at(0);
     BOOST_TEST(output.at("logprobs").as_array().size() == 3);
-    BOOST_TEST(rest[1].body.at("logprobs").as_array().size() == 3);  // those of output_text.done
+    BOOST_TEST(rest[1].body.at("logprobs").as_array().size() == 3);  // the logprobs of output_text.done
 }
 
 BOOST_AUTO_TEST_CASE(slow_reader_gets_fewer_larger_deltas_of_at_most_16_kib) {
@@ -283,7 +283,7 @@ BOOST_AUTO_TEST_CASE(socket_events_have_a_lane_and_large_last_events_omit_logpro
     const auto whole = read(SIZE_MAX);
     BOOST_TEST(num_logprobs(whole.back()) == 100);
     BOOST_TEST(!whole.back().at("response").at("solar").as_object().contains("logprobs_omitted"));
-    const auto size = boost::json::serialize(whole[whole.size() - 4]).size();  // output_text.done
+    const auto size = boost::json::serialize(whole[whole.size() - 4]).size();  // the event output_text.done
     for (const auto& event : read(size / 2)) {
         if (event.at("type") != "response.output_text.done") continue;
         BOOST_TEST(event.at("logprobs").as_array().empty());

@@ -13,7 +13,7 @@
 namespace solard::server {
 namespace {
 
-// A key file in the build folder, which only its owner can access.
+// A file of API keys in the build folder. Only the user who owns the file can access it.
 struct KeyFile {
     explicit KeyFile(const std::string& text = {}) {
         std::string pattern = SOLARD_TEST_BUILD_DIR "/keys-XXXXXX";
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(keygen_prints_the_key_and_appends_only_its_hash) {
     BOOST_TEST(run_keygen({"--api-key-file", file.path, "--name", "b"}, second, errors) == 0);
     BOOST_TEST(errors.str().empty());
     BOOST_TEST(first.str() != second.str());
-    const auto keys = ApiKeys::load(file.path);  // also checks the mode of the file
+    const auto keys = ApiKeys::load(file.path);  // fails if the file has a wrong mode
     BOOST_REQUIRE(keys);
     const auto secret = [](const std::ostringstream& out) {
         return out.str().substr(0, out.str().size() - 1);

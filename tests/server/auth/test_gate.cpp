@@ -9,7 +9,7 @@
 namespace solard::server {
 namespace {
 
-// Two keys; the second one may have one request in flight.
+// Two API keys. The second key may have only one request in flight.
 struct TwoKeys {
     TwoKeys() {
         std::string path = SOLARD_TEST_BUILD_DIR "/gate-XXXXXX";

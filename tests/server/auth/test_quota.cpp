@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(key_at_its_concurrency_limit_is_refused_until_a_request_end
 }
 
 BOOST_AUTO_TEST_CASE(key_at_its_tokens_per_minute_limit_is_told_how_long_to_wait) {
-    Quota quota(0, 600);  // ten per second
+    Quota quota(0, 600);  // ten tokens per second
     Quota::Clock::time_point now{1h};
     quota.take_place(now)->charge(600);
     const auto refusal = quota.take_place(now);

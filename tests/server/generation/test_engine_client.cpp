@@ -28,7 +28,7 @@ struct Fixture {
         control->open_gate();
     }
 
-    // Each principal is an owner of its own.
+    // Returns a caller of this principal. No two principals have the same owner.
     static Caller caller(std::uint64_t principal) {
         return {.principal = principal, .owner = principal, .connection = principal};
     }
@@ -78,14 +78,15 @@ BOOST_AUTO_TEST_CASE(newcomer_takes_the_place_of_the_youngest_waiting_request_of
     BOOST_TEST((failure->code == errc::server_overloaded));
     BOOST_TEST((failure->retry_after >= std::chrono::milliseconds(100)));
     BOOST_TEST(fixture.state.metrics.num_displaced() == 1U);
-    // It cannot displace back, and what the engine has begun with is never displaced.
+    // Principal 1 cannot take its place back. Requests which the engine has begun are never displaced.
     BOOST_TEST((fixture.submit(1) == errc::server_overloaded));
     for (std::uint64_t principal = 5; principal < 10; ++principal)
         BOOST_TEST(!fixture.submit(principal).has_value());
     BOOST_TEST((fixture.submit(10) == errc::server_overloaded));
     for (std::size_t i = 0; i < 8; ++i) BOOST_TEST(!fixture.generations[i].log().terminal());
     for (std::size_t i = 8; i < 14; ++i) BOOST_TEST(fixture.generations[i].log().terminal());
-    // The places of the displaced requests were given away once, and not again at their last events.
+    // The place of a displaced request was given to another request. The last event of the displaced request
+    // must not free the place again.
     fixture.control->open_gate();
     while (!fixture.generations.back().log().terminal()) fixture.io.run_one();
     fixture.io.poll();
@@ -123,7 +124,8 @@ BOOST_AUTO_TEST_CASE(one_principal_may_queue_seven_eighths_of_the_prompt_tokens)
     BOOST_TEST(!fixture.submit(1, 1, 400).has_value());
     BOOST_TEST((fixture.submit(1, 1, 301) == errc::rate_limit_exceeded));
     BOOST_TEST(!fixture.submit(1, 1, 300).has_value());
-    BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));  // nothing waits for a slot
+    // No request can be displaced, because no request waits for a slot.
+    BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));
     BOOST_TEST(!fixture.submit(2, 1, 100).has_value());
 }
 
@@ -189,7 +191,7 @@ BOOST_AUTO_TEST_CASE(destroying_a_generation_of_several_prompts_frees_all_its_pl
     fixture.control->open_gate();
     std::optional<Generation> next;
     while (!next) {
-        fixture.io.run_one();  // delivers an event of the engine; after the last event the places are free
+        fixture.io.run_one();  // delivers an event of the engine; the last event frees the places
         if (auto taken = fixture.client.submit(whole_load(), Fixture::caller(1), Quota::Place(nullptr)))
             next.emplace(*std::move(taken));
     }

@@ -9,7 +9,7 @@ namespace {
 
 using Victims = std::vector<RequestId>;
 
-// Ten places, and 100 waiting prompt tokens.
+// The limits are ten choices in flight and 100 waiting prompt tokens.
 struct Fixture {
     Fixture() { shares.set_limits({.choices = 10, .tokens = 100}); }
 
@@ -21,7 +21,7 @@ struct Fixture {
         shares.add(++last, caller(owner, connection), demand, false, now);
         return last;
     }
-    // Returns the victims, or {0} if there is no room.
+    // Returns the generations which must be displaced, or {0} if displacing does not make enough room.
     Victims make_room(std::uint64_t owner, std::uint64_t connection,
                       Demand demand = {.choices = 1, .tokens = 1}) {
         return shares.make_room(caller(owner, connection), demand, false, now).value_or(Victims{0});
@@ -54,7 +54,8 @@ BOOST_AUTO_TEST_CASE(displaced_owner_cannot_displace_back) {
     BOOST_TEST(make_room(2, 11) == (Victims{6}), boost::test_tools::per_element());
     shares.remove(6);
     add(2, 11);
-    // Both have five. Neither would be smaller after it took a place of the other.
+    // Each owner has five places. With a sixth place, an owner would have more than the other owner, so no
+    // request is displaced.
     BOOST_TEST(make_room(1, 6) == (Victims{0}), boost::test_tools::per_element());
     BOOST_TEST(make_room(2, 12) == (Victims{0}), boost::test_tools::per_element());
 }
@@ -70,7 +71,8 @@ BOOST_AUTO_TEST_CASE(several_victims_make_room_for_a_large_request_or_none_is_di
     add(2, 20, {.choices = 2, .tokens = 2});
     BOOST_TEST(make_room(3, 30, {.choices = 3, .tokens = 1}) == (Victims{8, 7, 6}),
                boost::test_tools::per_element());
-    // With five choices, the newcomer would have as much as the owner that is left with five.
+    // A newcomer with five choices can displace requests of owner 1 only until owner 1 has five left. That is
+    // not enough room, so no request is displaced.
     BOOST_TEST(make_room(3, 30, {.choices = 5, .tokens = 1}) == (Victims{0}),
                boost::test_tools::per_element());
     BOOST_TEST(shares.in_flight().choices == 10);
@@ -102,9 +104,11 @@ BOOST_AUTO_TEST_CASE(new_connection_counts_as_the_average_of_its_owner) {
     for (std::uint64_t i = 1; i <= 9; ++i) shares.serve(i, 100, now);
     const auto busy = add(1, 10);
     shares.serve(busy, 900, now);
-    // The average is lower than the use of the busiest connection, and higher than that of the others.
+    // The average use is lower than the use of the busiest connection, and higher than the use of all other
+    // connections.
     BOOST_TEST(make_room(1, 11) == (Victims{10}), boost::test_tools::per_element());
-    // The connection of the busy request reconnects. It still yields before those that stayed.
+    // The client of the busy request reconnects. Its new connection still gives up its place before the
+    // connections that stayed open.
     shares.remove(busy);
     shares.close(caller(1, 10));
     add(1, 12);

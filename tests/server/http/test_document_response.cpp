@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-// An exchange that remembers what was sent. Its client leaves after `num_writes` writes.
+// An exchange that remembers the bytes which were sent. The client leaves after `num_writes` writes.
 class RecordingExchange final : public HttpExchange {
   public:
     RecordingExchange(asio::io_context& io, std::string method, std::size_t num_writes = SIZE_MAX)

@@ -15,7 +15,7 @@ BOOST_AUTO_TEST_CASE(client_that_accepts_nothing_is_stalled_after_one_window) {
     BOOST_TEST(watch.note(5, false));
 }
 
-// The kernel accepts many bytes at the beginning. They must not count for a second window.
+// The kernel accepts many bytes at the beginning. These bytes must count in the first window only.
 BOOST_AUTO_TEST_CASE(bytes_accepted_at_the_beginning_do_not_delay_the_end) {
     ProgressWatch watch;
     watch.note(0, false);
@@ -27,7 +27,7 @@ BOOST_AUTO_TEST_CASE(any_window_with_too_few_bytes_ends_the_stream) {
     ProgressWatch watch;
     std::uint64_t accepted = 0;
     for (int step = 0; step < 100; ++step) BOOST_TEST(!watch.note(accepted += 375, false));
-    // From here on, the client accepts one byte too few per window.
+    // In the window that ends with this step, the client has accepted one byte too few.
     BOOST_TEST(watch.note(accepted += 374, false));
 }
 

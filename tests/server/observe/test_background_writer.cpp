@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(lines_are_lost_and_counted_while_nobody_reads) {
     BOOST_TEST(writer.num_lost() == 17);
     BOOST_TEST(!writer.flush_until(std::chrono::steady_clock::now()));
 
-    // A notice stands exactly where lines are missing, and says how many.
+    // There is a notice at each place where lines are missing. The notice tells the number of missing lines.
     std::uint64_t expected = 0;
     std::uint64_t num_reported = 0;
     while (expected < num_lines) {

@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(times_of_a_request_are_counted_in_their_phases) {
     metrics.choice_ended(FinishReason::length);
     metrics.request_ended(times, 7, 4, accepted + 4s);
     BOOST_TEST(metrics.first_token.sum() == 3);
-    BOOST_TEST(metrics.token_gap.count_in(6) == 3);  // up to 0.2
+    BOOST_TEST(metrics.token_gap.count_in(6) == 3);  // the bucket up to 0.2 seconds
     BOOST_TEST(metrics.queue.sum() == 1);
     BOOST_TEST(metrics.prefill.sum() == 2);
     BOOST_TEST(metrics.decode.sum() == 0.6, boost::test_tools::tolerance(1e-9));
@@ -163,7 +163,8 @@ BOOST_AUTO_TEST_CASE(every_distribution_has_its_name) {
         BOOST_TEST(has_line(text, "solard_" + name + R"(_sum{model_name="m"} )" + sum), name);
 }
 
-// Dashboards compute quantiles over solard and vLLM servers together, which needs the same bounds.
+// Dashboards compute quantiles over solard and vLLM servers together. For this, the bucket bounds of both
+// must be the same.
 BOOST_AUTO_TEST_CASE(bucket_bounds_are_those_of_vllm) {
     const std::string text = text_of({});
     const auto bounds_of = [&](const std::string& name) {

@@ -1,4 +1,4 @@
-// Tests what systemd receives while the engine makes progress, and while it does not.
+// Tests which datagrams systemd receives while the engine makes progress, and while the engine hangs.
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -14,7 +14,8 @@ namespace solard::server {
 
 namespace {
 
-// A notify socket. The variable NOTIFY_SOCKET contains its path as long as this object lives.
+// A notify socket. As long as this object lives, the environment variable NOTIFY_SOCKET contains the path of
+// the socket.
 class Manager {
   public:
     Manager() {
@@ -66,8 +67,8 @@ BOOST_AUTO_TEST_CASE(watchdog_is_not_fed_during_a_step_that_does_not_end_while_h
     service.control().close_gate();
     Connection connection(service.port());
     connection.send(chat_request("a", R"("max_tokens":2)"));
-    // The step is running. Datagrams that were sent before the step arrive first. After them, none may arrive
-    // for thirty times the interval.
+    // The step is running. Datagrams that were sent before the step arrive first. After that, no datagram may
+    // arrive for 300 ms, although the watchdog expects a datagram every 20 ms.
     while (!manager.receive(300).empty()) {
     }
     Connection other(service.port());

@@ -7,7 +7,7 @@
 namespace solard::server {
 namespace {
 
-// An account which gives everything back if it is asked to.
+// An account which gives all its bytes back if it is asked to give bytes back.
 struct Payer {
     Payer(WaitingMemory& memory, std::uint64_t owner, WaitingKind kind = WaitingKind::input)
         : account(memory, owner, kind, [this](std::size_t) {
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(unfinished_input_gives_way_before_output_of_the_same_owner)
     BOOST_TEST(log.account.resize(51));
     BOOST_TEST(body.was_shed);
     BOOST_TEST(!log.was_shed);
-    BOOST_TEST(!log.account.resize(101));  // nothing else of this owner is left
+    BOOST_TEST(!log.account.resize(101));  // this owner has no other bytes to give back
 }
 
 BOOST_AUTO_TEST_CASE(account_which_gives_back_a_part_is_asked_until_it_suffices) {

@@ -32,7 +32,7 @@ struct Shape {
     json::object request;
     int num_tokens = 8;
     std::size_t logprobs_of_a_token = 0;
-    bool keeps_engine_fields = false;  // does what create() leaves out, so that the count shows its size
+    bool keeps_engine_fields = false;  // if true, the record keeps the fields which create() would release
 };
 
 std::vector<Shape> shapes() {
@@ -75,7 +75,7 @@ std::vector<Shape> shapes() {
     return all;
 }
 
-// Does the same as ResponseService::create() and the end of the generation.
+// Makes a record in the same way as ResponseService::create(), but without a running generation.
 ResponsePtr make_record(const Shape& shape, const std::string& body, int number, std::uint64_t owner) {
     auto request = parse_response_request(body, UnknownFields::refused).value();
     auto made = record("resp_012345678901234567890123456789" + std::to_string(1'000'000 + number));

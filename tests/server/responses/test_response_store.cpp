@@ -105,12 +105,13 @@ BOOST_FIXTURE_TEST_CASE(oldest_responses_are_forgotten_if_the_store_is_full, Fix
     BOOST_TEST(store.has_expired("a", 0));
     BOOST_TEST(!!store.find("b", 0, start));
     BOOST_TEST(!!store.find("c", 0, start));
-    // A forgotten response no longer counts towards the size.
+    // A forgotten response no longer counts towards the size of the store.
     for (int i = 0; i < 100; ++i) {
         store.insert(record("d" + std::to_string(i), 0, 400'000), start);
         BOOST_TEST(store.size() == 2);
     }
-    // If a response is larger than the whole store, all others are forgotten, and then this one as well.
+    // If a response is larger than the whole store, all other responses are forgotten, and then the large
+    // response as well.
     store.insert(record("e", 0, 2'000'000), start);
     BOOST_TEST(store.size() == 0);
     BOOST_TEST(store.bytes() == 0U);
@@ -147,11 +148,11 @@ BOOST_FIXTURE_TEST_CASE(running_response_counts_as_it_grows_and_is_kept, Fixture
     const std::size_t before = store.bytes();
     for (int i = 0; i < 30'000; ++i) growing->log->append({.text = "0123456789", .num_tokens = 1});
     BOOST_TEST(store.bytes() > before + 1'000'000);
-    BOOST_TEST(!!store.find("a", 1, start + 2h));  // its age does not matter while it runs
+    BOOST_TEST(!!store.find("a", 1, start + 2h));  // a running response is kept, however old it is
     BOOST_TEST(!store.find("b", 1, start));
     growing->log->append({.text = "", .num_tokens = 1, .finish = FinishReason::stop});
     store.note_end(*growing, start);
-    BOOST_TEST(!store.find("a", 1, start));  // it has ended, and is larger than the whole store
+    BOOST_TEST(!store.find("a", 1, start));  // the response has ended, and is larger than the whole store
 }
 
 BOOST_FIXTURE_TEST_CASE(running_responses_of_one_owner_do_not_push_out_those_of_another, Fixture) {
@@ -189,7 +190,7 @@ BOOST_AUTO_TEST_CASE(stored_responses_are_evicted_if_the_budget_needs_their_byte
     BOOST_TEST(store.has_expired("a0", 1));
     BOOST_TEST(!!store.find("a1", 1, start));
     BOOST_TEST(!!store.find("b", 2, start));
-    // The store gives way itself if its own owner has the most bytes.
+    // If the owner of the new response has the most bytes, the store evicts responses of this owner.
     store.insert(record("a3", 1, 200'000), start);
     store.insert(record("a4", 1, 200'000), start);
     BOOST_TEST(memory.bytes() <= 1'000'000U);

@@ -22,7 +22,7 @@ std::string frame(unsigned opcode, bool is_final, std::size_t size, bool has_mas
     return bytes.append(size, '\0');
 }
 
-// Returns a message of `count` fragments with this many bytes each.
+// Returns a message of `count` fragments. Each fragment has `size` bytes.
 std::string message(std::size_t count, std::size_t size, bool has_mask = true) {
     std::string bytes;
     for (std::size_t i = 0; i < count; ++i)
@@ -30,7 +30,8 @@ std::string message(std::size_t count, std::size_t size, bool has_mask = true) {
     return bytes;
 }
 
-// Returns true if the counter finds too many fragments in `bytes`, which it gets in pieces of this size.
+// Passes `bytes` to a counter in pieces of `piece_size` bytes. Returns true if the counter finds too many
+// fragments.
 bool is_too_many(const std::string& bytes, std::size_t piece_size) {
     FragmentCounter counter;
     bool found = false;

@@ -1,4 +1,4 @@
-// Tests which upgrade requests open a WebSocket, and how the others are refused.
+// Tests which upgrade requests open a WebSocket, and how all other upgrade requests are refused.
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(
         while (!is_terminal(event) && type_of(event) != "error") event = client.read();
         BOOST_TEST(type_of(event) == "response.incomplete");
     }
-    // Lanes run concurrently, so a request on a second lane exceeds the limit.
+    // Lanes run concurrently, so a request on a second lane exceeds the key's limit of one running request.
     service.control().close_gate();
     client.send(create_message(R"("max_output_tokens":3)"));
     client.send(create_message(R"("max_output_tokens":3,"stream_id":"b")"));
@@ -211,7 +211,8 @@ BOOST_AUTO_TEST_CASE(connection_over_the_limit_is_refused_with_503) {
     service.control().close_gate();
     WsClient first(service.port());
     WsClient second(service.port());
-    for (WsClient* client : {&first, &second}) {  // a socket without a response would give way
+    // A socket without a running response would be closed to make room.
+    for (WsClient* client : {&first, &second}) {
         client->send(create_message());
         client->read_until("response.created");
     }

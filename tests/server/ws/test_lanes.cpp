@@ -1,4 +1,4 @@
-// Tests the lanes of a socket without a socket.
+// Tests WsLanes, which handles the lanes of a socket. The test needs no socket.
 #include <boost/test/unit_test.hpp>
 #include <memory>
 
@@ -23,7 +23,7 @@ ResponsePtr response(std::string id, bool store = true) {
     return record;
 }
 
-// Returns "lane:event_id" of the next turn; "-" if there is none.
+// Returns "lane:event_id" of the next request whose turn it is, or "-" if no request can begin.
 std::string next(WsLanes& lanes) {
     const auto turn = lanes.next();
     return turn ? turn->lane + ":" + turn->queued.event_id : "-";
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(requests_over_the_limits_are_refused_at_their_turn) {
     BOOST_TEST((lanes.add("a", request("too large", 601)).error().code == errc::websocket_queue_full));
     BOOST_TEST(lanes.add("a", request("2", 600)).has_value());
     BOOST_TEST((lanes.add("a", request("too many", 0)).error().code == errc::websocket_queue_full));
-    BOOST_TEST(lanes.add("b", request("", 5000)).has_value());  // begins at once and does not wait
+    BOOST_TEST(lanes.add("b", request("", 5000)).has_value());  // does not wait, because lane b is free
     BOOST_TEST(next(lanes) == "b:");
     BOOST_TEST(lanes.num_waiting() == 4U);  // includes the requests which will be refused
     for (const auto* id : {"1", "too large", "2", "too many"}) {
@@ -133,14 +133,14 @@ BOOST_AUTO_TEST_CASE(cancel_finds_active_response_one_being_created_and_waiting_
     lanes.add("a", request());
     lanes.add("b", request("b1"));
     lanes.next();
-    BOOST_TEST((lanes.cancel("a").value() == nullptr));  // being created
+    BOOST_TEST((lanes.cancel("a").value() == nullptr));  // the response on lane a is being created
     const auto active = response("1");
     BOOST_TEST(!lanes.begun("a", active));
     BOOST_TEST((lanes.cancel("a").value() == active));
     lanes.ended("a");
     BOOST_TEST((lanes.cancel("a").error().code == errc::response_already_completed));
     BOOST_TEST(active.use_count() == 1);  // the lane does not keep the response, because the store does
-    BOOST_TEST((lanes.cancel("b").value() == nullptr));  // waits
+    BOOST_TEST((lanes.cancel("b").value() == nullptr));  // the request on lane b waits
     BOOST_TEST((code_of(lanes.next().value()) == errc::request_cancelled));
     lanes.refused("b", std::nullopt);
     lanes.add("a", request());
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(newest_waiting_requests_are_refused_to_give_memory_back) {
     };
     BOOST_TEST(lanes.add("", holding("1", 100)).has_value());
     BOOST_TEST(next(lanes) == ":1");
-    BOOST_TEST(lanes.memory() == 0U);  // what runs does not wait
+    BOOST_TEST(lanes.memory() == 0U);  // a running request is not counted as waiting
     BOOST_TEST(lanes.add("", holding("2", 100)).has_value());
     BOOST_TEST(lanes.add("tab", holding("3", 50)).has_value());
     BOOST_TEST(lanes.add("", holding("4", 30)).has_value());
@@ -240,14 +240,14 @@ BOOST_AUTO_TEST_CASE(newest_waiting_requests_are_refused_to_give_memory_back) {
     BOOST_TEST(lanes.num_waiting() == 3U);
     lanes.refused("", std::nullopt);
     BOOST_TEST(next(lanes) == ":2");
-    const auto other = lanes.next();  // an error needs no place
+    const auto other = lanes.next();  // a refusal does not wait until fewer requests are in flight
     BOOST_TEST(other->queued.event_id == "3");
     BOOST_TEST((code_of(*other) == errc::server_overloaded));
     lanes.refused("", std::nullopt);
     const auto last = lanes.next();
     BOOST_TEST(last->queued.event_id == "4");
     BOOST_TEST((code_of(*last) == errc::server_overloaded));
-    lanes.refuse_newest(1, {errc::server_overloaded, "full"});  // nothing waits
+    lanes.refuse_newest(1, {errc::server_overloaded, "full"});  // no request waits
     BOOST_TEST(lanes.memory() == 0U);
 }
 

@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase
     RunningService service({"--max-num-seqs", "2"});
     auto& control = service.control();
     const std::string long_prompt(300, 'x');
-    // The client leaves during prefill, during decoding while other requests wait, or before it has read a
+    // The client leaves at three different times: during prefill, during decoding, and before it has read a
     // terminal event.
     for (const int passes : {0, 3, 400}) {
         control.close_gate();
@@ -336,8 +336,8 @@ BOOST_AUTO_TEST_CASE(cancelling_half_of_10000_requests_at_random_leaves_the_othe
         line.pop_front();
     }
     BOOST_TEST(wrong == 0);
-    // Half of the requests are to be cancelled. On a busy machine some of them are complete before their
-    // cancellation arrives.
+    // The client cancels half of the requests. On a busy machine, some of these requests are complete before
+    // the cancellation arrives.
     BOOST_TEST(cancelled > num_requests / 4);
     wait_for_free_blocks(service.port());
     const auto engine = metadata(service.port()).at("engine").as_object();
@@ -376,7 +376,7 @@ BOOST_AUTO_TEST_CASE(resumable_response_outlives_its_socket_and_replays_the_same
         if (cursor >= 4 && cursor < 4 + 20)
             BOOST_TEST(service.reference_text("hi", cursor - 4) + text == whole, "after " << cursor);
     }
-    // A client which already has every event gets an error and does not wait in vain.
+    // A client which already has every event gets an error, because no event would come.
     for (const int cursor : {last, last + 1}) {
         client.send(attach_message(id, cursor));
         BOOST_TEST(code_of(client.read()) == "response_already_completed");
@@ -463,10 +463,11 @@ BOOST_AUTO_TEST_CASE(continuing_stored_responses_and_unstored_ones_of_the_same_s
     const auto cut = read_response(client).back();
     BOOST_TEST(cut.at("response").at("status") == "cancelled");
     service.control().open_gate();
-    BOOST_TEST(input_tokens(run(continued(id_of(cut)))) > input_tokens(stored));  // the partial answer counts
+    // The partial answer of `cut` is a part of the input.
+    BOOST_TEST(input_tokens(run(continued(id_of(cut)))) > input_tokens(stored));
     const auto unstored = run(R"(,"store":false)");
     BOOST_TEST(code_of(run(continued(id_of(unstored)))) == "invalid_store_transition");
-    // The attempt failed on the lane of the parent, so that the lane has forgotten the parent.
+    // The request above failed on the lane of its parent. Therefore, the lane has forgotten the parent.
     BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(unstored)))) ==
                "previous_response_not_found");
     const auto lost = run(R"(,"store":false)");
@@ -478,7 +479,7 @@ BOOST_AUTO_TEST_CASE(continuing_stored_responses_and_unstored_ones_of_the_same_s
     const auto fork = run(R"(,"stream_id":"fork","store":false)" + continued(id_of(parent)));
     BOOST_TEST(input_tokens(fork) == input_tokens(child));
     BOOST_TEST(is_terminal(run(R"(,"store":false)" + continued(id_of(parent)))));
-    // A lane remembers its newest response only.
+    // A lane remembers only its newest response.
     BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(parent)))) == "previous_response_not_found");
     WsClient other(service.port());
     other.send(create_message(continued(id_of(fork)).substr(1)));
@@ -566,7 +567,7 @@ BOOST_AUTO_TEST_CASE(equal_requests_at_the_same_time_with_one_idempotency_key_ge
     RunningService service({}, long_context());
     service.control().close_gate();
     WsClient client(service.port());
-    const std::string long_prompt(10'000, 'x');  // long enough for the worker thread
+    const std::string long_prompt(10'000, 'x');  // so long that the worker thread encodes the prompt
     for (const auto* lane : {"a", "b"})
         client.send(create_message(R"("max_output_tokens":1,"solar":{"idempotency_key":"k"},"stream_id":")" +
                                        std::string(lane) + '"',
@@ -933,7 +934,7 @@ BOOST_AUTO_TEST_CASE(stalled_reader_gets_the_same_text_in_fewer_frames) {
 BOOST_AUTO_TEST_CASE(lane_with_a_backlog_does_not_delay_other_lanes) {
     RunningService service({}, long_context());
     WsClient client(service.port(), {}, 64 << 10);
-    // With logprobs the large lane's events are larger than any socket buffer.
+    // With logprobs, all events of the lane `large` together are larger than any socket buffer.
     client.send(create_message(
         R"("max_output_tokens":12000,"top_logprobs":2,"include":["message.output_text.logprobs"],"stream_id":"large")"));
     wait_for_in_flight(service.port(), 1);
