@@ -17,17 +17,17 @@
 namespace solard::server {
 
 struct Usage {
-    std::size_t prompt_tokens = 0;      // of all prompts
-    std::size_t completion_tokens = 0;  // of all outputs
-    std::int32_t cached_tokens = 0;     // those of prompt_tokens that came from the prefix cache
+    std::size_t prompt_tokens = 0;      // sum over all prompts
+    std::size_t completion_tokens = 0;  // sum over all outputs
+    std::int32_t cached_tokens = 0;     // number of prompt tokens that came from the prefix cache
 };
 
-inline const std::string no_text;  // for an answer which repeats nothing
+inline const std::string no_text;  // for an answer that does not repeat its prompt
 
 // The parts of a prompt which the answer repeats.
 struct ShownPrompt {
-    std::string text;                // for echo
-    std::vector<TokenId> token_ids;  // for return_token_ids
+    std::string text;                // empty unless the request has `echo`
+    std::vector<TokenId> token_ids;  // empty unless the request has `return_token_ids`
 };
 
 // Everything which a writer needs to know before the first token.
@@ -49,10 +49,10 @@ class AnswerWriter {
     // Appends the chunks for `delta`, which belongs to one output. `usage` counts the tokens of all outputs
     // so far.
     virtual void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) = 0;
-    // Appends the last chunk, which has usage but no choices, if the request wants it.
+    // If the request wants usage, appends the last chunk, which has usage but no choices.
     virtual void append_usage_chunk(std::string& out, const Usage& usage) const = 0;
-    // Returns the body of a whole answer. Every one of `outputs` has finished. The document reads `outputs`
-    // and this writer when it is rendered.
+    // Returns the body of a whole answer. All `outputs` must have finished. The returned document reads
+    // `outputs` and this writer when it is rendered, so both must outlive the document.
     virtual Document whole(std::span<const LogDelta> outputs, const Usage& usage) const = 0;
     const GenerationFields& fields() const { return context_.fields; }
 

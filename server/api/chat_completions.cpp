@@ -12,7 +12,8 @@ namespace {
 
 namespace json = boost::json;
 
-// vLLM's benchmark and guidellm send a list of text parts.
+// The only type that the parts of a message may have. Clients such as vLLM's benchmark and guidellm send a
+// list of text parts instead of a string.
 constexpr auto part_types = std::to_array<std::string_view>({"text"});
 
 result<ChatMessage> parse_message(const json::value& value, const std::string& path) {
@@ -67,7 +68,7 @@ PromptEnd parse_prompt_end(FieldReader& fields, const std::vector<ChatMessage>& 
 ChatPrompt parse_chat_prompt(const json::object& body, FieldReader& fields) {
     ChatPrompt prompt;
     auto messages = parse_messages(body);
-    fields.ignore("messages");  // parse_messages() reads them without `fields`
+    fields.ignore("messages");  // parse_messages() reads this field directly from `body`
     if (messages) {
         prompt.messages = *std::move(messages);
     } else {
@@ -86,7 +87,8 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     request.generation = parse_generation_fields(fields, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
-    // If a client sends this field and max_tokens, this newer name wins.
+    // If a client sends both `max_completion_tokens` and `max_tokens`, the newer field
+    // `max_completion_tokens` wins.
     if (const auto limit = fields.integer("max_completion_tokens", 1, max_token_count))
         request.generation.max_tokens = static_cast<std::int32_t>(*limit);
     if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
@@ -145,7 +147,8 @@ void ChatAnswerWriter::append_chunks(std::string& out, const LogDelta& delta, co
     // Logprobs and token ids are sent even if the text of their tokens is still held back.
     const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty();
     if (delta.text.empty() && !has_tokens && !ends) return;
-    // Choices begin in order, because openai's stream helper for Python numbers them in order of arrival.
+    // The first chunks of the choices are sent in the order of the choices' indexes, because openai's stream
+    // helper for Python numbers choices in order of arrival.
     while (num_started_ < delta.output) text_chunk(out, {.output = num_started_}, usage);
     const bool begins = delta.output == num_started_;
     if (begins && (!delta.logprobs.empty() || delta.text.empty()))

@@ -23,12 +23,12 @@ struct ChatPrompt {
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
-    bool echo = false;  // the answer begins with the last message if its role is assistant
+    bool echo = false;  // true: if the last message has the role assistant, the answer repeats it first
 };
 
 // Errors: invalid_json, invalid_value, unsupported_parameter, unsupported_input; `param` names the field. A
-// null counts as absent. An unsupported field which would change the meaning of the answer is refused. Other
-// unknown fields are treated as `unknown` says.
+// field whose value is null counts as absent. An unsupported field which would change the meaning of the
+// answer is refused. `unknown` says whether fields that the parser does not know are ignored or refused.
 result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown);
 
 // Reads `messages`, `add_generation_prompt` and `continue_final_message`. A problem is recorded in `fields`.
@@ -57,7 +57,7 @@ class ChatAnswerWriter final : public AnswerWriter {
     void end_chunk(std::string& out, const Usage& usage) const;
 
     std::string prefix_;             // the beginning of every chunk, up to and including `"model":..`
-    std::uint32_t num_started_ = 0;  // number of choices whose first chunk was written; they begin in order
+    std::uint32_t num_started_ = 0;  // number of choices whose first chunk was written; in order of index
 };
 
 }  // namespace solard::server

@@ -34,7 +34,7 @@ std::optional<PromptInput> parse_prompt(const json::value& value) {
 }
 
 std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fields) {
-    fields.ignore("prompt");  // read without `fields`: it has several forms
+    fields.ignore("prompt");  // this function reads `prompt` directly from `body`
     const auto* value = body.if_contains("prompt");
     const auto* list = value != nullptr ? value->if_array() : nullptr;
     std::vector<PromptInput> prompts;

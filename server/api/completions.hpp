@@ -22,13 +22,14 @@ using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 struct CompletionRequest {
     std::vector<PromptInput> prompts;  // 1 to max_outputs / n; all are texts or all are token ids
     GenerationFields generation;       // max_tokens is always set; OpenAI's default is 16
-    bool echo = false;                 // the answer begins with the prompt
+    bool echo = false;                 // true: the answer begins with the prompt
 };
 
-// Errors are those of parse_chat_request().
+// Has the same errors as parse_chat_request().
 result<CompletionRequest> parse_completion_request(std::string_view body, UnknownFields unknown);
 
-// Writes OpenAI's text_completion, whole or in chunks. Output `i` answers prompt `i / n`.
+// Writes OpenAI's text_completion, whole or in chunks. Output `i` answers prompt `i / n`, where n is the
+// number of choices of each prompt.
 class CompletionAnswerWriter final : public AnswerWriter {
   public:
     CompletionAnswerWriter(AnswerContext context, bool echo);

@@ -12,12 +12,12 @@
 
 namespace solard::server {
 
-// Short text is stored, and long text is rendered when its turn comes. Movable.
+// Stores short text, and renders long text only when render() reaches it. A Document may be moved.
 class Document {
   public:
     using AppendItem = std::function<void(std::string&, std::size_t)>;
 
-    // Returns the end of the document, to which short text is appended.
+    // Returns the end of the document, to which the caller appends short text.
     std::string& tail() { return tail_; }
     // Adds `count` items, which are separated by commas if `separated` is true. `append_item(out, i)` is
     // called once per item, in order.
@@ -26,7 +26,8 @@ class Document {
     // Returns true if there is nothing to render.
     bool empty() const { return parts_.empty() && tail_.empty(); }
     // Moves text from the front of the document to the end of `out`, until at least `max_bytes` bytes are
-    // moved or the document is empty. The last item may exceed `max_bytes`.
+    // moved or the document is empty. An item is always moved whole, so `out` can grow by more than
+    // `max_bytes`.
     void render(std::string& out, std::size_t max_bytes);
 
   private:
@@ -38,13 +39,14 @@ class Document {
         std::size_t next = 0;
     };
     std::vector<Part> parts_;
-    std::size_t first_part_ = 0;  // those before it are rendered
+    std::size_t first_part_ = 0;  // index of the first part that is not fully rendered
     std::string tail_;            // the text after the last part
 };
 
-// The functions below and the writers of JSON which are templates write either to a string, at once, or to a
-// Document. A Document reads the arguments which are taken by reference when it is rendered: they must
-// outlive it. Between two pieces their owner may replace a view by another view of the same text.
+// The functions below, and all writers of JSON that are templates, write to a string or to a Document. A
+// string is written at once. A Document reads arguments that were passed by reference only when it is
+// rendered, so these arguments must outlive the Document. Between two calls of render(), the owner of such an
+// argument may replace a view in it by another view of the same content.
 inline std::string& tail_of(std::string& out) {
     return out;
 }

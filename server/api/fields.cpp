@@ -15,7 +15,7 @@ namespace json = boost::json;
 
 constexpr std::size_t max_value_shown = 32;  // bytes
 
-// A number which leaves the answer as it would be without the field.
+// The name of a numeric field, and the value with which the field does not change the answer.
 struct NeutralNumber {
     std::string_view name;
     double value;

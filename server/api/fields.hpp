@@ -14,18 +14,19 @@
 
 namespace solard::server {
 
-// This exceeds the context length of any model. The limit of the served model is checked later.
+// A number above the context length of any model. The limit of the served model is checked later.
 inline constexpr std::int64_t max_token_count = 1 << 24;
 inline constexpr std::size_t max_stop_strings = 16;
 inline constexpr std::size_t max_stop_bytes = 256;
 
 // Returns the error for a field with an invalid value: "PATH must be EXPECTATION, but is VALUE." The value is
-// left out if it is a list, an object or a string of more than 32 bytes. nullptr stands for a missing field.
+// left out if it is a list, an object or a string of more than 32 bytes. `value` is nullptr if the field is
+// missing.
 Error wrong_field(const std::string& path, std::string_view expectation, const boost::json::value* value);
 
-// Keeps the first problem. A read returns no value (std::nullopt, nullptr or an empty list) if the field is
-// absent or null, or if there is a problem already. `object` outlives the reader, and every name is a string
-// literal.
+// Reads the fields of one JSON object and keeps the first problem. A function that reads a field returns no
+// value (std::nullopt, nullptr or an empty list) if the field is absent or null, or if there is a problem
+// already. The JSON object must outlive the reader. Every name must be a string literal.
 class FieldReader {
   public:
     enum class Bound { closed, open };  // closed: the smallest value itself is allowed
@@ -44,9 +45,9 @@ class FieldReader {
     const boost::json::object* object(std::string_view name);
     const boost::json::array* array(std::string_view name);
 
-    // Refuses each named field which was not read before, as unsupported_parameter. Accepts the field if its
-    // value does not change the answer: null, false, an empty list, object or string, or the neutral value of
-    // the field (0 for a penalty, 1 for best_of ...).
+    // Refuses each of the named fields as unsupported_parameter, unless the field was read before or has a
+    // value that does not change the answer. Such values are null, false, an empty list, object or string,
+    // and the neutral value of the field (such as 0 for a penalty and 1 for best_of).
     void refuse_unless_neutral(std::span<const std::string_view> names);
     void refuse_unless_neutral(std::initializer_list<std::string_view> names) {
         refuse_unless_neutral(std::span(names.begin(), names.size()));
@@ -54,11 +55,12 @@ class FieldReader {
 
     // Marks a field as known although it has no effect or is read without this reader.
     void ignore(std::string_view name) { known_.push_back(name); }
-    // Refuses each field of the object which no call above has named, as unsupported_parameter.
+    // Refuses, as unsupported_parameter, each field of the object that this reader has neither read nor
+    // ignored.
     void refuse_unknown();
 
-    // Both functions record a problem unless there is one already. The first one is for a field with an
-    // invalid value.
+    // Both fail() functions record a problem unless there is one already. The first function reports that the
+    // field `name` has an invalid value.
     void fail(std::string_view name, std::string_view expectation);
     void fail(Error problem);
     const std::optional<Error>& error() const { return error_; }
@@ -68,7 +70,7 @@ class FieldReader {
     void refuse(std::string_view name);
 
     const boost::json::object& object_;
-    std::string prefix_;                   // of the field names in messages
+    std::string prefix_;                   // text in front of the field names in messages
     std::vector<std::string_view> known_;  // the names which were read or ignored
     std::optional<Error> error_;
 };

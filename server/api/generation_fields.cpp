@@ -7,10 +7,10 @@
 namespace solard::server {
 namespace {
 
-constexpr std::size_t max_label_bytes = 256;  // of user and cache_salt
+constexpr std::size_t max_label_bytes = 256;  // limit for `user` and for `cache_salt`
 
-// OpenAI's fields which are accepted without effect. Some do not concern the answer; the others control a
-// feature which this server does not have.
+// OpenAI's fields which are accepted without effect. Some of these fields do not concern the answer. The
+// others control features which this server does not have.
 constexpr auto without_effect = std::to_array<std::string_view>({
     "metadata",
     "parallel_tool_calls",
@@ -22,7 +22,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "user",
 });
 
-// Fields of OpenAI, vLLM, SGLang and NIM which change the meaning of an answer.
+// Unsupported fields of OpenAI, vLLM, SGLang and NIM which would change the meaning of an answer.
 constexpr auto unsupported = std::to_array<std::string_view>({
     "allowed_token_ids",
     "audio",

@@ -22,11 +22,12 @@ struct GenerationFields {
     std::optional<std::int32_t> max_tokens;
     SamplingFields sampling;
     bool stream = false;
-    bool include_usage = false;     // in a separate chunk at the end
-    bool continuous_usage = false;  // in every chunk
+    bool include_usage = false;     // true: a separate chunk at the end has the usage
+    bool continuous_usage = false;  // true: every chunk has the usage so far
     bool return_token_ids = false;
-    // Prompts share cached KV blocks only if their salts are equal. An empty salt stands for the principal's
-    // own.
+    // The salt that the request sets. The server combines it with the caller's salt (Gate::cache_salt()), or
+    // uses only the caller's salt if the request sets none. Prompts share cached KV blocks only if their
+    // resulting salts are equal.
     std::string cache_salt;
 };
 

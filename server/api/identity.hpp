@@ -13,7 +13,7 @@ struct AnswerIdentity {
     std::int64_t created = 0;  // Unix seconds
 };
 
-// Returns a new identity whose id begins with `prefix` ("chatcmpl-") and whose time is now.
+// Returns a new identity whose id begins with `prefix` (such as "chatcmpl-") and whose time is now.
 AnswerIdentity make_identity(std::string_view prefix, std::string model);
 
 }  // namespace solard::server

@@ -16,7 +16,8 @@ result<boost::json::value> parse_json(std::string_view text);
 
 // Appends `text`, which must be valid UTF-8, as a JSON string.
 void append_json_string(std::string& out, std::string_view text);
-// Appends the characters of such a string, without the quotation marks. `text` may be a part of the string.
+// Appends `text`, which may be a part of a string, as the characters of a JSON string without quotation
+// marks.
 void append_json_characters(std::string& out, std::string_view text);
 void append_json_number(std::string& out, std::int64_t value);
 void append_json_number(std::string& out, std::uint64_t value);

@@ -11,7 +11,7 @@ namespace solard::server {
 
 // Names the stop string or the stop token which ended an output. A member which does not apply is -1.
 struct StopMatch {
-    std::int32_t index = -1;  // in Request::stop
+    std::int32_t index = -1;  // index into Request::stop
     TokenId token = -1;       // one of Request::stop_token_ids
 };
 
@@ -19,15 +19,15 @@ struct StopMatch {
 // one delta.
 struct LogDelta {
     std::uint32_t output = 0;
-    std::string_view text = {};  // valid until the log grows, like logprobs and token_ids
+    std::string_view text = {};  // like `logprobs` and `token_ids`, valid until the log grows
     std::uint32_t num_tokens = 0;
     FinishReason finish = FinishReason::none;
     StopMatch stop = {};
-    // Each token's own entry, followed by the entries of its alternatives. Tokens whose text is still held
-    // back are included.
+    // For each token its own entry, followed by the entries of its alternatives. This includes tokens whose
+    // text is still held back because it may begin a stop string.
     std::span<const TokenLogprob> logprobs = {};
     std::span<const TokenId> token_ids =
-        {};  // empty unless the log keeps token ids; complete even if text is held back
+        {};  // empty unless the log keeps token ids; includes tokens whose text is held back
 };
 
 }  // namespace solard::server

@@ -11,7 +11,7 @@
 namespace solard::server {
 namespace {
 
-// OpenAI writes this for minus infinity, which JSON does not have.
+// OpenAI writes -9999 instead of minus infinity, which JSON cannot represent.
 constexpr float least_logprob = -9999.0F;
 
 std::string completion_name(std::string_view bytes) {
@@ -58,7 +58,7 @@ void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob ent
     out += ']';
 }
 
-// Appends the entry of one token with those of its alternatives.
+// Appends the entry of one token and the entries of its alternatives.
 void append_logprob(std::string& out, const Tokenizer& tokenizer, TokenLogprobs entries) {
     append_entry(out, tokenizer, entries.front());
     out += R"(,"top_logprobs":)";
@@ -69,8 +69,8 @@ void append_logprob(std::string& out, const Tokenizer& tokenizer, TokenLogprobs 
     out += '}';
 }
 
-// Appends a list with an item per token. `append(out, entries)` appends the item of a token with these
-// entries.
+// Appends a list with one item per token. `append(out, entries)` appends the item of the token that has
+// `entries`.
 template <class Out, class Function>
 void append_per_token(Out& out, const TokenLogprobs& logprobs, std::int32_t num_alternatives,
                       Function append) {

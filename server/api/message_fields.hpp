@@ -13,7 +13,7 @@ namespace solard::server {
 
 inline constexpr std::size_t max_messages = 1024;
 
-// In both functions nullptr stands for a missing field, and `path` names the field in errors.
+// In both functions below, `value` is nullptr if the field is missing, and `path` names the field in errors.
 
 // Errors: invalid_value.
 result<Role> parse_role(const boost::json::value* value, const std::string& path);

@@ -116,7 +116,8 @@ Document ResponseEvents::end_event(int stage, std::int64_t number, const Respons
     return event;
 }
 
-// Returns true if the event is at most max_bytes large. Such an event is then rendered.
+// Returns true if the event has at most max_bytes bytes. If there is a limit, `event` then holds its rendered
+// text.
 bool ResponseEvents::fits(Document& event) const {
     if (form_.max_bytes == SIZE_MAX) return true;
     std::string whole;

@@ -15,25 +15,25 @@ namespace solard::server {
 // How each event is wrapped.
 struct EventForm {
     bool server_sent = true;     // false: the JSON object alone is one message
-    std::string stream_id = {};  // a member of each event; empty: none
-    // If an event after the deltas would be larger than this, its logprobs are left out, because the deltas
-    // have already sent them.
+    std::string stream_id = {};  // a member of each event; empty: no such member
+    // The maximum size in bytes of an event that follows the deltas. A larger event is sent without its
+    // logprobs, because the deltas have already sent them.
     std::size_t max_bytes = SIZE_MAX;
 };
 
-// Writes the events for one reader. Every reader gets the complete set, with the same numbers: entry i of the
-// log has number 5 + i, and a delta which merges several entries has the number of the last one. The numbers
-// never decrease, but some may be missing. begin(), delta() and end() each append one event which is new to
-// the reader, or return false if there is none.
+// Writes the events for one reader. All readers get the same text, and an event has the same number for all
+// readers: entry i of the log has number 5 + i. A delta that merges several entries has the number of the
+// last of these entries. So the numbers never decrease, but some may be missing. begin(), delta() and end()
+// each append one event that is new to the reader, or return false if there is no such event.
 class ResponseEvents {
   public:
-    // `starting_after` is the number of the last event which the reader has; -1: none. `facts` and
-    // `tokenizer` outlive this object.
+    // `starting_after` is the number of the last event that the reader has, or -1 if the reader has none.
+    // `facts` and `tokenizer` must outlive this object.
     ResponseEvents(const ResponseFacts& facts, const Tokenizer& tokenizer, EventForm form,
                    std::int64_t starting_after)
         : facts_(facts), tokenizer_(tokenizer), form_(std::move(form)), seen_(starting_after) {}
 
-    // Returns the first entry of the log which this reader has not seen.
+    // Returns the index of the first log entry that this reader has not seen.
     std::size_t first_entry() const {
         return seen_ < first_delta ? 0 : static_cast<std::size_t>(seen_ - first_delta) + 1;
     }
@@ -49,20 +49,20 @@ class ResponseEvents {
     // Appends an event which comes before the text.
     bool begin(const ResponseState& state, std::string& out);
     // Appends the delta of `num_merged` entries, the last of which is entry `num_entries` - 1 of the log.
-    // Returns false if all of its text is still held back.
+    // Returns false if the whole text of the delta is still held back.
     bool delta(const LogDelta& delta, std::size_t num_entries, std::size_t num_merged, std::string& out);
-    // Replaces `out` by an event which comes after all `num_entries` entries. `state` is terminal; the
-    // document reads it when it is rendered.
+    // Replaces `out` by an event that comes after all `num_entries` entries. `state` must be terminal. The
+    // document `out` reads `state` when it is rendered.
     bool end(const ResponseState& state, std::size_t num_entries, Document& out);
 
     // Appends {"type":"keepalive",..}, which shows that the server is alive although nothing else is sent.
     // The event repeats the number of the last event.
     void keep_alive(std::string& out) const;
-    // Appends {"type":"solar:progress",..}, with the number of the last event.
+    // Appends {"type":"solar:progress",..}, which repeats the number of the last event.
     void progress(std::string_view fields, std::string& out) const;
 
   private:
-    static constexpr std::int64_t first_delta = 5;  // after created, queued, in_progress, item and part
+    static constexpr std::int64_t first_delta = 5;  // events 0 to 4: created, queued, in_progress, item, part
 
     Document end_event(int stage, std::int64_t number, const ResponseState& state);
     bool fits(Document& event) const;

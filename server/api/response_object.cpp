@@ -137,7 +137,7 @@ void append_beginning(std::string& out, const ResponseFacts& facts, const Respon
     out += R"(,"output":[)";
 }
 
-// Appends the object from the bracket after the output on.
+// Appends the rest of the object, from the bracket that closes the list `output`.
 void append_end(std::string& out, const ResponseFacts& facts, const ResponseState& state,
                 const ResponseView& view) {
     out += R"(],"usage":)";

@@ -23,7 +23,8 @@ struct ResponseFacts {
     std::string item_id;  // "msg_...", the id of the only output item
     std::string model;
     std::int64_t created_at = 0;  // Unix seconds
-    // The values that are used. If the request does not set them, the server has chosen them.
+    // The values with which the response is generated. If the request does not set a value, the server
+    // chooses it.
     double temperature = 1;
     double top_p = 1;
     std::uint64_t seed = 0;
@@ -37,16 +38,16 @@ std::string_view name_of(ResponseStatus status);
 struct ResponseTimings {
     double queue = 0;
     std::optional<double> prefill;
-    std::optional<double> first_token;  // since the request was accepted
+    std::optional<double> first_token;  // time since the request was accepted
     double total = 0;
-    std::optional<double> tokens_per_second;  // after the first token
+    std::optional<double> tokens_per_second;  // speed after the first token
 };
 
 // The present state of a response. `text` and `logprobs` are valid until the response's log grows.
 struct ResponseState {
     ResponseStatus status = ResponseStatus::in_progress;
     bool was_queued = false;
-    bool started = false;  // the computation of its prompt has begun
+    bool started = false;  // true: the computation of the prompt has begun
     bool has_output = false;
     std::string_view text;
     std::span<const TokenLogprob> logprobs;
@@ -60,11 +61,11 @@ struct ResponseState {
     }
 };
 
-inline const TokenLogprobs no_logprobs;  // for an object which leaves them out
+inline const TokenLogprobs no_logprobs;  // for an object without log probabilities
 
 // The parts of the object which depend on how one reader got the events.
 struct ResponseView {
-    bool omit_logprobs = false;     // the log probabilities, which the deltas sent, would be too large here
+    bool omit_logprobs = false;     // true: log probabilities would make the event too large
     std::size_t deltas_merged = 0;  // number of deltas merged into others, because this reader was slow
 };
 

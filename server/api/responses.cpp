@@ -14,8 +14,8 @@ namespace json = boost::json;
 constexpr std::size_t max_idempotency_key = 256;  // bytes
 constexpr double min_delta_rate = 0.1;
 constexpr double max_delta_rate = 120;
-// The limits of `metadata` and `user`, which are stored. Those of `metadata` are OpenAI's, but they count
-// bytes instead of characters.
+// The limits of `metadata` and `user`, which are stored. For `metadata`, these are OpenAI's limits, but they
+// count bytes instead of characters.
 constexpr std::size_t max_metadata_pairs = 16;
 constexpr std::size_t max_metadata_key = 64;
 constexpr std::size_t max_metadata_value = 512;
@@ -180,7 +180,7 @@ result<ResponseRequest> parse_response_request(std::string_view body, UnknownFie
 result<ResponseRequest> parse_response_request(const json::object& object, FieldReader& fields,
                                                UnknownFields unknown) {
     ResponseRequest request;
-    fields.ignore("input");  // parse_input() reads it without `fields`: it has two forms
+    fields.ignore("input");  // parse_input() reads this field directly from the object
     auto input = parse_input(object);
     if (input) {
         request.input = *std::move(input);

@@ -20,23 +20,23 @@ struct ResponseRequest {
     std::optional<std::string> previous_response_id;
     GenerationFields generation;
     bool store = true;
-    bool generate = true;   // false: only the prompt is computed, so that another response can continue it
-    bool truncate = false;  // drops the oldest messages if the prompt does not fit
-    // The members of `solar`.
-    bool resumable = false;       // the response continues for a while after its last reader has left
-    bool progress = false;        // sends solar:progress events on a socket with the subprotocol
-    double max_delta_hz = 0;      // most deltas per second; 0: no limit
-    std::string idempotency_key;  // empty: none
+    bool generate = true;   // false: computes only the prompt, which a later response can continue
+    bool truncate = false;  // true: the oldest messages are dropped if the prompt is too long
+    // The members of the field `solar`.
+    bool resumable = false;       // true: the response continues for a while without a reader
+    bool progress = false;        // true: a solar.responses.v1 socket gets solar:progress events
+    double max_delta_hz = 0;      // maximum number of deltas per second; 0: no limit
+    std::string idempotency_key;  // empty: no key
     // Fields which the response object repeats unchanged.
     boost::json::object metadata;
     std::optional<std::string> user;
 };
 
-// Errors are those of parse_chat_request(). `stream`, `stream_options` and `background: false` are accepted
-// and do not change the generated text.
+// Has the same errors as parse_chat_request(). `stream`, `stream_options` and `background: false` are
+// accepted and do not change the generated text.
 result<ResponseRequest> parse_response_request(std::string_view body, UnknownFields unknown);
-// Does the same for `object`, which `fields` reads. If `object` has members besides those of a POST body, the
-// caller has already used `fields` to read or ignore them.
+// Parses `object`, which `fields` reads, like the function above. If `object` has members that the body of a
+// POST cannot have, the caller must have read or ignored them with `fields` before.
 result<ResponseRequest> parse_response_request(const boost::json::object& object, FieldReader& fields,
                                                UnknownFields unknown);
 

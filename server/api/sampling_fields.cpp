@@ -84,7 +84,7 @@ result<void> check_token(std::string_view name, TokenId token, std::int32_t voca
 result<void> check(const SamplingFields& fields, const SamplingContext& context, std::int32_t max_tokens) {
     if (std::cmp_greater(fields.num_choices, context.max_choices))
         return above_limit("n",
-                           std::to_string(context.max_choices) + ", the most choices this server can run",
+                           std::to_string(context.max_choices) + ", the limit for choices on this server",
                            fields.num_choices);
     if (fields.min_tokens > max_tokens)
         return above_limit("min_tokens", "max_tokens (" + std::to_string(max_tokens) + ")",

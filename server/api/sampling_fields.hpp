@@ -50,7 +50,7 @@ struct SamplingFields {
     std::vector<LogitBias> logit_bias;
     std::uint32_t num_choices = 1;
     std::int32_t num_logprobs = -1;  // number of alternatives of each token; -1: no logprobs
-    std::int32_t priority = 0;       // of one principal's requests, those with lower values run first
+    std::int32_t priority = 0;       // requests of one principal run in the order of this value, lowest first
 };
 
 // Reads all fields of SamplingFields except the logprobs, which each API requests in its own way. A problem
@@ -62,13 +62,13 @@ std::int32_t parse_chat_logprobs(FieldReader& fields);
 // The server's limits, and the values which replace absent fields.
 struct SamplingContext {
     std::int32_t vocab_size = 0;
-    std::int32_t max_choices = 1;  // the most choices which can run together
+    std::int32_t max_choices = 1;  // maximum number of choices that can run together
     double temperature = 1;
     double top_p = 1;
     std::uint64_t seed = 0;
 };
 
-// Returns a request for the engine in which prompt, principal and deadlines are not set yet. Errors:
+// Returns a request for the engine. Its prompt, principal and deadlines are not set yet. Errors:
 // invalid_value; `param` names the field.
 result<Request> make_request(const SamplingFields& fields, const SamplingContext& context,
                              std::int32_t max_tokens);

@@ -18,7 +18,7 @@ namespace solard::server {
 struct TokenizeRequest {
     std::string model;
     std::variant<std::string, ChatPrompt> prompt;
-    bool add_special_tokens = true;  // BOS
+    bool add_special_tokens = true;  // true: BOS comes first
     bool return_token_strs = false;
 };
 
@@ -27,14 +27,14 @@ struct DetokenizeRequest {
     std::vector<TokenId> tokens;
 };
 
-// Errors are those of parse_chat_request().
+// Has the same errors as parse_chat_request().
 result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFields unknown);
 // Refuses token ids outside the vocabulary.
 result<DetokenizeRequest> parse_detokenize_request(std::string_view body, UnknownFields unknown,
                                                    std::int32_t vocab_size);
 
-// Returns {"count","max_model_len","tokens","token_strs"}. If the request wants it, `token_strs` lists the
-// text of each token; else it is null.
+// Returns {"count","max_model_len","tokens","token_strs"}. `token_strs` lists the text of each token if
+// `return_token_strs` is true; otherwise `token_strs` is null.
 std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_model_len,
                           bool return_token_strs, const Tokenizer& tokenizer);
 // Returns {"prompt"}.

@@ -1,5 +1,5 @@
-// The events which the server sends on a socket besides those of a response. server/ws/PROTOCOL.md describes
-// them.
+// The events which the server sends on a WebSocket besides the events of a response. server/ws/PROTOCOL.md
+// describes them.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace solard::server {
 
 // Returns the event for an error. The members of the error stand both at the top level and inside `error`,
-// because some SDKs read the former and other SDKs the latter. `lane` and `event_id` may be empty.
+// because some SDKs read only the top level and others read only `error`. `lane` and `event_id` may be empty.
 std::string error_event(const Error& error, std::string_view lane, std::string_view event_id);
 // Returns the answer to every response.steer, which is not supported.
 std::string steer_failed_event(std::string_view lane, std::string_view event_id);

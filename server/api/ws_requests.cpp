@@ -22,7 +22,7 @@ bool is_stream_id(std::string_view text) {
     });
 }
 
-// Returns an empty string if the message has no lane.
+// Returns the stream_id of the message, which names its lane, or an empty string if there is no stream_id.
 result<std::string> parse_lane(const json::object& object) {
     const auto* value = object.if_contains("stream_id");
     if (value == nullptr || value->is_null()) return std::string();
@@ -57,7 +57,7 @@ CreateMessage parse_create(json::object& object, UnknownFields unknown) {
     return message;
 }
 
-// Reads the id in a message which must have one.
+// Reads `response_id`, which the message must have.
 result<std::string> required_id(FieldReader& fields) {
     auto id = fields.string("response_id");
     if (!id) fields.fail("response_id", "a string");

@@ -17,11 +17,11 @@ namespace solard::server {
 inline constexpr std::size_t max_event_id = 64;  // characters
 
 struct CreateMessage {
-    result<ResponseRequest> request;         // an error is sent when the request's turn on its lane has come
-    std::optional<std::string> parent = {};  // previous_response_id, even if the request is an error
+    result<ResponseRequest> request;         // an error is sent when the turn of the request comes
+    std::optional<std::string> parent = {};  // previous_response_id, even if `request` is an error
 };
 // Cancels the response `response_id` or, without an id, the active response of the lane. If `queued` is set,
-// it also cancels the requests which wait on the lane.
+// the message also cancels the requests which wait on the lane.
 struct CancelMessage {
     std::optional<std::string> response_id;
     bool queued = false;

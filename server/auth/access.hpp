@@ -1,4 +1,4 @@
-// What a route requires of its callers, and who a caller is.
+// The access that a route requires of its callers, and the identity of a caller.
 #pragma once
 
 #include <cstddef>
@@ -7,12 +7,12 @@
 
 namespace solard::server {
 
-// The access that a route requires. api_key is the default of a route that does not set it.
+// The access that a route requires. A route that sets no access requires api_key.
 enum class Access : std::uint8_t { api_key, anyone };
 
 // Where a request comes from.
 struct Peer {
-    std::uint64_t connection = 0;  // its number; no other connection of this process has it
+    std::uint64_t connection = 0;  // number of the connection, unique in this process
     std::uint64_t network = 0;     // as returned by network_of()
 };
 
@@ -23,11 +23,11 @@ struct Caller {
     std::uint64_t owner = 0;
     std::uint64_t connection = 0;
     std::optional<std::size_t> key = {};  // index into ApiKeys::all()
-    // How often the client has sent this request before, if it says so.
+    // The number of times that the client has already sent this request, if the client reports this number.
     std::optional<std::uint32_t> num_retries = {};
 };
 
-// Returns the owner to whom WaitingMemory charges what the caller's requests hold.
+// Returns the owner to whom WaitingMemory charges the memory of the caller's requests.
 inline std::uint64_t memory_owner(const Caller& caller) {
     return caller.owner;
 }

@@ -64,8 +64,8 @@ bool parse_limit(std::string_view word, ApiKey& key) {
     return ec == std::errc{} && end == last && *limit >= 1;
 }
 
-// Returns what is wrong with the line, if anything. The message never quotes the line, which may contain a
-// key by mistake.
+// Returns the problem of the line, or nothing if the line is valid. The message never quotes the line, which
+// may contain a key by mistake.
 std::optional<std::string> parse_line(const std::string& line, ApiKey& key) {
     std::istringstream words(line);
     std::string word;

@@ -1,4 +1,5 @@
-// The file of API keys: who may use the server, and how much. It holds only hashes of the keys.
+// The file of API keys, which says who may use the server and how much. The file holds only hashes of the
+// keys.
 #pragma once
 
 #include <array>
@@ -23,8 +24,8 @@ struct ApiKey {
 class ApiKeys {
   public:
     // Reads one key per line: `<name> sha256:<64 hex digits> [concurrency=N] [tokens-per-minute=N]`. `#`
-    // begins a comment. Errors: bad_configuration if a line is wrong, if the file cannot be read or has no
-    // key, or if users other than its owner have access to it. The message names the file and the wrong line.
+    // begins a comment. Errors: bad_configuration. A file without a key is an error, and so is a file to
+    // which users other than its owner have access. The message names the file and the wrong line.
     static result<ApiKeys> load(const std::string& path);
 
     bool empty() const { return keys_.empty(); }
@@ -41,9 +42,9 @@ struct NewApiKey {
     std::string secret;  // shown once and never stored
     std::string line;    // for the file; without a line feed
 };
-// Makes a key of 256 random bits. `name` must be a key name.
+// Makes a key of 256 random bits. is_key_name(name) must be true.
 NewApiKey make_api_key(std::string_view name);
-// Accepts 1 to 64 characters of A-Z a-z 0-9 . _ -
+// Returns true for 1 to 64 characters of A-Z a-z 0-9 . _ -
 bool is_key_name(std::string_view name);
 
 }  // namespace solard::server

@@ -13,8 +13,9 @@
 namespace solard::server {
 namespace {
 
-// The principal and the owner of the first key. The numbers of connections begin with 1, and no network in
-// use has such a number, so the ranges do not overlap.
+// The number of the first key, as a principal and as an owner; the numbers of the other keys follow. These
+// numbers differ from those of connections, which are counted from 1, and from those of networks, because no
+// IPv6 address in use begins with 8000:0:0.
 constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;
 
 // Returns the host without its port, and an IPv6 address without its brackets.
@@ -47,7 +48,8 @@ Gate::Gate(const AppConfig& config, ApiKeys keys)
 }
 
 bool Gate::is_allowed_host(std::string_view host) const {
-    // A page cannot send a browser to a Unix socket. HTTP/1.0 does not require a Host.
+    // A Unix socket needs no check, because a web page cannot make a browser connect to it. A request without
+    // Host is accepted, because HTTP/1.0 does not require this field.
     if (host.empty() || !config_.unix_socket.empty()) return true;
     const auto& allowed = config_.allowed_hosts;
     if (allowed.empty() && !keys_.empty()) return true;

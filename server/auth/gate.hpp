@@ -37,20 +37,20 @@ class Gate {
     // invalid_api_key.
     result<Caller> check_access(const Credentials& credentials, Access access) const;
 
-    // The two parts of check_access(). The handshake of a WebSocket checks the origin between them. Errors of
-    // check_host(): host_not_allowed, which protects against DNS rebinding: a page of another site may have
-    // pointed its own name at this server. Errors of check_key(): invalid_api_key.
+    // The two parts of check_access(). The handshake of a WebSocket checks the origin between them.
+    // check_host() fails with host_not_allowed, which protects against DNS rebinding: the owner of another
+    // site may have pointed the name of that site at this server. check_key() fails with invalid_api_key.
     result<void> check_host(std::string_view host) const;
     result<Caller> check_key(std::string_view secret, const Peer& peer) const;
-    // Accepts an API key or a single-use ticket. Does not use up the ticket; use_ticket() does this. Errors:
+    // Accepts an API key or a single-use ticket. The ticket stays valid until use_ticket() is called. Errors:
     // invalid_api_key.
     result<Caller> check_key_or_ticket(std::string_view secret, const Peer& peer) const;
 
     // Returns true if --allowed-origins contains exactly this origin or "*". An empty origin and "null" are
     // never allowed.
     bool is_allowed_origin(std::string_view origin) const;
-    // Returns true for a page of this server (over HTTP or HTTPS), for an allowed origin, and for a program,
-    // which sends no origin.
+    // Returns true for a page of this server (over HTTP or HTTPS), for an allowed origin, and for an empty
+    // origin, because programs other than browsers send no origin.
     bool may_open_socket_from(std::string_view origin, std::string_view host) const;
 
     // Counts a request of the caller as in flight while the returned place exists. Errors:

@@ -13,8 +13,8 @@ namespace {
 constexpr int command_line_error = 2;
 constexpr int runtime_error = 1;
 
-// Appends with a single write, so that two keygens which run at once cannot mix their lines. A new file is
-// never accessible by other users.
+// Appends with a single write, so that the lines of two keygen processes which run at once cannot mix. A new
+// file is never accessible by other users.
 bool append_line(const std::string& path, const std::string& line) {
     const int file = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file < 0) return false;

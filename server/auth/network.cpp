@@ -8,7 +8,8 @@
 namespace solard::server {
 namespace {
 
-// Keeps the numbers apart from those of IPv6: no IPv6 address in use begins like this.
+// This bit makes the numbers of IPv4 addresses differ from the numbers of IPv6 networks, because no IPv6
+// address in use begins with 0:1.
 constexpr std::uint64_t ipv4_bit = std::uint64_t{1} << 32;
 
 std::uint64_t number_of(std::span<const unsigned char> bytes) {

@@ -1,4 +1,4 @@
-// What one API key may use: how many requests at once, and how many tokens per minute.
+// The quota of one API key: the number of requests at once, and the number of tokens per minute.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace solard::server {
 
-// I/O thread only. 0 means no limit.
+// I/O thread only. A limit of 0 means that there is no limit.
 class Quota {
   public:
     using Clock = std::chrono::steady_clock;
@@ -38,10 +38,10 @@ class Quota {
         Quota* quota_;
     };
 
-    // Takes a place unless the key has too many requests in flight or no tokens left. The tokens form a
-    // bucket that holds the limit of one minute and refills steadily. The cost of a request is not known in
-    // advance, so its tokens are charged as they become known, and the bucket may fall below zero. Then the
-    // key has to wait until the bucket contains a token again. Errors: rate_limit_exceeded.
+    // Takes a place unless the key has too many requests in flight or no tokens left. The tokens are kept in
+    // a bucket that holds at most the tokens of one minute and refills steadily. The cost of a request is not
+    // known in advance, so its tokens are charged as they become known, and the bucket may fall below zero.
+    // Then the key has to wait until the bucket contains a token again. Errors: rate_limit_exceeded.
     result<Place> take_place(Clock::time_point now);
 
   private:

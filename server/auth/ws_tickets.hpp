@@ -12,7 +12,8 @@
 
 namespace solard::server {
 
-// I/O thread only. Each key has at most max_per_key tickets; beyond that, a new one replaces the oldest.
+// I/O thread only. Each key has at most max_per_key tickets. If a key already has this many tickets, a new
+// ticket replaces the oldest ticket of the key.
 class WsTickets {
   public:
     using Clock = std::chrono::steady_clock;

@@ -10,8 +10,8 @@
 
 namespace solard::server {
 
-// The effective values. Every member except `sources` has a row in the table of option_table.cpp, which also
-// holds its default.
+// The effective values. Every member except `sources` has a row in the table of option_table.cpp. The table
+// also holds the defaults.
 struct AppConfig {
     std::string model;
     std::vector<std::string> served_model_name;

@@ -81,8 +81,8 @@ Error to_server_error(const solard::Error& error);
 // which is in use).
 int exit_code(errc code);
 
-// The exit code of the process if a second signal has ended it before its answers were complete. The value is
-// EX_TEMPFAIL of sysexits.h.
+// The exit code of the process if a second signal has ended the process before its answers were complete. The
+// value is EX_TEMPFAIL of sysexits.h.
 inline constexpr int exit_code_of_second_signal = 75;
 
 }  // namespace solard::server

@@ -59,7 +59,8 @@ bool is_choice(std::string_view choices, std::string_view value) {
     return false;
 }
 
-// Returns `value` if it lies in the option's range. Not-a-number fails every comparison, so it is refused.
+// Returns `value` if it lies in the range of the option. NaN is refused, because every comparison with NaN is
+// false.
 std::optional<double> in_range(const Option& option, std::optional<double> value) {
     if (value && *value >= option.min && *value <= option.max) return value;
     return std::nullopt;
@@ -75,7 +76,7 @@ std::string expected_range(std::string_view what, const Option& option, std::str
 
 using Problem = std::optional<std::string>;  // the part of a message after "option 'x': "
 
-// There is one overload for each type of option; each checks `text` and stores it.
+// There is one overload for each type of option. Each overload checks `text` and stores it.
 Problem store(std::string AppConfig::* member, AppConfig& config, const Option& option,
               std::string_view text) {
     if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
@@ -136,7 +137,7 @@ struct Setting {
     std::string where;  // for messages: "command line", "SOLARD_PORT" or "file.conf:12"
 };
 
-// Applies the settings of one source, which override those of the sources applied before.
+// Applies the settings of one source, which override the settings of all sources that were applied before.
 result<void> apply(AppConfig& config, std::span<const Setting> settings, std::string_view source, errc code) {
     for (const auto& setting : settings) {
         const Option* option = find_option(setting.name);
@@ -263,7 +264,7 @@ std::string text_of(milliseconds value) {
     return shown(static_cast<double>(value.count()) / 1000);
 }
 
-// Returns all values of the option; only a list may have none or several.
+// Returns all values of the option. Only an option that is a list may have no value or several values.
 std::vector<std::string> values_of(const AppConfig& config, const Option& option) {
     return std::visit(
         [&](auto member) -> std::vector<std::string> {

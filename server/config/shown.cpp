@@ -6,11 +6,11 @@ namespace solard::server {
 
 std::string shown(std::string_view text) {
     constexpr std::string_view ellipsis = "...";
-    // Valid UTF-8 is never shorter than the bytes from which it was made.
+    // valid_utf8() never makes a text shorter.
     std::string valid = valid_utf8(text.substr(0, 2 * max_shown_bytes));
     if (valid.size() <= max_shown_bytes) return valid;
     std::size_t end = max_shown_bytes - ellipsis.size();
-    while ((static_cast<unsigned char>(valid[end]) & 0xC0) == 0x80) --end;  // the start of a character
+    while ((static_cast<unsigned char>(valid[end]) & 0xC0) == 0x80) --end;  // to the start of a character
     valid.replace(end, std::string::npos, ellipsis);
     return valid;
 }

@@ -1,4 +1,4 @@
-// Text of a client in messages and log lines.
+// Prepares text of a client for messages and log lines.
 #pragma once
 
 #include <cstddef>

@@ -9,13 +9,14 @@
 
 namespace solard::server {
 
-// The last item of a piece may exceed this size. A piece takes well under a millisecond.
+// The approximate size of a piece in bytes: a piece ends with the item that reaches this size. Rendering a
+// piece takes well under a millisecond.
 inline constexpr std::size_t max_document_piece = 64 << 10;
 
-// Sends the document as JSON with status 200. A document of one piece has a Content-Length. A longer one is
-// sent in pieces; between two of them, other handlers run, and then `reread` is called. If it returns false,
-// the document can no longer be rendered, and the client sees an incomplete answer. Throws system_error if
-// the client is gone. `document` must outlive the operation.
+// Sends the document as JSON with status 200. A document of one piece has a Content-Length. A longer document
+// is sent in pieces. After each piece except the last, other handlers run, and then `reread` is called. If
+// `reread` returns false, the document can no longer be rendered, and the client sees an incomplete answer.
+// Throws system_error if the client is gone. `document` must outlive the operation.
 boost::asio::awaitable<void> send_document(HttpExchange& exchange, Document& document,
                                            std::function<bool()> reread);
 

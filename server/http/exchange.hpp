@@ -51,8 +51,8 @@ struct HttpResponse {
     std::optional<errc> error = {};  // the error that the body reports, for the metrics
 };
 
-// I/O thread only. An exchange lives as long as its handler runs. The handler calls exactly one of respond()
-// and begin_stream(), and calls it once.
+// I/O thread only. An exchange lives as long as its handler runs. The handler must call either respond() or
+// begin_stream(), and only once.
 class HttpExchange {
   public:
     virtual ~HttpExchange() = default;
@@ -60,7 +60,8 @@ class HttpExchange {
     HttpExchange& operator=(const HttpExchange&) = delete;
 
     const HttpRequest& request() const { return request_; }
-    // Both functions return a part of the request for the parser, which needs it only once.
+    // take_body() and take_body_charge() move a part of the request out of this object, so each of them may
+    // be called only once.
     std::string take_body() { return std::move(request_.body); }
     std::unique_ptr<InputCharge> take_body_charge() { return std::move(request_.body_charge); }
     const std::string& id() const { return id_; }  // "req_...", sent as x-request-id

@@ -16,8 +16,8 @@ namespace {
 
 namespace http = boost::beast::http;
 
-// Returns the path of the target, percent-decoded (RFC 3986, section 2.1); nothing if an escape is broken or
-// encodes NUL. Bytes which are not valid UTF-8 become U+FFFD.
+// Returns the percent-decoded path of the target (RFC 3986, section 2.1), or nothing if an escape is broken
+// or encodes NUL. Bytes which are not valid UTF-8 become U+FFFD.
 std::optional<std::string> decode_path(std::string_view target) {
     target = target.substr(0, target.find('?'));
     std::string path;
@@ -37,11 +37,11 @@ std::optional<std::string> decode_path(std::string_view target) {
         path += static_cast<char>(high * 16 + low);
         i += 2;
     }
-    return valid_utf8(path);  // error messages quote the path
+    return valid_utf8(path);  // because error messages quote the path
 }
 
-// Joins the fields of this name with commas, because a list may be spread over several fields (RFC 9110,
-// section 5.3).
+// Joins the values of all fields with this name by commas, because a list may be spread over several fields
+// (RFC 9110, section 5.3).
 std::string joined_fields(const http::request_header<>& header, http::field name) {
     std::string joined;
     const auto fields = header.equal_range(name);

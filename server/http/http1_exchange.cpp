@@ -70,8 +70,8 @@ Http1Exchange::Http1Exchange(const AppConfig& config, const Gate& gate, ServerSt
     keep_alive_ = keep_alive;
 }
 
-// Charges a piece which is about to be written. If the budget has no room for it, closes the stream, so that
-// the write fails.
+// Charges the memory budget for a piece of `bytes` bytes which is about to be written. If the budget has no
+// room for this piece, closes the stream, so that the write fails.
 void Http1Exchange::charge(std::size_t bytes) {
     if (!answer_charge_.resize(bytes)) stream_.close();
 }
@@ -89,7 +89,8 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     auto writing = asio::async_write(stream_, bytes, use_awaitable);
     state_.metrics.http_answer(response.status);
     if (response.error) state_.metrics.error(*response.error);
-    // From here on nothing can fail for lack of memory. Before, the caller can send another answer instead.
+    // From here on, nothing can fail for lack of memory. If this function fails earlier, the caller can still
+    // send another answer.
     header_sent_ = true;
     status_ = response.status;
     co_await std::move(writing);
@@ -123,7 +124,7 @@ asio::awaitable<void> Http1Exchange::begin_stream(std::string_view content_type,
 }
 
 asio::awaitable<void> Http1Exchange::write(std::string_view piece) {
-    if (!has_body()) co_return co_await asio::post(executor(), use_awaitable);  // other handlers run
+    if (!has_body()) co_return co_await asio::post(executor(), use_awaitable);  // lets other handlers run
     const asio::const_buffer data(piece.data(), piece.size());
     charge(piece.size());
     if (chunked_) {

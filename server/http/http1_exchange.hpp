@@ -49,7 +49,7 @@ class Http1Exchange final : public HttpExchange {
     boost::beast::flat_buffer& buffer_;
     unsigned version_;
     bool chunked_ = false;
-    WaitingAccount answer_charge_;  // for what is being written
+    WaitingAccount answer_charge_;  // for the bytes that are being written
 };
 
 }  // namespace solard::server

@@ -1,4 +1,4 @@
-// Charges the input of a client while it is read and parsed.
+// Charges the memory budget for the input of a client while this input is read and parsed.
 #pragma once
 
 #include <atomic>
@@ -12,27 +12,30 @@
 
 namespace solard::server {
 
-// The charge of one body, or of the messages of one socket. Once it is refused, it stays refused. I/O thread
-// only.
+// The charge of one body, or of the messages of one socket. A charge that was refused once stays refused. I/O
+// thread only.
 class InputCharge {
   public:
-    // `on_refused` is called once, when the budget has no room for the input: the caller then stops reading
-    // and frees what it has read. It must not destroy this object.
+    // `on_refused` is called once, when the budget has no room for the input. Then reading must stop, and the
+    // input that was already read must be freed. `on_refused` must not destroy this object.
     InputCharge(WaitingMemory& memory, std::uint64_t owner, std::function<void()> on_refused)
         : on_refused_(std::move(on_refused)),
           account_(memory, owner, WaitingKind::input, [this](std::size_t) { refuse(); }) {}
     InputCharge(const InputCharge&) = delete;
     InputCharge& operator=(const InputCharge&) = delete;
 
-    // Charges what the input holds now. Returns false if it is refused.
+    // Sets the charge to `bytes`, the memory that the input holds now. Returns false if the charge is
+    // refused.
     bool resize(std::size_t bytes) {
         if (!*refused_ && !account_.resize(bytes)) refuse();
         return !*refused_;
     }
     bool is_refused() const { return *refused_; }
-    // Returns the same for code on another thread, also after the end of this object.
+    // Returns a flag that is true once the charge is refused. Any thread may read the flag, even after the
+    // end of this object.
     std::shared_ptr<const std::atomic<bool>> refused_flag() const { return refused_; }
-    // Must be called when all of the input was read, if what `on_refused` uses may end before this object.
+    // Must be called when the whole input was read, if `on_refused` uses objects that may end before this
+    // object.
     void end_reading() { on_refused_ = nullptr; }
 
   private:

@@ -1,4 +1,4 @@
-// Decides whether a client still takes what is sent to it.
+// Decides whether a client still accepts the bytes that are sent to it.
 #pragma once
 
 #include <array>
@@ -7,16 +7,16 @@
 
 namespace solard::server {
 
-// Looks at the progress of one stream in steps of equal length. Eight steps are the window in which a client
-// must make progress. Uses no clock: the caller calls note() once per step.
+// Looks at the progress of one stream at regular intervals, called steps. A client must make progress within
+// a window of eight steps. This class uses no clock: the caller calls note() once per step.
 class ProgressWatch {
   public:
     static constexpr std::size_t steps_per_window = 8;
     static constexpr std::uint64_t min_bytes = 3000;  // per window
 
-    // `num_accepted`: the bytes that the client has accepted since the stream was opened. `all_accepted`: no
-    // further byte is on its way to the client. Returns true if bytes were on their way during a whole window
-    // and the client has accepted fewer than min_bytes in it.
+    // `num_accepted` is the number of bytes that the client has accepted since the stream was opened.
+    // `all_accepted` is true if no further byte is on its way to the client. Returns true if bytes were on
+    // their way during a whole window and the client has accepted fewer than min_bytes in that window.
     bool note(std::uint64_t num_accepted, bool all_accepted) {
         if (all_accepted) {
             num_steps_ = 0;
@@ -30,8 +30,8 @@ class ProgressWatch {
     }
 
   private:
-    std::array<std::uint64_t, steps_per_window> accepted_{};  // at the last steps; used as a ring
-    std::uint64_t num_steps_ = 0;                             // since everything was accepted
+    std::array<std::uint64_t, steps_per_window> accepted_{};  // num_accepted in the last steps; a ring
+    std::uint64_t num_steps_ = 0;                             // number of steps since all bytes were accepted
 };
 
 }  // namespace solard::server

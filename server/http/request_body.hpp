@@ -11,8 +11,8 @@
 
 namespace solard::server {
 
-// Models Beast's Body and BodyReader. Memory is taken as the bytes arrive: Beast's string_body reserves the
-// whole Content-Length, for which a client need not send anything.
+// Models Beast's Body and BodyReader. Memory is allocated as the bytes arrive. Beast's string_body would
+// allocate the whole Content-Length at once, even if the client then sends no body.
 struct RequestBody {
     using value_type = std::string;
 
@@ -40,7 +40,7 @@ struct RequestBody {
         void finish(boost::beast::error_code& ec) { ec = {}; }
 
       private:
-        // Unlike reserve(), takes exactly this capacity.
+        // Allocates exactly `capacity` bytes. body_.reserve() could allocate more.
         void grow(std::size_t capacity) {
             value_type larger;
             larger.reserve(capacity);

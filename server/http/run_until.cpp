@@ -15,8 +15,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-// The state of two coroutines side by side. The handlers of the two own it, and it owns the coroutine which
-// waits for them: if the io_context is destroyed, all three are destroyed.
+// The state of two coroutines that run at the same time, `work` and `stop`. Their completion handlers own
+// this state. The state owns the coroutine that waits for both. So the destruction of the io_context destroys
+// all three coroutines.
 class Race {
   public:
     // `first_problem` is a variable of the waiting coroutine.
@@ -26,7 +27,8 @@ class Race {
     asio::cancellation_signal cancel_stop;
 
     bool none_has_ended() const { return num_running_ == 2; }
-    // Must be called for each of the two; `other` cancels the other one.
+    // Must be called when one of the two coroutines has ended. `other` is the signal that cancels the other
+    // coroutine.
     void end(asio::cancellation_signal& other, const std::exception_ptr& problem) {
         const bool is_first = none_has_ended();
         --num_running_;
@@ -39,8 +41,8 @@ class Race {
         waiting_.reset();
         std::move(resume)();
     }
-    // Returns an operation which completes when both have ended. Nothing can fail any more when it is
-    // awaited.
+    // Returns an operation which completes when both coroutines have ended. Only the call of this function
+    // can fail, not the operation.
     static asio::awaitable<void> both_ended(std::shared_ptr<Race> race) {
         return asio::async_initiate<const asio::use_awaitable_t<>, void()>(
             [race = std::move(race)](Resume resume) mutable {

@@ -29,7 +29,7 @@ std::string_view trimmed(std::string_view value) {
     return value.substr(first, value.find_last_not_of(" \t") - first + 1);
 }
 
-// Returns "host:port" of a target in absolute form; empty for any other target.
+// Returns "host:port" of a target in absolute form, and an empty text for any other target.
 std::string_view authority_of(std::string_view target) {
     for (const std::string_view scheme : {"http://", "https://"}) {
         if (!equal_ignoring_case(target.substr(0, scheme.size()), scheme)) continue;
@@ -56,7 +56,7 @@ struct Fields {
     std::size_t count = 0;
     std::size_t num_hosts = 0;
     std::size_t num_origins = 0;
-    std::size_t num_framings = 0;  // Content-Length and Transfer-Encoding
+    std::size_t num_framings = 0;  // number of Content-Length and Transfer-Encoding fields
     std::string_view host;
     bool chunked = false;
 };
@@ -67,7 +67,7 @@ result<void> read_field(std::string_view line, Fields& fields) {
                                                   std::to_string(max_header_fields) + " fields."};
     const auto colon = line.find(':');
     const std::string_view name = line.substr(0, colon);
-    // This also refuses folded lines, and white space before the colon.
+    // This check also refuses folded lines, and white space before the colon.
     if (colon == std::string_view::npos || name.empty() || !std::ranges::all_of(name, is_token_char))
         return invalid("header field " + std::to_string(fields.count) + " is not of the form 'Name: value'");
     const std::string_view value = trimmed(line.substr(colon + 1));

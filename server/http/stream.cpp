@@ -48,9 +48,10 @@ void Stream::expires_after(std::chrono::steady_clock::duration limit) {
     });
 }
 
-// Looks at the stream again after one step, and so on until the client has accepted all bytes. The bytes
-// which the kernel has taken do not count as accepted, so that a client that stalls is noticed between two
-// writes. If memory is missing, closes the stream, because nothing would notice a client that stalls.
+// Looks at the stream after every step of ProgressWatch, until the client has accepted all bytes. Bytes that
+// are only in the buffers of the kernel do not count as accepted, so a client that stalls is noticed even
+// between two writes. If memory for the timer is missing, closes the stream, because otherwise nothing would
+// notice a client that stalls.
 void Stream::watch_progress(const std::shared_ptr<State>& state) {
     if (std::exchange(state->is_watched, true)) return;
     state->progress_timer.expires_after(state->write_timeout / ProgressWatch::steps_per_window);
@@ -60,7 +61,7 @@ void Stream::watch_progress(const std::shared_ptr<State>& state) {
         State& now = *watched;
         now.is_watched = false;
         const std::size_t num_unaccepted = now.num_unaccepted();
-        // A write that has just reached the kernel may not be part of num_written yet.
+        // A write that has just reached the kernel may not be counted in num_written yet.
         if (now.num_written > num_unaccepted)
             now.num_accepted = std::max(now.num_accepted, now.num_written - num_unaccepted);
         if (now.progress.note(now.num_accepted, num_unaccepted == 0)) return now.close();

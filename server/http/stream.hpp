@@ -25,10 +25,10 @@ class Stream {
     using Socket = boost::asio::generic::stream_protocol::socket;
     using executor_type = Socket::executor_type;
 
-    // What closing the stream from outside would interrupt.
+    // The activity that would be interrupted if code outside the session closed the stream.
     enum class Phase : std::uint8_t {
         idle,           // nothing: the stream is new or between two requests
-        interruptible,  // no answer, but the beginning of a request or a WebSocket without a response
+        interruptible,  // the beginning of a request, or a WebSocket without a response
         busy,           // a request or its answer
     };
 
@@ -38,7 +38,7 @@ class Stream {
     Stream(Socket socket, std::chrono::steady_clock::duration write_timeout)
         : state_(std::make_shared<State>(std::move(socket), write_timeout)) {}
 
-    // Returns network_of() the peer.
+    // Returns network_of() for the peer.
     std::uint64_t peer_network() const;
 
     executor_type get_executor() { return state_->socket.get_executor(); }
@@ -69,7 +69,7 @@ class Stream {
                 return self.complete(ec, size);
             }
             auto& socket = state->socket;
-            // The buffers are copied first, as above.
+            // As in async_read_some(), the buffers are copied before `self` is moved.
             const Buffers data = buffers;  // NOLINT(performance-unnecessary-copy-initialization)
             watch_progress(state);
             auto& memory = state->write_memory;
@@ -93,19 +93,20 @@ class Stream {
     void shutdown_send();
     void close();
 
-    // Calls `observe` with the bytes of every later read, before the read completes. An empty function ends
-    // this.
+    // Calls `observe` with the bytes of every later read, before the read completes. If `observe` is empty,
+    // reads are no longer observed.
     void observe_reads(std::function<void(std::string_view)> observe) {
         state_->observe_read = std::move(observe);
     }
 
     void set_phase(Phase phase);
-    // Calls `on_change` whenever closing the stream begins or ceases to interrupt a request or an answer.
+    // Calls `on_change` whenever the phase becomes or ceases to be Phase::busy. `interruptible` is true if
+    // the phase is not busy now.
     void observe_interruptible(std::function<void(bool interruptible)> on_change) {
         state_->on_interruptible = std::move(on_change);
     }
-    // These bytes are sent before an interruptible stream is closed from outside, if the kernel takes them at
-    // once. They must exist as long as the stream.
+    // Sets the bytes that are sent before an interruptible stream is closed from outside its session, if the
+    // kernel takes them at once. The bytes must exist as long as the stream.
     void set_farewell(std::string_view bytes) { state_->farewell = bytes; }
     // Returns a function that closes the stream from outside its session, if the stream still exists.
     auto make_closer() const {
@@ -120,7 +121,7 @@ class Stream {
         State(Socket s, std::chrono::steady_clock::duration timeout);
         void close();
         void close_from_outside();
-        std::size_t num_unaccepted();  // bytes that were written and which the peer has not accepted yet
+        std::size_t num_unaccepted();  // number of written bytes that the peer has not accepted yet
         template <class Buffers>
         void note_read(const Buffers& buffers, std::size_t size) {
             num_read += size;
@@ -145,7 +146,7 @@ class Stream {
         boost::asio::steady_timer progress_timer;  // runs while bytes wait for the client
         bool is_watched = false;
         ProgressWatch progress;
-        std::uint64_t num_accepted = 0;  // bytes; as of the last look
+        std::uint64_t num_accepted = 0;  // bytes; updated by watch_progress()
 
         Phase phase = Phase::idle;
         std::function<void(bool)> on_interruptible;

@@ -13,8 +13,8 @@
 namespace solard::server {
 namespace {
 
-// Blocks all signals for the calling thread while it exists. A thread that is started meanwhile inherits
-// that.
+// While this object exists, all signals are blocked for the calling thread and for the threads that it
+// starts.
 class BlockedSignals {
   public:
     BlockedSignals() {
@@ -30,8 +30,8 @@ class BlockedSignals {
     sigset_t before_{};
 };
 
-// Writes `text`, for as long as it takes. Returns the part that could not be written: the reader is gone, the
-// descriptor is closed, or the file system is full.
+// Writes `text`, and waits as long as necessary. Returns the part that could not be written because the
+// reader is gone, the descriptor is closed, or the file system is full.
 std::string_view write_all(int descriptor, std::string_view text) {
     while (!text.empty()) {
         const auto size = write(descriptor, text.data(), text.size());
@@ -52,7 +52,7 @@ std::string_view write_all(int descriptor, std::string_view text) {
 struct BackgroundWriter::State {
     State(int fd, AppendLossNotice notice) : descriptor(fd), append_loss_notice(notice) {}
 
-    // Requires the lock.
+    // The caller must hold `mutex`.
     void lose(std::string_view lines) {
         const auto count = static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
         num_lost += count;
@@ -66,7 +66,7 @@ struct BackgroundWriter::State {
     std::condition_variable idle;
     std::string waiting;
     bool writing = false;
-    bool ending = false;  // the thread ends when nothing waits
+    bool ending = false;  // true: the thread ends when no text waits any more
     std::uint64_t num_lost = 0;
     std::uint64_t num_unreported = 0;  // lost lines that no notice has reported yet
 };
@@ -102,7 +102,8 @@ std::uint64_t BackgroundWriter::num_lost() const {
     return state_->num_lost;
 }
 
-// Uses the memory of `text`. Returns true if the notice was written.
+// Writes the notice about lost lines. The notice is made in `text`, so that no new memory is needed. Returns
+// true if the notice was written.
 bool BackgroundWriter::write_notice(const State& state, std::uint64_t num_lost, std::string& text) {
     if (state.append_loss_notice == nullptr) return false;
     text.clear();
@@ -120,7 +121,7 @@ void BackgroundWriter::run(State& state) {
         text.clear();
         text.swap(state.waiting);
         state.writing = true;
-        const std::uint64_t num_lost = state.num_unreported;  // these lines came after those in `text`
+        const std::uint64_t num_lost = state.num_unreported;  // lines lost after `text` was appended
         lock.unlock();
         const std::string_view left = write_all(state.descriptor, text);
         const bool reports = left.empty() && num_lost > 0 && write_notice(state, num_lost, text);

@@ -18,8 +18,8 @@ class BackgroundWriter {
     static constexpr std::size_t capacity = 1 << 20;
 
     // Appends the line that says how many lines were lost. The writer's thread calls the function and writes
-    // the line as soon as it can write again, behind the lines that came before the lost ones. The function
-    // must not allocate memory beyond what the line needs in `text`.
+    // the line as soon as it can write again, after all lines that came before the lost lines. The function
+    // must not allocate memory beyond the memory that the line needs in `text`.
     using AppendLossNotice = void (*)(std::uint64_t num_lost, std::string& text);
 
     // `descriptor` stays open as long as the thread writes to it. `append_loss_notice` may be null.
@@ -32,10 +32,10 @@ class BackgroundWriter {
 
     // Takes one or more whole lines. Waits only for a short lock, and allocates no memory.
     void append(std::string_view lines);
-    // Waits until all lines are written or lost. Returns false if that has not happened at `deadline`.
+    // Waits until all lines are written or lost. Returns false if some lines still wait at `deadline`.
     bool flush_until(std::chrono::steady_clock::time_point deadline);
-    // Returns the number of lines that were lost since the start: there was no room, or the descriptor could
-    // not be written.
+    // Returns the number of lines that were lost since the start, either for lack of room or because the
+    // descriptor could not be written.
     std::uint64_t num_lost() const;
 
   private:

@@ -1,4 +1,5 @@
-// Computes how many bytes of the heap an object holds, as the allocator of glibc counts them, and frees them.
+// Computes how many bytes of the heap an object holds, as the allocator of glibc counts them, and frees this
+// memory.
 #pragma once
 
 #include <algorithm>
@@ -8,14 +9,14 @@
 
 namespace solard::server {
 
-// Returns the size of the block for an allocation of `bytes`: 8 bytes in front of it, rounded up to 16, at
-// least 32.
+// Returns the size of the heap block for an allocation of `bytes` bytes: 8 bytes are added for the allocator,
+// and the sum is rounded up to a multiple of 16, but to at least 32.
 constexpr std::size_t heap_block(std::size_t bytes) {
     return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) & ~std::size_t{15});
 }
 
-// Both functions return what the object holds besides its own size. That of a vector does not include what
-// its elements hold.
+// Both functions return the size of the heap blocks that the object itself holds. For a vector, blocks that
+// its elements hold are not included.
 inline std::size_t heap_bytes(const std::string& text) {
     static const std::size_t inline_capacity = std::string().capacity();
     return text.capacity() > inline_capacity ? heap_block(text.capacity() + 1) : 0;

@@ -1,4 +1,4 @@
-// Shows how far the weights are loaded.
+// Shows the progress while the weights are loaded.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@ namespace solard::server {
 class LoadProgress {
   public:
     // update() stores the progress in `percent`, so that other threads can read it, and writes to `output`,
-    // the writer of stderr. Both outlive this object.
+    // the writer of stderr. `percent` and `output` must outlive this object.
     LoadProgress(std::atomic<int>& percent, BackgroundWriter& output);
 
     void update(std::uint64_t bytes_done, std::uint64_t bytes_total);

@@ -63,7 +63,7 @@ void log(LogLevel level, std::string_view message) noexcept {
         if (log_writer != nullptr) return log_writer->append(line);
         std::fwrite(line.data(), 1, line.size(), stderr);  // in one write, so that lines never mix
     } catch (const std::bad_alloc&) {
-        // The line is not worth more than the request that it describes.
+        // The line is dropped, because a lack of memory for the log must not make a request fail.
     }
 }
 

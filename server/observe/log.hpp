@@ -11,7 +11,7 @@ namespace solard::server {
 
 enum class LogLevel { error, warning, info, debug };
 
-// Sets the least important level that is written. Call it once, before any other thread exists.
+// Sets the least important level that is written. Must be called once, before any other thread exists.
 void set_log_level(std::string_view name);
 bool log_enabled(LogLevel level);
 // Writes a line, or nothing if memory is missing. Control characters in `message` are escaped, so that no
@@ -19,8 +19,8 @@ bool log_enabled(LogLevel level);
 // called.
 void log(LogLevel level, std::string_view message) noexcept;
 
-// From now on the lines go to `writer`, so that log() never waits for stderr. With null, log() writes by
-// itself again. Call it only while no other thread uses the log.
+// From now on, the lines go to `writer`, so that log() never waits for stderr. If `writer` is null, log()
+// itself writes to stderr again. Must not be called while another thread uses the log.
 void set_log_writer(BackgroundWriter* writer);
 // Appends the line that reports lost lines of the log (BackgroundWriter::AppendLossNotice).
 void append_log_loss_notice(std::uint64_t num_lost, std::string& text);

@@ -13,7 +13,8 @@ void Metrics::tokens(const RequestTimes& times, Clock::time_point previous, Cloc
                      std::uint32_t count) {
     if (previous == Clock::time_point{}) {
         first_token.observe(seconds(times.accepted, now));
-        --count;  // no gap precedes the first token; the others arrived with it, after a gap of 0
+        // The first token has no gap before it. Tokens that arrived together with it have a gap of 0.
+        --count;
         if (count > 0) token_gap.observe(0, count);
     } else {
         token_gap.observe(seconds(previous, now) / count, count);

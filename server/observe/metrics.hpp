@@ -14,7 +14,7 @@
 
 namespace solard::server {
 
-// These are vLLM's buckets, because existing dashboards are made for them.
+// The bounds of the buckets are vLLM's, because existing dashboards are made for them.
 inline constexpr std::array first_token_bounds{0.001, 0.005, 0.01, 0.02,  0.04,  0.06,  0.08, 0.1,
                                                0.25,  0.5,   0.75, 1.0,   2.5,   5.0,   7.5,  10.0,
                                                20.0,  40.0,  80.0, 160.0, 640.0, 2560.0};
@@ -26,11 +26,11 @@ inline constexpr std::array latency_bounds{0.3,  0.5,   0.8,   1.0,   1.5,   2.0
 inline constexpr std::array token_count_bounds{1.0,   2.0,   5.0,    10.0,   20.0,   50.0,   100.0,
                                                200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0};
 
-// I/O thread only. The size is bounded, and no memory is allocated per token.
+// I/O thread only. The memory of this object is bounded, and none is allocated per token.
 class Metrics {
   public:
     // Records `count` tokens of one choice that arrived together at `now`. `previous` is the time when the
-    // choice's tokens before these arrived, or the clock's epoch if these are the first ones.
+    // previous tokens of this choice arrived, or the clock's epoch if the choice had no tokens before.
     void tokens(const RequestTimes& times, Clock::time_point previous, Clock::time_point now,
                 std::uint32_t count);
     // Records that a choice ended.
@@ -40,11 +40,12 @@ class Metrics {
                        Clock::time_point now);
     void http_answer(unsigned status) { ++answers_[status]; }
     void error(errc code) { ++errors_[code]; }
-    // Records that a waiting request lost its place to a newcomer.
+    // Records that a waiting request lost its place in the queue to a new request.
     void displaced() { ++displaced_; }
 
     std::uint64_t finished(FinishReason reason) const { return finished_[static_cast<std::size_t>(reason)]; }
-    // The counts by HTTP status and by error code. The keys of both maps come from fixed sets.
+    // The number of answers by HTTP status, and the number of errors by error code. The keys of both maps
+    // come from fixed sets.
     const std::map<unsigned, std::uint64_t>& answers() const { return answers_; }
     const std::map<errc, std::uint64_t>& errors() const { return errors_; }
     std::uint64_t prompt_tokens() const { return prompt_tokens_; }

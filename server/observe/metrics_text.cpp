@@ -164,8 +164,8 @@ void append_requests(Exposition& text, const Metrics& metrics) {
     text.histogram(vllm_too, "time_to_first_token_seconds",
                    "Time from the acceptance of a request to the first token of a choice in seconds.",
                    metrics.first_token);
-    text.histogram(vllm_too, "inter_token_latency_seconds", "Time between two tokens of a choice in seconds.",
-                   metrics.token_gap);
+    text.histogram(vllm_too, "inter_token_latency_seconds",
+                   "Time between two successive tokens of a choice in seconds.", metrics.token_gap);
     text.histogram(vllm_too, "e2e_request_latency_seconds",
                    "Time from the acceptance of a request to its end in seconds.", metrics.latency);
     text.histogram(vllm_too, "request_queue_time_seconds",
@@ -188,7 +188,7 @@ void append_requests(Exposition& text, const Metrics& metrics) {
                           add(error_info(code).name, static_cast<double>(count));
                   });
     text.counter(ours, "requests_displaced_total",
-                 "Number of waiting requests that lost their place to a client which used less.",
+                 "Number of waiting requests that lost their place to a request of a client which used less.",
                  static_cast<double>(metrics.num_displaced()));
     text.labelled(ours, "counter", "http_requests_total", "Number of HTTP answers, by status.", "status",
                   [&](auto&& add) {
@@ -226,7 +226,7 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
     text.gauge(ours, "connections", "Number of open connections, including WebSockets.", now.num_connections);
     text.gauge(ours, "websockets", "Number of open WebSockets.", now.num_sockets);
     append_memory(text, now);
-    text.labelled(ours, "gauge", "state", "Current state of the server: 1 for this state, 0 for all others.",
+    text.labelled(ours, "gauge", "state", "State of the server: 1 for the current state, 0 for all others.",
                   "state", [&](auto&& add) {
                       for (const std::string_view state : {"starting", "ready", "draining", "failed"})
                           add(state, state == now.state ? 1 : 0);

@@ -15,8 +15,8 @@ struct MetricsNow {
     std::string_view model_name;
     std::string_view state;  // such as "ready"
     EngineSnapshot engine;
-    std::size_t num_in_flight = 0;    // generations
-    std::size_t num_connections = 0;  // open ones, WebSockets included
+    std::size_t num_in_flight = 0;    // number of generations
+    std::size_t num_connections = 0;  // open connections, including WebSockets
     std::size_t num_sockets = 0;      // open WebSockets
     std::size_t waiting_memory_bytes = 0;
     std::uint64_t num_waiting_memory_shed = 0;  // since the start

@@ -10,9 +10,9 @@
 namespace solard::server {
 
 // Asio allocates memory when an operation starts. If a coroutine awaits the operation and this allocation
-// fails, Asio destroys the coroutine: the exception does not reach it. An operation which uses an
+// fails, Asio destroys the coroutine, so the coroutine cannot catch the exception. An operation which uses an
 // OperationMemory allocates nothing, unless it needs more than `size` bytes or another operation uses the
-// memory. One thread at a time may use it, and it must outlive the operation.
+// memory. Only one thread at a time may use an OperationMemory, which must outlive the operation.
 template <std::size_t size = 512>
 class OperationMemory {
   public:

@@ -25,7 +25,7 @@ void RepeatedTrouble::log(LogLevel level, std::string_view what, std::string_vie
             line += " (" + std::to_string(*num_left_out) + " similar lines were left out before this one)";
         server::log(level, line);
     } catch (const std::bad_alloc&) {
-        // The line is not worth more than what went wrong.
+        // The line is dropped, because a lack of memory for the log must not end the caller.
     }
 }
 

@@ -1,4 +1,4 @@
-// Limits how often a problem is logged that clients or the system can cause again and again.
+// Limits the log lines about problems that clients or the system can cause again and again.
 #pragma once
 
 #include <chrono>
@@ -10,18 +10,18 @@
 
 namespace solard::server {
 
-// One kind of problem. At most one line per second is written about it; the next line says how many were left
-// out. One thread only.
+// One kind of problem. At most one line per second is written about this kind. The next line says how many
+// lines were left out. Each object must be used by one thread only.
 class RepeatedTrouble {
   public:
     using Clock = std::chrono::steady_clock;
     static constexpr std::chrono::seconds interval{1};
 
-    // Records that the problem occurred at `now`. If a line may be written, returns how many were left out
-    // since the last one.
+    // Records that the problem occurred at `now`. If a line may be written, returns the number of lines that
+    // were left out since the last line.
     std::optional<std::uint64_t> note(Clock::time_point now);
-    // Records that the problem occurred now, and writes the line `what` + `detail` if it may be written and
-    // there is memory for it.
+    // Records that the problem occurred now. Writes the line `what` + `detail`, unless a line was written
+    // less than a second ago or memory is missing.
     void log(LogLevel level, std::string_view what, std::string_view detail = {}) noexcept;
 
   private:

@@ -39,10 +39,10 @@ struct ServerState {
     bool is_ending() const { return phase == ServerPhase::draining || phase == ServerPhase::failed; }
 
     const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
-    std::atomic<int> load_percent{0};  // written by the engine thread while it loads
+    std::atomic<int> load_percent{0};  // written by the engine thread while the model loads
     Metrics metrics;
     WaitingMemory waiting_memory;
-    std::size_t num_connections = 0;      // open now, WebSockets included
+    std::size_t num_connections = 0;      // open connections, including WebSockets
     std::unordered_set<Wakeup*> sockets;  // one per WebSocket; notified when the server drains
 };
 

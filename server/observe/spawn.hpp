@@ -18,8 +18,8 @@
 
 namespace solard::server {
 
-// The completion handler of spawn(). If it is destroyed without being called, the coroutine was destroyed
-// before its end.
+// The completion handler of spawn(). If the handler is destroyed without being called, the coroutine was
+// destroyed before its end. Then the destructor reports std::bad_alloc.
 template <class OnEnd>
 class EndHandler {
   public:
@@ -49,10 +49,10 @@ class EndHandler {
     std::unique_ptr<Report> report_;
 };
 
-// Starts `work` on `executor`, which is that of an io_context with one thread. Then calls
-// on_end(std::exception_ptr) exactly once: when `work` has ended, with the exception which it has thrown, if
-// any; or with std::bad_alloc if `work` cannot start or continue because memory is missing. If the io_context
-// is destroyed before, `on_end` is not called. `slot` cancels the work.
+// Starts `work` on `executor`, which must be the executor of an io_context with one thread. Calls
+// on_end(std::exception_ptr) exactly once, when `work` has ended. The argument is the exception that `work`
+// has thrown, or null. It is std::bad_alloc if `work` cannot start or continue because memory is missing. If
+// the io_context is destroyed before `work` ends, `on_end` is not called. `slot` cancels the work.
 template <class OnEnd>
 void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<void> work, OnEnd on_end,
            boost::asio::cancellation_slot slot = {}) {
@@ -68,7 +68,7 @@ void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<
         boost::asio::co_spawn(executor, std::move(work),
                               boost::asio::bind_cancellation_slot(slot, *std::move(handler)));
     } catch (const std::bad_alloc&) {
-        // The destructor of the handler reports it.
+        // The destructor of EndHandler reports this failure to `on_end`.
     }
 }
 

@@ -22,8 +22,8 @@ class SystemdNotifier {
     // Sends "STATUS=text", unless `text` is also the status that was sent last.
     void status(const std::string& text);
 
-    // Returns the time between two WATCHDOG=1 messages. It is half of the time that systemd waits for such a
-    // message, or zero if systemd does not need any.
+    // Returns the time between two WATCHDOG=1 messages: half of the time that systemd waits for such a
+    // message, or zero if systemd expects no messages.
     std::chrono::microseconds watchdog_interval() const { return watchdog_interval_; }
 
   private:

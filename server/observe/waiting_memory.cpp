@@ -15,7 +15,8 @@ WaitingMemory::Owner& WaitingMemory::largest_owner() {
         ->second;
 }
 
-// Returns false if the asker has to give way.
+// Takes bytes back from accounts until the sum is within the limit. Returns false if `asker` is the account
+// that has to give way.
 bool WaitingMemory::make_room(const WaitingAccount& asker) {
     while (bytes_ > limit_) {
         ++num_shed_;
@@ -27,7 +28,7 @@ bool WaitingMemory::make_room(const WaitingAccount& asker) {
             if (&victim == &asker) return false;
             const std::size_t before = victim.bytes();
             victim.shed_(bytes_ - limit_);
-            if (victim.bytes() >= before) victim.set(0);  // its bytes count as free even if they are not yet
+            if (victim.bytes() >= before) victim.set(0);  // its bytes count as free from now on
             break;
         }
     }

@@ -13,8 +13,8 @@
 
 namespace solard::server {
 
-// What an account pays for. An owner loses its bytes in this order, because the later kinds have cost more
-// work.
+// The kind of memory that an account pays for. An owner has to give its memory back in this order, because
+// the later kinds have cost more work.
 enum class WaitingKind : std::uint8_t {
     request,   // the requests which wait on the lanes of a socket
     input,     // a body or a message which is being read or parsed
@@ -25,9 +25,10 @@ inline constexpr std::size_t num_waiting_kinds = 4;
 
 class WaitingAccount;
 
-// Limits the sum of all accounts. If the sum would exceed the limit, the owner with the most bytes gives
-// bytes back, because it is furthest above its share. Of its accounts, the largest one of the first kind
-// gives way, so that small requests pass beside large ones of the same owner. An owner is a number which
+// Limits the sum of all accounts. If the sum would exceed the limit, the owner with the most bytes has to
+// give bytes back, because this owner is furthest above its share. This owner gives up bytes of the first
+// WaitingKind before those of the later kinds. Among accounts of the same kind, the largest account gives way
+// first, so that small requests pass beside large ones of the same owner. An owner is a number that
 // memory_owner() (auth/access.hpp) returns. I/O thread only. Must outlive its accounts.
 class WaitingMemory {
   public:
@@ -51,14 +52,14 @@ class WaitingMemory {
     std::size_t limit_;
     std::size_t bytes_ = 0;
     std::uint64_t num_shed_ = 0;
-    std::unordered_map<std::uint64_t, Owner> owners_;  // those which have an account
+    std::unordered_map<std::uint64_t, Owner> owners_;  // all owners that have an account
 };
 
-// Charges bytes to an owner. The destructor gives them back.
+// Charges bytes to an owner. The destructor gives the bytes back.
 class WaitingAccount {
   public:
-    // Gives back at least `excess` bytes, or all if the account has fewer: frees the memory, or sees to it
-    // that it is freed soon, and calls resize(). Must not destroy this account.
+    // Gives back at least `excess` bytes, or all bytes if the account has fewer. The function frees the
+    // memory, at once or soon, and calls resize(). It must not destroy this account.
     using Shed = std::function<void(std::size_t excess)>;
 
     // `shed` is called if other accounts need the bytes.
@@ -67,8 +68,8 @@ class WaitingAccount {
     WaitingAccount(const WaitingAccount&) = delete;
     WaitingAccount& operator=(const WaitingAccount&) = delete;
 
-    // Changes the number of bytes which the account pays for. If they do not fit and this account has to give
-    // way, changes nothing and returns false; `shed` is not called. Allocates no memory.
+    // Changes the number of bytes which the account pays for. If the new number does not fit and this account
+    // has to give way, changes nothing and returns false, without a call of `shed`. Allocates no memory.
     bool resize(std::size_t bytes);
     std::size_t bytes() const { return bytes_; }
 

@@ -21,7 +21,7 @@ class Wakeup {
     Wakeup(const Wakeup&) = delete;
     Wakeup& operator=(const Wakeup&) = delete;
 
-    // Ends the current sleep; if there is none, the next sleep ends at once. Repeated calls are cheap.
+    // Ends the current sleep. If no coroutine sleeps, the next sleep ends at once. Repeated calls are cheap.
     void notify() {
         if (!std::exchange(notified_, true)) timer_.cancel();
     }
