@@ -1,5 +1,6 @@
-// The owner of everything in the process: it makes the four parts of the server and hands them down. Only
-// files in this folder, but not in its subfolders, use it.
+// The owner of the server's parts: it creates the ServerState, the Gate, the GenerationService and the
+// ResponseService, and passes to each of them the parts that it needs. Only files directly in server/ include
+// this file, not files in its subfolders.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -31,7 +32,7 @@ class App {
     Gate gate;
     GenerationService generation;
     ResponseService responses;
-    // Must be the last member, so that it is destroyed first: its coroutines use all other members.
+    // `io` must be the last member, so that it is destroyed first: its coroutines use all other members.
     boost::asio::io_context io{1};
 };
 

@@ -20,34 +20,35 @@ class ConnectionTable {
     explicit ConnectionTable(std::size_t capacity) : capacity_(capacity) {}
 
     bool is_full() const { return connections_.size() >= capacity_; }
-    // Returns the connection to close, so that one from `network` gets its place. It belongs to the network
-    // with the most connections of those that have an interruptible one; the new connection is counted, and
-    // of two equal networks the own one is chosen. It is the network's oldest interruptible connection. Empty
-    // if there is none, or if `network` itself has the most connections but no interruptible one: no network
-    // loses a connection to one that has more.
+    // Returns the connection that must be closed to give a new connection from `network` its place. A network
+    // can lose a connection only if it has an interruptible connection. Among the networks that can, the
+    // network with the most connections loses its oldest interruptible connection. The new connection counts
+    // for `network`, and `network` comes first among networks with equally many connections. Returns nullopt
+    // if no network can lose a connection. Also returns nullopt if all networks that can lose a connection
+    // have fewer connections than `network`.
     std::optional<Id> victim_for(std::uint64_t network) const;
-    // Returns the victim for a connection whose network is not known.
+    // Returns the connection that must be closed for a new connection whose network is not known.
     std::optional<Id> victim() const;
 
     void add(Id id, std::uint64_t network);
-    // These two do nothing if the table does not contain `id`.
+    // set_interruptible() and remove() do nothing if the table does not contain `id`.
     void set_interruptible(Id id, bool interruptible);
     void remove(Id id);
 
   private:
     struct Network {
         std::size_t num_connections = 0;
-        std::map<std::uint64_t, Id> interruptible;  // by Connection::since
+        std::map<std::uint64_t, Id> interruptible;  // key: Connection::since
     };
     struct Connection {
         std::uint64_t network = 0;
-        std::uint64_t since = 0;  // number of the change that made it interruptible; 0: not interruptible
+        std::uint64_t since = 0;  // number of the change to interruptible; 0: not interruptible
     };
-    // The first rank is that of the network which loses a connection first.
+    // Networks lose connections in the order of their ranks.
     struct Rank {
         std::size_t num_connections;
-        std::uint64_t since;  // of the network's oldest interruptible connection; no other rank has it
-        Id oldest;
+        std::uint64_t since;  // Connection::since of `oldest`; different in every rank
+        Id oldest;            // the network's oldest interruptible connection
         bool operator<(const Rank& other) const {
             return num_connections != other.num_connections ? num_connections > other.num_connections
                                                             : since < other.since;

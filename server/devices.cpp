@@ -21,13 +21,13 @@ std::string device_obstacle(const CudaDevice& device) {
 
 // Returns why no CUDA device can be used; empty if the first one can.
 std::string cuda_obstacle(NvidiaPresence nvidia, const CudaSupport& cuda) {
-    if (!nvidia.any()) return "no NVIDIA driver and no device node";
+    if (!nvidia.any()) return "no NVIDIA driver is loaded, and /dev has no NVIDIA device node";
     if (!nvidia.driver) return "a device node exists, but the NVIDIA driver is not loaded";
     if (!cuda.built)
         return "an NVIDIA driver is loaded, but this build has no CUDA backend (./run.sh installs the "
                "toolkit and builds it)";
     if (!cuda.error.empty()) return "the CUDA runtime reports: " + cuda.error;
-    if (cuda.devices.empty()) return "the NVIDIA driver shows no device";
+    if (cuda.devices.empty()) return "the NVIDIA driver reports no device";
     return device_obstacle(cuda.devices.front());
 }
 
@@ -45,8 +45,9 @@ result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence n
     if (wanted == "cpu" || (wanted == "auto" && !nvidia.any())) return std::string_view("cpu");
     const std::string obstacle = cuda_obstacle(nvidia, cuda);
     if (obstacle.empty()) return std::string_view("cuda");
-    return Error{errc::device_unavailable, "--device " + std::string(wanted) + ": no usable CUDA device: " +
-                                               obstacle + "; --device cpu runs on the processor"};
+    return Error{errc::device_unavailable, "--device " + std::string(wanted) +
+                                               ": no CUDA device can be used: " + obstacle +
+                                               "; use --device cpu to run on the processor"};
 }
 
 std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigned num_cores) {

@@ -17,7 +17,8 @@ struct NvidiaPresence {
     bool device_node = false;  // a device node exists in /dev
     bool any() const { return driver || device_node; }
 };
-// Looks for these signs below `root`, which only a test changes.
+// Looks for these signs of NVIDIA hardware in the file system below `root`. Only tests set another `root`
+// than "/".
 NvidiaPresence find_nvidia(const std::filesystem::path& root = "/");
 
 struct CudaDevice {
@@ -41,7 +42,8 @@ struct CudaSupport {
 result<std::string_view> choose_device(std::string_view wanted, NvidiaPresence nvidia,
                                        const CudaSupport& cuda = {});
 
-// Returns the text of --list-devices: one line per device, with the reason if it cannot be used.
+// Returns the text of --list-devices: one line for each device. If the device cannot be used, its line says
+// why.
 std::string list_devices(NvidiaPresence nvidia, const CudaSupport& cuda, unsigned num_cores);
 
 }  // namespace solard::server

@@ -47,8 +47,9 @@ constexpr std::string_view internal_error_answer =
 // Returns the error for a request that could not be read; request_cancelled if the client is gone.
 Error read_problem(error_code ec, const AppConfig& config) {
     if (ec == http::error::header_limit)
-        return {errc::headers_too_large,
-                "The header block is larger than " + std::to_string(config.max_header_size) + " bytes."};
+        return {errc::headers_too_large, "The header block is larger than the limit of " +
+                                             std::to_string(config.max_header_size) +
+                                             " bytes; send fewer or shorter header fields."};
     if (ec == http::error::body_limit)
         return {errc::payload_too_large,
                 "The body is larger than " + std::to_string(config.max_body_size) + " bytes."};
@@ -58,7 +59,7 @@ Error read_problem(error_code ec, const AppConfig& config) {
     return {errc::request_cancelled, "The client is gone."};
 }
 
-// A request that could not be read, or whose body is not read because the answer does not depend on it.
+// A request that could not be read, or whose body is not read because the answer does not depend on the body.
 // `head` is empty if the header could not be read.
 struct Refusal {
     HttpRequest head;
@@ -88,7 +89,8 @@ class Session {
           stream_(std::move(stream)),
           over_limit_(over_limit),
           peer_(peer),
-          // Holds a header, and the requests which a client pipelines while an answer is streamed.
+          // The buffer has room for a header, and for the requests which a client pipelines while an answer
+          // is streamed.
           buffer_(static_cast<std::size_t>(app.config.max_header_size) + 4096) {}
 
     // Serves until the connection ends. Completes with the upgrade if the connection is to become a
@@ -114,9 +116,9 @@ class Session {
     }
 
   private:
-    // Reads one request and answers it. If it asks for a WebSocket, sets `upgrade` instead. Completes with
-    // true if the connection can carry another request. Throws std::bad_alloc if there was no memory for an
-    // answer.
+    // Reads one request and answers it. If the request asks for a WebSocket, sets `upgrade` instead.
+    // Completes with true if the connection can carry another request. Throws std::bad_alloc if there was no
+    // memory for an answer.
     asio::awaitable<bool> serve_one(std::optional<WsUpgrade>& upgrade) {
         Parser parser;
         auto reading = receive(parser);
@@ -135,7 +137,7 @@ class Session {
         co_return false;
     }
 
-    // Completes with true if the connection can carry another request.
+    // Answers the request. Completes with true if the connection can carry another request.
     asio::awaitable<bool> answer(RoutedRequest routed, const Parser& parser) {
         const auto begin = std::chrono::steady_clock::now();
         Http1Exchange exchange(app_.config, app_.gate, app_.state, stream_, buffer_,
@@ -194,8 +196,8 @@ class Session {
         return parser.content_length().value_or(0) > 0 || parser.chunked();
     }
 
-    // A body is refused at the limit even if the route is not, because a slow one would keep a reserved
-    // place.
+    // At the connection limit, a request with a body is refused even if its route has AtLimit::answered. A
+    // client that sends a body slowly would otherwise keep a reserved place.
     result<void> check_connection_limit(const RouteMatch& match, bool has_body) const {
         const bool is_answered = match.route != nullptr && match.route->at_limit == AtLimit::answered;
         if (!over_limit_ || (is_answered && !has_body)) return {};
@@ -222,9 +224,9 @@ class Session {
         return upgrade;
     }
 
-    // Reads the header up to its empty line, within limits of size and time, and checks it. The header
-    // timeout begins with the connection, and between two requests with the first byte of the next one. The
-    // result is valid until the buffer is consumed.
+    // Reads the header up to its empty line, within limits of size and time, and checks it. The time limit
+    // for the first header begins with the connection. The time limit for a later header begins with the
+    // first byte of its request. The result is valid until the buffer is consumed.
     asio::awaitable<result<std::string_view>> read_header_block() {
         constexpr std::string_view end_of_block = "\r\n\r\n";
         const auto limit = static_cast<std::size_t>(app_.config.max_header_size);
@@ -266,7 +268,7 @@ class Session {
         return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
     }
 
-    // Also charges the body. If the charge is refused, `ec` is operation_aborted.
+    // Reads the body and charges its memory. If the charge is refused, `ec` is operation_aborted.
     asio::awaitable<void> read_body(Parser& parser, HttpRequest& request, error_code& ec) {
         stream_.expires_after(app_.config.body_timeout);
         if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
@@ -275,7 +277,8 @@ class Session {
                                        asio::redirect_error(use_awaitable, ec));
             if (ec) co_return;
         }
-        // Chunk extensions and trailers are refused: no client needs them, and parsers disagree about both.
+        // Chunk extensions and trailers are refused: no client needs them, and HTTP parsers do not agree on
+        // how to read them.
         auto refuse_extensions = [](std::uint64_t, beast::string_view extensions, error_code& problem) {
             if (!extensions.empty()) problem = http::error::bad_chunk_extension;
         };
@@ -297,9 +300,9 @@ class Session {
         stream_.expires_never();
     }
 
-    // Parses what was read, and reads more if the parser needs it. Beast's own reading would parse in a
-    // handler, where a failed allocation could not be answered. Throws std::bad_alloc if there is no memory
-    // for the body.
+    // Parses the bytes in the buffer. If the parser needs more bytes, reads them. Beast's own reading would
+    // parse in a handler, where a failed allocation could not be answered. Throws std::bad_alloc if there is
+    // no memory for the body.
     asio::awaitable<void> parse_more(Parser& parser, error_code& ec) {
         if (buffer_.size() > 0) {
             buffer_.consume(parser.put(buffer_.cdata(), ec));
@@ -335,8 +338,8 @@ class Session {
         co_await discard_input();
     }
 
-    // Reads and drops what the client still sends. Closing with unread input would reset the connection, and
-    // the client could lose the answer.
+    // Reads and drops all bytes that the client still sends. Closing with unread input would reset the
+    // connection, and the client could lose the answer.
     asio::awaitable<void> discard_input() {
         stream_.shutdown_send();
         stream_.set_phase(Stream::Phase::interruptible);
@@ -365,7 +368,8 @@ class Session {
     beast::flat_buffer buffer_;
 };
 
-// Tells the engine's client when the connection has ended, however that happens.
+// The destructor tells the EngineClient that the connection has ended, so that this happens even after an
+// exception.
 class ConnectionEnd {
   public:
     ConnectionEnd(EngineClient& engine, const Peer& peer) : engine_(engine), peer_(peer) {}

@@ -9,8 +9,8 @@
 namespace solard::server {
 
 // Runs until the client leaves, a deadline passes or the server drains. `over_limit`: the server has reached
-// its connection limit, so the first request is the last one, and is refused unless its route says otherwise.
-// Nothing that a client does makes this function throw.
+// its connection limit. The session then serves only one request, and refuses it unless its route has
+// AtLimit::answered. No behaviour of a client makes this function throw.
 boost::asio::awaitable<void> run_http_session(App* app, Stream stream, bool over_limit);
 
 }  // namespace solard::server

@@ -32,8 +32,8 @@ void set_tcp_options(int socket) {
     // If sent data stays unacknowledged for this time (RFC 5482), the peer has vanished.
     constexpr unsigned milliseconds = 30'000;
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
-    // Data for a slow client should wait in the generation's log, where deltas are merged, and not in the
-    // kernel.
+    // Data for a slow client should not wait in the kernel, but in the generation's log, where deltas are
+    // merged.
     constexpr int unsent_bytes = 64 << 10;
     setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 }
@@ -51,9 +51,9 @@ std::size_t max_connections(const AppConfig& config) {
                     static_cast<std::size_t>(max_descriptors()) / 5 * 4);
 }
 
-// Returns the number of connections beyond the limit, which only routes with AtLimit::answered may use. All
-// others get an error answer there. They take at most a third of the descriptors that max_connections()
-// leaves.
+// Returns how many connections the server accepts beyond its connection limit. On these connections, only
+// routes with AtLimit::answered are served, and all other requests get an error answer. The number is at most
+// a third of the file descriptors which max_connections() leaves.
 std::size_t max_reserved_connections() {
     constexpr rlim_t most = 64;
     return static_cast<std::size_t>(std::min(max_descriptors() / 16, most));
@@ -62,7 +62,8 @@ std::size_t max_reserved_connections() {
 // If at least this many sessions were open, memory is returned to the system after half of them have ended.
 constexpr std::size_t min_sessions_to_trim = 64;
 
-// malloc_trim() takes milliseconds, so clients that open and close many connections must not cause it often.
+// In this time, malloc_trim() is called at most once. A call takes milliseconds, and clients that open and
+// close many connections would otherwise cause many calls.
 constexpr std::chrono::seconds trim_delay{1};
 
 // The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.
@@ -78,13 +79,13 @@ void log_failure(const char* what, const std::exception_ptr& problem) {
     }
 }
 
-// Removes the socket file that a killed process has left behind: connections to it are refused. The file of a
-// running server stays.
+// Removes the file of a Unix socket if connections to it are refused, because a killed process has then left
+// it behind. Does not remove the socket file of a running server.
 void remove_stale_socket(asio::io_context& io, const std::string& path) {
     error_code ec;
     Unix::socket probe(io);
     probe.open(Unix(), ec);
-    // Otherwise connect() would wait for a running server whose queue of connections is full.
+    // In blocking mode, connect() would wait for a running server whose queue of connections is full.
     probe.non_blocking(true, ec);
     probe.connect(Unix::endpoint(path), ec);
     if (ec == asio::error::connection_refused) unlink(path.c_str());
@@ -98,7 +99,8 @@ error_code open(Acceptor& acceptor, const Endpoint& endpoint) {
     if (!ec) acceptor.bind(endpoint, ec);
     if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
     if (!ec) acceptor.non_blocking(true, ec);
-    // Otherwise accept() would wait for the next connection if a client left before.
+    // With this option, accept() returns an error if the client has already left. Without the option,
+    // accept() would wait for the next connection.
     if (!ec) acceptor.set_option(asio::socket_base::enable_connection_aborted(true), ec);
     return ec;
 }
@@ -189,7 +191,8 @@ void Listener::close_sessions() {
 }
 
 // Waits for a connection and then accepts it without waiting. Asio's async_accept() would allocate in a
-// handler, and would destroy this coroutine if that failed: the server would accept no connection any more.
+// handler. If that allocation failed, this coroutine would be destroyed, and the server would accept no more
+// connections.
 asio::awaitable<void> Listener::accept_loop() {
     OperationMemory<> memory;
     asio::steady_timer pause(*io_);
@@ -219,15 +222,16 @@ asio::awaitable<void> Listener::accept_loop() {
     }
 }
 
-// Starts a session for a connection which waits, if there is one. Closes the connection if there is no place
-// for it or if this function throws.
+// Starts a session for the next waiting connection, if there is one. Closes the connection if there is no
+// place for it or if this function throws.
 error_code Listener::accept_one() {
     error_code ec;
     error_code ignored;
     Stream::Socket socket(*io_);
     std::visit([&](auto& acceptor) { acceptor.accept(socket, ec); }, acceptor_);
     if (ec == asio::error::would_block || ec == asio::error::connection_aborted) return {};
-    // The connection still waits and is accepted with the descriptor of the one that was closed.
+    // The new connection still waits. The next call of this function can accept it with the file descriptor
+    // of the closed connection.
     if (ec == asio::error::no_descriptors && close_victim(places_, places_.victim())) return {};
     if (ec) return ec;
     if (std::holds_alternative<Tcp::acceptor>(acceptor_)) {
@@ -238,7 +242,8 @@ error_code Listener::accept_one() {
     return {};
 }
 
-// A connection for which there is no place at all is closed without an answer.
+// Starts a session for the connection. If neither a place nor a reserved place is free, closes the connection
+// without an answer.
 void Listener::admit(Stream stream) {
     const std::uint64_t network = stream.peer_network();
     const bool over_limit = !make_room(places_, network);
@@ -265,7 +270,7 @@ bool Listener::close_victim(ConnectionTable& places, std::optional<ConnectionTab
     if (!victim) return false;
     places.remove(*victim);
     const Closer& close = closers_.at(*victim);
-    close(false);  // its session ends later
+    close(false);  // the session of the closed connection ends later
     return true;
 }
 
@@ -282,7 +287,7 @@ void Listener::start_session(ConnectionTable::Id id, Stream stream, bool over_li
     });
 }
 
-// Returns the memory of ended sessions to the system. Without that, the allocator would keep it.
+// Returns the memory of ended sessions to the system, because the allocator would otherwise keep it.
 void Listener::trim_soon() {
     if (std::exchange(trim_is_due_, true)) return;
     trim_timer_.expires_after(trim_delay);

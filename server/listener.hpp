@@ -31,8 +31,8 @@ class Listener {
     // Accepts connections until the drain has ended. `app` outlives every session.
     void start(App& app);
     // Closes idle sessions. Any other session ends after its current answer, and a WebSocket after all of its
-    // current answers. `on_empty` runs when all sessions of this moment have ended, which may be at once.
-    // Until then, the server still accepts new connections, so that their clients get an error answer.
+    // current answers. `on_empty` runs when all sessions which exist now have ended, which may be during this
+    // call. Until then, the server still accepts new connections, so that their clients get an error answer.
     void drain(std::function<void()> on_empty);
     // Closes every session at once.
     void close_sessions();
@@ -64,8 +64,9 @@ class Listener {
     std::uint64_t next_session_ = 0;
     using Closer = std::function<void(bool only_if_idle)>;
     std::unordered_map<ConnectionTable::Id, Closer> closers_;  // one per session
-    // The connections within the limit, and further ones, on which only routes with AtLimit::answered are
-    // served. A session that was closed to make room is in neither of them.
+    // places_ contains the connections within the limit. reserved_places_ contains connections beyond the
+    // limit, on which only routes with AtLimit::answered are served. A connection that was closed to make
+    // room is in neither table, even if its session still runs.
     ConnectionTable places_{0};
     ConnectionTable reserved_places_{0};
     std::size_t max_sessions_ = 0;  // most open sessions since the last malloc_trim()

@@ -27,14 +27,15 @@
 namespace solard::server {
 namespace {
 
-// Everything that the process prints while it serves. No thread of the server waits for stdout or stderr,
-// even if the process at the other end of the pipe does not read, or has ended. It outlives all threads that
+// The output of the process while it serves. No thread of the server waits for stdout or stderr, even if the
+// process at the other end of the pipe does not read or has ended. The Console must outlive all threads that
 // print.
 class Console {
   public:
     Console() {
-        // A write to a pipe whose reader has ended must fail, and not end the process. Programs such as
-        // `solard --help | head` never come here, so that they end as usual.
+        // If the reader of a pipe has ended, a write to the pipe must return an error and not end the
+        // process. Commands such as `solard --help | head` create no Console, so SIGPIPE still ends them as
+        // usual.
         std::signal(SIGPIPE, SIG_IGN);
         set_log_writer(&errors);
     }
@@ -75,8 +76,8 @@ int fail(const Error& error) {
     return exit_code(error.code);
 }
 
-// Runs the service, the engine with it, and returns the exit code. Nothing that this function prints is
-// written by the calling thread.
+// Runs the service and its engine, and returns the exit code. The calling thread itself never writes to
+// stdout or stderr: the threads of the Console write the output.
 int run_service(const AppConfig& config, std::string_view device, const Checkpoint& checkpoint, App& app,
                 Listener listener) {
     Console console;
@@ -150,7 +151,7 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
 }
 
 // If the caller has closed stdin, stdout or stderr, opens /dev/null in its place. Otherwise the next file or
-// socket would get its number, and then the log.
+// socket would get the number of the closed descriptor, and the output of the process would be written there.
 void open_standard_descriptors() {
     int descriptor = STDIN_FILENO;
     while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = open("/dev/null", O_RDWR);

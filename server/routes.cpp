@@ -45,7 +45,7 @@ asio::awaitable<void> call_with_parts(asio::awaitable<void> (*handler)(Parts&...
     return handler(part_of<Parts>(app, exchange)...);
 }
 
-// Calls a handler with the parts of the App that the types of its parameters select.
+// Calls a handler with those parts of the App which the types of the handler's parameters name.
 template <auto handler>
 asio::awaitable<void> call(App& app, HttpExchange& exchange) {
     return call_with_parts(handler, app, exchange);
@@ -153,7 +153,7 @@ std::optional<HttpResponse> answer_without_handler(const Gate& gate, const HttpR
                                                    const RouteMatch& match, std::uint64_t body_size) {
     if (head.method == "OPTIONS" && gate.is_allowed_origin(head.origin)) return preflight_response();
     if (match.route == nullptr) return no_route_response(head, match.allowed);
-    // A page of another origin can post a form or plain text without a preflight, but not JSON.
+    // A page of another origin can post a form or plain text without a preflight, so only JSON is accepted.
     if (head.method == "POST" && body_size > 0 && head.content_type != "application/json")
         return error_response(default_error(errc::unsupported_media_type));
     return std::nullopt;

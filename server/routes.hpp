@@ -20,7 +20,8 @@ enum class AtLimit : std::uint8_t { refused, answered };
 struct Route {
     std::string_view method;
     std::string_view path;  // '*' stands for a parameter
-    // Answers a request. On a WebSocket route, it answers only requests that do not ask for an upgrade.
+    // Answers a request. On a WebSocket route, the handler answers only requests that do not ask for an
+    // upgrade.
     boost::asio::awaitable<void> (*handler)(App& app, HttpExchange& exchange);
     Access access = Access::api_key;
     Transport transport = Transport::http;
@@ -43,14 +44,15 @@ inline const WebSocketFields* upgrade_fields(const RouteMatch& match, const Http
     return is_socket && head.websocket ? &*head.websocket : nullptr;
 }
 
-// Returns the answer to a request that no handler takes: a CORS preflight, an unknown path (404), another
-// verb (405), or a body that is not JSON (415). Empty if the handler of `match` takes the request.
-// `body_size`: the bytes of the body, as far as they are known.
+// Returns the answer to a request that no handler takes: a CORS preflight, an unknown path (404), a verb
+// which the path does not have (405), or a body that is not JSON (415). Empty if the handler of `match` takes
+// the request. `body_size`: the bytes of the body, as far as they are known.
 std::optional<HttpResponse> answer_without_handler(const Gate& gate, const HttpRequest& head,
                                                    const RouteMatch& match, std::uint64_t body_size);
 
-// Answers a whole request, by its handler if there is one. An unexpected exception becomes a 500 and a line
-// in the log. Throws system_error only if the client is gone.
+// Answers a request which has been read completely. If no handler takes the request, sends the answer of
+// answer_without_handler(). An unexpected exception becomes a 500 and a line in the log. Throws system_error
+// only if the client is gone.
 boost::asio::awaitable<void> dispatch(App& app, HttpExchange& exchange, const RouteMatch& match);
 
 }  // namespace solard::server

@@ -15,13 +15,13 @@ namespace {
 // to every client that still reads.
 constexpr std::chrono::seconds error_delivery_time{2};
 
-// The time for which connections stay open after the second signal. A client gets the last event of its
-// answer if its socket takes it at once.
+// The time for which connections stay open after the second signal. It is long enough only for clients whose
+// sockets take the last event of the answer at once.
 constexpr std::chrono::milliseconds last_event_time{250};
 
-// The value was measured on the CPU backend (tests/bench/bench_speculation). With it, repetitive answers have
-// most of the possible gain from drafts, and other answers are hardly slower. There are no drafts if at least
-// this many sequences run.
+// If at least this many sequences run, there are no drafts. The value was measured on the CPU backend
+// (tests/bench/bench_speculation). With this value, repetitive answers have most of the possible gain from
+// drafts, and other answers are hardly slower.
 constexpr std::int32_t max_speculative_step_rows = 8;
 
 }  // namespace
@@ -76,7 +76,8 @@ int Service::run(BackendFactory make_backend) {
     return engine_hangs_ ? exit_code(errc::runtime_failure) : exit_code_;
 }
 
-// Runs until the event loop is stopped. A handler which throws has ended what it served; all others go on.
+// Runs until the event loop is stopped. If a handler throws an exception, the operation that it served has
+// ended, and all other operations continue.
 void Service::run_event_loop() {
     RepeatedTrouble trouble;
     for (;;) {
@@ -93,13 +94,13 @@ void Service::await_signal() {
     signals_.async_wait([this](boost::system::error_code ec, int) {
         if (ec) return;
         if (stopping_) {
-            log(LogLevel::warning, "second signal: ending all answers now");
+            log(LogLevel::warning, "a second signal came: all answers end now");
             if (exit_code_ == 0) exit_code_ = exit_code_of_second_signal;
             return end_answers(last_event_time);
         }
         log(LogLevel::info,
             "draining: " + std::to_string(app_.generation.engine.num_in_flight()) + " answers in flight");
-        await_signal();  // comes first: if no session is open, begin_drain() ends this wait
+        await_signal();  // first, because begin_drain() ends this wait if no session is open
         begin_drain(app_.config.drain_timeout);
     });
 }
@@ -114,7 +115,7 @@ void Service::watch_engine() {
     watchdog_.expires_after(pause);
     auto on_time = [this, limit](boost::system::error_code ec) {
         if (ec) return;
-        watch_engine();  // comes first, so that the watch goes on if memory is missing for what follows
+        watch_engine();  // first, so that the watch continues even if the code below throws bad_alloc
         const EngineActivity now = app_.generation.engine.activity();
         const auto time = std::chrono::steady_clock::now();
         if (!now.busy || now.progress != engine_seen_.progress) {
@@ -172,7 +173,8 @@ bool Service::wait_for_engine() {
         }
         if (time - since < app_.config.engine_timeout) continue;
         log(LogLevel::error,
-            "the engine has made no progress for --engine-timeout; the process ends without waiting for it");
+            "the engine has made no progress for --engine-timeout; the process ends without waiting for the "
+            "engine");
         return false;
     }
     return true;
@@ -203,7 +205,7 @@ void Service::end_answers(std::chrono::milliseconds delivery_time) {
     });
 }
 
-// Ends the event loop after the last session has ended. A response that continues without a reader ends too.
+// Ends the event loop after the last session has ended. Responses that continue without a reader end too.
 void Service::finish() {
     drain_timer_.cancel();
     watchdog_.cancel();

@@ -50,7 +50,7 @@ class Service {
     boost::asio::steady_timer drain_timer_;
     OperationMemory<256> watchdog_memory_;
     boost::asio::steady_timer watchdog_;
-    EngineActivity engine_seen_;  // when it was last idle or made progress
+    EngineActivity engine_seen_;  // activity when the engine was last idle or made progress
     std::chrono::steady_clock::time_point engine_seen_at_;
     std::atomic<bool> stopping_{false};
     bool engine_hangs_ = false;

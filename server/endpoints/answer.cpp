@@ -17,8 +17,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-// One read from the log renders at most about 200 KiB: an entry of 8 bytes for a log probability becomes at
-// most about 100.
+// The limit for one read from the log. Such a read becomes at most about 200 KiB of JSON: a log probability
+// takes 8 bytes in the log and becomes at most about 100 bytes.
 constexpr std::size_t max_read_bytes = 16 << 10;
 // The first chunk of an output may also repeat its prompt.
 constexpr std::size_t max_read_outputs = 8;
@@ -33,7 +33,7 @@ Usage usage_of(const Generation& generation) {
     return {generation.prompt_tokens(), log.num_tokens(), log.cached_tokens()};
 }
 
-// Writes the events of the answer up to its end or to an error.
+// Writes the events of the answer until the answer ends or an error occurs.
 asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, AnswerWriter& writer,
                                     const Generation& generation, GenerationService& service) {
     GenerationLog& log = generation.log();
@@ -92,7 +92,8 @@ asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer,
     }
     std::vector<LogDelta> outputs = log.read_all();
     Document document = writer.whole(outputs, usage_of(generation));
-    // The log may have moved its text, or may have lost it.
+    // Reads the outputs again, because the log may have moved their text. Returns false if the log has lost
+    // the text.
     std::function<bool()> reread = [&] {
         const auto now = log.read_all();
         const bool same = std::ranges::equal(now, outputs, has_same_size);
@@ -114,9 +115,9 @@ asio::awaitable<void> send_completion(HttpExchange& exchange, result<PendingAnsw
     AnswerWriter& writer = *pending->writer;
     auto writing = writer.fields().stream ? stream_answer(exchange, writer, pending->generation, service)
                                           : whole_answer(exchange, writer, pending->generation, service);
-    // client_gone() reads while the answer is written: without a read, the server would not notice that the
-    // client leaves while there is nothing to write. If the client leaves, this coroutine ends, and the
-    // destructor of `pending` cancels the generation.
+    // client_gone() reads from the connection while the answer is written. Without this read, the server
+    // would not notice that the client leaves during a pause in the answer. If the client leaves, this
+    // coroutine ends, and the destructor of `pending` cancels the generation.
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));
 }

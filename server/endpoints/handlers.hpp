@@ -13,23 +13,23 @@
 
 namespace solard::server {
 
-// chat.cpp, completions.cpp
+// Defined in chat.cpp and completions.cpp.
 boost::asio::awaitable<void> handle_chat_completions(GenerationService& generation, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_render(GenerationService& generation, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange);
 
-// responses.cpp
+// Defined in responses.cpp.
 boost::asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_cancel_response(ResponseService& responses, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_delete_response(ResponseService& responses, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_input_tokens(ResponseService& responses, HttpExchange& exchange);
 
-// tokenize.cpp
+// Defined in tokenize.cpp.
 boost::asio::awaitable<void> handle_tokenize(GenerationService& generation, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_detokenize(GenerationService& generation, HttpExchange& exchange);
 
-// info.cpp, metrics.cpp
+// Defined in info.cpp and metrics.cpp.
 boost::asio::awaitable<void> handle_models(const ServedModel& model, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_model(const GenerationService& generation, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_health(const ServerState& state, HttpExchange& exchange);
@@ -43,7 +43,7 @@ boost::asio::awaitable<void> handle_ws_ticket(Gate& gate, HttpExchange& exchange
 boost::asio::awaitable<void> handle_metrics(const ServerState& state, ResponseService& responses,
                                             HttpExchange& exchange);
 
-// static.cpp
+// Defined in static.cpp.
 boost::asio::awaitable<void> handle_static_file(HttpExchange& exchange);
 
 }  // namespace solard::server

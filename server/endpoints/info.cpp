@@ -115,7 +115,7 @@ std::string metadata_json(const ServerState& state, const GenerationService& gen
 }  // namespace
 
 asio::awaitable<void> handle_version(HttpExchange& exchange) {
-    // "version" is vLLM's member; "release" and "api" are NIM's.
+    // "version" is the member that vLLM has; "release" and "api" are the members that NIM has.
     auto response = json_response(json::serialize(
         json::object{{"version", version_text}, {"release", version_text}, {"api", version_text}}));
     co_await exchange.respond(std::move(response));

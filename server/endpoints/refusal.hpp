@@ -9,11 +9,12 @@
 
 namespace solard::server {
 
-// Waits until the caller may get its next refusal (RefusalPacer). Completes at once unless `code` says that
-// the server or the caller's share is overloaded.
+// Waits until the caller may get its next refusal (RefusalPacer). Completes at once if `code` is neither
+// server_overloaded nor rate_limit_exceeded.
 boost::asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& exchange, errc code);
 
-// Waits in the same way, and sends the answer for `error`. Throws system_error if the client is gone.
+// Waits as wait_for_slot() does, and then sends the answer for `error`. Throws system_error if the client is
+// gone.
 boost::asio::awaitable<void> refuse(GenerationService& service, HttpExchange& exchange, Error error);
 
 }  // namespace solard::server

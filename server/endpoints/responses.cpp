@@ -48,12 +48,13 @@ asio::awaitable<void> stream_events(ResponseService& responses, HttpExchange& ex
     }
     if (const auto& failure = record->log->failure(); failure && failure->code != errc::request_cancelled)
         exchange.note_error(failure->code);
-    // A client that already has every event gets a stream of idle bytes only, because it needs an answer.
+    // If the client already has every event, there is nothing to send. Idle bytes make sure that the client
+    // still gets an answer.
     if (!exchange.header_sent() && sse.buffer().empty()) sse.buffer() += idle_bytes;
     co_await sse.end();
 }
 
-// Sends the response object as it is now.
+// Sends the response object in its present state.
 asio::awaitable<void> send_object(ResponseService& responses, HttpExchange& exchange, ResponsePtr record) {
     ResponseState state = record->state();
     Document object;
@@ -137,14 +138,14 @@ result<ReadRequest> parse_read(ResponseService& responses, const HttpRequest& ht
         const auto [end, ec] =
             std::from_chars(after.data(), after.data() + after.size(), read.starting_after);
         if (ec != std::errc{} || end != after.data() + after.size() || read.starting_after < 0) {
-            const boost::json::value found(valid_utf8(after));  // the message shows it
+            const boost::json::value found(valid_utf8(after));  // the error message contains this value
             return wrong_field("starting_after", "a non-negative integer", &found);
         }
     }
     return read;
 }
 
-// Returns the response, which is cancelled now.
+// Cancels the response which the path names, and returns this response.
 result<ResponsePtr> cancel(ResponseService& responses, const HttpRequest& http) {
     std::string_view id = std::string_view(http.path).substr(route.size());
     id.remove_suffix(std::string_view("/cancel").size());

@@ -13,14 +13,14 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
-constexpr std::size_t max_worker_jobs = 256;              // with this many jobs, long prompts are refused
+constexpr std::size_t max_worker_jobs = 256;  // number of jobs from which on long prompts are refused
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
 }
 
-// Returns `asked`. If it is empty, returns how many tokens the context and the KV cache can hold besides the
-// prompt.
+// Returns `asked` if it has a value. Otherwise returns how many tokens the context and the KV cache can hold
+// besides the prompt.
 result<std::int32_t> choose_max_tokens(const GenerationService& generation, std::size_t prompt_tokens,
                                        std::optional<std::int32_t> asked, std::string_view field) {
     const auto context = std::int64_t{generation.model.context_length};
@@ -123,8 +123,8 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     for (auto& prompt : prompts) {
         const auto max_tokens = choose_max_tokens(generation, prompt.size(), fields.max_tokens, field);
         if (!max_tokens) return max_tokens.error();
-        // Each prompt gets a seed of its own unless the request names one. The seed has 53 bits, because
-        // larger integers are not exact in JavaScript.
+        // If the request has no seed, each prompt gets a random seed of 53 bits, because larger integers are
+        // not exact in JavaScript.
         context.seed = random_bits() >> 11;
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
@@ -144,7 +144,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
 
 std::int32_t max_choices_together(const GenerationService& generation) {
     const auto max_of_request = static_cast<std::int32_t>(max_choices);
-    const auto& info = generation.engine.info();  // absent while starting
+    const auto& info = generation.engine.info();  // absent while the server is starting
     return info ? std::min(max_of_request, info->max_running) : max_of_request;
 }
 

@@ -41,7 +41,7 @@ result<std::vector<AdmissionControl::Id>> AdmissionControl::check(const Caller& 
 
 Error AdmissionControl::displace(Id id, Time now) {
     Error error{errc::server_overloaded,
-                "The request lost its place in the queue to a client which has used less"};
+                "The request lost its place in the queue to a client which has used the server less"};
     error = unanswered(std::move(error), id, now);
     shares_.remove(id);
     return error;
@@ -51,14 +51,14 @@ Error AdmissionControl::unanswered(Error error, Id id, Time now) {
     const Caller* const found = shares_.find_caller(id);
     if (found == nullptr) return error;
     Caller caller = *found;
-    if (caller.num_retries) caller.num_retries = 0;  // its reservation has been used, so it gets a new one
+    if (caller.num_retries) caller.num_retries = 0;  // the old reservation was used; 0 leads to a new one
     return refusal(error.code, std::move(error.message), caller, 1, now);
 }
 
 void AdmissionControl::add(Id id, const Caller& caller, const Demand& demand, Time now) {
     shares_.add(id, caller, demand, retries_.is_due(caller, now), now);
     retries_.claim(caller);
-    // The engine starts it in its next step, so it does not wait.
+    // The engine starts this generation in its next step, so the generation does not wait.
     if (shares_.in_flight().choices <= max_running_) shares_.hold(id);
 }
 

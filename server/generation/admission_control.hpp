@@ -1,5 +1,5 @@
-// Decides which generations may wait for the engine, which give up their places for others, and when refused
-// clients should retry.
+// Decides which generations may wait for the engine, which generations lose their places to others, and when
+// refused clients should retry.
 #pragma once
 
 #include <cstdint>
@@ -14,26 +14,27 @@
 
 namespace solard::server {
 
-// A state machine without clock, sockets and engine; times must not decrease.
+// A state machine without clock, sockets and engine. The caller passes the times, which must not decrease.
 class AdmissionControl {
   public:
     using Time = Clock::time_point;
     using Id = QueueShares::Id;
 
-    // `seed` decides how the times at which clients retry are spread.
+    // `seed` is the seed of the random numbers which spread the retries of clients over time.
     explicit AdmissionControl(std::uint64_t seed) : retries_(seed) {}
 
     // At most `limits` may be in flight, and `max_running` choices can run at once.
     void set_limits(const Demand& limits, std::int64_t max_running);
 
-    // Returns the generations which give up their places so that this demand can be admitted; usually none.
-    // Changes nothing: the caller then calls displace() for each of them and add(). Errors:
-    // rate_limit_exceeded (this principal has reached its part of a limit), server_overloaded.
+    // Returns the generations which must lose their places so that this demand can be admitted; usually none.
+    // Changes nothing: the caller of this function then calls displace() for each of these generations, and
+    // add() for the new one. Errors: rate_limit_exceeded (this principal has reached its part of a limit),
+    // server_overloaded.
     result<std::vector<Id>> check(const Caller& caller, const Demand& demand, Time now);
-    // Takes the generation's places away. Returns the error with which it ends.
+    // Takes the generation's places away. Returns the error with which the generation ends.
     Error displace(Id id, Time now);
-    // Returns the error with which a generation ends that was admitted but not answered: `error`, whose
-    // message must not end with a dot, with the time at which its caller should retry.
+    // Returns the error with which an admitted generation ends if it gets no answer. This is `error` plus the
+    // time at which the client should retry. The message of `error` must not end with a dot.
     Error unanswered(Error error, Id id, Time now);
     void add(Id id, const Caller& caller, const Demand& demand, Time now);
     // Returns an error which tells the caller when to retry.
@@ -43,7 +44,7 @@ class AdmissionControl {
     // Forgets a connection which has closed.
     void close(const Caller& caller);
 
-    // What is in flight: the functions of QueueShares for generations which were admitted.
+    // The generations in flight, that is, admitted and not ended.
     QueueShares& shares() { return shares_; }
     const QueueShares& shares() const { return shares_; }
 

@@ -12,12 +12,12 @@ class DrainRate {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // Measures over the last `num_ends` ends. Choices which start together often end together, so this should
-    // be several times the number that can run.
+    // Sets the number of latest ends over which the rate is measured. Choices which start together often end
+    // together, so `num_ends` should be several times the number of choices that can run.
     void set_window(std::size_t num_ends) { ends_.resize(num_ends); }
 
     // Records a step of the engine in which `num_ends` choices ended. `full`: after the step, choices wait
-    // because the engine cannot run more. Only the time during which this is so counts.
+    // because the engine cannot run more. Time and ends count only while the engine is full.
     void add_step(Clock::time_point now, std::size_t num_ends, bool full) {
         if (full_) {
             full_time_ += now - last_step_;
@@ -27,8 +27,8 @@ class DrainRate {
         full_ = full;
     }
 
-    // Returns the mean time between two ends. If none is known yet, returns the time that was waited for one,
-    // but at least one second.
+    // Returns the mean time between two ends. If no end has been recorded, returns how long the engine has
+    // been full so far, but at least one second.
     Clock::duration interval(Clock::time_point now) const {
         const auto full_time = full_ ? full_time_ + (now - last_step_) : full_time_;
         const std::size_t known = std::min(num_ends_, ends_.size());
@@ -38,7 +38,7 @@ class DrainRate {
     }
 
   private:
-    std::vector<Clock::duration> ends_ = std::vector<Clock::duration>(32);  // values of full_time_
+    std::vector<Clock::duration> ends_ = std::vector<Clock::duration>(32);  // full_time_ at the latest ends
     std::size_t num_ends_ = 0;
     Clock::duration full_time_{};
     Clock::time_point last_step_{};

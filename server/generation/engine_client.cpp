@@ -11,7 +11,7 @@
 namespace solard::server {
 namespace {
 
-// The weight of an owner: its principals with something in flight share it.
+// The weight of one owner. It is divided equally among the owner's principals which have something in flight.
 constexpr std::int32_t owner_weight = 1024;
 
 Demand demand_of(std::span<const Request> requests) {
@@ -161,7 +161,8 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
                            .prompt_tokens = static_cast<std::size_t>(prompt_tokens),
                            .times = {.accepted = now}};
             if (!submit_one(std::move(request), std::move(entry))) {
-                // ~Generation() cancels the ones submitted so far. The engine will not report on the others.
+                // ~Generation() cancels the requests which were submitted already. The engine will not report
+                // on the other requests, so their places are released here.
                 admission_.shares().release(first_id, demand);
                 return admission_.refusal(errc::server_overloaded, "The engine's command queue is full",
                                           caller, num_choices, now);
@@ -193,8 +194,8 @@ bool EngineClient::submit_one(Request request, InFlight entry) {
     return is_submitted;
 }
 
-// If memory is missing, the command is pushed again after the next step: a destructor must not throw, and a
-// request that is not cancelled would run although nobody wants its answer.
+// If memory for the cancel command is missing, the command is pushed again after the next step: a destructor
+// must not throw, and a request that is not cancelled would run although nobody wants its answer.
 void EngineClient::cancel(RequestId id, InFlight& entry) {
     if (!engine_) return;
     try {
@@ -211,7 +212,8 @@ void EngineClient::retry_cancels() {
         if (entry.must_cancel) cancel(id, entry);
 }
 
-// The places are free at once, although the engine's last events for these requests are still to come.
+// The places of the displaced generation are free at once, although the engine's last events for its requests
+// are still to come.
 void EngineClient::displace(RequestId first_id) {
     const Error error = admission_.displace(first_id, Clock::now());
     state_.metrics.displaced();
@@ -256,7 +258,7 @@ void EngineClient::deliver(StepEvents events) {
         try {
             deliver_event(events, event, entry);
         } catch (const std::bad_alloc&) {
-            entry.log->fail({errc::server_error, {}});  // only this answer: the other events are delivered
+            entry.log->fail({errc::server_error, {}});  // only this answer fails; the loop continues
         }
         if (event.finish == FinishReason::none) continue;
         admission_.shares().release(entry.generation, {.choices = 1});
@@ -327,7 +329,7 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
                        .stop = {event.matched_stop, event.matched_stop_token},
                        .logprobs = events.logprobs_of(event),
                        .token_ids = events.tokens_of(event)});
-    // The log may have been dropped because of --max-waiting-memory.
+    // The log may have dropped its output because of --max-waiting-memory.
     if (entry.log->failure() && event.finish == FinishReason::none) cancel(event.id, entry);
 }
 

@@ -1,5 +1,5 @@
-// The I/O thread's side of the engine: it admits requests, keeps the logs of those in flight, and writes the
-// events of each step to these logs.
+// The I/O thread's side of the engine: it admits requests, keeps the logs of the requests in flight, and
+// writes the events of each step to these logs.
 #pragma once
 
 #include <array>
@@ -22,8 +22,8 @@
 namespace solard::server {
 
 struct QueueLimits {
-    std::int64_t max_queued_requests = 0;  // choices beyond those that run
-    std::int64_t max_queued_tokens = 0;    // prompt tokens of requests which have produced nothing yet
+    std::int64_t max_queued_requests = 0;  // limit for choices which wait; running choices are not counted
+    std::int64_t max_queued_tokens = 0;    // limit for prompt tokens of requests without output
 };
 
 class EngineClient;
@@ -44,7 +44,8 @@ class Generation {
     std::size_t prompt_tokens() const { return prompt_tokens_; }  // of all prompts
     std::int32_t max_tokens() const { return max_tokens_; }       // of one output, at most
     std::uint64_t seed() const { return seed_; }                  // of the first prompt
-    // The answer has begun, so from now on the generation keeps its place even if a newcomer needs one.
+    // Must be called when the answer has begun: from then on, the generation cannot lose its place to a
+    // newcomer.
     void keep_place() const;
 
   private:
@@ -54,7 +55,7 @@ class Generation {
                Quota::Place place, std::shared_ptr<GenerationLog> log);
 
     EngineClient* client_;  // null if this object was moved from
-    RequestId first_id_;    // the ids of the other prompts follow
+    RequestId first_id_;    // id of the first prompt; the other prompts have the next ids
     std::size_t num_requests_;
     Quota::Place place_;
     std::shared_ptr<GenerationLog> log_;
@@ -79,12 +80,13 @@ class EngineClient {
                std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
-    // Returns at once; has_ended() tells when the engine thread has ended.
+    // Asks the engine thread to stop, and returns at once. has_ended() returns true when the thread has
+    // ended.
     void ask_to_stop() {
         if (engine_) engine_->ask_to_stop();
     }
     bool has_ended() const { return !engine_ || engine_->has_ended(); }
-    // Returns the engine's activity, for a watchdog. Without an engine, it is idle.
+    // Returns the engine's activity, for a watchdog. The activity is idle if there is no engine.
     EngineActivity activity() const { return engine_ ? engine_->activity() : EngineActivity{}; }
 
     // Refuses new requests from now on. Requests in flight continue.
@@ -96,26 +98,27 @@ class EngineClient {
 
     // Errors: server_starting, server_draining, engine_unavailable.
     result<void> check_ready() const;
-    // Checks that a smallest request of this caller would be admitted now. Errors: those of submit().
+    // Checks that the smallest possible request of this caller would be admitted now. Errors: those of
+    // submit().
     result<void> check_open(const Caller& caller);
-    // Admits all requests or none, without waiting. If that takes places of others (QueueShares), their
-    // generations end with server_overloaded. All requests must have the same number of choices `n`; output
-    // `i` of the log is choice `i % n` of request `i / n`. Sets the principal of each request. Errors: those
-    // of check_ready(), server_overloaded, rate_limit_exceeded (this principal has reached its part of a
-    // limit), invalid_value (the requests can never fit).
+    // Admits all requests or none, without waiting. If the requests take the places of other generations
+    // (QueueShares), those generations end with server_overloaded. All requests must have the same number of
+    // choices `n`; output `i` of the log is choice `i % n` of request `i / n`. Sets the principal of each
+    // request. Errors: those of check_ready(), server_overloaded, rate_limit_exceeded (this principal has
+    // reached its part of a limit), invalid_value (the requests can never fit).
     result<Generation> submit(std::vector<Request> requests, const Caller& caller, Quota::Place place,
                               bool keep_token_ids = false);
     // Must be called when a connection has ended.
     void connection_closed(const Peer& peer);
 
-    const std::optional<EngineInfo>& info() const { return info_; }  // absent while starting
+    const std::optional<EngineInfo>& info() const { return info_; }  // absent while the server is starting
     const EngineSnapshot& snapshot() const { return snapshot_; }     // of the last step
     // Returns the number of Generation objects which exist.
     std::size_t num_in_flight() const { return num_generations_; }
-    // Returns how many choices can run together; 0 while starting.
+    // Returns how many choices can run together; 0 while the server is starting.
     std::int32_t max_running() const { return info_ ? info_->max_running : 0; }
-    std::int64_t capacity_tokens() const;  // of the KV pool; 0 while starting
-    // Returns how many choices can run or wait.
+    std::int64_t capacity_tokens() const;  // of the KV pool; 0 while the server is starting
+    // Returns the limit for the number of choices that run or wait.
     std::int64_t max_choices_in_flight() const { return max_running() + limits_.max_queued_requests; }
 
   private:
@@ -123,12 +126,12 @@ class EngineClient {
     struct InFlight {
         std::shared_ptr<GenerationLog> log;
         std::uint32_t first_output;
-        RequestId generation;        // id of its first request
+        RequestId generation;        // id of the generation's first request
         std::int64_t queued_tokens;  // tokens of the prompt until the request's first event, then 0
         std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
         std::size_t generated_tokens = 0;
-        bool must_cancel = false;  // the command could not be pushed because memory was missing
+        bool must_cancel = false;  // a cancel command is due; memory for it was missing
         RequestTimes times;
         std::array<Clock::time_point, max_choices> last_tokens{};  // time of each choice's last token
     };
@@ -153,7 +156,7 @@ class EngineClient {
     std::size_t num_generations_ = 0;
     AdmissionControl admission_;
     RequestId next_id_ = 1;
-    bool must_retry_cancels_ = false;  // an entry has must_cancel
+    bool must_retry_cancels_ = false;  // must_cancel is true in at least one entry
 };
 
 }  // namespace solard::server

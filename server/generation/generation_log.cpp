@@ -17,8 +17,8 @@ void GenerationLog::append(const LogDelta& delta) {
     auto& target = outputs_[delta.output];
     if (failure_ || target.finish != FinishReason::none) return;
     const std::size_t bytes_before = bytes_of(target) + heap_bytes(entries_);
-    // Whatever allocates comes first: if it throws, the log has not become terminal, and the caller can fail
-    // it.
+    // All allocations come first. If one of them throws, the log has not become terminal, so the caller can
+    // still call fail().
     target.text += delta.text;
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
@@ -93,7 +93,7 @@ std::size_t GenerationLog::bytes_of(const Output& output) {
 }
 
 void GenerationLog::recount() {
-    // A shared_ptr's control block is in front of the log.
+    // The log shares its heap block with the control block of a shared_ptr.
     bytes_ =
         heap_block(sizeof(GenerationLog) + 2 * sizeof(void*)) + heap_bytes(outputs_) + heap_bytes(entries_);
     if (failure_) bytes_ += heap_bytes(failure_->message) + heap_bytes(failure_->param);
@@ -136,12 +136,12 @@ void GenerationLog::wake_readers() {
 
 LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
     : log_(log), wakeup_(wakeup), next_entry_(std::min(first, log.num_entries_)), read_(log.outputs_.size()) {
-    // Another reader has read the entries before `first`.
+    // This reader skips the entries before `first`, because another reader has read them.
     const std::size_t num_read = std::min(next_entry_, log.entries_.size());
     for (std::size_t i = 0; i < num_read; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
     deltas_.reserve(log.outputs_.size());
     log_.readers_.push_back(
-        this);  // comes last: if the constructor threw afterwards, the pointer would dangle
+        this);  // last, because the pointer would dangle if the constructor threw afterwards
 }
 
 LogReader::~LogReader() {

@@ -36,14 +36,14 @@ class GenerationLog {
     GenerationLog(const GenerationLog&) = delete;
     GenerationLog& operator=(const GenerationLog&) = delete;
 
-    // Both functions do nothing if the log is terminal. append() also does nothing if the delta's output has
-    // finished. If append() throws std::bad_alloc, the log must be failed.
+    // append() and fail() do nothing if the log is terminal. append() also does nothing if the delta's output
+    // has finished. If append() throws std::bad_alloc, the caller must call fail().
     void append(const LogDelta& delta);
     void fail(Error error);
 
     // Charges bytes() to `owner` from now on. If the budget has no room, drop() is called.
     void charge_to(WaitingMemory& memory, std::uint64_t owner);
-    // Charges also `bytes`, which the object that owns the log holds.
+    // Also charges `bytes`: the memory of the object that owns the log.
     void charge_also(std::size_t bytes);
     void end_charge() { account_.reset(); }
     // Frees the output and fails with server_overloaded, even if the log is terminal already.
@@ -53,18 +53,18 @@ class GenerationLog {
     // Returns how many bytes of memory the log holds, itself included.
     std::size_t bytes() const { return bytes_; }
 
-    // Adds the number of tokens of one prompt which were found in the prefix cache. Is called once per
-    // prompt, when its first token is generated.
+    // Adds `count` tokens of one prompt which were found in the prefix cache. Is called once for each prompt,
+    // when the first token of its output is generated.
     void add_cached_tokens(std::int32_t count) { cached_tokens_ += count; }
     std::int32_t cached_tokens() const { return cached_tokens_; }
 
-    // Record a state of the generation when the engine reports it. The first call of each function wakes the
-    // readers.
+    // set_queued() and set_started() record that the engine has reported this state. The first call of each
+    // function wakes the readers.
     void set_queued() { set_and_wake(was_queued_); }
     void set_started() { set_and_wake(started_); }
     bool was_queued() const { return was_queued_; }
     bool started() const { return started_; }  // the engine has begun to compute the first prompt
-    // Does not wake the readers: code which shows the progress polls it.
+    // Does not wake the readers, because code which shows the progress polls this value.
     void set_progress(const Progress& progress) { progress_ = progress; }
     const Progress& progress() const { return progress_; }
     // Sets the times of the generation's first request.
@@ -79,8 +79,8 @@ class GenerationLog {
     // ended() as a time of Clock. Before that time, ended_at() returns 0.
     std::int64_t ended_at() const { return ended_at_; }
     Clock::time_point ended() const { return ended_; }
-    // read_whole() returns everything that one output has. read_all() returns this for every output, in
-    // order.
+    // read_whole() returns everything that one output has, as one LogDelta. read_all() returns such a
+    // LogDelta for every output, in the order of the outputs.
     LogDelta read_whole(std::uint32_t output) const;
     std::vector<LogDelta> read_all() const;
 
@@ -99,8 +99,8 @@ class GenerationLog {
     };
     struct Output {
         std::string text;
-        std::vector<TokenLogprob> logprobs;  // as in LogDelta; empty unless the request asks for them
-        std::vector<TokenId> token_ids;      // empty unless keeps_token_ids_
+        std::vector<TokenLogprob> logprobs;  // as in LogDelta; empty if the request asks for none
+        std::vector<TokenId> token_ids;      // empty if keeps_token_ids_ is false
         std::uint32_t num_tokens = 0;
         FinishReason finish = FinishReason::none;
         StopMatch stop;
@@ -137,16 +137,17 @@ class GenerationLog {
 // needs no more memory than a fast one.
 class LogReader {
   public:
-    // Reads from the entry `first` on. The log notifies `wakeup` when something makes the reader ready().
-    // `wakeup` must outlive the reader.
+    // Reads from the entry with the index `first` on. The log notifies `wakeup` when the reader may have
+    // become ready(). `wakeup` must outlive the reader.
     LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first = 0);
     ~LogReader();
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;
 
-    // Returns true if there are unread entries, or a failure which no read() has seen.
+    // Returns true if there are unread entries, or if the log has failed and read() has not been called
+    // since.
     bool ready() const;
-    // Suspends until ready(), but no longer than `limit`. Returns ready().
+    // Suspends until ready() is true, but no longer than `limit`. Returns ready().
     boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
     // Suspends until the log is terminal.
     boost::asio::awaitable<void> wait_terminal();
@@ -155,9 +156,9 @@ class LogReader {
     std::size_t num_unread() const {
         return log_.entries_.size() - std::min(next_entry_, log_.entries_.size());
     }
-    // Reads as many of the next entries as fit in `max_bytes` and belong to at most `max_outputs` outputs,
-    // but at least one. Returns one delta for each output which has entries among them, ordered by output.
-    // The result is valid until the next call.
+    // Reads as many of the next entries as fit in `max_bytes` and belong to at most `max_outputs` outputs, but
+    // at least one entry. Merges the entries of each output into one delta, and returns these deltas, ordered
+    // by output. The result is valid until the next call.
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX, std::size_t max_outputs = SIZE_MAX);
 
   private:

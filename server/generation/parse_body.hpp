@@ -28,8 +28,9 @@ boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFi
     co_return co_await std::move(parsing);
 }
 
-// Does the same with the body of the exchange's request, which has no body and no charge for it afterwards.
-// Further errors: server_overloaded if the budget needs the body's memory before it is parsed.
+// Parses the body of the exchange's request as the function above does. Takes the body and its memory charge
+// out of the exchange. Has one more error: server_overloaded, if the budget takes the body's memory back
+// before the body is parsed.
 template <class Parse>
 boost::asio::awaitable<std::invoke_result_t<Parse, const std::string&, UnknownFields>> parse_body(
     GenerationService& generation, HttpExchange& exchange, Parse parse) {

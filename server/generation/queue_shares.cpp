@@ -63,7 +63,7 @@ std::optional<std::vector<QueueShares::Id>> QueueShares::make_room(const Caller&
         if (victim == entries_.end()) break;
         victims.push_back(victim);
         victim->second.displaceable = false;
-        // Each further victim is chosen as if the earlier ones had left.
+        // The next victim is chosen as if the earlier victims had left.
         in_flight_ -= victim->second.in_flight;
         victim->second.owner->in_flight -= victim->second.in_flight;
         victim->second.principal->in_flight -= victim->second.in_flight;
@@ -92,7 +92,8 @@ double QueueShares::use(const Demand& in_flight, double recent) const {
     return part + recent / std::max(recent_, weight_);
 }
 
-// A new principal begins with the average of its owner's open ones, and counts as one of them.
+// Returns the recent use with which a new principal begins: the recent use of its owner, divided by the
+// number of the owner's principals, including the new principal.
 double QueueShares::starting_recent(const Owner& owner) const {
     return owner.recent / static_cast<double>(owner.principals.size() + 1);
 }
@@ -111,8 +112,9 @@ QueueShares::Newcomer QueueShares::judge(const Caller& caller, const Demand& dem
     return newcomer;
 }
 
-// Returns how willingly the generation yields to the newcomer: the larger rank yields first. The last member
-// makes the youngest generation the largest one. Returns nullopt if it does not yield.
+// Returns the rank of the generation: the generation with the largest rank is displaced first. The last
+// member of the rank is the id, so that the youngest of otherwise equal generations has the largest rank.
+// Returns nullopt if the newcomer cannot displace the generation.
 std::optional<QueueShares::Rank> QueueShares::rank(Id id, const Entry& entry,
                                                    const Newcomer& newcomer) const {
     if (!entry.displaceable) return std::nullopt;
@@ -202,8 +204,8 @@ void QueueShares::close(const Caller& caller) {
     if (found->second.in_flight.choices == 0) owner->second.principals.erase(found);
 }
 
-// Raises the weight of a token. Before the weight becomes too large, all amounts are divided by it, and
-// owners which no longer matter are forgotten.
+// Raises the weight of a token. If the weight has become too large, divides all amounts by the weight, and
+// forgets owners which have no principal and hardly any recent use.
 void QueueShares::advance(Time now) {
     if (now == weight_time_) return;
     weight_ *= std::exp2(std::chrono::duration<double>(now - weight_time_) / half_life);

@@ -1,4 +1,5 @@
-// Who uses how many of the places for requests, and who gives up a place for a newcomer.
+// Counts how many of the places for requests each owner and each principal uses, and decides which generation
+// loses its places to a newcomer.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,7 @@
 
 namespace solard::server {
 
-// An amount of what is limited.
+// The amounts for which QueueShares has limits.
 struct Demand {
     std::int64_t choices = 0;  // choices which have not ended
     std::int64_t tokens = 0;   // prompt tokens of requests which have produced nothing yet
@@ -22,10 +23,11 @@ struct Demand {
     Demand& operator-=(const Demand& other);
 };
 
-// The use of an owner or of a principal is the sum of two parts: its part of what is in flight (of the
-// choices or of the prompt tokens, whichever is larger), and its part of the tokens which the engine has
-// computed for everybody lately. A generation which only waits can be displaced by a newcomer whose use is
-// smaller. This is a state machine without clock, sockets and engine. Its times must not decrease.
+// The use of an owner or of a principal is the sum of two fractions: its fraction of the limit for choices or
+// for prompt tokens in flight, whichever fraction is larger, and its fraction of all tokens which the engine
+// has computed lately. A generation which only waits can be displaced by a newcomer whose use is smaller. The
+// class is a state machine without clock, sockets and engine. Its caller passes the times, which must not
+// decrease.
 class QueueShares {
   public:
     using Time = Clock::time_point;
@@ -40,39 +42,42 @@ class QueueShares {
     Demand in_flight_of(const Caller& caller) const;
     // Returns the caller of a generation, or null if it was removed.
     const Caller* find_caller(Id id) const;
-    // Returns how many principals of the caller's owner have something in flight. The caller counts in any
-    // case.
+    // Returns how many principals of the caller's owner have something in flight. The caller itself is always
+    // counted.
     std::size_t num_active(const Caller& caller) const;
 
-    // Returns the generations which must be displaced to make room for a demand of this caller: none if there
-    // is room. Returns nullopt if there is no room and displacing does not help. The first victims come from
-    // the owner with the largest use, if it is larger than the use of the caller's owner would be. If there
-    // is no such owner, they come from other principals of the caller's owner, by the same rule. An owner
-    // gives up the youngest generation of its principal with the largest use. So nobody can displace the one
-    // who has displaced it, as long as the uses stay as they are.
+    // Returns the generations which must be displaced to make room for this demand. The result is empty if
+    // there is room, and nullopt if displacing generations cannot make enough room. The first victims come
+    // from the owner with the largest use, if this use is larger than the use of the caller's owner would be.
+    // The next victims come from the caller's own owner: from the principal with the largest use, if this use
+    // is larger than the caller's use would be. A principal loses its youngest generation first.
+    // `comes_when_told`: the request is a retry at the time which the server has told the client. If there is
+    // no other victim, such a request displaces a request of its own owner which is no retry. Two clients
+    // cannot displace each other's generations in turn while the uses stay the same.
     std::optional<std::vector<Id>> make_room(const Caller& caller, const Demand& demand, bool comes_when_told,
                                              Time now);
 
-    // Adds a generation. It can be displaced until hold() is called, but by other owners only if it came at
-    // the time which it was told.
+    // Adds a generation. Newcomers can displace it until hold() is called. If `came_when_told` is true, only
+    // newcomers of other owners can displace it.
     void add(Id id, const Caller& caller, const Demand& demand, bool came_when_told, Time now);
     // The functions below do nothing if the generation was removed before.
     void hold(Id id);
-    // Takes `part` off what the generation has in flight. Removes it when no choice is left.
+    // Subtracts `part` from the choices and tokens which the generation has in flight. Removes the generation
+    // when none of its choices is left.
     void release(Id id, const Demand& part);
     void remove(Id id);
     // Records that the engine has computed `num_tokens` tokens of the generation.
     void serve(Id id, std::int64_t num_tokens, Time now);
-    // Forgets a connection which has closed, as soon as it has nothing in flight. Its owner keeps what the
-    // connection has used, so that a new connection gains nothing over an old one.
+    // Forgets the principal of a connection which has closed, as soon as the principal has nothing in flight.
+    // The recent use still counts for the owner, so that a client gains nothing by a new connection.
     void close(const Caller& caller);
 
-    // Returns the number of owners about which something is known.
+    // Returns the number of owners which have an entry.
     std::size_t num_owners() const { return owners_.size(); }
 
   private:
-    // The recent tokens are weighted: a token counts twice as much as one that is a half-life older. So only
-    // the ratio of two amounts means something.
+    // `recent` is a weighted number of tokens: a token counts twice as much as a token which was computed one
+    // half-life earlier. The weights grow with time, so only the ratio of two such numbers has a meaning.
     struct Principal {
         Demand in_flight = {};
         double recent = 0;
@@ -81,7 +86,7 @@ class QueueShares {
     struct Owner {
         Demand in_flight;
         double recent = 0;
-        std::unordered_map<std::uint64_t, Principal> principals;  // open ones, and those with work in flight
+        std::unordered_map<std::uint64_t, Principal> principals;  // open, or with something in flight
     };
     struct Entry {
         Caller caller;

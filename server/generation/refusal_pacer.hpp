@@ -9,19 +9,20 @@
 
 namespace solard::server {
 
-// A token bucket for each owner. A state machine without clock: times must not decrease.
+// Has a token bucket for each owner. A state machine without clock: the caller passes the times, which must
+// not decrease.
 class RefusalPacer {
   public:
     using Clock = std::chrono::steady_clock;
 
-    static constexpr int burst = 64;  // refusals that are sent at once
-    static constexpr Clock::duration interval{std::chrono::milliseconds(5)};  // between two later ones
+    static constexpr int burst = 64;  // number of refusals that are sent without a delay
+    static constexpr Clock::duration interval{std::chrono::milliseconds(5)};  // between two later refusals
     static constexpr Clock::duration max_delay{std::chrono::seconds(5)};
 
-    // Returns after how long the owner's next refusal should be sent.
+    // Returns how long the server should wait before it sends the owner's next refusal.
     Clock::duration next_delay(std::uint64_t owner, Clock::time_point now) {
         forget_old(now);
-        // The owner may run ahead of its slot by a burst.
+        // `slot` may lie up to `burst` intervals in the past, so that up to `burst` refusals get no delay.
         Clock::time_point& slot = slots_.try_emplace(owner, now - burst * interval).first->second;
         slot = std::clamp(slot + interval, now - (burst - 1) * interval, now + max_delay);
         return std::max(slot - now, Clock::duration{});
@@ -29,7 +30,7 @@ class RefusalPacer {
     std::size_t num_owners() const { return slots_.size(); }
 
   private:
-    // An owner whose burst is whole again needs no entry.
+    // An owner needs no entry if it may get a whole burst again.
     void forget_old(Clock::time_point now) {
         if (slots_.size() < 2 * num_kept_ + 64) return;
         std::erase_if(slots_, [&](const auto& entry) { return entry.second <= now - burst * interval; });

@@ -5,7 +5,7 @@
 namespace solard::server {
 namespace {
 
-// A reservation is kept for this long after its time: the client's retry may be on its way.
+// How long a reservation is kept after its time, because the client's retry may still be on its way.
 constexpr std::chrono::milliseconds grace{500};
 
 }  // namespace
@@ -14,7 +14,8 @@ RetrySchedule::Holder RetrySchedule::holder_of(const Caller& caller) {
     return caller.num_retries ? Holder{true, caller.owner} : Holder{false, caller.connection};
 }
 
-// Returns the reservations of which the caller's one is the first; null if the caller has none.
+// Returns all reservations of the owner or connection to which the caller's reservation belongs. The first of
+// these reservations is the caller's. Returns null if the caller has no reservation.
 const RetrySchedule::Reservations* RetrySchedule::reservations_of(const Caller& caller) const {
     if (caller.num_retries == 0U) return nullptr;
     const auto found = reservations_.find(holder_of(caller));

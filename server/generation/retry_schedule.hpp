@@ -1,4 +1,5 @@
-// Decides when refused clients should retry, so that each finds a free place and they do not come together.
+// Decides when refused clients should retry, so that each client finds a free place and the clients do not
+// all come at the same time.
 #pragma once
 
 #include <chrono>
@@ -12,12 +13,13 @@
 
 namespace solard::server {
 
-// Every refused request has a reservation: a time at which a place should be free for it, because one place
-// for each reservation before it has become free. Requests that wait in the queue do not count, because
-// every end of an answer frees a place, whoever waits. A client that says how often it has retried (the
-// OpenAI SDKs do) may have many requests refused on one connection, and may retry on another one; its
-// reservations belong to its owner. Any other client has one reservation for each connection. A state machine
-// without clock: times must not decrease.
+// Every refused request has a reservation: a time at which a place should be free for this request. By that
+// time, enough places should have become free for all earlier reservations and for this one. Requests that
+// wait in the queue are not counted, because every answer that ends frees a place, whether requests wait or
+// not. Some clients say how often they have retried, as the OpenAI SDKs do. Such a client may have many
+// requests refused on one connection, and may retry on another connection, so its reservations belong to its
+// owner. Any other client has one reservation for each connection. The class is a state machine without
+// clock. Its caller passes the times, which must not decrease.
 class RetrySchedule {
   public:
     using Clock = std::chrono::steady_clock;
@@ -26,16 +28,17 @@ class RetrySchedule {
 
     static constexpr milliseconds min_wait{100};
     static constexpr milliseconds max_wait{30'000};
-    static constexpr double spread = 0.2;  // a wait of w is drawn from [w, (1 + spread) w]
+    static constexpr double spread = 0.2;  // a wait of w becomes a random time in [w, (1 + spread) w]
 
     explicit RetrySchedule(std::uint64_t seed) : random_(seed) {}
 
-    // Limits the reservations of one owner, so that it cannot make everybody else wait.
+    // Limits the number of reservations of one owner, so that an owner with many reservations cannot make all
+    // other clients wait.
     void set_max_per_owner(std::size_t count) { max_per_owner_ = count; }
 
-    // Returns how long the caller should wait. `interval` is the time in which one place becomes free. A
-    // caller which is refused before its time keeps its reservation, so that a client that retries too early
-    // delays nobody. If the time is further away than max_wait, the wait is drawn from
+    // Returns how long the caller should wait. `interval` is the mean time in which one place becomes free.
+    // If a connection with a reservation comes too early, it keeps its reservation, so that it delays no
+    // other client. If the time of the reservation is further away than max_wait, the wait is drawn from
     // [max_wait / 2, max_wait].
     milliseconds refuse(const Caller& caller, std::int64_t num_choices, Clock::duration interval, Time now);
     // Ends the caller's reservation, because the request was admitted.
@@ -48,7 +51,7 @@ class RetrySchedule {
 
   private:
     struct Holder {
-        bool is_owner;  // otherwise it is a connection
+        bool is_owner;  // false: the holder is a connection
         std::uint64_t number;
         auto operator<=>(const Holder&) const = default;
     };
@@ -61,7 +64,7 @@ class RetrySchedule {
 
     std::map<Holder, Reservations> reservations_;
     std::multimap<Time, Holder> by_time_;
-    std::int64_t num_choices_ = 0;  // of all reservations
+    std::int64_t num_choices_ = 0;  // sum over all reservations
     std::size_t max_per_owner_ = SIZE_MAX;
     std::mt19937_64 random_;
 };

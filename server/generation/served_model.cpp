@@ -11,7 +11,7 @@
 namespace solard::server {
 namespace {
 
-// Returns true for the sizes of SOLAR-10.7B.
+// Returns true if the model has the sizes of SOLAR-10.7B.
 bool has_solar_shape(const ModelConfig& c) {
     return c.num_layers == 48 && c.hidden_size == 4096 && c.intermediate_size == 14336 && c.num_heads == 32 &&
            c.num_kv_heads == 8 && c.vocab_size == 32000;

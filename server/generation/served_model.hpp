@@ -13,7 +13,7 @@
 namespace solard::server {
 
 struct ServedModel {
-    std::vector<std::string> names;  // the first is the main one
+    std::vector<std::string> names;  // the first is the main name
     ModelConfig config;
     ChatTemplate chat_template = ChatTemplate::solar();
     std::int32_t context_length = 0;    // tokens

@@ -18,7 +18,7 @@
 
 namespace solard::server {
 
-// Work on up to this many tokens, such as their texts as JSON, is short enough for the event loop.
+// Work on up to this many tokens, such as writing their texts as JSON, is short enough for the event loop.
 inline constexpr std::size_t max_inline_tokens = 4096;
 
 // Is used on the I/O thread only. The jobs themselves run on a thread of their own.
@@ -29,7 +29,8 @@ class WorkerThread {
 
     // Runs `work` on the thread and completes with its result, which must be a value, or throws its
     // exception. `work` must hold only values, or references to immutable objects which outlive the thread.
-    // If `small` is true, `work` runs at once on the I/O thread. The caller runs on an io_context.
+    // If `small` is true, `work` runs at once on the I/O thread. The calling coroutine must run on an
+    // io_context.
     template <class Function>
     boost::asio::awaitable<std::invoke_result_t<Function>> offload(bool small, Function work) {
         if (small) co_return work();
@@ -45,7 +46,7 @@ class WorkerThread {
                 problem = std::current_exception();
             }
         };
-        OperationMemory<192> memory;  // for the way to the thread, and then for the way back
+        OperationMemory<192> memory;  // for the post to the thread, and then for the post back
         auto running = boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void()>(
             [&](auto resume) {
                 auto job_on_thread = [&, resume = std::move(resume)]() mutable {
@@ -65,7 +66,7 @@ class WorkerThread {
     void join() { pool_.join(); }
 
   private:
-    // Is counted in num_jobs() while it exists.
+    // num_jobs() counts the existing objects of this class.
     class Job {
       public:
         explicit Job(std::size_t& count) : count_(count) { ++count_; }

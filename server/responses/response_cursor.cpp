@@ -47,7 +47,7 @@ bool ResponseCursor::continue_event(std::string& out) {
         at_end_ = true;
         return false;
     }
-    state_ = now;  // the log may have moved its text
+    state_ = now;  // because the log may have moved its text
     render_piece(out);
     return true;
 }

@@ -14,7 +14,7 @@ namespace solard::server {
 // A cursor stores only its position in the log, so a slow reader needs no extra memory. I/O thread only.
 class ResponseCursor {
   public:
-    // The last item of a piece may exceed this size.
+    // A piece ends with the first item that reaches this size, so the piece may be larger.
     static constexpr std::size_t max_piece_bytes = 64 << 10;
     using Clock = std::chrono::steady_clock;
 
@@ -23,14 +23,14 @@ class ResponseCursor {
     ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, Wakeup& wakeup, EventForm form,
                    std::int64_t starting_after);
 
-    // Appends the next event and returns true, or returns false if there is none now. A server-sent event
-    // that is long is appended in pieces of about max_piece_bytes, one per call. Waiting deltas
-    // are merged into deltas of up to 16 KiB. The request's solar.max_delta_hz limits their rate.
+    // Appends the next event and returns true, or returns false if no event is ready. A long server-sent
+    // event is appended in pieces of about max_piece_bytes, one piece per call. Waiting deltas are merged
+    // into deltas of up to 16 KiB. The request's solar.max_delta_hz limits how often deltas are sent.
     bool next(Clock::time_point now, std::string& out);
     // Returns the time from which the waiting delta may be sent, or time_point::max() if no delta waits.
     Clock::time_point due() const;
-    // Returns true if the log has something new for next(). Even then next() may return false, because text
-    // can be held back.
+    // Returns true if the log has something new for next(). Even then, next() may return false, because the
+    // new text may be held back.
     bool ready(Clock::time_point now) const;
     // Returns true once next() has returned the terminal event.
     bool at_end() const { return at_end_; }
@@ -45,9 +45,9 @@ class ResponseCursor {
     void render_piece(std::string& out);
 
     ResponsePtr record_;
-    const std::size_t max_bytes_;  // of one call of next()
+    const std::size_t max_bytes_;  // limit for one call of next()
     ResponseEvents events_;
-    ResponseState state_;  // is read by event_
+    ResponseState state_;  // event_ refers to its text
     Document event_;       // the part of an event that is not rendered yet
     LogReader reader_;
     Clock::duration spacing_;

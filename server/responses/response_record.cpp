@@ -39,8 +39,9 @@ std::size_t heap_bytes_of(const std::vector<ChatMessage>& messages) {
     return bytes;
 }
 
-// The values of the object are strings. The layout is Boost.JSON's: a table with a header of 16 bytes, keys
-// with a final zero, and strings of more than 14 bytes in a block with a header of 8 bytes.
+// Returns how many bytes of the heap the object holds. Its values must be strings. In Boost.JSON, an object
+// is a table with a header of 16 bytes, keys have a final zero, and strings of more than 14 bytes are in a
+// block with a header of 8 bytes.
 std::size_t heap_bytes_of(const json::object& metadata) {
     constexpr std::size_t inline_string = 14;
     if (metadata.capacity() == 0) return 0;
@@ -99,7 +100,7 @@ std::size_t heap_bytes(const ResponseRequest& request) {
 
 std::size_t record_bytes(const ResponseRecord& record) {
     const ResponseFacts& facts = record.facts;
-    // A shared_ptr's control block is in front of the record.
+    // The record shares its heap block with the control block of a shared_ptr.
     return heap_block(sizeof record + 2 * sizeof(void*)) + heap_bytes(facts.id) + heap_bytes(facts.item_id) +
            heap_bytes(facts.model) + heap_bytes(facts.request) + heap_bytes_of(record.conversation);
 }
@@ -116,7 +117,7 @@ void release_engine_fields(ResponseRequest& request) {
 
 void release_after_end(ResponseRecord& record) {
     record.conversation.shrink_to_fit();
-    // A failed response cannot be continued.
+    // A failed response cannot be continued, so its conversation is not needed.
     if (record.state().status == ResponseStatus::failed) release(record.conversation);
     record.log->shrink_to_fit();
 }

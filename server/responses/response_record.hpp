@@ -16,10 +16,10 @@ namespace solard::server {
 
 // One response from its creation until it is forgotten. I/O thread only.
 struct ResponseRecord {
-    std::uint64_t owner = 0;  // 1 + the index of the key which may see it; 0: all callers without a key
-    std::uint64_t memory_owner = 0;  // to whom its memory is charged
+    std::uint64_t owner = 0;         // 1 + index of the key that has access; 0: all callers without a key
+    std::uint64_t memory_owner = 0;  // the owner in WaitingMemory to which the memory is charged
     ResponseFacts facts;
-    std::vector<ChatMessage> conversation;  // the messages of its prompt, without the instructions
+    std::vector<ChatMessage> conversation;  // the messages of the prompt, without the instructions
     std::size_t prompt_tokens = 0;
     std::shared_ptr<GenerationLog> log;
     std::optional<Generation> running;                // empty after the end; reset() cancels the generation
@@ -30,9 +30,9 @@ struct ResponseRecord {
 };
 using ResponsePtr = std::shared_ptr<ResponseRecord>;
 
-// Returns how many bytes of the heap the request holds besides its own size.
+// Returns how many bytes of the heap the request holds; sizeof(request) is not included.
 std::size_t heap_bytes(const ResponseRequest& request);
-// Returns how many bytes the record holds, itself included and without its log.
+// Returns how many bytes the record holds. Includes the record itself, but not its log.
 std::size_t record_bytes(const ResponseRecord& record);
 
 // Frees the fields of an admitted request which the response object does not repeat: the engine has a copy of

@@ -39,12 +39,13 @@ asio::awaitable<void> wait_for(asio::any_io_executor executor, std::chrono::mill
     co_await timer.async_wait(asio::use_awaitable);
 }
 
-// Cancels the response after `limit`, or now if memory is missing, unless it has a follower then.
+// Cancels the response if it has no follower when `limit` has passed. If memory is missing, does not wait,
+// but checks this at once.
 void cancel_unless_followed(const ResponsePtr& record, const asio::any_io_executor& executor,
                             std::chrono::milliseconds limit) {
     spawn(executor, wait_for(executor, limit),
           [record, left_at = record->left_at](const std::exception_ptr& problem) {
-              // A follower which came and left since then has changed left_at and started a timer of its own.
+              // If a follower came and left during the wait, left_at has changed, and another wait has begun.
               if (record->num_followers == 0 && record->left_at == left_at) cancel_response(*record);
               log_failure(problem);
           });
@@ -178,9 +179,9 @@ result<void> ResponseService::check_size(const ResponseRequest& request) const {
     return check_text_size(generation_, num_bytes, "input");
 }
 
-// Ends the generation once its log is terminal, so that a stored response no longer takes up a place in the
-// engine or a part of a quota, and frees what only a running response needs. If the end cannot be awaited
-// because memory is missing, the response fails.
+// Ends the generation once its log is terminal. A stored response then no longer takes up a place in the
+// engine or a part of a quota, and holds no memory which only a running response needs. If memory for this
+// wait is missing, the response fails.
 void ResponseService::release_at_end(const ResponsePtr& record) {
     const auto executor = io_.get_executor();
     spawn(executor, wait_for_end(record, executor), [this, record](const std::exception_ptr& problem) {
@@ -203,7 +204,8 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     auto preparing = prepare(generation_, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
-    // A copy of the request may have come while the prompt was encoded. From here on nothing suspends.
+    // A copy of the request may have come while the prompt was encoded. The code below does not suspend, so
+    // no other copy can come before the response is stored.
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
     GenerationFields fields = request.generation;
     release_engine_fields(request);
@@ -253,7 +255,7 @@ void ResponseService::follower_left(const ResponsePtr& record) {
         try {
             cancel_unless_followed(record, io_.get_executor(), generation_.config.resume_timeout);
         } catch (const std::bad_alloc&) {
-            cancel_response(*record);  // the caller is a destructor
+            cancel_response(*record);  // does not throw, because the caller is a destructor
         }
     } else {
         cancel_response(*record);

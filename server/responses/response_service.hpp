@@ -1,5 +1,5 @@
-// Creates, finds and ends the responses of /v1/responses, and counts their followers. HTTP and WebSockets
-// share this file.
+// Creates, finds and ends the responses of /v1/responses, and counts their followers. The HTTP handlers and
+// the WebSockets both use this file.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -39,10 +39,10 @@ class ResponseService {
     // Does the same as find(), but returns null instead of an error.
     ResponsePtr find_or_null(const std::string& id, const Caller& caller);
 
-    // Admits the request and starts its response. `parent` is the response
-    // with the id previous_response_id, or null if there is none. If the caller used the same
-    // solar.idempotency_key within the last 5 minutes, returns the response of that earlier request. Errors:
-    // model_not_found, previous_response_not_found, invalid_store_transition, and those of admit().
+    // Admits the request and starts its response. `parent` is the response with the id previous_response_id,
+    // or null if no such response exists. If the caller used the same solar.idempotency_key within the last 5
+    // minutes, returns the response of that earlier request. Errors: model_not_found,
+    // previous_response_not_found, invalid_store_transition, and those of admit().
     boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
                                                        ResponsePtr parent);
     // Refuses a request whose prompt can never fit in the context. With "truncation": "auto", only the
@@ -70,9 +70,9 @@ inline void cancel_response(ResponseRecord& record) {
     record.running.reset();
 }
 
-// Counts as a follower of a response while it grows. If the last follower is destroyed before the response
-// ends, the response is cancelled at once. A resumable response is cancelled only if it gets no new follower
-// within --resume-timeout.
+// While an object of this class exists, it counts as a follower of its response. If the last follower is
+// destroyed before the response ends, the response is cancelled at once. A resumable response is cancelled
+// only if it gets no new follower within --resume-timeout.
 class ResponseFollower {
   public:
     ResponseFollower(ResponseService& service, ResponsePtr record)

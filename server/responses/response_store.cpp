@@ -51,7 +51,7 @@ void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
     entries_.splice(entries_.end(), added);
     share.entries.splice(share.entries.end(), place);
     has_empty_shares_ = false;
-    by_key_.erase(key);  // its name is a part of an older record
+    by_key_.erase(key);  // the old key refers to a string of an older record
     by_key_.merge(keyed);
     running_.push_back(&*entry);
     recount(*entry);
@@ -99,7 +99,8 @@ bool ResponseStore::has_expired(const std::string& id, std::uint64_t owner) cons
     return found != expired_.end() && found->second == owner;
 }
 
-// Adds the memory of an owner's bookkeeping, here and in WaitingMemory, or subtracts it if `sign` is -1.
+// Adds the memory which an owner needs besides its responses, here and in WaitingMemory. If `sign` is -1,
+// subtracts it.
 void ResponseStore::count_share(Share& share, int sign) {
     constexpr std::size_t waiting_memory_bytes = 208;
     constexpr std::size_t bytes =
@@ -109,7 +110,8 @@ void ResponseStore::count_share(Share& share, int sign) {
 }
 
 void ResponseStore::recount(Entry& entry) {
-    // The nodes of the containers below: each holds its value, its links and, in the hash tables, a hash.
+    // The sizes of the nodes of the store's containers. Each node holds its value, its links and, in the hash
+    // tables, a hash.
     constexpr std::size_t link = sizeof(void*);
     constexpr std::size_t place_bytes =
         heap_block(2 * link + sizeof(Entry)) + heap_block(2 * link + sizeof(Entries::iterator)) +
@@ -148,8 +150,9 @@ void ResponseStore::forget_old(Clock::time_point now) {
     forget_beyond_shares();
 }
 
-// If everything of the owners above their share still runs, the store exceeds its limit until that ends;
-// --max-waiting-memory limits what it can hold until then.
+// Forgets ended responses of owners above their share, until the store is within its limit. If all responses
+// of these owners still run, the store stays above its limit until some of them end. Meanwhile,
+// --max-waiting-memory limits the memory of the running responses.
 void ResponseStore::forget_beyond_shares() {
     while (bytes_ > max_bytes_) {
         const std::size_t share_bytes = max_bytes_ / num_owners();
@@ -163,7 +166,7 @@ void ResponseStore::forget_beyond_shares() {
     }
 }
 
-// Returns false if the owner has no response which has ended.
+// Forgets the owner's oldest ended response. Returns false if the owner has no ended response.
 bool ResponseStore::evict_oldest(Share& share) {
     const auto oldest =
         std::ranges::find_if(share.entries, [](const auto& entry) { return !entry->running; });
@@ -181,7 +184,8 @@ void ResponseStore::remember_expired(const ResponseRecord& record) {
     expired_order_.pop_front();
 }
 
-// Keeps the share even if it is empty now: shed() must not destroy the account.
+// Does not remove the owner's share, even if the share is empty now, because shed() must not destroy the
+// share's account.
 void ResponseStore::forget(Entries::iterator entry) {
     const ResponsePtr record = std::move(entry->record);
     const ResponseFacts& facts = record->facts;
@@ -204,7 +208,7 @@ void ResponseStore::forget(Entries::iterator entry) {
     by_id_.erase(facts.id);
     const bool has_ended = !entry->running;
     entries_.erase(entry);
-    // A client may still read the response.
+    // A client may still read the response, so the memory of its log stays charged.
     if (has_ended && record.use_count() > 1) record->log->charge_to(memory_, record->memory_owner);
 }
 

@@ -1,5 +1,5 @@
-// Holds the responses of /v1/responses which clients can still ask for: running ones, and ended ones for a
-// while. They are kept in memory only.
+// Holds the responses of /v1/responses which clients can still ask for: running responses, and for some time
+// ended responses. The responses are kept in memory only.
 #pragma once
 
 #include <chrono>
@@ -19,28 +19,29 @@
 namespace solard::server {
 
 // Limits the bytes and the age of its responses. Each owner of memory has a share: the limit divided by the
-// number of owners in the store. If the store is full, owners above their share lose their oldest responses,
-// but never a response which still runs; nobody else loses one. I/O thread only.
+// number of owners in the store. If the store is full, owners above their share lose their oldest ended
+// responses. Other owners lose no response, and a running response is never removed. I/O thread only.
 class ResponseStore {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // Ended responses are charged to `memory`; a running one is charged with its log. `memory` must outlive
-    // the store.
+    // Charges ended responses to `memory`; the log of a running response is charged separately. `memory` must
+    // outlive the store.
     ResponseStore(std::size_t max_bytes, Clock::duration max_age, WaitingMemory& memory)
         : max_bytes_(max_bytes), max_age_(max_age), memory_(memory) {}
     ResponseStore(const ResponseStore&) = delete;
     ResponseStore& operator=(const ResponseStore&) = delete;
 
     void insert(ResponsePtr record, Clock::time_point now);
-    // Must be called when the log of a response is terminal. Does nothing if the store does not have it.
+    // Must be called when the log of a response is terminal. Does nothing if the response is not in the
+    // store.
     void note_end(const ResponseRecord& record, Clock::time_point now);
-    // Returns the response with this id, or null if this owner has none.
+    // Returns the response with this id, or null if this owner has no such response.
     ResponsePtr find(std::string_view id, std::uint64_t owner, Clock::time_point now);
     // Returns the response which this owner created with the solar.idempotency_key `key` within the last 5
     // minutes, or null if there is none.
     ResponsePtr find_repeated(std::string_view key, std::uint64_t owner, Clock::time_point now);
-    // Forgets the response with this id. Returns false if this owner has none.
+    // Forgets the response with this id. Returns false if this owner has no such response.
     bool erase(std::string_view id, std::uint64_t owner, Clock::time_point now);
     // Returns true if this owner had a response with this id and the store has forgotten it recently because
     // of its limits. A response which erase() removed has not expired.
@@ -49,7 +50,7 @@ class ResponseStore {
     std::size_t size() const { return entries_.size(); }
     // Returns how many owners of memory have a response here.
     std::size_t num_owners() const;
-    // Returns how many bytes the responses hold, with their logs and their places in the store.
+    // Returns how many bytes the responses hold, including their logs and their places in the store.
     std::size_t bytes();
 
   private:
@@ -58,14 +59,14 @@ class ResponseStore {
     struct Entry {
         ResponsePtr record;
         Clock::time_point inserted;
-        std::list<Entries::iterator>::iterator place = {};  // in Share::entries
+        std::list<Entries::iterator>::iterator place = {};  // position in Share::entries
         std::size_t bytes = 0;
         bool running = true;
     };
     struct Share {  // of one owner of memory
         Share(ResponseStore& store, std::uint64_t owner);
-        std::size_t bytes = 0;                 // of all its responses
-        std::size_t ended_bytes = 0;           // of those which have ended
+        std::size_t bytes = 0;                 // of all responses of the owner
+        std::size_t ended_bytes = 0;           // of the ended responses of the owner
         std::list<Entries::iterator> entries;  // the oldest first
         WaitingAccount account;
     };
@@ -89,7 +90,7 @@ class ResponseStore {
     std::size_t bytes_ = 0;
     Entries entries_;  // the oldest first
     std::unordered_map<std::uint64_t, Share> shares_;
-    // The names in these two maps are parts of the records.
+    // The keys of by_id_ and by_key_ refer to strings in the records.
     std::unordered_map<std::string_view, Entries::iterator> by_id_;
     std::map<Key, Entries::iterator> by_key_;
     std::vector<Entry*> running_;

@@ -50,7 +50,7 @@ WsConversation::WsConversation(ResponseService& responses, ServerState& state, c
                       }),
       streams_(responses, wakeup_, extensions) {
     if (extensions) enqueue(greeting());
-    generation_.gate.count_socket_opened(caller_);  // comes last: the destructor counts down
+    generation_.gate.count_socket_opened(caller_);  // last: no destructor runs if a constructor throws
 }
 
 WsConversation::~WsConversation() {
@@ -78,7 +78,7 @@ void WsConversation::retire() {
     announce_age_limit();
 }
 
-// Sends nothing until the default lane is free, because an SDK takes an error without a lane for the answer
+// Sends nothing until the default lane is free: an SDK would mistake an error without a lane for the answer
 // to its request on the default lane.
 void WsConversation::announce_age_limit() {
     if (!retired_ || !lanes_.is_free("") || std::exchange(age_limit_announced_, true)) return;
@@ -97,7 +97,7 @@ asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::s
     const std::size_t size = text.size();
     auto parsing = parse_body(generation_, std::move(text), parse_client_message);
     auto message = co_await std::move(parsing);
-    charge.resize(0);  // the text is gone
+    charge.resize(0);  // the memory of the text was freed
     if (auto* create = std::get_if<CreateMessage>(&message.body))
         co_return add_request(message, std::move(*create), size);
     const auto done = std::visit([&](const auto& body) { return act(message, body); }, message.body);
@@ -125,7 +125,7 @@ WsConversation::MessageResult WsConversation::add_request(const ClientMessage& m
     return has_lane ? MessageResult::ok : MessageResult::invalid;
 }
 
-// Charges the waiting requests. If the budget has no room for the new one, it is refused.
+// Charges the waiting requests. If the budget has no room, refuses the newest request.
 void WsConversation::charge_waiting() {
     if (waiting_charge_.resize(lanes_.memory())) return;
     lanes_.refuse_newest(lanes_.memory() - waiting_charge_.bytes(), no_waiting_memory());
@@ -174,7 +174,7 @@ result<void> WsConversation::act(const ClientMessage&, const DetachMessage& deta
 }
 
 result<void> WsConversation::act(const ClientMessage&, const PingMessage& ping) {
-    // Without the extensions, the client does not know the answer, which is the event solar:pong.
+    // The answer would be the event solar:pong, which a client knows only if it uses the extensions.
     if (!extensions_)
         return Error{errc::unknown_event_type,
                      "solar:ping needs the subprotocol solar.responses.v1. Offer it when opening the socket.",
@@ -213,7 +213,7 @@ ResponsePtr WsConversation::find_parent(const ResponseRequest& request) const {
 
 void WsConversation::begin_turns() {
     while (!ended_) {
-        // Comes before next(), which makes the lane busy: this may throw.
+        // `turn` is allocated before next() makes the lane busy, because the allocation may throw.
         const auto turn = std::make_shared<std::optional<WsLanes::Turn>>();
         *turn = lanes_.next();
         waiting_charge_.resize(std::min(lanes_.memory(), waiting_charge_.bytes()));
@@ -241,7 +241,7 @@ void WsConversation::begin_turn(const TurnPtr& turn) {
     spawn(responses_.io().get_executor(), *std::move(beginning), on_end);
 }
 
-// Runs as a coroutine of its own, so that the reader can handle further messages while a prompt is tokenized.
+// Runs as a separate coroutine, so that the reader can handle further messages while a prompt is tokenized.
 asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, TurnPtr shared_turn) {
     WsLanes::Turn& turn = **shared_turn;
     auto request = *std::move(turn.queued.request);
@@ -265,7 +265,7 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
     try {
         streams_.add(lane, record, -1, Wakeup::Clock::now());
     } catch (const std::bad_alloc&) {
-        cancel_response(*record);  // it has no follower
+        cancel_response(*record);  // because the response has no follower
         throw;
     }
     if (!wanted) cancel_response(*record);

@@ -21,8 +21,8 @@
 
 namespace solard::server {
 
-// Is shared with the coroutines which create its responses, because these may outlive the socket. I/O thread
-// only.
+// The coroutines which create responses share the conversation, because these coroutines may outlive the
+// socket. I/O thread only.
 class WsConversation : public std::enable_shared_from_this<WsConversation> {
   public:
     using Time = LaneStreams::Time;
@@ -37,16 +37,17 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     // `invalid`: an error was sent. `flood`: the client has queued more than the server will answer; close
     // the socket.
     enum class MessageResult : std::uint8_t { ok, invalid, flood };
-    // Handles one message of the client. `charge` pays for the text, and for nothing when it has been parsed.
+    // Handles one message of the client. `charge` is the memory charge of the text, and becomes 0 as soon as
+    // the text has been parsed.
     boost::asio::awaitable<MessageResult> on_message(std::string text, InputCharge& charge);
     // Refuses new requests from now on, because the socket is too old. Also sends one error that says so, but
     // only when the client cannot mistake this error for the answer to a request.
     void retire();
-    // Is called when either side closes the socket. No further response begins, and no further event of a
-    // response is sent. Responses which nobody else follows end, except resumable ones.
+    // Is called when either side closes the socket. After that, no response begins, and no event of a
+    // response is sent. A response without any other follower ends, unless it is resumable.
     void end();
 
-    // Replaces `frame` by the next frame. Returns false if there is none now.
+    // Replaces the content of `frame` by the next frame. Returns false if no frame is ready.
     bool next_frame(Time now, std::string& frame);
     // Returns the time at which next_frame() may have a frame although wakeup() was not notified.
     Time due() const { return streams_.due(); }
@@ -68,7 +69,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     result<void> act(const ClientMessage& message, const PingMessage& ping);
     result<void> act(const ClientMessage& message, const SteerMessage& steer);
     static result<void> act(const ClientMessage&, const Error& error) { return error; }
-    static result<void> act(const ClientMessage&, const CreateMessage&) { return {}; }  // is not called
+    static result<void> act(const ClientMessage&, const CreateMessage&) { return {}; }  // is never called
 
     result<ResponsePtr> find_running(const std::string& id) const;
     ResponsePtr find_parent(const ResponseRequest& request) const;

@@ -1,5 +1,5 @@
-// Counts the fragments of a WebSocket message in the bytes of the client. Beast joins fragments and limits
-// only the size of the whole message, so that a client could send any number of empty ones.
+// Counts the fragments of each WebSocket message in the bytes from the client. Beast joins fragments and
+// limits only the size of the whole message, so a client could send any number of empty fragments.
 #pragma once
 
 #include <array>
@@ -9,14 +9,15 @@
 
 namespace solard::server {
 
-// Reads only the headers of the frames (RFC 6455, section 5.2), and skips their payload. It does not check
-// them, because Beast does.
+// Reads only the headers of the frames (RFC 6455, section 5.2), and skips their payload. Does not check the
+// headers, because Beast checks them.
 class FragmentCounter {
   public:
     static constexpr std::size_t max_fragments = 1024;  // of one message
 
-    // Reads the next bytes of the client, which may begin and end anywhere in a frame. Returns true if they
-    // hold the header of a fragment that is one too many for its message. Allocates nothing.
+    // Reads the next bytes of the client, which may begin and end anywhere in a frame. Returns true if the
+    // bytes contain the header of a fragment with which its message has too many fragments. Allocates
+    // nothing.
     bool note(std::string_view bytes);
 
   private:

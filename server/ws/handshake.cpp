@@ -9,10 +9,11 @@ namespace solard::server {
 namespace {
 
 constexpr std::string_view own_subprotocol = "solar.responses.v1";
-// The others are aliases that third-party clients send.
+// The second and the third name are aliases that third-party clients send.
 constexpr std::array<std::string_view, 3> subprotocols{own_subprotocol, "openai-beta.responses-v1",
                                                        "openai-beta.responses.v1"};
-// OpenAI's Realtime client passes its key like this in a browser, because a page cannot set a header.
+// A page in a browser cannot set a header. So OpenAI's Realtime client passes its key there as a subprotocol
+// with this prefix.
 constexpr std::string_view secret_prefix = "openai-insecure-api-key.";
 
 // Calls `use` with each entry of a comma-separated list until `use` returns true.
@@ -27,7 +28,7 @@ void for_each_entry(std::string_view list, Use use) {
     }
 }
 
-// Returns true for 16 bytes in base64 (RFC 6455, section 4.1).
+// Returns true if `key` is the base64 form of 16 bytes (RFC 6455, section 4.1).
 bool is_websocket_key(std::string_view key) {
     const auto is_base64 = [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/'; };
     return key.size() == 24 && key.ends_with("==") && std::ranges::all_of(key.substr(0, 22), is_base64);
@@ -64,8 +65,8 @@ result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const Se
     if (!gate.may_open_socket_from(head.origin, head.host))
         return Error{errc::origin_not_allowed,
                      "Pages of the origin '" + shown(head.origin) +
-                         "' may not open a WebSocket on this server. The server's option "
-                         "--allowed-origins allows an origin."};
+                         "' may not open a WebSocket on this server. The operator of the server can "
+                         "allow the origin with --allowed-origins."};
     const std::string_view secret = offered_secret(fields.protocols);
     const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.peer)
                                        : gate.check_key_or_ticket(secret, head.peer);

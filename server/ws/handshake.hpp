@@ -16,7 +16,7 @@ namespace solard::server {
 struct WsUpgrade {
     Caller caller;
     std::string key;          // Sec-WebSocket-Key
-    std::string subprotocol;  // the selected one; empty: none
+    std::string subprotocol;  // the selected subprotocol; empty: none
     bool extensions = false;  // the client knows the events whose type begins with "solar:"
     std::string path;
     std::string request_id;  // sent as x-request-id
@@ -29,7 +29,7 @@ struct WsUpgrade {
 result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const ServerState& state,
                                 const HttpRequest& head, const WebSocketFields& fields);
 
-// Returns the first of the client's subprotocols which the server knows; empty if it knows none.
+// Returns the first of the client's subprotocols which the server knows; empty if the server knows none.
 std::string_view select_subprotocol(std::string_view offered);
 // Returns the key or ticket among the client's subprotocols; empty if there is none.
 std::string_view offered_secret(std::string_view offered);

@@ -121,7 +121,8 @@ bool LaneStreams::append_progress_or_keep_alive(Time now, std::string& frame) {
     return false;
 }
 
-// Before the engine has received a request, its place in the queue is not known.
+// Returns true only after the engine has received the request. Before that, the request's place in the queue
+// is not known.
 bool LaneStreams::wants_progress(const ResponseRecord& record) const {
     return extensions_ && record.facts.request.progress &&
            (record.log->was_queued() || record.log->started());

@@ -39,9 +39,9 @@ class LaneStreams {
         std::string lane;
         ResponsePtr record;
     };
-    // Appends the next frame to `frame` and returns true, or returns false if there is none now. If a
-    // response leaves its lane, sets `ended` and returns true: then the frame is the response's terminal
-    // event, or the client already has this event and nothing is appended.
+    // Appends the next frame to `frame` and returns true, or returns false if no frame is ready. If a
+    // response leaves its lane, sets `ended` and returns true. In this case, the appended frame is the
+    // response's terminal event. If the client already has this event, nothing is appended.
     bool next(Time now, std::string& frame, std::optional<Ended>& ended);
     // Returns the time at which next() may have a frame although nothing new has happened.
     Time due() const;

@@ -34,7 +34,7 @@ void WsLanes::refuse(LaneRequest& request, Error error) {
     request.request = std::move(error);
 }
 
-// Returns null if only requests which will be refused wait.
+// Returns the newest waiting request that will not be refused; null if no such request waits.
 LaneRequest* WsLanes::newest_waiting() {
     Waiting* newest = nullptr;
     for (auto& [name, lane] : lanes_) {
@@ -64,7 +64,7 @@ result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
     ++num_waiting_;
     if (!is_request) return {};
     count(queue.back().request);
-    // A request which can begin at once does not count as waiting.
+    // A request which can begin at once does not count as a waiting request.
     const bool begins = !(*opened)->busy && queue.size() == 1 && num_busy_ < limits_.max_in_flight;
     if (begins || (num_requests_waiting_ <= limits_.max_waiting &&
                    (num_requests_waiting_ == 1 || waiting_bytes_ <= limits_.max_waiting_bytes)))

@@ -23,11 +23,11 @@ struct WsLaneLimits {
     std::size_t max_waiting_bytes = 4 << 20;
 };
 
-// A request for a response. It waits on its lane. If `request` is an Error, the error is sent only at the
+// A request for a response, which waits on its lane. If `request` is an Error, the error is sent only at the
 // request's turn, because an SDK takes an error for the answer to the oldest request of the lane.
 struct LaneRequest {
     std::string event_id;
-    std::size_t bytes = 0;  // of its message
+    std::size_t bytes = 0;  // size of the client's message
     result<ResponseRequest> request;
     std::optional<std::string> parent = {};  // its previous_response_id, even if the request is an Error
     std::size_t memory = 0;                  // bytes of memory which the request holds
@@ -42,14 +42,15 @@ class WsLanes {
 
     // Appends a request to its lane's queue. If too much waits already, the request stays in the queue as an
     // Error, which is sent at its turn. Errors: websocket_stream_limit_reached (the request is not queued);
-    // websocket_queue_full (it is queued as an Error).
+    // websocket_queue_full (the request is queued as an Error).
     result<void> add(const std::string& lane, LaneRequest request);
 
     struct Turn {
         std::string lane;
         LaneRequest queued;
     };
-    // Returns the request which has waited longest among those which may begin. Its lane is busy from now on.
+    // Of the requests which may begin, returns the oldest request. The lane of this request is busy from now
+    // on.
     std::optional<Turn> next();
 
     // Ends a turn without a response. `parent` is the previous_response_id of the request. If the newest
@@ -66,15 +67,15 @@ class WsLanes {
     // Ends a turn: the lane is free, and the response continues without a lane.
     void detach(const std::string& lane);
 
-    // Cancels the active request of the lane or, if there is none, the first one which waits. Returns the
+    // Cancels the active request of the lane or, if there is none, the first waiting request. Returns the
     // response which the caller has to cancel; null if the response is still being created or the request
     // only waited. Errors: response_not_found, response_already_completed.
     result<ResponsePtr> cancel(const std::string& lane);
     // Cancels all requests which wait on the lane: each gets request_cancelled at its turn.
     void cancel_waiting(const std::string& lane);
 
-    // Refuses requests which wait, the newest first, until they have given back `bytes` of memory. Each gets
-    // `error` at its turn.
+    // Refuses waiting requests, the newest first, until at least `bytes` of memory are free again. Each
+    // refused request gets `error` at its turn.
     void refuse_newest(std::size_t bytes, const Error& error);
 
     // Returns the response with this id if it is not stored and is the newest finished response of a lane;

@@ -12,8 +12,8 @@ struct WsLivenessLimits {
     std::chrono::steady_clock::duration pong_timeout;   // silence after a ping until the client is lost
     std::chrono::steady_clock::duration idle_timeout;   // time without any message or response
     std::chrono::steady_clock::duration max_age;        // age from which requests are refused; 0: no limit
-    // The fraction by which the ping interval is shortened, from 0 to 0.25. It differs between sockets, so
-    // that they do not all ping at the same time.
+    // The fraction by which the ping interval is shortened, from 0 to 0.25. The fraction differs between
+    // sockets, so that the pings of many sockets do not come at the same time.
     double jitter = 0;
 };
 
@@ -35,7 +35,7 @@ class WsLiveness {
     // Returns the time at which the verdict changes if nothing happens before.
     Time due(bool busy) const;
 
-    // Returns true from the time retires_at() on. The socket then refuses new requests.
+    // Returns true from the time retires_at() on. From then on, the socket refuses new requests.
     bool too_old(Time now) const { return now >= retires_at(); }
     Time retires_at() const;
 

@@ -37,10 +37,11 @@ constexpr std::uint16_t close_flood = 1008;
 constexpr std::uint16_t close_internal = 1011;
 constexpr std::uint16_t close_restart = 1012;
 constexpr std::uint16_t close_try_again_later = 1013;
-constexpr std::string_view input_refused = "too much unfinished input; try again later";
+constexpr std::string_view input_refused = "the server has too much unfinished input; try again later";
 constexpr std::chrono::seconds refused_input_limit{2};  // for the closing handshake after refused input
 
-// A whole close frame, for a socket that gives way to a new connection: code 1013 and a reason.
+// A whole close frame with code 1013 and a reason, for a socket that is closed to make room for a new
+// connection.
 constexpr std::string_view farewell = "\x88\x2d\x03\xf5the server has reached its connection limit";
 static_assert(farewell[1] == farewell.size() - 2);
 
@@ -120,7 +121,7 @@ class WsSession {
             const bool too_many_invalid =
                 result == WsConversation::MessageResult::invalid && invalid_messages_.note(now);
             if (too_many_invalid || result == WsConversation::MessageResult::flood)
-                close(close_flood, "too many invalid messages or waiting requests");
+                close(close_flood, "too many invalid messages were sent, or too many requests wait");
         }
     }
 
@@ -155,7 +156,7 @@ class WsSession {
         std::string frame;
         for (bool open = true; open;) {
             const Time now = Wakeup::Clock::now();
-            if (peer_closed_ && !close_code_) {  // the reader is about to end, and with it this coroutine
+            if (peer_closed_ && !close_code_) {  // the reader is about to end, which ends this coroutine too
                 co_await conversation_->wakeup().sleep_until(Time::max());
                 continue;
             }
@@ -197,7 +198,7 @@ class WsSession {
         return true;
     }
 
-    // A socket without a response and without a frame to send may give way to a new connection.
+    // If the socket has no response and no frame to send, it may be closed to make room for a new connection.
     void update_phase() {
         using Phase = Stream::Phase;
         socket_.stream().set_phase(conversation_->idle() ? Phase::interruptible : Phase::busy);
@@ -233,13 +234,15 @@ class WsSession {
         conversation_->retire();
     }
 
-    // Begins to close the socket if there is a reason and nothing is in flight.
+    // Does nothing while a response is in flight or a request or a frame waits. Otherwise begins to close the
+    // socket if the server ends, or if the socket is too old or has been idle for too long.
     void check_end(Time now) {
         check_age(now);
         if (!conversation_->idle()) return;
         if (state_.is_ending()) return close(close_restart, "the server restarts");
         if (retired_) return close(close_restart, "the connection is too old; connect again");
-        if (liveness_.verdict(now, false) == WsLiveness::Verdict::idle) close(close_going_away, "idle");
+        if (liveness_.verdict(now, false) == WsLiveness::Verdict::idle)
+            close(close_going_away, "the socket was idle for too long");
     }
 
     const AppConfig& config_;

@@ -26,13 +26,13 @@ using beast::error_code;
 namespace {
 
 constexpr std::chrono::seconds close_limit{10};    // for the client's part of the closing handshake
-constexpr std::chrono::seconds teardown_limit{2};  // after that, for the end of the client's TCP stream
+constexpr std::chrono::seconds teardown_limit{2};  // then, for the end of the client's TCP stream
 constexpr std::size_t max_read_size = 64 << 10;    // bytes
 constexpr std::size_t large_buffer = 4 << 10;      // bytes; a larger buffer is freed after its message
 
 }  // namespace
 
-// Beast finds these two functions by the type of the stream below the WebSocket.
+// Beast finds beast_close_socket() and async_teardown() by the type of the stream below the WebSocket.
 
 void beast_close_socket(Stream& stream) {
     stream.close();
@@ -114,7 +114,8 @@ asio::awaitable<WsSocket::Message> WsSocket::read(InputCharge& charge) {
     auto& buffer = impl_->buffer;
     error_code ec;
     do {
-        // Without the limit, the first bytes of a frame would reserve the memory of the whole frame.
+        // Without the limit max_read_size, the first bytes of a frame would reserve the memory of the whole
+        // frame.
         co_await impl_->socket.async_read_some(buffer, max_read_size,
                                                asio::redirect_error(use_awaitable, ec));
         if (!charge.resize(buffer.capacity())) free_buffer();

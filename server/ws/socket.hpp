@@ -42,10 +42,10 @@ class WsSocket {
 
     // Sends the answer with status 101. Throws system_error if the client is gone.
     boost::asio::awaitable<void> accept(Handshake handshake);
-    // Completes with the next message. Charges the bytes as they come; if they are refused, drops the rest of
-    // the message, and the result is meaningless. The kind is `closed` after a closing handshake, a violation
-    // of RFC 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or the loss of the
-    // connection. The stream is then closed too.
+    // Completes with the next message. Charges the message's bytes as they come. If the charge is refused,
+    // drops the rest of the message, and the result is meaningless. The kind is `closed` after a closing
+    // handshake, a violation of RFC 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or
+    // the loss of the connection. The stream is then closed too.
     boost::asio::awaitable<Message> read(InputCharge& charge);
     // Sends one message in one frame. Throws system_error if the client is gone.
     boost::asio::awaitable<void> write(std::string_view text, Kind kind = Kind::text);
