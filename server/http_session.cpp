@@ -98,7 +98,7 @@ class Session {
     asio::awaitable<std::optional<WsUpgrade>> run() {
         std::optional<WsUpgrade> upgrade;
         for (bool more = true; more; stream_.set_phase(Stream::Phase::idle)) {
-            const std::uint64_t num_written = stream_.num_written();
+            num_written_before_answer_ = stream_.num_written();
             bool out_of_memory = false;
             try {
                 auto serving = serve_one(upgrade);
@@ -108,7 +108,8 @@ class Session {
                 more = false;
             }
             if (upgrade) co_return upgrade;
-            if (out_of_memory && stream_.num_written() == num_written) co_await send_internal_error();
+            if (out_of_memory && stream_.num_written() == num_written_before_answer_)
+                co_await send_internal_error();
         }
         stream_.shutdown_send();
         stream_.close();
@@ -154,7 +155,6 @@ class Session {
         parser.body_limit(static_cast<std::uint64_t>(app_.config.max_body_size));
         auto reading = read_header_block();
         auto block = co_await std::move(reading);
-        stream_.set_phase(Stream::Phase::busy);
         if (!block) co_return refuse({}, block.error());
         error_code ec;
         const auto size = parser.put(asio::buffer(block->data(), block->size()), ec);
@@ -168,6 +168,7 @@ class Session {
         if (const WebSocketFields* const fields = upgrade_fields(match, request)) {
             auto upgrade = begin_upgrade(parser, request, match, *fields);
             if (!upgrade) co_return refuse(std::move(request), upgrade.error());
+            stream_.set_phase(Stream::Phase::busy);
             co_return *std::move(upgrade);
         }
         const auto caller = app_.gate.check_access(
@@ -188,6 +189,7 @@ class Session {
         }
         if (ec) co_return refuse(std::move(request), read_problem(ec, app_.config));
         request.body = std::move(parser.get().body());
+        stream_.set_phase(Stream::Phase::busy);  // until here, the connection may be closed for a new one
         RoutedRequest routed{std::move(request), std::move(match)};
         co_return routed;
     }
@@ -276,6 +278,7 @@ class Session {
             co_await asio::async_write(stream_, asio::buffer(continue_response),
                                        asio::redirect_error(use_awaitable, ec));
             if (ec) co_return;
+            num_written_before_answer_ = stream_.num_written();
         }
         // Chunk extensions and trailers are refused: no client needs them, and HTTP parsers do not agree on
         // how to read them.
@@ -330,6 +333,7 @@ class Session {
     // Sends the error answer. It is the connection's last answer, because the request may not have been read
     // to its end.
     asio::awaitable<void> send_refusal(Refusal refusal) {
+        stream_.set_phase(Stream::Phase::busy);
         stream_.expires_never();  // the write timeout is the only limit for the answer
         Http1Exchange exchange(app_.config, app_.gate, app_.state, stream_, buffer_, std::move(refusal.head),
                                11, false);
@@ -363,7 +367,8 @@ class Session {
     App& app_;
     Stream stream_;
     const bool over_limit_;
-    bool is_new_ = true;  // no request was read yet
+    bool is_new_ = true;                           // no request was read yet
+    std::uint64_t num_written_before_answer_ = 0;  // bytes of the stream
     const Peer peer_;
     beast::flat_buffer buffer_;
 };

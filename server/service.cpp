@@ -196,13 +196,14 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
 
 // Ends each answer with an error. Connections that are still open after `delivery_time` are closed.
 void Service::end_answers(std::chrono::milliseconds delivery_time) {
-    app_.generation.engine.fail_all(
-        {errc::server_draining,
-         "The server shut down before the answer was complete; send the request again."});
+    // The timer comes first, because it must run even if memory is missing for the errors.
     drain_timer_.expires_after(delivery_time);
     drain_timer_.async_wait([this](boost::system::error_code ec) {
         if (!ec) listener_.close_sessions();
     });
+    app_.generation.engine.fail_all(
+        {errc::server_draining,
+         "The server shut down before the answer was complete; send the request again."});
 }
 
 // Ends the event loop after the last session has ended. Responses that continue without a reader end too.

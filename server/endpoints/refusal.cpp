@@ -27,14 +27,19 @@ asio::awaitable<void> wait(asio::any_io_executor executor, Delay delay) {
 
 asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& exchange, errc code) {
     const Delay delay = next_delay(service, exchange, code);
-    if (delay > Delay{}) co_await wait(exchange.executor(), delay);
+    if (delay <= Delay{}) co_return;
+    exchange.set_paused(true);
+    co_await wait(exchange.executor(), delay);
+    exchange.set_paused(false);
 }
 
 asio::awaitable<void> refuse(GenerationService& service, HttpExchange& exchange, Error error) {
     if (const Delay delay = next_delay(service, exchange, error.code); delay > Delay{}) {
+        exchange.set_paused(true);
         auto waiting = wait(exchange.executor(), delay);
         auto gone = exchange.client_gone();
         co_await run_until(std::move(waiting), std::move(gone));
+        exchange.set_paused(false);
     }
     auto response = error_response(error);
     co_await exchange.respond(std::move(response));

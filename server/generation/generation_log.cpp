@@ -60,6 +60,10 @@ void GenerationLog::charge() {
 }
 
 void GenerationLog::drop() {
+    // The error comes first: if there is no memory for it, the log has not changed.
+    Error error{errc::server_overloaded,
+                "The server has no memory left for this answer (--max-waiting-memory). Retry later, and read "
+                "the answer as fast as it comes."};
     const bool was_terminal = terminal();
     for (Output& output : outputs_) {
         release(output.text);
@@ -69,9 +73,7 @@ void GenerationLog::drop() {
     release(entries_);
     recount();
     if (account_) account_->resize(std::min(bytes_ + charged_also_, account_->bytes()));
-    failure_ = {errc::server_overloaded,
-                "The server has no memory left for this answer (--max-waiting-memory). Retry later, and read "
-                "the answer as fast as it comes."};
+    failure_ = std::move(error);
     if (!was_terminal) set_end_time();
     wake_readers();
 }

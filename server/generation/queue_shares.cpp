@@ -53,31 +53,46 @@ std::size_t QueueShares::num_active(const Caller& caller) const {
     return count;
 }
 
+// The generations which make_room() has chosen so far. They do not count as in flight while this object
+// exists.
+class QueueShares::Victims {
+  public:
+    explicit Victims(QueueShares& shares) : shares_(shares) {}
+    Victims(const Victims&) = delete;
+    Victims& operator=(const Victims&) = delete;
+    ~Victims() {
+        for (Entry* const victim : entries_) {
+            victim->displaceable = true;
+            shares_.in_flight_ += victim->in_flight;
+            victim->owner->in_flight += victim->in_flight;
+            victim->principal->in_flight += victim->in_flight;
+        }
+    }
+    void add(Entry& victim) {
+        entries_.push_back(&victim);
+        victim.displaceable = false;
+        shares_.in_flight_ -= victim.in_flight;
+        victim.owner->in_flight -= victim.in_flight;
+        victim.principal->in_flight -= victim.in_flight;
+    }
+
+  private:
+    QueueShares& shares_;
+    std::vector<Entry*> entries_;
+};
+
 std::optional<std::vector<QueueShares::Id>> QueueShares::make_room(const Caller& caller, const Demand& demand,
                                                                    bool comes_when_told, Time now) {
     advance(now);
     const Newcomer newcomer = judge(caller, demand, comes_when_told);
-    std::vector<std::map<Id, Entry>::iterator> victims;
+    std::vector<Id> ids;
+    Victims victims(*this);  // the next victim is chosen as if the earlier victims had left
     while (!has_room(demand)) {
         const auto victim = find_victim(newcomer);
-        if (victim == entries_.end()) break;
-        victims.push_back(victim);
-        victim->second.displaceable = false;
-        // The next victim is chosen as if the earlier victims had left.
-        in_flight_ -= victim->second.in_flight;
-        victim->second.owner->in_flight -= victim->second.in_flight;
-        victim->second.principal->in_flight -= victim->second.in_flight;
-    }
-    const bool fits = has_room(demand);
-    std::vector<Id> ids;
-    for (const auto victim : victims) {
+        if (victim == entries_.end()) return std::nullopt;
         ids.push_back(victim->first);
-        victim->second.displaceable = true;
-        in_flight_ += victim->second.in_flight;
-        victim->second.owner->in_flight += victim->second.in_flight;
-        victim->second.principal->in_flight += victim->second.in_flight;
+        victims.add(victim->second);
     }
-    if (!fits) return std::nullopt;
     return ids;
 }
 

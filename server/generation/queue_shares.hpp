@@ -96,6 +96,7 @@ class QueueShares {
         Owner* owner;
         Principal* principal;
     };
+    class Victims;
     struct Newcomer {
         const Caller& caller;
         double owner_use;

@@ -83,6 +83,9 @@ class HttpExchange {
     // Makes the connection close without the end of the body, so that the client sees an incomplete answer.
     void abandon() { keep_alive_ = false; }
 
+    // Tells that the answer waits on purpose. Meanwhile the connection may be closed for a new one.
+    virtual void set_paused(bool) {}
+
     // Completes when the client has closed its side of the connection. Bytes of a pipelined request are kept
     // for later.
     virtual boost::asio::awaitable<void> client_gone() = 0;

@@ -35,6 +35,9 @@ class Http1Exchange final : public HttpExchange {
     boost::asio::awaitable<void> write(std::string_view piece) override;
     boost::asio::awaitable<void> end_stream() override;
     void note_error(errc code) override { state_.metrics.error(code); }
+    void set_paused(bool paused) override {
+        stream_.set_phase(paused ? Stream::Phase::interruptible : Stream::Phase::busy);
+    }
     boost::asio::awaitable<void> client_gone() override;
 
   private:

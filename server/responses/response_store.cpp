@@ -139,10 +139,17 @@ void ResponseStore::shed(Share& share, std::size_t excess) {
     }
 }
 
+// Returns the oldest response which has ended and has reached the age limit; end() if there is none.
+ResponseStore::Entries::iterator ResponseStore::first_too_old(Clock::time_point now) {
+    auto entry = entries_.begin();
+    while (entry != entries_.end() && now - entry->inserted > max_age_ && entry->running) ++entry;
+    const bool found = entry != entries_.end() && now - entry->inserted > max_age_;
+    return found ? entry : entries_.end();
+}
+
 void ResponseStore::forget_old(Clock::time_point now) {
-    for (auto it = entries_.begin(); it != entries_.end() && now - it->inserted > max_age_;) {
-        const auto entry = it++;
-        if (entry->running) continue;
+    // No iterator is kept, because forget() can evict other responses.
+    for (auto entry = first_too_old(now); entry != entries_.end(); entry = first_too_old(now)) {
         remember_expired(*entry->record);
         forget(entry);
     }
@@ -209,7 +216,9 @@ void ResponseStore::forget(Entries::iterator entry) {
     const bool has_ended = !entry->running;
     entries_.erase(entry);
     // A client may still read the response, so the memory of its log stays charged.
-    if (has_ended && record.use_count() > 1) record->log->charge_to(memory_, record->memory_owner);
+    if (!has_ended || record.use_count() == 1) return;
+    record->log->charge_also(record_bytes(*record));
+    record->log->charge_to(memory_, record->memory_owner);
 }
 
 }  // namespace solard::server

@@ -77,6 +77,7 @@ class ResponseStore {
     void recount(Entry& entry);
     void recount_running();
     void charge(Share& share);
+    Entries::iterator first_too_old(Clock::time_point now);
     void forget_old(Clock::time_point now);
     void forget_beyond_shares();
     bool evict_oldest(Share& share);

@@ -55,6 +55,9 @@ WsConversation::WsConversation(ResponseService& responses, ServerState& state, c
 
 WsConversation::~WsConversation() {
     generation_.gate.count_socket_closed(caller_);
+    // The session has reported this too, but a request of the socket may have been admitted since then.
+    if (!caller_.key)
+        generation_.engine.connection_closed({.connection = caller_.connection, .network = caller_.owner});
 }
 
 bool WsConversation::is_full() const {

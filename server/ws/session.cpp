@@ -201,13 +201,16 @@ class WsSession {
     // If the socket has no response and no frame to send, it may be closed to make room for a new connection.
     void update_phase() {
         using Phase = Stream::Phase;
-        socket_.stream().set_phase(conversation_->idle() ? Phase::interruptible : Phase::busy);
+        const bool is_idle = conversation_->idle() && !is_sending_;
+        socket_.stream().set_phase(is_idle ? Phase::interruptible : Phase::busy);
     }
 
     asio::awaitable<void> send(const std::string& frame) {
         if (!frame_charge_.resize(frame.capacity())) socket_.stream().close();
         auto writing = socket_.write(frame);
+        is_sending_ = true;
         co_await std::move(writing);
+        is_sending_ = false;
         frame_charge_.resize(0);
     }
 
@@ -259,6 +262,7 @@ class WsSession {
     std::optional<std::uint16_t> close_code_;
     std::string close_reason_;
     std::uint64_t num_read_ = 0;  // bytes of the stream which note_partial_input() has seen
+    bool is_sending_ = false;     // a frame with a message, which close_from_outside() must not interrupt
     bool retired_ = false;
     bool peer_closed_ = false;
 };
