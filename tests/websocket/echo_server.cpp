@@ -37,10 +37,12 @@ asio::awaitable<void> echo(Stream stream) {
     WsSocket::Handshake handshake;
     handshake.key = co_await read_websocket_key(stream);
     WsSocket socket(std::move(stream), max_message, [](WsSocket::Control) {}, [] {});
+    WaitingMemory memory(SIZE_MAX);
+    InputCharge charge(memory, 0, [] {});
     auto accepting = socket.accept(std::move(handshake));
     co_await std::move(accepting);
     for (;;) {
-        auto reading = socket.read();
+        auto reading = socket.read(charge);
         const auto message = co_await std::move(reading);
         if (message.kind == WsSocket::Kind::closed) co_return;
         auto writing = socket.write(message.text, message.kind);
