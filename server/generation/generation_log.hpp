@@ -156,9 +156,9 @@ class LogReader {
     std::size_t num_unread() const {
         return log_.entries_.size() - std::min(next_entry_, log_.entries_.size());
     }
-    // Reads as many of the next entries as fit in `max_bytes` and belong to at most `max_outputs` outputs, but
-    // at least one entry. Merges the entries of each output into one delta, and returns these deltas, ordered
-    // by output. The result is valid until the next call.
+    // Reads as many of the next entries as fit in `max_bytes` and belong to at most `max_outputs` outputs,
+    // but at least one entry. Merges the entries of each output into one delta, and returns these deltas,
+    // ordered by output. The result is valid until the next call.
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX, std::size_t max_outputs = SIZE_MAX);
 
   private:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 from support import BINARY, DEADLINE, free_port, get_json, wait_until
 
@@ -157,17 +158,26 @@ def test_closed_descriptors_are_not_taken_by_sockets():
 
 
 def test_accept_failures_leave_one_line_per_second_that_counts_the_others(tmp_path):
-    def allow_few_descriptors():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-
     path = tmp_path / "log"
-    with path.open("wb") as log, server_with(log, log, allow_few_descriptors) as (process, port):
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+    with path.open("wb") as log, server_with(log, log) as (process, port):
+        folder = Path(f"/proc/{process.pid}/fd")
+
+        def lowest_free_descriptor():
+            """Returns nothing while a connection of server_with() is still open."""
+            links = {int(link.name): os.readlink(link) for link in folder.iterdir()}
+            num_sockets = sum(target.startswith("socket:") for target in links.values())
+            return next(number for number in range(len(links) + 1) if number not in links) if num_sockets == 1 else None
+
+        # From now on there is no descriptor for a connection, and no idle connection which could be closed for it.
+        limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        few = wait_until(lowest_free_descriptor, "the end of the connections")
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (few, limits[1]))
+        client = socket.create_connection(("127.0.0.1", port))
         counted = r"Z warning accept failed: .+ \(\d+ similar lines were left out before this one\)\n"
         wait_until(lambda: re.search(counted, path.read_text()), "a line that counts others")
         plain = re.findall(r"Z warning accept failed: .+", path.read_text())
         assert sum("similar lines" not in line for line in plain) == 1
-        for client in clients:
-            client.close()
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
+        client.close()
         wait_until(lambda: get_json(f"http://127.0.0.1:{port}/health")[0] == 200, "an answer")
         assert_sigterm_drains(process)

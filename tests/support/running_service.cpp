@@ -112,7 +112,7 @@ Connection::Connection(std::uint16_t port, int receive_buffer, const char* sourc
     socket_.open(asio::ip::tcp::v4());
     // The buffer size must be set before connecting, because it limits the TCP window.
     if (receive_buffer > 0) socket_.set_option(asio::socket_base::receive_buffer_size(receive_buffer));
-    socket_.bind({asio::ip::make_address(source), 0});
+    if (source != nullptr) socket_.bind({asio::ip::make_address(source), 0});
     socket_.connect({asio::ip::make_address("127.0.0.1"), port});
     const timeval limit{.tv_sec = give_up_seconds, .tv_usec = 0};
     setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

@@ -68,8 +68,9 @@ struct HttpAnswer {
 class Connection {
   public:
     // `receive_buffer`: bytes which the kernel buffers while the test does not read; 0 = the kernel's
-    // default. `source`: the address from which the connection comes.
-    explicit Connection(std::uint16_t port, int receive_buffer = 0, const char* source = "127.0.0.1");
+    // default. `source`: the address from which the connection comes; null = the kernel chooses it, and can
+    // use the port of a connection which has just ended.
+    explicit Connection(std::uint16_t port, int receive_buffer = 0, const char* source = nullptr);
     void send(std::string_view bytes);
     void close();
     void half_close();
