@@ -1,5 +1,5 @@
-// The parts that the prefill and the decode kernel share. One warp computes 16 query rows; tiles of keys and
-// values lie in shared memory.
+// The code that the prefill kernel and the decode kernel share. One warp computes 16 query rows; tiles of
+// keys and values lie in shared memory.
 #pragma once
 
 #include <cmath>
@@ -45,8 +45,8 @@ class TileRows {
 
     __device__ int count() const { return tile_.num_tokens * group_; }
     __device__ int end_key() const { return tile_.first_position + tile_.num_tokens; }
-    // Returns the position of the last key that a row sees. Rows beyond the tile's end see the same keys as
-    // the tile's last token.
+    // Returns the position of the last key that a row attends to. Rows beyond the tile's end attend to the
+    // same keys as the tile's last token.
     __device__ int last_key(int row) const {
         const int token = row / group_;
         return tile_.first_position + (token < tile_.num_tokens ? token : tile_.num_tokens - 1);
@@ -55,7 +55,8 @@ class TileRows {
         return static_cast<T*>(args_.attended) + (token_of(row) * args_.num_heads + head_of(row)) * head_dim;
     }
 
-    // Starts the copy of `num_rows` rows. Rows beyond the tile's end become zeros.
+    // Starts the copy of `num_rows` rows of queries to shared memory. Rows beyond the tile's end become
+    // zeros.
     template <int num_rows>
     __device__ void copy_queries(T* shared) const {
         constexpr int pieces = head_dim / vector_width;
@@ -92,13 +93,13 @@ class PagedRows {
           table_(args.block_tables + std::int64_t{sequence} * args.block_table_stride),
           kind_stride_(std::int64_t{args.kv.num_kv_heads} * kv_block_size * head_dim) {}
 
-    // Starts the copy of positions [first, first + num_rows). All `num_threads` threads must call this, each
-    // with its own number `thread`. `first` is a multiple of the page size. Positions from `end` on become
-    // zeros, because their slots may hold anything, even NaN.
+    // Starts the copy of positions [first, first + num_rows) to shared memory. All `num_threads` threads must
+    // call this, each with its own number `thread`. `first` must be a multiple of the page size. Positions
+    // from `end` on become zeros, because their slots may hold anything, even NaN.
     template <int num_rows, int num_threads>
     __device__ void copy(T* shared, Kind kind, int first, int end, int thread) const {
         constexpr int pieces = head_dim / vector_width;
-        constexpr int step = num_threads / pieces;  // rows that the threads copy at once
+        constexpr int step = num_threads / pieces;  // rows that all threads copy in one pass
         static_assert(num_rows % kv_block_size == 0 && kv_block_size % step == 0);
         const int first_row = thread / pieces;
         const int piece = thread % pieces;
@@ -174,14 +175,14 @@ template <class T, int head_dim>
 struct OnlineSoftmax {
     float output[head_dim / mma_columns][4] = {};  // weighted sum of values, in the lane layout of mma's d
     float largest[2] = {-INFINITY, -INFINITY};     // largest score so far, as an exponent of two
-    float sum[2] = {};  // sum of the weights; before finish(), only of the keys of this lane
+    float sum[2] = {};  // sum of the weights; before finish(), only over this lane's keys
 
     // log2(e) / sqrt(head_dim), the factor that turns a score into an exponent of two.
     static constexpr float scale =
         static_cast<float>(std::numbers::log2e) / (head_dim == 64 ? 8.0F : 11.3137085F);
 
     // Turns the scores of the next tile into weights, and rescales the sums of the earlier tiles. A score
-    // must be -infinity if the row does not see the key.
+    // must be -infinity if the row does not attend to the key.
     template <int num_tiles>
     __device__ void weigh(float (&scores)[num_tiles][4]) {
 #pragma unroll
@@ -194,8 +195,8 @@ struct OnlineSoftmax {
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 1));
             tile_largest = fmaxf(tile_largest, shuffle_xor(tile_largest, 2));
             const float next = fmaxf(largest[r], tile_largest * scale);
-            // If a row has seen no key yet, `next` is -infinity. Subtracting `next` from scores of -infinity
-            // would give NaN.
+            // If a row has not attended to any key yet, `next` is -infinity. Subtracting `next` from scores
+            // of -infinity would give NaN.
             const float reference = next == -INFINITY ? 0 : next;
             const float rescale = exp2_approx(largest[r] - reference);
             largest[r] = next;
@@ -248,8 +249,8 @@ struct OnlineSoftmax {
     }
 };
 
-// Sets a score to -infinity if the row does not see the key. `first_key` is the position of the tile's first
-// key, and `last_keys` are the positions of the last keys that the lane's two rows see.
+// Sets a score to -infinity if the row does not attend to the key. `first_key` is the position of the tile's
+// first key, and `last_keys` are the positions of the last keys that the lane's two rows attend to.
 template <int num_tiles>
 __device__ inline void mask(float (&scores)[num_tiles][4], int first_key, const int (&last_keys)[2]) {
     const int lane = static_cast<int>(threadIdx.x) % warp_size;

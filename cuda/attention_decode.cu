@@ -1,5 +1,5 @@
-// Attention for decoding. A tile has few query rows and many keys. The keys are split, so that the whole
-// device works on them.
+// Attention for decoding. A tile has few query rows and many keys. The keys are divided between many thread
+// blocks, so that the whole device is in use.
 #include "cuda/attention.cuh"
 #include "cuda/compute_type.cuh"
 #include "cuda/launch.cuh"
@@ -36,9 +36,9 @@ struct DecodeShared {
     }
 };
 
-// Merges the softmax states of several parts of the keys. First see() is called for every part, to find the
-// largest score. Then weight() returns the factor by which a part's sums are multiplied. For a part without
-// keys, this factor is 0.
+// Merges the softmax states of several parts of the keys. Call see() for every part first, to find the
+// largest score. After that, weight() returns the factor by which a part's sums are multiplied. For a part
+// without keys, this factor is 0.
 struct Merge {
     float largest = -INFINITY;
     __device__ void see(const float2& state) { largest = fmaxf(largest, state.x); }

@@ -17,7 +17,7 @@ AttentionPlan::AttentionPlan(std::int32_t group, std::int32_t max_tokens, std::i
                              std::int32_t max_model_len, bool one_kernel)
     : group_(group), one_kernel_(one_kernel) {
     const auto seqs = count_of(max_seqs);
-    // Each sequence may leave one tile partly filled.
+    // The last tile of each sequence may be partly filled.
     prefill_tiles_.reserve(count_of(divide_up(max_tokens, prefill_tile_rows / group)) + seqs);
     if (one_kernel) return;
     decode_tiles_.reserve(seqs);

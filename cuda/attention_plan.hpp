@@ -21,7 +21,8 @@ class AttentionPlan {
                   std::int32_t max_model_len, bool one_kernel);
 
     // Plans one step. If the new tokens of a sequence fit in one tile of 16 rows, the decode kernel computes
-    // them. Otherwise the prefill kernel does. The spans below are valid until the next call.
+    // them. Otherwise, or if `one_kernel` is true, the prefill kernel computes them. The spans below are
+    // valid until the next call of make().
     void make(const ForwardBatch& batch);
 
     // The tiles with the most keys come first, so that the thread blocks that start last have little work.

@@ -18,12 +18,12 @@ constexpr std::size_t shared_bytes = std::size_t{2} * tile_keys * head_dim * siz
 //   values  | load ............. | softmax | wait | output
 //
 // With head_dim 128, a thread takes at most 215 registers. Two blocks can therefore run on a multiprocessor
-// at once, and one block computes while the other waits.
+// at the same time, and one block computes while the other waits.
 template <class T, int head_dim>
 __global__ void __launch_bounds__(attention_threads) prefill_kernel(AttentionArgs args) {
     static_assert(prefill_tile_rows == attention_warps * warp_rows);
-    // Two blocks fit the 100 KB of shared memory of a multiprocessor of sm_89; each takes 1 KB more than it
-    // asks for.
+    // Two blocks fit in the 100 KB of shared memory of a multiprocessor of sm_89; each takes 1 KB more than
+    // it asks for.
     static_assert(2 * (shared_bytes<T, head_dim> + 1024) <= 100 * 1024);
     T* const keys = dynamic_shared<T>();            // [tile_keys, head_dim]
     T* const values = keys + tile_keys * head_dim;  // [tile_keys, head_dim]; holds the queries at first

@@ -220,7 +220,8 @@ void CudaBackend::Impl::plan_products() {
 }
 
 // Makes KV blocks from the memory that gpu_memory_utilization allows and that is still unused. Must be called
-// after everything else has been allocated. Only the code of our own kernels is loaded later, by warm_up().
+// after everything else has been allocated. Only the code of our own kernels takes memory later, when
+// warm_up() loads it.
 void CudaBackend::Impl::take_kv_memory() {
     std::size_t free_bytes = 0;
     std::size_t total_bytes = 0;
@@ -246,7 +247,7 @@ void CudaBackend::Impl::take_kv_memory() {
     }
     num_blocks = static_cast<std::int32_t>(blocks);
     cache = DeviceBuffer<std::byte>(blocks * bytes_of_block);
-    // A block is copied whole, including slots that no token has filled yet, so every slot is zeroed.
+    // A copy of a block also reads slots that no token has filled yet, so every slot must be initialised.
     check(cudaMemsetAsync(cache.data(), 0, cache.size(), stream.get()));
 }
 

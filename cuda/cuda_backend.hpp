@@ -20,8 +20,8 @@ struct CudaBackendOptions {
     std::int32_t max_tokens_per_step = 512;
     std::int32_t max_seqs_per_step = 64;
     // If true, the tokens of a request do not depend on which other requests run at the same time, or on how
-    // its prompt is divided into chunks. For each matrix, one algorithm then computes all products, and one
-    // kernel computes all attention. This mode is slower.
+    // its prompt is divided into chunks. In this mode, all products with a matrix use the same algorithm, and
+    // one kernel computes all attention. This mode is slower.
     bool deterministic = false;
     std::int32_t max_blocks = 0;  // for tests: a limit on the KV blocks; 0 = all that fit
     OnLoadProgress on_load_progress = {};
@@ -45,7 +45,7 @@ class CudaBackend final : public Backend {
     void submit(const ForwardBatch& batch) override;
     void collect(StepResults& results) override;
 
-    // For tests: returns the logits of the last collected step, [num_rows, vocab].
+    // For tests: returns the logits of the last step whose results collect() has returned, [num_rows, vocab].
     std::vector<float> logits() const;
 
   private:

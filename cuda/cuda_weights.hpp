@@ -29,10 +29,10 @@ struct DeviceWeights {
     const void* lm_head = nullptr;  // == embedding if the model ties them
 };
 
-// Reads every tensor once, in order, through two pinned buffers: while one is copied to the device, the other
-// is filled. The two buffers take 64 MiB of host memory. Throws ErrorException: bad_model if a file cannot be
-// read, bad_configuration if the weights do not fit the device's free memory. Throws DeviceError if a call to
-// CUDA fails.
+// Reads every tensor once, in order, through two pinned buffers: while one buffer is copied to the device,
+// the other buffer is filled. Both together take 64 MiB of host memory. Throws ErrorException: bad_model if a
+// file cannot be read, bad_configuration if the weights do not fit in the device's free memory. Throws
+// DeviceError if a call to CUDA fails.
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
                                   const OnLoadProgress& on_progress);
 

@@ -76,7 +76,7 @@ class Stream {
     cudaStream_t stream_ = nullptr;
 };
 
-// A point in a stream's work, which the host can wait for.
+// A point in a stream's work. The host can wait until the stream has reached this point.
 class Event {
   public:
     enum class Timing : bool { off, on };
@@ -89,7 +89,8 @@ class Event {
     ~Event() { cudaEventDestroy(event_); }
 
     void record(const Stream& stream) { check(cudaEventRecord(event_, stream.get())); }
-    // Blocks the calling thread until the event has happened. Throws DeviceError if earlier work failed.
+    // Blocks the calling thread until the stream has reached the event. Throws DeviceError if earlier work
+    // failed.
     void synchronize() const { check(cudaEventSynchronize(event_)); }
     // Returns the time between two events that were made with Timing::on and have both happened.
     float milliseconds_since(const Event& begin) const {

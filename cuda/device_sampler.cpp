@@ -56,11 +56,12 @@ std::size_t DeviceSampler::staging_bytes() const {
 }
 
 // Returns the slot of the row's sequence. If the sequence has no slot, it gets the slot that was used least
-// recently. There are as many slots as rows, so no sequence of this step loses its slot.
+// recently. There are as many slots as a step can have sequences, so no sequence of this step loses its slot.
 std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
     auto chosen = std::ranges::find_if(
         slots_, [&](const Slot& slot) { return slot.num_counted > 0 && slot.sequence == row.sequence; });
-    // If the context is shorter than num_counted, the counts belong to another sequence and are discarded.
+    // If more tokens were counted than the context has, the counts are not those of this context. They are
+    // discarded.
     if (chosen == slots_.end() || chosen->num_counted > length_of(row.context)) {
         if (chosen == slots_.end()) chosen = std::ranges::min_element(slots_, {}, &Slot::last_step);
         *chosen = {.sequence = row.sequence};
@@ -70,7 +71,7 @@ std::int32_t DeviceSampler::slot_of(const SamplingRow& row) {
 }
 
 // Stages the tokens that the slot has not counted yet, so that its counts cover the whole context of the row.
-// This context must hold no drafts.
+// This context must not contain drafts.
 void DeviceSampler::count(const SamplingRow& row, std::int32_t index) {
     Slot& slot = slots_[count_of(index)];
     const std::int32_t known = slot.num_counted;

@@ -14,7 +14,7 @@
 namespace solard::cuda {
 
 // In each step, call prepare(), the staging's upload(), run() and copy_back(), in this order. Call read()
-// when the stream has been synchronised. The constructor allocates all memory.
+// after the stream has been synchronised. The constructor allocates all memory.
 class DeviceSampler {
   public:
     // `stream` is the stream that run() will use.
@@ -24,14 +24,15 @@ class DeviceSampler {
     // Returns the largest number of bytes that prepare() takes from a Staging.
     std::size_t staging_bytes() const;
 
-    // Stages the rows. The rows of one sequence are adjacent and in order, and the context of the first of
-    // them holds no drafts. Throws std::logic_error if there are more than max_rows rows, or if a row has
-    // more biases or bans than max_logit_biases, or a context longer than max_model_len.
+    // Stages the rows. The rows of one sequence must be adjacent and in order, and the context of its first
+    // row must not contain drafts. Throws std::logic_error if there are more than max_rows rows, or if a row
+    // has more biases or bans than max_logit_biases, or a context longer than max_model_len.
     void prepare(std::span<const SamplingRow> rows, Staging& staging);
     // Enqueues the kernels. `logits` is [rows, stride] on the device.
     void run(const float* logits, std::int64_t stride, const Stream& stream);
     void copy_back(const Stream& stream);
-    // Writes the results of the last copy_back() to `results`. If the step has no rows, the lists are empty.
+    // Writes the results of the last copy_back() to `results`. If the step has no rows, the lists in
+    // `results` become empty.
     void read(StepResults& results) const;
 
     // Returns the chosen tokens, [rows] on the device, valid until the next run().
@@ -39,7 +40,7 @@ class DeviceSampler {
 
   private:
     // Describes one row of counts_, which counts the tokens of `sequence`. The counts cover the first
-    // num_counted tokens of the sequence's context and never include drafts.
+    // num_counted tokens of the sequence's context, but no drafts.
     struct Slot {
         std::uint64_t sequence = 0;
         std::int32_t num_counted = 0;  // 0: the slot is free

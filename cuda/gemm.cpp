@@ -38,7 +38,7 @@ std::vector<std::int32_t> make_buckets(std::int32_t max_rows) {
     return buckets;
 }
 
-// Returns the path of the cache file, or an empty path if there is no folder. The file's name contains the
+// Returns the path of the cache file, or an empty path if `folder` is empty. The file's name contains the
 // card's name and the library's version, because a choice depends on both.
 std::filesystem::path cache_file(const std::filesystem::path& folder, const CublasLt& library) {
     if (folder.empty()) return {};
@@ -184,7 +184,7 @@ Gemm::Algo Gemm::choose_one(Plan& plan, std::span<const std::int32_t> rows, cons
     const std::string key = cache_key(plan.shape, type_, m);
     const Algo* const known = deterministic_ ? nullptr : cache_.find(key);
     // An algorithm from the cache file is run once here. The driver loads a kernel when the kernel is first
-    // launched, and no step should have to wait for that.
+    // launched, and no step should have to wait for this loading.
     if (known != nullptr && is_valid(plan, known->algo, rows) &&
         multiply(plan, known->algo, tuning_x_.data(), plan.weights.front(), tuning_d_.data(), m, stream) ==
             CUBLAS_STATUS_SUCCESS)

@@ -25,7 +25,7 @@ struct GemmShape {
     std::int32_t out_stride = 0;  // elements between the starts of two rows of d
 };
 
-// The algorithm that a plan uses for up to `rows` rows, in the form that the bench reports.
+// The algorithm that a plan uses for up to `rows` rows, in the form that the benchmark reports.
 struct GemmChoice {
     GemmShape shape;
     std::int32_t rows = 0;
@@ -33,7 +33,7 @@ struct GemmChoice {
     float microseconds = 0;  // of one run, as tune() measured it
 };
 
-// Used by one thread. run() allocates nothing.
+// Must be used by one thread only. run() allocates nothing.
 class Gemm {
   public:
     using Id = std::size_t;

@@ -23,14 +23,14 @@ class GemmCache {
     // Reads the file. A missing file counts as an empty file, and a line that save() did not write is
     // ignored. If the path is empty, nothing is kept. According to cublasLt.h, a stored algorithm may only be
     // used with the same version of the library, so the file's name must contain the version and the card's
-    // name. The caller must check whether an algorithm that find() returns is valid for its purpose.
+    // name. The caller must check whether an algorithm that find() returns is valid for the matrix product.
     explicit GemmCache(std::filesystem::path file);
 
-    // Returns null if there is no entry. An entry is valid until the next remember().
+    // Returns null if there is no entry. A returned entry is valid until the next remember().
     const Entry* find(const std::string& key) const;
     void remember(const std::string& key, const Entry& entry);
-    // Replaces the file atomically if an entry is new. If the file cannot be written, this is not an error:
-    // the next start measures again.
+    // Replaces the file atomically if remember() has been called since the last save(). A file that cannot be
+    // written is not an error: the next start of the program measures again.
     void save();
 
   private:

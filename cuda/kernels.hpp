@@ -15,8 +15,8 @@
 
 namespace solard::cuda {
 
-// hidden_size, intermediate_size and head_dim must be multiples of this, so that one access can read 16
-// bytes.
+// hidden_size, intermediate_size and head_dim must be multiples of this number, so that one access can read
+// 16 bytes.
 inline constexpr std::int32_t size_granularity = 8;
 // A row of this many floats fits in the shared memory of one block on every card of sm_89 and later.
 inline constexpr std::int32_t max_hidden_size = 24576;
@@ -33,7 +33,7 @@ void embed(DType type, const EmbeddingArgs& args, cudaStream_t stream);
 
 // x = residual[t, :] + projected[t, :];  normed[i, :] = x / sqrt(mean(x^2) + eps) * weight
 // If `rows` is null, i = t and x becomes the new residual. Otherwise t = rows[i] and the residual stays as it
-// is: this gathers the rows whose logits are wanted. Source: Zhang, Sennrich, "Root mean square layer
+// is; `rows` selects the rows whose logits are wanted. Source: Zhang, Sennrich, "Root mean square layer
 // normalization", NeurIPS 2019, equation 4.
 struct AddRmsNormArgs {
     float* residual;           // [tokens, hidden]
@@ -90,7 +90,7 @@ void copy_blocks(const CopyBlocksArgs& args, cudaStream_t stream);
 struct AttentionTile {
     std::int32_t sequence;        // row of block_tables
     std::int32_t first_token;     // row of qkv
-    std::int32_t num_tokens;      // num_tokens * group must fit in the tile's rows
+    std::int32_t num_tokens;      // num_tokens * group must be at most the tile's number of rows
     std::int32_t first_position;  // position of first_token in its sequence
 };
 inline constexpr std::int32_t prefill_tile_rows = 64;
@@ -101,7 +101,7 @@ inline constexpr std::int32_t decode_tile_rows = 16;
 // Source: Dao, "FlashAttention-2", 2023, algorithm 1.
 struct AttentionArgs {
     const void* qkv;                   // [tokens, (num_heads + 2 num_kv_heads) * head_dim], rotated
-    const void* layer_cache;           // the cache of one layer, see KvShape; already contains the new tokens
+    const void* layer_cache;           // cache of one layer (KvShape); must already hold the new tokens
     const std::int32_t* block_tables;  // [num_seqs, block_table_stride]
     void* attended;                    // [tokens, num_heads * head_dim]
     const AttentionTile* tiles;        // [num_tiles]
@@ -116,7 +116,7 @@ struct AttentionArgs {
 void prefill_attention(DType type, const AttentionArgs& args, cudaStream_t stream);
 
 // Works on tiles of 16 rows. The keys of a tile are divided into splits of decode_split_keys keys, so that
-// even one sequence occupies the whole device. Then a second kernel combines the results of the splits.
+// even one sequence occupies the whole device. A second kernel combines the results of the splits.
 inline constexpr std::int32_t decode_split_keys = 256;
 struct DecodeSplit {
     std::int32_t tile;
@@ -144,7 +144,7 @@ struct SwigluArgs {
 };
 void swiglu(DType type, const SwigluArgs& args, cudaStream_t stream);
 
-// out[i] = in[i] in another type, rounded to nearest even. Both arrays are aligned to 16 bytes.
+// out[i] = in[i] in another type, rounded to nearest even. Both arrays must be aligned to 16 bytes.
 struct ConvertArgs {
     const void* in;  // [count], of type `from`
     void* out;       // [count], of type `to`

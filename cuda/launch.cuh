@@ -18,8 +18,8 @@ struct LaunchShape {
 inline constexpr std::size_t default_shared_bytes = std::size_t{48} * 1024;
 
 // Allows blocks of the kernel to use `bytes` of shared memory. The driver is called only if no earlier launch
-// needed that much. The setting holds for the whole process. One thread starts all kernels, so no lock is
-// needed.
+// needed this many bytes. The setting is valid for the whole process. All kernels are started by the same
+// thread, so no lock is needed.
 template <auto kernel>
 void allow_shared_bytes(std::size_t bytes) {
     static std::size_t allowed = default_shared_bytes;

@@ -10,7 +10,7 @@ namespace {
 constexpr int num_threads = 256;
 constexpr int num_warps = num_threads / warp_size;
 
-// One thread block per row. Shared memory keeps the row until its sum of squares is known.
+// One thread block per row. The row stays in shared memory until its sum of squares is known.
 template <class T>
 __global__ void __launch_bounds__(num_threads) add_rms_norm_kernel(AddRmsNormArgs args) {
     float* const scratch = dynamic_shared<float>();  // [num_warps]

@@ -35,8 +35,9 @@ __device__ inline T* dynamic_shared() {
 // then computed in 32 bits, and the constant part of the offset takes no register.
 
 // ldmatrix.x4: loads four 8x8 matrices of 16-bit elements from shared memory. Lane i passes the address of
-// row i % 8 of matrix i / 8. A row is 16 bytes, aligned to 16. Lane i receives in r[m] two elements of matrix
-// m: element (i / 4, 2 * (i % 4)) in the low half and its right neighbour in the high half.
+// row i % 8 of matrix i / 8. A row has 16 bytes and must be aligned to 16 bytes. Lane i receives in r[m] two
+// elements of matrix m: element (i / 4, 2 * (i % 4)) in the low half and its right neighbour in the high
+// half.
 __device__ inline void load_matrix_x4(std::uint32_t (&r)[4], const void* base, std::uint32_t offset) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -77,8 +78,8 @@ __device__ inline void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], 
 }
 
 // cp.async.cg: starts a copy of 16 bytes from global to shared memory. The copy bypasses the registers and
-// the L1 cache. Both addresses are aligned to 16. If !valid, zeros are written and `global` is not read. The
-// copy belongs to the thread's open group of copies.
+// the L1 cache. Both addresses must be aligned to 16 bytes. If !valid, zeros are written and `global` is not
+// read. The copy belongs to the thread's open group of copies.
 __device__ inline void copy_async_16(void* base, std::uint32_t offset, const void* global, bool valid) {
     asm volatile(
         "cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(detail::shared_address(base) + offset),
@@ -91,8 +92,9 @@ __device__ inline void copy_async_commit() {
     asm volatile("cp.async.commit_group;\n" ::: "memory");
 }
 
-// Waits until at most `pending` of the thread's closed groups are unfinished. This covers the thread's own
-// copies only. To read the copies of other threads, all threads must wait and then pass a barrier.
+// Waits until at most `pending` of the thread's closed groups are unfinished. Only the thread's own copies
+// are waited for. Before a thread reads data that other threads have copied, all threads must call this
+// function and then pass a barrier.
 template <int pending>
 __device__ inline void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;\n" ::"n"(pending) : "memory");

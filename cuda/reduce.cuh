@@ -5,9 +5,9 @@
 
 namespace solard::cuda {
 
-// Returns the combination of all threads' values to every thread of the block. `num_threads` is the block's
-// size, a multiple of 32 up to 1,024; `combine` is commutative. `scratch` is an array in shared memory,
-// [num_threads / 32], which may be used again as soon as the function returns.
+// Returns the combination of all threads' values to every thread of the block. `num_threads` must be the
+// block's size, a multiple of 32 up to 1,024; `combine` must be commutative. `scratch` is an array in shared
+// memory, [num_threads / 32], which may be used again as soon as the function returns.
 template <int num_threads, class T, class Combine>
 __device__ inline T block_reduce(T value, T* scratch, const Combine& combine) {
     constexpr int num_warps = num_threads / warp_size;

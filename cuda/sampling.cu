@@ -16,8 +16,8 @@ constexpr int num_buckets = 256;  // one for every value of eight bits of a rank
 constexpr int bucket_bits = 8;
 
 // A token and its logit as one number, as in inference/sampling/token_ranking.hpp. A likelier token has a
-// greater number. The high half holds the logit's bits, changed so that they sort as integers like the
-// logits. The low half holds the inverted id, so that among equal logits the smaller id ranks higher.
+// greater number. The high half holds the logit's bits, changed so that these integers have the same order as
+// the logits. The low half holds the inverted id, so that among equal logits the smaller id ranks higher.
 using Rank = unsigned long long;
 // A sum of probabilities, in a unit that depends on the size of the vocabulary.
 using Mass = unsigned long long;
@@ -331,8 +331,8 @@ __device__ double noise_of(std::uint32_t word) {
     return -log(-log(uniform));
 }
 
-// Computes noise_of(word) in float, with an error below 1e-5. This is faster, because cards for serving have
-// few units for double.
+// Computes noise_of(word) in float, with an error below 1e-5. This is faster, because GPUs for inference have
+// few double-precision units.
 __device__ float noise_estimate(std::uint32_t word) {
     const float exponential = word < 0x80000000 ? -logf((static_cast<float>(word) + 0.5F) * 0x1p-32F)
                                                 : -log1pf(-(static_cast<float>(~word) + 0.5F) * 0x1p-32F);

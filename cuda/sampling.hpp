@@ -1,10 +1,10 @@
 // The sampler on the device: the ten steps of inference/sampling/sampler.hpp, with one thread block per row.
 //
-// It chooses the token that the reference sampler chooses: it computes the same floats in the same order of
-// operations (sampling.cu is compiled without floating-point contraction) and draws the same noise. If the
-// reference adds probabilities in double, the device adds integers, whose sum does not depend on the order of
-// the threads. The chosen tokens may therefore differ if the sum of a top_p cut lies within 1e-9 of top_p.
-// The log-probabilities may differ in their last bits.
+// The device chooses the same token as the reference sampler: it computes the same floats in the same order
+// of operations (sampling.cu is compiled without floating-point contraction) and draws the same noise. Where
+// the reference adds probabilities in double, the device adds integers, whose sum does not depend on the
+// order of the threads. The chosen tokens may therefore differ if the sum of a top_p cut lies within 1e-9 of
+// top_p. The log-probabilities may differ in their last bits.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -56,7 +56,7 @@ struct SampleArgs {
     const float* logits;         // [num_rows, stride]
     float* changed;              // [num_rows, vocab], scratch for rows with biases, bans or penalties
     const SampleRow* rows;       // [num_rows]
-    const LogitBias* biases;     // of all rows; a row names a token at most once
+    const LogitBias* biases;     // of all rows; no token may occur twice in one row
     const std::int32_t* bans;    // of all rows
     const std::int32_t* drafts;  // of all rows
     const TokenCount* counts;    // [slots, vocab]

@@ -38,7 +38,8 @@ class Staging {
         return piece;
     }
 
-    // Returns the piece's address on the device. The data is there once the stream has executed upload().
+    // Returns the piece's address on the device. The data is on the device after the stream has executed the
+    // copy that upload() enqueues.
     template <class T>
     const T* on_device(std::span<T> piece) const {
         return reinterpret_cast<const T*>(device_.data() +

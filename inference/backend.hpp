@@ -36,8 +36,8 @@ struct ForwardBatch {
     // drafts to verify.
     std::vector<std::int32_t> logits_rows;
     std::vector<SamplingRow> sampling;  // [num_rows]
-    // These copies are made before the step writes anything. Their order does not matter: no block is both a
-    // source and a destination, and no block is a destination twice.
+    // These copies are made before the step writes anything. No block may be both a source and a destination,
+    // and no block may be a destination twice, so the order of the copies does not matter.
     std::vector<BlockCopy> block_copies;
     std::int32_t block_table_stride = 0;
 
@@ -66,7 +66,8 @@ struct BackendCapacity {
 void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std::int32_t vocab_size);
 
 // Runs the forward pass. Only the engine thread creates, calls and destroys a backend. The constructor
-// reserves all memory; submit() and collect() allocate nothing. After an exception the backend is unusable.
+// reserves all memory; submit() and collect() allocate nothing. After an exception, the backend must not be
+// used again.
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -78,7 +79,8 @@ class Backend {
     // Describes the backend for the banner and /v1/metadata, for example "cpu (AVX2, 2 threads)".
     virtual std::string description() const = 0;
 
-    // Starts one step. The batch may be reused once collect() has returned. At most one step is in flight.
+    // Starts one step. Until collect() has returned, `batch` must not be changed and submit() must not be
+    // called again.
     virtual void submit(const ForwardBatch& batch) = 0;
     // Waits until the step in flight has ended, and stores one result per logits row in `results`.
     virtual void collect(StepResults& results) = 0;

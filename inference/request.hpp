@@ -24,22 +24,22 @@ struct Principal {
     std::int32_t weight = 1;  // >= 1: the principal's part of the engine, relative to the other weights
 };
 
-// A request to the engine; immutable once it was submitted.
+// A request to the engine; must not be changed after it was submitted.
 struct Request {
     RequestId id = 0;               // unique for the life of the process
-    std::vector<TokenId> prompt;    // size in [1, max_model_len)
+    std::vector<TokenId> prompt;    // 1 to max_model_len - 1 tokens
     std::int32_t max_tokens = 0;    // >= 1, of each choice; prompt.size() + max_tokens <= max_model_len
     std::uint32_t num_choices = 1;  // [1, max_choices]; the choices share the prompt's KV
     SamplingParams sampling;        // the scheduler sets `choice` for each sequence
     std::vector<LogitBias> logit_bias;
-    std::vector<std::string> stop;        // each string has at least one byte
+    std::vector<std::string> stop;        // no string may be empty
     std::vector<TokenId> stop_token_ids;  // tokens that end the answer, like end-of-sequence tokens
     std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;
     Principal principal;
     std::int32_t priority = 0;     // order among the principal's waiting requests; lowest first
     std::uint64_t cache_salt = 0;  // set by the server: prompts share KV only if their salts are equal
-    Clock::time_point queue_deadline = Clock::time_point::max();    // latest time to leave the queue
+    Clock::time_point queue_deadline = Clock::time_point::max();    // latest time to start running
     Clock::time_point request_deadline = Clock::time_point::max();  // latest time for the last token
 };
 
@@ -65,7 +65,7 @@ struct StepEvent {
     TokenId matched_stop_token = -1;           // the id in Request::stop_token_ids that ended the answer
 };
 
-// The stage that a sequence has reached. It is published when the stage changes.
+// The stage that a sequence has reached. A new event is published when the stage changes.
 struct ProgressEvent {
     enum class Phase : std::uint8_t { queued, prefill, decoding, preempted };
     RequestId id = 0;
@@ -95,8 +95,8 @@ struct EngineSnapshot {
     double tokens_per_second = 0;          // mean over about the last second of step time
 };
 
-// Everything that one step reports. It is moved to the reader, which hands it back for reuse
-// (Engine::recycle), so that generating a token allocates no memory.
+// Everything that one step reports. The reader must hand the object back for reuse (Engine::recycle), so that
+// generating a token allocates no memory.
 struct StepEvents {
     std::string text;
     std::vector<TokenId> token_ids;

@@ -9,8 +9,8 @@
 
 namespace solard {
 
-// Describes how to choose one token. The spans point into the sequence and stay valid until collect() has
-// returned.
+// Describes how to choose one token. The spans point into the sequence and must stay valid until
+// Backend::collect() has returned.
 struct SamplingRow {
     SamplingParams params;
     // Identifies the sequence. It is the same in all rows of the sequence and in every step, and no other
@@ -19,7 +19,7 @@ struct SamplingRow {
     std::int32_t position = 0;                   // index of the token to choose; the prompt begins at index 0
     std::span<const TokenId> context = {};       // [position]: prompt, answer so far, drafts before this row
     std::int32_t num_prompt_tokens = 0;          // size of the prompt, which is the front of `context`
-    std::span<const LogitBias> logit_bias = {};  // no token occurs twice
+    std::span<const LogitBias> logit_bias = {};  // no token may occur twice
     std::span<const TokenId> banned = {};        // tokens that must not be chosen
 };
 

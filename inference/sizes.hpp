@@ -6,7 +6,7 @@
 
 namespace solard {
 
-// Returns a count or index, which is not negative, as the type that containers use.
+// Returns a count or index, which must not be negative, as the type that containers use.
 constexpr std::size_t count_of(std::int32_t value) {
     return static_cast<std::size_t>(value);
 }

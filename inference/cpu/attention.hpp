@@ -46,7 +46,7 @@ class KvCache {
     const std::uint16_t* values(std::size_t layer, std::size_t block, std::size_t head) const;
     // Stores one token's key and value, [head_dim] each, rounded to the cache's type.
     void store(std::size_t layer, std::size_t slot, std::size_t head, const float* key, const float* value);
-    // Copies the block's keys and values in all layers; source != destination.
+    // Copies the block's keys and values in all layers. The two blocks must be different.
     void copy_block(std::size_t source, std::size_t destination);
 
   private:
@@ -69,9 +69,9 @@ class Attention {
     void plan(const ForwardBatch& batch);
 
     // Computes the attention of one layer. q is [tokens, heads * head_dim] with row stride `q_stride`,
-    // already rotated. The keys and values of the batch's own tokens are already in the cache. out is
-    // [tokens, heads * head_dim], rounded to the compute type. The result of each (token, head) depends only
-    // on its own query and context, which is read from position 0 in blocks of 16.
+    // and must already be rotated. The keys and values of the batch's own tokens must already be in the
+    // cache. out is [tokens, heads * head_dim], rounded to the compute type. The result of each (token, head)
+    // depends only on its own query and context. The context is read from position 0 on, in blocks of 16.
     void run(ThreadPool& pool, const KvCache& cache, std::size_t layer, const ForwardBatch& batch,
              const float* q, std::size_t q_stride, float* out);
 

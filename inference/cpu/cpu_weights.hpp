@@ -28,7 +28,7 @@ struct CpuWeights {
     PackedMatrix embedding;
     std::vector<CpuLayer> layers;
     std::span<const float> final_norm;
-    PackedMatrix lm_head;  // shares the embedding's memory if the two are tied
+    PackedMatrix lm_head;  // shares the embedding's memory if the weights are tied
 };
 
 // Reads every tensor once, in parallel, and packs it into its final place. Throws ErrorException (bad_model)

@@ -41,8 +41,8 @@ inline std::uint32_t fp16_from_float(float value) {
     const std::uint32_t magnitude = bits & 0x7fffffff;
     const std::uint32_t rounded = (magnitude - (112U << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
     const std::uint32_t bounded = magnitude > 0x477fefff ? 0x7c00 : rounded;
-    // The last bit of a float just above 0.5 has the value 2^-24, like the last bit of an fp16 subnormal.
-    // Therefore adding 0.5 rounds correctly.
+    // Floats from 0.5 to 1 are multiples of 2^-24, like fp16 subnormals. Therefore adding 0.5 rounds the
+    // value to a multiple of 2^-24.
     const std::uint32_t subnormal =
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000;
     std::uint32_t half = magnitude < 0x38800000 ? subnormal : bounded;

@@ -32,7 +32,8 @@ struct GemmBlock {
 
 // Computes every element of y by adding its fp32 products one by one in ascending order of k. The result does
 // not depend on the other rows and panels. A product may also be computed in several calls for consecutive
-// ranges of k, with `accumulate` from the second call on. It then has the same bits as in a single call.
+// ranges of k, with `accumulate` from the second call on. The result then has the same bits as the result of
+// a single call.
 using GemmKernel = void (*)(const GemmBlock& block);
 
 struct Kernels {
@@ -40,7 +41,7 @@ struct Kernels {
     GemmKernel gemm;
 };
 
-// Returns the best kernels that this CPU can run. `type` is bf16 or fp16.
+// Returns the best kernels that this CPU can run. `type` must be bf16 or fp16.
 const Kernels& choose_kernels(DType type, bool force_portable);
 
 #if defined(__x86_64__)

@@ -32,8 +32,8 @@ struct PackedMatrix {
 };
 
 // Packs up to 16 rows of a matrix into one panel. `rows` is [num_rows, in_features] as stored on disk.
-// `panel` is [in_features][16]; columns from num_rows on become zero. `from` may be any type, `to` is bf16 or
-// fp16.
+// `panel` is [in_features][16]; columns from num_rows on become zero. `from` may be any type, but `to` must
+// be bf16 or fp16.
 void pack_panel(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
                 std::uint16_t* panel);
 

@@ -26,7 +26,7 @@ class CommandQueue {
   public:
     explicit CommandQueue(std::size_t capacity) : capacity_(capacity) {}
 
-    // Returns false if the queue is full or closed. The request was then not taken.
+    // If the queue is full or closed, discards the request and returns false.
     bool submit(Request request) {
         {
             const std::lock_guard lock(mutex_);

@@ -71,11 +71,12 @@ struct Engine::Impl {
     std::atomic<bool> busy{false};
     std::atomic<bool> ended{false};
     std::atomic<std::uint64_t> num_steps{0};
-    // Guards `backend`: other threads read its progress counter and must not do so during its destruction.
+    // Guards `backend`: other threads read its progress counter, and the backend must not be destroyed while
+    // they read.
     mutable std::mutex backend_mutex;
     std::unique_ptr<Backend> backend;
 
-    // Engine thread only.
+    // Only the engine thread may use the members from here to spare_events.
     std::unique_ptr<EngineCore> core;
     std::vector<Command> commands;
     std::size_t next_command = 0;  // index in `commands` of the first command that was not executed yet

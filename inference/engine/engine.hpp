@@ -33,16 +33,16 @@ struct EngineInfo {
     BackendCapacity capacity;
     std::string backend;                      // Backend::description()
     std::int32_t max_num_batched_tokens = 0;  // the value in use
-    std::int32_t max_running = 0;             // the number of sequences that may run at once
+    std::int32_t max_running = 0;             // the number of sequences that may run at the same time
 };
 
 // All callbacks run on the engine thread. A callback must only post its argument to another thread, and must
 // not block.
 struct EngineCallbacks {
-    std::function<void(EngineInfo)> ready;    // once, before the first step
-    std::function<void(StepEvents)> publish;  // once per step
+    std::function<void(EngineInfo)> ready;    // called once, before the first step
+    std::function<void(StepEvents)> publish;  // called once per step
     std::function<void(Error)>
-        failed;  // once, if the backend could not be made, or if it failed; then the thread ends
+        failed;  // called once, if the backend cannot be made or fails; after that, the thread ends
 };
 
 using BackendFactory = std::function<std::unique_ptr<Backend>()>;
@@ -51,16 +51,16 @@ using BackendFactory = std::function<std::unique_ptr<Backend>()>;
 // submit(), cancel(), recycle() and ask_to_stop() only enqueue a command.
 class Engine {
   public:
-    // Starts the thread, which makes the backend. `tokenizer` outlives the engine.
+    // Starts the thread, which makes the backend. `tokenizer` must outlive the engine.
     Engine(BackendFactory make_backend, const Tokenizer& tokenizer, EngineOptions options,
            EngineCallbacks callbacks);
     // Stops the thread at the next step boundary and joins it. Unfinished requests get no further event.
     ~Engine();
 
-    // Returns false if the command queue is full or the engine has ended. The request was then not taken.
+    // If the command queue is full or the engine has ended, discards the request and returns false.
     bool submit(Request request);
-    // Cancels a request within one step: the last event of each choice is `cancelled`, unless the choice
-    // finished first.
+    // Cancels a request within one step. The last event of each choice then has FinishReason::cancelled,
+    // unless the choice has finished before.
     void cancel(RequestId id);
     // Hands an event vector back for reuse.
     void recycle(StepEvents events);

@@ -9,7 +9,7 @@
 
 namespace solard {
 
-// Used by one thread at a time. `backend` and `tokenizer` outlive the object.
+// Must be used by one thread at a time. `backend` and `tokenizer` must outlive the object.
 class EngineCore {
   public:
     using TimeSource = std::function<Clock::time_point()>;
@@ -18,12 +18,12 @@ class EngineCore {
                TimeSource time_source = Clock::now);
 
     void submit(Request request) { scheduler_.add(std::move(request)); }
-    // Cancels a request in the next step: the last event of each choice is `cancelled`, unless the choice
-    // finished first.
+    // Cancels a request in the next step. The last event of each choice then has FinishReason::cancelled,
+    // unless the choice has finished before.
     void cancel(RequestId id) { scheduler_.cancel(id); }
     bool has_work() const { return scheduler_.has_work(); }
 
-    // Runs one step and appends its events to `events`. May be called only if has_work(). Throws
+    // Runs one step and appends its events to `events`. May be called only if has_work() returns true. Throws
     // std::logic_error if no sequence advances, and passes on the exceptions of the backend. After an
     // exception, only abort() may be called.
     void step(StepEvents& events);

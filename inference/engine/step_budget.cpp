@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::int32_t granularity = 16;
 
-// Makes a batch of one sequence that fills the whole context and lies in the first blocks. Its last
-// `num_tokens` tokens are computed.
+// Makes a batch of one sequence. The sequence fills the whole context, and its KV lies in the first blocks.
+// The batch computes the last `num_tokens` tokens.
 ForwardBatch chunk_at_end_of_context(std::int32_t num_tokens, std::int32_t context) {
     const auto count = count_of(num_tokens);
     ForwardBatch batch;

@@ -26,10 +26,10 @@ enum class PromptEnd { assistant_turn, last_message };
 // thread may use it.
 class ChatTemplate {
   public:
-    // Returns the template that `override_name` names; "solar" is the only name. If no name is given,
-    // tokenizer_config.json in the folder must have SOLAR's published text, apart from white space outside
-    // string literals. Then SOLAR's template is returned. Errors: bad_model, with a message that names the
-    // file and --chat-template; bad_configuration for an unknown name.
+    // Returns the template that `override_name` names; "solar" is the only name. If no name is given, returns
+    // SOLAR's template, but only if the chat_template in the folder's tokenizer_config.json is SOLAR's
+    // published text, apart from white space outside string literals. Errors: bad_model, with a message that
+    // names the file and --chat-template; bad_configuration for an unknown name.
     static result<ChatTemplate> load(const std::filesystem::path& folder,
                                      const std::optional<std::string>& override_name);
     static ChatTemplate solar() { return {}; }

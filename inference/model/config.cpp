@@ -185,7 +185,7 @@ void read_head_dim(FieldReader& fields, ModelConfig& config) {
                       "a multiple of num_attention_heads (" + std::to_string(config.num_heads) + ")");
     }
     config.head_dim = head_dim.value_or(config.hidden_size / config.num_heads);
-    // A rotary embedding rotates pairs of elements.
+    // A rotary embedding rotates pairs of elements, so head_dim must be even.
     if (config.head_dim % 2 != 0 || config.head_dim < 2 || config.head_dim > max_head_dim) {
         fields.refuse(head_dim ? "head_dim" : "hidden_size",
                       "an even head size from 2 to " + std::to_string(max_head_dim));

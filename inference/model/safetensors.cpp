@@ -47,7 +47,7 @@ std::optional<std::vector<std::int64_t>> parse_integers(const json::value* value
     return integers;
 }
 
-// Returns product(shape) * size_of(dtype), or nothing if that needs more than 64 bits.
+// Returns product(shape) * size_of(dtype), or nothing if this product needs more than 64 bits.
 std::optional<std::uint64_t> num_bytes_of(const std::vector<std::int64_t>& shape, DType dtype) {
     std::uint64_t bytes = size_of(dtype);
     for (const std::int64_t size : shape) {

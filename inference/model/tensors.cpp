@@ -42,8 +42,8 @@ class TensorResolver {
         return error_ ? nullptr : tensor;
     }
 
-    // Refuses tensors that were not taken. They belong to another architecture, and ignoring them would
-    // change the results of the model.
+    // Refuses the tensors for which take() was not called. They belong to another architecture, and ignoring
+    // them would change the results of the model.
     void refuse_others(bool tied) {
         for (const auto& [name, tensor] : source_.tensors()) {
             const bool harmless =

@@ -136,10 +136,10 @@ result<std::string> bytes_of_piece(const SentencePieceProcessor& processor, int 
     return std::string(1, *byte);
 }
 
-// SentencePiece ends the process if an allocation fails. Throws std::bad_alloc before, if there is not as
-// much memory as it may need.
+// SentencePiece ends the process if an allocation fails. To prevent this, throws std::bad_alloc if less
+// memory is available than SentencePiece may need.
 void require_memory_to_encode(std::size_t num_bytes) {
-    constexpr std::size_t memory_per_byte = 512;  // an upper estimate, like the next one
+    constexpr std::size_t memory_per_byte = 512;  // an upper estimate, like memory_of_call
     constexpr std::size_t memory_of_call = 64 << 10;
     ::operator delete(::operator new(memory_of_call + num_bytes * memory_per_byte));
 }

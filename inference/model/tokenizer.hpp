@@ -28,7 +28,7 @@ class Tokenizer {
     ~Tokenizer();
 
     // Returns BOS followed by the pieces of `text`. Text that looks like a control token stays text. Throws
-    // std::bad_alloc.
+    // std::bad_alloc if memory is short.
     std::vector<TokenId> encode_prompt(std::string_view text) const;
 
     // Returns the bytes that `token` adds to a text that has already begun: a space for U+2581, one raw byte

@@ -28,9 +28,9 @@ double noise_of(std::uint32_t word) {
     return -std::log(-std::log(uniform));
 }
 
-// Returns a lower bound: every word whose noise is at least `needed` is at least this large. The reason is
-// that -log(u) >= 1 - u, so that the noise is at most -log(1 - u). The margin of 1e-9 is far above the
-// rounding error of noise_of().
+// Returns a lower bound for random words: if the noise of a word is at least `needed`, the word is not below
+// the bound. The reason is that -log(u) >= 1 - u, so that the noise is at most -log(1 - u). The margin of
+// 1e-9 is far above the rounding error of noise_of().
 std::uint32_t least_word(double needed) {
     const double words_above = std::exp(-needed) * 0x1p32 * (1 + 1e-9) + 1;
     return words_above < 0x1p32 ? static_cast<std::uint32_t>(0x1p32 - words_above) : 0;

@@ -14,7 +14,7 @@ namespace solard {
 // Tokens whose logit is -infinity are never drawn. `best` is the token with the largest logit. Source:
 // Maddison, Tarlow, Minka, "A* sampling", NIPS 2014, section 2.
 TokenId draw_from_all(std::span<const float> logits, const SamplingRow& row, TokenId best);
-// Draws in the same way as draw_from_all(), but only from the tokens in `kept`, which include `best`.
+// Draws in the same way as draw_from_all(), but only from the tokens in `kept`. These must include `best`.
 TokenId draw_from(std::span<const TokenRank> kept, std::span<const float> logits, const SamplingRow& row,
                   TokenId best);
 

@@ -37,7 +37,7 @@ double probability_of(std::span<const TokenRank> ranks, float largest, float tem
 // Reorders `candidates` and returns the smallest set of likeliest tokens whose probabilities add up to `mass`
 // or more. `mass` is multiplied by the same constant as the results of probability_of().
 std::span<TokenRank> nucleus(std::span<TokenRank> candidates, double mass, float largest, float temperature) {
-    // Tokens before `first` are in the nucleus, those from `last` on are not.
+    // Tokens before `first` are in the nucleus, and tokens from `last` on are not.
     auto first = candidates.begin();
     auto last = candidates.end();
     double mass_before = 0;

@@ -23,11 +23,11 @@ constexpr std::size_t index_of(TokenId token) {
 }
 
 struct RowMaximum {
-    TokenId token = 0;   // has the largest logit; the smallest such id; undefined if any logit is NaN
+    TokenId token = 0;   // smallest id with the largest logit; undefined if any logit is NaN
     bool finite = true;  // false if a logit is NaN or infinite
 };
 
-// Returns the largest logit. No logit may be NaN. Here and below, `logits` is not empty.
+// Returns the largest logit. No logit may be NaN. Here and below, `logits` must not be empty.
 float largest_of(std::span<const float> logits);
 RowMaximum find_maximum(std::span<const float> logits);
 

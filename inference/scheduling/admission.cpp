@@ -31,7 +31,7 @@ void Admission::admit() {
     const std::size_t count = principals.size();
     Capacity capacity = free_capacity();
     std::size_t begin = shares.admission_turn();
-    bool turn_is_kept = false;  // true once a request did not fit and keeps its turn
+    bool turn_is_kept = false;  // true if a request did not fit and keeps its turn
     for (std::size_t passed = 0; passed < count && shares.num_waiting() > 0;) {
         const std::size_t index = (begin + passed) % count;
         PrincipalShare& principal = *principals[index];
@@ -53,8 +53,8 @@ void Admission::admit() {
     }
 }
 
-// Is called if the first waiting request of this principal does not fit. The request keeps its turn.
-// num_passed_ counts the requests that overtake it, because their number is limited.
+// Is called if the first waiting request of principal number `index` does not fit. This request keeps its
+// turn. num_passed_ counts the requests that overtake this request, because their number is limited.
 void Admission::keep_turn(std::size_t index) {
     state_.shares.set_admission_turn(index);
     const Sequence& keeper = *state_.shares.principals()[index]->waiting.front();
@@ -126,15 +126,15 @@ void Admission::start(PrincipalShare& principal, const Need& need) {
     state_.insert(std::move(sequence));
 }
 
-// Preempts until `slots` and `blocks` more are free. If that is impossible, changes nothing and returns
-// false. `excess` is how far the newcomer's principal will be above its share after the admission.
-// A sequence can be preempted only if its principal is above its share, and further above than `excess`. If
-// `excess` is positive, there is a second condition: without the sequence, its principal must still be above
-// its share by at least `excess`. So every exchange lowers the largest excess, and no two principals preempt
-// each other in turn.
+// Preempts sequences until `slots` more slots and `blocks` more blocks are free. If this is impossible,
+// changes nothing and returns false. `excess` is how far the newcomer's principal will be above its share
+// after the admission. A sequence can be preempted only if its principal is above its share, and further
+// above than `excess`. If `excess` is positive, there is a second condition: without the sequence, its
+// principal must still be above its share by at least `excess`. So every exchange lowers the largest excess,
+// and no two principals preempt each other in turn.
 bool Admission::preempt_for_newcomer(const Sequence& newcomer, const Need& need, std::int64_t excess,
                                      std::int32_t slots, std::int32_t blocks) {
-    // The newcomer will refer to its cached blocks at once, so these blocks never count as freed.
+    // The newcomer will refer to its cached blocks, so these blocks never count as freed.
     set_references(newcomer, need.cached_blocks, -1);
     victims_.clear();
     std::int32_t freed = 0;
@@ -175,7 +175,7 @@ void Admission::set_references(const Sequence& newcomer, std::int32_t num_cached
 }
 
 // Returns how many blocks become free if this victim leaves after the earlier victims. A shared block becomes
-// free with the last sequence that refers to it.
+// free when the last sequence that refers to it has left.
 std::int32_t Admission::blocks_freed_with(const Sequence& victim) {
     std::int32_t freed = 0;
     for (const BlockId block : victim.block_table) {

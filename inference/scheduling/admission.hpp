@@ -14,18 +14,18 @@ namespace solard {
 // Admits waiting requests and preempts running sequences, as the policy of Scheduler says.
 class Admission {
   public:
-    // `state` and `tables` outlive the object.
+    // `state` and `tables` must outlive the object.
     Admission(StepState& state, BlockTables& tables);
 
     // Starts waiting requests as long as slots, blocks and the step's budget allow.
     void admit();
     // Preempts one sequence, to free a block for the running sequence `needy`. Returns false if there is no
-    // sequence that `needy` may preempt. Leaves a null among the running sequences.
+    // sequence that `needy` may preempt. Leaves a null in place of the preempted sequence.
     bool preempt_for(const Sequence& needy);
     void fill_snapshot(EngineSnapshot& snapshot) const { snapshot.num_preemptions = num_preemptions_; }
 
   private:
-    // What a waiting sequence needs to run.
+    // The slots and blocks that a waiting sequence needs to run.
     struct Need {
         std::int32_t slots = 0;
         std::int32_t blocks = 0;         // blocks that must be free now

@@ -18,8 +18,9 @@ using BlockId = std::int32_t;
 // reference (prefix cache). Free blocks without content are allocated first, then the least recently used
 // ones.
 //
-// Engine thread only. The constructor reserves all memory. Misuse (an id that is not in use) throws
-// std::logic_error, because a block with two owners would leak one client's text to another client.
+// Only the engine thread may use the pool. The constructor reserves all memory. Misuse (an id that is not in
+// use) throws std::logic_error, because a block with two owners would leak one client's text to another
+// client.
 class BlockPool {
   public:
     explicit BlockPool(std::int32_t num_blocks);
@@ -34,8 +35,8 @@ class BlockPool {
 
     // Returns the block whose registered content has this hash, or nullopt.
     std::optional<BlockId> find(const BlockHash& hash) const;
-    // Registers the content of a block in use, unless another block is registered with the same content. The
-    // block must not be written from then on.
+    // Registers the content of a block in use, unless another block is registered with the same content.
+    // After this call, the block must not be written until it is allocated again.
     void register_content(BlockId block, const BlockHash& hash);
 
     std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }

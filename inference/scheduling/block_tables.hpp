@@ -31,7 +31,7 @@ class BlockTables {
     BlockTables(std::int32_t num_blocks, std::int32_t max_running, const std::optional<HashKey>& hash_key);
 
     const BlockPool& pool() const { return pool_; }
-    // Returns the blocks that were released and become free once the step in flight has been collected.
+    // Returns the blocks that were released but become free only in end_step().
     std::span<const BlockId> quarantine() const { return quarantine_; }
     void fill_snapshot(EngineSnapshot& snapshot) const;
 
@@ -50,7 +50,7 @@ class BlockTables {
     CachedPrefix find_cached(Sequence& sequence);
     // Gives a sequence without blocks the first `num_blocks` of the blocks that find_cached() found.
     void take_cached(Sequence& sequence, std::int32_t num_blocks);
-    // Makes the computed whole blocks of the sequence findable in the prefix cache.
+    // Registers all completely computed blocks of the sequence in the prefix cache.
     void register_blocks(Sequence& sequence);
     // Makes `fork`, another choice of the request, refer to the blocks of `leader`, its first choice.
     void share(const Sequence& leader, Sequence& fork);

@@ -66,7 +66,7 @@ void FairShare::drop_idle() {
 }
 
 PrincipalShare* FairShare::prefill_turn() {
-    std::int64_t largest_weight = 0;  // of those that want prompt tokens
+    std::int64_t largest_weight = 0;  // of the principals that want prompt tokens
     for (const auto& principal : principals_) {
         if (principal->num_prefill_tokens > 0) largest_weight = std::max(largest_weight, principal->weight);
     }

@@ -4,7 +4,7 @@
 // A principal's use of the engine is its dominant share: its part of all slots or its part of all KV blocks,
 // whichever is larger (Ghodsi et al., "Dominant Resource Fairness", NSDI 2011). Its fair share is its weight
 // divided by the sum of the weights of all principals that have anything waiting or running. The tokens that
-// prompts may use in a step are dealt out by weighted deficit round robin (Shreedhar, Varghese, SIGCOMM
+// prompts may use in a step are distributed by weighted deficit round robin (Shreedhar, Varghese, SIGCOMM
 // 1995).
 #pragma once
 
@@ -24,9 +24,9 @@ struct PrincipalShare {
     std::int64_t weight = 1;
     std::deque<SequencePtr> waiting;      // by priority, then by arrival
     std::int32_t num_slots = 0;           // slots of its running sequences
-    std::int32_t num_blocks = 0;          // blocks of these sequences; a shared block counts once per holder
+    std::int32_t num_blocks = 0;          // blocks of its running sequences, a shared block once per sequence
     std::int64_t deficit = 0;             // prompt tokens that it may schedule now; < 0 after many decodes
-    std::int64_t turn_remainder = 0;      // what rounding took from its last turn, in parts of a token
+    std::int64_t turn_remainder = 0;      // part of a token that rounding took from its last turn
     std::int32_t num_prefill_tokens = 0;  // tokens that its running prompts still want in this step
 };
 
@@ -43,8 +43,9 @@ class FairShare {
     // Moves all waiting sequences for which `wanted` returns true to `out`.
     template <class Predicate>
     void extract(Predicate wanted, std::vector<SequencePtr>& out);
-    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. Raises
-    // every deficit to at least minus the tokens of the largest turn. May be called between steps only.
+    // Drops principals that have nothing waiting and nothing running; pointers to them become invalid. A
+    // deficit below -N becomes -N, where N is the number of tokens of the largest turn. May be called between
+    // steps only.
     void begin_step();
 
     std::span<const std::unique_ptr<PrincipalShare>> principals() const { return principals_; }
@@ -60,8 +61,8 @@ class FairShare {
     std::size_t admission_turn() const { return admission_turn_; }
     void set_admission_turn(std::size_t index) { admission_turn_ = index % principals_.size(); }
     // Returns the principal whose prompt tokens are next; its deficit is positive. Returns nullptr if no
-    // principal wants prompt tokens. The caller must end the turn once the principal's deficit is used up or
-    // the principal wants no more tokens.
+    // principal wants prompt tokens. The caller must call end_prefill_turn() when the principal's deficit is
+    // used up or the principal wants no more tokens.
     PrincipalShare* prefill_turn();
     void end_prefill_turn();
 
@@ -72,7 +73,8 @@ class FairShare {
     std::int64_t num_slots_;
     std::int64_t num_blocks_;
     std::int64_t quantum_;  // prompt tokens of one turn of the principal with the largest weight
-    // In the order of their first arrival. Admission turns and prefill turns both go round this list.
+    // In the order of their first arrival. The principals get their admission turns and their prefill turns
+    // in this order.
     std::vector<std::unique_ptr<PrincipalShare>> principals_;
     std::int64_t total_weight_ = 0;
     std::size_t num_waiting_ = 0;

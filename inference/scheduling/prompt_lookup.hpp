@@ -1,5 +1,5 @@
-// Drafts without a draft model. If an answer repeats itself or its prompt, its next tokens are probably those
-// that followed the same tokens before. Source: Saxena, "Prompt Lookup Decoding", 2023.
+// Drafts without a draft model. If an answer repeats itself or its prompt, its next tokens are probably the
+// tokens that followed the same tokens before. Source: Saxena, "Prompt Lookup Decoding", 2023.
 #pragma once
 
 #include <cstddef>

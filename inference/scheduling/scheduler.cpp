@@ -108,7 +108,8 @@ const ForwardBatch& Scheduler::schedule(Clock::time_point now) {
 void Scheduler::expire(Clock::time_point now) {
     const auto overdue = [now](const Sequence& sequence) { return now >= sequence.request.request_deadline; };
     const auto overdue_in_queue = [now](const Sequence& sequence) {
-        // A preempted sequence has already left the queue once.
+        // The queue deadline does not apply to a preempted sequence, because this sequence has left the queue
+        // before.
         return sequence.num_preemptions == 0 && now >= sequence.request.queue_deadline;
     };
     end_waiting(overdue_in_queue, FinishReason::error, errc::queue_timeout);
@@ -159,7 +160,7 @@ void Scheduler::serve_prefills(PrincipalShare& principal) {
         principal.num_prefill_tokens -= granted;
     }
     // If the principal still has deficit and the step still has tokens, no KV block was free for its
-    // remaining prompts. They keep their slots, but get no more tokens in this step.
+    // remaining prompts. These prompts keep their slots, but get no more tokens in this step.
     if (principal.deficit > 0 && state_.tokens_left > 0) principal.num_prefill_tokens = 0;
 }
 
@@ -219,8 +220,8 @@ bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
     return true;
 }
 
-// Starts the other choices once the prompt is computed. They refer to the same blocks as `leader`, and each
-// draws its own first token.
+// Starts the other choices of the request after the prompt has been computed. They refer to the same blocks
+// as `leader`, and each draws its own first token.
 void Scheduler::start_forks(Sequence& leader, const StepResults& results) {
     std::int32_t row = leader.first_row;
     auto forks = std::exchange(leader.forks, {});

@@ -29,28 +29,29 @@ struct SchedulerOptions {
     std::int32_t max_speculative_step_rows = 0;
 };
 
-// Returns how many sequences may run at once. Decoding all of them takes at most three quarters of a step's
-// budget. The rest is kept for prompts (nothing if the budget is below four tokens).
+// Returns how many sequences may run at the same time. Decoding all of them takes at most three quarters of a
+// step's budget. The rest of the budget is kept for prompts. If the budget is below four tokens, there is no
+// rest.
 std::int32_t max_running(const SchedulerOptions& options);
 
 // Reads no clock, starts no thread and calls no device. A step consists of schedule(), the forward pass,
 // complete(), and finish() for each sequence whose answer ended by the stop rules. add() and cancel() may be
 // called between any two of these calls.
 //
-// A step serves in this order:
+// A step is planned in this order:
 // - Each sequence that decodes gets its token.
 // - Principals take turns to admit a waiting request. As long as a prompt of a principal is being
 //   computed, the principal starts another request only if the running prompts leave a part of the budget.
-//   The first request that does not fit keeps its turn. While it waits, other requests may use free capacity
-//   before it, but only requests of principals below their share, and at most max_running() of them. So
-//   every wait is bounded.
-// - A principal below its share may also preempt. The victim is the youngest sequence of the principal
-//   furthest above its share. That principal must be further above its share than the newcomer's principal
-//   will be.
+//   The first request that does not fit keeps its turn. While this request waits, other requests may use free
+//   capacity before it: at most max_running() requests, and only of principals below their share. So every
+//   wait is bounded.
+// - A principal below its share may also preempt a running sequence. The victim is the youngest sequence of
+//   the principal furthest above its share. That principal must be further above its share than the
+//   newcomer's principal will be.
 // - Prompts get the rest of the budget. Deficit round robin divides it between principals (decodes are
 //   charged, drafts are not), and each principal's oldest prompt comes first. A long prompt is computed in
 //   chunks and delays no decode by more than one step.
-// - Drafts come last. They use only free blocks and the tokens that are then left of the budget.
+// - Drafts come last. They use only free blocks and the rest of the budget.
 //
 // If a running sequence finds no free block, another sequence gives up its blocks and is computed again later
 // (preemption by recomputation). The victim is the last arrived sequence of the principal furthest above its
@@ -63,7 +64,7 @@ std::int32_t max_running(const SchedulerOptions& options);
 // Errors of a request:
 // - context_length_exceeded: the request can never fit.
 // - invalid_request: the prompt is empty, or max_tokens, num_choices or num_logprobs is out of range. All
-//   choices of a request must be able to run at once, which limits num_choices.
+//   choices of a request must be able to run at the same time, which limits num_choices.
 // - queue_timeout: the request waited beyond its queue deadline.
 // - deadline_exceeded: the request was not finished by its request deadline.
 // - numerical_error: the logits were not finite.
@@ -80,7 +81,8 @@ class Scheduler {
     // Ends all requests with `error`, also those in a step in flight. complete({}) reports their sequences.
     void abort(errc error);
 
-    // Returns the next step's work, which is empty if nothing runs. Valid until the next call.
+    // Returns the next step's work, which is empty if nothing runs. The batch is valid until the next call of
+    // schedule().
     const ForwardBatch& schedule(Clock::time_point now);
 
     // A sequence with something to report. Either it has `num_tokens` new tokens at the end of its token_ids,
@@ -92,7 +94,8 @@ class Scheduler {
         std::int32_t first_row = 0;
     };
     // Applies the results of the step that schedule() returned, and frees the blocks that were released
-    // during the step. Returns everything to report, each sequence once; valid until the next schedule().
+    // during the step. Returns one entry for each sequence with something to report. The entries are valid
+    // until the next schedule().
     std::span<const Advance> complete(const StepResults& results);
     // Ends a sequence that complete() returned, so that its blocks are free for the next step.
     void finish(Sequence& sequence, FinishReason reason);

@@ -22,8 +22,8 @@ using SequencePtr = std::unique_ptr<Sequence>;
 // Returns how many blocks hold the KV of `num_tokens` tokens.
 std::int32_t blocks_for(std::int32_t num_tokens);
 
-// Engine thread only. The constructor reserves the memory of all tokens and blocks, so that appending a token
-// allocates nothing.
+// Only the engine thread may use a sequence. The constructor reserves the memory of all tokens and blocks, so
+// that appending a token allocates nothing.
 struct Sequence {
     // `arrival` grows with every request. Sequences that arrived earlier are served first. Sequences that
     // arrived later are preempted first. `eos_token_ids` are the end-of-sequence tokens of the model.
@@ -52,7 +52,7 @@ struct Sequence {
     errc error = errc::backend_failed;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
-    PrincipalShare* principal = nullptr;  // pays for the sequence's slots and blocks
+    PrincipalShare* principal = nullptr;  // is charged for the sequence's slots and blocks
     std::uint64_t arrival;
     // The other choices of the request, until the prompt is computed. After that, they run as sequences of
     // their own.

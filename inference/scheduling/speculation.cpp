@@ -30,7 +30,8 @@ void Speculation::schedule_drafts() {
 }
 
 void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
-    // The step also draws the token after the last draft, which max_tokens must still allow.
+    // The step also draws the token after the last draft, so max_tokens must allow one token more than the
+    // drafts.
     const std::int32_t generated = sequence.num_tokens() - sequence.num_prompt_tokens;
     max_tokens =
         std::min({max_tokens, sequence.request.max_tokens - generated - 1, tables_.capacity_for(sequence)});
@@ -45,8 +46,8 @@ void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
     tables_.grow(sequence);
 }
 
-// A draft is confirmed if it equals the token that was drawn from the row before it. Then the draft's own row
-// saw exactly the tokens that it would have seen without speculation.
+// A draft is confirmed if it equals the token that was drawn from the row before it. In this case, the
+// draft's own row was computed from the same tokens as without speculation.
 std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepResults& results) {
     const auto known = count_of(sequence.num_tokens());
     const std::int32_t num_drafts = std::exchange(sequence.num_draft_tokens, 0);

@@ -13,7 +13,7 @@ namespace solard {
 class Speculation {
   public:
     // If a step only decodes, drafts are added until the step has `max_step_rows` rows; 0 = no speculation.
-    // `state` and `tables` outlive the object.
+    // `state` and `tables` must outlive the object.
     Speculation(StepState& state, BlockTables& tables, std::int32_t max_step_rows);
 
     // Appends drafts to sequences that decode. Drafts are nearly free in a step that only decodes and has few

@@ -15,10 +15,10 @@ struct StepState {
     // `step_budget` is the number of tokens that one step may compute.
     StepState(std::int32_t max_running_sequences, std::int32_t num_blocks, std::int32_t step_budget);
 
-    // Inserts an admitted sequence by arrival and charges its slots.
+    // Inserts an admitted sequence in the order of arrival, and charges its slots to its principal.
     void insert(SequencePtr sequence);
-    // Inserts by arrival a sequence whose slot is charged already. The sequence is another choice of a
-    // request: the slots of all choices were charged when the first choice was inserted.
+    // Inserts a sequence whose slot is charged already, in the order of arrival. The sequence is another
+    // choice of a request: the slots of all choices were charged when the first choice was inserted.
     void insert_charged(SequencePtr sequence);
     // Takes a sequence out of `running`. Returns null if the sequence does not run.
     SequencePtr take(const Sequence& sequence);

@@ -6,8 +6,8 @@
 
 namespace solard {
 
-// Used by one thread at a time. Bytes which cannot begin or continue a character become U+FFFD, as the
-// Unicode standard recommends ("maximal subpart", Unicode 15, section 3.9).
+// Must be used by one thread at a time. Bytes which cannot begin or continue a character become U+FFFD, as
+// the Unicode standard recommends ("maximal subpart", Unicode 15, section 3.9).
 class Detokenizer {
   public:
     // Appends to `out` the characters which `bytes` complete, and holds back an incomplete tail.

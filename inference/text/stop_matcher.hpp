@@ -9,17 +9,17 @@
 
 namespace solard {
 
-// Every sequence has its own matcher. Used by one thread at a time.
+// Every sequence must have a matcher of its own. A matcher must be used by one thread at a time.
 class StopMatcher {
   public:
-    explicit StopMatcher(std::vector<std::string> stops = {});  // no stop string is empty
+    explicit StopMatcher(std::vector<std::string> stops = {});  // no stop string may be empty
 
-    // Feeds `text` and appends to `out` the text that can no longer belong to a stop string. Returns true
-    // once a stop string is complete. Then `out` ends before that stop string, and nothing more may be fed.
-    // The match that is complete first wins; if several matches end at the same byte, the longest match wins.
-    // Therefore the result does not depend on how the text was split.
+    // Feeds `text` and appends to `out` the text that can no longer belong to a stop string. Returns true if
+    // `text` completes a stop string. In this case `out` ends before that stop string, and append() must not
+    // be called again. The match that is complete first wins; if several matches end at the same byte, the
+    // longest match wins. Therefore the result does not depend on how the text was split.
     bool append(std::string_view text, std::string& out);
-    // Ends a text without a match: appends the text that was held back to `out`.
+    // Ends a text without a match: appends to `out` the text that was held back.
     void flush(std::string& out);
     // Returns the index of the stop string that matched, or nullopt if no stop string matched.
     std::optional<std::size_t> matched() const { return matched_; }
