@@ -1,5 +1,5 @@
-// Bundles the page into the folder that is given as argument. Writes index.html there, and the other files under
-// assets/. Each name under assets/ contains a hash of the file's content.
+// Bundles the page into the folder that is given as argument. Writes index.html into this folder, and the other files
+// into its subfolder assets/. Each name under assets/ contains a hash of the file's content.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

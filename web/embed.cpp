@@ -1,8 +1,8 @@
 // solard_embed FOLDER OUTPUT.cpp: writes every file under FOLDER as bytes in a C++ source that defines
 // static_files().
 //
-// The bytes are written as string literals, because g++ reads those several times faster than array
-// initialisers.
+// The bytes are written as string literals, because g++ compiles string literals several times faster than
+// array initialisers.
 
 #include <zlib.h>
 

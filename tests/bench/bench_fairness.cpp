@@ -1,11 +1,11 @@
-// Measures how long one client waits while another floods the engine: bench_fairness [THREADS].
+// Measures how long one client waits while another client floods the engine: bench_fairness [THREADS].
 //
 // Runs the demonstration model on the CPU in real time. One client asks ten short questions. In the first two
 // rounds, this client is alone and asks each question after the previous answer. In the other rounds, a
 // second client has 500 requests queued, and the first client asks one question per second. In the third
 // round, the two clients are two principals. In the last round, they are one principal, so that all requests
-// wait in one queue. A round ends after 30 seconds at the latest; for a question without an answer, the time
-// that it has waited until then counts.
+// wait in one queue. A round ends after 30 seconds at the latest. A question that has no answer at the end of
+// the round counts with the time that it has waited.
 #include <chrono>
 #include <cstdlib>
 #include <map>

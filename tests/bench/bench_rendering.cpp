@@ -1,5 +1,5 @@
-// Measures how long the largest answers keep the event loop busy: rendered at once, and rendered in pieces.
-// Prints only. The times are CPU times of the thread, so that other processes matter less.
+// Measures how long the event loop needs to render the largest answers, as a whole and in pieces. The results
+// are only printed. The times are CPU times of the thread, so that other processes matter less.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -44,7 +44,7 @@ void measure(const char* name, const AnswerWriter& writer, const std::vector<Log
         longest = std::max(longest, took);
         sum += took;
     }
-    std::printf("%s: %.1f MB; at once %.1f ms; %zu pieces, together %.1f ms, longest %.2f ms\n", name,
+    std::printf("%s: %.1f MB; as a whole %.1f ms; in %zu pieces %.1f ms, longest piece %.2f ms\n", name,
                 static_cast<double>(whole.size()) / 1e6, at_once, count, sum, longest);
 }
 

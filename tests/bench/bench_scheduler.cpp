@@ -1,6 +1,6 @@
 // Measures the host's time for one engine step without a forward pass: bench_scheduler [ROUNDS].
 //
-// A number of sequences of 2,000 tokens decode. In some rows of the table, other sequences wait because all
+// Several sequences of 2,000 tokens each decode. In some rows of the table, other sequences wait because all
 // slots or all blocks are in use; in these rows, each sequence has its own principal. The table shows the
 // median microseconds of each phase of a step.
 #include <algorithm>
@@ -24,7 +24,7 @@ enum Phase : std::size_t { schedule, complete, stop_rules, progress, num_phases 
 
 class Bench {
   public:
-    // The pool has blocks for the running sequences and for `num_steps` more tokens of each.
+    // The pool has blocks for the running sequences and for `num_steps` more tokens of each sequence.
     Bench(std::int32_t num_sequences, std::int32_t num_waiting, bool slots_are_free, std::int32_t num_steps)
         : num_steps_(num_steps),
           scheduler_({.max_num_seqs = num_sequences + (slots_are_free ? 64 : 0),

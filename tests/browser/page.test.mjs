@@ -182,7 +182,7 @@ test("Stop ends a long answer, keeps its text and frees the server", async () =>
     assert.equal(await page.getByRole("status").innerText(), "Stopped");
     await untilIdle();
 
-    // The page is usable at once, and the next answer adds no text to the stopped answer.
+    // The user can ask the next question immediately, and its answer adds no text to the stopped answer.
     await set("Max tokens", 5);
     await ask("Again.");
     await inPhase("complete");

@@ -19,7 +19,7 @@ if (!picture) {
     process.exit(2);
 }
 
-/** Resolves to the URL that the server prints once it is ready. */
+/** Resolves to the URL that the server prints when it is ready. */
 async function urlOf(server) {
     for await (const line of createInterface({ input: server.stdout })) {
         const found = line.match(/http:\/\/127\.0\.0\.1:\d+/);

@@ -175,7 +175,7 @@ def install_packages(folder):
     require(int(version.lstrip("v").split(".")[0]) >= 18, "node 18 or newer")
     target = ROOT / "build/node" / folder.name
     target.mkdir(parents=True, exist_ok=True)
-    with (target / "lock").open("w") as lock:  # ctest may run two test files at once
+    with (target / "lock").open("w") as lock:  # ctest may run two test files at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         _install_once(folder, target)
     return target

@@ -148,8 +148,8 @@ def test_a_second_sigterm_ends_streams_with_an_error_and_exits_with_75(start_ser
     with start_server("--model", str(endless_model)) as server:
         stream = begin_stream(server, 3500)
         server.process.send_signal(signal.SIGTERM)
-        # The kernel merges two pending signals of the same kind, so the test sends the second one after the first one
-        # was handled.
+        # The kernel merges two pending signals of the same kind. So the test sends the second signal only after the
+        # server has handled the first signal.
         wait_until(lambda: get_json(server.base_url + "/health/ready")[0] != 200, "the drain")
         server.process.send_signal(signal.SIGTERM)
         rest = stream.read()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support import BINARY, DEADLINE, free_port, get_json, wait_until
 
-LONG_PATH = "/" + "x" * 180  # makes long lines in the log, so that fewer requests fill it
+LONG_PATH = "/" + "x" * 180  # makes long log lines, so that few requests suffice to fill the log
 F_SETPIPE_SZ = 1031
 
 

@@ -43,7 +43,7 @@ def test_counters_grow_with_the_requests(server):
     assert growth(before, after, "solard_time_to_first_token_seconds_count") == 6
     assert growth(before, after, "solard_inter_token_latency_seconds_count") == tokens - 6
     assert growth(before, after, "solard_e2e_request_latency_seconds_count") == 3
-    assert growth(before, after, "solard_http_requests_total", status="200") == 4  # the first scrape is one of them
+    assert growth(before, after, "solard_http_requests_total", status="200") == 4  # including the first scrape
     assert growth(before, after, "solard_request_errors_total", code="invalid_value") == 1
     cached = sum(a["usage"]["prompt_tokens_details"]["cached_tokens"] for a in answers)
     assert growth(before, after, "solard_prefix_cache_hits_total") == cached > 0

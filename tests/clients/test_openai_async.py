@@ -118,7 +118,7 @@ def test_abandoned_request_stops_its_generation(endless_server, leave):
 
     async def use(client):
         await leave(client)
-        # The client is still open: abandoning one request does not end its other connections.
+        # The client is still open: abandoning one request does not close the client's other connections.
         answer = await client.chat.completions.create(model="", messages=question("France"), max_tokens=3)
         assert answer.choices[0].message.content == "aaa"
 

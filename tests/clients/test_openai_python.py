@@ -192,7 +192,8 @@ def test_logprobs_are_those_of_the_unmodified_model(client, server):
 
 
 def test_several_choices_have_the_same_texts_streamed(client, server):
-    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}  # after its answer the model writes varied text
+    # With ignore_eos, varied text follows the answer.
+    fields = {"n": 3, "temperature": 2, "seed": 11, "ignore_eos": True}
     whole = ask(client, server, **fields)
     assert [choice.index for choice in whole.choices] == [0, 1, 2]
     assert len(set(texts(whole))) == 3

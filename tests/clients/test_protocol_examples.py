@@ -52,8 +52,8 @@ class Dialogue:
         # With the library's default limit of unread messages, closing could wait in vain for the server's close frame.
         opening = connect(self.url, subprotocols=self.subprotocols, open_timeout=DEADLINE, max_queue=None)
         self.socket = stack.enter_context(opening)
-        # Maps a lane to the line of the example that its current deltas must match. The line's member `delta` is the
-        # text which has not arrived yet.
+        # Maps a lane (a stream_id) to the line of the example that the lane's next deltas must match. The line's member
+        # `delta` is the text which has not arrived yet.
         self.deltas = {}
 
     def play(self, lines):

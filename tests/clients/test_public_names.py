@@ -278,7 +278,7 @@ def collect_refusals(http):
 
 def collect_refusals_of_keys(names, folder):
     key = make_key(folder / "keys", "alice", "tokens-per-minute=1")
-    make_key(folder / "keys", "bob", "concurrency=1")  # with an unknown limit, the server would not start
+    make_key(folder / "keys", "bob", "concurrency=1")  # the server starts only if it knows the limit `concurrency`
     with running_server(folder, "--api-key-file", str(folder / "keys"), api_key=key) as server:
         http = Http(names, server)
         http.ask("GET", "/v1/models")
@@ -453,7 +453,8 @@ def collect_second_signal(names, folder, model):
         connection.create(max_output_tokens=3000)
         connection.receive_until("response.in_progress")
         server.process.send_signal(signal.SIGTERM)
-        # The kernel merges two pending signals of one kind, so the second waits until the first was handled.
+        # The kernel merges two pending signals of the same kind. So the test sends the second signal only after the
+        # server has handled the first signal.
         wait_until(lambda: get_json(server.base_url + "/health/ready")[0] != 200, "the drain")
         server.process.send_signal(signal.SIGTERM)
         connection.receive_until("response.failed")
@@ -466,7 +467,8 @@ def collect_long_events(connection):
     connection.create(stream_id="a", **long)
     connection.receive_until("response.in_progress")
     connection.create(stream_id="b", **long)
-    connection.create(stream_id="a", **long)  # one request too many; the error arrives when its turn comes
+    # With --ws-max-waiting 0, no request may wait. The error about this request comes after the response of lane "a".
+    connection.create(stream_id="a", **long)
     ended = [connection.receive_until(*TERMINALS)["type"] for _ in range(3)]
     assert sorted(ended) == ["error", "response.failed", "response.failed"]
     connection.create(max_output_tokens=3000)

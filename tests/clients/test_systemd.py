@@ -98,7 +98,7 @@ def test_watchdog_is_fed_as_often_as_the_manager_asks(tmp_path):
     with Manager(tmp_path, False, watchdog_usec=20_000) as manager:
         manager.receive_until("READY=1")
         end = time.monotonic() + DEADLINE
-        for _ in range(100):  # one datagram per second, the rate without a watchdog, would be too slow
+        for _ in range(100):  # at one datagram per second, this would take longer than DEADLINE
             manager.receive_until("WATCHDOG=1")
             assert time.monotonic() < end
 

@@ -52,7 +52,7 @@ def main(folder):
                 "--pad_id=-1",
             ],
             check=True,
-            cwd=scratch,  # the model file stores the names of its inputs, which must hold no path of this machine
+            cwd=scratch,  # the model file stores the names of its inputs, so these names must be relative
         )
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         pathlib.Path(folder, "tokenizer.model").write_bytes(

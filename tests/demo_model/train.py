@@ -33,7 +33,8 @@ EOS = 2
 def encode(tokenizer, record):
     """Returns the prompt ids as the server makes them (one encoding with its dummy prefix), and the answer's ids."""
     prompt = [1, *tokenizer.encode(families.render(record["messages"]))]
-    # The newline separates the dummy prefix from the answer, which follows a newline at inference too.
+    # Encodes a newline before the answer, because the answer follows a newline at inference, too. Then removes two ids:
+    # SentencePiece's dummy prefix and the newline.
     answer = tokenizer.encode("\n" + record["answer"])[2:]
     return prompt, [*answer, EOS]
 

@@ -230,7 +230,7 @@ def make_demo():
 
 def main():
     require_pinned_versions()
-    torch.manual_seed(0)  # this script draws no random numbers; a library that does draws the same ones in every run
+    torch.manual_seed(0)  # in case a library draws random numbers; this script draws none
     for name in sys.argv[1:] or ["demo", *HASHED_MODELS]:
         make_demo() if name == "demo" else make_hashed(name)
 

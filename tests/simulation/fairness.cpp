@@ -25,7 +25,8 @@ class Fairness {
         if (!condition) throw SimulationFailure(std::string("fair share: ") + problem);
     }
 
-    // All principals wait for the only slot. No principal is ever two turns ahead of another principal.
+    // All principals wait for the only slot. At any time, the numbers of started requests of two principals
+    // differ by at most one.
     void principals_take_turns() {
         const int num_principals = random_.between(2, 5);
         Rig rig({.max_num_seqs = 1, .num_blocks = 16, .max_model_len = 128});
@@ -45,7 +46,7 @@ class Fairness {
         }
     }
 
-    // One principal holds all slots or all blocks. A newcomer is served in the next step.
+    // One principal uses all slots or all blocks. A newcomer starts in the next step.
     void a_newcomer_comes_before_a_second_sequence() {
         const int slots = random_.between(2, 8);
         const bool few_blocks = random_.between(0, 1) == 1;

@@ -277,7 +277,7 @@ class Simulation {
             auto& phase = phases_[{progress.id, progress.choice}];
             const bool waited = phase == Phase::queued || phase == Phase::preempted;
             const bool runs = progress.phase == Phase::prefill || progress.phase == Phase::decoding;
-            // A request that was admitted and preempted in the same step has had its turn, too.
+            // A request that was admitted and preempted in the same step counts as started, too.
             const bool had_turn = phase == Phase::queued && progress.phase == Phase::preempted;
             phase = progress.phase;
             if ((waited && runs) || had_turn) started.insert(progress.id);
@@ -327,7 +327,7 @@ class Simulation {
         for (auto& [id, waiting] : tracked_) {
             if (waiting.was_admitted || waiting.ended()) continue;
             const std::uint64_t principal = waiting.request.principal.id;
-            // A request that preempts for its fair share is admitted out of turn.
+            // In a step with a preemption, a request may be admitted out of turn, for its principal's share.
             const bool is_its_turn = !prefilling.contains(principal) && !preempted;
             for (const RequestId other : admitted) {
                 const Request& request = tracked_.at(other).request;
@@ -341,9 +341,9 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            // In one round of turns, two requests of each other principal may be admitted. In addition, each
-            // principal may have one request that does not fit and keeps its turn. Up to max_running()
-            // requests may pass that request.
+            // A round ends when a request of the same principal starts. In each round, two requests of every
+            // other principal may be admitted. In addition, each principal may have one request that waits
+            // for free slots or blocks. Up to max_running() later requests may overtake that request.
             const auto rounds = request.own_started + 1;
             const auto each = static_cast<std::size_t>(
                 2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));

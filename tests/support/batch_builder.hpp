@@ -12,7 +12,7 @@ namespace solard {
 
 struct TestSequence {
     std::vector<TokenId> tokens;
-    std::vector<std::int32_t> blocks;  // enough for all tokens, in any order
+    std::vector<std::int32_t> blocks;  // must suffice for all tokens; in any order
 };
 
 // Appends tokens [begin, end) of the sequence and asks for the logits of tokens [first_logits, end).

@@ -9,7 +9,7 @@ namespace {
 thread_local std::uint64_t count = 0;
 thread_local std::int64_t in_use = 0;
 
-// Blocks of glibc are multiples of 16 bytes, of which 8 belong to the allocator.
+// The size of a heap block in glibc is a multiple of 16 bytes, and the allocator uses 8 bytes of each block.
 std::int64_t block_size(void* memory) {
     return memory == nullptr ? 0 : static_cast<std::int64_t>((malloc_usable_size(memory) + 8 + 15) / 16 * 16);
 }

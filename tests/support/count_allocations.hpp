@@ -8,8 +8,8 @@ namespace solard {
 
 // Returns how often the calling thread has called operator new since the thread started.
 std::uint64_t num_allocations();
-// Returns the bytes which the calling thread has allocated minus those which it has freed, as blocks of the
-// heap: with the allocator's own bytes.
+// Returns the bytes which the calling thread has allocated minus the bytes which it has freed. The
+// allocator's own bytes in each heap block are counted, too.
 std::int64_t allocated_bytes();
 
 }  // namespace solard

@@ -1,11 +1,12 @@
 // A model that counts, with weights made by hand. Its next token is right only if attention reads the
 // sequence's own prompt.
 //
-// Token `owner * range + n` means the number n of that owner. The attention head looks for the number that
-// follows the current token's number and copies the owner that it finds there. The owner of the current token
-// itself affects no logit. If the prompt holds all numbers of one owner, in any order, the model therefore
-// counts without end within that owner's range. If the head reads the KV of another sequence, or finds no
-// matching key, the model produces a token of another owner's range, or a token with a low probability.
+// Token `owner * range + n` means the number n of that owner. The attention head looks for a token whose
+// number follows the current token's number, and copies the owner of the token that it finds. The owner of
+// the current token itself affects no logit. If the prompt holds all numbers of one owner, in any order, the
+// model therefore counts without end within that owner's range. If the head reads the KV of another sequence,
+// or finds no matching key, the model produces a token of another owner's range, or a token with a low
+// probability.
 #pragma once
 
 #include <filesystem>

@@ -21,12 +21,13 @@ namespace solard {
 // thread.
 class FakeControl {
   public:
-    // Holds every later step inside the backend.
+    // Makes every later step wait inside the backend until open_gate() or pass_one() is called.
     void close_gate();
     void open_gate();
-    // Lets one step pass: the held step, or else the next one. Returns once the step has passed the gate.
+    // Lets one step pass: the waiting step or, if no step is waiting, the next step. Returns after the step
+    // has passed the gate.
     void pass_one();
-    // Returns once a step is held.
+    // Blocks the caller until a step is waiting at the gate.
     void wait_until_held();
 
     // Makes collect() of step number `step` throw std::runtime_error. The first step has the number 1.

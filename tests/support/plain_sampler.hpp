@@ -50,7 +50,7 @@ inline std::vector<float> changed_logits(std::vector<float> logits, const Sampli
     return logits;
 }
 
-// Returns the tokens that are not banned, the likeliest first. If every token is banned, returns all of them.
+// Returns the tokens that are not banned, the likeliest first. If every token is banned, returns all tokens.
 inline std::vector<TokenId> ranked(const std::vector<float>& logits, const SamplingRow& row) {
     const std::set<TokenId> banned(row.banned.begin(), row.banned.end());
     std::vector<TokenId> all(logits.size());

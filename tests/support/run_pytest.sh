@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run_pytest.sh FILE: runs a file of tests with the Python of build/venv. If test.sh could not install the test clients
-# there, the exit status is 77, which ctest reports as skipped. With CI=true, the exit status is then 1, a failure.
+# run_pytest.sh FILE: runs a file of tests with the Python of build/venv. If the test clients are not installed in
+# build/venv, the exit status is 77 (skipped) or, with CI=true, 1 (failed).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 if ! build/venv/bin/python -c 'import pytest' 2>/dev/null; then

@@ -16,7 +16,8 @@
 
 namespace solard::server {
 
-// Serves from construction until SIGTERM, a failing engine or destruction. The flags are those of solard.
+// The constructor starts the server. The server runs until SIGTERM, a failure of the engine or destruction.
+// The flags are those of solard.
 class RunningService {
   public:
     explicit RunningService(const std::vector<std::string>& flags = {}, FakeOptions options = {});
@@ -37,8 +38,8 @@ class RunningService {
                                           std::uint32_t choice = 0) const;
     std::string reference_text(const std::string& user_text, std::int32_t count,
                                std::uint32_t choice = 0) const;
-    // Returns the exit code once the service has ended, even if its engine still hangs. May be called only
-    // once.
+    // Waits until the service has ended, and returns the exit code. Does not wait for an engine that hangs.
+    // Must be called at most once.
     int wait_until_ended();
     // Joins the server's thread and returns the exit code.
     int exit_code();
@@ -78,9 +79,9 @@ class Connection {
     HttpAnswer read_answer();
     // Reads until `text` has arrived. Returns the whole buffer, and leaves it in place for the next read.
     std::string read_until(std::string_view text);
-    // Returns the next `count` bytes, or fewer if the server closes the connection before.
+    // Returns the next `count` bytes, or fewer bytes if the server closes the connection earlier.
     std::string read_bytes(std::size_t count);
-    // Reads until the server closes the connection, then returns true.
+    // Reads until the server closes the connection. Always returns true, so that a test can require it.
     bool at_end();
 
   private:
@@ -93,7 +94,7 @@ class Connection {
 // Returns the body of /v1/metadata.
 boost::json::object metadata(std::uint16_t port);
 // wait_for_in_flight() polls /v1/metadata until `count` requests are in flight; wait_for_free_blocks() polls
-// until all blocks are free. Both throw if this has not happened after many tries.
+// until all blocks are free. Both functions throw if the awaited state is not reached after many polls.
 void wait_for_in_flight(std::uint16_t port, std::int64_t count);
 void wait_for_free_blocks(std::uint16_t port);
 

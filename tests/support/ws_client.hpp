@@ -34,7 +34,7 @@ class WsClient {
     WsFrame read_frame();
     // Returns the next message. Throws if the socket closes instead.
     boost::json::object read();
-    // Returns the messages up to the first one of this type.
+    // Returns the messages up to and including the first message of this type.
     std::vector<boost::json::object> read_until(std::string_view type);
     // Skips frames up to the server's close frame, answers that frame, and returns its code. Returns 1006 if
     // the close frame has no code.

@@ -23,7 +23,8 @@ const sent = () => socket().sent.at(-1);
 const answerOf = (chat, column = 0) => chat.turns.value.at(-1).answers[column].value;
 const errorResponse = (status, code) => new Response(JSON.stringify({ error: { message: code, code } }), { status });
 
-/** Acts as the server: sends the events of an answer on the lane. The end event is sent only if `whole` is true. */
+/** Acts as the server: sends the events of an answer on the lane (stream_id). The end event is sent only if `whole` is
+    true. */
 function answer(texts, { lane = "left", response = "resp_1", whole = true } = {}) {
     const deliver = (type, sequence_number, fields) =>
         socket().deliver({ type, sequence_number, stream_id: lane, response_id: response, ...fields });

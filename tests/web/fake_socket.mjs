@@ -65,5 +65,5 @@ export class FakeClock {
     }
 }
 
-/** Resolves once all pending work is done. */
+/** Resolves when all pending work is done. */
 export const settled = () => new Promise(setImmediate);

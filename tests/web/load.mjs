@@ -17,7 +17,8 @@ const folder = mkdtempSync(join(tmpdir(), "solard-web-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 let loads = 0;
 
-/** Loads new instances of the modules, which have their own state. Returns the exports of all of them in one object. */
+/** Loads new instances of the modules; each instance has its own state. Returns the exports of all modules in one
+    object. */
 export async function load(...names) {
     const outfile = join(folder, `${names[0]}-${loads++}.mjs`);
     await esbuild.build({

@@ -25,9 +25,10 @@ class Case:
     fails: bool = False
     closed_by_client: bool = False  # `sends` contains the client's close frame
     chop: int = 0
-    # The server may fail the connection without sending any of the `answers`. This counts as NON-STRICT.
+    # The server may fail the connection without sending any of the `answers`. Autobahn calls this result NON-STRICT.
     may_drop_answers: bool = False
-    # The server must fail the connection before the client sends the last piece. A later failure counts as NON-STRICT.
+    # The server must fail the connection before the client sends the last piece. After a later failure, the result is
+    # NON-STRICT.
     fails_early: bool = False
 
 
@@ -141,7 +142,7 @@ def texts(cases):
         cases[name] = Case(fragments(TEXT, pieces), [(TEXT, b"".join(pieces))])
     cases["6.3.1"] = failing([encode(TEXT, broken)], codes=BAD_TEXT)
     cases["6.3.2"] = failing(fragments(TEXT, cut(broken, 1)), codes=BAD_TEXT)
-    # These messages become invalid before their last piece, so a decoder can refuse them without waiting for it.
+    # These messages become invalid before their last piece, so a decoder can refuse them before it has the last piece.
     for number, pieces in ((1, [GREEK, b"\xf4\x90\x80\x80", b"edited"]), (2, [GREEK + b"\xf4", b"\x90", b"edited"])):
         cases[f"6.4.{number}"] = failing(fragments(TEXT, pieces), codes=BAD_TEXT, fails_early=True)
         frame = encode(TEXT, b"".join(pieces))
@@ -212,6 +213,6 @@ CASES = {}
 for add in (framing, pings, reserved, fragmentation, texts, closing, large_messages):
     add(CASES)
 
-# The cases in which NON-STRICT is allowed. They are those in which python-websockets is NON-STRICT according to its
-# documentation.
+# The cases in which the result may be NON-STRICT. According to its documentation, python-websockets has the result
+# NON-STRICT in the same cases.
 MAY_BE_NON_STRICT = {"3.2", "3.3", "4.1.3", "4.1.4", "4.2.3", "4.2.4", "5.15", "6.4.3", "6.4.4"}

@@ -9,7 +9,7 @@ interface AnswerViewProps {
     answer: Signal<Answer>;
     /** Empty unless the answer stands beside another answer. */
     heading: string;
-    /** Whether the answer belongs to the last turn. The user can ask again only in the last turn. */
+    /** Whether the answer belongs to the last question. The user can repeat only the last question. */
     last: boolean;
 }
 

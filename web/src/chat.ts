@@ -13,7 +13,8 @@ import { addTurn, connected, findAnswer, numRunning, runningAnswers, turns } fro
 export const settings = signal(loadSettings());
 export const draft = signal("");
 
-/** Returns the lane of a column. Each column has its own lane, so that the two answers do not wait for each other. */
+/** Returns the lane (stream_id) of a column's requests. The requests of one lane run one after another. Each column has
+    its own lane, so that the two answers do not wait for each other. */
 const laneOf = (column: number): string => (column === 0 ? "left" : "right");
 /** After this many attempts in a row without a stable connection, a failed handshake makes the answers fail. */
 const MAX_FAILURES = 5;

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { draft, send, settings, stop } from "./chat";
 import { numRunning } from "./turns";
 
-// A touch keyboard has no Shift+Enter, so Enter must start a new line there.
+// A touch keyboard has no Shift+Enter. So on a touch screen, Enter must start a new line.
 const touch = matchMedia("(pointer: coarse)");
 
 export function Composer() {

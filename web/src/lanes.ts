@@ -1,5 +1,5 @@
-/** Finds the request that an event belongs to. The server answers the requests of one lane in the order in which it received
-    them. */
+/** Finds the request that an event belongs to. The server answers the requests of one lane (stream_id) in the
+    order of their arrival. */
 
 import type { ServerEvent } from "./responses";
 

@@ -1,4 +1,4 @@
-/** The server as the page sees it: its state, its facts, and the API key that it requires. */
+/** The server as the page sees it: its state, the facts about it (such as its model), and the API key for it. */
 
 import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, fetchFacts, fetchHealth, useApiKey, type ServerFacts, type ServerState } from "./api";
@@ -18,8 +18,8 @@ effect(() => {
 const POLL_INTERVAL = 1000;
 let connection: Promise<void> | undefined;
 
-/** Asks the server every second. Resolves once the server is ready and its facts are known, or once it refuses the API
-    key. */
+/** Requests the server's health and the ServerFacts every second. Resolves when the server is ready and the ServerFacts
+    have arrived, or when the server refuses the API key. */
 export function connect(): Promise<void> {
     connection ??= pollUntilReady().finally(() => (connection = undefined));
     return connection;
@@ -28,7 +28,7 @@ export function connect(): Promise<void> {
 async function pollUntilReady(): Promise<void> {
     for (;;) {
         const { state, progress } = await fetchHealth();
-        // A server that is still loading its model may already return facts. If it does not, this is not an error.
+        // The ServerFacts may arrive while the server is still loading its model. If they do not, this is not an error.
         let found: ServerFacts | undefined;
         let locked = false;
         if (state !== "unreachable") {

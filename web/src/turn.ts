@@ -1,4 +1,4 @@
-/** A turn of the chat, and the input of a request, which is built from the turns. */
+/** A turn of the chat: a question and its answers. The input of a request is built from all turns. */
 
 import type { Signal } from "@preact/signals";
 import type { Answer } from "./answer";

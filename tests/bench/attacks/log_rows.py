@@ -14,7 +14,8 @@ async def requests_then_stop(attack, count):
     port = attack.server.port
     try:
         async with asyncio.timeout(10):
-            answered = (await repeat(port, count, "GET", "/" + 180 * "x")).get(404, 0)  # the log lines are long
+            # A long path makes long log lines.
+            answered = (await repeat(port, count, "GET", "/" + 180 * "x")).get(404, 0)
             chatted = await ask(port, "POST", "/v1/chat/completions", chat(8))
     except TimeoutError:
         answered, chatted = None, None

@@ -19,8 +19,8 @@ import time
 from client import LOST, Connection, WebSocket, ask, chat
 
 PROBE_INTERVAL = 0.1  # seconds
-PROBE_LIMIT = 2.0  # seconds; a later answer counts as a failure
-TOKENS = 600  # length of each answer for which a witness asks
+PROBE_LIMIT = 2.0  # seconds; an answer that takes longer counts as a failure
+TOKENS = 600  # length of each answer that an observer of the kind `witness` requests
 WITNESS_ADDRESS = "127.0.0.9"
 LAST_STREAM_LIMIT = 30  # seconds in which the streams must end after the attack
 

@@ -14,7 +14,7 @@ ROWS = []
 class Row:
     """One line of the table. `run(attack)` returns what was measured, as text, and whether it keeps the promise."""
 
-    item: str  # number of the group of rows in the table; "held" for promises which were kept before
+    item: str  # number of the row's group; "held" is the group of the promises that older versions kept, too
     name: str
     what: str
     promised: str

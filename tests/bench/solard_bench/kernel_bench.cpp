@@ -22,12 +22,12 @@ using namespace cuda;
 
 using Halves = DeviceBuffer<std::uint16_t>;
 
-// The emulated device does not measure time, so one run is enough there.
+// The emulated device does not measure time, so one run is enough on that device.
 int num_runs() {
     return device_is_emulated() ? 1 : 15;
 }
 
-// Returns a buffer with the same small number everywhere, whether it is read as bf16, fp16 or fp32.
+// Returns a buffer whose elements are small and equal, no matter whether they are bf16, fp16 or fp32.
 template <class T>
 DeviceBuffer<T> filled(std::size_t count) {
     DeviceBuffer<T> buffer(count);
@@ -136,7 +136,7 @@ void KernelBench::products(const std::vector<std::int32_t>& rows) {
     for (const Product& product : products) {
         const std::size_t n = count_of(product.shape.n);
         const std::size_t k = count_of(product.shape.k);
-        // gemm.tune() measures each algorithm with the weights of several layers in turn, as in a step.
+        // As in a step, gemm.tune() multiplies by the weights of several layers, one layer after another.
         const std::size_t copies = std::clamp<std::size_t>(4 * l2_bytes() / (2 * n * k), 1, 16);
         const Halves w = filled<std::uint16_t>(copies * n * k);
         const Halves x = filled<std::uint16_t>(count_of(most) * k);

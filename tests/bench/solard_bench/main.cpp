@@ -159,7 +159,8 @@ void run_model(const Options& options, Backend& backend, const ModelConfig& conf
     if (options.wants("decode")) bench.decode(options.batches, options.context);
     if (options.wants("prefill")) bench.prefill(options.lengths);
     if (!options.wants("offline")) return;
-    // The benchmark uses only the bytes of the tokenizer's pieces. An id without a piece has no bytes.
+    // The benchmark needs the tokenizer only to convert token ids to bytes. So without --model, any tokenizer
+    // will do; an id that is not in this tokenizer has no bytes.
     const auto folder = options.model.empty() ? std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model"
                                               : std::filesystem::path(options.model);
     const Tokenizer tokenizer = Tokenizer::load(folder, std::max(config.vocab_size, 2048)).value();

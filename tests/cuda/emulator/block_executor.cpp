@@ -53,7 +53,7 @@ class Executor {
 
     [[noreturn]] void stop(const std::string& fault) {
         failure_ = std::make_exception_ptr(KernelFault(fault));
-        while (true) fibers_.yield();  // yield() never returns, because the thread gets no other turn
+        while (true) fibers_.yield();  // yield() never returns, because nothing resumes the thread
     }
 
     ThreadState& current() { return threads_[current_]; }
@@ -254,7 +254,7 @@ void Executor::meet_warp(WarpOperation operation, void* arguments, const std::so
     meeting.arrived = 0;
     operation(meeting.arguments);
     make_warp_ready(warp);
-    // This lane continues without waiting for another turn.
+    // make_warp_ready() has marked this lane as ready, too, but this lane is already running.
     ready_[warp] &= ~(1U << (thread.index % lanes));
 }
 

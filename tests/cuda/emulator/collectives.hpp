@@ -23,7 +23,8 @@ using WarpOperation = void (*)(const std::array<void*, 32>& arguments);
 // Waits until all lanes have arrived. Fails if lanes arrive at different operations or lines of the code.
 void meet_warp(WarpOperation operation, void* arguments, const Where& where);
 
-// Implements __syncwarp. Unlike the other operations of a warp, it also orders the lanes' accesses to memory.
+// Implements __syncwarp. Unlike the other operations of a warp, __syncwarp also orders the lanes' accesses to
+// memory.
 void sync_warp(const Where& where = Where::current());
 
 // Fails unless [address, address + bytes) is in the block's dynamic shared memory and aligned to `alignment`.

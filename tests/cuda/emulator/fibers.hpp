@@ -17,17 +17,18 @@ class Fibers {
     Fibers& operator=(const Fibers&) = delete;
     ~Fibers();
 
-    // Prepares fiber `index` to run entry(index) at its first turn. `entry` must end by calling finish(); it
+    // Prepares fiber `index`: its first resume() calls entry(index). `entry` must end by calling finish() and
     // must never return.
     void prepare(std::size_t index, void (*entry)(std::size_t index));
     // Runs the fiber until it yields or finishes.
     void resume(std::size_t index);
-    // Is called by the running fiber. Switches to the caller of resume() until the fiber's next turn.
+    // Must be called by the running fiber. Switches to the caller of resume(), and returns when the fiber is
+    // resumed again.
     void yield();
-    // Is called by the running fiber. Switches to the caller of resume() for the last time.
+    // Must be called by the running fiber. Switches to the caller of resume() for the last time.
     [[noreturn]] void finish();
-    // Abandons the first `count` fibers, which will not run again after a failure. Objects on their stacks
-    // are not destroyed.
+    // Is called after a failure: the first `count` fibers never run again. Objects on their stacks are not
+    // destroyed.
     void abandon(std::size_t count);
 
     // Returns whether the address lies on a fiber's stack.

@@ -98,8 +98,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     count(kind);
     return enqueue(stream, [=] { copy(to, from, bytes); });
 }
-// As with the real driver, the host's data is read at once but may reach the device later. A stream that was
-// made with cudaStreamNonBlocking does not wait for this copy.
+// As with the real driver, the host's data is read before this function returns, but may reach the device
+// later. A stream that was made with cudaStreamNonBlocking does not wait for this copy.
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
     if (kind != cudaMemcpyHostToDevice) {
         const cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, nullptr);

@@ -1,4 +1,4 @@
-// The order in which the threads of a block take turns, and the time at which an asynchronous copy arrives.
+// The order in which the threads of a block run, and the time at which an asynchronous copy arrives.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace cuda_emulator {
 enum class Order { forward, reverse, random };
 enum class CopyTime {
     late,   // a copy happens when the thread waits for it; this reveals a missing wait
-    early,  // a copy happens at once; this reveals a buffer that is overwritten too early
+    early,  // a copy happens immediately; this reveals a buffer that is overwritten too early
     mixed,  // the seed decides for each copy
 };
 

@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 // ---- the device
 
-// Restores a working device, whatever the test did to it.
+// The destructor repairs the emulated device, whatever the test did to the device.
 struct FreshDevice {
     ~FreshDevice() {
         cuda_emulator::reset_faults();

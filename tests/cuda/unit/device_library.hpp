@@ -31,15 +31,15 @@ struct DeviceCounters {
 };
 DeviceCounters device_counters();
 void unload_kernels();
-// Emulator only: makes the `count`th launch from now on fail. From then on every call fails, until
+// Emulator only: makes the `count`th launch from now on fail. After that launch, every call fails until
 // forget_failures() is called.
 void fail_launch(std::uint64_t count);
 // Emulator only: sets the size of the device's memory in bytes, which is 2 GiB at the start.
 void set_device_memory(std::size_t bytes);
 void forget_failures();
 
-// Emulator only: while an object of this class exists, threads take turns in random order. On a GPU the
-// object does nothing.
+// Emulator only: while an object of this class exists, the threads of a block run in random order. On a GPU
+// the object does nothing.
 class RandomSchedule {
   public:
     explicit RandomSchedule(std::uint64_t seed);

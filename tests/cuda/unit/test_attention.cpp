@@ -40,7 +40,7 @@ struct AttentionCase {
     ForwardBatch batch;
     std::vector<Halves> keys;    // by sequence, [context, kv_heads, head_dim]
     std::vector<Halves> values;  // in the same layout as keys
-    Halves qkv;                  // [tokens, (heads + 2 kv_heads) * head_dim]; keys and values there are NaN
+    Halves qkv;                  // [tokens, (heads + 2 kv_heads) * head_dim]; its keys and values are NaN
     Halves cache;
 
     // deviation: the standard deviation of the queries, and so of the scores.

@@ -97,7 +97,7 @@ SchedulerOptions scheduling(const Backend& backend, std::int32_t num_blocks) {
 }
 
 // The tokens that the CPU backend chose for one request. Each margin is the log-probability of the most
-// likely token minus that of the second most likely one.
+// likely token minus that of the second most likely token.
 struct Expected {
     std::vector<TokenId> tokens;
     std::vector<float> margins;
@@ -127,7 +127,7 @@ std::vector<Expected> run_on_cpu(std::size_t num_requests) {
     for (std::size_t i = 0; i < num_requests; ++i) {
         const Answer& answer = run.answers[{i, 0}];
         all[i].tokens = answer.tokens;
-        // Each token has three entries: the token itself, the most likely one and the second most likely one.
+        // Each token has three entries: the token itself and the two most likely tokens.
         for (std::size_t at = 0; at + 2 < answer.logprobs.size(); at += 3) {
             all[i].margins.push_back(answer.logprobs[at + 1].logprob - answer.logprobs[at + 2].logprob);
         }
@@ -188,7 +188,8 @@ BOOST_AUTO_TEST_CASE(ten_texts_are_those_of_the_cpu_backend) {
     check_texts(10, small_options(), 40);
 }
 
-// Two hundred texts take too long in the builds that check every access. Ten texts must suffice there.
+// Two hundred texts take too long in the builds that check every access. In those builds, only tests with
+// ten texts run.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(SOLARD_CUDA_RACE_CHECK)
 BOOST_AUTO_TEST_CASE(two_hundred_texts_are_those_of_the_cpu_backend) {
     const RandomSchedule schedule(41);
@@ -295,7 +296,7 @@ BOOST_AUTO_TEST_CASE(tokens_are_those_of_the_reference_sampler_for_the_same_logi
     const SteppingSequence made;
     Sampler reference(demo().config.vocab_size);
     const auto vocab = static_cast<std::size_t>(demo().config.vocab_size);
-    // A prompt, single tokens, and three rows at once, as with drafts.
+    // A prompt, single tokens, and steps with three rows, as with drafts.
     for (const auto& [begin, end] :
          {std::pair{0U, 40U}, {40U, 41U}, {41U, 42U}, {42U, 45U}, {43U, 46U}, {46U, 47U}}) {
         const ForwardBatch batch = made.step(begin, end, begin == 0 ? 39 : begin);
@@ -494,7 +495,7 @@ BOOST_AUTO_TEST_CASE(kv_blocks_fill_the_allowed_part_of_the_device) {
     const std::int32_t half = make_backend(options)->capacity().num_blocks;
     options.gpu_memory_utilization = 0.25;
     const std::int32_t quarter = make_backend(options)->capacity().num_blocks;
-    // The difference is a quarter of 2 GiB. A block has 16 tokens of 3,072 bytes each.
+    // The blocks in the difference fill a quarter of 2 GiB. A block has 16 tokens of 3,072 bytes each.
     BOOST_TEST(std::abs(half - quarter - (1 << 29) / (16 * 3072)) <= 1);
 }
 #endif

@@ -153,7 +153,7 @@ BOOST_DATA_TEST_CASE(norm_of_selected_rows_leaves_the_residual_unchanged, data::
     auto residual = on_device(made.residual);
     const auto projected = on_device(made.projected);
     const auto weight = on_device(made.weight);
-    std::vector<std::int32_t> rows = {0, 3, 3, 3, 64};  // choices that share a prompt name the same row
+    std::vector<std::int32_t> rows = {0, 3, 3, 3, 64};  // a row may occur several times
     for (std::int32_t row = 64; row >= 0; --row) rows.push_back(row);
     const auto device_rows = on_device(rows);
     DeviceBuffer<std::uint16_t> normed(rows.size() * count_of(made.hidden));
@@ -316,8 +316,8 @@ BOOST_DATA_TEST_CASE(swiglu_matches_its_formula, data::make(compute_types) * dat
     }
 }
 
-// --max-num-batched-tokens may be as large as `rows`. This test need not run the kernel in the emulator,
-// which refuses an invalid launch at once.
+// --max-num-batched-tokens may be as large as `rows`, so a launch of this size must be valid. The emulator
+// checks a launch when it is enqueued; the kernel itself runs only on a GPU.
 BOOST_AUTO_TEST_CASE(launches_of_the_largest_step_are_accepted) {
     constexpr std::int32_t rows = 1 << 16;
     DeviceBuffer<std::uint16_t> in(std::size_t{16} * rows);

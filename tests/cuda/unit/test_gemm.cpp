@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(run_allocates_nothing) {
     DeviceBuffer<std::uint16_t> d(8 * 64);
     Stream stream;
     CublasLt library = device_library();
-    // The emulated product allocates memory, so it is replaced here. Our own code must not allocate.
+    // The emulated product allocates memory, so the test replaces it. The class Gemm must not allocate.
     if (device_is_emulated()) library.matmul = [](auto...) { return CUBLAS_STATUS_SUCCESS; };
     Gemm products(library, DType::bf16, 8, false, {});
     const auto id = products.add(square, {w.data()});
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE(deterministic_mode_has_one_algorithm_and_never_splits_k) {
     for (const DType out : {DType::bf16, DType::fp32})
         for (const GemmChoice& choice : product.choose(true, {}, out)) BOOST_TEST(choice.split_k == 1);
     BOOST_TEST((!used[1] && !used[2] && !used[4]));
-    // Deterministic mode takes the first algorithm that cuBLASLt proposes, even if a later one is faster.
+    // Deterministic mode uses the first algorithm that cuBLASLt proposes, even if a later proposal is faster.
     BOOST_TEST(!used[3]);
 }
 
@@ -281,10 +281,10 @@ BOOST_AUTO_TEST_CASE(measured_choices_are_remembered) {
     const std::uint64_t count = products_computed() - before;
     BOOST_TEST(count > 0);
     const auto remembered = product.choose(false, cache);
-    BOOST_TEST(products_computed() - before == count + remembered.size());  // each algorithm runs once
+    BOOST_TEST(products_computed() - before == count + remembered.size());  // one run per algorithm
     for (std::size_t i = 0; i < measured.size(); ++i)
         BOOST_TEST(remembered[i].split_k == measured[i].split_k);
-    // Another shape needs its own measurement; deterministic mode measures nothing.
+    // A product with another output type needs its own measurement. Deterministic mode measures nothing.
     product.choose(false, cache, DType::fp32);
     BOOST_TEST(products_computed() - before > count);
     std::filesystem::remove_all(cache);

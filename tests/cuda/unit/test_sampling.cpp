@@ -235,7 +235,8 @@ BOOST_AUTO_TEST_CASE(penalties_follow_sequences_through_drafts_eviction_and_paus
     constexpr std::size_t vocab = 40;  // small, so that tokens repeat
     constexpr std::size_t num_sequences = 7;
     std::mt19937 random(3);
-    Rig rig(vocab, 8);  // slots for 8 sequences; a step has up to 3 of the 7 sequences and a new one
+    // The sampler has slots for 8 sequences. Each step has up to 3 of the 7 sequences, and one new sequence.
+    Rig rig(vocab, 8);
     Sampler reference(vocab);
     std::vector<GrowingSequence> sequences;
     for (std::uint64_t i = 0; i < num_sequences; ++i) {

@@ -131,8 +131,8 @@ BOOST_AUTO_TEST_CASE(the_thread_count_changes_no_bit) {
 
 BOOST_AUTO_TEST_CASE(other_sequences_and_the_place_of_blocks_change_no_bit) {
     const Model model(small_gqa_config(), DType::fp16);
-    // One sequence decodes, one is in the middle of its prompt and one begins. Their blocks are interleaved
-    // and out of order.
+    // The first sequence decodes, the second is in the middle of its prompt, and the third begins. The
+    // blocks of the three sequences are interleaved and out of order.
     const TestSequence shuffled[] = {random_sequence(34, 3, {7, 2, 9}), random_sequence(60, 4, {1, 11, 0, 5}),
                                      random_sequence(17, 5, {8, 3})};
     const std::size_t begin[] = {33, 20, 0};
@@ -334,7 +334,7 @@ BOOST_AUTO_TEST_CASE(step_allocates_nothing_even_if_it_is_the_largest_so_far) {
 BOOST_AUTO_TEST_CASE(kv_cache_too_small_for_one_sequence_is_refused_naming_both_options) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackendOptions options = small_options(DType::bf16);
-    const std::size_t block_bytes = std::size_t{2} * 3 * 2 * 32 * 16 * 2;  // head_dim 24 fills two panels
+    const std::size_t block_bytes = std::size_t{2} * 3 * 2 * 32 * 16 * 2;  // head_dim 24 is padded to 32
     options.kv_cache_bytes = 8 * block_bytes;
     BOOST_TEST(make_backend(model, options).capacity().num_blocks == 8);
     options.kv_cache_bytes -= 1;

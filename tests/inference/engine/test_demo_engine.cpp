@@ -249,7 +249,7 @@ BOOST_AUTO_TEST_CASE(sixty_four_requests_continue_their_own_numbers) {
     for (std::int32_t owner = 0; owner < counting::num_owners; ++owner) {
         Request request;
         request.id = static_cast<RequestId>(owner);
-        for (std::int32_t i = 0; i < 45; ++i) {  // the common beginning
+        for (std::int32_t i = 0; i < 45; ++i) {  // all prompts begin like this
             request.prompt.push_back(counting::first_filler + i % counting::num_fillers);
         }
         std::vector<TokenId> numbers(counting::range);

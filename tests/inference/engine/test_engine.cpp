@@ -343,7 +343,7 @@ BOOST_AUTO_TEST_CASE(a_backend_failure_ends_each_request_once_and_then_the_engin
     control->close_gate();
     options.max_num_seqs = 2;
     start();
-    for (RequestId id = 1; id <= 3; ++id) submit(id, 100);  // the third request waits
+    for (RequestId id = 1; id <= 3; ++id) submit(id, 100);  // requests 1 and 2 run, request 3 waits
     control->pass_one();
     inbox.wait_for_tokens(1, 1);
     control->pass_one();
@@ -361,7 +361,7 @@ BOOST_AUTO_TEST_CASE(a_backend_failure_ends_each_request_once_and_then_the_engin
         BOOST_TEST((outcome.error == errc::engine_unavailable));
         BOOST_TEST(outcome.num_ends == 1);
     }
-    BOOST_TEST(inbox.outcome(1).num_tokens <= 2U);  // no token of the failed step
+    BOOST_TEST(inbox.outcome(1).num_tokens <= 2U);  // the failed step adds no token
     BOOST_TEST(!submit(5, 5));
     engine->cancel(1);
     engine.reset();

@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(each_wrong_shape_is_refused_with_both_shapes) {
     const auto tensors = llama_tensors(tiny_config(), DType::bf16);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         auto changed = tensors;
-        changed[i].shape.push_back(1);  // needs the same number of bytes
+        changed[i].shape.push_back(1);  // does not change the number of bytes
         const Resolved resolved(changed, tiny_config());
         check_refused(resolved.model, {"model.safetensors", tensors[i].name, ", 1]", "expected ["});
     }

@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE(penalties_distinguish_prompt_and_answer) {
     BOOST_TEST(greedy({.frequency_penalty = 1.25F}, 0) == 2);  // 2.5 1.5 3 2
     BOOST_TEST(greedy({.frequency_penalty = -2}, 2) == 1);     // 5 8 3 2
     BOOST_TEST(greedy({.presence_penalty = 2}, 4) == 0);
-    BOOST_TEST(greedy({.presence_penalty = 2}, 99) == 0);  // more prompt tokens than the context has
+    BOOST_TEST(greedy({.presence_penalty = 2}, 99) == 0);  // 99 prompt tokens, but a shorter context
 }
 
 BOOST_AUTO_TEST_CASE(penalty_is_clamped_to_the_finite_floats) {
@@ -229,8 +229,8 @@ BOOST_AUTO_TEST_CASE(min_p_is_exact_to_the_float) {
     }
 }
 
-// At position 137592, tokens 12856 and 15400 get the same random word, which is the largest of all tokens.
-// The position was found by search.
+// At position 137592, tokens 12856 and 15400 get the same random word, and no token gets a larger word. The
+// position was found by search.
 BOOST_AUTO_TEST_CASE(smaller_id_wins_if_scores_are_equal) {
     std::vector<float> logits(16'000);
     std::mt19937 random(20);

@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(a_cancelled_sequence_keeps_its_blocks_until_the_step_in_fli
         BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 61);
     });
     BOOST_TEST(rig.scheduler.snapshot().num_free_blocks == 64);
-    BOOST_TEST(rig.outcomes[1].tokens.size() == 1U);  // the token in flight is dropped
+    BOOST_TEST(rig.outcomes[1].tokens.size() == 1U);  // the token of the step in flight is dropped
     BOOST_TEST((rig.outcomes[1].finish == FinishReason::cancelled));
     BOOST_TEST(!rig.scheduler.has_work());
 }
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(deadlines_end_waiting_and_running_requests) {
     BOOST_TEST(!rig.outcomes.contains(2));
     rig.now += milliseconds(1);
     rig.step();
-    BOOST_TEST((rig.outcomes[1].finish == FinishReason::none));  // the request left the queue in time
+    BOOST_TEST((rig.outcomes[1].finish == FinishReason::none));  // request 1 started before its deadline
     BOOST_TEST((rig.outcomes[2].error == errc::queue_timeout));
     BOOST_TEST((rig.outcomes[2].finish == FinishReason::error));
     rig.now += milliseconds(5);
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(deadlines_end_waiting_and_running_requests) {
 BOOST_AUTO_TEST_CASE(a_request_that_can_never_fit_ends_at_once) {
     Rig rig({.num_blocks = 4, .max_model_len = 512});
     rig.add(1, 60, 6);
-    rig.add(2, 60, 5);  // 64 tokens need KV: the last generated one does not
+    rig.add(2, 60, 5);  // 60 + 4 tokens need KV; the last generated token needs none
     rig.run();
     BOOST_TEST((rig.outcomes[1].finish == FinishReason::error));
     BOOST_TEST((rig.outcomes[1].error == errc::context_length_exceeded));
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(a_token_allocates_nothing) {
     std::uint64_t before = 0;
     int num_tokens = 0;
     for (int step = 0; step < 150; ++step) {
-        if (step == 20) before = num_allocations();  // requests are admitted, and prompts are computed
+        if (step == 20) before = num_allocations();  // by then all prompts are computed
         const ForwardBatch& batch = scheduler.schedule(Clock::time_point{});
         results.rows.assign(batch.logits_rows.size(), {.token = 5});
         for (const Scheduler::Advance& advance : scheduler.complete(results)) {

@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(many_requests_of_one_principal_do_not_delay_another) {
     for (RequestId id = 1001; id <= 1050; ++id) {
         rig.add(id, 100, 20, 2);
         BOOST_TEST(view.steps_to_start(id) <= 2 * solo + 1);
-        for (int i = 0; i < 30; ++i) view.step();  // a pause
+        for (int i = 0; i < 30; ++i) view.step();  // until the answer has ended
         BOOST_TEST((rig.outcomes[id].finish == FinishReason::length));
     }
     rig.run();
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(a_principal_below_its_share_takes_blocks) {
     }
 }
 
-// Decodes alone fill the budget, and a newcomer is served nevertheless.
+// Decodes alone fill the budget. Nevertheless, a newcomer starts in the next step.
 BOOST_AUTO_TEST_CASE(a_budget_full_of_decodes_does_not_exclude_newcomers) {
     Rig rig({.max_num_seqs = 64, .max_num_batched_tokens = 3});
     for (RequestId id = 1; id <= 3; ++id) rig.add(id, 1, 400, 1);
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(a_principal_without_a_slot_takes_one_even_if_its_share_is_l
     for (RequestId id = 11; id <= 13; ++id) BOOST_TEST(rig.outcomes.contains(id));
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);
     for (int i = 0; i < 20; ++i) rig.step();
-    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);  // no more preemptions follow
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 3U);  // no preemption was added
 }
 
 BOOST_AUTO_TEST_CASE(a_prompt_larger_than_its_share_takes_blocks_from_a_principal_that_holds_more) {
@@ -164,11 +164,11 @@ BOOST_AUTO_TEST_CASE(a_prompt_larger_than_its_share_takes_blocks_from_a_principa
     BOOST_TEST(rig.outcomes.contains(20));
 }
 
-// There are more principals than the pool can serve, each with one request. No request may preempt another.
+// There are more principals than can run in the pool, each with one request. No request may preempt another.
 BOOST_AUTO_TEST_CASE(principals_with_equal_shares_do_not_preempt_each_other) {
     Rig rig({.max_num_seqs = 32, .max_num_batched_tokens = 512, .num_blocks = 64});
     for (RequestId id = 1; id <= 20; ++id) rig.add(id, 90, 60, id);
-    for (int i = 0; i < 12; ++i) rig.step();  // before the sequences outgrow the pool
+    for (int i = 0; i < 12; ++i) rig.step();  // too few steps for the running sequences to outgrow the pool
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 0U);
 }
 
@@ -192,8 +192,9 @@ BOOST_AUTO_TEST_CASE(blocks_that_the_newcomer_shares_are_not_counted_as_freed) {
     BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 2U);
 }
 
-// While a request keeps its turn, admission counts the requests that pass this request. If another request
-// begins to keep its turn, the count restarts from 0.
+// While the next request waits for more slots than are free, only a limited number of later requests may
+// overtake that request. For each request that waits in this way, the count of overtaking requests starts
+// from 0.
 BOOST_AUTO_TEST_CASE(the_count_of_passes_restarts_for_the_next_request_that_keeps_a_turn) {
     Rig rig({.max_num_seqs = 4});
     rig.add(1, 10, 400, 1);
@@ -233,7 +234,7 @@ BOOST_AUTO_TEST_CASE(blocks_shared_only_among_the_victims_count_as_freed) {
     BOOST_TEST(rig.outcomes.contains(3));
 }
 
-// A request that waits for many slots keeps its turn, but free slots are not left idle meanwhile.
+// While a request waits for many slots, later requests may use the slots that are already free.
 BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them) {
     Rig rig({.max_num_seqs = 8});
     rig.add(1, 10, 400, 1);
@@ -245,7 +246,7 @@ BOOST_AUTO_TEST_CASE(free_slots_are_used_while_a_request_waits_for_more_of_them)
     rig.add(3, 10, 5, 3);
     rig.step();
     BOOST_TEST(rig.outcomes.contains(3));
-    // Request 2 does not wait forever: in the end it is served, although new requests keep arriving.
+    // Request 2 does not wait forever: it starts within 100 steps, although new requests keep arriving.
     RequestId next = 100;
     int steps = 0;
     rig.scheduler.cancel(1);
@@ -375,7 +376,7 @@ BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_requests_of_one_principal_only)
     rig.scheduler.add(other);
     view.step();
     BOOST_TEST(view.latest[4].done == 0);
-    BOOST_TEST(view.latest[5].done == 1);  // principals take turns
+    BOOST_TEST(view.latest[5].done == 1);  // principals alternate
     BOOST_TEST(view.latest[2].done == 2);
     BOOST_TEST(view.latest[3].done == 3);
     std::vector<RequestId> order;
@@ -388,7 +389,7 @@ BOOST_AUTO_TEST_CASE(priority_orders_the_waiting_requests_of_one_principal_only)
     BOOST_TEST(order == (std::vector<RequestId>{1, 4, 5, 2, 3}), boost::test_tools::per_element());
 }
 
-// Newcomers that are each entitled to the same slot cause no livelock.
+// Each of four newcomers preempts request 2. A fifth newcomer may not preempt it, so that request 2 can end.
 BOOST_AUTO_TEST_CASE(a_sequence_preempted_four_times_yields_only_to_older_ones) {
     Rig rig({.max_num_seqs = 2});
     rig.add(1, 10, 400, 1);
@@ -583,7 +584,7 @@ BOOST_AUTO_TEST_CASE(each_choice_reports_its_own_end) {
     Request request = Rig::request(1, 40, 24);
     request.num_choices = 3;
     rig.scheduler.add(request);
-    rig.step();  // in the middle of the prompt
+    rig.step();  // computes a part of the prompt
     rig.scheduler.cancel(1);
     rig.run();
     BOOST_TEST((rig.outcomes[1].finish == FinishReason::cancelled));

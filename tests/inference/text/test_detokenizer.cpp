@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(incomplete_tail_is_held_back_until_flush) {
         BOOST_TEST(out == "a");
         detokenizer.flush(out);
         BOOST_TEST(out == "a" + std::string(fffd));
-        detokenizer.flush(out);  // adds nothing
+        detokenizer.flush(out);  // a second flush() adds nothing
         BOOST_TEST(out == "a" + std::string(fffd));
         detokenizer.append("b", out);
         BOOST_TEST(out == "a" + std::string(fffd) + "b");
