@@ -11,8 +11,8 @@
 namespace solard::server {
 
 // The connections that share one limit. A connection is interruptible if closing it loses no answer, for
-// example between two requests. A new connection is interruptible, because it has sent nothing yet. Uses
-// neither a clock nor sockets.
+// example between two requests. A new connection is interruptible, because it has sent nothing yet. The class
+// uses neither a clock nor sockets.
 class ConnectionTable {
   public:
     using Id = std::uint64_t;
@@ -42,7 +42,7 @@ class ConnectionTable {
     };
     struct Connection {
         std::uint64_t network = 0;
-        std::uint64_t since = 0;  // number of the change to interruptible; 0: not interruptible
+        std::uint64_t since = 0;  // counter value when it became interruptible; 0: it is not interruptible
     };
     // Networks lose connections in the order of their ranks.
     struct Rank {

@@ -13,12 +13,12 @@ namespace solard::server {
 
 // The signs of NVIDIA hardware on this machine.
 struct NvidiaPresence {
-    bool driver = false;       // /proc shows that the driver is loaded
-    bool device_node = false;  // a device node exists in /dev
+    bool driver = false;       // true: /proc shows that the driver is loaded
+    bool device_node = false;  // true: a device node exists in /dev
     bool any() const { return driver || device_node; }
 };
-// Looks for these signs of NVIDIA hardware in the file system below `root`. Only tests set another `root`
-// than "/".
+// Looks in the file system below `root` for a loaded NVIDIA driver and for an NVIDIA device node. Only tests
+// set another `root` than "/".
 NvidiaPresence find_nvidia(const std::filesystem::path& root = "/");
 
 struct CudaDevice {
@@ -31,7 +31,7 @@ struct CudaDevice {
 // The answer of the CUDA runtime, which is asked only if this build has the CUDA backend and the NVIDIA
 // driver is loaded.
 struct CudaSupport {
-    bool built = false;  // this build has the CUDA backend
+    bool built = false;  // true: this build has the CUDA backend
     std::vector<CudaDevice> devices = {};
     std::string error = {};  // the runtime's error; empty if the runtime listed the devices
 };

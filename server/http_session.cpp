@@ -189,7 +189,7 @@ class Session {
         }
         if (ec) co_return refuse(std::move(request), read_problem(ec, app_.config));
         request.body = std::move(parser.get().body());
-        stream_.set_phase(Stream::Phase::busy);  // until here, the connection may be closed for a new one
+        stream_.set_phase(Stream::Phase::busy);  // before this, the stream may be closed to make room
         RoutedRequest routed{std::move(request), std::move(match)};
         co_return routed;
     }
@@ -368,7 +368,7 @@ class Session {
     Stream stream_;
     const bool over_limit_;
     bool is_new_ = true;                           // no request was read yet
-    std::uint64_t num_written_before_answer_ = 0;  // bytes of the stream
+    std::uint64_t num_written_before_answer_ = 0;  // number of bytes
     const Peer peer_;
     beast::flat_buffer buffer_;
 };

@@ -79,8 +79,8 @@ void log_failure(const char* what, const std::exception_ptr& problem) {
     }
 }
 
-// Removes the file of a Unix socket if connections to it are refused, because a killed process has then left
-// it behind. Does not remove the socket file of a running server.
+// Removes the file of a Unix socket if connections to the socket are refused: then a killed process has left
+// the file behind. Does not remove the socket file of a running server.
 void remove_stale_socket(asio::io_context& io, const std::string& path) {
     error_code ec;
     Unix::socket probe(io);
@@ -261,7 +261,8 @@ void Listener::admit(Stream stream) {
     }
 }
 
-// Returns true if `places` has room for a connection from `network`, after closing another one if necessary.
+// Returns true if `places` has room for a connection from `network`, after closing another connection if
+// necessary.
 bool Listener::make_room(ConnectionTable& places, std::uint64_t network) {
     return !places.is_full() || close_victim(places, places.victim_for(network));
 }

@@ -1,4 +1,5 @@
-// Accepts connections, starts a session for each, and closes them when the server drains.
+// Accepts connections, starts a session for each connection, and closes the connections when the server
+// drains.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,20 +22,21 @@
 
 namespace solard::server {
 
-// I/O thread only. Outlives the sessions that it started.
+// I/O thread only. Must outlive the sessions that it starts.
 class Listener {
   public:
-    // Binds at once, so that a port in use is reported before the model is loaded. Errors: runtime_failure,
-    // bad_configuration.
+    // Binds the address before the model is loaded, so that a port which is already in use is reported early.
+    // Errors: runtime_failure, bad_configuration.
     static result<Listener> bind(boost::asio::io_context& io, const AppConfig& config);
 
-    // Accepts connections until the drain has ended. `app` outlives every session.
+    // Accepts connections until the drain has ended. `app` must outlive every session.
     void start(App& app);
     // Closes idle sessions. Any other session ends after its current answer, and a WebSocket after all of its
-    // current answers. `on_empty` runs when all sessions which exist now have ended, which may be during this
-    // call. Until then, the server still accepts new connections, so that their clients get an error answer.
+    // current answers. `on_empty` runs when all sessions which exist now have ended, which may be before
+    // drain() returns. Until then, the server still accepts new connections, so that their clients get an
+    // error answer.
     void drain(std::function<void()> on_empty);
-    // Closes every session at once.
+    // Closes every session immediately.
     void close_sessions();
 
     // Returns the address, such as "http://127.0.0.1:8000" or "unix:/run/solard.sock".
@@ -69,7 +71,7 @@ class Listener {
     // room is in neither table, even if its session still runs.
     ConnectionTable places_{0};
     ConnectionTable reserved_places_{0};
-    std::size_t max_sessions_ = 0;  // most open sessions since the last malloc_trim()
+    std::size_t max_sessions_ = 0;  // largest number of open sessions since the last malloc_trim()
     boost::asio::steady_timer trim_timer_;
     bool trim_is_due_ = false;
     std::function<void()> on_empty_;

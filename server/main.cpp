@@ -126,9 +126,9 @@ int serve(const AppConfig& config) {
             std::move(checkpoint->tokenizer), *std::move(keys));
     auto listener = Listener::bind(app.io, config);
     if (!listener) return fail(listener.error());
-    // A freed block of this size or larger, such as a request's body, goes back to the system at once. By
-    // default, glibc raises the limit up to 32 MiB, and malloc_trim() can then block the event loop for more
-    // than 0.1 s.
+    // A block of this size or larger, such as a request's body, goes back to the system as soon as it is
+    // freed. By default, glibc raises the limit up to 32 MiB, and malloc_trim() can then block the event loop
+    // for more than 0.1 s.
     mallopt(M_MMAP_THRESHOLD, 64 << 10);
     return run_service(config, *device, *checkpoint, app, *std::move(listener));
 }

@@ -16,12 +16,12 @@ namespace {
 constexpr std::chrono::seconds error_delivery_time{2};
 
 // The time for which connections stay open after the second signal. It is long enough only for clients whose
-// sockets take the last event of the answer at once.
+// sockets accept the last event of the answer without a wait.
 constexpr std::chrono::milliseconds last_event_time{250};
 
-// If at least this many sequences run, there are no drafts. The value was measured on the CPU backend
-// (tests/bench/bench_speculation). With this value, repetitive answers have most of the possible gain from
-// drafts, and other answers are hardly slower.
+// If at least this many sequences run, speculation guesses no tokens ahead (drafts). The value was measured
+// on the CPU backend (tests/bench/bench_speculation). With this value, repetitive answers have most of the
+// possible gain from drafts, and other answers are hardly slower.
 constexpr std::int32_t max_speculative_step_rows = 8;
 
 }  // namespace
@@ -100,7 +100,7 @@ void Service::await_signal() {
         }
         log(LogLevel::info,
             "draining: " + std::to_string(app_.generation.engine.num_in_flight()) + " answers in flight");
-        await_signal();  // first, because begin_drain() ends this wait if no session is open
+        await_signal();  // first, because begin_drain() cancels this wait for a signal if no session is open
         begin_drain(app_.config.drain_timeout);
     });
 }
@@ -184,7 +184,7 @@ void Service::begin_drain(std::chrono::milliseconds limit) {
     const bool draining_already = stopping_.exchange(true);
     app_.generation.engine.drain();
     for (Wakeup* socket : app_.state.sockets)
-        socket->notify();  // each socket closes after its answers in flight
+        socket->notify();  // each socket closes itself after its current answers
     if (!draining_already) systemd_.notify("STOPPING=1");
     report_status();
     drain_timer_.expires_after(limit);

@@ -18,8 +18,8 @@ class Service {
   public:
     using OnReady = std::function<void(const EngineInfo& info, const std::string& url)>;
 
-    // `on_ready` runs on the I/O thread when the engine is ready. `listener` is already bound. `app` outlives
-    // the service.
+    // `on_ready` runs on the I/O thread when the engine is ready. `listener` must be bound already. `app`
+    // must outlive the service.
     Service(App& app, Listener listener, OnReady on_ready);
 
     // Serves until SIGTERM or SIGINT, or until the engine fails. Returns the exit code of the process.
@@ -27,8 +27,8 @@ class Service {
     // load_cancelled.
     int run(BackendFactory make_backend);
     const std::atomic<bool>& stopping() const { return stopping_; }
-    // Is valid after run(). Returns true if the engine was still inside a step that does not end. The engine
-    // thread then cannot be joined.
+    // Must be called only after run(). Returns true if the engine was still inside a step that does not end.
+    // The engine thread then cannot be joined.
     bool engine_hangs() const { return engine_hangs_; }
 
   private:

@@ -95,7 +95,7 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     return request;
 }
 
-// Returns the text which stands before each choice's own text.
+// Returns the text that precedes the generated text of each choice; empty unless the request has `echo`.
 const std::string& ChatAnswerWriter::echoed() const {
     return context_.prompts.empty() ? no_text : context_.prompts.front().text;
 }

@@ -23,7 +23,8 @@ struct ChatPrompt {
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
-    bool echo = false;  // true: if the last message has the role assistant, the answer repeats it first
+    // If true, and if the last message has the role assistant, the answer begins with that message.
+    bool echo = false;
 };
 
 // Errors: invalid_json, invalid_value, unsupported_parameter, unsupported_input; `param` names the field. A
@@ -37,9 +38,9 @@ ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& field
 // Writes OpenAI's chat.completion and chat.completion.chunk.
 //
 // The first chunk of a choice carries both the role and text, because load-testing clients count chunks and
-// would take a chunk with the role alone for the first token. If the first chunk would have logprobs, there
-// is an exception: a chunk with the role alone comes before it, in the same write. The reason is that
-// openai's stream helper for Node.js reads the logprobs of a choice's first chunk twice.
+// would take a chunk with the role alone for the first token. There is one exception: if the first text has
+// logprobs, a chunk with the role alone comes before the text, in the same write, because openai's stream
+// helper for Node.js reads the logprobs of a choice's first chunk twice.
 class ChatAnswerWriter final : public AnswerWriter {
   public:
     explicit ChatAnswerWriter(AnswerContext context);
@@ -57,7 +58,7 @@ class ChatAnswerWriter final : public AnswerWriter {
     void end_chunk(std::string& out, const Usage& usage) const;
 
     std::string prefix_;             // the beginning of every chunk, up to and including `"model":..`
-    std::uint32_t num_started_ = 0;  // number of choices whose first chunk was written; in order of index
+    std::uint32_t num_started_ = 0;  // the first chunk of every choice with a smaller index was written
 };
 
 }  // namespace solard::server

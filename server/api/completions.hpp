@@ -13,10 +13,10 @@
 
 namespace solard::server {
 
-// The limit for the number of outputs of one request: its prompts times the choices of each.
+// The maximum number of outputs of one request. A request has one output for each choice of each prompt.
 inline constexpr std::size_t max_outputs = 128;
 
-// Either a text, whose tokens follow BOS, or token ids, which are used unchanged.
+// Either a text, which is encoded with BOS as the first token, or token ids, which are used unchanged.
 using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 
 struct CompletionRequest {

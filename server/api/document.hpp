@@ -1,4 +1,4 @@
-// A text that is rendered in pieces, so that a long one does not keep the event loop busy.
+// A text that is rendered in pieces, so that a long text does not keep the event loop busy.
 #pragma once
 
 #include <cstddef>
@@ -44,9 +44,10 @@ class Document {
 };
 
 // The functions below, and all writers of JSON that are templates, write to a string or to a Document. A
-// string is written at once. A Document reads arguments that were passed by reference only when it is
-// rendered, so these arguments must outlive the Document. Between two calls of render(), the owner of such an
-// argument may replace a view in it by another view of the same content.
+// string is written during the call. A Document is written later, when it is rendered. Only then does the
+// Document read the arguments that were passed by reference, so these arguments must outlive it. If such an
+// argument contains a view, its owner may replace the view by another view of the same content, but only
+// between two calls of render().
 inline std::string& tail_of(std::string& out) {
     return out;
 }

@@ -52,8 +52,9 @@ constexpr std::array rows{
               "The Content-Type of the request must be application/json."},
     ErrorInfo{errc::headers_too_large, 431, invalid, "headers_too_large", false,
               "The header of the request is too large."},
-    ErrorInfo{errc::lane_busy, 409, invalid, "lane_busy", false,
-              "This lane is already in use. Wait until its response ends, or use another stream_id."},
+    ErrorInfo{
+        errc::lane_busy, 409, invalid, "lane_busy", false,
+        "This stream_id is already in use. Wait until its response has ended, or use another stream_id."},
     ErrorInfo{errc::response_already_completed, 409, invalid, "response_already_completed", false,
               "The response is already complete."},
     ErrorInfo{errc::upgrade_required, 426, invalid, "upgrade_required", false,

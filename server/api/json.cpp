@@ -15,8 +15,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Returns false if the value contains an infinite number: Boost.JSON reads 1e400 as infinity without an
-// error.
+// Returns false if the value contains infinity. Boost.JSON reads a number that is too large, such as 1e400,
+// as infinity and reports no error.
 bool all_finite(const json::value& value) {
     if (const auto* number = value.if_double()) return std::isfinite(*number);
     if (const auto* array = value.if_array()) return std::ranges::all_of(*array, all_finite);

@@ -19,12 +19,12 @@ struct StopMatch {
 // one delta.
 struct LogDelta {
     std::uint32_t output = 0;
-    std::string_view text = {};  // like `logprobs` and `token_ids`, valid until the log grows
+    std::string_view text = {};  // valid until the log grows, and so are `logprobs` and `token_ids`
     std::uint32_t num_tokens = 0;
     FinishReason finish = FinishReason::none;
     StopMatch stop = {};
-    // For each token its own entry, followed by the entries of its alternatives. This includes tokens whose
-    // text is still held back because it may begin a stop string.
+    // Contains for each token its own entry, followed by the entries of its alternatives. Also contains the
+    // entries of tokens whose text is still held back because it may begin a stop string.
     std::span<const TokenLogprob> logprobs = {};
     std::span<const TokenId> token_ids =
         {};  // empty unless the log keeps token ids; includes tokens whose text is held back

@@ -28,10 +28,10 @@ void append_chat_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogpr
                           std::int32_t num_alternatives);
 
 // Appends logprobs in the older form of completions:
-// {"tokens":[..],"token_logprobs":[..],"top_logprobs":[{..}],"text_offset":[..]}, or null if there are none.
-// A token whose bytes are not valid UTF-8 is named by its bytes, such as "bytes:\\xe2", so that two tokens
-// rarely have the same name. If two alternatives have the same name, only the more likely alternative is
-// written. `text_offset` is the offset of the first token in characters.
+// {"tokens":[..],"token_logprobs":[..],"top_logprobs":[{..}],"text_offset":[..]}, or null if there are no
+// logprobs. A token whose bytes are not valid UTF-8 is named by its bytes, such as "bytes:\\xe2", so that two
+// tokens rarely have the same name. If two alternatives have the same name, only the more likely alternative
+// is written. `text_offset` is the offset of the first token in characters.
 template <class Out>
 void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
                                 std::int32_t num_alternatives, std::size_t text_offset);

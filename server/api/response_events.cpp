@@ -116,8 +116,8 @@ Document ResponseEvents::end_event(int stage, std::int64_t number, const Respons
     return event;
 }
 
-// Returns true if the event has at most max_bytes bytes. If there is a limit, `event` then holds its rendered
-// text.
+// Returns true if the event has at most max_bytes bytes. If there is a limit, renders the event to find this
+// out, and stores the rendered text in `event`.
 bool ResponseEvents::fits(Document& event) const {
     if (form_.max_bytes == SIZE_MAX) return true;
     std::string whole;

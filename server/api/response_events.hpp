@@ -14,10 +14,10 @@ namespace solard::server {
 
 // How each event is wrapped.
 struct EventForm {
-    bool server_sent = true;     // false: the JSON object alone is one message
+    bool server_sent = true;     // false: an event is a message that contains only its JSON object
     std::string stream_id = {};  // a member of each event; empty: no such member
     // The maximum size in bytes of an event that follows the deltas. A larger event is sent without its
-    // logprobs, because the deltas have already sent them.
+    // logprobs, because the client has already got them in the deltas.
     std::size_t max_bytes = SIZE_MAX;
 };
 
@@ -39,7 +39,8 @@ class ResponseEvents {
     }
     // Returns the number of the last event which the reader has.
     std::int64_t last_number() const { return seen_; }
-    // Returns the largest number which a reader can have if the log has `num_entries` entries.
+    // Returns the number of the newest event if the log has `num_entries` entries. `terminal`: the log is
+    // terminal.
     static std::int64_t newest_number(std::size_t num_entries, bool terminal) {
         return first_delta - 1 + static_cast<std::int64_t>(num_entries) + (terminal ? 4 : 0);
     }

@@ -105,7 +105,7 @@ void append_timing(std::string& out, std::string_view name, std::optional<double
     }
 }
 
-// Appends the server's measurements. `state` is terminal. server/ws/PROTOCOL.md describes the members.
+// Appends the server's measurements. `state` must be terminal. server/ws/PROTOCOL.md describes the members.
 void append_telemetry(std::string& out, const ResponseFacts& facts, const ResponseState& state,
                       const ResponseView& view) {
     const ResponseTimings& timings = state.timings;

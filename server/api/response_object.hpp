@@ -17,7 +17,7 @@
 
 namespace solard::server {
 
-// The facts about a response which are known from its creation on.
+// The properties of a response that are known when it is created and never change.
 struct ResponseFacts {
     std::string id;       // "resp_..."
     std::string item_id;  // "msg_...", the id of the only output item
@@ -38,9 +38,9 @@ std::string_view name_of(ResponseStatus status);
 struct ResponseTimings {
     double queue = 0;
     std::optional<double> prefill;
-    std::optional<double> first_token;  // time since the request was accepted
+    std::optional<double> first_token;  // time from the acceptance of the request to its first token
     double total = 0;
-    std::optional<double> tokens_per_second;  // speed after the first token
+    std::optional<double> tokens_per_second;  // speed of generation after the first token
 };
 
 // The present state of a response. `text` and `logprobs` are valid until the response's log grows.

@@ -35,8 +35,8 @@ struct ResponseRequest {
 // Has the same errors as parse_chat_request(). `stream`, `stream_options` and `background: false` are
 // accepted and do not change the generated text.
 result<ResponseRequest> parse_response_request(std::string_view body, UnknownFields unknown);
-// Parses `object`, which `fields` reads, like the function above. If `object` has members that the body of a
-// POST cannot have, the caller must have read or ignored them with `fields` before.
+// Parses `object` in the same way. `fields` must be a reader of `object`. If `object` can have members that
+// the body of a POST cannot have, the caller must first read or ignore these members with `fields`.
 result<ResponseRequest> parse_response_request(const boost::json::object& object, FieldReader& fields,
                                                UnknownFields unknown);
 

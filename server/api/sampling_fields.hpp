@@ -31,9 +31,9 @@ inline constexpr std::array sampling_ranges{
     temperature_range,       top_p_range,           min_p_range, repetition_penalty_range,
     frequency_penalty_range, presence_penalty_range};
 inline constexpr std::size_t max_stop_token_ids = 64;
-inline constexpr double max_logit_bias = 100;  // the smallest is -100
+inline constexpr double max_logit_bias = 100;  // the smallest allowed bias is -100
 
-// The fields' default values do not change the answer.
+// A field that the request does not set has its default value, which has no effect on the answer.
 struct SamplingFields {
     std::optional<double> temperature;  // absent: the default of the model
     std::optional<double> top_p;        // absent: the default of the model

@@ -102,7 +102,7 @@ std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokeniz
     Detokenizer detokenizer;
     for (const TokenId token : token_ids) detokenizer.append(tokenizer.bytes_of(token), text);
     detokenizer.flush(text);
-    // The tokenizer puts a space before the text.
+    // Removes the space which the tokenizer puts before every text.
     return text.starts_with(' ') ? text.substr(1) : text;
 }
 

@@ -11,11 +11,13 @@
 namespace solard::server {
 
 // Returns the event for an error. The members of the error stand both at the top level and inside `error`,
-// because some SDKs read only the top level and others read only `error`. `lane` and `event_id` may be empty.
+// because some SDKs read only the top level and others read only `error`. `lane` (the stream_id) and
+// `event_id` may be empty.
 std::string error_event(const Error& error, std::string_view lane, std::string_view event_id);
-// Returns the answer to every response.steer, which is not supported.
+// Returns the event that answers every response.steer message, because the server does not support steering.
 std::string steer_failed_event(std::string_view lane, std::string_view event_id);
-// Returns the answer to solar:ping. `t` is JSON. `now` is in milliseconds since 1970.
+// Returns the event that answers solar:ping. `t` is the JSON value which the event repeats. `now` is in
+// milliseconds since 1970.
 std::string pong_event(std::string_view t, std::int64_t now);
 
 struct SessionFacts {

@@ -17,7 +17,7 @@ namespace solard::server {
 inline constexpr std::size_t max_event_id = 64;  // characters
 
 struct CreateMessage {
-    result<ResponseRequest> request;         // an error is sent when the turn of the request comes
+    result<ResponseRequest> request;         // an error in it is sent when the request would begin
     std::optional<std::string> parent = {};  // previous_response_id, even if `request` is an error
 };
 // Cancels the response `response_id` or, without an id, the active response of the lane. If `queued` is set,

@@ -118,7 +118,8 @@ result<ApiKeys> ApiKeys::load(const std::string& path) {
             return bad_file(where, "an earlier line of the file has the same name or the same key");
         keys.keys_.push_back(std::move(key));
     }
-    // OpenSSL reads its configuration file at the first use. That must not happen in the event loop.
+    // OpenSSL reads its configuration file at its first use. This call is the first use, so that the event
+    // loop does not have to wait for the file.
     sha256({});
     // Without this check, an empty file would open the server to everybody.
     if (keys.empty()) return bad_file(path, "the API key file contains no key; 'solard keygen' makes one");

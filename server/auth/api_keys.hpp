@@ -16,8 +16,8 @@ namespace solard::server {
 struct ApiKey {
     std::string name;                        // shown to operators; not secret
     std::array<unsigned char, 32> digest{};  // SHA-256 of the key; random keys need no slow hash
-    std::int64_t concurrency = 0;            // requests in flight; 0 = no limit
-    std::int64_t tokens_per_minute = 0;      // of prompts and answers together; 0 = no limit
+    std::int64_t concurrency = 0;            // maximum number of requests in flight; 0 = no limit
+    std::int64_t tokens_per_minute = 0;      // maximum for prompts and answers together; 0 = no limit
 };
 
 // Immutable after load().

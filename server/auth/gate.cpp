@@ -13,9 +13,10 @@
 namespace solard::server {
 namespace {
 
-// The number of the first key, as a principal and as an owner; the numbers of the other keys follow. These
-// numbers differ from those of connections, which are counted from 1, and from those of networks, because no
-// IPv6 address in use begins with 8000:0:0.
+// The number of the first key, as a principal and as an owner; the numbers of the other keys follow. No
+// connection has such a number, because connections are counted from 1. No network has such a number either:
+// the number of an IPv6 network is the first 64 bits of its addresses, and no IPv6 address in use begins with
+// 8000 (hexadecimal).
 constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;
 
 // Returns the host without its port, and an IPv6 address without its brackets.

@@ -28,7 +28,7 @@ struct Credentials {
 // I/O thread only.
 class Gate {
   public:
-    // `config` outlives the gate. Without keys, everybody may use the server.
+    // `config` must outlive the gate. If there are no keys, everybody may use the server.
     Gate(const AppConfig& config, ApiKeys keys);
     Gate(const Gate&) = delete;
     Gate& operator=(const Gate&) = delete;
@@ -53,11 +53,11 @@ class Gate {
     // origin, because programs other than browsers send no origin.
     bool may_open_socket_from(std::string_view origin, std::string_view host) const;
 
-    // Counts a request of the caller as in flight while the returned place exists. Errors:
+    // Counts one request of the caller as in flight until the returned Place is destroyed. Errors:
     // rate_limit_exceeded.
     result<Quota::Place> take_place(const Caller& caller, Quota::Clock::time_point now);
-    // Returns the caller's salt. Requests share cached prompts only if their salts are equal. Each key has
-    // its own salt, and all callers without a key have the same one.
+    // Returns the caller's salt for the prefix cache. Requests share cached prompts only if their salts are
+    // equal. Each key has its own salt, and all callers without a key have the same salt.
     std::uint64_t cache_salt(const Caller& caller) const;
 
     // Checks that the caller's key may open one more WebSocket. Errors: rate_limit_exceeded.

@@ -13,8 +13,8 @@ namespace {
 constexpr int command_line_error = 2;
 constexpr int runtime_error = 1;
 
-// Appends with a single write, so that the lines of two keygen processes which run at once cannot mix. A new
-// file is never accessible by other users.
+// Appends the line in a single write, so that the lines of two keygen processes cannot mix if both run at the
+// same time. A new file is never accessible by other users.
 bool append_line(const std::string& path, const std::string& line) {
     const int file = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file < 0) return false;

@@ -8,8 +8,9 @@
 namespace solard::server {
 namespace {
 
-// This bit makes the numbers of IPv4 addresses differ from the numbers of IPv6 networks, because no IPv6
-// address in use begins with 0:1.
+// The number of an IPv4 address is the sum of this bit and the 32 bits of the address. The number of an IPv6
+// network is the first 64 bits of its addresses. An IPv6 network with the number of an IPv4 address would
+// begin with 0:1:, and no such network is in use.
 constexpr std::uint64_t ipv4_bit = std::uint64_t{1} << 32;
 
 std::uint64_t number_of(std::span<const unsigned char> bytes) {

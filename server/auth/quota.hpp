@@ -1,4 +1,4 @@
-// The quota of one API key: the number of requests at once, and the number of tokens per minute.
+// The quota of one API key: the number of requests in flight, and the number of tokens per minute.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ class Quota {
           per_minute_(static_cast<double>(tokens_per_minute)),
           tokens_(static_cast<double>(tokens_per_minute)) {}
 
-    // The place of one request in flight. The destructor frees the place. The quota outlives the place.
+    // The place of one request in flight. The destructor frees the place. The quota must outlive the place.
     class Place {
       public:
         explicit Place(Quota* quota) : quota_(quota) {}  // null: there is no limit
@@ -29,7 +29,7 @@ class Quota {
         ~Place() {
             if (quota_ != nullptr) --quota_->in_flight_;
         }
-        // Subtracts tokens that the request has used.
+        // Subtracts the tokens that the request has used from the quota.
         void charge(std::size_t num_tokens) {
             if (quota_ != nullptr) quota_->tokens_ -= static_cast<double>(num_tokens);
         }

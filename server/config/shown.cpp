@@ -6,7 +6,7 @@ namespace solard::server {
 
 std::string shown(std::string_view text) {
     constexpr std::string_view ellipsis = "...";
-    // valid_utf8() never makes a text shorter.
+    // valid_utf8() never makes a text shorter, so the rest of `text` is not needed.
     std::string valid = valid_utf8(text.substr(0, 2 * max_shown_bytes));
     if (valid.size() <= max_shown_bytes) return valid;
     std::size_t end = max_shown_bytes - ellipsis.size();

@@ -17,10 +17,11 @@ namespace {
 
 namespace asio = boost::asio;
 
-// The limit for one read from the log. Such a read becomes at most about 200 KiB of JSON: a log probability
-// takes 8 bytes in the log and becomes at most about 100 bytes.
+// The limit in bytes for one read from the log. As JSON, the result of a read can be about 12 times as large:
+// a log probability takes 8 bytes in the log and up to about 100 bytes in JSON.
 constexpr std::size_t max_read_bytes = 16 << 10;
-// The first chunk of an output may also repeat its prompt.
+// The limit for the number of outputs in one read. The first chunk of each output may also repeat a whole
+// prompt.
 constexpr std::size_t max_read_outputs = 8;
 
 bool has_same_size(const LogDelta& a, const LogDelta& b) {
@@ -74,7 +75,7 @@ asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer
         out_of_memory = true;
     }
     if (!out_of_memory) co_return;
-    sse.buffer().clear();  // the last event in it may be incomplete
+    sse.buffer().clear();  // the last event in the buffer may be incomplete
     Error error{errc::server_error, {}};
     co_await sse.fail(std::move(error));
 }

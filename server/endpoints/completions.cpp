@@ -25,7 +25,7 @@ result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size
     return {};
 }
 
-// Returns the prompts as token ids. Either all inputs are texts, or all are token ids.
+// Returns the prompts as token ids. The inputs must be either all texts or all token ids.
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationService& generation,
                                                                   std::vector<PromptInput> inputs) {
     std::vector<std::string> texts;

@@ -1,6 +1,6 @@
 // The handlers that the route table (server/routes.cpp) names. Each one runs as a coroutine on the I/O thread
-// and answers exactly once. It may use only its parameters, which outlive the coroutine. A ResponseService
-// also gives access to its GenerationService.
+// and answers exactly once. The coroutine may use only its parameters, whose objects exist until it has
+// ended. A ResponseService also gives access to its GenerationService.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -9,7 +9,7 @@
 
 namespace solard::server {
 
-// Waits until the caller may get its next refusal (RefusalPacer). Completes at once if `code` is neither
+// Waits until the caller may get its next refusal (RefusalPacer). Does not wait if `code` is neither
 // server_overloaded nor rate_limit_exceeded.
 boost::asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& exchange, errc code);
 

@@ -31,9 +31,9 @@ boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation,
                                                                    std::string text, std::string_view field);
 
-// Submits the prompts to the engine. The status line is sent only after this step. `field` is the field of
-// the request which had the prompts. Errors: those of EngineClient::submit(), context_length_exceeded,
-// invalid_value with the name of the field, rate_limit_exceeded.
+// Submits the prompts to the engine. Must be called before the status line of the answer is sent. `field` is
+// the field of the request which had the prompts. Errors: those of EngineClient::submit(),
+// context_length_exceeded, invalid_value with the name of the field, rate_limit_exceeded.
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
                          std::vector<std::vector<TokenId>> prompts, std::string_view field);
 

@@ -6,8 +6,8 @@
 namespace solard::server {
 namespace {
 
-// A single principal may use at most 7/8 of each limit, so that one flooding client cannot lock out
-// occasional ones.
+// A single principal may use at most 7/8 of each limit, so that a client with very many requests cannot lock
+// out clients with few requests.
 std::int64_t principal_part(std::int64_t limit) {
     return limit - limit / 8;
 }
@@ -51,7 +51,9 @@ Error AdmissionControl::unanswered(Error error, Id id, Time now) {
     const Caller* const found = shares_.find_caller(id);
     if (found == nullptr) return error;
     Caller caller = *found;
-    if (caller.num_retries) caller.num_retries = 0;  // the old reservation was used; 0 leads to a new one
+    // The admission of this request has ended its reservation. With 0, refusal() makes a new reservation and
+    // does not use up the reservation of another request of the same owner.
+    if (caller.num_retries) caller.num_retries = 0;
     return refusal(error.code, std::move(error.message), caller, 1, now);
 }
 

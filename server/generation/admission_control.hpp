@@ -23,7 +23,7 @@ class AdmissionControl {
     // `seed` is the seed of the random numbers which spread the retries of clients over time.
     explicit AdmissionControl(std::uint64_t seed) : retries_(seed) {}
 
-    // At most `limits` may be in flight, and `max_running` choices can run at once.
+    // At most `limits` may be in flight, and `max_running` choices can run at the same time.
     void set_limits(const Demand& limits, std::int64_t max_running);
 
     // Returns the generations which must lose their places so that this demand can be admitted; usually none.

@@ -12,7 +12,7 @@ class DrainRate {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // Sets the number of latest ends over which the rate is measured. Choices which start together often end
+    // The rate is measured from the latest `num_ends` ends of choices. Choices which start together often end
     // together, so `num_ends` should be several times the number of choices that can run.
     void set_window(std::size_t num_ends) { ends_.resize(num_ends); }
 
@@ -27,8 +27,8 @@ class DrainRate {
         full_ = full;
     }
 
-    // Returns the mean time between two ends. If no end has been recorded, returns how long the engine has
-    // been full so far, but at least one second.
+    // Returns the mean time between two successive ends of choices. If no end has been recorded, returns how
+    // long the engine has been full so far, but at least one second.
     Clock::duration interval(Clock::time_point now) const {
         const auto full_time = full_ ? full_time_ + (now - last_step_) : full_time_;
         const std::size_t known = std::min(num_ends_, ends_.size());
@@ -38,7 +38,8 @@ class DrainRate {
     }
 
   private:
-    std::vector<Clock::duration> ends_ = std::vector<Clock::duration>(32);  // full_time_ at the latest ends
+    // The values of full_time_ at the latest ends of choices.
+    std::vector<Clock::duration> ends_ = std::vector<Clock::duration>(32);
     std::size_t num_ends_ = 0;
     Clock::duration full_time_{};
     Clock::time_point last_step_{};

@@ -121,7 +121,7 @@ result<void> EngineClient::check_size(std::span<const Request> requests, const D
     if (demand.choices > max_choices_in_flight())
         return Error{errc::invalid_value,
                      "The request asks for " + std::to_string(demand.choices) +
-                         " choices in total, but the server can hold only " +
+                         " choices in total, but the server accepts only " +
                          std::to_string(max_choices_in_flight()) + "; send fewer prompts.",
                      "prompt"};
     return {};
@@ -178,8 +178,8 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
     return generation;
 }
 
-// Hands the request to the engine and keeps its entry. Returns false if the command queue is full. If this
-// function returns false or throws, it has changed nothing.
+// Hands the request to the engine and stores `entry` under its id. Returns false if the command queue is
+// full. If this function returns false or throws, it has changed nothing.
 bool EngineClient::submit_one(Request request, InFlight entry) {
     const RequestId id = request.id;
     in_flight_.emplace(id, std::move(entry));
@@ -212,8 +212,8 @@ void EngineClient::retry_cancels() {
         if (entry.must_cancel) cancel(id, entry);
 }
 
-// The places of the displaced generation are free at once, although the engine's last events for its requests
-// are still to come.
+// The places of the displaced generation are free immediately, although the engine's last events for its
+// requests are still to come.
 void EngineClient::displace(RequestId first_id) {
     const Error error = admission_.displace(first_id, Clock::now());
     state_.metrics.displaced();

@@ -42,7 +42,7 @@ class Generation {
     // generation running.
     const std::shared_ptr<GenerationLog>& shared_log() const { return log_; }
     std::size_t prompt_tokens() const { return prompt_tokens_; }  // of all prompts
-    std::int32_t max_tokens() const { return max_tokens_; }       // of one output, at most
+    std::int32_t max_tokens() const { return max_tokens_; }       // limit for one output
     std::uint64_t seed() const { return seed_; }                  // of the first prompt
     // Must be called when the answer has begun: from then on, the generation cannot lose its place to a
     // newcomer.
@@ -50,7 +50,7 @@ class Generation {
 
   private:
     friend class EngineClient;
-    // The caller will submit `requests` under consecutive ids, of which `first_id` is the first.
+    // The caller must submit `requests` afterwards, under consecutive ids that begin with `first_id`.
     Generation(EngineClient& client, RequestId first_id, std::span<const Request> requests,
                Quota::Place place, std::shared_ptr<GenerationLog> log);
 
@@ -67,8 +67,8 @@ class Generation {
 // I/O thread only. Must outlive every Generation.
 class EngineClient {
   public:
-    // `io` and `state` must outlive the client, except that `io` may be destroyed after stop() was called.
-    // The client keeps state.phase up to date.
+    // `io` and `state` must outlive this object, except that `io` may be destroyed after stop() was called.
+    // This object keeps state.phase up to date.
     EngineClient(boost::asio::io_context& io, ServerState& state);
     ~EngineClient() { stop(); }
     EngineClient(const EngineClient&) = delete;
@@ -80,7 +80,7 @@ class EngineClient {
                std::function<void(Error)> on_failed);
     // Joins the engine thread. No event is delivered afterwards.
     void stop() { engine_.reset(); }
-    // Asks the engine thread to stop, and returns at once. has_ended() returns true when the thread has
+    // Asks the engine thread to stop, and does not wait for it. has_ended() returns true when the thread has
     // ended.
     void ask_to_stop() {
         if (engine_) engine_->ask_to_stop();
@@ -131,7 +131,8 @@ class EngineClient {
         std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
         std::size_t generated_tokens = 0;
-        bool must_cancel = false;  // a cancel command is due; memory for it was missing
+        // True if memory for the cancel command was missing. The command must then be sent again.
+        bool must_cancel = false;
         RequestTimes times;
         std::array<Clock::time_point, max_choices> last_tokens{};  // time of each choice's last token
     };

@@ -60,7 +60,7 @@ void GenerationLog::charge() {
 }
 
 void GenerationLog::drop() {
-    // The error comes first: if there is no memory for it, the log has not changed.
+    // The error is made first, so that the log is unchanged if memory for the error is missing.
     Error error{errc::server_overloaded,
                 "The server has no memory left for this answer (--max-waiting-memory). Retry later, and read "
                 "the answer as fast as it comes."};
@@ -142,8 +142,7 @@ LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
     const std::size_t num_read = std::min(next_entry_, log.entries_.size());
     for (std::size_t i = 0; i < num_read; ++i) read_[log.entries_[i].output] = log.entries_[i].end;
     deltas_.reserve(log.outputs_.size());
-    log_.readers_.push_back(
-        this);  // last, because the pointer would dangle if the constructor threw afterwards
+    log_.readers_.push_back(this);  // last statement: the pointer would dangle if a later statement threw
 }
 
 LogReader::~LogReader() {

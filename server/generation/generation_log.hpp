@@ -24,7 +24,7 @@ class LogReader;
 
 // The engine's latest report about a request which has no token yet.
 struct Progress {
-    std::int32_t requests_ahead = 0;      // in the queue; 0 once the request has started
+    std::int32_t requests_ahead = 0;      // in the queue; 0 after the request has started
     std::int32_t prompt_tokens_done = 0;  // includes cached tokens; 0 unless the prompt is being computed
 };
 
@@ -53,8 +53,8 @@ class GenerationLog {
     // Returns how many bytes of memory the log holds, itself included.
     std::size_t bytes() const { return bytes_; }
 
-    // Adds `count` tokens of one prompt which were found in the prefix cache. Is called once for each prompt,
-    // when the first token of its output is generated.
+    // Adds `count` tokens of one prompt which were found in the prefix cache. Must be called exactly once for
+    // each prompt, when the first token of its output is generated.
     void add_cached_tokens(std::int32_t count) { cached_tokens_ += count; }
     std::int32_t cached_tokens() const { return cached_tokens_; }
 
@@ -63,7 +63,7 @@ class GenerationLog {
     void set_queued() { set_and_wake(was_queued_); }
     void set_started() { set_and_wake(started_); }
     bool was_queued() const { return was_queued_; }
-    bool started() const { return started_; }  // the engine has begun to compute the first prompt
+    bool started() const { return started_; }  // true: the engine has begun to compute the first prompt
     // Does not wake the readers, because code which shows the progress polls this value.
     void set_progress(const Progress& progress) { progress_ = progress; }
     const Progress& progress() const { return progress_; }
@@ -144,14 +144,14 @@ class LogReader {
     LogReader(const LogReader&) = delete;
     LogReader& operator=(const LogReader&) = delete;
 
-    // Returns true if there are unread entries, or if the log has failed and read() has not been called
-    // since.
+    // Returns true if there are unread entries, or if the log has failed and read() has not been called after
+    // the failure.
     bool ready() const;
     // Suspends until ready() is true, but no longer than `limit`. Returns ready().
     boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
     // Suspends until the log is terminal.
     boost::asio::awaitable<void> wait_terminal();
-    // Returns the number of entries before the next unread one.
+    // Returns the number of entries before the first unread entry.
     std::size_t position() const { return next_entry_; }
     std::size_t num_unread() const {
         return log_.entries_.size() - std::min(next_entry_, log_.entries_.size());

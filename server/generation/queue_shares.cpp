@@ -219,8 +219,8 @@ void QueueShares::close(const Caller& caller) {
     if (found->second.in_flight.choices == 0) owner->second.principals.erase(found);
 }
 
-// Raises the weight of a token. If the weight has become too large, divides all amounts by the weight, and
-// forgets owners which have no principal and hardly any recent use.
+// Raises the weight that newly computed tokens get. If the weight has become too large, divides all amounts
+// by the weight, and forgets owners which have no principal and hardly any recent use.
 void QueueShares::advance(Time now) {
     if (now == weight_time_) return;
     weight_ *= std::exp2(std::chrono::duration<double>(now - weight_time_) / half_life);

@@ -51,14 +51,15 @@ class QueueShares {
     // from the owner with the largest use, if this use is larger than the use of the caller's owner would be.
     // The next victims come from the caller's own owner: from the principal with the largest use, if this use
     // is larger than the caller's use would be. A principal loses its youngest generation first.
-    // `comes_when_told`: the request is a retry at the time which the server has told the client. If there is
-    // no other victim, such a request displaces a request of its own owner which is no retry. Two clients
-    // cannot displace each other's generations in turn while the uses stay the same.
+    // `comes_when_told`: the request is a retry, and it comes at the time which the server has told the
+    // client. If there is no other victim, such a request displaces a first attempt of its own owner (a
+    // request that is not a retry). If the uses stay the same, two clients cannot alternately displace each
+    // other's generations.
     std::optional<std::vector<Id>> make_room(const Caller& caller, const Demand& demand, bool comes_when_told,
                                              Time now);
 
-    // Adds a generation. Newcomers can displace it until hold() is called. If `came_when_told` is true, only
-    // newcomers of other owners can displace it.
+    // Adds a generation. Newcomers can displace it until hold() is called. If `came_when_told` is true (as in
+    // make_room()), only newcomers of other owners can displace it.
     void add(Id id, const Caller& caller, const Demand& demand, bool came_when_told, Time now);
     // The functions below do nothing if the generation was removed before.
     void hold(Id id);
@@ -86,7 +87,8 @@ class QueueShares {
     struct Owner {
         Demand in_flight;
         double recent = 0;
-        std::unordered_map<std::uint64_t, Principal> principals;  // open, or with something in flight
+        // The principals which are not closed or have something in flight.
+        std::unordered_map<std::uint64_t, Principal> principals;
     };
     struct Entry {
         Caller caller;

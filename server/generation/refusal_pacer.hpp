@@ -1,4 +1,5 @@
-// Limits how fast each owner gets refusals, so that a client which retries at once costs the server little.
+// Limits how fast each owner gets refusals, so that a client which retries without a pause costs the server
+// little.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,8 @@ class RefusalPacer {
     using Clock = std::chrono::steady_clock;
 
     static constexpr int burst = 64;  // number of refusals that are sent without a delay
-    static constexpr Clock::duration interval{std::chrono::milliseconds(5)};  // between two later refusals
+    // The time between two refusals after the burst.
+    static constexpr Clock::duration interval{std::chrono::milliseconds(5)};
     static constexpr Clock::duration max_delay{std::chrono::seconds(5)};
 
     // Returns how long the server should wait before it sends the owner's next refusal.

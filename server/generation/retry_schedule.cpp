@@ -5,7 +5,8 @@
 namespace solard::server {
 namespace {
 
-// How long a reservation is kept after its time, because the client's retry may still be on its way.
+// A reservation is kept for this long after its scheduled time, because the client's retry may still be on
+// its way.
 constexpr std::chrono::milliseconds grace{500};
 
 }  // namespace

@@ -38,8 +38,8 @@ class RetrySchedule {
 
     // Returns how long the caller should wait. `interval` is the mean time in which one place becomes free.
     // If a connection with a reservation comes too early, it keeps its reservation, so that it delays no
-    // other client. If the time of the reservation is further away than max_wait, the wait is drawn from
-    // [max_wait / 2, max_wait].
+    // other client. If the time of the reservation is further away than max_wait, the wait is a random time
+    // in [max_wait / 2, max_wait].
     milliseconds refuse(const Caller& caller, std::int64_t num_choices, Clock::duration interval, Time now);
     // Ends the caller's reservation, because the request was admitted.
     void claim(const Caller& caller);

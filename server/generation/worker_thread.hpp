@@ -21,16 +21,16 @@ namespace solard::server {
 // Work on up to this many tokens, such as writing their texts as JSON, is short enough for the event loop.
 inline constexpr std::size_t max_inline_tokens = 4096;
 
-// Is used on the I/O thread only. The jobs themselves run on a thread of their own.
+// Must be used on the I/O thread only. The jobs themselves run on a thread of their own.
 class WorkerThread {
   public:
     // Returns the number of jobs which wait or run.
     std::size_t num_jobs() const { return num_jobs_; }
 
-    // Runs `work` on the thread and completes with its result, which must be a value, or throws its
-    // exception. `work` must hold only values, or references to immutable objects which outlive the thread.
-    // If `small` is true, `work` runs at once on the I/O thread. The calling coroutine must run on an
-    // io_context.
+    // Runs `work` on the thread. Completes with the result of `work`, which must be a value and not a
+    // reference, or throws the exception of `work`. `work` must hold only values, or references to immutable
+    // objects which outlive the thread. If `small` is true, runs `work` on the I/O thread instead. The
+    // calling coroutine must run on an io_context.
     template <class Function>
     boost::asio::awaitable<std::invoke_result_t<Function>> offload(bool small, Function work) {
         if (small) co_return work();

@@ -83,11 +83,12 @@ class HttpExchange {
     // Makes the connection close without the end of the body, so that the client sees an incomplete answer.
     void abandon() { keep_alive_ = false; }
 
-    // Tells that the answer waits on purpose. Meanwhile the connection may be closed for a new one.
+    // Says whether the answer waits on purpose. During such a wait, the server may close the connection to
+    // make room for a new connection.
     virtual void set_paused(bool) {}
 
-    // Completes when the client has closed its side of the connection. Bytes of a pipelined request are kept
-    // for later.
+    // Completes when the client has closed its side of the connection. Bytes of a pipelined request that
+    // arrive earlier are kept until the request is read.
     virtual boost::asio::awaitable<void> client_gone() = 0;
 
   protected:

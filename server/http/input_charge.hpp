@@ -16,8 +16,8 @@ namespace solard::server {
 // thread only.
 class InputCharge {
   public:
-    // `on_refused` is called once, when the budget has no room for the input. Then reading must stop, and the
-    // input that was already read must be freed. `on_refused` must not destroy this object.
+    // `on_refused` is called once, when the budget has no room for the input. The code that reads the input
+    // must then stop, and free the input that was already read. `on_refused` must not destroy this object.
     InputCharge(WaitingMemory& memory, std::uint64_t owner, std::function<void()> on_refused)
         : on_refused_(std::move(on_refused)),
           account_(memory, owner, WaitingKind::input, [this](std::size_t) { refuse(); }) {}
@@ -31,8 +31,8 @@ class InputCharge {
         return !*refused_;
     }
     bool is_refused() const { return *refused_; }
-    // Returns a flag that is true once the charge is refused. Any thread may read the flag, even after the
-    // end of this object.
+    // Returns a flag that becomes true when the charge is refused. Any thread may read the flag, even after
+    // the end of this object.
     std::shared_ptr<const std::atomic<bool>> refused_flag() const { return refused_; }
     // Must be called when the whole input was read, if `on_refused` uses objects that may end before this
     // object.

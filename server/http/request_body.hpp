@@ -12,7 +12,7 @@
 namespace solard::server {
 
 // Models Beast's Body and BodyReader. Memory is allocated as the bytes arrive. Beast's string_body would
-// allocate the whole Content-Length at once, even if the client then sends no body.
+// allocate memory for the whole Content-Length before the first byte, even if the client sends no body.
 struct RequestBody {
     using value_type = std::string;
 

@@ -105,8 +105,9 @@ class Stream {
     void observe_interruptible(std::function<void(bool interruptible)> on_change) {
         state_->on_interruptible = std::move(on_change);
     }
-    // Sets the bytes that are sent before an interruptible stream is closed from outside its session, if the
-    // kernel takes them at once. The bytes must exist as long as the stream.
+    // Sets `bytes`, which are sent when code outside the session closes the stream in Phase::interruptible.
+    // If the kernel's buffer has no room for the bytes, they are not sent. They must stay valid as long as
+    // the stream exists.
     void set_farewell(std::string_view bytes) { state_->farewell = bytes; }
     // Returns a function that closes the stream from outside its session, if the stream still exists.
     auto make_closer() const {
@@ -134,7 +135,7 @@ class Stream {
             }
         }
 
-        OperationMemory<> read_memory;  // for at most one read and one write at a time
+        OperationMemory<> read_memory;  // at most one read and one write are pending at a time
         OperationMemory<> write_memory;
         Socket socket;
         boost::asio::steady_timer deadline;

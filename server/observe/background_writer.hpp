@@ -14,15 +14,16 @@ namespace solard::server {
 // All member functions may be called from any thread.
 class BackgroundWriter {
   public:
-    // The number of bytes that may wait. Lines for which there is no room are lost, and counted.
+    // The maximum number of bytes that wait to be written. Lines for which there is no room are lost, and
+    // counted.
     static constexpr std::size_t capacity = 1 << 20;
 
-    // Appends the line that says how many lines were lost. The writer's thread calls the function and writes
-    // the line as soon as it can write again, after all lines that came before the lost lines. The function
-    // must not allocate memory beyond the memory that the line needs in `text`.
+    // A function that appends to `text` the line that says how many lines were lost. The writer's thread
+    // calls the function and writes the line as soon as it can write again, after all lines that came before
+    // the lost lines. The function must not allocate memory beyond the memory that the line needs in `text`.
     using AppendLossNotice = void (*)(std::uint64_t num_lost, std::string& text);
 
-    // `descriptor` stays open as long as the thread writes to it. `append_loss_notice` may be null.
+    // `descriptor` must stay open as long as the thread writes to it. `append_loss_notice` may be null.
     BackgroundWriter(int descriptor, AppendLossNotice append_loss_notice);
     // Does not wait for text that has not been written yet. A thread that is stuck in a write goes on without
     // this object, until that write ends or the process ends.

@@ -13,8 +13,8 @@ class Histogram {
   public:
     static constexpr std::size_t max_buckets = 24;
 
-    // `bounds` are the upper bounds of the buckets: ascending, at most max_buckets. They must outlive the
-    // histogram. Values above the last bound are counted in one more bucket.
+    // `bounds` are the upper bounds of the buckets. There must be at most max_buckets bounds, in ascending
+    // order, and they must outlive the histogram. Values above the last bound are counted in one more bucket.
     explicit constexpr Histogram(std::span<const double> bounds) : bounds_(bounds) {}
 
     // Counts `count` observations of one value. A value that equals a bound is counted in the bucket of that
@@ -27,7 +27,8 @@ class Histogram {
     }
 
     std::span<const double> bounds() const { return bounds_; }
-    std::uint64_t count_in(std::size_t bucket) const { return counts_[bucket]; }  // bucket <= bounds().size()
+    // `bucket` must be at most bounds().size().
+    std::uint64_t count_in(std::size_t bucket) const { return counts_[bucket]; }
     double sum() const { return sum_; }
 
   private:

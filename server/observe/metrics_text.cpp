@@ -142,7 +142,7 @@ void append_engine(Exposition& text, const EngineSnapshot& engine) {
                  "Number of draft tokens that the model accepted.", number(engine.accepted_draft_tokens));
     text.counter(ours, "engine_steps_total", "Number of steps that the engine has completed.",
                  number(engine.steps));
-    text.gauge(ours, "engine_step_seconds", "Duration of the engine's last step in seconds.",
+    text.gauge(ours, "engine_step_seconds", "Duration in seconds of the engine's last step.",
                number(engine.step_time.count()) / 1e9);
     text.gauge(ours, "tokens_per_second",
                "Number of tokens generated per second, over the engine's last second of work.",
@@ -162,22 +162,22 @@ void append_requests(Exposition& text, const Metrics& metrics) {
                       add("error", static_cast<double>(metrics.finished(FinishReason::error)));
                   });
     text.histogram(vllm_too, "time_to_first_token_seconds",
-                   "Time from the acceptance of a request to the first token of a choice in seconds.",
+                   "Time in seconds from the acceptance of a request to the first token of a choice.",
                    metrics.first_token);
     text.histogram(vllm_too, "inter_token_latency_seconds",
-                   "Time between two successive tokens of a choice in seconds.", metrics.token_gap);
+                   "Time in seconds between two successive tokens of a choice.", metrics.token_gap);
     text.histogram(vllm_too, "e2e_request_latency_seconds",
-                   "Time from the acceptance of a request to its end in seconds.", metrics.latency);
+                   "Time in seconds from the acceptance of a request to its end.", metrics.latency);
     text.histogram(vllm_too, "request_queue_time_seconds",
-                   "Time that a request spent in the waiting queue in seconds.", metrics.queue);
+                   "Time in seconds that a request spent in the waiting queue.", metrics.queue);
     text.histogram(vllm_too, "request_inference_time_seconds",
-                   "Time from the start of a request, when it left the queue, to its end in seconds.",
+                   "Time in seconds from the moment when a request left the queue to its end.",
                    metrics.inference);
     text.histogram(vllm_too, "request_prefill_time_seconds",
-                   "Time from the start of a request, when it left the queue, to its first token in seconds.",
+                   "Time in seconds from the moment when a request left the queue to its first token.",
                    metrics.prefill);
     text.histogram(vllm_too, "request_decode_time_seconds",
-                   "Time from the first to the last token of a request in seconds.", metrics.decode);
+                   "Time in seconds from the first to the last token of a request.", metrics.decode);
     text.histogram(vllm_too, "request_prompt_tokens", "Number of prompt tokens of a request.",
                    metrics.prompt_size);
     text.histogram(vllm_too, "request_generation_tokens",
@@ -187,9 +187,10 @@ void append_requests(Exposition& text, const Metrics& metrics) {
                       for (const auto& [code, count] : metrics.errors())
                           add(error_info(code).name, static_cast<double>(count));
                   });
-    text.counter(ours, "requests_displaced_total",
-                 "Number of waiting requests that lost their place to a request of a client which used less.",
-                 static_cast<double>(metrics.num_displaced()));
+    text.counter(
+        ours, "requests_displaced_total",
+        "Number of waiting requests that lost their place to a client which has used the server less.",
+        static_cast<double>(metrics.num_displaced()));
     text.labelled(ours, "counter", "http_requests_total", "Number of HTTP answers, by status.", "status",
                   [&](auto&& add) {
                       for (const auto& [status, count] : metrics.answers())
@@ -205,7 +206,7 @@ void append_memory(Exposition& text, const MetricsNow& now) {
                now.waiting_memory_bytes);
     text.counter(
         ours, "waiting_memory_shed_total",
-        "Number of times that something was refused or given up to keep within --max-waiting-memory.",
+        "Number of times that the server refused or dropped data to stay within --max-waiting-memory.",
         static_cast<double>(now.num_waiting_memory_shed));
     text.gauge(ours, "stored_responses", "Number of stored responses.", now.num_stored_responses);
     text.gauge(ours, "stored_response_bytes", "Bytes that the stored responses hold.",
@@ -239,7 +240,7 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
                  static_cast<double>(now.log_lines_lost));
     text.gauge(ours, "process_start_time_seconds",
                "Start time of the process in seconds since the Unix epoch.", now.process_start);
-    text.counter(ours, "process_cpu_seconds_total", "CPU time that the process has used in seconds.",
+    text.counter(ours, "process_cpu_seconds_total", "CPU time in seconds that the process has used.",
                  cpu_seconds());
     text.gauge(ours, "process_resident_memory_bytes", "Resident memory of the process in bytes.",
                resident_bytes());

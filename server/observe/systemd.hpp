@@ -7,8 +7,8 @@
 
 namespace solard::server {
 
-// Sends nothing if no service manager asked for notifications. It never blocks and never fails: a
-// notification that cannot be sent is dropped, and only the first failure is logged (at debug level).
+// Sends nothing if no service manager asked for notifications. Never blocks and never fails: a notification
+// that cannot be sent is dropped, and only the first failure is logged (at debug level).
 class SystemdNotifier {
   public:
     // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID from the environment.

@@ -15,8 +15,8 @@ WaitingMemory::Owner& WaitingMemory::largest_owner() {
         ->second;
 }
 
-// Takes bytes back from accounts until the sum is within the limit. Returns false if `asker` is the account
-// that has to give way.
+// Makes accounts give bytes back until the sum is within the limit. Returns false if `asker` is the account
+// that would have to give bytes back.
 bool WaitingMemory::make_room(const WaitingAccount& asker) {
     while (bytes_ > limit_) {
         ++num_shed_;
@@ -28,7 +28,8 @@ bool WaitingMemory::make_room(const WaitingAccount& asker) {
             if (&victim == &asker) return false;
             const std::size_t before = victim.bytes();
             victim.shed_(bytes_ - limit_);
-            if (victim.bytes() >= before) victim.set(0);  // its bytes count as free from now on
+            // If the account frees its bytes later, they count as free now.
+            if (victim.bytes() >= before) victim.set(0);
             break;
         }
     }

@@ -1,4 +1,4 @@
-// The budget for bytes which wait for somebody: unfinished input, requests which wait for their turn, answers
+// The budget for the memory of data that waits: unfinished input, requests which wait for their turn, answers
 // which wait for their readers, and stored responses.
 #pragma once
 
@@ -27,9 +27,9 @@ class WaitingAccount;
 
 // Limits the sum of all accounts. If the sum would exceed the limit, the owner with the most bytes has to
 // give bytes back, because this owner is furthest above its share. This owner gives up bytes of the first
-// WaitingKind before those of the later kinds. Among accounts of the same kind, the largest account gives way
-// first, so that small requests pass beside large ones of the same owner. An owner is a number that
-// memory_owner() (auth/access.hpp) returns. I/O thread only. Must outlive its accounts.
+// WaitingKind before those of the later kinds. Among accounts of the same kind, the largest account gives
+// bytes back first, so that small requests pass beside large ones of the same owner. An owner is a number
+// that memory_owner() (auth/access.hpp) returns. I/O thread only. Must outlive its accounts.
 class WaitingMemory {
   public:
     explicit WaitingMemory(std::size_t limit) : limit_(limit) {}
@@ -58,8 +58,8 @@ class WaitingMemory {
 // Charges bytes to an owner. The destructor gives the bytes back.
 class WaitingAccount {
   public:
-    // Gives back at least `excess` bytes, or all bytes if the account has fewer. The function frees the
-    // memory, at once or soon, and calls resize(). It must not destroy this account.
+    // A function that must give back at least `excess` bytes, or all bytes if the account has fewer. It must
+    // free the memory, immediately or soon, and call resize(). It must not destroy this account.
     using Shed = std::function<void(std::size_t excess)>;
 
     // `shed` is called if other accounts need the bytes.
@@ -68,8 +68,9 @@ class WaitingAccount {
     WaitingAccount(const WaitingAccount&) = delete;
     WaitingAccount& operator=(const WaitingAccount&) = delete;
 
-    // Changes the number of bytes which the account pays for. If the new number does not fit and this account
-    // has to give way, changes nothing and returns false, without a call of `shed`. Allocates no memory.
+    // Changes the number of bytes which the account pays for. If the sum would then exceed the limit and this
+    // account would have to give bytes back, changes nothing, does not call `shed`, and returns false.
+    // Allocates no memory.
     bool resize(std::size_t bytes);
     std::size_t bytes() const { return bytes_; }
 
@@ -86,7 +87,7 @@ class WaitingAccount {
     std::size_t bytes_ = 0;
 };
 
-// Returns the error for a request which has to give way: server_overloaded.
+// Returns the error for a request whose memory the budget has no room for: server_overloaded.
 Error no_waiting_memory();
 
 }  // namespace solard::server

@@ -21,7 +21,8 @@ class Wakeup {
     Wakeup(const Wakeup&) = delete;
     Wakeup& operator=(const Wakeup&) = delete;
 
-    // Ends the current sleep. If no coroutine sleeps, the next sleep ends at once. Repeated calls are cheap.
+    // Ends the current sleep. If no coroutine sleeps, the next sleep ends immediately. Repeated calls are
+    // cheap.
     void notify() {
         if (!std::exchange(notified_, true)) timer_.cancel();
     }

@@ -32,7 +32,7 @@ class ResponseCursor {
     // Returns true if the log has something new for next(). Even then, next() may return false, because the
     // new text may be held back.
     bool ready(Clock::time_point now) const;
-    // Returns true once next() has returned the terminal event.
+    // Returns true if next() has already appended the terminal event.
     bool at_end() const { return at_end_; }
     // Returns true if an event cannot be completed, because the log has lost its text since the event began.
     bool is_broken() const { return broken_; }
@@ -47,7 +47,7 @@ class ResponseCursor {
     ResponsePtr record_;
     const std::size_t max_bytes_;  // limit for one call of next()
     ResponseEvents events_;
-    ResponseState state_;  // event_ refers to its text
+    ResponseState state_;  // event_ refers to the text in this state
     Document event_;       // the part of an event that is not rendered yet
     LogReader reader_;
     Clock::duration spacing_;

@@ -39,8 +39,8 @@ asio::awaitable<void> wait_for(asio::any_io_executor executor, std::chrono::mill
     co_await timer.async_wait(asio::use_awaitable);
 }
 
-// Cancels the response if it has no follower when `limit` has passed. If memory is missing, does not wait,
-// but checks this at once.
+// Cancels the response if it has no follower when `limit` has passed. If memory for the wait is missing,
+// checks immediately whether the response has a follower.
 void cancel_unless_followed(const ResponsePtr& record, const asio::any_io_executor& executor,
                             std::chrono::milliseconds limit) {
     spawn(executor, wait_for(executor, limit),
@@ -89,7 +89,7 @@ bool has_capacity(const GenerationService& generation, const ResponseRequest& re
 }
 
 // Prepares the prompt without the oldest messages of `conversation`. Leaves out as few messages as possible,
-// and never the last one.
+// and never the last message.
 asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation,
                                                     const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
@@ -179,9 +179,9 @@ result<void> ResponseService::check_size(const ResponseRequest& request) const {
     return check_text_size(generation_, num_bytes, "input");
 }
 
-// Ends the generation once its log is terminal. A stored response then no longer takes up a place in the
-// engine or a part of a quota, and holds no memory which only a running response needs. If memory for this
-// wait is missing, the response fails.
+// Starts a coroutine that waits until the log of the response is terminal, and then ends the generation.
+// After that, a stored response no longer takes up a place in the engine or a part of a quota, and holds no
+// memory which only a running response needs. If memory for the coroutine is missing, the response fails.
 void ResponseService::release_at_end(const ResponsePtr& record) {
     const auto executor = io_.get_executor();
     spawn(executor, wait_for_end(record, executor), [this, record](const std::exception_ptr& problem) {

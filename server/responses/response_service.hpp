@@ -71,8 +71,8 @@ inline void cancel_response(ResponseRecord& record) {
 }
 
 // While an object of this class exists, it counts as a follower of its response. If the last follower is
-// destroyed before the response ends, the response is cancelled at once. A resumable response is cancelled
-// only if it gets no new follower within --resume-timeout.
+// destroyed before the response ends, the response is cancelled immediately. A resumable response is
+// cancelled only if it gets no new follower within --resume-timeout.
 class ResponseFollower {
   public:
     ResponseFollower(ResponseService& service, ResponsePtr record)

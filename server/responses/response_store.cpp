@@ -29,7 +29,7 @@ std::size_t ResponseStore::bytes() {
     return bytes_;
 }
 
-// Whatever allocates comes first: if it throws, the store has not changed.
+// All allocations come first, so that the store is unchanged if an allocation throws.
 void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
     if (has_empty_shares_)
         std::erase_if(shares_, [](const auto& share) { return share.second.entries.empty(); });
@@ -128,7 +128,8 @@ void ResponseStore::recount_running() {
     for (Entry* const entry : running_) recount(*entry);
 }
 
-// Charges the ended responses of the owner. If the budget has no room for them, forgets the oldest ones.
+// Charges the ended responses of the owner. If the budget has no room for them, forgets the oldest of these
+// responses.
 void ResponseStore::charge(Share& share) {
     while (!share.account.resize(share.ended_bytes)) evict_oldest(share);
 }

@@ -48,7 +48,7 @@ class ResponseStore {
     bool has_expired(const std::string& id, std::uint64_t owner) const;
 
     std::size_t size() const { return entries_.size(); }
-    // Returns how many owners of memory have a response here.
+    // Returns how many owners of memory have a response in the store.
     std::size_t num_owners() const;
     // Returns how many bytes the responses hold, including their logs and their places in the store.
     std::size_t bytes();

@@ -20,7 +20,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_outbox = 64;  // frames
-// Requests which wait on all lanes together, including those which will be refused.
+// The maximum number of requests which wait on all lanes together. Requests which will be refused are counted
+// too.
 constexpr std::size_t max_queued_creates = 1024;
 
 WsLaneLimits lane_limits(const AppConfig& config) {
@@ -50,12 +51,14 @@ WsConversation::WsConversation(ResponseService& responses, ServerState& state, c
                       }),
       streams_(responses, wakeup_, extensions) {
     if (extensions) enqueue(greeting());
-    generation_.gate.count_socket_opened(caller_);  // last: no destructor runs if a constructor throws
+    // This is the last statement, because the destructor does not run if the constructor throws.
+    generation_.gate.count_socket_opened(caller_);
 }
 
 WsConversation::~WsConversation() {
     generation_.gate.count_socket_closed(caller_);
-    // The session has reported this too, but a request of the socket may have been admitted since then.
+    // The session has already reported the end of the connection, but a request of the socket may have been
+    // admitted after that.
     if (!caller_.key)
         generation_.engine.connection_closed({.connection = caller_.connection, .network = caller_.owner});
 }
@@ -275,7 +278,8 @@ void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
     if (ended_) streams_.clear();
 }
 
-// Is called if the creation of a response has thrown an exception. Only this request fails, not the socket.
+// Must be called if the creation of a response has thrown an exception. Only this request fails, not the
+// socket.
 void WsConversation::fail(const std::exception_ptr& problem, const WsLanes::Turn& turn) {
     static RepeatedTrouble trouble;
     try {

@@ -27,15 +27,15 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
   public:
     using Time = LaneStreams::Time;
 
-    // `responses` and `state` outlive the conversation. `extensions`: the client knows the events whose type
-    // begins with "solar:".
+    // `responses` and `state` must outlive the conversation. `extensions`: the client knows the events whose
+    // type begins with "solar:".
     WsConversation(ResponseService& responses, ServerState& state, const Caller& caller, bool extensions);
     ~WsConversation();
     WsConversation(const WsConversation&) = delete;
     WsConversation& operator=(const WsConversation&) = delete;
 
-    // `invalid`: an error was sent. `flood`: the client has queued more than the server will answer; close
-    // the socket.
+    // `invalid`: an error was sent. `flood`: the client has queued more than the server will answer, and the
+    // caller must close the socket.
     enum class MessageResult : std::uint8_t { ok, invalid, flood };
     // Handles one message of the client. `charge` is the memory charge of the text, and becomes 0 as soon as
     // the text has been parsed.
@@ -43,7 +43,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     // Refuses new requests from now on, because the socket is too old. Also sends one error that says so, but
     // only when the client cannot mistake this error for the answer to a request.
     void retire();
-    // Is called when either side closes the socket. After that, no response begins, and no event of a
+    // Must be called when either side closes the socket. After that, no response begins, and no event of a
     // response is sent. A response without any other follower ends, unless it is resumable.
     void end();
 
@@ -74,7 +74,8 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     result<ResponsePtr> find_running(const std::string& id) const;
     ResponsePtr find_parent(const ResponseRequest& request) const;
     void charge_waiting();
-    // The request whose turn it is; empty once its response exists or its error was sent.
+    // A request that has begun. The optional becomes empty when the response of the request exists or its
+    // error was sent.
     using TurnPtr = std::shared_ptr<std::optional<WsLanes::Turn>>;
     void begin_turns();
     void begin_turn(const TurnPtr& turn);

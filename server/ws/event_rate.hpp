@@ -10,8 +10,8 @@ class EventRate {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // A window begins with the first event after the end of the last window. From the event with the number
-    // `limit` on, all events of a window are too many. The numbers begin with 1.
+    // A window of time begins with the first event after the end of the previous window. In each window,
+    // `limit` - 1 events are allowed, and all later events are too many.
     EventRate(std::size_t limit, Clock::duration window) : limit_(limit), window_(window) {}
 
     // Counts one event. Returns true if this event is too many.

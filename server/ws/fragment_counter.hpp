@@ -15,9 +15,8 @@ class FragmentCounter {
   public:
     static constexpr std::size_t max_fragments = 1024;  // of one message
 
-    // Reads the next bytes of the client, which may begin and end anywhere in a frame. Returns true if the
-    // bytes contain the header of a fragment with which its message has too many fragments. Allocates
-    // nothing.
+    // Reads the next bytes of the client, which may begin and end anywhere in a frame. Returns true if, with
+    // these bytes, a message has more than max_fragments fragments. Allocates nothing.
     bool note(std::string_view bytes);
 
   private:

@@ -12,8 +12,8 @@ constexpr std::string_view own_subprotocol = "solar.responses.v1";
 // The second and the third name are aliases that third-party clients send.
 constexpr std::array<std::string_view, 3> subprotocols{own_subprotocol, "openai-beta.responses-v1",
                                                        "openai-beta.responses.v1"};
-// A page in a browser cannot set a header. So OpenAI's Realtime client passes its key there as a subprotocol
-// with this prefix.
+// A web page cannot set a header when it opens a WebSocket. So OpenAI's Realtime client, when it runs in a
+// browser, sends its key as a subprotocol with this prefix.
 constexpr std::string_view secret_prefix = "openai-insecure-api-key.";
 
 // Calls `use` with each entry of a comma-separated list until `use` returns true.

@@ -17,7 +17,7 @@ struct WsUpgrade {
     Caller caller;
     std::string key;          // Sec-WebSocket-Key
     std::string subprotocol;  // the selected subprotocol; empty: none
-    bool extensions = false;  // the client knows the events whose type begins with "solar:"
+    bool extensions = false;  // true: the client knows the events whose type begins with "solar:"
     std::string path;
     std::string request_id;  // sent as x-request-id
 };

@@ -9,7 +9,8 @@ namespace {
 
 using Time = LaneStreams::Time;
 
-constexpr std::size_t max_server_message = 1'000'000;  // Python's websockets accepts up to 1 MiB by default
+// The size in bytes. The Python library websockets accepts messages of up to 1 MiB by default.
+constexpr std::size_t max_server_message = 1'000'000;
 constexpr std::chrono::milliseconds progress_spacing{250};
 
 ProgressFacts progress_of(const EngineClient& engine, const ResponseRecord& record, Time now) {

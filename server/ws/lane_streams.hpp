@@ -20,13 +20,13 @@ class LaneStreams {
   public:
     using Time = std::chrono::steady_clock::time_point;
 
-    // `wakeup` is notified when next() may have a frame. `wakeup` and `responses` outlive this object.
+    // `wakeup` is notified when next() may have a frame. `wakeup` and `responses` must outlive this object.
     // `extensions`: the client knows solar:progress.
     LaneStreams(ResponseService& responses, Wakeup& wakeup, bool extensions)
         : responses_(responses), wakeup_(wakeup), extensions_(extensions) {}
 
-    // Begins to send the events after the number `starting_after` on `lane`. The lane must have no other
-    // response.
+    // Begins to send events of the response on `lane`: those with larger numbers than `starting_after`. The
+    // lane must have no other response.
     void add(std::string lane, const ResponsePtr& record, std::int64_t starting_after, Time now);
     // Returns the response with this id; null if it is on no lane.
     ResponsePtr find(const std::string& id) const;

@@ -64,7 +64,7 @@ result<void> WsLanes::add(const std::string& lane, LaneRequest request) {
     ++num_waiting_;
     if (!is_request) return {};
     count(queue.back().request);
-    // A request which can begin at once does not count as a waiting request.
+    // A request which can begin immediately does not count as a waiting request.
     const bool begins = !(*opened)->busy && queue.size() == 1 && num_busy_ < limits_.max_in_flight;
     if (begins || (num_requests_waiting_ <= limits_.max_waiting &&
                    (num_requests_waiting_ == 1 || waiting_bytes_ <= limits_.max_waiting_bytes)))
@@ -129,9 +129,11 @@ result<void> WsLanes::attach(const std::string& name, ResponsePtr response) {
     if (!opened) return opened.error();
     Lane& lane = **opened;
     if (lane.busy || !lane.waiting.empty())
-        return Error{errc::lane_busy,
-                     "This lane has a response or a waiting request. Use another stream_id, or wait.",
-                     "stream_id"};
+        return Error{
+            errc::lane_busy,
+            "This stream_id already has a running response or a waiting request. Wait until they have "
+            "ended, or use another stream_id.",
+            "stream_id"};
     lane.busy = true;
     lane.active = std::move(response);
     ++num_busy_;

@@ -18,13 +18,13 @@ namespace solard::server {
 
 struct WsLaneLimits {
     std::size_t max_in_flight = 16;
-    std::size_t max_lanes = 32;  // lanes with a name, over the life of the socket
+    std::size_t max_lanes = 32;  // number of named lanes that a socket may use in its life
     std::size_t max_waiting = 64;
     std::size_t max_waiting_bytes = 4 << 20;
 };
 
-// A request for a response, which waits on its lane. If `request` is an Error, the error is sent only at the
-// request's turn, because an SDK takes an error for the answer to the oldest request of the lane.
+// A request for a response, which waits on its lane. If `request` is an Error, the error is sent only when
+// the request would begin, because an SDK takes an error for the answer to the oldest request of the lane.
 struct LaneRequest {
     std::string event_id;
     std::size_t bytes = 0;  // size of the client's message
@@ -33,16 +33,17 @@ struct LaneRequest {
     std::size_t memory = 0;                  // bytes of memory which the request holds
 };
 
-// A lane handles one request after the other, and many lanes run at once. The name of a lane is its
-// stream_id; the name of the default lane is empty. A lane is busy from next() or attach() until refused(),
-// ended() or detach().
+// A lane handles its requests one after another. Different lanes handle requests at the same time. The name
+// of a lane is its stream_id; the name of the default lane is empty. A lane is busy from next() or attach()
+// until refused(), ended() or detach().
 class WsLanes {
   public:
     explicit WsLanes(WsLaneLimits limits) : limits_(limits) {}
 
-    // Appends a request to its lane's queue. If too much waits already, the request stays in the queue as an
-    // Error, which is sent at its turn. Errors: websocket_stream_limit_reached (the request is not queued);
-    // websocket_queue_full (the request is queued as an Error).
+    // Appends a request to its lane's queue. If too many requests wait already, the new request is replaced
+    // by an Error in the queue, which is sent when the request would begin. Errors:
+    // websocket_stream_limit_reached (the request is not queued); websocket_queue_full (the request is queued
+    // as an Error).
     result<void> add(const std::string& lane, LaneRequest request);
 
     struct Turn {
@@ -53,29 +54,32 @@ class WsLanes {
     // on.
     std::optional<Turn> next();
 
-    // Ends a turn without a response. `parent` is the previous_response_id of the request. If the newest
-    // unstored response of this lane has this id, the lane forgets this response.
+    // Makes the lane free again after a request that got no response. `parent` is the request's
+    // previous_response_id. If the newest unstored response of this lane has this id, the lane forgets this
+    // response.
     void refused(const std::string& lane, const std::optional<std::string>& parent);
-    // Continues a turn: the response was created. Returns false if the request was cancelled meanwhile; the
-    // caller then cancels the response at once.
+    // Sets the response that was created for the lane's current request. Returns false if the request was
+    // cancelled meanwhile; the caller must then cancel the response.
     bool begun(const std::string& lane, ResponsePtr response);
-    // Ends a turn: the terminal event of the response is about to be sent. The response can be continued.
+    // Makes the lane free again. Must be called just before the terminal event of the lane's response is
+    // sent. From then on, another request can continue this response.
     void ended(const std::string& lane);
 
-    // Begins a turn for a response which exists already. Errors: lane_busy, websocket_stream_limit_reached.
+    // Makes the lane busy with a response which exists already. Errors: lane_busy,
+    // websocket_stream_limit_reached.
     result<void> attach(const std::string& lane, ResponsePtr response);
-    // Ends a turn: the lane is free, and the response continues without a lane.
+    // Makes the lane free again. Its response continues without a lane.
     void detach(const std::string& lane);
 
     // Cancels the active request of the lane or, if there is none, the first waiting request. Returns the
-    // response which the caller has to cancel; null if the response is still being created or the request
-    // only waited. Errors: response_not_found, response_already_completed.
+    // response which the caller has to cancel; null if the response is still being created, or if the
+    // cancelled request was waiting. Errors: response_not_found, response_already_completed.
     result<ResponsePtr> cancel(const std::string& lane);
-    // Cancels all requests which wait on the lane: each gets request_cancelled at its turn.
+    // Cancels all requests which wait on the lane: each gets the error request_cancelled when it would begin.
     void cancel_waiting(const std::string& lane);
 
     // Refuses waiting requests, the newest first, until at least `bytes` of memory are free again. Each
-    // refused request gets `error` at its turn.
+    // refused request gets `error` when it would begin.
     void refuse_newest(std::size_t bytes, const Error& error);
 
     // Returns the response with this id if it is not stored and is the newest finished response of a lane;
@@ -95,9 +99,9 @@ class WsLanes {
     };
     struct Lane {
         bool busy = false;
-        bool cancelled = false;   // the active request was cancelled before its response was created
-        bool has_ended = false;   // a response of this lane has ended
-        ResponsePtr active = {};  // null while the response is created
+        bool cancelled = false;   // true: the active request was cancelled before its response was created
+        bool has_ended = false;   // true: a response of this lane has ended
+        ResponsePtr active = {};  // null while the response is being created
         ResponsePtr newest = {};  // the last response which ended; null if it is stored
         std::deque<Waiting> waiting = {};
     };

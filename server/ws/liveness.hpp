@@ -8,10 +8,15 @@
 namespace solard::server {
 
 struct WsLivenessLimits {
-    std::chrono::steady_clock::duration ping_interval;  // silence before a ping; half as long while busy
-    std::chrono::steady_clock::duration pong_timeout;   // silence after a ping until the client is lost
-    std::chrono::steady_clock::duration idle_timeout;   // time without any message or response
-    std::chrono::steady_clock::duration max_age;        // age from which requests are refused; 0: no limit
+    // The time of silence after which a ping is sent. It is halved if a response is in flight or a request
+    // waits.
+    std::chrono::steady_clock::duration ping_interval;
+    // The time of silence after a ping, after which the client counts as lost.
+    std::chrono::steady_clock::duration pong_timeout;
+    // The time without any message or response after which the socket is closed.
+    std::chrono::steady_clock::duration idle_timeout;
+    // The age from which on new requests are refused; 0: no limit.
+    std::chrono::steady_clock::duration max_age;
     // The fraction by which the ping interval is shortened, from 0 to 0.25. The fraction differs between
     // sockets, so that the pings of many sockets do not come at the same time.
     double jitter = 0;
@@ -25,8 +30,8 @@ class WsLiveness {
     WsLiveness(const WsLivenessLimits& limits, Time now)
         : limits_(limits), opened_at_(now), last_input_(now), last_activity_(now) {}
 
-    void note_input(Time now);  // the client sent a frame of any kind, or part of one
-    // Is called when a message has come or a response has ended.
+    void note_input(Time now);  // must be called when any part of a frame has come
+    // Must be called when a message has come or a response has ended.
     void note_activity(Time now) { last_activity_ = now; }
     void note_ping_sent(Time now) { ping_sent_ = now; }
 

@@ -237,8 +237,8 @@ class WsSession {
         conversation_->retire();
     }
 
-    // Does nothing while a response is in flight or a request or a frame waits. Otherwise begins to close the
-    // socket if the server ends, or if the socket is too old or has been idle for too long.
+    // Does nothing if a response is in flight, a request waits or a frame waits. Otherwise begins to close
+    // the socket if the server ends, or if the socket is too old or has been idle for too long.
     void check_end(Time now) {
         check_age(now);
         if (!conversation_->idle()) return;
@@ -251,7 +251,7 @@ class WsSession {
     const AppConfig& config_;
     ServerState& state_;
     const WsUpgrade upgrade_;
-    Wakeup outbox_capacity_;  // wakes the reader if it waits until the outbox has room
+    Wakeup outbox_capacity_;  // wakes the reader when the outbox has room again
     const std::shared_ptr<WsConversation> conversation_;
     WsSocket socket_;
     WsLiveness liveness_;
@@ -262,7 +262,8 @@ class WsSession {
     std::optional<std::uint16_t> close_code_;
     std::string close_reason_;
     std::uint64_t num_read_ = 0;  // bytes of the stream which note_partial_input() has seen
-    bool is_sending_ = false;     // a frame with a message, which close_from_outside() must not interrupt
+    // True if a message is being sent. close_from_outside() must not interrupt it.
+    bool is_sending_ = false;
     bool retired_ = false;
     bool peer_closed_ = false;
 };

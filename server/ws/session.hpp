@@ -11,7 +11,7 @@
 
 namespace solard::server {
 
-// Serves the socket until either side closes it. `responses` and `state` outlive the coroutine.
+// Serves the socket until either side closes it. `responses` and `state` must outlive the coroutine.
 boost::asio::awaitable<void> run_ws_session(ResponseService* responses, ServerState* state, Stream stream,
                                             WsUpgrade upgrade);
 

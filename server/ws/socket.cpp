@@ -26,7 +26,7 @@ using beast::error_code;
 namespace {
 
 constexpr std::chrono::seconds close_limit{10};    // for the client's part of the closing handshake
-constexpr std::chrono::seconds teardown_limit{2};  // then, for the end of the client's TCP stream
+constexpr std::chrono::seconds teardown_limit{2};  // after that, for the end of the client's TCP stream
 constexpr std::size_t max_read_size = 64 << 10;    // bytes
 constexpr std::size_t large_buffer = 4 << 10;      // bytes; a larger buffer is freed after its message
 
