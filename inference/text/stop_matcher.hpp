@@ -12,7 +12,7 @@ namespace solard {
 // Every sequence has its own matcher. Used by one thread at a time.
 class StopMatcher {
   public:
-    explicit StopMatcher(std::vector<std::string> stops = {});  // no stop string is empty
+    explicit StopMatcher(std::vector<std::string> stops = {});  // must not contain an empty string
 
     // Feeds `text` and appends to `out` the text that can no longer belong to a stop string. Returns true
     // once a stop string is complete. Then `out` ends before that stop string, and nothing more may be fed.

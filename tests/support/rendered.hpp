@@ -1,4 +1,4 @@
-// Renders a Document at once.
+// Renders a whole Document with a single call.
 #pragma once
 
 #include <cstdint>

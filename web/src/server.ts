@@ -1,4 +1,4 @@
-/** The server as the page sees it: its state, its facts, and the API key that it requires. */
+/** The state of the server, facts about the server (such as its model), and the API key that the page uses. */
 
 import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, fetchFacts, fetchHealth, useApiKey, type ServerFacts, type ServerState } from "./api";
@@ -18,8 +18,8 @@ effect(() => {
 const POLL_INTERVAL = 1000;
 let connection: Promise<void> | undefined;
 
-/** Asks the server every second. Resolves once the server is ready and its facts are known, or once it refuses the API
-    key. */
+/** Requests the state of the server and its facts (such as the model and the limits) every second. Resolves when the
+    server is ready and has sent the facts, or when the server refuses the API key. */
 export function connect(): Promise<void> {
     connection ??= pollUntilReady().finally(() => (connection = undefined));
     return connection;
