@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(table_is_full_at_its_capacity_and_has_room_after_a_removal)
     table.add(2, small);
     BOOST_TEST(table.is_full());
     table.remove(1);
-    table.remove(1);  // the second call comes when the session of the closed connection ends
+    table.remove(1);  // a second call for the same connection must have no effect
     table.set_interruptible(1, true);
     BOOST_TEST(!table.is_full());
     BOOST_TEST((table.victim() == Id{2}));
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(newcomer_gets_a_place_if_every_network_has_one_idle_connect
     table.add(1, 30);
     table.add(2, 10);
     table.add(3, 20);
-    BOOST_TEST((table.victim_for(newcomer) == Id{1}));  // the connection which was idle for the longest time
+    BOOST_TEST((table.victim_for(newcomer) == Id{1}));  // the connection with the longest idle time
     table.set_interruptible(1, false);
     table.set_interruptible(1, true);
     BOOST_TEST((table.victim_for(newcomer) == Id{2}));

@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(request_that_no_handler_takes_is_answered_before_its_body_i
     const auto ask = [&](const std::string& request_line, const std::string& field) {
         Connection connection(service.port());
         connection.send(request_line + " HTTP/1.1\r\nHost: localhost\r\n" + field +
-                        "\r\nContent-Length: 1000\r\n\r\n");  // the body is never sent
+                        "\r\nContent-Length: 1000\r\n\r\n");  // this client never sends the body
         auto answer = connection.read_answer();
         BOOST_TEST(answer.has("Connection: close"));
         BOOST_TEST(connection.at_end());

@@ -25,7 +25,8 @@ int status_for_newcomer(RunningService& service, const std::string& path) {
     return status_of(newcomer, path);
 }
 
-// Requests a stream and reads its first event. The stream does not end while the gate is closed.
+// Requests a stream and reads its first event. The stream does not end until the test opens the gate
+// of the engine.
 void begin_stream(RunningService& service, Connection& connection) {
     service.control().close_gate();
     connection.send(chat_request("a", R"("max_tokens":20,"stream":true)"));
@@ -34,7 +35,7 @@ void begin_stream(RunningService& service, Connection& connection) {
     connection.read_until("data: ");
 }
 
-// As long as a NoDescriptors exists, this process cannot open another file descriptor.
+// As long as an object of this class exists, this process cannot open another file descriptor.
 class NoDescriptors {
   public:
     NoDescriptors() {
@@ -52,8 +53,7 @@ class NoDescriptors {
     rlimit before_{};
 };
 
-// A client connection with a chosen source address. Once it is constructed, it needs no further file
-// descriptor.
+// A client connection with a chosen source address. Only the constructor opens a file descriptor.
 class RawClient {
   public:
     explicit RawClient(const char* source) {
@@ -73,7 +73,7 @@ class RawClient {
     // Returns the first bytes of the answer.
     std::string status_of(const std::string& path) const {
         const std::string request =
-            "HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";  // the answer has no body
+            "HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";  // an answer to HEAD has no body
         BOOST_REQUIRE(send(socket_, request.data(), request.size(), MSG_NOSIGNAL) > 0);
         std::string answer;
         char byte = 0;
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(health_routes_are_answered_at_the_limit) {
     for (const char* path : {"/health", "/v1/health/live", "/v1/health/ready"}) {
         Connection probe(service.port());
         BOOST_TEST(status_of(probe, path) == 200, path);
-        BOOST_TEST(probe.at_end());  // the place which is reserved for health routes is free again
+        BOOST_TEST(probe.at_end());  // now the place which is reserved for health routes is free again
     }
     BOOST_TEST(status_for_newcomer(service, "/v1/version") == 503);
     BOOST_TEST(status_for_newcomer(service, "/") == 503);

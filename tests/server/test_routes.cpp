@@ -41,8 +41,8 @@ BOOST_AUTO_TEST_CASE(key_is_needed_unless_the_route_says_otherwise) {
         BOOST_TEST((match_of("GET", path).access == Access::anyone), path);
     for (const char* path : {"/v1/models", "/metrics", "/openapi.json", "/v1/responses", "/nowhere"})
         BOOST_TEST((match_of("GET", path).access == Access::api_key), path);
-    // A method which the path does not support needs the same access as the path. OPTIONS needs no key,
-    // because browsers send CORS preflight requests without a key.
+    // The path alone decides which access a request needs, even if the path does not support the method. An
+    // exception is OPTIONS: it needs no key, because browsers send CORS preflight requests without a key.
     BOOST_TEST((match_of("POST", "/health").access == Access::anyone));
     BOOST_TEST((match_of("GET", "/v1/completions").access == Access::api_key));
     BOOST_TEST((match_of("OPTIONS", "/v1/completions").access == Access::anyone));

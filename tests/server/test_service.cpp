@@ -1,5 +1,5 @@
-// Tests the server from the socket to the engine and back, with a FakeBackend whose steps the test holds and
-// releases.
+// Tests the whole server, from the socket to the engine and back. A FakeBackend replaces the model, and the
+// test decides when each step of the engine may run.
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -60,8 +60,8 @@ std::string streamed_text(const std::string& body) {
     return streamed_choices(body, 1).front().text;
 }
 
-// Returns the body of a stream which the server reads from the log in several parts. The socket is read after
-// the first step, before the other steps run. It is read again once all other steps are in the log.
+// Returns the body of a stream which the server reads from the log in several parts. This function reads the
+// socket after the first step, before the other steps run. It reads the rest after all other steps.
 std::string body_read_in_pieces(RunningService& service, Connection& connection, const std::string& request) {
     service.control().close_gate();
     connection.send(request);
@@ -319,7 +319,7 @@ BOOST_AUTO_TEST_CASE(request_ends_when_its_client_leaves) {
             client.send(chat_request("a", fields));
             service.control().wait_until_held();
             half ? client.half_close() : client.close();
-            wait_for_in_flight(service.port(), 0);  // the disconnect is noticed while the step is held
+            wait_for_in_flight(service.port(), 0);  // the disconnect is noticed although the step is blocked
             const auto before = service.control().steps();
             service.control().open_gate();
             wait_for_free_blocks(service.port());
@@ -385,14 +385,14 @@ BOOST_AUTO_TEST_CASE(failed_engine_sends_errors_and_ends_the_process_with_1) {
     Connection stream(service.port());
     stream.send(chat_request("a", R"("max_tokens":100,"stream":true)"));
     const auto answer = stream.read_answer();
-    // The error is the last event of the stream if the header was sent before. Otherwise, the error
+    // The error is the last event of the stream if the header had already been sent. Otherwise, the error
     // determines the status of the answer. The body contains the error in both cases.
     BOOST_TEST(answer.body.find(R"("code":"engine_unavailable")") != std::string::npos);
     BOOST_TEST(answer.body.find("[DONE]") == std::string::npos);
     BOOST_TEST(service.exit_code() == 1);
 }
 
-// Each chunk of the answer is a piece that was rendered in one turn of the event loop.
+// Each chunk of the answer is one piece. Between two pieces, the event loop can run other handlers.
 BOOST_AUTO_TEST_CASE(large_whole_answer_is_sent_in_pieces_of_bounded_size) {
     RunningService service;
     const auto request = [](int max_tokens) {
@@ -423,7 +423,7 @@ BOOST_AUTO_TEST_CASE(backlog_of_a_slow_stream_is_sent_in_pieces_of_bounded_size)
     slow.send(chat_request("a", R"("n":8,"logprobs":true,"top_logprobs":20,"max_tokens":500,"stream":true)"));
     wait_for_in_flight(service.port(), 1);
     service.control().open_gate();
-    wait_for_free_blocks(service.port());  // all tokens are in the log now
+    wait_for_free_blocks(service.port());  // afterwards, all tokens are in the log
     std::size_t size = 0;
     std::size_t largest = 0;
     for (const auto& chunk : read_chunks(slow)) {
@@ -458,7 +458,7 @@ BOOST_AUTO_TEST_CASE(hanging_engine_sends_errors_and_ends_the_process_with_1) {
     BOOST_TEST(answer.status == 503);
     BOOST_TEST(error_code_of(answer) == "engine_unavailable");
     BOOST_TEST(stream.read_answer().body.find(R"("code":"engine_unavailable")") != std::string::npos);
-    BOOST_TEST(service.wait_until_ended() == 1);  // the step still hangs at this time
+    BOOST_TEST(service.wait_until_ended() == 1);  // the process must end although the step still hangs
     service.control().open_gate();
     BOOST_TEST(service.exit_code() == 1);
 }
@@ -494,7 +494,7 @@ BOOST_AUTO_TEST_CASE(queue_counts_choices_and_n_is_limited_by_max_num_seqs) {
     BOOST_TEST(pair.read_answer().status == 200);
     BOOST_TEST(single.read_answer().status == 200);
     late.send(chat_request("a", R"("max_tokens":5)"));
-    BOOST_TEST(late.read_answer().status == 200);  // the queue is empty again
+    BOOST_TEST(late.read_answer().status == 200);  // is admitted, because the queue is empty again
 }
 
 BOOST_AUTO_TEST_CASE(shutdown_does_not_wait_for_an_engine_that_hangs) {
@@ -503,7 +503,7 @@ BOOST_AUTO_TEST_CASE(shutdown_does_not_wait_for_an_engine_that_hangs) {
     auto client = std::make_unique<Connection>(service.port());
     client->send(chat_request("a", R"("max_tokens":100)"));
     service.control().wait_until_held();
-    client.reset();  // when no client is connected, the drain ends at once and stops the watchdog
+    client.reset();  // without clients, the drain ends immediately and stops the watchdog
     std::raise(SIGTERM);
     std::raise(SIGTERM);
     BOOST_TEST(service.wait_until_ended() == 1);
@@ -585,7 +585,7 @@ BOOST_AUTO_TEST_CASE(sigterm_finishes_running_answers_refuses_new_requests_and_e
     stream.send(chat_request("a", R"("max_tokens":20,"stream":true)"));
     service.control().wait_until_held();
     std::raise(SIGTERM);
-    BOOST_TEST(idle.at_end());  // draining has begun
+    BOOST_TEST(idle.at_end());  // the server closes idle connections when it begins to drain
     late.send("Content-Type: application/json\r\nContent-Length: 48\r\n\r\n" +
               std::string(R"({"messages":[{"role":"user","content":"later"}]})"));
     const auto refused = late.read_answer();
@@ -641,7 +641,7 @@ BOOST_AUTO_TEST_CASE(second_signal_sends_every_client_its_last_event_and_exits_w
     socket.send(create_message(R"("max_output_tokens":400)"));
     socket.read_until("response.created");
     wait_for_in_flight(service.port(), 3);
-    Connection unfinished(service.port());  // the body of its request is never sent
+    Connection unfinished(service.port());  // this client never sends the body of its request
     unfinished.send(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
         "Content-Type: application/json\r\nContent-Length: 48\r\n\r\n");
@@ -795,7 +795,7 @@ BOOST_AUTO_TEST_CASE(engine_that_fails_during_a_drain_ends_the_process_with_1) {
     service.control().fail_at_step(service.control().steps() + 2);
     Connection idle(service.port());
     std::raise(SIGTERM);
-    BOOST_TEST(idle.at_end());  // draining has begun
+    BOOST_TEST(idle.at_end());  // the server closes idle connections when it begins to drain
     service.control().open_gate();
     BOOST_TEST(stream.read_answer().body.find(R"("code":"engine_unavailable")") != std::string::npos);
     BOOST_TEST(service.exit_code() == 1);
@@ -806,7 +806,7 @@ BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one)
     boost::asio::io_context io;
     const auto config = parse_app_config({"--unix-socket", path}, {}).value();
     {
-        // The socket is closed but its file stays, as if the process of the socket had been killed.
+        // Closing this socket does not remove its file. A server that was killed leaves such a file behind.
         const boost::asio::local::stream_protocol::acceptor stale(io, path);
     }
     auto first = Listener::bind(io, config);
@@ -815,7 +815,8 @@ BOOST_AUTO_TEST_CASE(listener_takes_over_a_stale_unix_socket_but_not_a_live_one)
     const auto second = Listener::bind(io, config);
     BOOST_REQUIRE(!second);
     BOOST_TEST((second.error().code == errc::runtime_failure));
-    // A live socket is not taken over even if it accepts no connections and its queue of connections is full.
+    // A second server must not take over the path of an open socket, even if the queue of connections of this
+    // socket is full.
     std::vector<boost::asio::local::stream_protocol::socket> waiting;
     for (boost::system::error_code ec; !ec;) {
         auto& client = waiting.emplace_back(io);

@@ -114,7 +114,8 @@ BOOST_AUTO_TEST_CASE(key_over_its_tokens_per_minute_is_told_when_to_retry) {
     const auto at = refused.head.find("retry-after-ms: ");
     BOOST_REQUIRE(at != std::string::npos);
     const int wait = std::stoi(refused.head.substr(at + 16));
-    // The key gets one token per six seconds. It has used more than one token beyond its limit.
+    // The first request used more than one token beyond the limit, and the key gets only one token per six
+    // seconds. So the key has to wait for longer than six seconds.
     BOOST_TEST(wait > 6'000);
     BOOST_TEST(wait <= 180'000);
     BOOST_TEST(ask_with(1).status == 200);
@@ -193,7 +194,7 @@ BOOST_AUTO_TEST_CASE(only_listed_origins_get_cors_headers) {
     const auto answer = ask(service, origin(with_key(get_request("/v1/models"), keys.secrets[0]), ours));
     BOOST_TEST(answer.has("Access-Control-Allow-Origin: " + ours + "\r\n"));
     BOOST_TEST(!answer.has("Access-Control-Allow-Credentials"));
-    // A refusal has this header too, because otherwise a web page could not read the reason of the refusal.
+    // A refused request gets Access-Control-Allow-Origin too. Otherwise a web page could not read the error.
     BOOST_TEST(
         ask(service, origin(get_request("/v1/models"), ours)).has("Access-Control-Allow-Origin: " + ours));
     for (const std::string other :

@@ -17,7 +17,7 @@ std::string response_request(std::string_view fields) {
            std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-// A server with three places, of which clients from 127.0.0.1 hold two: one request runs, and one waits.
+// A server with three places. Clients from 127.0.0.1 use two places: one request runs, one waits.
 struct Fixture {
     Fixture() {
         service.control().close_gate();
@@ -27,8 +27,8 @@ struct Fixture {
         waiting.send(chat_request("b", R"("max_tokens":2)"));
         wait_for_in_flight(service.port(), 2);
     }
-    // Waits until the test's own request has the third place. Then a newcomer sends a request, which takes
-    // this place.
+    // Waits until the test's own request has the third place. Then sends a request from another client, which
+    // must displace the test's own request.
     void newcomer_comes() {
         wait_for_in_flight(service.port(), 3);
         newcomer.send(chat_request("d", R"("max_tokens":2)"));
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(newcomer_from_another_address_gets_the_place_of_the_younges
         const auto sample = text.substr(text.find("\nsolard_requests_displaced_total{") + 1);
         BOOST_TEST(sample.substr(0, sample.find('\n')).ends_with("} 1"));
         fixture.check_others_are_answered();
-        victim.send(chat_request("c", R"("max_tokens":2)"));  // the connection can still be used
+        victim.send(chat_request("c", R"("max_tokens":2)"));  // the connection must still be usable
         BOOST_TEST(victim.read_answer().status == 200);
     }
 }

@@ -1,5 +1,5 @@
-// Tests, with real connections, that --max-waiting-memory limits the memory of data which waits for slow or
-// greedy clients.
+// Tests, with real connections, that --max-waiting-memory limits the memory which the server uses for slow
+// clients and for clients with many requests.
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/test/unit_test.hpp>
@@ -40,7 +40,7 @@ struct Fixture {
         return static_cast<std::int64_t>(std::stod(text.substr(text.find("} ", line) + 2)));
     }
     std::int64_t waiting_bytes() { return metric("solard_waiting_memory_bytes"); }
-    // Both functions poll a metric until it has reached `value`. They throw if it does not reach `value`.
+    // These two functions poll a metric until it has reached `value`. They throw if the metric never does.
     void wait_for_at_least(const std::string& name, std::int64_t value) {
         wait_for(name, [&](std::int64_t now) { return now >= value; });
     }
@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(waiting_requests_of_sockets_stay_within_the_budget) {
         for (int waiting = 0; waiting < 4; ++waiting)
             sockets.back().send(create_message(R"("max_output_tokens":2)", text));
         sockets.back().send(R"({"type":"solar:ping"})");
-        sockets.back().read_until("solar:pong");  // the server has read all messages
+        sockets.back().read_until("solar:pong");  // the pong comes after all messages have been read
         BOOST_TEST(fixture.waiting_bytes() <= limit);
     }
     BOOST_TEST(fixture.waiting_bytes() > limit / 2);
@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(message_which_can_never_fit_is_refused_at_once_in_the_order
     socket.send(create(R"("input":"hi","instructions":")" + text + '"'));
     socket.send(create(long_last));
     socket.send(create(R"("input":"hi","max_output_tokens":2,"stream_id":"b")"));
-    while (type_of(socket.read()) != "response.created") {  // the server has read all messages
+    while (type_of(socket.read()) != "response.created") {  // afterwards, all messages have been read
     }
     BOOST_TEST(fixture.waiting_bytes() < 100'000);
     socket.send(create(short_last));
@@ -282,7 +282,7 @@ BOOST_AUTO_TEST_CASE(slow_reader_of_a_large_answer_is_closed_when_another_key_ne
         0,
         "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
             std::to_string(body.size()) + "\r\n\r\n" + body));
-    slow.read_until("\r\n\r\n");  // the answer is being written
+    slow.read_until("\r\n\r\n");  // the server has sent the header and is sending the body
     BOOST_TEST(fixture.waiting_bytes() > 500'000);
     const auto answer = fixture.ask(1, large_request(500'000));
     BOOST_TEST(answer.status == 200);
@@ -314,7 +314,8 @@ BOOST_AUTO_TEST_CASE(nothing_is_kept_of_a_response_which_is_not_stored) {
     BOOST_TEST(fixture.ask(1, create("true")).status == 200);
     BOOST_TEST(fixture.metric("solard_stored_responses") == 2);
     BOOST_TEST(fixture.metric("solard_stored_response_owners") == 2);
-    // The store charges all its bytes, except the bytes for the bookkeeping of the two owners.
+    // The bookkeeping of the store needs at most 500 bytes for each owner. All other bytes of the store are
+    // charged as waiting memory.
     fixture.wait_for_at_least("solard_waiting_memory_bytes",
                               fixture.metric("solard_stored_response_bytes") - 2 * 500);
 }

@@ -14,7 +14,9 @@ namespace solard {
 namespace {
 
 thread_local bool is_exempt = false;
-std::atomic<std::int64_t> num_left{0};  // counts allocations down; an allocation fails when this becomes 0
+// Each counted allocation reduces this number by 1. The allocation that reduces it from 1 to 0 fails. If the
+// number is already 0, no allocation fails.
+std::atomic<std::int64_t> num_left{0};
 
 bool fails_now() {
     return !is_exempt && num_left.load(std::memory_order_relaxed) > 0 && num_left.fetch_sub(1) == 1;

@@ -33,11 +33,12 @@ using Essence = std::string (*)(const HttpAnswer& answer);
 std::string stream_of(const HttpAnswer& answer);
 Outcome outcome_of(const HttpAnswer& answer, Essence essence, const std::string& expected);
 
-// Sends one request and reads its answer. Throws if the server sends nothing for a long time.
+// A kind of request which the test sends again and again.
 struct RequestKind {
     std::string name;
-    // Makes the preparations for the request, such as creating the response which the request deletes.
-    // Returns a function that sends the request and reads its answer.
+    // Prepares a request. For example, if the request deletes a response, this function creates the response.
+    // Returns a function that sends the request and reads its answer. The returned function throws if the
+    // server sends nothing for a long time.
     std::function<std::function<Outcome()>(const Target& target)> prepare;
 };
 

@@ -28,13 +28,13 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::uint64_t max_allocations = 20'000;  // limit for one request
-constexpr int max_tries = 5'000;  // limit for the queries until the server has freed everything
+constexpr int max_tries = 5'000;                   // maximum number of queries until everything must be free
 
-// Names the kind of request and the number of the allocation that are being tested, for error messages.
+// A text for error messages: the kind of request and the number of the allocation under test.
 std::string current;
 
-// Two API keys. The key of the tester allows only two requests in flight, so that requests are soon refused
-// if the server does not free the place of a request.
+// Two API keys. The key of the tester allows only two requests in flight. If the server
+// still counted requests that have ended, new requests would soon be refused.
 struct Keys {
     Keys() : path(SOLARD_TEST_BUILD_DIR "/allocation-failure-" + std::to_string(getpid())) {
         const auto tester = make_api_key("tester");
@@ -77,7 +77,7 @@ HttpAnswer ask(const Target& target, const std::string& request) {
     return connection.read_answer();
 }
 
-// A client which reads one stream after the other, from its construction until join().
+// A client which requests and reads one stream after another, from its construction until join().
 class Bystander {
   public:
     explicit Bystander(const Target& target)
@@ -93,14 +93,14 @@ class Bystander {
     ~Bystander() {
         if (thread_.joinable()) join();
     }
-    // Waits until the current stream has ended. Returns how the streams ended.
+    // Waits until the current stream has ended. Returns how many streams ended in each way.
     const std::map<Outcome, int>& join() {
         stopping_ = true;
         thread_.join();
         return outcomes_;
     }
-    // Returns the result of stream_of() for a correct stream. The first call must come before any allocation
-    // fails.
+    // Returns the result of stream_of() for a correct stream. The first call requests this stream, so no
+    // allocation may fail during the first call.
     static const std::string& expected(const Target& target) {
         static const std::string essence = stream_of(ask(target, chat(target, 1000, true)));
         return essence;
@@ -118,8 +118,8 @@ std::string metric(const std::string& metrics, const std::string& name) {
     return metrics.substr(at, metrics.find('\n', at) - at);
 }
 
-// Returns how many connections, sockets, answers and blocks the server has in use. The connection of this
-// query is included.
+// Returns how many connections, WebSockets, answers in flight and KV blocks the server has in use. The number
+// of connections includes the connection of this query.
 std::string holdings(const Target& target) {
     const auto metrics = ask(target, plain(target, "GET", "/metrics")).body;
     const auto engine = json::parse(ask(target, plain(target, "GET", "/v1/metadata")).body).at("engine");

@@ -400,7 +400,7 @@ BOOST_AUTO_TEST_CASE(engine_request_has_the_values_of_the_fields) {
     BOOST_TEST(request.sampling.temperature == 0);
     BOOST_TEST(request.sampling.top_p == 1);
     BOOST_TEST(request.sampling.seed == 7);
-    // The float nearest to 1e-300 is 0, which is not a valid value.
+    // Both values must be greater than 0, but 1e-300 becomes 0 if it is rounded to a float.
     const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).generation.sampling;
     request = make_request(tiny, context, 10).value();
     BOOST_TEST(request.sampling.top_p > 0);
@@ -506,7 +506,7 @@ BOOST_AUTO_TEST_CASE(every_chunk_has_usage_and_token_ids_if_requested) {
     const std::vector<TokenId> ids{7, 8, 9};
     const std::span all(ids);
     answer.add({.text = "a", .num_tokens = 1, .token_ids = all.subspan(0, 1)}, {2, 1});
-    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // the token's text is held back
+    answer.add({.num_tokens = 1, .token_ids = all.subspan(1, 1)}, {2, 2});  // a token without text yet
     answer.add({.text = "b", .num_tokens = 1, .finish = FinishReason::stop, .token_ids = all.subspan(2, 1)},
                {2, 3});
     const auto events = answer.events();
@@ -523,7 +523,7 @@ BOOST_AUTO_TEST_CASE(every_chunk_has_usage_and_token_ids_if_requested) {
 BOOST_AUTO_TEST_CASE(empty_answer_still_has_a_role) {
     Answer answer;
     answer.add({});
-    answer.add({.num_tokens = 1});  // the token's text is held back
+    answer.add({.num_tokens = 1});  // a token without text yet
     BOOST_TEST(answer.out.empty());
     answer.add({.finish = FinishReason::stop});
     const auto events = answer.events();
@@ -535,7 +535,7 @@ BOOST_AUTO_TEST_CASE(empty_answer_still_has_a_role) {
 BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     Answer answer;
     answer.fields.sampling.stop = {"one", "two"};
-    answer.add({.output = 0, .num_tokens = 1});  // the token's text is held back
+    answer.add({.output = 0, .num_tokens = 1});  // a token without text yet
     answer.add({.output = 1, .text = "x"});
     answer.add({.output = 0, .text = "y"});
     answer.add({.output = 1, .text = "z", .finish = FinishReason::stop, .stop = {.index = 1}});
@@ -545,7 +545,7 @@ BOOST_AUTO_TEST_CASE(each_choice_of_a_stream_has_its_index_role_and_end) {
     const auto is = [&](std::size_t i, const char* expected) {
         BOOST_TEST(events[i].at("choices").at(0) == boost::json::parse(expected));
     };
-    // Choice 0 begins before choice 1, although the first text of choice 0 is held back.
+    // Choice 0 begins before choice 1, although the first token of choice 0 has no text yet.
     is(0, R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})");
     is(1, R"({"index":1,"delta":{"role":"assistant","content":"x"},"logprobs":null,"finish_reason":null})");
     is(2, R"({"index":0,"delta":{"content":"y"},"logprobs":null,"finish_reason":null})");
@@ -560,7 +560,7 @@ BOOST_AUTO_TEST_CASE(logprobs_of_a_stream_come_once_in_order_and_no_later_than_t
     const std::vector<TokenLogprob> logprobs{{300, -1}, {301, -2}, {302, -3}, {303, -4}};
     const std::span all(logprobs);
     answer.add({.text = "a", .logprobs = all.subspan(0, 1)});
-    answer.add({.logprobs = all.subspan(1, 1)});  // the text is held back
+    answer.add({.logprobs = all.subspan(1, 1)});  // a token without text yet
     answer.add({.text = "b", .finish = FinishReason::stop, .logprobs = all.subspan(2, 1)});
     answer.add({.output = 1, .text = "c", .logprobs = all.subspan(0, 1)});
     answer.add({.output = 1, .finish = FinishReason::stop, .logprobs = all.subspan(3, 1)});
@@ -636,7 +636,7 @@ BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
     BOOST_TEST(first.at("top_logprobs").at(1) ==
                boost::json::parse(R"({"token":"\ufffd","logprob":-1e-6,"bytes":[237]})"));
     BOOST_TEST(content[1].at("logprob").to_number<double>() == 0);
-    // A control token has no text, and JSON has no minus infinity.
+    // A control token has no text. JSON has no minus infinity, so -9999 stands for it.
     BOOST_TEST(content[1].at("top_logprobs").at(1) ==
                boost::json::parse(R"({"token":"","logprob":-9999,"bytes":[]})"));
 

@@ -1,4 +1,4 @@
-// Tests the events of a response, which are read from the first event or from any cursor.
+// Tests the events of a response. A reader begins with the first event or with any later event.
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/json/parse.hpp>
@@ -30,7 +30,7 @@ struct Response {
     ResponseCursor cursor(std::int64_t starting_after = -1, EventForm form = {}) {
         return {record, demo_tokenizer(), wakeup, std::move(form), starting_after};
     }
-    // Returns all events which the cursor can return at `now`.
+    // Returns all events which the cursor has ready at the time `now`.
     static std::string drain(ResponseCursor& cursor, ResponseCursor::Clock::time_point now = {}) {
         std::string out;
         while (cursor.next(now, out)) {
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(each_stage_is_sent_once_when_it_is_reached) {
     BOOST_TEST(sent() == (Types{"3 response.output_item.added", "4 response.content_part.added",
                                 "5 response.output_text.delta"}),
                boost::test_tools::per_element());
-    response.record->log->append({.num_tokens = 1});  // the token's text is held back
+    response.record->log->append({.num_tokens = 1});  // a token without text yet
     BOOST_TEST(sent().empty());
     response.record->log->append({.text = "b", .num_tokens = 1});
     response.record->log->append({.text = "c", .num_tokens = 1, .finish = FinishReason::stop});

@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(keygen_prints_the_key_and_appends_only_its_hash) {
     BOOST_TEST(run_keygen({"--api-key-file", file.path, "--name", "b"}, second, errors) == 0);
     BOOST_TEST(errors.str().empty());
     BOOST_TEST(first.str() != second.str());
-    const auto keys = ApiKeys::load(file.path);  // fails if the file has a wrong mode
+    const auto keys = ApiKeys::load(file.path);  // this would fail if other users could read the file
     BOOST_REQUIRE(keys);
     const auto secret = [](const std::ostringstream& out) {
         return out.str().substr(0, out.str().size() - 1);

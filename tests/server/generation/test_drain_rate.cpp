@@ -14,7 +14,7 @@ BOOST_AUTO_TEST_CASE(interval_is_the_mean_time_between_two_ends) {
     rate.add_step(now, 0, true);
     for (int i = 0; i < 100; ++i) rate.add_step(now += 500ms, 1, true);
     BOOST_TEST((rate.interval(now) >= 480ms && rate.interval(now) <= 500ms));
-    // While no further choice ends, the estimated interval grows.
+    // If no further choice ends, the estimated interval grows.
     BOOST_TEST((rate.interval(now + 160s) >= 5s));
     for (int i = 0; i < 100; ++i) rate.add_step(now += 1ms, 1, true);
     BOOST_TEST((rate.interval(now) <= 1ms));

@@ -33,7 +33,7 @@ struct Fixture {
         return {.principal = principal, .owner = principal, .connection = principal};
     }
 
-    // Returns the errc of the refusal, or nothing if the request was admitted.
+    // Submits a request. Returns the error code if the request was refused, or nothing if it was admitted.
     std::optional<errc> submit(std::uint64_t principal, std::uint32_t num_choices = 1,
                                std::size_t prompt = 4) {
         std::vector<Request> requests(1);
@@ -78,7 +78,8 @@ BOOST_AUTO_TEST_CASE(newcomer_takes_the_place_of_the_youngest_waiting_request_of
     BOOST_TEST((failure->code == errc::server_overloaded));
     BOOST_TEST((failure->retry_after >= std::chrono::milliseconds(100)));
     BOOST_TEST(fixture.state.metrics.num_displaced() == 1U);
-    // Principal 1 cannot take its place back. Requests which the engine has begun are never displaced.
+    // Principal 1 cannot displace another request in return. Requests which the engine has begun are
+    // never displaced.
     BOOST_TEST((fixture.submit(1) == errc::server_overloaded));
     for (std::uint64_t principal = 5; principal < 10; ++principal)
         BOOST_TEST(!fixture.submit(principal).has_value());
@@ -124,7 +125,7 @@ BOOST_AUTO_TEST_CASE(one_principal_may_queue_seven_eighths_of_the_prompt_tokens)
     BOOST_TEST(!fixture.submit(1, 1, 400).has_value());
     BOOST_TEST((fixture.submit(1, 1, 301) == errc::rate_limit_exceeded));
     BOOST_TEST(!fixture.submit(1, 1, 300).has_value());
-    // No request can be displaced, because no request waits for a slot.
+    // Only a request that waits for a slot of the engine can be displaced, and here no request waits.
     BOOST_TEST((fixture.submit(2, 1, 101) == errc::server_overloaded));
     BOOST_TEST(!fixture.submit(2, 1, 100).has_value());
 }
@@ -191,7 +192,7 @@ BOOST_AUTO_TEST_CASE(destroying_a_generation_of_several_prompts_frees_all_its_pl
     fixture.control->open_gate();
     std::optional<Generation> next;
     while (!next) {
-        fixture.io.run_one();  // delivers an event of the engine; the last event frees the places
+        fixture.io.run_one();  // delivers one event; the last event of a request frees its places
         if (auto taken = fixture.client.submit(whole_load(), Fixture::caller(1), Quota::Place(nullptr)))
             next.emplace(*std::move(taken));
     }
@@ -225,7 +226,7 @@ BOOST_AUTO_TEST_CASE(generation_charges_its_tokens_once_and_holds_its_place_unti
         BOOST_TEST(moved_again.log().num_tokens() == 4U);
         BOOST_TEST(!quota.take_place(now).has_value());
     }
-    // 60 tokens of the prompts and 4 generated ones are charged: 36 of 100 are left.
+    // 64 of 100 tokens are used: 60 tokens of the prompts and 4 generated tokens. So 36 tokens are left.
     quota.take_place(now)->charge(35);
     BOOST_TEST(quota.take_place(now).has_value());
     quota.take_place(now)->charge(1);

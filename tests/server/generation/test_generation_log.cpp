@@ -215,7 +215,7 @@ BOOST_FIXTURE_TEST_CASE(dropped_log_frees_its_output_and_its_reader_sees_the_fai
     BOOST_TEST(reader.num_unread() == 0U);
     BOOST_TEST(reader.read().empty());
     BOOST_TEST(!reader.ready());
-    BOOST_TEST(log.num_entries() == 1'001U);  // drop() does not change the numbers of entries
+    BOOST_TEST(log.num_entries() == 1'001U);  // drop() does not reduce the number of entries
     BOOST_TEST(log.num_tokens() == 1'001U);
     log.append({.text = "late", .num_tokens = 1});
     BOOST_TEST(log.read_whole(0).text.empty());
@@ -259,7 +259,7 @@ BOOST_AUTO_TEST_CASE(charging_a_token_allocates_nothing) {
     WaitingMemory memory(1 << 20);
     GenerationLog log(1);
     log.charge_to(memory, 1);
-    // After 513 entries, memory for 1,024 entries is allocated.
+    // With 513 entries, the log has memory for 1,024 entries. So the next 100 entries need no allocation.
     for (int i = 0; i < 513; ++i) log.append({.text = "t", .num_tokens = 1});
     const auto before = num_allocations();
     for (int i = 0; i < 100; ++i) log.append({.text = "t", .num_tokens = 1});

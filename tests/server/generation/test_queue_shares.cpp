@@ -54,8 +54,8 @@ BOOST_AUTO_TEST_CASE(displaced_owner_cannot_displace_back) {
     BOOST_TEST(make_room(2, 11) == (Victims{6}), boost::test_tools::per_element());
     shares.remove(6);
     add(2, 11);
-    // Each owner has five places. With a sixth place, an owner would have more than the other owner, so no
-    // request is displaced.
+    // Each of the two owners has five places. An owner must not displace a request of the other owner to get
+    // a sixth place.
     BOOST_TEST(make_room(1, 6) == (Victims{0}), boost::test_tools::per_element());
     BOOST_TEST(make_room(2, 12) == (Victims{0}), boost::test_tools::per_element());
 }
@@ -71,8 +71,8 @@ BOOST_AUTO_TEST_CASE(several_victims_make_room_for_a_large_request_or_none_is_di
     add(2, 20, {.choices = 2, .tokens = 2});
     BOOST_TEST(make_room(3, 30, {.choices = 3, .tokens = 1}) == (Victims{8, 7, 6}),
                boost::test_tools::per_element());
-    // A newcomer with five choices can displace requests of owner 1 only until owner 1 has five left. That is
-    // not enough room, so no request is displaced.
+    // The newcomer would have five choices, so owner 1 may keep five of its eight choices. The other three
+    // choices do not make enough room for the newcomer, so no request is displaced.
     BOOST_TEST(make_room(3, 30, {.choices = 5, .tokens = 1}) == (Victims{0}),
                boost::test_tools::per_element());
     BOOST_TEST(shares.in_flight().choices == 10);
@@ -104,11 +104,11 @@ BOOST_AUTO_TEST_CASE(new_connection_counts_as_the_average_of_its_owner) {
     for (std::uint64_t i = 1; i <= 9; ++i) shares.serve(i, 100, now);
     const auto busy = add(1, 10);
     shares.serve(busy, 900, now);
-    // The average use is lower than the use of the busiest connection, and higher than the use of all other
-    // connections.
+    // A new connection counts as if it had used the average of all connections of its owner. Here, only the
+    // busiest connection has used more than the average.
     BOOST_TEST(make_room(1, 11) == (Victims{10}), boost::test_tools::per_element());
-    // The client of the busy request reconnects. Its new connection still gives up its place before the
-    // connections that stayed open.
+    // The client of the busy request reconnects. The request on the new connection is still displaced before
+    // the requests on the connections that stayed open.
     shares.remove(busy);
     shares.close(caller(1, 10));
     add(1, 12);

@@ -28,7 +28,8 @@ BOOST_AUTO_TEST_CASE(refused_callers_queue_for_one_place_after_the_other) {
         const auto wait = schedule.refuse(connection(static_cast<std::uint64_t>(i)), 1, 500ms, now);
         BOOST_TEST((wait >= i * 500ms && wait <= i * 600ms + 1ms));
     }
-    // A request needs one place for each of its choices.
+    // A request with four choices waits for four places, so it waits for places 21 to 24. The next request
+    // waits for place 25.
     BOOST_TEST((schedule.refuse(connection(21), 4, 500ms, now) >= 12s));
     BOOST_TEST((schedule.refuse(connection(22), 1, 500ms, now) >= 12500ms));
 }
@@ -43,7 +44,7 @@ BOOST_AUTO_TEST_CASE(caller_that_retries_too_early_keeps_its_reservation) {
     BOOST_TEST(!schedule.is_due(connection(1), now));
     now = RetrySchedule::Time{1h} + first;
     BOOST_TEST(schedule.is_due(connection(1), now));
-    // The time of connection 1 has come, but its request is refused again. The new reservation is behind the
+    // Connection 1 retries at its reserved time, but is refused again. Its new reservation is later than the
     // reservation of connection 2.
     BOOST_TEST((schedule.refuse(connection(1), 1, 1s, now) >= 2s));
 }

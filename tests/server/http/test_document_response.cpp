@@ -16,7 +16,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-// An exchange that remembers the bytes which were sent. The client leaves after `num_writes` writes.
+// An exchange that stores the bytes which it has to send. After `num_writes` writes, every further write
+// fails as if the client had disconnected.
 class RecordingExchange final : public HttpExchange {
   public:
     RecordingExchange(asio::io_context& io, std::string method, std::size_t num_writes = SIZE_MAX)
@@ -59,7 +60,7 @@ class RecordingExchange final : public HttpExchange {
 
 struct Sending {
     asio::io_context io;
-    std::size_t num_rendered = 0;  // items
+    std::size_t num_rendered = 0;  // number of rendered list items
     std::exception_ptr problem;
 
     Document list_of(std::size_t count) {
@@ -90,7 +91,7 @@ BOOST_AUTO_TEST_CASE(short_document_is_sent_whole) {
     BOOST_TEST(exchange.pieces.empty());
 }
 
-// An exchange sends a piece in one write, so at most one piece is rendered in one turn of the event loop.
+// An exchange sends each piece in one write. Between two pieces, the event loop can run other handlers.
 BOOST_AUTO_TEST_CASE(long_document_is_sent_in_pieces_of_bounded_size) {
     RecordingExchange exchange(io, "GET");
     Document document = list_of(5000);

@@ -27,7 +27,7 @@ BOOST_AUTO_TEST_CASE(any_window_with_too_few_bytes_ends_the_stream) {
     ProgressWatch watch;
     std::uint64_t accepted = 0;
     for (int step = 0; step < 100; ++step) BOOST_TEST(!watch.note(accepted += 375, false));
-    // In the window that ends with this step, the client has accepted one byte too few.
+    // In the window that ends with this step, the client has accepted one byte less than the minimum.
     BOOST_TEST(watch.note(accepted += 374, false));
 }
 

@@ -18,7 +18,7 @@ std::chrono::steady_clock::time_point soon() {
     return std::chrono::steady_clock::now() + 60s;
 }
 
-// A pipe that holds one page. Nobody reads it until the test does.
+// A pipe with a capacity of one memory page. Only the test itself reads from the pipe.
 class Pipe {
   public:
     Pipe() {
@@ -67,7 +67,7 @@ std::uint64_t number_in(std::string_view text) {
     return number;
 }
 
-// Returns a line of 100 characters that begins with the number.
+// Returns a line of 100 characters that begins with `number`.
 std::string line_of(std::uint64_t number) {
     std::string line = std::to_string(number);
     line.resize(99, ' ');
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(lines_are_lost_and_counted_while_nobody_reads) {
     BOOST_TEST(writer.num_lost() == 17);
     BOOST_TEST(!writer.flush_until(std::chrono::steady_clock::now()));
 
-    // There is a notice at each place where lines are missing. The notice tells the number of missing lines.
+    // Wherever lines are missing, there must be a notice with the number of the missing lines.
     std::uint64_t expected = 0;
     std::uint64_t num_reported = 0;
     while (expected < num_lines) {

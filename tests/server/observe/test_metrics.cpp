@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE(times_of_a_request_are_counted_in_their_phases) {
     times.started = accepted + 1s;
     times.first_token = accepted + 3s;
     metrics.tokens(times, {}, accepted + 3s, 1);
-    // Three tokens came together after 600 ms, which counts as 200 ms for each.
+    // Three tokens come together, 600 ms after the first token. They count as three gaps of 200 ms.
     metrics.tokens(times, accepted + 3s, accepted + 3600ms, 3);
     times.last_token = accepted + 3600ms;
     metrics.choice_ended(FinishReason::length);

@@ -32,7 +32,7 @@ struct Shape {
     json::object request;
     int num_tokens = 8;
     std::size_t logprobs_of_a_token = 0;
-    bool keeps_engine_fields = false;  // if true, the record keeps the fields which create() would release
+    bool keeps_engine_fields = false;  // if true, make_record() does not call release_engine_fields()
 };
 
 std::vector<Shape> shapes() {

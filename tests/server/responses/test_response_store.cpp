@@ -135,7 +135,7 @@ BOOST_FIXTURE_TEST_CASE(owner_above_its_share_makes_room_for_one_below_it, Fixtu
     BOOST_TEST(!store.find("a0", 1, start));
     BOOST_TEST(!!store.find("b0", 2, start));
     BOOST_TEST(!!store.find("b1", 2, start));
-    store.insert(record("b2", 2, 200'000), start);  // now the second owner has the most bytes
+    store.insert(record("b2", 2, 200'000), start);  // with this response, owner 2 has more bytes than owner 1
     BOOST_TEST(!!store.find("a1", 1, start));
     BOOST_TEST(!store.find("b0", 2, start));
 }
@@ -152,7 +152,7 @@ BOOST_FIXTURE_TEST_CASE(running_response_counts_as_it_grows_and_is_kept, Fixture
     BOOST_TEST(!store.find("b", 1, start));
     growing->log->append({.text = "", .num_tokens = 1, .finish = FinishReason::stop});
     store.note_end(*growing, start);
-    BOOST_TEST(!store.find("a", 1, start));  // the response has ended, and is larger than the whole store
+    BOOST_TEST(!store.find("a", 1, start));  // an ended response is removed if it is too large for the store
 }
 
 BOOST_FIXTURE_TEST_CASE(running_responses_of_one_owner_do_not_push_out_those_of_another, Fixture) {

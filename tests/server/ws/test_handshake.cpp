@@ -156,9 +156,9 @@ BOOST_AUTO_TEST_CASE(key_is_accepted_in_the_header_as_a_subprotocol_or_as_a_tick
     BOOST_TEST(body.at("expires_in") == 30);
     const std::string ticket(body.at("ticket").as_string());
     BOOST_TEST(with("Authorization: Bearer " + ticket) ==
-               "401 invalid_api_key");  // a ticket is valid for WebSockets only
+               "401 invalid_api_key");  // a ticket is not valid in the header Authorization
     BOOST_TEST(answer_to(service, replaced(upgrade_request({offer + ticket}), "Version: 13", "Version: 8")) ==
-               "426 upgrade_required");  // a refused upgrade does not use up the ticket
+               "426 upgrade_required");  // after this refusal, the ticket must still be valid
     BOOST_TEST(with(offer + ticket) == "101");
     BOOST_TEST(with(offer + ticket) == "401 invalid_api_key");
     // Host and Origin are checked before the key.
@@ -181,7 +181,8 @@ BOOST_AUTO_TEST_CASE(key_at_its_limit_of_websockets_may_open_another_once_one_ha
         second.send_frame(WsFrame::close, "\x03\xe8");
         BOOST_TEST(second.read_close() == 1000);
     }
-    // The place of the second socket is free once the server has seen the end of that connection.
+    // The server frees the place of the second socket a little later, when it notices that the connection has
+    // ended.
     for (std::string answer; answer != "101";) answer = answer_to(service, upgrade_request(fields));
 }
 
@@ -211,7 +212,8 @@ BOOST_AUTO_TEST_CASE(connection_over_the_limit_is_refused_with_503) {
     service.control().close_gate();
     WsClient first(service.port());
     WsClient second(service.port());
-    // A socket without a running response would be closed to make room.
+    // Both sockets need a running response, because the server closes an idle socket to make room for a new
+    // connection.
     for (WsClient* client : {&first, &second}) {
         client->send(create_message());
         client->read_until("response.created");

@@ -23,7 +23,7 @@ ResponsePtr response(std::string id, bool store = true) {
     return record;
 }
 
-// Returns "lane:event_id" of the next request whose turn it is, or "-" if no request can begin.
+// Returns "lane:event_id" of the next request that can begin, or "-" if no request can begin.
 std::string next(WsLanes& lanes) {
     const auto turn = lanes.next();
     return turn ? turn->lane + ":" + turn->queued.event_id : "-";
@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(lane_runs_one_request_at_a_time_and_lanes_run_together) {
     BOOST_TEST(next(lanes) == "tab:3");
     BOOST_TEST(next(lanes) == "-");
     BOOST_TEST(lanes.begun("tab", response("a")));
-    BOOST_TEST(next(lanes) == "-");  // the response on the lane has begun but not ended
+    BOOST_TEST(next(lanes) == "-");  // the response on lane `tab` still runs
     lanes.ended("tab");
     BOOST_TEST(next(lanes) == "tab:4");
     lanes.refused("", std::nullopt);
@@ -133,19 +133,19 @@ BOOST_AUTO_TEST_CASE(cancel_finds_active_response_one_being_created_and_waiting_
     lanes.add("a", request());
     lanes.add("b", request("b1"));
     lanes.next();
-    BOOST_TEST((lanes.cancel("a").value() == nullptr));  // the response on lane a is being created
+    BOOST_TEST((lanes.cancel("a").value() == nullptr));  // the response on lane a does not exist yet
     const auto active = response("1");
     BOOST_TEST(!lanes.begun("a", active));
     BOOST_TEST((lanes.cancel("a").value() == active));
     lanes.ended("a");
     BOOST_TEST((lanes.cancel("a").error().code == errc::response_already_completed));
-    BOOST_TEST(active.use_count() == 1);  // the lane does not keep the response, because the store does
-    BOOST_TEST((lanes.cancel("b").value() == nullptr));  // the request on lane b waits
+    BOOST_TEST(active.use_count() == 1);                 // a lane does not keep a stored response
+    BOOST_TEST((lanes.cancel("b").value() == nullptr));  // the request on lane b still waits
     BOOST_TEST((code_of(lanes.next().value()) == errc::request_cancelled));
     lanes.refused("b", std::nullopt);
     lanes.add("a", request());
     lanes.next();
-    BOOST_TEST(lanes.begun("a", response("2")));  // the earlier cancellation has no effect
+    BOOST_TEST(lanes.begun("a", response("2")));  // the earlier cancellation must have no effect
 }
 
 BOOST_AUTO_TEST_CASE(all_waiting_requests_of_a_lane_can_be_cancelled_without_effect_on_other_lanes) {
@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(all_waiting_requests_of_a_lane_can_be_cancelled_without_eff
     lanes.cancel_waiting("a");
     lanes.cancel_waiting("never used");
     BOOST_TEST(lanes.add("b", request("fits again")).has_value());
-    BOOST_TEST(next(lanes) == "-");  // the cancelled requests are refused at their turn
+    BOOST_TEST(next(lanes) == "-");  // a cancelled request is refused only when its lane is free
     lanes.ended("a");
     for (const auto* id : {"1", "2"}) {
         const auto turn = lanes.next().value();
@@ -196,8 +196,8 @@ BOOST_AUTO_TEST_CASE(lane_remembers_its_newest_unstored_response_until_a_continu
     run("a", response("a1", false));
     run("b", response("b1", true));
     BOOST_TEST(lanes.find_unstored("a1") != nullptr);
-    BOOST_TEST(lanes.find_unstored("b1") == nullptr);  // the store keeps b1
-    fail("b", "a1");                                   // b is not the lane of a1
+    BOOST_TEST(lanes.find_unstored("b1") == nullptr);  // a lane does not keep a stored response
+    fail("b", "a1");                                   // must not affect a1, which belongs to lane a
     BOOST_TEST(lanes.find_unstored("a1") != nullptr);
     fail("a", "other");
     BOOST_TEST(lanes.find_unstored("a1") != nullptr);
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(newest_waiting_requests_are_refused_to_give_memory_back) {
     };
     BOOST_TEST(lanes.add("", holding("1", 100)).has_value());
     BOOST_TEST(next(lanes) == ":1");
-    BOOST_TEST(lanes.memory() == 0U);  // a running request is not counted as waiting
+    BOOST_TEST(lanes.memory() == 0U);  // a running request does not count as waiting
     BOOST_TEST(lanes.add("", holding("2", 100)).has_value());
     BOOST_TEST(lanes.add("tab", holding("3", 50)).has_value());
     BOOST_TEST(lanes.add("", holding("4", 30)).has_value());
@@ -240,14 +240,14 @@ BOOST_AUTO_TEST_CASE(newest_waiting_requests_are_refused_to_give_memory_back) {
     BOOST_TEST(lanes.num_waiting() == 3U);
     lanes.refused("", std::nullopt);
     BOOST_TEST(next(lanes) == ":2");
-    const auto other = lanes.next();  // a refusal does not wait until fewer requests are in flight
+    const auto other = lanes.next();  // a refusal can be sent although a request is in flight
     BOOST_TEST(other->queued.event_id == "3");
     BOOST_TEST((code_of(*other) == errc::server_overloaded));
     lanes.refused("", std::nullopt);
     const auto last = lanes.next();
     BOOST_TEST(last->queued.event_id == "4");
     BOOST_TEST((code_of(*last) == errc::server_overloaded));
-    lanes.refuse_newest(1, {errc::server_overloaded, "full"});  // no request waits
+    lanes.refuse_newest(1, {errc::server_overloaded, "full"});  // has no effect, because no request waits
     BOOST_TEST(lanes.memory() == 0U);
 }
 

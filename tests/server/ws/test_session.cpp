@@ -1,5 +1,5 @@
-// Tests the socket of /v1/responses from its frames to the engine and back. The engine has a FakeBackend,
-// whose steps the test holds and releases.
+// Tests the WebSocket of /v1/responses from its frames to the engine and back. A FakeBackend replaces the
+// model, and the test decides when each step of the engine may run.
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -58,7 +58,7 @@ std::string id_of(const json::object& event) {
     return std::string(event.at("response_id").as_string());
 }
 
-// Reads all events of one response, which is the only one on the socket.
+// Reads all events of one response. No other response may send events on the socket.
 std::vector<json::object> read_response(WsClient& client) {
     std::vector<json::object> events;
     do events.push_back(client.read());
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(lane_answers_in_order_and_lanes_run_at_the_same_time) {
                 create_message(R"("max_output_tokens":5,"stream_id":")" + std::string(lane) + '"', input));
     }
     std::map<std::string, std::vector<std::string>> texts;
-    std::map<std::string, std::string> open;  // lane -> response
+    std::map<std::string, std::string> open;  // name of a lane -> id of the response which runs on this lane
     std::size_t most_open = 0;
     for (int ends = 0; ends < 6;) {
         const auto event = client.read();
@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(cancel_by_id_by_lane_and_of_waiting_requests) {
     BOOST_TEST(id_of(events.back()) == ids["b"]);
     BOOST_TEST(events.back().at("response").at("status") == "cancelled");
     BOOST_TEST(events.back().at("response").at("solar").at("stop_reason") == "cancelled");
-    // The request on lane c now begins. It is cancelled by the name of its lane.
+    // Now the request on lane c begins. The client cancels this request by the name of its lane.
     events = client.read_until("response.created");
     BOOST_TEST(lane_of(events.back()) == "c");
     client.send(cancel_message(R"("stream_id":"c")"));
@@ -255,8 +255,8 @@ BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase
     RunningService service({"--max-num-seqs", "2"});
     auto& control = service.control();
     const std::string long_prompt(300, 'x');
-    // The client leaves at three different times: during prefill, during decoding, and before it has read a
-    // terminal event.
+    // The client disconnects at three different times: during prefill, during decoding, and after the first
+    // response has ended but before the client has read a terminal event.
     for (const int passes : {0, 3, 400}) {
         control.close_gate();
         {
@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(lost_client_frees_its_blocks_within_one_step_in_every_phase
             control.wait_until_held();
             client.drop();
         }
-        wait_for_in_flight(service.port(), 0);  // the disconnect is noticed while the step is held
+        wait_for_in_flight(service.port(), 0);  // the disconnect is noticed although the step is blocked
         const auto before = control.steps();
         control.open_gate();
         wait_for_free_blocks(service.port());
@@ -376,7 +376,7 @@ BOOST_AUTO_TEST_CASE(resumable_response_outlives_its_socket_and_replays_the_same
         if (cursor >= 4 && cursor < 4 + 20)
             BOOST_TEST(service.reference_text("hi", cursor - 4) + text == whole, "after " << cursor);
     }
-    // A client which already has every event gets an error, because no event would come.
+    // A client which already has every event gets an error, because the server has no further event to send.
     for (const int cursor : {last, last + 1}) {
         client.send(attach_message(id, cursor));
         BOOST_TEST(code_of(client.read()) == "response_already_completed");
@@ -424,9 +424,9 @@ BOOST_AUTO_TEST_CASE(attach_and_detach_messages) {
     client.send(attach_message("resp_x", -1, R"(,"stream_id":"c")"));
     BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
     client.send(detach(ids["a"]));
-    client.send(detach(ids["a"]));  // the response is no longer on a lane
+    client.send(detach(ids["a"]));  // fails, because the response is no longer on a lane
     BOOST_TEST(code_of(client.read_until("error").back()) == "response_not_found");
-    // The lane is free, and another socket can follow the response.
+    // Lane a is free now. Another socket can still read the events of the detached response.
     client.send(create_message(R"("max_output_tokens":1,"stream_id":"a")", "next"));
     WsClient other(service.port());
     other.send(attach_message(ids["a"], -1));
@@ -463,11 +463,12 @@ BOOST_AUTO_TEST_CASE(continuing_stored_responses_and_unstored_ones_of_the_same_s
     const auto cut = read_response(client).back();
     BOOST_TEST(cut.at("response").at("status") == "cancelled");
     service.control().open_gate();
-    // The partial answer of `cut` is a part of the input.
+    // If a request continues `cut`, its input contains the partial answer of `cut`.
     BOOST_TEST(input_tokens(run(continued(id_of(cut)))) > input_tokens(stored));
     const auto unstored = run(R"(,"store":false)");
     BOOST_TEST(code_of(run(continued(id_of(unstored)))) == "invalid_store_transition");
-    // The request above failed on the lane of its parent. Therefore, the lane has forgotten the parent.
+    // The request above should have continued `unstored` on the same lane, but failed. Therefore, the lane
+    // has forgotten `unstored`.
     BOOST_TEST(code_of(run(R"(,"store":false)" + continued(id_of(unstored)))) ==
                "previous_response_not_found");
     const auto lost = run(R"(,"store":false)");
@@ -625,7 +626,7 @@ BOOST_AUTO_TEST_CASE(solar_events_are_sent_only_with_the_subprotocol) {
             const auto number = event.at("sequence_number").as_int64();
             BOOST_TEST(number >= last);
             if (type == "keepalive" || type == "solar:progress")
-                BOOST_TEST(number == last);  // the event has no number of its own
+                BOOST_TEST(number == last);  // these events have the number of the event before them
             last = number;
             if (type != "solar:progress") continue;
             ++progress;
@@ -794,8 +795,8 @@ BOOST_AUTO_TEST_CASE(age_limit_is_announced_when_the_default_lane_is_free) {
     WsClient client(service.port());
     for (const auto* input : {"one", "two"}) client.send(create_message(R"("max_output_tokens":3)", input));
     WsClient other(service.port());
-    BOOST_TEST(code_of(other.read()) ==
-               "websocket_connection_limit_reached");  // `client` is older, so it is too old as well
+    // When `other` has reached the age limit, `client` has reached it too, because `client` is older.
+    BOOST_TEST(code_of(other.read()) == "websocket_connection_limit_reached");
     service.control().open_gate();
     for (const auto* input : {"one", "two"})
         BOOST_TEST(final_text(read_response(client).back()) == service.reference_text(input, 3));
@@ -809,7 +810,7 @@ BOOST_AUTO_TEST_CASE(close_frame_cancels_responses_at_once) {
     WsClient client(service.port());
     client.send(create_message(R"("max_output_tokens":400)"));
     wait_for_in_flight(service.port(), 1);
-    client.send_frame(WsFrame::close, "\x03\xe8");  // the connection stays open
+    client.send_frame(WsFrame::close, "\x03\xe8");  // sends the frame without closing the TCP connection
     wait_for_in_flight(service.port(), 0);
     BOOST_TEST(client.read_close() == 1000);
 }
@@ -837,7 +838,7 @@ BOOST_AUTO_TEST_CASE(too_many_requests_are_refused_and_only_a_flood_closes_socke
     client.send(create_message(R"("max_output_tokens":400)"));
     client.read();
     for (int i = 0; i < 1100; ++i)
-        client.send(R"({"type":"response.create"})");  // invalid requests, on a busy lane
+        client.send(R"({"type":"response.create"})");  // an invalid request, on a busy lane
     BOOST_TEST(client.read_close() == 1008);
 }
 
@@ -873,7 +874,7 @@ BOOST_AUTO_TEST_CASE(shutdown_closes_sockets_with_1012_after_the_running_respons
     BOOST_TEST(late.read_answer().status == 503);
     service.control().open_gate();
     BOOST_TEST(final_text(read_response(busy).back()) == service.reference_text("hi", 5));
-    BOOST_TEST(code_of(busy.read()) == "server_draining");  // the request had not begun
+    BOOST_TEST(code_of(busy.read()) == "server_draining");  // for the request that was still waiting
     BOOST_TEST(busy.read_close() == 1012);
     idle.drop();
     busy.drop();
@@ -920,7 +921,7 @@ BOOST_AUTO_TEST_CASE(stalled_reader_gets_the_same_text_in_fewer_frames) {
     constexpr int num_tokens = 12'000;
     client.send(create_message(R"("max_output_tokens":)" + std::to_string(num_tokens)));
     wait_for_in_flight(service.port(), 1);
-    wait_for_in_flight(service.port(), 0);  // the answer is complete, and hardly any of it was read
+    wait_for_in_flight(service.port(), 0);  // the server is done, but the client has read almost nothing
     const auto events = read_response(client);
     BOOST_TEST(text_of(events) == service.reference_text("hi", num_tokens));
     BOOST_TEST(final_text(events.back()) == text_of(events));
