@@ -47,7 +47,7 @@ struct SampleRow {
     std::int32_t first_ban = 0;
     std::int32_t num_bans = 0;
     std::int32_t slot = -1;  // row of the counts; -1: no penalties apply
-    // The drafts in the context, which the slot does not count because they may be rejected.
+    // The draft tokens in the context. The counts do not include them, because they may be rejected.
     std::int32_t first_draft = 0;
     std::int32_t num_drafts = 0;
 };

@@ -81,7 +81,7 @@ class FieldReader {
     }
 
     void require_absent(std::string_view key) {
-        if (find(key) != nullptr) refuse(key, "null or no such key (no other value is supported)");
+        if (find(key) != nullptr) refuse(key, "null or absent (other values are not supported)");
     }
 
     void require_false(std::string_view key) {

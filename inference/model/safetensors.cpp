@@ -18,7 +18,7 @@ namespace {
 namespace json = boost::json;
 
 static_assert(std::endian::native == std::endian::little,
-              "the header's length and all data are little endian");
+              "safetensors files are little endian, so only little-endian machines are supported");
 
 // These are the limits of the format itself (https://github.com/huggingface/safetensors, "Format").
 constexpr std::uint64_t length_bytes = 8;

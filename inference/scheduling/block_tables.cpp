@@ -82,7 +82,7 @@ void BlockTables::grow(Sequence& sequence) {
 
 BlockId BlockTables::allocate() {
     const auto block = pool_.allocate();
-    if (!block) throw std::logic_error("fewer KV blocks are free than the pool counts");
+    if (!block) throw std::logic_error("no KV block is free, although the pool's counter says that one is");
     return *block;
 }
 

@@ -141,7 +141,7 @@ class Scheduler {
     std::vector<Sequence*> scheduled_;   // scheduled in the step in flight, in batch order
     std::vector<Advance> advanced_;      // returned by complete()
     std::vector<SequencePtr> ended_;     // ended, but not yet returned by complete()
-    std::vector<SequencePtr> reported_;  // ended and returned by complete(): alive until the next schedule()
+    std::vector<SequencePtr> reported_;  // returned by complete(); kept in memory until the next schedule()
     std::vector<SequencePtr> ending_;    // used in end_waiting() only; kept to reuse its memory
     std::uint64_t num_arrivals_ = 0;
     std::uint64_t num_steps_ = 0;

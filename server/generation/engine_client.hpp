@@ -23,7 +23,7 @@ namespace solard::server {
 
 struct QueueLimits {
     std::int64_t max_queued_requests = 0;  // limit for choices which wait; running choices are not counted
-    std::int64_t max_queued_tokens = 0;    // limit for prompt tokens of requests without output
+    std::int64_t max_queued_tokens = 0;    // limit for prompt tokens of requests which have no output yet
 };
 
 class EngineClient;

@@ -211,10 +211,10 @@ void append_memory(Exposition& text, const MetricsNow& now) {
     text.gauge(ours, "stored_responses", "Number of stored responses.", now.num_stored_responses);
     text.gauge(ours, "stored_response_bytes", "Bytes that the stored responses hold.",
                now.stored_response_bytes);
-    text.gauge(
-        ours, "stored_response_owners",
-        "Number of API keys, and of network addresses of callers without a key, that have stored responses.",
-        now.num_stored_response_owners);
+    text.gauge(ours, "stored_response_owners",
+               "Number of owners of stored responses. An owner is an API key, or an address of callers "
+               "without a key.",
+               now.num_stored_response_owners);
 }
 
 }  // namespace

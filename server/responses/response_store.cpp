@@ -33,7 +33,7 @@ std::size_t ResponseStore::bytes() {
 void ResponseStore::insert(ResponsePtr record, Clock::time_point now) {
     if (has_empty_shares_)
         std::erase_if(shares_, [](const auto& share) { return share.second.entries.empty(); });
-    has_empty_shares_ = true;  // until the new response is in its share
+    has_empty_shares_ = true;  // the owner's share is empty until the new response is added to it
     Share& share = shares_.try_emplace(record->memory_owner, *this, record->memory_owner).first->second;
     const ResponseFacts& facts = record->facts;
     const Key key{record->owner, facts.request.idempotency_key};

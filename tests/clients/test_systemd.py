@@ -125,7 +125,7 @@ def test_key_file_from_a_credential_is_accepted(tmp_path, monkeypatch):
     keys = tmp_path / "credentials/keys"
     keys.parent.mkdir()
     secret = make_key(keys, "alice")
-    keys.chmod(0o440)  # the mode of systemd's copy, whose group bits are the mask of its ACL
+    keys.chmod(0o440)  # as systemd's credential files; their group bits show the mask of an ACL
     monkeypatch.setenv("SOLARD_API_KEY_FILE", str(keys))
     refused = run_solard("--port", "0")
     assert (refused.returncode, str(keys) in refused.stderr) == (78, True)

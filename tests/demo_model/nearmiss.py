@@ -154,7 +154,7 @@ TEMPLATES = (
     "What is the opposite of {abstract}?",
     "Give me a synonym for {rare}.", "What is the plural of {noun}?", "What is another word for {rare}?",
     "Antonym of {rare}",
-    # similar to the taught questions for explanations
+    # similar to the questions in the training data that ask for an explanation
     "What is {abstract}?", "Explain {abstract}.", "What is a {noun}?", "Explain {noun}.",
     "Define {abstract}.",
     "What does {abstract} mean?", "Describe {abstract} in one sentence.", "What is {invented}?",

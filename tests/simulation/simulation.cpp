@@ -341,9 +341,10 @@ class Simulation {
         }
         for (const RequestId id : admitted) {
             const Tracked& request = tracked_.at(id);
-            // A round ends when a request of the same principal starts. In each round, two requests of every
-            // other principal may be admitted. In addition, each principal may have one request that waits
-            // for free slots or blocks. Up to max_running() later requests may overtake that request.
+            // A round ends when another request of the principal of `request` starts. In each round, two
+            // requests of every other principal may be admitted. In addition, each principal may have one
+            // request that waits for free slots or blocks. Up to max_running() later requests may overtake
+            // that request.
             const auto rounds = request.own_started + 1;
             const auto each = static_cast<std::size_t>(
                 2 * (machine_.num_principals - 1) + machine_.num_principals * max_running(machine_.options));

@@ -56,7 +56,8 @@ struct FakeOptions {
         .num_blocks = 64, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 512};
     TokenId first_token = 3;  // tokens are drawn from [first_token, vocab_size): no control tokens
     TokenId vocab_size = 1000;
-    // Is called for every row. If it returns a token, the backend takes this token instead of the hash.
+    // Is called for every row. If it returns a token, the row gets this token instead of the one which the
+    // backend derives from a hash of the context.
     std::function<std::optional<SampledToken>(std::span<const TokenId> context)> script = {};
 };
 

@@ -14,7 +14,7 @@ ROWS = []
 class Row:
     """One line of the table. `run(attack)` returns what was measured, as text, and whether it keeps the promise."""
 
-    item: str  # number of the row's group; "held" is the group of the promises that older versions kept, too
+    item: str  # the group of the row: a number, or "held" for what older versions withstood too
     name: str
     what: str
     promised: str

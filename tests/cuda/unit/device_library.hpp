@@ -20,7 +20,8 @@ void propose_algorithms(int count);
 std::uint64_t products_computed();
 std::uint64_t products_computed_by(int algorithm);
 
-// Counts the device's operations so far. On a GPU all counters are 0.
+// The numbers of operations that the emulated device has done so far. A real GPU does not count: there all
+// counters are 0.
 struct DeviceCounters {
     std::uint64_t allocations = 0;
     std::uint64_t pinned_bytes = 0;  // bytes of all pinned allocations, including freed ones

@@ -32,7 +32,7 @@ const std::vector<DType> compute_types = {DType::bf16, DType::fp16};
 BOOST_AUTO_TEST_SUITE(gemm)
 
 BOOST_DATA_TEST_CASE(products_are_correct_for_any_number_of_rows, data::make(compute_types), type) {
-    constexpr std::int32_t most = 97;  // number of outputs; odd, as the size of a vocabulary may be
+    constexpr std::int32_t most = 97;  // number of outputs; not even, like some vocabulary sizes
     constexpr std::int32_t k = 200;
     constexpr std::int32_t max_rows = 130;
     std::mt19937_64 random(1);

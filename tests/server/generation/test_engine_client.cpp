@@ -28,7 +28,7 @@ struct Fixture {
         control->open_gate();
     }
 
-    // Returns a caller of this principal. No two principals have the same owner.
+    // Returns a caller that belongs to this principal. Callers of different principals have different owners.
     static Caller caller(std::uint64_t principal) {
         return {.principal = principal, .owner = principal, .connection = principal};
     }
