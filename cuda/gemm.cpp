@@ -220,8 +220,8 @@ std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(Plan& plan, std::span<const s
     return algos;
 }
 
-// Returns the reduction schemes that are allowed if K is split. The other schemes round partial sums to 16
-// bits.
+// Returns the reduction schemes that are allowed. Deterministic mode never splits K, so it allows none. If
+// the result has 16 bits, only the scheme that does not round partial sums to 16 bits is allowed.
 std::uint32_t Gemm::allowed_reductions(const Plan& plan) const {
     if (deterministic_) return CUBLASLT_REDUCTION_SCHEME_NONE;
     if (plan.shape.out == DType::fp32) return CUBLASLT_REDUCTION_SCHEME_MASK;

@@ -57,7 +57,7 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         !std::ranges::all_of(batch.context_lens, is_length) || batch.cu_seqlens_q.front() != 0 ||
         batch.cu_seqlens_q.back() != batch.num_tokens() ||
         !std::ranges::all_of(std::views::iota(std::size_t{0}, num_seqs), is_sequence)) {
-        throw std::logic_error("the batch exceeds the backend's capacity");
+        throw std::logic_error("the batch is malformed or exceeds the backend's capacity");
     }
 }
 

@@ -31,7 +31,7 @@ struct SamplingParams {
     std::uint64_t seed = 0;           // the server draws a seed if the client gives none
     std::uint32_t choice = 0;         // index of this choice among the choices of the request
 
-    // Returns true if a token's logit depends on the tokens before it.
+    // Returns true if a penalty changes the logits of tokens that have already occurred.
     bool has_penalties() const {
         return repetition_penalty != 1 || frequency_penalty != 0 || presence_penalty != 0;
     }

@@ -41,7 +41,8 @@ struct Kernels {
     GemmKernel gemm;
 };
 
-// Returns the best kernels that this CPU can run. `type` must be bf16 or fp16.
+// Returns the best kernels that this CPU can run, or the portable ones if `force_portable` is true. `type`
+// must be bf16 or fp16.
 const Kernels& choose_kernels(DType type, bool force_portable);
 
 #if defined(__x86_64__)

@@ -307,10 +307,10 @@ result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
 void print_help(std::ostream& out) {
     out << "usage: solard [options]\n"
            "       solard keygen [--name NAME] [--api-key-file FILE]\n"
-           "Serves a model of Llama architecture over the OpenAI API. Every option can also be set in the "
-           "file "
-           "that\n"
-           "--config names (key = value) or in the environment (SOLARD_PORT for --port).\n";
+           "Serves a model of Llama architecture over the OpenAI API. Options of the server can also be set "
+           "in "
+           "the file\n"
+           "that --config names (key = value) or in the environment (SOLARD_PORT for --port).\n";
     std::string_view group;
     for (const auto& option : option_table()) {
         if (option.group != group) out << '\n' << (group = option.group) << ":\n";

@@ -79,7 +79,7 @@ SYLLABLES = (
     "ba bo dra el fa gor hu ka lan mi nor pel qua ri sta tor ul ven wo zy ash ber cron dil eth mar nu ost"
 ).split()
 
-# _fill() chooses a value for each slot in braces. Every template is used with every wrapper of the taught families.
+# _fill() chooses a value for each slot in braces. A template can get any wrapper of the taught families, at random.
 TEMPLATES = (
     # questions in free form: most questions that people ask have none of the taught forms
     "Why do {who} {verb} {thing}?", "How do {who} {verb} {thing}?", "When do {who} {verb} {thing}?",

@@ -315,7 +315,8 @@ class Simulation {
         return std::nullopt;
     }
 
-    // `started`: requests that began to run in this step, for the first time or again after a preemption.
+    // `started`: requests that began to run in this step, for the first time or again after a preemption, or
+    // that ended while they waited.
     void note_starts(const std::set<RequestId>& started, const std::set<std::uint64_t>& prefilling,
                      bool preempted) {
         std::vector<RequestId> admitted;

@@ -91,7 +91,7 @@ export const cancel = (lane: string): Json => ({ type: "response.cancel", stream
 
 const END_TYPES = ["response.completed", "response.incomplete", "response.failed"];
 
-/** Returns undefined for a message that does not concern an answer. */
+/** Returns undefined for a message that is neither an error nor an event of an answer. */
 export function parseEvent(data: unknown): ServerEvent | undefined {
     const body = object(parseJson(text(data)));
     const type = text(body.type);

@@ -14,7 +14,8 @@ ROWS = []
 class Row:
     """One line of the table. `run(attack)` returns what was measured, as text, and whether it keeps the promise."""
 
-    item: str  # the group of the row in the table: "1" to "7", or "held" for attacks which older versions withstood too
+    item: str  # the heading under which the row is printed: "1" to "7" for a kind of attack each, or "held" for attacks which
+    # older versions withstood too
     name: str
     what: str
     promised: str
