@@ -54,7 +54,8 @@ void Admission::admit() {
 }
 
 // Is called if the first waiting request of principal number `index` does not fit. This request keeps its
-// turn. num_passed_ counts the requests that overtake this request, because their number is limited.
+// turn. num_passed_ counts the requests that overtake this request by taking free capacity, because their
+// number is limited.
 void Admission::keep_turn(std::size_t index) {
     state_.shares.set_admission_turn(index);
     const Sequence& keeper = *state_.shares.principals()[index]->waiting.front();

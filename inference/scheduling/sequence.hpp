@@ -25,8 +25,9 @@ std::int32_t blocks_for(std::int32_t num_tokens);
 // Only the engine thread may use a sequence. The constructor reserves the memory of all tokens and blocks, so
 // that appending a token allocates nothing.
 struct Sequence {
-    // `arrival` grows with every request. Sequences that arrived earlier are served first. Sequences that
-    // arrived later are preempted first. `eos_token_ids` are the end-of-sequence tokens of the model.
+    // `arrival` grows with every request. Of sequences with the same principal and priority, the earliest is
+    // admitted first and the latest is preempted first. `eos_token_ids` are the end-of-sequence tokens of the
+    // model.
     Sequence(Request request, std::uint64_t arrival, std::span<const TokenId> eos_token_ids);
 
     // The members that every step touches come first, next to each other.

@@ -12,8 +12,8 @@ namespace solard::server {
 
 // Reads all options. Flags override the SOLARD_* environment variables. These variables override the
 // configuration file, and the file overrides the defaults. `environment` holds "NAME=value" strings. Errors:
-// bad_command_line or bad_configuration. The message is one line that names the option and its source; if the
-// source is a file, the message contains the file's path and the line's number.
+// bad_command_line or bad_configuration. The message is one line that names the source and, if one option is
+// wrong, the option. For a line of the file, the source is its path and the number of the line.
 result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
                                    const std::vector<std::string>& environment);
 

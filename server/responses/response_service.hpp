@@ -40,9 +40,10 @@ class ResponseService {
     ResponsePtr find_or_null(const std::string& id, const Caller& caller);
 
     // Admits the request and starts its response. `parent` is the response with the id previous_response_id,
-    // or null if no such response exists. If the caller used the same solar.idempotency_key within the last 5
-    // minutes, returns the response of that earlier request. Errors: model_not_found,
-    // previous_response_not_found, invalid_store_transition, and those of admit().
+    // or null if no such response exists. If the caller created a stored response with the same
+    // solar.idempotency_key within the last 5 minutes, which has neither failed nor been cancelled, returns
+    // that response. Errors: model_not_found, previous_response_not_found, invalid_store_transition, and
+    // those of admit().
     boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
                                                        ResponsePtr parent);
     // Refuses a request whose prompt can never fit in the context. With "truncation": "auto", only the

@@ -29,7 +29,7 @@ struct Access {
 struct Cell {
     Access writer;
     Access reader;             // the last read
-    Access other_reader;       // the last read by a thread other than that of `reader`
+    Access other_reader;       // the last read by a thread with another number in its block
     std::uint32_t during = 0;  // number of the launch (shared memory: of the block) that made the accesses
     bool initialised = false;
     bool copy_in_flight = false;
