@@ -135,7 +135,6 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
     const auto now = Clock::now();
     const auto victims = admission_.check(caller, demand, now);
     if (!victims) return victims.error();
-    for (const RequestId victim : *victims) displace(victim);
 
     const std::uint32_t num_choices = requests.front().num_choices;
     const RequestId first_id = next_id_;
@@ -174,6 +173,8 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
         admission_.shares().release(first_id, demand);
         throw;
     }
+    // Nobody loses a place for a request that the engine did not take.
+    for (const RequestId victim : *victims) displace(victim);
     generation.place_.charge(generation.prompt_tokens());
     return generation;
 }

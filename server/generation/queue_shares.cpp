@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 namespace solard::server {
 namespace {
@@ -89,7 +90,10 @@ std::optional<std::vector<QueueShares::Id>> QueueShares::make_room(const Caller&
     Victims victims(*this);  // the next victim is chosen as if the earlier victims had left
     while (!has_room(demand)) {
         const auto victim = find_victim(newcomer);
-        if (victim == entries_.end()) return std::nullopt;
+        if (victim == entries_.end()) {
+            enter(caller);
+            return std::nullopt;
+        }
         ids.push_back(victim->first);
         victims.add(victim->second);
     }
@@ -108,9 +112,22 @@ double QueueShares::use(const Demand& in_flight, double recent) const {
 }
 
 // Returns the recent use with which a new principal begins: the recent use of its owner, divided by the
-// number of the owner's principals, including the new principal.
-double QueueShares::starting_recent(const Owner& owner) const {
-    return owner.recent / static_cast<double>(owner.principals.size() + 1);
+// number of the owner's principals, including the new principal. Principals which were only refused are not
+// counted, so that a client cannot make its new connections look better by opening many of them.
+double QueueShares::starting_recent(const Owner& owner) {
+    return owner.recent / static_cast<double>(owner.num_admitted + 1);
+}
+
+// Returns the caller's principal, which is new if it is not known.
+QueueShares::Principal& QueueShares::enter(const Caller& caller) {
+    Owner& owner = owners_[caller.owner];
+    const double recent = starting_recent(owner);
+    return owner.principals.try_emplace(caller.principal, Principal{.recent = recent}).first->second;
+}
+
+void QueueShares::erase(Owner& owner, Principals::iterator principal) {
+    owner.num_admitted -= principal->second.was_admitted ? 1 : 0;
+    owner.principals.erase(principal);
 }
 
 QueueShares::Newcomer QueueShares::judge(const Caller& caller, const Demand& demand,
@@ -162,15 +179,14 @@ std::map<QueueShares::Id, QueueShares::Entry>::iterator QueueShares::find_victim
 
 void QueueShares::add(Id id, const Caller& caller, const Demand& demand, bool came_when_told, Time now) {
     advance(now);
-    Owner& owner = owners_[caller.owner];
-    const double recent = starting_recent(owner);
-    Principal& principal =
-        owner.principals.try_emplace(caller.principal, Principal{.recent = recent}).first->second;
+    Principal& principal = enter(caller);
+    Owner& owner = owners_.find(caller.owner)->second;
     entries_.emplace(id, Entry{.caller = caller,
                                .in_flight = demand,
                                .came_when_told = came_when_told,
                                .owner = &owner,
                                .principal = &principal});
+    if (!std::exchange(principal.was_admitted, true)) ++owner.num_admitted;
     in_flight_ += demand;
     owner.in_flight += demand;
     principal.in_flight += demand;
@@ -191,7 +207,7 @@ void QueueShares::release(Id id, const Demand& part) {
     entry.principal->in_flight -= part;
     if (entry.in_flight.choices > 0) return;
     if (entry.principal->closed && entry.principal->in_flight.choices == 0)
-        entry.owner->principals.erase(entry.caller.principal);
+        erase(*entry.owner, entry.owner->principals.find(entry.caller.principal));
     entries_.erase(it);
 }
 
@@ -216,7 +232,8 @@ void QueueShares::close(const Caller& caller) {
     const auto found = owner->second.principals.find(caller.principal);
     if (found == owner->second.principals.end()) return;
     found->second.closed = true;
-    if (found->second.in_flight.choices == 0) owner->second.principals.erase(found);
+    if (found->second.in_flight.choices == 0) erase(owner->second, found);
+    if (owner->second.principals.empty() && owner->second.recent == 0) owners_.erase(owner);
 }
 
 // Raises the weight that newly computed tokens get. If the weight has become too large, divides all amounts

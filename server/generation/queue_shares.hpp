@@ -54,7 +54,8 @@ class QueueShares {
     // `comes_when_told`: the request is a retry, and it comes at the time which the server has told the
     // client. If there is no other victim, such a request displaces a first attempt of its own owner (a
     // request that is not a retry). If the uses stay the same, two clients cannot alternately displace each
-    // other's generations.
+    // other's generations. If the result is nullopt, the caller's principal is remembered: while it waits,
+    // the use of those which are served grows above its own.
     std::optional<std::vector<Id>> make_room(const Caller& caller, const Demand& demand, bool comes_when_told,
                                              Time now);
 
@@ -82,13 +83,16 @@ class QueueShares {
     struct Principal {
         Demand in_flight = {};
         double recent = 0;
+        bool was_admitted = false;
         bool closed = false;
     };
+    using Principals = std::unordered_map<std::uint64_t, Principal>;
     struct Owner {
         Demand in_flight;
         double recent = 0;
         // The principals which are not closed or have something in flight.
-        std::unordered_map<std::uint64_t, Principal> principals;
+        Principals principals;
+        std::size_t num_admitted = 0;  // principals with was_admitted
     };
     struct Entry {
         Caller caller;
@@ -109,7 +113,9 @@ class QueueShares {
     using Rank = std::tuple<Reason, double, double, Id>;
     std::optional<Rank> rank(Id id, const Entry& entry, const Newcomer& newcomer) const;
     double use(const Demand& in_flight, double recent) const;
-    double starting_recent(const Owner& owner) const;
+    static double starting_recent(const Owner& owner);
+    Principal& enter(const Caller& caller);
+    static void erase(Owner& owner, Principals::iterator principal);
     Newcomer judge(const Caller& caller, const Demand& demand, bool comes_when_told) const;
     bool has_room(const Demand& demand) const;
     std::map<Id, Entry>::iterator find_victim(const Newcomer& newcomer);

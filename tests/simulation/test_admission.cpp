@@ -41,6 +41,7 @@ constexpr Manner pooled{.shares_pool = true, .counts_retries = true};
 constexpr Manner rude{.max_attempts = 1'000'000, .waits_as_told = false};
 constexpr Manner reconnecting{.max_attempts = 1'000'000, .waits_as_told = false, .reconnects = true};
 constexpr Manner patient{.seconds_between_calls = 1, .min_tokens = 1, .max_tokens = 3};
+constexpr Manner modest{.max_attempts = 1, .seconds_between_calls = 4, .min_tokens = 1, .max_tokens = 3};
 
 SimulatedMachine machine_of(std::uint64_t seed) {
     constexpr std::array machines{SimulatedMachine{8, 32}, SimulatedMachine{2, 6}, SimulatedMachine{16, 128},
@@ -94,6 +95,24 @@ BOOST_AUTO_TEST_CASE(newcomers_on_kept_connections_of_the_same_network_are_answe
             BOOST_TEST_CONTEXT("seed " << seed) {
                 BOOST_TEST(newcomers.answered_part() >= 0.95);
                 BOOST_TEST(newcomers.fewest_answers >= 10);
+            }
+        }
+}
+
+// The rude clients share the server so equally that none of those which wait has used more than the average.
+// A newcomer that makes a single attempt per call gets its turn nevertheless, because its attempts count as
+// waiting.
+BOOST_AUTO_TEST_CASE(newcomers_that_never_retry_are_answered_beside_rude_ones_of_the_same_network) {
+    for (const double begin : {0, 20})
+        for (std::uint64_t seed = 1; seed <= num_seeds; ++seed) {
+            AdmissionSimulation simulation({.max_running = 8, .max_queued = 24}, seed);
+            simulation.add_clients(100, 1, rude);
+            const auto first = simulation.add_clients(4, 1, modest, begin);
+            simulation.run(begin + 100);
+            const Sum newcomers = sum_of(std::span(simulation.clients()).subspan(first));
+            BOOST_TEST_CONTEXT("seed " << seed << ", begin " << begin) {
+                BOOST_TEST(newcomers.answered_part() >= 0.9);
+                BOOST_TEST(newcomers.fewest_answers >= 20);
             }
         }
 }

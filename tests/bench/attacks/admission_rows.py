@@ -3,7 +3,7 @@
 import asyncio
 
 from client import chat
-from rows import Client, CouldNotRun, Tally, newcomer, obedient, row, rude, run_together
+from rows import OPENAI_ATTEMPTS, Client, CouldNotRun, Tally, newcomer, obedient, row, rude, run_together
 
 PLACES = 32
 FEW_PLACES = ["--max-num-seqs", "8", "--max-queued-requests", str(PLACES - 8)]
@@ -11,14 +11,19 @@ NEWCOMERS = 4
 SECONDS = 6
 
 
-async def newcomers_beside(attack, source, reconnects):
-    """Returns what 100 rude connections and four newcomers from `source` got."""
+async def newcomers_beside(attack, source, reconnects, attempts=1):
+    """Returns what 100 rude connections and four newcomers from `source` got. The newcomers come two seconds later."""
     port = attack.server.port
     flood, few = Tally(), Tally()
+
+    async def later(client):
+        await asyncio.sleep(2)
+        await newcomer(client, few, attempts)
+
     rude_clients = (rude(Client(port, chat(32)), flood, reconnects) for _ in range(100))
-    newcomers = (newcomer(Client(port, chat(8), source=source), few) for _ in range(NEWCOMERS))
-    await run_together(SECONDS, *rude_clients, *newcomers)
-    return few, f"{few.answered} of {few.asked} newcomers' requests answered, {flood.answered} of the others"
+    newcomers = (later(Client(port, chat(8), source=source)) for _ in range(NEWCOMERS))
+    await run_together(2 + SECONDS, *rude_clients, *newcomers)
+    return few, f"{few.answered} of {few.asked} newcomers' calls answered, {flood.answered} of the others"
 
 
 @row("2", "100 connections retry after 5 ms; newcomers from another address", "every newcomer answered", flags=FEW_PLACES)
@@ -34,10 +39,11 @@ async def newcomers_beside_reconnecting(attack):
     return measured, few.answered == few.asked > 0
 
 
-@row("2", "100 connections retry after 5 ms; newcomers from the same address on kept connections",
-     "at least 95 % of the newcomers' requests answered", flags=FEW_PLACES)  # fmt: skip
+# A new connection counts as the average of its address, so its first attempt may be refused. Then it waits as it is told.
+@row("2", "100 connections retry after 5 ms; newcomers from the same address, which make up to three attempts per call",
+     "at least 95 % of the newcomers' calls answered", flags=FEW_PLACES)  # fmt: skip
 async def newcomers_from_the_same_address(attack):
-    few, measured = await newcomers_beside(attack, None, False)
+    few, measured = await newcomers_beside(attack, None, False, OPENAI_ATTEMPTS)
     return measured, few.answered >= 0.95 * few.asked > 0
 
 

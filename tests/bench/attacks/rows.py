@@ -96,27 +96,36 @@ async def rude(client, tally, reconnects=False):
         client.close()
 
 
+async def call(client, attempts):
+    """Makes up to so many attempts, and waits after each refusal as long as the server says. Returns the last answer."""
+    for _ in range(attempts):
+        answer = await client.ask()
+        if answer is not None and answer.status == 200:
+            break
+        headers = answer.headers if answer is not None else {}
+        await asyncio.sleep(float(headers.get("retry-after-ms", 500)) / 1000)
+    return answer
+
+
+# OpenAI's library makes so many attempts unless it is told otherwise.
+OPENAI_ATTEMPTS = 3
+
+
 async def obedient(client, tally):
-    """Asks without end as OpenAI's library does: it waits as long as the server says, and gives up after three attempts."""
+    """Calls without end as OpenAI's library does."""
     try:
         while True:
-            for _ in range(3):
-                answer = await client.ask()
-                if answer is not None and answer.status == 200:
-                    break
-                headers = answer.headers if answer is not None else {}
-                await asyncio.sleep(float(headers.get("retry-after-ms", 500)) / 1000)
-            tally.count(answer)
+            tally.count(await call(client, OPENAI_ATTEMPTS))
     finally:
         client.close()
 
 
-async def newcomer(client, tally):
-    """Asks once per second, without a second attempt."""
+async def newcomer(client, tally, attempts=1):
+    """Calls once per second."""
     try:
         while True:
             due = time.monotonic() + 1
-            tally.count(await client.ask())
+            tally.count(await call(client, attempts))
             await asyncio.sleep(max(0, due - time.monotonic()))
     finally:
         client.close()

@@ -26,6 +26,12 @@ struct Fixture {
                       Demand demand = {.choices = 1, .tokens = 1}) {
         return shares.make_room(caller(owner, connection), demand, false, now).value_or(Victims{0});
     }
+    // Nine connections wait, and the tenth one, whose request runs, has used much more than they have.
+    void serve_nine_below_the_average() {
+        for (std::uint64_t i = 1; i <= 10; ++i) add(1, i);
+        for (RequestId id = 1; id <= 10; ++id) shares.serve(id, id == 10 ? 1000 : 100, now);
+        shares.hold(10);
+    }
 
     QueueShares shares;
     RequestId last = 0;
@@ -116,6 +122,29 @@ BOOST_AUTO_TEST_CASE(new_connection_counts_as_the_average_of_its_owner) {
     BOOST_TEST(make_room(1, 13) == (Victims{11}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(refused_connection_gets_its_turn_after_the_others_were_served) {
+    serve_nine_below_the_average();
+    BOOST_TEST(make_room(1, 11) == (Victims{0}), boost::test_tools::per_element());
+    for (std::uint64_t i = 1; i <= 9; ++i) shares.serve(i, 100, now);
+    BOOST_TEST(make_room(1, 11) == (Victims{9}), boost::test_tools::per_element());
+    // A connection which was not refused before counts as the average.
+    BOOST_TEST(make_room(1, 12) == (Victims{0}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(refused_connections_do_not_lower_the_average_of_their_owner) {
+    serve_nine_below_the_average();
+    for (std::uint64_t i = 11; i <= 100; ++i)
+        BOOST_TEST(make_room(1, i) == (Victims{0}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(refused_connections_are_forgotten_when_they_close) {
+    for (std::uint64_t i = 1; i <= 10; ++i) shares.hold(add(1, i));
+    make_room(2, 11);
+    BOOST_TEST(shares.num_owners() == 2U);
+    shares.close(caller(2, 11));
+    BOOST_TEST(shares.num_owners() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(use_is_forgotten_with_time) {
     for (std::uint64_t i = 1; i <= 10; ++i) add(i, i);
     shares.serve(1, 1'000'000, now);
@@ -127,7 +156,7 @@ BOOST_AUTO_TEST_CASE(use_is_forgotten_with_time) {
         shares.remove(i);
         shares.close(caller(i, i));
     }
-    BOOST_TEST(shares.num_owners() == 10U);
+    BOOST_TEST(shares.num_owners() == 2U);  // those which were served
     now += 10min;
     shares.make_room(caller(1, 1), {}, false, now);
     BOOST_TEST(shares.num_owners() == 0U);
