@@ -20,13 +20,14 @@ struct RenderedChat {
     std::vector<TokenId> token_ids;
 };
 
-asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, HttpExchange& exchange) {
-    auto parsing = parse_body(generation, exchange, parse_chat_request);
+asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, HttpExchange& exchange,
+                                                  JobSource source) {
+    auto parsing = parse_body(generation, source, exchange.take_body(), parse_chat_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
     std::string text = generation.model.chat_template.render(request->prompt.messages, request->prompt.end);
-    auto encoding = encode_prompt(generation, text, "messages");
+    auto encoding = encode_prompt(generation, source, text, "messages");
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     RenderedChat chat{*std::move(request), std::move(text), *std::move(token_ids)};
@@ -46,7 +47,10 @@ ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
 asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, HttpExchange& exchange) {
     // This check comes first, so that a full or starting server does no work for a request.
     if (auto open = generation.engine.check_open(exchange.request().caller); !open) co_return open.error();
-    auto rendering = render_chat(generation, exchange);
+    // The charge ends when the request was admitted or refused.
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
+    auto rendering = render_chat(generation, exchange, source);
     auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
     AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()),
@@ -62,7 +66,9 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
 }
 
 asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, HttpExchange& exchange) {
-    auto rendering = render_chat(generation, exchange);
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
+    auto rendering = render_chat(generation, exchange, source);
     auto chat = co_await std::move(rendering);
     if (!chat) co_return chat.error();
     const bool is_short = chat->token_ids.size() <= max_inline_tokens;
@@ -70,9 +76,11 @@ asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation,
                  text = std::move(chat->text), token_ids = std::move(chat->token_ids)] {
         return render_json(model, text, token_ids, context_length);
     };
-    auto writing = generation.worker.offload(is_short, std::move(work));
+    auto writing = generation.worker.offload(source, is_short, std::move(work));
+    auto written = co_await std::move(writing);
+    if (!written) co_return written.error();
     HttpResponse response;
-    response.body = co_await std::move(writing);
+    response.body = *std::move(written);
     co_return response;
 }
 

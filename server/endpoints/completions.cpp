@@ -27,6 +27,7 @@ result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size
 
 // Returns the prompts as token ids. The inputs must be either all texts or all token ids.
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationService& generation,
+                                                                  JobSource source,
                                                                   std::vector<PromptInput> inputs) {
     std::vector<std::string> texts;
     std::vector<std::vector<TokenId>> prompts;
@@ -41,12 +42,12 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationServ
         prompts.push_back(std::move(token_ids));
     }
     if (texts.empty()) co_return prompts;
-    auto encoding = encode_prompts(generation, std::move(texts), "prompt");
+    auto encoding = encode_prompts(generation, source, std::move(texts), "prompt");
     co_return co_await std::move(encoding);
 }
 
-asio::awaitable<std::vector<std::string>> texts_of(GenerationService& generation,
-                                                   std::vector<std::vector<TokenId>> prompts) {
+asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& generation, JobSource source,
+                                                           std::vector<std::vector<TokenId>> prompts) {
     std::size_t num_tokens = 0;
     for (const auto& prompt : prompts) num_tokens += prompt.size();
     auto work = [prompts = std::move(prompts), &tokenizer = generation.tokenizer] {
@@ -54,20 +55,22 @@ asio::awaitable<std::vector<std::string>> texts_of(GenerationService& generation
         for (const auto& prompt : prompts) texts.push_back(text_of(prompt, tokenizer));
         return texts;
     };
-    auto decoding = generation.worker.offload(num_tokens <= max_inline_tokens, std::move(work));
+    auto decoding = generation.worker.offload(source, num_tokens <= max_inline_tokens, std::move(work));
     co_return co_await std::move(decoding);
 }
 
 // Returns the parts of each prompt that the answer repeats.
-asio::awaitable<std::vector<ShownPrompt>> shown_prompts(GenerationService& generation,
-                                                        const CompletionRequest& request,
-                                                        const std::vector<std::vector<TokenId>>& prompts) {
+asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
+    GenerationService& generation, JobSource source, const CompletionRequest& request,
+    const std::vector<std::vector<TokenId>>& prompts) {
     std::vector<ShownPrompt> shown(prompts.size());
     const bool is_text = std::holds_alternative<std::string>(request.prompts.front());
     std::vector<std::string> texts;
     if (request.echo && !is_text) {
-        auto decoding = texts_of(generation, prompts);
-        texts = co_await std::move(decoding);
+        auto decoding = texts_of(generation, source, prompts);
+        auto decoded = co_await std::move(decoding);
+        if (!decoded) co_return decoded.error();
+        texts = *std::move(decoded);
     }
     for (std::size_t i = 0; i < prompts.size(); ++i) {
         if (request.echo)
@@ -81,17 +84,22 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
                                                         HttpExchange& exchange) {
     // This check comes first, so that a full or starting server does no work for a request.
     if (auto open = generation.engine.check_open(exchange.request().caller); !open) co_return open.error();
-    auto parsing = parse_body(generation, exchange, parse_completion_request);
+    // The charge ends when the request was admitted or refused.
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
+    auto parsing = parse_body(generation, source, exchange.take_body(), parse_completion_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
     AnswerContext context{make_identity("cmpl-", generation.model.names.front()), request->generation,
                           generation.tokenizer};
-    auto encoding = encode(generation, request->prompts);
+    auto encoding = encode(generation, source, request->prompts);
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
-    auto showing = shown_prompts(generation, *request, *prompts);
-    context.prompts = co_await std::move(showing);
+    auto showing = shown_prompts(generation, source, *request, *prompts);
+    auto shown = co_await std::move(showing);
+    if (!shown) co_return shown.error();
+    context.prompts = *std::move(shown);
     auto admitted =
         admit(generation, context.fields, exchange.request().caller, *std::move(prompts), "prompt");
     if (!admitted) co_return admitted.error();

@@ -89,11 +89,12 @@ struct ParsedRequest {
     ResponsePtr parent;  // the response that the request continues; null if there is none or it is unknown
 };
 
-asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, HttpExchange& exchange) {
+asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, HttpExchange& exchange,
+                                             JobSource source) {
     const auto parse_request = [](const std::string& body, UnknownFields unknown) {
         return parse_response_request(body, unknown);
     };
-    auto parsing = parse_body(responses.generation(), exchange, parse_request);
+    auto parsing = parse_body(responses.generation(), source, exchange.take_body(), parse_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     ParsedRequest parsed{*std::move(request), nullptr};
@@ -103,11 +104,14 @@ asio::awaitable<result<ParsedRequest>> parse(ResponseService& responses, HttpExc
 }
 
 asio::awaitable<result<ResponsePtr>> create(ResponseService& responses, HttpExchange& exchange) {
-    auto parsing = parse(responses, exchange);
+    // The charge ends when the request was admitted or refused.
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
+    auto parsing = parse(responses, exchange, source);
     auto parsed = co_await std::move(parsing);
     if (!parsed) co_return parsed.error();
-    auto creating =
-        responses.create(std::move(parsed->request), exchange.request().caller, std::move(parsed->parent));
+    auto creating = responses.create(std::move(parsed->request), exchange.request().caller,
+                                     std::move(parsed->parent), charge.get());
     co_return co_await std::move(creating);
 }
 
@@ -167,10 +171,12 @@ result<HttpResponse> erase(ResponseService& responses, const HttpRequest& http) 
 }
 
 asio::awaitable<result<HttpResponse>> count_input(ResponseService& responses, HttpExchange& exchange) {
-    auto parsing = parse(responses, exchange);
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
+    auto parsing = parse(responses, exchange, source);
     auto parsed = co_await std::move(parsing);
     if (!parsed) co_return parsed.error();
-    auto counting = responses.count_input(std::move(parsed->request), std::move(parsed->parent));
+    auto counting = responses.count_input(std::move(parsed->request), std::move(parsed->parent), source);
     const auto counted = co_await std::move(counting);
     if (!counted) co_return counted.error();
     HttpResponse response;

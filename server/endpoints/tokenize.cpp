@@ -19,13 +19,16 @@ std::string text_to_tokenize(const ChatTemplate& chat_template, const TokenizeRe
 }
 
 asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, HttpExchange& exchange) {
-    auto parsing = parse_body(generation, exchange, parse_tokenize_request);
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
+    auto parsing = parse_body(generation, source, exchange.take_body(), parse_tokenize_request);
     const auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
     const bool is_chat = std::holds_alternative<ChatPrompt>(request->prompt);
-    auto encoding = encode_prompt(generation, text_to_tokenize(generation.model.chat_template, *request),
-                                  is_chat ? "messages" : "prompt");
+    auto encoding =
+        encode_prompt(generation, source, text_to_tokenize(generation.model.chat_template, *request),
+                      is_chat ? "messages" : "prompt");
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     if (!request->add_special_tokens) token_ids->erase(token_ids->begin());  // BOS
@@ -34,18 +37,22 @@ asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, Ht
                  strings = request->return_token_strs, &tokenizer = generation.tokenizer] {
         return tokenize_json(token_ids, context_length, strings, tokenizer);
     };
-    auto rendering = generation.worker.offload(is_short, std::move(work));
+    auto rendering = generation.worker.offload(source, is_short, std::move(work));
+    auto rendered = co_await std::move(rendering);
+    if (!rendered) co_return rendered.error();
     HttpResponse response;
-    response.body = co_await std::move(rendering);
+    response.body = *std::move(rendered);
     co_return response;
 }
 
 asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, HttpExchange& exchange) {
+    const auto charge = exchange.take_body_charge();
+    const JobSource source{exchange.request().caller.owner, charge.get()};
     const auto parse = [vocab_size = generation.model.config.vocab_size](const std::string& body,
                                                                          UnknownFields unknown) {
         return parse_detokenize_request(body, unknown, vocab_size);
     };
-    auto parsing = parse_body(generation, exchange, parse);
+    auto parsing = parse_body(generation, source, exchange.take_body(), parse);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
@@ -53,9 +60,11 @@ asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, 
     auto work = [tokens = std::move(request->tokens), &tokenizer = generation.tokenizer] {
         return detokenize_json(tokens, tokenizer);
     };
-    auto rendering = generation.worker.offload(is_short, std::move(work));
+    auto rendering = generation.worker.offload(source, is_short, std::move(work));
+    auto rendered = co_await std::move(rendering);
+    if (!rendered) co_return rendered.error();
     HttpResponse response;
-    response.body = co_await std::move(rendering);
+    response.body = *std::move(rendered);
     co_return response;
 }
 

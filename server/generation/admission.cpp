@@ -13,7 +13,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
-constexpr std::size_t max_worker_jobs = 256;  // number of jobs from which on long prompts are refused
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
@@ -80,6 +79,7 @@ result<void> check_text_size(const GenerationService& generation, std::size_t nu
 }
 
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(GenerationService& generation,
+                                                                          JobSource source,
                                                                           std::vector<std::string> texts,
                                                                           std::string_view field) {
     std::size_t num_bytes = 0;
@@ -88,24 +88,24 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(Genera
         num_bytes += text.size();
     }
     const bool is_short = num_bytes <= max_inline_encode_bytes;
-    if (!is_short && generation.worker.num_jobs() >= max_worker_jobs)
+    if (!is_short && !generation.worker.has_capacity(source.owner))
         co_return Error{errc::server_overloaded,
-                        "Too many long prompts are waiting to be tokenized; retry later."};
+                        "Too many long prompts of this client are waiting to be tokenized; retry later."};
     auto work = [&tokenizer = generation.tokenizer, texts = std::move(texts)] {
         std::vector<std::vector<TokenId>> prompts;
         prompts.reserve(texts.size());
         for (const auto& text : texts) prompts.push_back(tokenizer.encode_prompt(text));
         return prompts;
     };
-    auto encoding = generation.worker.offload(is_short, std::move(work));
+    auto encoding = generation.worker.offload(source, is_short, std::move(work));
     co_return co_await std::move(encoding);
 }
 
-asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation, std::string text,
-                                                            std::string_view field) {
+asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation, JobSource source,
+                                                            std::string text, std::string_view field) {
     std::vector<std::string> texts;
     texts.push_back(std::move(text));
-    auto encoding = encode_prompts(generation, std::move(texts), field);
+    auto encoding = encode_prompts(generation, source, std::move(texts), field);
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
     co_return std::move(prompts->front());

@@ -24,12 +24,14 @@ result<void> check_text_size(const GenerationService& generation, std::size_t nu
                              std::string_view field);
 
 // Encodes each text as BOS and the text's tokens. If the texts are long in total, the worker thread does
-// this. `field` is the field of the request which an error names. Errors: server_overloaded;
-// context_length_exceeded if a text has too many bytes for the context, however it would be tokenized.
+// this. `field` is the field of the request which an error names. Errors: server_overloaded if the owner has
+// too many jobs, and by WorkerThread::offload(); context_length_exceeded if a text has too many bytes for the
+// context, however it would be tokenized.
 boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(
-    GenerationService& generation, std::vector<std::string> texts, std::string_view field);
+    GenerationService& generation, JobSource source, std::vector<std::string> texts, std::string_view field);
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation,
-                                                                   std::string text, std::string_view field);
+                                                                   JobSource source, std::string text,
+                                                                   std::string_view field);
 
 // Submits the prompts to the engine. Must be called before the status line of the answer is sent. `field` is
 // the field of the request which had the prompts. Errors: those of EngineClient::submit(),

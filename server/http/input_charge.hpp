@@ -1,14 +1,13 @@
-// Charges the memory budget for the input of a client while this input is read and parsed.
+// Charges the memory budget for the input of a client until the server needs the input no longer.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <utility>
 
 #include "server/observe/waiting_memory.hpp"
+#include "server/observe/wakeup.hpp"
 
 namespace solard::server {
 
@@ -16,8 +15,8 @@ namespace solard::server {
 // thread only.
 class InputCharge {
   public:
-    // `on_refused` is called once, when the budget has no room for the input. The code that reads the input
-    // must then stop, and free the input that was already read. `on_refused` must not destroy this object.
+    // `on_refused` is called once, when the budget has no room for the input. The code that reads or uses the
+    // input must then stop, and free the input. `on_refused` may be empty, and must not destroy this object.
     InputCharge(WaitingMemory& memory, std::uint64_t owner, std::function<void()> on_refused)
         : on_refused_(std::move(on_refused)),
           account_(memory, owner, WaitingKind::input, [this](std::size_t) { refuse(); }) {}
@@ -27,25 +26,26 @@ class InputCharge {
     // Sets the charge to `bytes`, the memory that the input holds now. Returns false if the charge is
     // refused.
     bool resize(std::size_t bytes) {
-        if (!*refused_ && !account_.resize(bytes)) refuse();
-        return !*refused_;
+        if (!refused_ && !account_.resize(bytes)) refuse();
+        return !refused_;
     }
-    bool is_refused() const { return *refused_; }
-    // Returns a flag that becomes true when the charge is refused. Any thread may read the flag, even after
-    // the end of this object.
-    std::shared_ptr<const std::atomic<bool>> refused_flag() const { return refused_; }
+    bool is_refused() const { return refused_; }
+    // Sets what is notified, besides the call of `on_refused`, when the charge is refused; null: nothing.
+    void set_waiting(Wakeup* waiting) { waiting_ = waiting; }
     // Must be called when the whole input was read, if `on_refused` uses objects that may end before this
     // object.
     void end_reading() { on_refused_ = nullptr; }
 
   private:
     void refuse() {
-        *refused_ = true;
+        refused_ = true;
         account_.resize(0);
+        if (waiting_ != nullptr) waiting_->notify();
         if (on_refused_) on_refused_();
     }
 
-    std::shared_ptr<std::atomic<bool>> refused_ = std::make_shared<std::atomic<bool>>(false);
+    bool refused_ = false;
+    Wakeup* waiting_ = nullptr;
     std::function<void()> on_refused_;
     WaitingAccount account_;
 };

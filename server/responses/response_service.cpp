@@ -90,7 +90,7 @@ bool has_capacity(const GenerationService& generation, const ResponseRequest& re
 
 // Prepares the prompt without the oldest messages of `conversation`. Leaves out as few messages as possible,
 // and never the last message.
-asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation,
+asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation, JobSource source,
                                                     const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
     std::size_t low = 0;  // the number of messages to leave out is in [low, high]
@@ -98,7 +98,7 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
     for (;;) {
         const std::size_t middle = low + (high - low) / 2;
         auto encoding = encode_prompt(
-            generation, render(generation.model.chat_template, request, conversation.subspan(middle)),
+            generation, source, render(generation.model.chat_template, request, conversation.subspan(middle)),
             "input");
         auto token_ids = co_await std::move(encoding);
         const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
@@ -112,18 +112,18 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
     }
 }
 
-asio::awaitable<result<Prepared>> prepare(GenerationService& generation, const ResponseRequest& request,
-                                          const ResponseRecord* parent) {
+asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSource source,
+                                          const ResponseRequest& request, const ResponseRecord* parent) {
     if (auto served = check_model(generation, request.generation.model); !served) co_return served.error();
     auto conversation = inherited_conversation(request, parent);
     if (!conversation) co_return conversation.error();
     conversation->insert(conversation->end(), request.input.begin(), request.input.end());
-    auto encoding =
-        encode_prompt(generation, render(generation.model.chat_template, request, *conversation), "input");
+    auto encoding = encode_prompt(generation, source,
+                                  render(generation.model.chat_template, request, *conversation), "input");
     auto token_ids = co_await std::move(encoding);
     const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
     if (!fits && request.truncate) {
-        auto truncating = prepare_truncated(generation, request, *conversation);
+        auto truncating = prepare_truncated(generation, source, request, *conversation);
         co_return co_await std::move(truncating);
     }
     if (!token_ids) co_return token_ids.error();
@@ -198,10 +198,11 @@ void ResponseService::release_at_end(const ResponsePtr& record) {
 }
 
 asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,
-                                                             ResponsePtr parent) {
+                                                             ResponsePtr parent, InputCharge* charge) {
     if (auto repeated = find_repeated(request, caller)) co_return repeated;
     if (auto open = generation_.engine.check_open(caller); !open) co_return open.error();
-    auto preparing = prepare(generation_, request, parent.get());
+    const JobSource source{caller.owner, charge};
+    auto preparing = prepare(generation_, source, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
     // A copy of the request may have come while the prompt was encoded. The code below does not suspend, so
@@ -214,6 +215,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     prompts.push_back(std::move(prepared->token_ids));
     auto generation = admit(generation_, fields, caller, std::move(prompts), "input");
     if (!generation) co_return generation.error();
+    if (charge != nullptr) charge->resize(0);  // because the record is charged below
     auto record = std::make_shared<ResponseRecord>();
     record->owner = owner_of(caller);
     record->memory_owner = memory_owner(caller);
@@ -235,9 +237,9 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     co_return record;
 }
 
-asio::awaitable<result<std::size_t>> ResponseService::count_input(ResponseRequest request,
-                                                                  ResponsePtr parent) {
-    auto preparing = prepare(generation_, request, parent.get());
+asio::awaitable<result<std::size_t>> ResponseService::count_input(ResponseRequest request, ResponsePtr parent,
+                                                                  JobSource source) {
+    auto preparing = prepare(generation_, source, request, parent.get());
     const auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
     co_return prepared->token_ids.size();

@@ -42,15 +42,17 @@ class ResponseService {
     // Admits the request and starts its response. `parent` is the response with the id previous_response_id,
     // or null if no such response exists. If the caller created a stored response with the same
     // solar.idempotency_key within the last 5 minutes, which has neither failed nor been cancelled, returns
-    // that response. Errors: model_not_found, previous_response_not_found, invalid_store_transition, and
-    // those of admit().
+    // that response. `charge` pays for the request until it is admitted, and becomes 0 then; it may be
+    // null. Errors: model_not_found, previous_response_not_found, invalid_store_transition, and those of
+    // encode_prompt() and admit().
     boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
-                                                       ResponsePtr parent);
+                                                       ResponsePtr parent, InputCharge* charge);
     // Refuses a request whose prompt can never fit in the context. With "truncation": "auto", only the
     // instructions and the last message must fit. Errors: context_length_exceeded.
     result<void> check_size(const ResponseRequest& request) const;
     // Completes with the number of tokens in the prompt which create() would make. Errors: those of create().
-    boost::asio::awaitable<result<std::size_t>> count_input(ResponseRequest request, ResponsePtr parent);
+    boost::asio::awaitable<result<std::size_t>> count_input(ResponseRequest request, ResponsePtr parent,
+                                                            JobSource source);
 
     // Cancels the response and forgets it.
     void erase(const ResponsePtr& record);

@@ -101,9 +101,14 @@ void WsConversation::end() {
 asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::string text,
                                                                           InputCharge& charge) {
     const std::size_t size = text.size();
-    auto parsing = parse_body(generation_, std::move(text), parse_client_message);
-    auto message = co_await std::move(parsing);
-    charge.resize(0);  // the memory of the text was freed
+    const JobSource source{caller_.owner, &charge};
+    auto parsing = parse_body(generation_, source, std::move(text), parse_client_message);
+    auto parsed = co_await std::move(parsing);
+    // The memory of the text was freed.
+    charge.resize(0);
+    // The session closes the socket, because the charge was refused.
+    if (!parsed) co_return MessageResult::ok;
+    ClientMessage& message = *parsed;
     if (auto* create = std::get_if<CreateMessage>(&message.body))
         co_return add_request(message, std::move(*create), size);
     const auto done = std::visit([&](const auto& body) { return act(message, body); }, message.body);
@@ -252,7 +257,9 @@ asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self
     WsLanes::Turn& turn = **shared_turn;
     auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
-    auto creating = self->responses_.create(std::move(request), self->caller_, std::move(parent));
+    InputCharge charge(self->generation_.waiting_memory, memory_owner(self->caller_), {});
+    charge.resize(turn.queued.memory);
+    auto creating = self->responses_.create(std::move(request), self->caller_, std::move(parent), &charge);
     auto created = co_await std::move(creating);
     if (created) {
         self->begun(turn.lane, *created);
