@@ -146,6 +146,9 @@ result<ReadRequest> parse_read(ResponseService& responses, const HttpRequest& ht
             return wrong_field("starting_after", "a non-negative integer", &found);
         }
     }
+    if (read.stream) {
+        if (auto allowed = check_num_followers(*read.record); !allowed) return allowed.error();
+    }
     return read;
 }
 
@@ -203,8 +206,8 @@ asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExc
 asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchange& exchange) {
     auto read = parse_read(responses, exchange.request());
     if (!read) {
-        auto refusal = error_response(read.error());
-        co_return co_await exchange.respond(std::move(refusal));
+        auto refusing = refuse(responses.generation(), exchange, read.error());
+        co_return co_await std::move(refusing);
     }
     if (!read->stream) {
         auto sending = send_object(responses, exchange, read->record);

@@ -150,7 +150,21 @@ std::uint64_t owner_of(const Caller& caller) {
     return caller.key ? *caller.key + 1 : 0;
 }
 
+// Returns the response if it can have one more follower.
+result<ResponsePtr> to_follow(ResponsePtr record) {
+    if (auto allowed = check_num_followers(*record); !allowed) return allowed.error();
+    return record;
+}
+
 }  // namespace
+
+result<void> check_num_followers(const ResponseRecord& record) {
+    if (record.num_followers < max_followers) return {};
+    return Error{errc::rate_limit_exceeded,
+                 "This response already has " + std::to_string(max_followers) +
+                     " readers, which is the limit. Close one of its streams, or detach it from a lane, and "
+                     "try again."};
+}
 
 // Returns the response which an earlier copy of the same request started, if any.
 ResponsePtr ResponseService::find_repeated(const ResponseRequest& request, const Caller& caller) {
@@ -199,7 +213,7 @@ void ResponseService::release_at_end(const ResponsePtr& record) {
 
 asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest request, Caller caller,
                                                              ResponsePtr parent, InputCharge* charge) {
-    if (auto repeated = find_repeated(request, caller)) co_return repeated;
+    if (auto repeated = find_repeated(request, caller)) co_return to_follow(std::move(repeated));
     if (auto open = generation_.engine.check_open(caller); !open) co_return open.error();
     const JobSource source{caller.owner, charge};
     auto preparing = prepare(generation_, source, request, parent.get());
@@ -207,7 +221,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     if (!prepared) co_return prepared.error();
     // A copy of the request may have come while the prompt was encoded. The code below does not suspend, so
     // no other copy can come before the response is stored.
-    if (auto repeated = find_repeated(request, caller)) co_return repeated;
+    if (auto repeated = find_repeated(request, caller)) co_return to_follow(std::move(repeated));
     GenerationFields fields = request.generation;
     release_engine_fields(request);
     if (!request.generate) fields.max_tokens = 1;

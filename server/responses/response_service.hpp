@@ -16,6 +16,14 @@
 
 namespace solard::server {
 
+// The maximum number of followers of one response. The connection of a follower cannot be closed to make room
+// for a new connection.
+inline constexpr std::size_t max_followers = 16;
+
+// Must be called before a ResponseFollower is created for a response that exists already. Errors:
+// rate_limit_exceeded if the response has max_followers followers.
+result<void> check_num_followers(const ResponseRecord& record);
+
 // I/O thread only.
 class ResponseService {
   public:
@@ -44,7 +52,7 @@ class ResponseService {
     // solar.idempotency_key within the last 5 minutes, which has neither failed nor been cancelled, returns
     // that response. `charge` pays for the request until it is admitted, and becomes 0 then; it may be
     // null. Errors: model_not_found, previous_response_not_found, invalid_store_transition, and those of
-    // encode_prompt() and admit().
+    // encode_prompt(), admit() and check_num_followers().
     boost::asio::awaitable<result<ResponsePtr>> create(ResponseRequest request, Caller caller,
                                                        ResponsePtr parent, InputCharge* charge);
     // Refuses a request whose prompt can never fit in the context. With "truncation": "auto", only the

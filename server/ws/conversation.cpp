@@ -166,6 +166,7 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
                          ", the number of the response's newest event, but is " +
                          std::to_string(attach.starting_after) + ".",
                      "starting_after"};
+    if (auto allowed = check_num_followers(**record); !allowed) return allowed.error();
     if (auto attached = lanes_.attach(message.lane, *record); !attached) return attached.error();
     streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
     return {};
