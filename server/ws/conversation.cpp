@@ -258,6 +258,7 @@ asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self
     WsLanes::Turn& turn = **shared_turn;
     auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
+    // Since its turn has come, the request is no longer charged as one which waits on its lane.
     InputCharge charge(self->generation_.waiting_memory, memory_owner(self->caller_), {});
     charge.resize(turn.queued.memory);
     auto creating = self->responses_.create(std::move(request), self->caller_, std::move(parent), &charge);
