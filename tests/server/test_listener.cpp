@@ -1,11 +1,14 @@
-// Tests, with real connections, how the server behaves when it has reached its connection limit.
+// Tests, with real connections, what a connection costs, and how the server behaves when it has reached its
+// connection limit.
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstdint>
 #include <deque>
 #include <string>
 
@@ -94,6 +97,21 @@ class RawClient {
 
 BOOST_AUTO_TEST_SUITE(listener)
 
+BOOST_AUTO_TEST_CASE(idle_connection_holds_at_most_12_kB) {
+    RunningService service;
+    std::deque<RawClient> idle;
+    // Returns the bytes of the heap in use when `count` clients have an answer and keep their connections.
+    const auto heap_with = [&](std::size_t count) {
+        while (idle.size() < count) {
+            idle.emplace_back("127.0.0.1").connect(service.port());
+            BOOST_REQUIRE(idle.back().status_of("/v1/version") == "HTTP/1.1 200");
+        }
+        return static_cast<std::int64_t>(mallinfo2().uordblks);
+    };
+    const auto before = heap_with(20);
+    BOOST_TEST(heap_with(220) - before <= 200 * 12'000);
+}
+
 BOOST_AUTO_TEST_CASE(at_the_limit_the_oldest_idle_connection_gives_way) {
     RunningService service({"--max-connections", "2"});
     Connection first(service.port());
@@ -126,6 +144,8 @@ BOOST_AUTO_TEST_CASE(at_the_limit_answers_are_not_interrupted) {
     const auto answer = refused.read_answer();
     BOOST_TEST(answer.status == 503);
     BOOST_TEST(answer.body.find("server_overloaded") != std::string::npos);
+    BOOST_TEST(answer.has("Retry-After: "));
+    BOOST_TEST(answer.has("retry-after-ms: 1"));  // 1000 to 1999
     BOOST_TEST(refused.at_end());
     service.control().open_gate();
     BOOST_TEST(stream.read_answer().complete);

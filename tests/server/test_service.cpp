@@ -665,7 +665,8 @@ BOOST_AUTO_TEST_CASE(second_signal_sends_every_client_its_last_event_and_exits_w
 }
 
 BOOST_AUTO_TEST_CASE(oversized_or_malformed_requests_are_answered_and_close_the_connection) {
-    RunningService service({"--max-body-size", "1024", "--max-header-size", "2048"});
+    RunningService service({"--max-body-size", "1024", "--max-header-size", "2048", "--allowed-origins",
+                            "https://chat.example"});
     const auto answer_to = [&](const std::string& bytes) {
         Connection connection(service.port());
         connection.send(bytes);
@@ -676,8 +677,9 @@ BOOST_AUTO_TEST_CASE(oversized_or_malformed_requests_are_answered_and_close_the_
     };
     const std::string post =
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
-    const auto large = answer_to(post + "Content-Length: 1025\r\n\r\n");
+    const auto large = answer_to(post + "Origin: https://chat.example\r\nContent-Length: 1025\r\n\r\n");
     BOOST_TEST(large.status == 413);
+    BOOST_TEST(large.has("Access-Control-Allow-Origin: https://chat.example\r\n"));
     BOOST_TEST(error_code_of(large) == "payload_too_large");
     // The server refuses the request instead of sending 100 Continue.
     BOOST_TEST(answer_to(post + "Expect: 100-continue\r\nContent-Length: 1025\r\n\r\n").status == 413);

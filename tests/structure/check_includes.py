@@ -44,7 +44,7 @@ BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/sizes", "in
 # The only file that may include the backends.
 BACKENDS = {"server/backends.cpp"}
 BEAST_FILES = {"server/http/head.hpp", "server/http/head.cpp", "server/http/request_body.hpp", "server/http/http1_exchange.hpp", "server/http/http1_exchange.cpp",
-               "server/http_session.cpp", "server/ws/socket.cpp", "server/asio.cpp"}
+               "server/http/request_reader.hpp", "server/http/request_reader.cpp", "server/ws/socket.cpp", "server/asio.cpp"}
 
 
 def room_of(path):
