@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/api/json.hpp"
+#include "server/config/random_bits.hpp"
 
 namespace solard::server {
 namespace {
@@ -98,6 +99,10 @@ const ErrorInfo& error_info(errc code) {
 
 Error default_error(errc code, std::string param) {
     return {code, std::string(error_info(code).message), std::move(param)};
+}
+
+std::chrono::milliseconds unknown_wait() {
+    return std::chrono::milliseconds(1000 + random_bits() % 1000);
 }
 
 std::string error_body(const Error& error) {

@@ -29,9 +29,12 @@ inline std::string_view message_of(const Error& error) {
     return error.message.empty() ? error_info(error.code).message : std::string_view(error.message);
 }
 
-// Returns the time after which the client should retry: `error.retry_after`, or one second if it is 0.
+// Returns a wait for a client when nobody knows when a retry will succeed: a random time in [1, 2) s, so that
+// clients which were refused at the same time do not come back at the same time. I/O thread only.
+std::chrono::milliseconds unknown_wait();
+// Returns the time after which the client should retry: `error.retry_after` or, if it is 0, unknown_wait().
 inline std::chrono::milliseconds retry_time(const Error& error) {
-    return error.retry_after.count() > 0 ? error.retry_after : std::chrono::seconds(1);
+    return error.retry_after.count() > 0 ? error.retry_after : unknown_wait();
 }
 
 // Returns {"error":{"object":"error","message","type","param","code"}}. The client ChatNVIDIA reports an

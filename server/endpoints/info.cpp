@@ -151,7 +151,7 @@ asio::awaitable<void> handle_model(const GenerationService& generation, HttpExch
 asio::awaitable<void> handle_health(const ServerState& state, HttpExchange& exchange) {
     const bool ready = state.phase == ServerPhase::ready;
     HttpResponse response = json_response(health_json(state), ready ? 200 : 503);
-    if (!ready) response.fields.emplace_back("Retry-After", "1");
+    if (!ready) add_retry_time(response, unknown_wait());
     co_await exchange.respond(std::move(response));
 }
 

@@ -16,12 +16,7 @@ HttpResponse error_response(const Error& error) {
     response.status = info.status;
     response.body = error_body(error);
     response.error = error.code;
-    if (info.retry_after) {
-        const auto wait = retry_time(error);
-        response.fields.emplace_back("Retry-After",
-                                     std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-        response.fields.emplace_back("retry-after-ms", std::to_string(wait.count()));
-    }
+    if (info.retry_after) add_retry_time(response, retry_time(error));
     if (info.status < 500 && info.status != 429) response.fields.emplace_back("x-should-retry", "false");
     if (info.status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer");
     if (info.status == 426) {
@@ -29,6 +24,12 @@ HttpResponse error_response(const Error& error) {
         response.fields.emplace_back("Sec-WebSocket-Version", "13");
     }
     return response;
+}
+
+void add_retry_time(HttpResponse& response, std::chrono::milliseconds wait) {
+    response.fields.emplace_back("Retry-After",
+                                 std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+    response.fields.emplace_back("retry-after-ms", std::to_string(wait.count()));
 }
 
 asio::awaitable<void> respond(HttpExchange& exchange, result<HttpResponse> response) {

@@ -352,6 +352,8 @@ BOOST_AUTO_TEST_CASE(requests_and_health_get_503_while_the_model_loads) {
     client.send(get_request("/v1/health/ready"));
     const auto health = client.read_answer();
     BOOST_TEST(health.status == 503);
+    BOOST_TEST(health.has("Retry-After: "));
+    BOOST_TEST(health.has("retry-after-ms: 1"));  // 1000 to 1999
     BOOST_TEST(boost::json::parse(health.body).at("status") == "loading");
     client.send(chat_request("a"));
     const auto refused = client.read_answer();
