@@ -5,7 +5,7 @@ import json
 import resource
 
 from client import TEXT, WebSocket, ask, chat, encode, raw_socket, request_bytes
-from rows import SMALL_CACHE, close_all, mb, repeat, row
+from rows import SMALL_CACHE, close_all, mb, repeat, row, touch_cache
 
 BODY = 4 << 20  # --max-body-size
 BUDGET = 512 << 20  # --max-waiting-memory
@@ -94,6 +94,7 @@ async def store_flood(attack):
 async def store_counts(attack):
     server = attack.server
     body = {"input": "Hi", "max_output_tokens": 1, "logit_bias": BIASES}
+    await touch_cache(server)
     await repeat(server.port, 400, "POST", "/v1/responses", body)
     before, counted = server.memory(), await attack.metric("solard_stored_response_bytes") or 0
     await repeat(server.port, 8000, "POST", "/v1/responses", body)
@@ -106,6 +107,7 @@ async def store_counts(attack):
 async def store_false(attack):
     server = attack.server
     body = {"input": "Hi", "max_output_tokens": 1, "logit_bias": BIASES, "store": False}
+    await touch_cache(server)
     await repeat(server.port, 2000, "POST", "/v1/responses", body)
     before = server.memory()
     await repeat(server.port, 4000, "POST", "/v1/responses", body)
