@@ -73,6 +73,7 @@ BOOST_AUTO_TEST_CASE(follower_beyond_the_limit_is_refused_however_it_comes) {
 
 BOOST_AUTO_TEST_CASE(place_of_a_follower_which_left_is_free_again) {
     Followed followed;
+    check_refused(followed.ask(followed.follow_request()));
     followed.followers.pop_back();
     constexpr int max_tries = 1'000;
     bool is_accepted = false;
