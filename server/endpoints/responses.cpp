@@ -70,17 +70,35 @@ asio::awaitable<void> send_object(ResponseService& responses, HttpExchange& exch
     co_await std::move(sending);
 }
 
+// Answers with an error the request that created a failed response.
+asio::awaitable<void> send_failure(ResponseService& responses, HttpExchange& exchange, Error failure) {
+    co_await wait_for_slot(responses.generation(), exchange, failure.code);
+    auto response = error_response(failure);
+    co_await exchange.respond(std::move(response));
+}
+
 asio::awaitable<void> whole_response(ResponseService& responses, HttpExchange& exchange, ResponsePtr record) {
     Wakeup wakeup(exchange.executor());
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_terminal();
     const ResponseState state = record->state();
-    if (state.status == ResponseStatus::failed) {
-        co_await wait_for_slot(responses.generation(), exchange, state.failure->code);
-        auto response = error_response(*state.failure);
-        co_return co_await exchange.respond(std::move(response));
-    }
-    auto sending = send_object(responses, exchange, record);
+    auto sending = state.status == ResponseStatus::failed ? send_failure(responses, exchange, *state.failure)
+                                                          : send_object(responses, exchange, record);
+    co_await std::move(sending);
+}
+
+// Sends the events of a response which this exchange has created. No status line is sent while the response
+// waits in the queue, so a response that loses its place there ends with an error status. If the wait
+// takes longer than the keep-alive interval, the stream begins, and the response keeps its place.
+asio::awaitable<void> stream_new_response(ResponseService& responses, HttpExchange& exchange,
+                                          ResponsePtr record) {
+    Wakeup wakeup(exchange.executor());
+    LogReader reader(*record->log, wakeup);
+    co_await reader.wait_started(responses.generation().config.keep_alive_interval);
+    const ResponseState state = record->state();
+    if (state.status != ResponseStatus::failed && record->running) record->running->keep_place();
+    auto sending = state.status == ResponseStatus::failed ? send_failure(responses, exchange, *state.failure)
+                                                          : stream_events(responses, exchange, record, -1);
     co_await std::move(sending);
 }
 
@@ -197,7 +215,7 @@ asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExc
     }
     const ResponseFollower follower(responses, *record);
     auto writing = (*record)->facts.request.generation.stream
-                       ? stream_events(responses, exchange, *record, -1)
+                       ? stream_new_response(responses, exchange, *record)
                        : whole_response(responses, exchange, *record);
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));

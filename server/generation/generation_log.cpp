@@ -159,6 +159,12 @@ asio::awaitable<bool> LogReader::wait(std::chrono::steady_clock::duration limit)
     co_return ready();
 }
 
+asio::awaitable<void> LogReader::wait_started(std::chrono::steady_clock::duration limit) {
+    const auto deadline = Wakeup::Clock::now() + limit;
+    while (!log_.started() && !log_.terminal() && Wakeup::Clock::now() < deadline)
+        co_await wakeup_.sleep_until(deadline);
+}
+
 asio::awaitable<void> LogReader::wait_terminal() {
     while (!log_.terminal()) co_await wakeup_.sleep_until(Wakeup::Clock::time_point::max());
 }

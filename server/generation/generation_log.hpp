@@ -149,6 +149,9 @@ class LogReader {
     bool ready() const;
     // Suspends until ready() is true, but no longer than `limit`. Returns ready().
     boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration limit);
+    // Suspends until the engine has begun with the first prompt or the log is terminal, but no longer than
+    // `limit`.
+    boost::asio::awaitable<void> wait_started(std::chrono::steady_clock::duration limit);
     // Suspends until the log is terminal.
     boost::asio::awaitable<void> wait_terminal();
     // Returns the number of entries before the first unread entry.
