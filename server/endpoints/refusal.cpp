@@ -13,11 +13,6 @@ namespace {
 namespace asio = boost::asio;
 using Delay = RefusalPacer::Clock::duration;
 
-Delay next_delay(GenerationService& service, const HttpExchange& exchange, errc code) {
-    if (code != errc::server_overloaded && code != errc::rate_limit_exceeded) return {};
-    return service.refusals.next_delay(exchange.request().caller.owner, RefusalPacer::Clock::now());
-}
-
 asio::awaitable<void> wait(asio::any_io_executor executor, Delay delay) {
     asio::steady_timer timer(std::move(executor), delay);
     co_await timer.async_wait(asio::use_awaitable);
@@ -26,7 +21,7 @@ asio::awaitable<void> wait(asio::any_io_executor executor, Delay delay) {
 }  // namespace
 
 asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& exchange, errc code) {
-    const Delay delay = next_delay(service, exchange, code);
+    const Delay delay = service.refusal_delay(exchange.request().caller, code);
     if (delay <= Delay{}) co_return;
     exchange.set_paused(true);
     co_await wait(exchange.executor(), delay);
@@ -34,7 +29,7 @@ asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& ex
 }
 
 asio::awaitable<void> refuse(GenerationService& service, HttpExchange& exchange, Error error) {
-    if (const Delay delay = next_delay(service, exchange, error.code); delay > Delay{}) {
+    if (const Delay delay = service.refusal_delay(exchange.request().caller, error.code); delay > Delay{}) {
         exchange.set_paused(true);
         auto waiting = wait(exchange.executor(), delay);
         auto gone = exchange.client_gone();

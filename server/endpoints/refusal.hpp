@@ -9,8 +9,7 @@
 
 namespace solard::server {
 
-// Waits until the caller may get its next refusal (RefusalPacer). Does not wait if `code` is neither
-// server_overloaded nor rate_limit_exceeded.
+// Waits until the caller may get its next refusal (GenerationService::refusal_delay()).
 boost::asio::awaitable<void> wait_for_slot(GenerationService& service, HttpExchange& exchange, errc code);
 
 // Waits as wait_for_slot() does, and then sends the answer for `error`. Throws system_error if the client is

@@ -21,4 +21,9 @@ void GenerationService::stop() {
     worker.join();
 }
 
+RefusalPacer::Clock::duration GenerationService::refusal_delay(const Caller& caller, errc code) {
+    if (code != errc::server_overloaded && code != errc::rate_limit_exceeded) return {};
+    return refusals.next_delay(caller.owner, RefusalPacer::Clock::now());
+}
+
 }  // namespace solard::server

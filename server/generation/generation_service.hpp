@@ -32,6 +32,10 @@ struct GenerationService {
         return config.strict_params ? UnknownFields::refused : UnknownFields::ignored;
     }
 
+    // Returns how long the caller's next refusal should wait (RefusalPacer). Only refusals with
+    // server_overloaded or rate_limit_exceeded wait.
+    RefusalPacer::Clock::duration refusal_delay(const Caller& caller, errc code);
+
     const AppConfig& config;
     Gate& gate;
     WaitingMemory& waiting_memory;
