@@ -147,8 +147,10 @@ class Stream {
             }
         }
 
-        OperationMemory<> read_memory;  // at most one read and one write are pending at a time
-        OperationMemory<> write_memory;
+        // At most one read and one write are pending at a time. The sizes hold the reads and writes of
+        // requests, answers and messages, so none of these allocates.
+        OperationMemory<1024> read_memory;
+        OperationMemory<1280> write_memory;
         Socket socket;
         boost::asio::steady_timer deadline;
         std::uint64_t num_read = 0;  // bytes
