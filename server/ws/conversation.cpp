@@ -101,19 +101,34 @@ void WsConversation::end() {
 asio::awaitable<WsConversation::MessageResult> WsConversation::on_message(std::string text,
                                                                           InputCharge& charge) {
     const std::size_t size = text.size();
-    const JobSource source{caller_.owner, &charge};
-    auto parsing = parse_body(generation_, source, std::move(text), parse_client_message);
-    auto parsed = co_await std::move(parsing);
-    // The memory of the text was freed.
-    charge.resize(0);
-    // The session closes the socket, because the charge was refused.
-    if (!parsed) co_return MessageResult::ok;
-    ClientMessage& message = *parsed;
+    ClientMessage message;
+    try {
+        const JobSource source{caller_.owner, &charge};
+        auto parsing = parse_body(generation_, source, std::move(text), parse_client_message);
+        auto parsed = co_await std::move(parsing);
+        // The memory of the text was freed.
+        charge.resize(0);
+        // The session closes the socket, because the charge was refused.
+        if (!parsed) co_return MessageResult::ok;
+        message = *std::move(parsed);
+        co_return handle(message, size);
+    } catch (const std::bad_alloc&) {
+        charge.resize(0);
+        send_error({errc::server_error, {}}, message.lane, message.event_id);
+    }
+    co_return MessageResult::ok;
+}
+
+void WsConversation::on_lost_message() {
+    send_error({errc::server_error, {}}, {}, {});
+}
+
+WsConversation::MessageResult WsConversation::handle(ClientMessage& message, std::size_t size) {
     if (auto* create = std::get_if<CreateMessage>(&message.body))
-        co_return add_request(message, std::move(*create), size);
+        return add_request(message, std::move(*create), size);
     const auto done = std::visit([&](const auto& body) { return act(message, body); }, message.body);
     if (!done) send_error(done.error(), message.lane, message.event_id);
-    co_return std::holds_alternative<Error>(message.body) ? MessageResult::invalid : MessageResult::ok;
+    return std::holds_alternative<Error>(message.body) ? MessageResult::invalid : MessageResult::ok;
 }
 
 WsConversation::MessageResult WsConversation::add_request(const ClientMessage& message, CreateMessage create,
@@ -168,7 +183,12 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
                      "starting_after"};
     if (auto allowed = check_num_followers(**record); !allowed) return allowed.error();
     if (auto attached = lanes_.attach(message.lane, *record); !attached) return attached.error();
-    streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
+    try {
+        streams_.add(message.lane, *record, attach.starting_after, Wakeup::Clock::now());
+    } catch (const std::bad_alloc&) {
+        lanes_.detach(message.lane);
+        throw;
+    }
     return {};
 }
 
@@ -225,22 +245,26 @@ ResponsePtr WsConversation::find_parent(const ResponseRequest& request) const {
 
 void WsConversation::begin_turns() {
     while (!ended_) {
-        // `turn` is allocated before next() makes the lane busy, because the allocation may throw.
-        const auto turn = std::make_shared<std::optional<WsLanes::Turn>>();
-        *turn = lanes_.next();
+        auto turn = lanes_.next();
         waiting_charge_.resize(std::min(lanes_.memory(), waiting_charge_.bytes()));
-        if (!*turn) return;
-        if ((*turn)->queued.request) {
-            begin_turn(turn);
+        if (!turn) return;
+        if (turn->queued.request) {
+            begin_turn(*std::move(turn));
         } else {
-            const auto& [lane, queued] = **turn;
-            send_error(queued.request.error(), lane, queued.event_id);
+            const auto& [lane, queued] = *turn;
             lanes_.refused(lane, queued.parent);
+            send_error(queued.request.error(), lane, queued.event_id);
         }
     }
 }
 
-void WsConversation::begin_turn(const TurnPtr& turn) {
+void WsConversation::begin_turn(WsLanes::Turn first) {
+    TurnPtr turn;
+    try {
+        turn = std::make_shared<std::optional<WsLanes::Turn>>(std::move(first));
+    } catch (const std::bad_alloc&) {
+        return fail(std::current_exception(), first);  // nothing was moved
+    }
     const auto on_end = [self = shared_from_this(), turn](const std::exception_ptr& problem) {
         if (problem && *turn) self->fail(problem, **turn);
     };
@@ -267,11 +291,31 @@ asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self
         self->begun(turn.lane, *created);
         shared_turn->reset();
     } else {
+        auto waiting = wait_for_slot(self, created.error().code);
+        co_await std::move(waiting);
         self->send_error(created.error(), turn.lane, turn.queued.event_id);
         self->lanes_.refused(turn.lane, turn.queued.parent);
         shared_turn->reset();
         self->begin_turns();
     }
+}
+
+// Waits until the caller may get its next refusal. The lane is busy meanwhile, so that a client which asks
+// again and again is slowed down.
+asio::awaitable<void> WsConversation::wait_for_slot(std::shared_ptr<WsConversation> self, errc code) {
+    const auto delay = self->generation_.refusal_delay(self->caller_, code);
+    if (delay <= delay.zero()) co_return;
+    struct Pause {
+        explicit Pause(WsConversation& conversation) : owner(conversation) { ++owner.num_paused_; }
+        Pause(const Pause&) = delete;
+        Pause& operator=(const Pause&) = delete;
+        ~Pause() { --owner.num_paused_; }
+        WsConversation& owner;
+    };
+    const Pause pause(*self);
+    self->wakeup_.notify();  // the writer then updates the phase of the stream
+    Wakeup slot(self->responses_.io().get_executor());
+    co_await slot.sleep_until(Wakeup::Clock::now() + delay);
 }
 
 void WsConversation::begun(const std::string& lane, const ResponsePtr& record) {
@@ -296,8 +340,8 @@ void WsConversation::fail(const std::exception_ptr& problem, const WsLanes::Turn
     } catch (const std::exception& e) {
         trouble.log(LogLevel::error, "a request on a socket failed: ", e.what());
     }
-    send_error({errc::server_error, {}}, turn.lane, turn.queued.event_id);
     lanes_.refused(turn.lane, std::nullopt);
+    send_error({errc::server_error, {}}, turn.lane, turn.queued.event_id);
     begin_turns();
 }
 
@@ -322,10 +366,15 @@ bool WsConversation::next_frame(Time now, std::string& frame) {
 // Runs before the terminal event is sent, because the client may send its next request as soon as it has the
 // event.
 void WsConversation::finish(const LaneStreams::Ended& ended) {
-    const auto& failure = ended.record->log->failure();
-    if (failure && failure->code != errc::request_cancelled) state_.metrics.error(failure->code);
-    ended.record->running.reset();  // also frees the response's part of the key's quota
-    lanes_.ended(ended.lane);
+    if (ended.is_lost) {
+        lanes_.detach(ended.lane);
+        send_error({errc::server_error, {}}, ended.lane, {});
+    } else {
+        const auto& failure = ended.record->log->failure();
+        if (failure && failure->code != errc::request_cancelled) state_.metrics.error(failure->code);
+        ended.record->running.reset();  // also frees the response's part of the key's quota
+        lanes_.ended(ended.lane);
+    }
     begin_turns();
     announce_age_limit();
 }

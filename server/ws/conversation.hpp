@@ -38,8 +38,10 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     // caller must close the socket.
     enum class MessageResult : std::uint8_t { ok, invalid, flood };
     // Handles one message of the client. `charge` is the memory charge of the text, and becomes 0 as soon as
-    // the text has been parsed.
+    // the text has been parsed. If memory is missing, only this message fails: its error is sent at once.
     boost::asio::awaitable<MessageResult> on_message(std::string text, InputCharge& charge);
+    // Sends the error for a message which on_message() did not get, because memory was missing.
+    void on_lost_message();
     // Refuses new requests from now on, because the socket is too old. Also sends one error that says so, but
     // only when the client cannot mistake this error for the answer to a request.
     void retire();
@@ -55,6 +57,8 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
     // Returns true if no response is in flight, no request waits and no frame waits.
     bool idle() const { return lanes_.idle() && outbox_.empty(); }
+    // Returns true if nothing but refusals would be lost if the socket was closed now.
+    bool is_interruptible() const { return lanes_.num_busy() == num_paused_ && outbox_.empty(); }
     bool is_busy() const { return !lanes_.idle(); }
     // Returns true if so many frames wait for the client that its next message should not be read yet.
     bool is_full() const;
@@ -62,6 +66,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
   private:
     std::string greeting() const;
+    MessageResult handle(ClientMessage& message, std::size_t size);
     MessageResult add_request(const ClientMessage& message, CreateMessage create, std::size_t size);
     result<void> act(const ClientMessage& message, const CancelMessage& cancel);
     result<void> act(const ClientMessage& message, const AttachMessage& attach);
@@ -78,8 +83,9 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     // error was sent.
     using TurnPtr = std::shared_ptr<std::optional<WsLanes::Turn>>;
     void begin_turns();
-    void begin_turn(const TurnPtr& turn);
+    void begin_turn(WsLanes::Turn turn);
     static boost::asio::awaitable<void> begin(std::shared_ptr<WsConversation> self, TurnPtr shared_turn);
+    static boost::asio::awaitable<void> wait_for_slot(std::shared_ptr<WsConversation> self, errc code);
     void begun(const std::string& lane, const ResponsePtr& record);
     void fail(const std::exception_ptr& problem, const WsLanes::Turn& turn);
     void announce_age_limit();
@@ -102,6 +108,7 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
     bool age_limit_announced_ = false;
     bool ended_ = false;
     std::size_t num_responses_ = 0;
+    std::size_t num_paused_ = 0;  // number of lanes which wait until their refusal may be sent
 };
 
 }  // namespace solard::server

@@ -1,6 +1,7 @@
 #include "server/ws/lane_streams.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "server/api/ws_events.hpp"
 
@@ -88,11 +89,18 @@ bool LaneStreams::next(Time now, std::string& frame, std::optional<Ended>& ended
     // A lane can be ready and still yield no frame: the stop matcher may hold back the text of its only new
     // entry.
     while (LaneStream* stream = choose(now)) {
-        const bool more = stream->cursor.next(now, frame);
+        bool more = false;
+        bool is_lost = false;
+        try {
+            more = stream->cursor.next(now, frame);
+        } catch (const std::bad_alloc&) {
+            frame.clear();  // the event is incomplete
+            is_lost = true;
+        }
         stream->bytes_sent += frame.size();
         stream->last_frame = more ? now : stream->last_frame;
-        if (stream->cursor.at_end()) {
-            ended = Ended{stream->lane, stream->cursor.record()};
+        if (is_lost || stream->cursor.at_end()) {
+            ended = Ended{std::move(stream->lane), stream->cursor.record(), is_lost};
             std::erase_if(streams_, [&](const auto& one) { return one.get() == stream; });
             return true;
         }
@@ -111,13 +119,18 @@ LaneStreams::LaneStream* LaneStreams::choose(Time now) const {
     return chosen;
 }
 
+// If memory for one of these events is missing, the event is left out.
 bool LaneStreams::append_progress_or_keep_alive(Time now, std::string& frame) {
-    for (const auto& stream : streams_) {
-        if (append_progress(*stream, now, frame)) return true;
-        if (now < stream->last_frame + responses_.generation().config.keep_alive_interval) continue;
-        stream->last_frame = now;
-        stream->cursor.events().keep_alive(frame);
-        return true;
+    try {
+        for (const auto& stream : streams_) {
+            if (append_progress(*stream, now, frame)) return true;
+            if (now < stream->last_frame + responses_.generation().config.keep_alive_interval) continue;
+            stream->last_frame = now;
+            stream->cursor.events().keep_alive(frame);
+            return true;
+        }
+    } catch (const std::bad_alloc&) {
+        frame.clear();
     }
     return false;
 }

@@ -38,10 +38,13 @@ class LaneStreams {
     struct Ended {
         std::string lane;
         ResponsePtr record;
+        // True if memory for an event was missing. Then the client gets no further event of the response.
+        bool is_lost = false;
     };
     // Appends the next frame to `frame` and returns true, or returns false if no frame is ready. If a
     // response leaves its lane, sets `ended` and returns true. In this case, the appended frame is the
-    // response's terminal event. If the client already has this event, nothing is appended.
+    // response's terminal event. If the client already has this event or the response is lost, nothing is
+    // appended.
     bool next(Time now, std::string& frame, std::optional<Ended>& ended);
     // Returns the time at which next() may have a frame although nothing new has happened.
     Time due() const;

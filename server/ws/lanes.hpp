@@ -85,6 +85,7 @@ class WsLanes {
     // Returns the response with this id if it is not stored and is the newest finished response of a lane;
     // null otherwise. Only the lanes remember responses which are not stored.
     ResponsePtr find_unstored(std::string_view id) const;
+    std::size_t num_busy() const { return num_busy_; }  // number of lanes
     bool idle() const { return num_busy_ == 0 && num_waiting_ == 0; }
     // Returns true if the lane has neither an active response nor a waiting request.
     bool is_free(const std::string& lane) const;

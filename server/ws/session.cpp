@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -115,6 +116,10 @@ class WsSession {
             if (message.kind == WsSocket::Kind::binary) close(close_not_text, "messages must be text");
             if (close_code_) continue;  // only the closing handshake is left
             check_age(now);
+            if (message.kind == WsSocket::Kind::lost) {
+                conversation_->on_lost_message();
+                continue;
+            }
             auto handling = handle(std::move(message.text));
             const auto result = co_await std::move(handling);
             update_phase();
@@ -132,6 +137,10 @@ class WsSession {
             co_return co_await std::move(handling);
         } catch (const boost::system::system_error&) {
             throw;  // ends the session
+        } catch (const std::bad_alloc&) {
+            input_charge_.resize(0);  // the memory of the text was freed
+            conversation_->on_lost_message();
+            co_return WsConversation::MessageResult::ok;
         } catch (const std::exception& e) {
             problem = e.what();
         }
@@ -201,8 +210,12 @@ class WsSession {
     // If the socket has no response and no frame to send, it may be closed to make room for a new connection.
     void update_phase() {
         using Phase = Stream::Phase;
-        const bool is_idle = conversation_->idle() && !is_sending_;
-        socket_.stream().set_phase(is_idle ? Phase::interruptible : Phase::busy);
+        const bool is_idle = conversation_->is_interruptible() && !is_sending_;
+        try {
+            socket_.stream().set_phase(is_idle ? Phase::interruptible : Phase::busy);
+        } catch (const std::bad_alloc&) {
+            // The listener does not know that it may close this socket. Nothing else depends on it.
+        }
     }
 
     asio::awaitable<void> send(const std::string& frame) {

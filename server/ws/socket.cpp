@@ -2,6 +2,8 @@
 #include "server/ws/socket.hpp"
 
 #include <array>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/compose.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -10,6 +12,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "server/ws/fragment_counter.hpp"
@@ -126,8 +129,12 @@ asio::awaitable<WsSocket::Message> WsSocket::read(InputCharge& charge) {
         co_return Message{Kind::closed, {}};
     }
     const auto bytes = buffer.cdata();
-    Message message{impl_->socket.got_text() ? Kind::text : Kind::binary,
-                    std::string(static_cast<const char*>(bytes.data()), bytes.size())};
+    Message message{impl_->socket.got_text() ? Kind::text : Kind::binary, {}};
+    try {
+        message.text.assign(static_cast<const char*>(bytes.data()), bytes.size());
+    } catch (const std::bad_alloc&) {
+        message.kind = Kind::lost;
+    }
     buffer.clear();
     if (buffer.capacity() > large_buffer) free_buffer();
     charge.resize(buffer.capacity() + message.text.capacity());
@@ -139,9 +146,13 @@ void WsSocket::free_buffer() {
     impl_->buffer.shrink_to_fit();
 }
 
+// The empty cancellation slot saves the memory which each step of the write would need to be cancelled. A
+// write ends early only when the stream closes.
 asio::awaitable<void> WsSocket::write(std::string_view text, Kind kind) {
     impl_->socket.text(kind == Kind::text);
-    co_await impl_->socket.async_write(asio::buffer(text), use_awaitable);
+    auto writing = impl_->socket.async_write(
+        asio::buffer(text), asio::bind_cancellation_slot(asio::cancellation_slot(), use_awaitable));
+    co_await std::move(writing);
 }
 
 asio::awaitable<void> WsSocket::ping() {

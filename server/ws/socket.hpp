@@ -24,7 +24,7 @@ class WsSocket {
         std::string subprotocol;  // empty: none is selected
         std::string request_id;
     };
-    enum class Kind : std::uint8_t { text, binary, closed };
+    enum class Kind : std::uint8_t { text, binary, lost, closed };
     enum class Control : std::uint8_t { ping_or_pong, close };
     struct Message {
         Kind kind;
@@ -43,9 +43,10 @@ class WsSocket {
     // Sends the answer with status 101. Throws system_error if the client is gone.
     boost::asio::awaitable<void> accept(Handshake handshake);
     // Completes with the next message. Charges the message's bytes as they come. If the charge is refused,
-    // drops the rest of the message, and the result is meaningless. The kind is `closed` after a closing
-    // handshake, a violation of RFC 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or
-    // the loss of the connection. The stream is then closed too.
+    // drops the rest of the message, and the result is meaningless. The kind is `lost`, and the text empty,
+    // if memory for the text was missing. The kind is `closed` after a closing handshake, a violation of RFC
+    // 6455 (1002), invalid UTF-8 (1007), a message which is too large (1009) or the loss of the connection.
+    // The stream is then closed too.
     boost::asio::awaitable<Message> read(InputCharge& charge);
     // Sends one message in one frame. Throws system_error if the client is gone.
     boost::asio::awaitable<void> write(std::string_view text, Kind kind = Kind::text);

@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "server/generation/refusal_pacer.hpp"
 #include "tests/support/running_service.hpp"
 #include "tests/support/ws_client.hpp"
 
@@ -94,6 +95,36 @@ BOOST_AUTO_TEST_CASE(displaced_response_on_a_websocket_ends_with_response_failed
     const auto& message = failed.at("response").at("error").at("message").as_string();
     BOOST_TEST(message.find("lost its place in the queue") != std::string::npos);
     check_others_are_answered();
+}
+
+BOOST_AUTO_TEST_CASE(refusals_on_a_socket_are_paced_and_delay_only_their_lanes) {
+    RunningService full({"--max-num-seqs", "1", "--max-queued-requests", "1", "--ws-max-in-flight", "200",
+                         "--ws-max-lanes", "200"});
+    full.control().close_gate();
+    Connection first(full.port());
+    first.send(chat_request("a", R"("max_tokens":2)"));
+    Connection second(full.port());
+    second.send(chat_request("b", R"("max_tokens":2)"));
+    wait_for_in_flight(full.port(), 2);
+    WsClient socket(full.port(), {"Sec-WebSocket-Protocol: solar.responses.v1"});
+    constexpr int num_paced = 100;
+    constexpr int num_refusals = RefusalPacer::burst + num_paced;
+    const auto begin = RefusalPacer::Clock::now();
+    for (int i = 0; i < num_refusals; ++i)
+        socket.send(create_message(R"("stream_id":"l)" + std::to_string(i) + '"'));
+    socket.send(R"({"type":"solar:ping","t":1})");
+    int num_before_pong = num_refusals;
+    int num_received = 0;
+    while (num_received < num_refusals) {
+        const auto event = socket.read();
+        if (type_of(event) == "solar:pong") num_before_pong = num_received;
+        if (type_of(event) == "error") ++num_received;
+    }
+    BOOST_TEST(num_before_pong < num_refusals);
+    BOOST_TEST((RefusalPacer::Clock::now() - begin >= num_paced * RefusalPacer::interval));
+    full.control().open_gate();
+    BOOST_TEST(first.read_answer().status == 200);
+    BOOST_TEST(second.read_answer().status == 200);
 }
 
 BOOST_AUTO_TEST_CASE(newcomer_from_the_same_address_with_the_same_use_is_refused) {

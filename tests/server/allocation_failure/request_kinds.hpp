@@ -40,6 +40,8 @@ struct RequestKind {
     // Returns a function that sends the request and reads its answer. The returned function throws if the
     // server sends nothing for a long time.
     std::function<std::function<Outcome()>(const Target& target)> prepare;
+    // At most this part of the failed allocations may break the connection.
+    double max_broken = 1;
 };
 
 // Returns all kinds of request. Sends requests to `target` to learn the correct answers. No allocation may

@@ -199,6 +199,9 @@ void test_kind(const Target& tester, const Target& other, const RequestKind& kin
     BOOST_CHECK_MESSAGE(beside[Outcome::wrong] == 0, kind.name << ": a stream beside it lost tokens");
     BOOST_CHECK_MESSAGE(failed + failed_beside <= num_failures,
                         kind.name << ": one failure ended two answers");
+    BOOST_CHECK_MESSAGE(outcomes[Outcome::broken] <= kind.max_broken * num_failures,
+                        kind.name << ": " << outcomes[Outcome::broken] << " of " << num_failures
+                                  << " failed allocations broke the connection");
     check_nothing_is_left(tester, kind.name);
     std::printf("%-42s %11d %8d %5d %12d %7d\n", kind.name.c_str(), num_failures, outcomes[Outcome::correct],
                 outcomes[Outcome::refused], outcomes[Outcome::failed_stream], outcomes[Outcome::broken]);
