@@ -75,9 +75,11 @@ class Session {
             bool out_of_memory = false;
             try {
                 auto waiting = reader_.wait();
-                co_await std::move(waiting);
-                auto serving = serve_one(upgrade);
-                more = co_await std::move(serving);
+                more = co_await std::move(waiting);
+                if (more) {
+                    auto serving = serve_one(upgrade);
+                    more = co_await std::move(serving);
+                }
             } catch (const std::bad_alloc&) {
                 out_of_memory = true;
                 more = false;
@@ -124,10 +126,9 @@ class Session {
 
     // Reads one request. Access, limits and a WebSocket upgrade are checked before the body is read.
     asio::awaitable<Received> receive() {
-        auto reading = reader_.read_head();
-        auto head = co_await std::move(reading);
-        if (!head) co_return refuse({}, head.error());
-        HttpRequest request = *std::move(head);
+        HttpRequest request;
+        auto reading = reader_.read_head(request);
+        if (auto read = co_await std::move(reading); !read) co_return refuse({}, read.error());
         request.caller.owner = peer_.network;  // until the caller is known
         RouteMatch match = find_route(request);
         if (const WebSocketFields* const fields = upgrade_fields(match, request)) {

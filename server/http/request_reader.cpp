@@ -25,7 +25,9 @@ using beast::error_code;
 
 namespace {
 
-// The largest sizes of single reads, in bytes.
+// The largest sizes of single reads, in bytes. An idle connection holds a buffer for the first read, which
+// has room for most headers.
+constexpr std::size_t max_first_read = 1024;
 constexpr std::size_t max_header_read = 4096;
 constexpr std::size_t max_body_read = 64 << 10;
 
@@ -40,17 +42,20 @@ RequestReader::RequestReader(const AppConfig& config, WaitingMemory& memory, Str
       peer_(peer),
       buffer_(static_cast<std::size_t>(config.max_header_size) + max_header_read) {}
 
-asio::awaitable<void> RequestReader::wait() {
+asio::awaitable<bool> RequestReader::wait() {
     parser_.reset();
     is_header_due_ = std::exchange(is_new_, false);
     stream_.expires_after(is_header_due_ ? config_.header_timeout : config_.idle_timeout);
-    if (buffer_.size() > 0) co_return;
-    buffer_.shrink_to_fit();
-    error_code ignored;  // the next read reports the error again
-    co_await stream_.async_wait_readable(asio::redirect_error(use_awaitable, ignored));
+    if (buffer_.size() > 0) co_return true;
+    if (buffer_.capacity() > max_first_read) buffer_.shrink_to_fit();
+    error_code ec;
+    const auto space = buffer_.prepare(max_first_read);
+    const std::size_t size = co_await stream_.async_read_some(space, asio::redirect_error(use_awaitable, ec));
+    buffer_.commit(size);
+    co_return !ec;
 }
 
-asio::awaitable<result<HttpRequest>> RequestReader::read_head() {
+asio::awaitable<result<void>> RequestReader::read_head(HttpRequest& request) {
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(config_.max_header_size));
     // read_body() checks this limit, so that the answer to a body which is too large knows the head.
@@ -61,7 +66,8 @@ asio::awaitable<result<HttpRequest>> RequestReader::read_head() {
     error_code ec;
     buffer_.consume(parser_->put(asio::buffer(block->data(), block->size()), ec));
     if (ec) co_return read_problem(ec);
-    co_return plain_head(parser_->get(), peer_);
+    request = plain_head(parser_->get(), peer_);
+    co_return result<void>();
 }
 
 // Completes with the header block, which is valid until the buffer is consumed.

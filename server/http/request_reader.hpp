@@ -26,14 +26,15 @@ class RequestReader {
     // The objects which the constructor gets by reference must outlive the reader.
     RequestReader(const AppConfig& config, WaitingMemory& memory, Stream& stream, const Peer& peer);
 
-    // Waits until bytes of the next request can be read. The reader holds no memory while it waits, because
-    // most connections are idle most of the time. An error of the stream is left to read_head().
-    boost::asio::awaitable<void> wait();
+    // Waits until bytes of the next request have come. The reader holds little memory while it waits, because
+    // most connections are idle most of the time. Completes with false if the client is gone or too slow.
+    boost::asio::awaitable<bool> wait();
 
-    // Reads the header up to its empty line, and checks it. The time limit for the first header begins with
-    // the connection. The time limit for a later header begins with the first byte of its request. Errors:
-    // headers_too_large, invalid_value, request_cancelled (the client is gone or too slow).
-    boost::asio::awaitable<result<HttpRequest>> read_head();
+    // Reads the header up to its empty line, checks it, and sets all of `request` but its body and caller.
+    // The time limit for the first header begins with the connection. The time limit for a later header
+    // begins with the first byte of its request. Errors: headers_too_large, invalid_value, request_cancelled
+    // (the client is gone or too slow).
+    boost::asio::awaitable<result<void>> read_head(HttpRequest& request);
 
     // These functions describe the request whose header was read last.
     bool has_body() const { return content_length() > 0 || parser_->chunked(); }

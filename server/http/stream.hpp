@@ -43,18 +43,6 @@ class Stream {
 
     executor_type get_executor() { return state_->socket.get_executor(); }
 
-    // Waits until bytes, the end of the stream or an error can be read. Needs no buffer while it waits.
-    template <class Token>
-    auto async_wait_readable(Token&& token) {
-        auto step = [state = state_, begun = false](auto& self, boost::system::error_code ec = {}) mutable {
-            if (std::exchange(begun, true)) return self.complete(ec);
-            auto& socket = state->socket;
-            auto& memory = state->read_memory;
-            socket.async_wait(Socket::wait_read, with_memory(memory, std::move(self)));
-        };
-        return boost::asio::async_compose<Token, void(boost::system::error_code)>(std::move(step), token,
-                                                                                  state_->socket);
-    }
     template <class Buffers, class Token>
     auto async_read_some(const Buffers& buffers, Token&& token) {
         auto step = [state = state_, buffers, begun = false](auto& self, boost::system::error_code ec = {},

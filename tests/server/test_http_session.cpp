@@ -29,6 +29,26 @@ BOOST_AUTO_TEST_CASE(kept_connection_that_sends_only_empty_lines_ends_after_the_
     }
 }
 
+BOOST_AUTO_TEST_CASE(connection_ends_when_its_idle_client_leaves) {
+    RunningService service({"--header-timeout", "86400", "--idle-timeout", "86400"});
+    Connection observer(service.port());
+    const auto is_alone = [&] {
+        observer.send(get_request("/metrics"));
+        const std::string metrics = observer.read_answer().body;
+        const auto at = metrics.find("\nsolard_connections{");
+        return metrics.substr(at, metrics.find('\n', at + 1) - at).ends_with("} 1");
+    };
+    for (const std::string& request : {std::string(), get_request("/health")}) {
+        Connection client(service.port());
+        client.send(request);
+        if (!request.empty()) BOOST_TEST(client.read_answer().status == 200);
+        client.close();
+        bool has_ended = false;
+        for (int tries = 0; tries < 10'000 && !has_ended; ++tries) has_ended = is_alone();
+        BOOST_TEST(has_ended);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(header_timeout_of_a_later_request_begins_with_its_first_byte) {
     RunningService service({"--header-timeout", "0.5", "--idle-timeout", "86400"});
     Connection connection(service.port());
