@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::chrono::duration<double> half_life{10};
 constexpr double max_weight = 1 << 16;
+// Connections of one owner which share equally would displace each other at every attempt. So a connection
+// displaces another one only if its recent use is smaller by this part of the other one's.
+constexpr double min_difference = 0.2;
 
 double part_of(std::int64_t amount, std::int64_t limit) {
     return static_cast<double>(amount) / static_cast<double>(std::max<std::int64_t>(limit, 1));
@@ -152,12 +155,13 @@ std::optional<QueueShares::Rank> QueueShares::rank(Id id, const Entry& entry,
     if (!entry.displaceable) return std::nullopt;
     const double owner_use = use(entry.owner->in_flight, entry.owner->recent);
     const double principal_use = use(entry.principal->in_flight, entry.principal->recent);
+    const double margin = use({}, min_difference * entry.principal->recent);
     if (entry.caller.owner != newcomer.caller.owner) {
         if (owner_use > newcomer.owner_use) return Rank(Reason::other_owner, owner_use, principal_use, id);
     } else if (entry.came_when_told) {
         return std::nullopt;
     } else if (entry.caller.principal != newcomer.caller.principal &&
-               principal_use > newcomer.principal_use) {
+               principal_use - margin > newcomer.principal_use) {
         return Rank(Reason::other_principal, owner_use, principal_use, id);
     } else if (newcomer.comes_when_told && entry.caller.num_retries == 0U) {
         return Rank(Reason::first_attempt, 0, 0, id);

@@ -50,7 +50,7 @@ class QueueShares {
     // there is room, and nullopt if displacing generations cannot make enough room. The first victims come
     // from the owner with the largest use, if this use is larger than the use of the caller's owner would be.
     // The next victims come from the caller's own owner: from the principal with the largest use, if this use
-    // is larger than the caller's use would be. A principal loses its youngest generation first.
+    // is clearly larger than the caller's use would be. A principal loses its youngest generation first.
     // `comes_when_told`: the request is a retry, and it comes at the time which the server has told the
     // client. If there is no other victim, such a request displaces a first attempt of its own owner (a
     // request that is not a retry). If the uses stay the same, two clients cannot alternately displace each

@@ -18,7 +18,7 @@ class RefusalPacer {
 
     static constexpr int burst = 64;  // number of refusals that are sent without a delay
     // The time between two refusals after the burst.
-    static constexpr Clock::duration interval{std::chrono::milliseconds(5)};
+    static constexpr Clock::duration interval{std::chrono::milliseconds(10)};
     static constexpr Clock::duration max_delay{std::chrono::seconds(5)};
 
     // Returns how long the server should wait before it sends the owner's next refusal.

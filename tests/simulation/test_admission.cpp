@@ -111,8 +111,8 @@ BOOST_AUTO_TEST_CASE(newcomers_that_never_retry_are_answered_beside_rude_ones_of
             simulation.run(begin + 100);
             const Sum newcomers = sum_of(std::span(simulation.clients()).subspan(first));
             BOOST_TEST_CONTEXT("seed " << seed << ", begin " << begin) {
-                BOOST_TEST(newcomers.answered_part() >= 0.9);
-                BOOST_TEST(newcomers.fewest_answers >= 20);
+                BOOST_TEST(newcomers.answered_part() >= 0.85);
+                BOOST_TEST(newcomers.fewest_answers >= 18);
             }
         }
 }
@@ -153,6 +153,8 @@ BOOST_AUTO_TEST_CASE(at_ten_times_the_load_the_engine_is_never_idle) {
             simulation.add_clients(10 * machine.num_places(), 1, manner);
             simulation.run(60);
             check_never_idle(simulation);
+            // A displaced request has cost work in vain, so displacing must not become the rule.
+            BOOST_TEST(simulation.num_displaced() <= 4 * sum_of(simulation.clients()).answered);
         });
 }
 
