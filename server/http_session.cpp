@@ -83,6 +83,7 @@ class Session {
             } catch (const std::bad_alloc&) {
                 out_of_memory = true;
                 more = false;
+                reader_.drop_request();  // no account pays for its body any more
             }
             if (upgrade) co_return upgrade;
             if (out_of_memory && num_sent() == num_sent_before) co_await send_internal_error();

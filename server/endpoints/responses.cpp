@@ -232,6 +232,7 @@ asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchan
         co_return co_await std::move(sending);
     }
     const ResponseFollower follower(responses, read->record);
+    if (read->record->running) read->record->running->keep_place();  // the answer begins at once
     auto writing = stream_events(responses, exchange, read->record, read->starting_after);
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));

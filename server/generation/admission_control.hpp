@@ -27,9 +27,9 @@ class AdmissionControl {
     void set_limits(const Demand& limits, std::int64_t max_running);
 
     // Returns the generations which must lose their places so that this demand can be admitted; usually none.
-    // Changes nothing: the caller of this function then calls displace() for each of these generations, and
-    // add() for the new one. Errors: rate_limit_exceeded (this principal has reached its part of a limit),
-    // server_overloaded.
+    // The caller of this function then calls displace() for each of these generations, and add() for the new
+    // one. Only a refusal changes anything: it makes a reservation, and QueueShares remembers the caller.
+    // Errors: rate_limit_exceeded (this principal has reached its part of a limit), server_overloaded.
     result<std::vector<Id>> check(const Caller& caller, const Demand& demand, Time now);
     // Takes the generation's places away. Returns the error with which the generation ends.
     Error displace(Id id, Time now);

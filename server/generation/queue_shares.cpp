@@ -11,7 +11,7 @@ namespace {
 constexpr std::chrono::duration<double> half_life{10};
 constexpr double max_weight = 1 << 16;
 // Connections of one owner which share equally would displace each other at every attempt. So a connection
-// displaces another one only if its recent use is smaller by this part of the other one's.
+// displaces another one only if its use is smaller by more than this part of the other one's recent use.
 constexpr double min_difference = 0.2;
 
 double part_of(std::int64_t amount, std::int64_t limit) {

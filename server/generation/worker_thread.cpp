@@ -1,5 +1,7 @@
 #include "server/generation/worker_thread.hpp"
 
+#include <algorithm>
+
 namespace solard::server {
 
 bool WorkerThread::has_capacity(std::uint64_t owner) const {
@@ -7,7 +9,7 @@ bool WorkerThread::has_capacity(std::uint64_t owner) const {
     const std::size_t num_own = jobs_.count(owner);
     std::size_t num_owners = num_own == 0 ? 1 : 0;
     for (auto job = jobs_.begin(); job != jobs_.end(); job = jobs_.upper_bound(job->first)) ++num_owners;
-    return num_own < max_jobs / num_owners;
+    return num_own < std::max<std::size_t>(1, max_jobs / num_owners);
 }
 
 WorkerThread::Job::Job(WorkerThread& worker, const boost::asio::any_io_executor& executor, JobSource source)

@@ -50,8 +50,9 @@ class WorkerThread {
   public:
     static constexpr std::size_t max_jobs = 256;
 
-    // Returns false if at least max_jobs jobs exist and the owner already has its equal share of max_jobs. So
-    // an owner below its share may always add a job, and the total grows beyond max_jobs only by such jobs.
+    // Returns false if at least max_jobs jobs exist and the owner already has its equal share of max_jobs,
+    // which is at least one job. So an owner below its share may always add a job, and the total grows beyond
+    // max_jobs only by such jobs.
     bool has_capacity(std::uint64_t owner) const;
 
     // Runs `work` on the thread. Completes with the result of `work`, which must be a value and not a

@@ -47,6 +47,9 @@ class RequestReader {
     // request_cancelled, server_overloaded (the budget has no room for the body).
     boost::asio::awaitable<result<void>> read_body(HttpRequest& request);
 
+    // Frees the request which was read last, of which nothing is valid then.
+    void drop_request() { parser_.reset(); }
+
     // Returns the buffer of the bytes that were read from the stream but not used yet.
     boost::beast::flat_buffer& buffer() { return buffer_; }
     // Returns how many bytes the reader has written to the stream since the connection was opened.

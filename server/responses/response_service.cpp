@@ -88,6 +88,12 @@ bool has_capacity(const GenerationService& generation, const ResponseRequest& re
     return prompt_tokens + wanted <= static_cast<std::size_t>(generation.model.context_length);
 }
 
+// Returns true if encode_prompt() failed for another reason than the length of the prompt. Fewer messages
+// would not help then.
+bool is_other_error(const result<std::vector<TokenId>>& token_ids) {
+    return !token_ids && token_ids.error().code != errc::context_length_exceeded;
+}
+
 // Prepares the prompt without the oldest messages of `conversation`. Leaves out as few messages as possible,
 // and never the last message.
 asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation, JobSource source,
@@ -101,6 +107,7 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
             generation, source, render(generation.model.chat_template, request, conversation.subspan(middle)),
             "input");
         auto token_ids = co_await std::move(encoding);
+        if (is_other_error(token_ids)) co_return token_ids.error();
         const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
         if (low == high) {
             if (!token_ids) co_return token_ids.error();
@@ -121,6 +128,7 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSour
     auto encoding = encode_prompt(generation, source,
                                   render(generation.model.chat_template, request, *conversation), "input");
     auto token_ids = co_await std::move(encoding);
+    if (is_other_error(token_ids)) co_return token_ids.error();
     const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
     if (!fits && request.truncate) {
         auto truncating = prepare_truncated(generation, source, request, *conversation);

@@ -291,6 +291,7 @@ asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self
         self->begun(turn.lane, *created);
         shared_turn->reset();
     } else {
+        charge.resize(0);  // the memory of the request was freed
         auto waiting = wait_for_slot(self, created.error().code);
         co_await std::move(waiting);
         self->send_error(created.error(), turn.lane, turn.queued.event_id);

@@ -57,7 +57,8 @@ class WsConversation : public std::enable_shared_from_this<WsConversation> {
 
     // Returns true if no response is in flight, no request waits and no frame waits.
     bool idle() const { return lanes_.idle() && outbox_.empty(); }
-    // Returns true if nothing but refusals would be lost if the socket was closed now.
+    // Returns true if only refusals, and the requests which wait behind them, would be lost if the socket was
+    // closed now.
     bool is_interruptible() const { return lanes_.num_busy() == num_paused_ && outbox_.empty(); }
     bool is_busy() const { return !lanes_.idle(); }
     // Returns true if so many frames wait for the client that its next message should not be read yet.

@@ -97,7 +97,7 @@ class RawClient {
 
 BOOST_AUTO_TEST_SUITE(listener)
 
-BOOST_AUTO_TEST_CASE(idle_connection_holds_at_most_12_kB) {
+BOOST_AUTO_TEST_CASE(idle_connection_holds_at_most_9_kB) {
     RunningService service;
     std::deque<RawClient> idle;
     // Returns the bytes of the heap in use when `count` clients have an answer and keep their connections.
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(idle_connection_holds_at_most_12_kB) {
         return static_cast<std::int64_t>(mallinfo2().uordblks);
     };
     const auto before = heap_with(20);
-    BOOST_TEST(heap_with(220) - before <= 200 * 12'000);
+    BOOST_TEST(heap_with(220) - before <= 200 * 9'000);
 }
 
 BOOST_AUTO_TEST_CASE(at_the_limit_the_oldest_idle_connection_gives_way) {

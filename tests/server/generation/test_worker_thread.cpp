@@ -85,6 +85,17 @@ BOOST_AUTO_TEST_CASE(owner_with_its_share_of_a_full_queue_has_no_capacity_and_a_
     BOOST_TEST(blocked.worker.has_capacity(0));
 }
 
+BOOST_AUTO_TEST_CASE(every_owner_may_have_one_job_however_many_owners_there_are) {
+    BlockedWorker blocked;
+    for (std::uint64_t owner = 0; owner < WorkerThread::max_jobs + 9; ++owner) {
+        BOOST_TEST((owner == 0 || blocked.worker.has_capacity(owner)), owner);
+        blocked.add({.owner = owner}, [] {});
+    }
+    BOOST_TEST(!blocked.worker.has_capacity(WorkerThread::max_jobs));
+    blocked.release();
+    blocked.io.run();
+}
+
 BOOST_AUTO_TEST_CASE(waiting_job_ends_as_soon_as_its_charge_is_refused) {
     BlockedWorker blocked;
     WaitingMemory memory(100);
