@@ -100,9 +100,11 @@ bool accepts(const Route& route, std::string_view method) {
 }
 
 HttpResponse no_route_response(const HttpRequest& request, const std::string& allowed) {
-    if (allowed.empty())
+    if (allowed.empty()) {
+        const std::string_view hint = request.path.starts_with("/v1/") ? "." : "; the API is under /v1.";
         return error_response({errc::not_found, "There is no route " + shown(request.method) + " " +
-                                                    shown(request.path) + "."});
+                                                    shown(request.path) + std::string(hint)});
+    }
     auto response = error_response({errc::method_not_allowed, shown(request.path) + " supports " + allowed +
                                                                   ", not " + shown(request.method) + "."});
     response.fields.emplace_back("Allow", allowed);

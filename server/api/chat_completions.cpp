@@ -1,6 +1,5 @@
 #include "server/api/chat_completions.hpp"
 
-#include <array>
 #include <utility>
 
 #include "server/api/json.hpp"
@@ -12,25 +11,14 @@ namespace {
 
 namespace json = boost::json;
 
-// The only type that the parts of a message may have. Clients such as vLLM's benchmark and guidellm send a
-// list of text parts instead of a string.
-constexpr auto part_types = std::to_array<std::string_view>({"text"});
-
-result<ChatMessage> parse_message(const json::value& value, const std::string& path) {
+result<ChatMessage> parse_chat_message(const json::value& value, const std::string& path) {
     const auto* object = value.if_object();
     if (object == nullptr) return wrong_field(path, "an object", &value);
-    const auto* role = object->if_contains("role");
-    const auto* content = object->if_contains("content");
-    if (role == nullptr) return parse_role(role, path + ".role").error();
-    if (content == nullptr) return parse_content(content, path + ".content", part_types).error();
     FieldReader fields(*object, path + ".");
-    fields.refuse_unless_neutral({"tool_calls", "function_call", "audio"});
+    for (const auto name : {"role", "content", "refusal"}) fields.ignore(name);  // parse_message() reads them
+    check_other_fields(fields, BodyKind::chat, UnknownFields::ignored, "messages[].");
     if (const auto& problem = fields.error()) return *problem;
-    auto parsed_role = parse_role(role, path + ".role");
-    if (!parsed_role) return parsed_role.error();
-    auto text = parse_content(content, path + ".content", part_types);
-    if (!text) return text.error();
-    return ChatMessage{*parsed_role, *std::move(text)};
+    return parse_message(*object, path);
 }
 
 result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
@@ -41,26 +29,16 @@ result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
     std::vector<ChatMessage> messages;
     messages.reserve(array->size());
     for (std::size_t i = 0; i < array->size(); ++i) {
-        auto message = parse_message((*array)[i], "messages[" + std::to_string(i) + "]");
+        auto message = parse_chat_message((*array)[i], "messages[" + std::to_string(i) + "]");
         if (!message) return message.error();
         messages.push_back(*std::move(message));
     }
     return messages;
 }
 
-// Reads the two fields of vLLM which decide how the prompt ends. An answer cannot both begin a new message
-// and continue the last one.
-PromptEnd parse_prompt_end(FieldReader& fields, const std::vector<ChatMessage>& messages) {
-    constexpr std::string_view continues = "continue_final_message";
-    const auto generation_prompt = fields.boolean("add_generation_prompt");
-    if (!fields.boolean(continues).value_or(false))
-        return generation_prompt.value_or(true) ? PromptEnd::assistant_turn : PromptEnd::last_message;
-    if (generation_prompt.value_or(false)) {
-        fields.fail(continues, "false or absent if add_generation_prompt is true");
-    } else if (!messages.empty() && messages.back().role != Role::assistant) {
-        fields.fail(continues, "false or absent unless the role of the last message is assistant");
-    }
-    return PromptEnd::last_message;
+bool says_none(const json::object& body, std::string_view name) {
+    const auto* value = body.if_contains(name);
+    return value != nullptr && *value == "none";
 }
 
 }  // namespace
@@ -84,14 +62,17 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     FieldReader fields(*object);
     ChatRequest request;
     request.prompt = parse_chat_prompt(*object, fields);
-    request.generation = parse_generation_fields(fields, unknown);
+    request.generation = parse_generation_fields(fields, BodyKind::chat, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
-    // If a client sends both `max_completion_tokens` and `max_tokens`, the newer field
-    // `max_completion_tokens` wins.
-    if (const auto limit = fields.integer("max_completion_tokens", 1, max_token_count))
-        request.generation.max_tokens = static_cast<std::int32_t>(*limit);
-    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    // If a client sends both fields, the newer field wins.
+    request.generation.max_tokens = parse_max_tokens(
+        fields, {"max_completion_tokens", "max_tokens", "n_predict"}, request.generation.sampling);
+    // Without any choice of a tool, the tools have no effect.
+    if (says_none(*object, "tool_choice")) fields.ignore("tools");
+    if (says_none(*object, "function_call")) fields.ignore("functions");
+    check_other_fields(fields, BodyKind::chat, unknown);
+    if (const auto& problem = fields.error()) return *problem;
     return request;
 }
 

@@ -15,22 +15,11 @@ constexpr std::int32_t default_max_tokens = 16;
 constexpr std::string_view prompt_expectation =
     "a string, a list of token ids, or a list of up to 128 strings or of up to 128 lists of token ids";
 
-bool is_token_id(const json::value& value) {
-    return value.is_int64() && value.get_int64() >= 0 &&
-           value.get_int64() <= std::numeric_limits<TokenId>::max();
-}
-
 std::optional<PromptInput> parse_prompt(const json::value& value) {
     if (const auto* text = value.if_string()) return std::string(*text);
     const auto* list = value.if_array();
     if (list == nullptr || list->empty()) return std::nullopt;
-    std::vector<TokenId> token_ids;
-    token_ids.reserve(list->size());
-    for (const auto& item : *list) {
-        if (!is_token_id(item)) return std::nullopt;
-        token_ids.push_back(static_cast<TokenId>(item.get_int64()));
-    }
-    return token_ids;
+    return token_ids_in(*list, std::int64_t{std::numeric_limits<TokenId>::max()} + 1);
 }
 
 std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fields) {
@@ -54,8 +43,10 @@ std::vector<PromptInput> parse_prompts(const json::object& body, FieldReader& fi
     return prompts;
 }
 
-// Returns -1, which means no logprobs, if the field is absent or null.
-std::int32_t parse_logprobs(FieldReader& fields) {
+// Returns -1, which means no logprobs, if the field is absent, null or false. NIM's client sends false.
+std::int32_t parse_logprobs(const json::object& body, FieldReader& fields) {
+    const auto* value = body.if_contains("logprobs");
+    if (value != nullptr && *value == false) return fields.ignore("logprobs"), -1;
     return static_cast<std::int32_t>(fields.integer("logprobs", 0, max_top_logprobs).value_or(-1));
 }
 
@@ -67,10 +58,11 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     FieldReader fields(*object);
     CompletionRequest request;
     request.prompts = parse_prompts(*object, fields);
-    request.generation = parse_generation_fields(fields, unknown);
+    request.generation = parse_generation_fields(fields, BodyKind::completions, unknown);
     auto& generation = request.generation;
-    generation.max_tokens = generation.max_tokens.value_or(default_max_tokens);
-    generation.sampling.num_logprobs = parse_logprobs(fields);
+    generation.max_tokens = parse_max_tokens(fields, {"max_tokens", "max_completion_tokens", "n_predict"},
+                                             generation.sampling, default_max_tokens);
+    generation.sampling.num_logprobs = parse_logprobs(*object, fields);
     request.echo = fields.boolean("echo").value_or(false);
     if (request.prompts.size() * generation.sampling.num_choices > max_outputs)
         fields.fail("prompt", "a shorter list: the number of prompts times n must not exceed " +
@@ -78,7 +70,12 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     if (request.echo && generation.sampling.num_logprobs >= 0)
         fields.fail({errc::unsupported_parameter,
                      "echo is not supported together with logprobs; send only one of them.", "echo"});
-    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    // With as many candidates as choices, there is nothing to choose.
+    const auto* best_of = object->if_contains("best_of");
+    if (best_of != nullptr && whole_number(*best_of) == std::int64_t{generation.sampling.num_choices})
+        fields.ignore("best_of");
+    check_other_fields(fields, BodyKind::completions, unknown);
+    if (const auto& problem = fields.error()) return *problem;
     return request;
 }
 

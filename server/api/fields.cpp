@@ -1,9 +1,9 @@
 #include "server/api/fields.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <cmath>
 
 #include "server/api/json.hpp"
 #include "server/config/shown.hpp"
@@ -14,36 +14,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t max_value_shown = 32;  // bytes
-
-// The name of a numeric field, and the value with which the field does not change the answer.
-struct NeutralNumber {
-    std::string_view name;
-    double value;
-};
-constexpr std::array neutral_numbers{
-    NeutralNumber{"best_of", 1},
-    NeutralNumber{"length_penalty", 1},
-};
-
-bool is_neutral(std::string_view name, const json::value& value) {
-    if (value.is_null()) return true;
-    if (value.is_bool()) return !value.get_bool();
-    if (value.is_array()) return value.get_array().empty();
-    if (const auto* object = value.if_object()) {
-        const auto* type = object->if_contains("type");
-        const auto is_null = [](const auto& member) { return member.value().is_null(); };
-        return std::ranges::all_of(*object, is_null) ||
-               (name == "response_format" && object->size() == 1 && type != nullptr && type->is_string() &&
-                type->get_string() == "text");
-    }
-    if (value.is_string()) {
-        const std::string_view text = value.get_string();
-        return text.empty() || (name == "tool_choice" && (text == "none" || text == "auto"));
-    }
-    const auto number = value.to_number<double>();
-    const auto it = std::ranges::find(neutral_numbers, name, &NeutralNumber::name);
-    return (it != neutral_numbers.end() && number == it->value) || (number == 0 && name != "best_of");
-}
 
 std::string text_of(double value) {
     std::string text;
@@ -66,6 +36,26 @@ Error wrong_field(const std::string& path, std::string_view expectation, const j
     const std::string found = value != nullptr ? shown_value(*value) : "missing";
     if (!found.empty()) message += ", but is " + found;
     return {errc::invalid_value, message + ".", path};
+}
+
+std::optional<std::int64_t> whole_number(const json::value& value) {
+    constexpr double limit = 9223372036854775808.0;  // 2^63
+    if (const auto* integer = value.if_int64()) return *integer;
+    const auto* number = value.if_double();
+    if (number == nullptr || std::trunc(*number) != *number || *number <= -limit || *number >= limit)
+        return std::nullopt;
+    return static_cast<std::int64_t>(*number);
+}
+
+std::optional<std::vector<TokenId>> token_ids_in(const json::array& list, std::int64_t end) {
+    std::vector<TokenId> ids;
+    ids.reserve(list.size());
+    for (const auto& item : list) {
+        const auto id = whole_number(item);
+        if (!id || *id < 0 || *id >= end) return std::nullopt;
+        ids.push_back(static_cast<TokenId>(*id));
+    }
+    return ids;
 }
 
 const json::value* FieldReader::find(std::string_view name) {
@@ -101,12 +91,22 @@ std::optional<bool> FieldReader::boolean(std::string_view name) {
 std::optional<std::int64_t> FieldReader::integer(std::string_view name, std::int64_t min, std::int64_t max) {
     const auto* value = find(name);
     if (value == nullptr) return std::nullopt;
-    const bool fits = value->is_int64() && value->get_int64() >= min && value->get_int64() <= max;
-    if (!fits) {
-        fail(name, "an integer from " + std::to_string(min) + " to " + std::to_string(max));
-        return std::nullopt;
-    }
-    return value->get_int64();
+    const auto number = whole_number(*value);
+    if (number && *number >= min && *number <= max) return number;
+    fail(name, "an integer from " + std::to_string(min) + " to " + std::to_string(max));
+    return std::nullopt;
+}
+
+std::optional<std::int32_t> FieldReader::token_limit(std::string_view name) {
+    const auto* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    const double limit = value->is_number() ? value->to_number<double>() : 0;
+    const bool is_whole = std::trunc(limit) == limit;
+    if (limit == -1 || (is_whole && limit >= max_token_count))
+        return static_cast<std::int32_t>(max_token_count);
+    if (is_whole && limit >= 1) return static_cast<std::int32_t>(limit);
+    fail(name, "an integer from 1 on, or -1 for no limit");
+    return std::nullopt;
 }
 
 std::optional<double> FieldReader::number(std::string_view name, double min, double max, Bound lower) {
@@ -124,10 +124,11 @@ std::optional<double> FieldReader::number(std::string_view name, double min, dou
 std::optional<std::uint64_t> FieldReader::seed(std::string_view name) {
     const auto* value = find(name);
     if (value == nullptr) return std::nullopt;
-    if (value->is_int64()) return static_cast<std::uint64_t>(value->get_int64());
     if (value->is_uint64()) return value->get_uint64();
-    fail(name, "a 64-bit integer");
-    return std::nullopt;
+    const auto number = whole_number(*value);
+    if (!number) return fail(name, "a 64-bit integer"), std::nullopt;
+    if (*number == -1) return std::nullopt;
+    return static_cast<std::uint64_t>(*number);
 }
 
 std::vector<std::string> FieldReader::stop(std::string_view name) {
@@ -161,24 +162,12 @@ const json::array* FieldReader::array(std::string_view name) {
     return value->if_array();
 }
 
-void FieldReader::refuse_unless_neutral(std::span<const std::string_view> names) {
-    for (const auto name : names) {
-        if (std::ranges::find(known_, name) != known_.end()) continue;
-        const auto* value = find(name);
-        if (value == nullptr || is_neutral(name, *value)) continue;
-        refuse(name);
-    }
-}
-
-void FieldReader::refuse_unknown() {
-    for (const auto& member : object_) {
-        const std::string_view key = member.key();
-        if (std::ranges::find(known_, key) == known_.end()) refuse(shown(key));
-    }
+bool FieldReader::is_known(std::string_view name) const {
+    return std::ranges::find(known_, name) != known_.end();
 }
 
 void FieldReader::refuse(std::string_view name) {
-    const std::string path = prefix_ + std::string(name);
+    const std::string path = prefix_ + shown(name);
     fail({errc::unsupported_parameter, path + " is not supported by this server.", path});
 }
 

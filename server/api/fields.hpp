@@ -5,11 +5,11 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "inference/token_id.hpp"
 #include "server/config/error.hpp"
 
 namespace solard::server {
@@ -24,6 +24,14 @@ inline constexpr std::size_t max_stop_bytes = 256;
 // missing.
 Error wrong_field(const std::string& path, std::string_view expectation, const boost::json::value* value);
 
+// Returns the value of a whole number, however it is written: 256, 256.0 and 2.56e2 are the same number. Some
+// clients write every number as a float. Returns nullopt for anything else, and for numbers outside of 64
+// bits. A float of -2^63 may stand for a smaller integer, so it is outside too.
+std::optional<std::int64_t> whole_number(const boost::json::value& value);
+
+// Returns the list's items if all of them are whole numbers in [0, end).
+std::optional<std::vector<TokenId>> token_ids_in(const boost::json::array& list, std::int64_t end);
+
 // Reads the fields of one JSON object and keeps the first problem. A function that reads a field returns no
 // value (std::nullopt, nullptr or an empty list) if the field is absent or null, or if there is a problem
 // already. The JSON object must outlive the reader. Every name must be a string literal.
@@ -37,27 +45,26 @@ class FieldReader {
     std::optional<std::string> string(std::string_view name);
     std::optional<bool> boolean(std::string_view name);
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t min, std::int64_t max);
+    // Reads an upper bound for a number of tokens: a whole number from 1 on, or -1 for no bound. No bound,
+    // and bounds above max_token_count, become max_token_count.
+    std::optional<std::int32_t> token_limit(std::string_view name);
     std::optional<double> number(std::string_view name, double min, double max, Bound lower = Bound::closed);
-    // Reads any 64-bit integer, signed or unsigned.
+    // Reads any 64-bit integer, signed or unsigned. Returns no value for -1, which means a random seed in
+    // vLLM and llama.cpp.
     std::optional<std::uint64_t> seed(std::string_view name);
     // Reads one string or a list of up to 16 strings, each of 1 to 256 bytes.
     std::vector<std::string> stop(std::string_view name);
     const boost::json::object* object(std::string_view name);
     const boost::json::array* array(std::string_view name);
 
-    // Refuses each of the named fields as unsupported_parameter, unless the field was read before or has a
-    // value that does not change the answer. Such values are null, false, an empty list, object or string,
-    // and the neutral value of the field (such as 0 for a penalty and 1 for best_of).
-    void refuse_unless_neutral(std::span<const std::string_view> names);
-    void refuse_unless_neutral(std::initializer_list<std::string_view> names) {
-        refuse_unless_neutral(std::span(names.begin(), names.size()));
-    }
-
     // Marks a field as known although it has no effect or is read without this reader.
     void ignore(std::string_view name) { known_.push_back(name); }
-    // Refuses, as unsupported_parameter, each field of the object that this reader has neither read nor
-    // ignored.
-    void refuse_unknown();
+    // Returns true if the field was read or ignored.
+    bool is_known(std::string_view name) const;
+    // Records that the field, or a member of it such as "reasoning.effort", is not supported
+    // (unsupported_parameter).
+    void refuse(std::string_view name);
+    const boost::json::object& object() const { return object_; }
 
     // Both fail() functions record a problem unless there is one already. The first function reports that the
     // field `name` has an invalid value.
@@ -67,7 +74,6 @@ class FieldReader {
 
   private:
     const boost::json::value* find(std::string_view name);
-    void refuse(std::string_view name);
 
     const boost::json::object& object_;
     std::string prefix_;                   // text in front of the field names in messages

@@ -4,21 +4,22 @@
 
 #include <boost/json/object.hpp>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "server/api/fields.hpp"
+#include "server/api/peer_fields.hpp"
 #include "server/api/sampling_fields.hpp"
 #include "server/config/error.hpp"
 
 namespace solard::server {
 
-// What happens to a field which the parser of the request does not know.
-enum class UnknownFields : std::uint8_t { ignored, refused };
-
 struct GenerationFields {
     std::string model;  // empty: the model which is served
+    // The upper bound for the tokens of one choice. A bound that is larger than the room which the prompt
+    // leaves in the context has no effect. Absent: the whole room.
     std::optional<std::int32_t> max_tokens;
     SamplingFields sampling;
     bool stream = false;
@@ -34,13 +35,17 @@ struct GenerationFields {
 // Parses the whole body, which must be one JSON object. Errors: invalid_json.
 result<boost::json::object> parse_body(std::string_view body);
 
-// Reads all fields of GenerationFields except the logprobs, and marks the fields which are accepted without
-// effect (`user`, `metadata` ...). A problem is recorded in `fields`.
-GenerationFields parse_generation_fields(FieldReader& fields, UnknownFields unknown);
+// Reads all fields of GenerationFields except the logprobs and max_tokens. A problem is recorded in `fields`.
+GenerationFields parse_generation_fields(FieldReader& fields, BodyKind kind, UnknownFields unknown);
 
-// Refuses unsupported fields which would change the meaning of an answer. Also refuses unknown fields if
-// `unknown` says so. Every parser calls this function last, after it has read all fields which it knows.
-// Returns the first problem of the whole body.
-std::optional<Error> check_rest(FieldReader& fields, UnknownFields unknown);
+// Reads GenerationFields::max_tokens from the first of the named fields that has a value. min_tokens must not
+// exceed this value. If no field has a value, returns `absent`, which says nothing about min_tokens.
+std::optional<std::int32_t> parse_max_tokens(FieldReader& fields,
+                                             std::initializer_list<std::string_view> names,
+                                             const SamplingFields& sampling,
+                                             std::optional<std::int32_t> absent = std::nullopt);
+
+// Returns an empty text if the field is absent.
+std::string parse_cache_salt(FieldReader& fields);
 
 }  // namespace solard::server

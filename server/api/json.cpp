@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "inference/model/json_file.hpp"
+#include "inference/text/json_text.hpp"
 #include "server/config/shown.hpp"
 #include "server/config/text.hpp"
 
@@ -25,6 +27,40 @@ bool all_finite(const json::value& value) {
     return true;
 }
 
+// Returns the code unit of the escape \uXXXX at `offset`, or nullopt if there is no such escape.
+std::optional<unsigned> unicode_escape(std::string_view text, std::size_t offset) {
+    if (text.size() < offset + 6 || text[offset] != '\\' || text[offset + 1] != 'u') return std::nullopt;
+    unsigned unit = 0;
+    const char* const begin = text.data() + offset + 2;
+    const auto [end, ec] = std::from_chars(begin, begin + 4, unit, 16);
+    if (ec != std::errc{} || end != begin + 4) return std::nullopt;
+    return unit;
+}
+
+// Returns the JSON text with U+FFFD in place of every escape of a surrogate that is not part of a pair.
+// JavaScript produces such escapes when it cuts a string in the middle of a character.
+std::string without_lone_surrogates(std::string_view text) {
+    constexpr std::size_t escape_size = 6;
+    std::string out(text);
+    for (std::size_t at = out.find('\\'); at != std::string::npos; at = out.find('\\', at)) {
+        const unsigned unit = unicode_escape(out, at).value_or(0);
+        const bool is_high = unit >= 0xD800 && unit < 0xDC00;
+        const bool is_low = unit >= 0xDC00 && unit < 0xE000;
+        if (!is_high && !is_low) {
+            at += 2;  // also skips the second backslash of an escaped backslash
+            continue;
+        }
+        const unsigned next = unicode_escape(out, at + escape_size).value_or(0);
+        if (is_high && next >= 0xDC00 && next < 0xE000) {
+            at += 2 * escape_size;
+        } else {
+            out.replace(at, escape_size, "\\ufffd");
+            at += escape_size;
+        }
+    }
+    return out;
+}
+
 template <class Number>
 void append_shortest(std::string& out, Number value) {
     std::array<char, 32> text{};
@@ -34,17 +70,24 @@ void append_shortest(std::string& out, Number value) {
 }  // namespace
 
 result<json::value> parse_json(std::string_view text) {
-    json::error_code ec;
-    json::value value = json::parse(text, ec);
-    if (ec) return Error{errc::invalid_json, "The request is not valid JSON: " + ec.message() + "."};
-    if (!all_finite(value))
+    text = without_byte_order_mark(text);
+    JsonText parsed = parse_json_text(text);
+    std::string repaired;
+    if (!parsed.problem.empty()) {
+        repaired = without_lone_surrogates(text);
+        text = repaired;
+        parsed = parse_json_text(text);
+    }
+    if (!parsed.problem.empty())
+        return Error{errc::invalid_json, "The request is not valid JSON" + parsed.problem + "."};
+    if (!all_finite(parsed.value))
         return Error{errc::invalid_json,
                      "The request contains a number which is too large for a 64-bit float."};
     if (const auto key = find_duplicate_key(text)) {
         return Error{errc::invalid_json,
                      "The request contains the key '" + shown(*key) + "' twice in one object.", shown(*key)};
     }
-    return value;
+    return std::move(parsed.value);
 }
 
 void append_json_string(std::string& out, std::string_view text) {

@@ -10,8 +10,9 @@
 
 namespace solard::server {
 
-// Refuses duplicate keys, numbers which are not finite, more than 32 levels of nesting and invalid UTF-8.
-// Errors: invalid_json.
+// Refuses duplicate keys, numbers which are not finite, more than 32 levels of nesting and invalid UTF-8. The
+// escape of a surrogate that is not part of a pair becomes U+FFFD, and a byte order mark is skipped. Errors:
+// invalid_json, which says where and why the text is not JSON.
 result<boost::json::value> parse_json(std::string_view text);
 
 // Appends `text`, which must be valid UTF-8, as a JSON string.

@@ -1,14 +1,19 @@
 #include "server/api/message_fields.hpp"
 
 #include <algorithm>
+#include <array>
+#include <boost/json/array.hpp>
+#include <string_view>
 
-#include "server/api/fields.hpp"
 #include "server/config/shown.hpp"
 
 namespace solard::server {
 namespace {
 
 namespace json = boost::json;
+
+// The types of parts in all APIs. Clients send the answers of one API back through another one.
+constexpr auto text_types = std::to_array<std::string_view>({"input_text", "output_text", "refusal", "text"});
 
 Error unsupported_part(std::string_view type, const std::string& path) {
     return {errc::unsupported_input,
@@ -21,7 +26,7 @@ const json::string* string_member(const json::object* object, std::string_view n
     return value != nullptr ? value->if_string() : nullptr;
 }
 
-}  // namespace
+// In both functions below, `value` is nullptr if the field is missing, and `path` names the field in errors.
 
 result<Role> parse_role(const json::value* value, const std::string& path) {
     const auto* text = value != nullptr ? value->if_string() : nullptr;
@@ -32,23 +37,57 @@ result<Role> parse_role(const json::value* value, const std::string& path) {
     return wrong_field(path, "one of system, developer, user, assistant", value);
 }
 
-result<std::string> parse_content(const json::value* value, const std::string& path,
-                                  std::span<const std::string_view> part_types) {
-    constexpr std::string_view expectation = "a string or a list of text parts, each with a type and a text";
+result<std::string> parse_content(const json::value* value, const std::string& path) {
+    constexpr std::string_view expectation =
+        "a string or a list of strings and text parts, each part with a type and a text";
     if (value != nullptr && value->is_string()) return std::string(value->get_string());
     const auto* parts = value != nullptr ? value->if_array() : nullptr;
     if (parts == nullptr) return wrong_field(path, expectation, value);
     std::string text;
     for (const auto& part : *parts) {
-        const auto* type = string_member(part.if_object(), "type");
-        if (type == nullptr) return wrong_field(path, expectation, value);
-        if (std::ranges::find(part_types, std::string_view(*type)) == part_types.end())
-            return unsupported_part(*type, path);
-        const auto* content = string_member(part.if_object(), "text");
-        if (content == nullptr) return wrong_field(path, expectation, value);
+        const auto* content = part.if_string();
+        if (content == nullptr) {
+            const auto* type = string_member(part.if_object(), "type");
+            if (type == nullptr) return wrong_field(path, expectation, value);
+            if (std::ranges::find(text_types, std::string_view(*type)) == text_types.end())
+                return unsupported_part(*type, path);
+            content = string_member(part.if_object(), *type == "refusal" ? "refusal" : "text");
+            if (content == nullptr) return wrong_field(path, expectation, value);
+        }
+        // vLLM and llama.cpp join the parts in the same way.
+        if (&part != parts->begin()) text += '\n';
         text += std::string_view(*content);
     }
     return text;
+}
+
+}  // namespace
+
+result<ChatMessage> parse_message(const json::object& object, const std::string& path) {
+    const auto role = parse_role(object.if_contains("role"), path + ".role");
+    if (!role) return role.error();
+    const auto* content = object.if_contains("content");
+    const bool has_content = content != nullptr && !content->is_null();
+    if (!has_content && *role == Role::assistant) {
+        const auto* refusal = string_member(&object, "refusal");
+        return ChatMessage{*role, refusal != nullptr ? std::string(*refusal) : std::string()};
+    }
+    auto text = parse_content(content, path + ".content");
+    if (!text) return text.error();
+    return ChatMessage{*role, *std::move(text)};
+}
+
+PromptEnd parse_prompt_end(FieldReader& fields, std::span<const ChatMessage> messages) {
+    constexpr std::string_view continues = "continue_final_message";
+    const auto generation_prompt = fields.boolean("add_generation_prompt");
+    if (!fields.boolean(continues).value_or(false))
+        return generation_prompt.value_or(true) ? PromptEnd::assistant_turn : PromptEnd::last_message;
+    if (generation_prompt.value_or(false)) {
+        fields.fail(continues, "false or absent if add_generation_prompt is true");
+    } else if (!messages.empty() && messages.back().role != Role::assistant) {
+        fields.fail(continues, "false or absent unless the role of the last message is assistant");
+    }
+    return PromptEnd::last_message;
 }
 
 }  // namespace solard::server

@@ -1,25 +1,27 @@
 // The fields of one message of a conversation, which chat completions and responses have in common.
 #pragma once
 
-#include <boost/json/value.hpp>
+#include <boost/json/object.hpp>
+#include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "inference/model/chat_template.hpp"
+#include "server/api/fields.hpp"
 #include "server/config/error.hpp"
 
 namespace solard::server {
 
 inline constexpr std::size_t max_messages = 1024;
 
-// In both functions below, `value` is nullptr if the field is missing, and `path` names the field in errors.
+// Reads `role` and `content`. A content is a string, or a list whose strings and text parts become one text
+// with a line break between them. An assistant's message may have `refusal` instead of a content, or neither.
+// `path` names the message in errors. Errors: invalid_value; unsupported_input for a part that is not text.
+result<ChatMessage> parse_message(const boost::json::object& object, const std::string& path);
 
-// Errors: invalid_value.
-result<Role> parse_role(const boost::json::value* value, const std::string& path);
-// Returns the text of a string, or the joined texts of a list of parts, each of which has one of
-// `part_types`. Errors: invalid_value; unsupported_input for a part of another type.
-result<std::string> parse_content(const boost::json::value* value, const std::string& path,
-                                  std::span<const std::string_view> part_types);
+// Reads the two fields of vLLM which decide how the prompt ends: `add_generation_prompt` and
+// `continue_final_message`. An answer cannot both begin a new message and continue the last one, and it can
+// only continue an assistant's message. A problem is recorded in `fields`.
+PromptEnd parse_prompt_end(FieldReader& fields, std::span<const ChatMessage> messages);
 
 }  // namespace solard::server

@@ -22,28 +22,18 @@ constexpr std::size_t max_metadata_value = 512;
 constexpr std::size_t max_user = 512;
 constexpr std::string_view logprobs_included = "message.output_text.logprobs";
 
-// These fields are accepted without effect, because OpenAI's SDKs and agents send them.
-constexpr auto without_effect = std::to_array<std::string_view>({
-    "context_management",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "stream_options",
+// OpenAI's parts of a response which can be asked for. Except the logprobs, they belong to items which this
+// server never produces, so a response is complete without them.
+constexpr auto includable = std::to_array<std::string_view>({
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+    "web_search_call.results",
 });
-// These fields are accepted only with a value which has no effect.
-constexpr auto neutral_only = std::to_array<std::string_view>({
-    "background",
-    "conversation",
-    "max_tool_calls",
-    "prompt",
-    "reasoning",
-    "tool_choice",
-    "tools",
-});
-
-constexpr auto part_types = std::to_array<std::string_view>({"input_text", "output_text", "text"});
 
 bool says(const json::value& value, std::string_view text) {
     return value.is_string() && std::string_view(value.get_string()) == text;
@@ -57,11 +47,7 @@ result<ChatMessage> parse_item(const json::value& value, const std::string& path
     if (type != nullptr && !type->is_null() && !says(*type, "message"))
         return Error{errc::unsupported_input,
                      path + " must be a message; this server supports no other items.", path + ".type"};
-    const auto role = parse_role(object->if_contains("role"), path + ".role");
-    if (!role) return role.error();
-    auto text = parse_content(object->if_contains("content"), path + ".content", part_types);
-    if (!text) return text.error();
-    return ChatMessage{*role, *std::move(text)};
+    return parse_message(*object, path);
 }
 
 result<std::vector<ChatMessage>> parse_input(const json::object& body) {
@@ -72,7 +58,10 @@ result<std::vector<ChatMessage>> parse_input(const json::object& body) {
         return messages;
     }
     const auto* items = input != nullptr ? input->if_array() : nullptr;
-    if (items == nullptr || items->empty() || items->size() > max_messages)
+    // After a response that only computed its prompt (`generate: false`), an empty list means "answer now".
+    const auto* previous = body.if_contains("previous_response_id");
+    const bool may_be_empty = previous != nullptr && previous->is_string();
+    if (items == nullptr || (items->empty() && !may_be_empty) || items->size() > max_messages)
         return wrong_field("input", "a string or a list of 1 to " + std::to_string(max_messages) + " items",
                            input);
     for (std::size_t i = 0; i < items->size(); ++i) {
@@ -83,34 +72,16 @@ result<std::vector<ChatMessage>> parse_input(const json::object& body) {
     return messages;
 }
 
-// Accepts {"format":{"type":"text"}} only. A verbosity is refused, because it would change the answer.
-void check_text(FieldReader& fields) {
-    const auto* text = fields.object("text");
-    if (text == nullptr) return;
-    FieldReader inner(*text, "text.");
-    if (const auto* format = inner.object("format")) {
-        const auto* type = format->if_contains("type");
-        if (type == nullptr || !says(*type, "text"))
-            inner.fail({errc::unsupported_parameter,
-                        "text.format must have the type text; this server supports no other format.",
-                        "text.format"});
-    }
-    inner.refuse_unless_neutral({"verbosity"});
-    if (const auto& problem = inner.error()) fields.fail(*problem);
-}
-
 // Returns the number of alternatives of each token, or -1 if the request wants no logprobs.
 std::int32_t parse_logprobs(FieldReader& fields) {
     const auto alternatives = fields.integer("top_logprobs", 0, max_top_logprobs);
     bool included = false;
     if (const auto* include = fields.array("include")) {
         for (const auto& item : *include) {
-            if (says(item, logprobs_included)) {
-                included = true;
-            } else {
-                fields.fail({errc::unsupported_parameter,
-                             "include may contain only message.output_text.logprobs.", "include"});
-            }
+            included = included || says(item, logprobs_included);
+            const auto is_item = [&](std::string_view one) { return says(item, one); };
+            if (std::ranges::none_of(includable, is_item))
+                fields.fail("include", "a list of parts of a response, such as message.output_text.logprobs");
         }
     }
     if (!included && alternatives.value_or(0) == 0) return -1;
@@ -162,9 +133,9 @@ GenerationFields parse_generation(FieldReader& fields) {
     generation.sampling = parse_sampling_fields(fields);
     if (generation.sampling.num_choices > 1) fields.fail("n", "1 or absent");
     generation.sampling.num_logprobs = parse_logprobs(fields);
-    if (const auto limit = fields.integer("max_output_tokens", 1, max_token_count))
-        generation.max_tokens = static_cast<std::int32_t>(*limit);
+    generation.max_tokens = parse_max_tokens(fields, {"max_output_tokens"}, generation.sampling);
     generation.stream = fields.boolean("stream").value_or(false);
+    generation.cache_salt = parse_cache_salt(fields);
     return generation;
 }
 
@@ -187,19 +158,20 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
     } else {
         fields.fail(std::move(input).error());
     }
+    request.end = parse_prompt_end(fields, request.input);
     request.instructions = fields.string("instructions");
     request.previous_response_id = fields.string("previous_response_id");
     request.generation = parse_generation(fields);
     request.store = fields.boolean("store").value_or(true);
-    check_text(fields);
     request.truncate = parse_truncation(fields);
     request.metadata = parse_metadata(fields);
     request.user = fields.string("user");
     if (request.user && request.user->size() > max_user) fields.fail("user", "a string of at most 512 bytes");
     parse_extension(fields, request);
-    for (const auto name : without_effect) fields.ignore(name);
-    fields.refuse_unless_neutral(neutral_only);
-    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    const auto* tool_choice = object.if_contains("tool_choice");
+    if (tool_choice != nullptr && says(*tool_choice, "none")) fields.ignore("tools");
+    check_other_fields(fields, BodyKind::responses, unknown);
+    if (const auto& problem = fields.error()) return *problem;
     return request;
 }
 

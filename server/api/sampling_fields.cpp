@@ -25,16 +25,10 @@ std::int32_t integer_or(FieldReader& fields, std::string_view name, std::int64_t
 std::vector<TokenId> parse_token_ids(FieldReader& fields, std::string_view name) {
     const auto* list = fields.array(name);
     if (list == nullptr) return {};
-    const auto is_id = [](const json::value& item) {
-        return item.is_int64() && item.get_int64() >= 0 && item.get_int64() <= max_int32;
-    };
-    if (list->size() > max_stop_token_ids || !std::ranges::all_of(*list, is_id)) {
-        fields.fail(name, "a list of up to " + std::to_string(max_stop_token_ids) + " token ids");
-        return {};
-    }
-    std::vector<TokenId> ids;
-    for (const auto& item : *list) ids.push_back(static_cast<TokenId>(item.get_int64()));
-    return ids;
+    auto ids = token_ids_in(*list, max_int32 + 1);
+    if (ids && ids->size() <= max_stop_token_ids) return *std::move(ids);
+    fields.fail(name, "a list of up to " + std::to_string(max_stop_token_ids) + " token ids");
+    return {};
 }
 
 // Accepts only the shortest form of a number, so that two keys never name the same token.
@@ -48,6 +42,9 @@ std::optional<TokenId> parse_token_key(std::string_view key) {
 
 std::vector<LogitBias> parse_logit_bias(FieldReader& fields) {
     constexpr std::string_view name = "logit_bias";
+    const auto* value = fields.object().if_contains(name);
+    if (value != nullptr && value->is_array() && value->get_array().empty())
+        return fields.ignore(name), std::vector<LogitBias>();  // llama.cpp's form of an empty object
     const auto* object = fields.object(name);
     if (object == nullptr) return {};
     std::vector<LogitBias> biases;
@@ -81,14 +78,11 @@ result<void> check_token(std::string_view name, TokenId token, std::int32_t voca
                  std::string(name)};
 }
 
-result<void> check(const SamplingFields& fields, const SamplingContext& context, std::int32_t max_tokens) {
+result<void> check(const SamplingFields& fields, const SamplingContext& context) {
     if (std::cmp_greater(fields.num_choices, context.max_choices))
         return above_limit("n",
                            std::to_string(context.max_choices) + ", the limit for choices on this server",
                            fields.num_choices);
-    if (fields.min_tokens > max_tokens)
-        return above_limit("min_tokens", "max_tokens (" + std::to_string(max_tokens) + ")",
-                           fields.min_tokens);
     for (const TokenId token : fields.stop_token_ids) {
         if (auto known = check_token("stop_token_ids", token, context.vocab_size); !known) return known;
     }
@@ -133,7 +127,7 @@ std::int32_t parse_chat_logprobs(FieldReader& fields) {
 
 result<Request> make_request(const SamplingFields& fields, const SamplingContext& context,
                              std::int32_t max_tokens) {
-    if (auto fits = check(fields, context, max_tokens); !fits) return fits.error();
+    if (auto fits = check(fields, context); !fits) return fits.error();
     Request request;
     request.max_tokens = max_tokens;
     request.num_choices = fields.num_choices;
@@ -149,7 +143,7 @@ result<Request> make_request(const SamplingFields& fields, const SamplingContext
     request.logit_bias = fields.logit_bias;
     request.stop = fields.stop;
     request.stop_token_ids = fields.stop_token_ids;
-    request.min_tokens = fields.min_tokens;
+    request.min_tokens = std::min(fields.min_tokens, max_tokens);
     request.ignore_eos = fields.ignore_eos;
     request.priority = fields.priority;
     return request;

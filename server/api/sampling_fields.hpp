@@ -22,7 +22,7 @@ struct NumberRange {
     FieldReader::Bound lower = FieldReader::Bound::closed;
 };
 inline constexpr NumberRange temperature_range{"temperature", 0, 2};
-inline constexpr NumberRange top_p_range{"top_p", 0, 1, FieldReader::Bound::open};
+inline constexpr NumberRange top_p_range{"top_p", 0, 1};  // 0 keeps only the likeliest token
 inline constexpr NumberRange min_p_range{"min_p", 0, 1};
 inline constexpr NumberRange repetition_penalty_range{"repetition_penalty", 0, 2, FieldReader::Bound::open};
 inline constexpr NumberRange frequency_penalty_range{"frequency_penalty", -2, 2};
@@ -68,8 +68,9 @@ struct SamplingContext {
     std::uint64_t seed = 0;
 };
 
-// Returns a request for the engine. Its prompt, principal and deadlines are not set yet. Errors:
-// invalid_value; `param` names the field.
+// Returns a request for the engine which generates at most `max_tokens` tokens, and not less only because
+// min_tokens is larger. Its prompt, principal and deadlines are not set yet. Errors: invalid_value; `param`
+// names the field.
 result<Request> make_request(const SamplingFields& fields, const SamplingContext& context,
                              std::int32_t max_tokens);
 

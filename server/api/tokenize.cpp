@@ -26,6 +26,8 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
     request.model = fields.string("model").value_or("");
     if (auto text = fields.string("prompt")) {
         request.prompt = *std::move(text);
+        for (const auto name : {"messages", "add_generation_prompt", "continue_final_message"})
+            fields.ignore(name);
     } else if (object->contains("messages")) {
         request.prompt = parse_chat_prompt(*object, fields);
     } else {
@@ -33,7 +35,8 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
     }
     request.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
     request.return_token_strs = fields.boolean("return_token_strs").value_or(false);
-    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    check_other_fields(fields, BodyKind::tokenize, unknown);
+    if (const auto& problem = fields.error()) return *problem;
     return request;
 }
 
@@ -45,20 +48,14 @@ result<DetokenizeRequest> parse_detokenize_request(std::string_view body, Unknow
     DetokenizeRequest request;
     request.model = fields.string("model").value_or("");
     const std::string expectation = "a list of token ids from 0 to " + std::to_string(vocab_size - 1);
-    const auto* tokens = fields.array("tokens");
-    if (tokens == nullptr) {
-        fields.fail("tokens", expectation);
+    const auto* list = fields.array("tokens");
+    if (auto tokens = list != nullptr ? token_ids_in(*list, vocab_size) : std::nullopt) {
+        request.tokens = *std::move(tokens);
     } else {
-        for (const auto& item : *tokens) {
-            const auto* id = item.if_int64();
-            if (id == nullptr || *id < 0 || *id >= vocab_size) {
-                fields.fail("tokens", expectation);
-                break;
-            }
-            request.tokens.push_back(static_cast<TokenId>(*id));
-        }
+        fields.fail("tokens", expectation);
     }
-    if (auto problem = check_rest(fields, unknown)) return *std::move(problem);
+    check_other_fields(fields, BodyKind::detokenize, unknown);
+    if (const auto& problem = fields.error()) return *problem;
     return request;
 }
 

@@ -1,6 +1,7 @@
 #include "server/auth/gate.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <string>
 #include <utility>
@@ -18,6 +19,18 @@ namespace {
 // the number of an IPv6 network is the first 64 bits of its addresses, and no IPv6 address in use begins with
 // 8000 (hexadecimal).
 constexpr std::uint64_t key_principal = std::uint64_t{1} << 63;
+
+// Names under which a program on the same machine, or in a container on it, reaches this server. The owner of
+// a site cannot point any of these names at it, because `localhost` never belongs to a site (RFC 6761,
+// section 6.3), and the other two exist only in the name services of Docker and Podman.
+bool is_local_name(std::string_view name) {
+    constexpr std::string_view suffix = ".localhost";
+    if (name.size() > suffix.size() && equal_ignoring_case(name.substr(name.size() - suffix.size()), suffix))
+        return true;
+    constexpr auto names = std::to_array<std::string_view>(
+        {"localhost", "localhost.", "host.docker.internal", "host.containers.internal"});
+    return std::ranges::any_of(names, [&](std::string_view one) { return equal_ignoring_case(one, name); });
+}
 
 // Returns the host without its port, and an IPv6 address without its brackets.
 std::string_view host_name(std::string_view host) {
@@ -55,7 +68,7 @@ bool Gate::is_allowed_host(std::string_view host) const {
     const auto& allowed = config_.allowed_hosts;
     if (allowed.empty() && !keys_.empty()) return true;
     const std::string_view name = host_name(host);
-    if (equal_ignoring_case(name, "localhost")) return true;
+    if (is_local_name(name)) return true;
     boost::system::error_code ec;
     boost::asio::ip::make_address(std::string(name), ec);
     if (!ec) return true;

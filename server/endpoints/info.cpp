@@ -139,10 +139,11 @@ asio::awaitable<void> handle_models(const ServedModel& model, HttpExchange& exch
 
 asio::awaitable<void> handle_model(const GenerationService& generation, HttpExchange& exchange) {
     const std::string name = exchange.request().path.substr(model_route.size());
-    const auto served = name.empty()
-                            ? Error{errc::model_not_found,
-                                    "The path names no model. GET /v1/models lists the models.", "model"}
-                            : check_model(generation, name);
+    if (name.empty()) {
+        auto listing = handle_models(generation.model, exchange);
+        co_return co_await std::move(listing);
+    }
+    const auto served = check_model(generation, name);
     auto response = served ? json_response(model_json(name, listed_model(generation.model)))
                            : error_response(served.error());
     co_await exchange.respond(std::move(response));

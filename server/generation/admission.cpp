@@ -18,8 +18,7 @@ std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
 }
 
-// Returns `asked` if it has a value. Otherwise returns how many tokens the context and the KV cache can hold
-// besides the prompt.
+// Returns how many tokens the context and the KV cache can hold besides the prompt, but at most `asked`.
 result<std::int32_t> choose_max_tokens(const GenerationService& generation, std::size_t prompt_tokens,
                                        std::optional<std::int32_t> asked, std::string_view field) {
     const auto context = std::int64_t{generation.model.context_length};
@@ -29,17 +28,9 @@ result<std::int32_t> choose_max_tokens(const GenerationService& generation, std:
                      maximum_context(generation.model) + ", but the prompt has " + std::to_string(prompt) +
                          " tokens; shorten it to at most " + std::to_string(context - 1) + ".",
                      std::string(field)};
-    if (asked && prompt + *asked > context)
-        return Error{errc::context_length_exceeded,
-                     maximum_context(generation.model) + ", but the request asks for " +
-                         std::to_string(prompt + *asked) + " (" + std::to_string(prompt) +
-                         " in the prompt, " + std::to_string(*asked) +
-                         " in max_tokens); max_tokens can be at most " + std::to_string(context - prompt) +
-                         ".",
-                     "max_tokens"};
     const auto pool = generation.engine.capacity_tokens();
     const auto rest = pool > prompt ? std::min(context, pool) - prompt : context - prompt;
-    return asked.value_or(static_cast<std::int32_t>(rest));
+    return static_cast<std::int32_t>(std::min<std::int64_t>(asked.value_or(max_token_count), rest));
 }
 
 // Returns the caller's own salt, combined with the `cache_salt` of the request if there is one. With

@@ -63,7 +63,13 @@ result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& r
         return default_error(errc::invalid_store_transition, "store");
     std::vector<ChatMessage> messages = parent->conversation;
     const ResponseState state = parent->state();
-    if (state.has_output) messages.push_back({Role::assistant, std::string(state.text)});
+    if (!state.has_output) return messages;
+    if (parent->facts.request.end == PromptEnd::last_message && !messages.empty() &&
+        messages.back().role == Role::assistant) {
+        messages.back().content += state.text;  // the response continued this message
+    } else {
+        messages.push_back({Role::assistant, std::string(state.text)});
+    }
     return messages;
 }
 
@@ -78,14 +84,17 @@ std::string render(const ChatTemplate& chat_template, const ResponseRequest& req
     std::vector<ChatMessage> messages{
         {Role::system, request.instructions.value_or("")}};  // the template leaves out an empty message
     messages.insert(messages.end(), conversation.begin(), conversation.end());
-    return chat_template.render(messages);
+    return chat_template.render(messages, request.end);
 }
 
-// Returns true if the context holds the prompt plus max_tokens (plus one token if max_tokens was not given).
+// Returns true if the context holds the prompt and leaves enough room for the answer: max_tokens, but never
+// more than a quarter of the context, because clients send large bounds without need.
 bool has_capacity(const GenerationService& generation, const ResponseRequest& request,
                   std::size_t prompt_tokens) {
-    const auto wanted = static_cast<std::size_t>(request.generation.max_tokens.value_or(1));
-    return prompt_tokens + wanted <= static_cast<std::size_t>(generation.model.context_length);
+    const std::int64_t context = generation.model.context_length;
+    const std::int64_t wanted = std::min<std::int64_t>(
+        request.generation.max_tokens.value_or(max_token_count), std::max<std::int64_t>(context / 4, 1));
+    return static_cast<std::int64_t>(prompt_tokens) + wanted <= context;
 }
 
 // Returns true if encode_prompt() failed for another reason than the length of the prompt. Fewer messages
@@ -196,7 +205,9 @@ result<ResponsePtr> ResponseService::find(const std::string& id, const Caller& c
 
 result<void> ResponseService::check_size(const ResponseRequest& request) const {
     std::size_t num_bytes = request.instructions.value_or("").size();
-    const auto counted = std::span(request.input).last(request.truncate ? 1 : request.input.size());
+    const auto counted =
+        std::span(request.input)
+            .last(request.truncate ? std::min<std::size_t>(request.input.size(), 1) : request.input.size());
     for (const ChatMessage& message : counted) num_bytes += message.content.size();
     return check_text_size(generation_, num_bytes, "input");
 }

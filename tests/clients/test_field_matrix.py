@@ -28,7 +28,7 @@ WHOLE = {
 ONE_API = {"top_logprobs": ("/v1/chat/completions", 0, 20), "logprobs": ("/v1/completions", 0, 20)}
 NUMBERS = {
     "temperature": (0, 2, True),
-    "top_p": (0, 1, False),
+    "top_p": (0, 1, True),
     "min_p": (0, 1, True),
     "repetition_penalty": (0, 2, False),
     "frequency_penalty": (-2, 2, True),
@@ -60,7 +60,7 @@ def check(post, path, name, literal, allowed):
     else:
         assert answer.status_code == 400, (path, name, literal, answer.text)
         assert answer.json()["error"]["param"] == name, (path, name, literal, answer.text)
-        assert answer.json()["error"]["code"] in ("invalid_value", "context_length_exceeded")
+        assert answer.json()["error"]["code"] == "invalid_value"
 
 
 def whole_fields():
@@ -82,11 +82,13 @@ def test_integers_are_accepted_within_their_limits_only(post, path, name, low, h
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_max_tokens_is_limited_by_the_context(post, path):
+def test_max_tokens_is_an_upper_bound(post, path):
     prompt = post(path, with_field(ROUTES[path], "max_tokens", 1)).json()["usage"]["prompt_tokens"]
     room = 4096 - prompt
-    for value in (-1, 0, 1, room, room + 1, 2**24, 2**24 + 1, 2**31, 2**63, 2**64, "1e308", "1.5", '"1"', "null"):
-        check(post, path, "max_tokens", value, value in (1, room, "null"))
+    for value in (-1, 1, "1.0", room, room + 1, 2**24 + 1, 2**63, 2**64 - 1, "1e308", "null"):
+        check(post, path, "max_tokens", value, True)
+    for value in (-2, 0, "1.5", '"1"'):
+        check(post, path, "max_tokens", value, False)
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -119,7 +121,7 @@ def test_booleans_lists_and_maps_are_checked(post, path):
     biases = {str(i): 1 for i in range(300)}
     for literal, allowed in (
         ("{}", True), ('{"5":100}', True), ('{"5":-100}', True), ('{"5":100.5}', False), ('{"5":"1"}', False), ('{"a":1}', False),
-        ('{"05":1}', False), ('{"-1":1}', False), ('{"2047":1}', True), ('{"2048":1}', False), ("[]", False),
+        ('{"05":1}', False), ('{"-1":1}', False), ('{"2047":1}', True), ('{"2048":1}', False), ("[]", True), ("[1]", False),
         (json.dumps(biases), True), (json.dumps(biases | {"300": 1}), False),
     ):  # fmt: skip
         check(post, path, "logit_bias", literal, allowed)
@@ -138,9 +140,9 @@ def test_invalid_bodies_are_refused(post, server):
         (b'"a"', 400, "invalid_json"), (good + b"x", 400, "invalid_json"), (good + good, 400, "invalid_json"),
         (good[:-1] + b', "max_tokens": 1}', 400, "invalid_json"), (good[:-1] + b', "x": {"y":1,"y":1}}', 400, "invalid_json"),
         (good[:-1] + b', "x": 1e400}', 400, "invalid_json"), (good[:-1] + b', "x": NaN}', 400, "invalid_json"),
-        (good[:-1] + b', "x": "\xff"}', 400, "invalid_json"), (good[:-1] + b', "x": "\\ud800"}', 400, "invalid_json"),
+        (good[:-1] + b', "x": "\xff"}', 400, "invalid_json"), (good[:-1] + b', "x": "\\ud800"}', 200, None),
         (good[:-1] + b', "x": "\xed\xa0\x80"}', 400, "invalid_json"), (good[:-1] + b', "x": "a\nb"}', 400, "invalid_json"),
-        (b"\xef\xbb\xbf" + good, 400, "invalid_json"), (good.decode().encode("utf-16"), 400, "invalid_json"),
+        (b"\xef\xbb\xbf" + good, 200, None), (good.decode().encode("utf-16"), 400, "invalid_json"),
         (deep(31), 200, None), (deep(32), 400, "invalid_json"), (deep(100_000), 400, "invalid_json"),
         (b'{"messages":[]}', 400, "invalid_value"), (b'{"messages":{}}', 400, "invalid_value"), (b"{}", 400, "invalid_value"),
         (b'{"messages":[{"role":"king","content":"a"}]}', 400, "invalid_value"),

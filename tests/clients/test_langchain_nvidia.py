@@ -83,7 +83,6 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
     [
         ({"model": "other"}, r"\[404\].*does not exist"),
         ({"stop": ["x" * 300]}, r"\[400\].*stop must be"),
-        ({"max_tokens": 4096}, r"\[400\].*maximum context length is 4096 tokens"),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
@@ -99,11 +98,10 @@ def test_errors_show_the_servers_message(server, kind, fields, message):
     ("content", "message"),
     [
         ("x" * 5_000_000, r"\[413\].*body is larger"),
-        # ChatNVIDIA asks for 1024 tokens if no number is given.
-        ("word " * 3200, r"\[400\].*1024 in max_tokens\); max_tokens can be at most 882"),
+        ("word " * 4200, r"\[400\].*maximum context length is 4096 tokens"),
         ([IMAGE], r"\[400\].*accepts only text parts"),
     ],
-    ids=["too large", "no room for the default", "image"],
+    ids=["too large", "no room for an answer", "image"],
 )
 def test_unservable_content_is_refused_with_a_reason(server, content, message):
     chat = ChatNVIDIA(base_url=server.base_url, model=server.model)

@@ -88,7 +88,6 @@ def test_completions_class(options):
 @pytest.mark.parametrize(
     ("fields", "exception", "message"),
     [
-        ({"max_tokens": 4096}, openai.BadRequestError, "maximum context length is 4096 tokens"),
         ({"temperature": 3}, openai.BadRequestError, "temperature must be a number from 0 to 2"),
         ({"model": "other"}, openai.NotFoundError, "does not exist"),
         ({"default_headers": {"Host": "a.example"}}, openai.PermissionDeniedError, r"a\.example"),

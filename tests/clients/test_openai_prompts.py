@@ -79,9 +79,6 @@ def test_prompt_longer_than_the_context_is_refused(client, form):
             complete(client, prompt=prompts, max_tokens=1)
         assert (refusal.value.code, refusal.value.param) == ("context_length_exceeded", "prompt")
         assert "maximum context length is 4096 tokens" in refusal.value.message
-    with pytest.raises(openai.BadRequestError) as refusal:
-        complete(client, prompt="a", max_tokens=4096)
-    assert (refusal.value.code, refusal.value.param) == ("context_length_exceeded", "max_tokens")
 
 
 def test_only_texts_get_a_beginning_of_sequence_token(client, server):

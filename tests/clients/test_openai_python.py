@@ -302,11 +302,12 @@ def test_too_long_a_prompt_is_refused_with_the_numbers(client, server):
         assert "4095" in caught.value.message
 
 
-def test_prompt_and_max_tokens_above_the_context_are_refused(client, server):
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model=server.model, messages=FRANCE, max_tokens=4096)
-    assert caught.value.code == "context_length_exceeded"
-    assert caught.value.param == "max_tokens"
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_max_tokens_is_an_upper_bound(client, server, name):
+    for value in (4096, 1_000_000, -1):
+        answer = client.chat.completions.create(model=server.model, messages=FRANCE, temperature=0, extra_body={name: value})
+        assert "Paris" in answer.choices[0].message.content
+        assert answer.choices[0].finish_reason == "stop"
 
 
 @pytest.mark.parametrize(

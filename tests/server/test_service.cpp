@@ -719,7 +719,7 @@ BOOST_AUTO_TEST_CASE(wrong_requests_get_the_right_error_and_keep_the_connection)
     const auto post = ask("POST /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     BOOST_TEST(post.has("Allow: GET, HEAD\r\n"));
     BOOST_TEST(error_code_of(ask(chat_request("a", R"("model":"other")"))) == "model_not_found");
-    BOOST_TEST(error_code_of(ask(chat_request("a", R"("top_p":0)"))) == "invalid_value");
+    BOOST_TEST(error_code_of(ask(chat_request("a", R"("top_p":2)"))) == "invalid_value");
     BOOST_TEST(ask(get_request("/v1/models/solard-demo")).status == 200);
     BOOST_TEST(ask(get_request("/v1/models/other")).status == 404);
     BOOST_TEST(ask(get_request("/../etc/passwd")).status == 404);
@@ -737,12 +737,37 @@ BOOST_AUTO_TEST_CASE(context_length_is_checked_before_any_step) {
     BOOST_TEST(prompt.status == 400);
     BOOST_TEST(error_code_of(prompt) == "context_length_exceeded");
     BOOST_TEST(prompt.body.find("maximum context length is 512 tokens") != std::string::npos);
-    connection.send(chat_request("a", R"("max_tokens":512)"));
-    const auto answer = connection.read_answer();
-    BOOST_TEST(answer.status == 400);
-    const auto param = boost::json::parse(answer.body).at("error").at("param");
-    BOOST_TEST(param == "max_tokens");
     BOOST_TEST(service.control().steps() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(unknown_path_says_where_the_api_is) {
+    RunningService service;
+    Connection connection(service.port());
+    for (const std::string path : {"/chat/completions", "//v1/models", "/v1", "/api/tags"}) {
+        connection.send(get_request(path));
+        const auto answer = connection.read_answer();
+        BOOST_TEST(answer.status == 404);
+        BOOST_TEST(answer.body.find("the API is under /v1") != std::string::npos, path);
+    }
+    connection.send(get_request("/v1/chat/completions/"));
+    BOOST_TEST(connection.read_answer().status == 404);
+    connection.send(get_request("/v1/models"));
+    const auto models = connection.read_answer();
+    connection.send(get_request("/v1/models/"));
+    BOOST_TEST(connection.read_answer().body == models.body);
+}
+
+BOOST_AUTO_TEST_CASE(max_tokens_is_an_upper_bound) {
+    RunningService service;  // 512 tokens
+    Connection connection(service.port());
+    for (const std::string bound : {"512", "4096", "-1", "1e6"}) {
+        connection.send(chat_request("a", R"("ignore_eos":true,"max_tokens":)" + bound));
+        const auto answer = connection.read_answer();
+        BOOST_TEST(answer.status == 200, bound);
+        const auto body = boost::json::parse(answer.body);
+        BOOST_TEST(body.at("usage").at("total_tokens") == 512);
+        BOOST_TEST(body.at("choices").at(0).at("finish_reason") == "length");
+    }
 }
 
 BOOST_AUTO_TEST_CASE(http_1_0_stream_ends_with_the_connection) {

@@ -70,9 +70,13 @@ BOOST_AUTO_TEST_CASE(host_must_be_an_address_or_an_allowed_name) {
     const AppConfig config = config_with({"chat.example"}, {});
     const Gate gate(config, {});
     for (const char* host :
-         {"", "localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "Chat.Example:80"})
+         {"", "localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "Chat.Example:80", "localhost.",
+          "localhost.:80", "app.localhost:3000", "a.b.LocalHost", "host.docker.internal",
+          "HOST.DOCKER.INTERNAL:8000", "host.containers.internal:1"})
         BOOST_TEST(gate.check_host(host).has_value(), host);
-    for (const char* host : {"evil.example", "chat.example.evil", "localhost.evil"})
+    for (const char* host : {"evil.example", "chat.example.evil", "localhost.evil", "localhost.evil.example",
+                             "evillocalhost", ".localhost", "other.docker.internal", "x.host.docker.internal",
+                             "internal", "host.docker.internal."})
         BOOST_TEST((gate.check_host(host).error().code == errc::host_not_allowed), host);
 }
 
@@ -81,7 +85,8 @@ BOOST_AUTO_TEST_CASE(socket_may_be_opened_by_programs_own_pages_and_allowed_orig
     const Gate gate(config, {});
     for (const char* origin : {"", "http://here:8000", "https://here:8000", "https://chat.example"})
         BOOST_TEST(gate.may_open_socket_from(origin, "here:8000"), origin);
-    for (const char* origin : {"null", "http://here", "http://chat.example", "https://chat.example:1"})
+    for (const char* origin : {"null", "http://here", "http://chat.example", "https://chat.example:1",
+                               "http://host.docker.internal:1", "http://app.localhost"})
         BOOST_TEST(!gate.may_open_socket_from(origin, "here:8000"), origin);
     BOOST_TEST(!gate.may_open_socket_from("http://", ""));
     const AppConfig open = config_with({}, {"*"});

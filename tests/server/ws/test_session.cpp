@@ -511,6 +511,37 @@ BOOST_AUTO_TEST_CASE(prompt_can_be_computed_first_and_continued) {
     BOOST_TEST(
         next.at("response").at("usage").at("input_tokens_details").at("cached_tokens").to_number<int>() > 0);
     BOOST_TEST(next.at("response").at("usage").at("output_tokens") == 3);
+    // Codex sends no further message: an empty list asks for the answer to the prompt as it is.
+    client.send(R"({"type":"response.create","max_output_tokens":3,"temperature":0,"input":[],)"
+                R"("instructions":"be brief","previous_response_id":")" +
+                id_of(warm.back()) + R"("})");
+    const auto now = read_response(client).back();
+    BOOST_TEST(now.at("response").at("usage").at("input_tokens") == response.at("usage").at("input_tokens"));
+    BOOST_TEST(now.at("response").at("usage").at("output_tokens") == 3);
+}
+
+// Each part continues the text of the part before. The prompt of the last request has the whole text in one
+// message.
+BOOST_AUTO_TEST_CASE(continued_message_stays_one_message_in_the_conversation) {
+    RunningService service;
+    WsClient client(service.port());
+    const auto ask = [&](const std::string& input, const std::string& fields) {
+        client.send(R"({"type":"response.create","max_output_tokens":4,"temperature":0,)" + fields +
+                    R"("input":)" + input + "}");
+        return read_response(client).back().at("response").as_object();
+    };
+    const auto tokens = [](const json::object& response) {
+        return response.at("usage").at("input_tokens").to_number<int>();
+    };
+    const auto begun = ask(R"([{"role":"user","content":"q"},{"role":"assistant","content":"An"}])",
+                           R"("continue_final_message":true,)");
+    const std::string text(begun.at("output").at(0).at("content").at(0).at("text").as_string());
+    const auto next = ask(R"([{"role":"user","content":"more"}])",
+                          R"("previous_response_id":")" + std::string(begun.at("id").as_string()) + R"(",)");
+    const auto whole = ask(R"([{"role":"user","content":"q"},{"role":"assistant","content":)" +
+                               json::serialize("An" + text) + R"(},{"role":"user","content":"more"}])",
+                           "");
+    BOOST_TEST(tokens(next) == tokens(whole));
 }
 
 BOOST_AUTO_TEST_CASE(truncation_auto_drops_the_oldest_messages) {
@@ -539,6 +570,23 @@ BOOST_AUTO_TEST_CASE(truncation_auto_drops_the_oldest_messages) {
     client.send(R"({"type":"response.create","truncation":"auto","input":")" + std::string(5000, 'x') +
                 R"("})");
     BOOST_TEST(code_of(client.read()) == "context_length_exceeded");  // the last message is never dropped
+}
+
+BOOST_AUTO_TEST_CASE(truncation_auto_drops_nothing_that_leaves_a_quarter_of_the_context) {
+    RunningService service;  // 512 tokens
+    WsClient client(service.port());
+    std::string input = "[";
+    for (int i = 0; i < 10; ++i)
+        input += R"({"role":")" + std::string(i % 2 == 0 ? "user" : "assistant") + R"(","content":"turn )" +
+                 std::to_string(i) + R"("},)";
+    input += R"({"role":"user","content":"last"}])";
+    const auto used = [&](const std::string& fields) {
+        client.send(R"({"type":"response.create","temperature":0,)" + fields + R"("input":)" + input + "}");
+        return read_response(client).back().at("response").at("usage").at("input_tokens").to_number<int>();
+    };
+    const int all = used(R"("max_output_tokens":1,)");
+    BOOST_TEST(all <= 512 - 512 / 4);
+    BOOST_TEST(used(R"("max_output_tokens":4096,"truncation":"auto",)") == all);
 }
 
 BOOST_AUTO_TEST_CASE(request_with_the_same_idempotency_key_gets_the_same_response) {

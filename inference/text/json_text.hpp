@@ -1,0 +1,24 @@
+// Parses JSON, and says where and why a text is not JSON.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+#include <string_view>
+
+namespace solard {
+
+struct JsonText {
+    boost::json::value value;
+    // Empty if the text is valid JSON. Otherwise a clause that continues "is not valid JSON", such as
+    // " at line 2, column 9 (byte 17): found 'NaN'".
+    std::string problem;
+};
+
+// Parses a text that must consist of one JSON value. In the problem, columns count characters, bytes are
+// counted from 0, and at most 16 bytes of the text are repeated.
+JsonText parse_json_text(std::string_view text);
+
+// Returns the text without the byte order mark which some editors write at its beginning.
+std::string_view without_byte_order_mark(std::string_view text);
+
+}  // namespace solard
