@@ -89,7 +89,9 @@ BOOST_AUTO_TEST_CASE(newcomer_takes_the_place_of_the_youngest_waiting_request_of
     // The place of a displaced request was given to another request. The last event of the displaced request
     // must not free the place again.
     fixture.control->open_gate();
-    while (!fixture.generations.back().log().terminal()) fixture.io.run_one();
+    // How many requests the first step contains depends on the threads, so the last one to end can be any.
+    for (const Generation& generation : fixture.generations)
+        while (!generation.log().terminal()) fixture.io.run_one();
     fixture.io.poll();
     for (int i = 0; i < 14; ++i) BOOST_TEST(!fixture.submit(20).has_value());
     BOOST_TEST((fixture.submit(20) == errc::rate_limit_exceeded));
