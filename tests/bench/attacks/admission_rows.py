@@ -105,14 +105,20 @@ async def goodput(attack, count, client_kind, seconds):
 
 
 async def goodput_under_overload(attack, client_kind):
-    """Compares a full engine without refusals with ten times as many clients as places."""
-    normal, normal_rate = await goodput(attack, PLACES * 3 // 4, obedient, 5)
-    loaded, loaded_rate = await goodput(attack, PLACES * 10, client_kind, 8)
+    """Compares a full engine without refusals with ten times as many clients as places, in three rounds."""
+    rounds = []
+    for _ in range(3):
+        normal, normal_rate = await goodput(attack, PLACES * 3 // 4, obedient, 5)
+        loaded, loaded_rate = await goodput(attack, PLACES * 10, client_kind, 8)
+        rounds.append((loaded / normal, loaded, normal, loaded_rate, normal_rate))
+    rounds.sort()
+    ratio, loaded, normal, loaded_rate, normal_rate = rounds[1]
     measured = (
-        f"{100 * loaded / normal:.0f} % per CPU second ({loaded:.0f} of {normal:.0f} tokens);"
+        f"{100 * ratio:.0f} % per CPU second ({loaded:.0f} of {normal:.0f} tokens; in the other rounds"
+        f" {100 * rounds[0][0]:.0f} and {100 * rounds[2][0]:.0f} %);"
         f" {loaded_rate:.0f} of {normal_rate:.0f} tokens per second"
     )
-    return measured, loaded >= 0.95 * normal
+    return measured, ratio >= 0.95
 
 
 GOODPUT = "goodput per CPU second of the server at least 95 % of that without overload"
