@@ -91,6 +91,7 @@ struct EngineSnapshot {
     std::uint64_t prefix_cache_hits = 0;     // prompt tokens that were found
     std::uint64_t draft_tokens = 0;          // proposed by prompt lookup
     std::uint64_t accepted_draft_tokens = 0;
+    Clock::time_point step_end{};          // when the last step ended, or when the engine failed
     std::chrono::nanoseconds step_time{};  // of the last step
     double tokens_per_second = 0;          // mean over about the last second of step time
 };

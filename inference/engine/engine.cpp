@@ -179,6 +179,7 @@ void Engine::Impl::fail(const Error& error) {
                                      .error = errc::engine_unavailable});
         }
     }
+    events.snapshot.step_end = Clock::now();
     if (!events.events.empty()) publish();
     callbacks.failed(error);
 }

@@ -77,7 +77,8 @@ void EngineCore::report_token(const Scheduler::Advance& advance, std::int32_t in
 
 void EngineCore::measure(Clock::time_point begin, StepEvents& events) {
     events.snapshot = scheduler_.snapshot();
-    const Clock::duration elapsed = now_() - begin;
+    const Clock::time_point end = now_();
+    const Clock::duration elapsed = end - begin;
     recent_seconds_ += std::chrono::duration<double>(elapsed).count();
     recent_tokens_ += static_cast<double>(events.token_ids.size());
     if (recent_seconds_ > 1) {
@@ -85,6 +86,7 @@ void EngineCore::measure(Clock::time_point begin, StepEvents& events) {
         recent_tokens_ /= 2;
     }
     events.snapshot.generated_tokens = generated_tokens_;
+    events.snapshot.step_end = end;
     events.snapshot.step_time = elapsed;
     events.snapshot.tokens_per_second = recent_seconds_ > 0 ? recent_tokens_ / recent_seconds_ : 0;
 }

@@ -1,13 +1,13 @@
 #include "inference/model/json_file.hpp"
 
 #include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/parse.hpp>
 #include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "inference/model/model_file.hpp"
+#include "inference/text/json_text.hpp"
 
 namespace solard {
 namespace {
@@ -79,9 +79,8 @@ std::optional<std::string> find_duplicate_key(std::string_view text) {
 }
 
 result<json::object> parse_json_object(std::string_view text, const std::filesystem::path& file) {
-    json::error_code ec;
-    json::value value = json::parse(text, ec);
-    if (ec) return bad_model(file, "is not valid JSON, expected a JSON object: " + ec.message());
+    auto [value, problem] = parse_json_text(text);
+    if (!problem.empty()) return bad_model(file, "is not valid JSON" + problem + "; expected a JSON object");
     if (!value.is_object()) return bad_model(file, "is JSON but not an object, expected a JSON object");
     if (const auto key = find_duplicate_key(text)) {
         return bad_model(file, "key " + quoted_name(*key) + " appears twice in one object");

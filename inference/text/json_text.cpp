@@ -78,11 +78,6 @@ std::string place_of(std::string_view text, std::size_t offset) {
 
 }  // namespace
 
-std::string_view without_byte_order_mark(std::string_view text) {
-    constexpr std::string_view mark = "\xEF\xBB\xBF";
-    return text.starts_with(mark) ? text.substr(mark.size()) : text;
-}
-
 JsonText parse_json_text(std::string_view text) {
     json::parser parser;
     json::error_code ec;

@@ -18,7 +18,4 @@ struct JsonText {
 // counted from 0, and at most 16 bytes of the text are repeated.
 JsonText parse_json_text(std::string_view text);
 
-// Returns the text without the byte order mark which some editors write at its beginning.
-std::string_view without_byte_order_mark(std::string_view text);
-
 }  // namespace solard

@@ -19,4 +19,20 @@ std::size_t count_characters(std::string_view bytes) {
         std::ranges::count_if(bytes, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+std::size_t find_invalid_utf8(std::string_view bytes) {
+    const std::string valid = valid_utf8(bytes);
+    if (valid == bytes) return std::string_view::npos;
+    const auto different = std::ranges::mismatch(bytes, valid).in1 - bytes.begin();
+    const auto equal = bytes.substr(0, static_cast<std::size_t>(different));
+    // The bytes of U+FFFD are EF BF BD. So the beginning of a broken sequence can equal its replacement.
+    for (const std::string_view begin : {"\xEF", "\xEF\xBF"})
+        if (equal.ends_with(begin)) return equal.size() - begin.size();
+    return equal.size();
+}
+
+std::string_view without_byte_order_mark(std::string_view text) {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    return text.starts_with(mark) ? text.substr(mark.size()) : text;
+}
+
 }  // namespace solard

@@ -14,4 +14,10 @@ std::string valid_utf8(std::string_view bytes);
 // Returns the number of characters which begin in `bytes`.
 std::size_t count_characters(std::string_view bytes);
 
+// Returns the offset of the first byte that does not belong to valid UTF-8, or std::string_view::npos.
+std::size_t find_invalid_utf8(std::string_view bytes);
+
+// Returns the text without the byte order mark which some editors write at its beginning.
+std::string_view without_byte_order_mark(std::string_view text);
+
 }  // namespace solard

@@ -9,6 +9,7 @@
 
 #include "inference/model/json_file.hpp"
 #include "inference/text/json_text.hpp"
+#include "inference/text/utf8.hpp"
 #include "server/config/shown.hpp"
 #include "server/config/text.hpp"
 

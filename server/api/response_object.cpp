@@ -61,8 +61,9 @@ void append_request(std::string& out, const ResponseFacts& facts) {
     out += R"("instructions":)";
     append_optional_string(out, request.instructions);
     out += R"(,"max_output_tokens":)";
-    if (request.generation.max_tokens.value_or(max_token_count) < max_token_count) {
-        append_json_number(out, std::int64_t{*request.generation.max_tokens});
+    if (const std::int64_t bound = request.generation.max_tokens.value_or(max_token_count);
+        bound < max_token_count) {
+        append_json_number(out, bound);
     } else {
         out += "null";
     }

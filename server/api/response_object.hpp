@@ -40,7 +40,7 @@ struct ResponseTimings {
     std::optional<double> prefill;
     std::optional<double> first_token;  // time from the acceptance of the request to its first token
     double total = 0;
-    std::optional<double> tokens_per_second;  // speed of generation after the first token
+    std::optional<double> tokens_per_second;  // as tokens_per_second() in request_times.hpp
 };
 
 // The present state of a response. `text` and `logprobs` are valid until the response's log grows.

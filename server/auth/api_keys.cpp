@@ -9,11 +9,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
 #include "server/config/text.hpp"
+#include "server/config/text_file.hpp"
 
 namespace solard::server {
 namespace {
@@ -98,24 +98,22 @@ Error bad_file(const std::string& where, const std::string& problem) {
 
 result<ApiKeys> ApiKeys::load(const std::string& path) {
     struct stat info{};
-    std::ifstream file(path);
-    if (!file || stat(path.c_str(), &info) != 0) return bad_file(path, "the API key file cannot be read");
+    if (stat(path.c_str(), &info) != 0) return bad_file(path, "the API key file cannot be read");
     const mode_t tolerated = is_credential(path) ? S_IRGRP : 0;
     if ((info.st_mode & (S_IRWXG | S_IRWXO) & ~tolerated) != 0)
         return bad_file(path, "other users have access to the API key file; run 'chmod 600 " + path + "'");
+    const auto lines = read_text_lines(path, "the API key file");
+    if (!lines) return lines.error();
     ApiKeys keys;
-    std::string line;
-    for (int number = 1; std::getline(file, line); ++number) {
-        line = line.substr(0, line.find('#'));
+    for (const auto& [whole_line, where] : *lines) {
+        const std::string line = whole_line.substr(0, whole_line.find('#'));
         if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
         ApiKey key;
-        const std::string where = path + ":" + std::to_string(number);
         if (const auto problem = parse_line(line, key)) return bad_file(where, *problem);
-        const auto is_same = [&](const ApiKey& known) {
-            return known.name == key.name || known.digest == key.digest;
-        };
-        if (std::ranges::any_of(keys.keys_, is_same))
-            return bad_file(where, "an earlier line of the file has the same name or the same key");
+        if (std::ranges::find(keys.keys_, key.name, &ApiKey::name) != keys.keys_.end())
+            return bad_file(where, "an earlier line of the file has the same name");
+        if (std::ranges::find(keys.keys_, key.digest, &ApiKey::digest) != keys.keys_.end())
+            return bad_file(where, "an earlier line of the file has the same key");
         keys.keys_.push_back(std::move(key));
     }
     // OpenSSL reads its configuration file at its first use. This call is the first use, so that the event

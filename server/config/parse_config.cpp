@@ -5,13 +5,13 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <optional>
 #include <ostream>
 #include <span>
 #include <variant>
 
 #include "server/config/option_table.hpp"
+#include "server/config/text_file.hpp"
 
 namespace solard::server {
 namespace {
@@ -229,12 +229,10 @@ std::string_view without_comment(std::string_view line) {
 }
 
 result<std::vector<Setting>> read_file(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) return Error{errc::bad_configuration, path + ": the configuration file cannot be read"};
+    const auto lines = read_text_lines(path, "the configuration file");
+    if (!lines) return lines.error();
     std::vector<Setting> settings;
-    std::string line;
-    for (int number = 1; std::getline(file, line); ++number) {
-        const std::string where = path + ":" + std::to_string(number);
+    for (const auto& [line, where] : *lines) {
         const auto text = trimmed(without_comment(line));
         if (text.empty()) continue;
         const auto equals = text.find('=');
@@ -244,7 +242,6 @@ result<std::vector<Setting>> read_file(const std::string& path) {
         settings.push_back({std::string(trimmed(text.substr(0, equals))),
                             std::string(trimmed(text.substr(equals + 1))), where});
     }
-    if (file.bad()) return Error{errc::bad_configuration, path + ": the configuration file cannot be read"};
     return settings;
 }
 

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 using Delay = RefusalPacer::Clock::duration;
 
 asio::awaitable<void> wait(asio::any_io_executor executor, Delay delay) {
-    asio::steady_timer timer(std::move(executor), delay);
+    asio::steady_timer timer(executor, delay);
     co_await timer.async_wait(asio::use_awaitable);
 }
 

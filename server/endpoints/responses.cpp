@@ -96,7 +96,8 @@ asio::awaitable<void> stream_new_response(ResponseService& responses, HttpExchan
     LogReader reader(*record->log, wakeup);
     co_await reader.wait_started(responses.generation().config.keep_alive_interval);
     const ResponseState state = record->state();
-    if (state.status != ResponseStatus::failed && record->running) record->running->keep_place();
+    const auto& running = record->running;
+    if (state.status != ResponseStatus::failed && running) running->keep_place();
     auto sending = state.status == ResponseStatus::failed ? send_failure(responses, exchange, *state.failure)
                                                           : stream_events(responses, exchange, record, -1);
     co_await std::move(sending);
@@ -232,7 +233,8 @@ asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchan
         co_return co_await std::move(sending);
     }
     const ResponseFollower follower(responses, read->record);
-    if (read->record->running) read->record->running->keep_place();  // the answer begins at once
+    const auto& running = read->record->running;
+    if (running) running->keep_place();  // the answer begins at once
     auto writing = stream_events(responses, exchange, read->record, read->starting_after);
     auto gone = exchange.client_gone();
     co_await run_until(std::move(writing), std::move(gone));

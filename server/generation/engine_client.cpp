@@ -249,13 +249,13 @@ void EngineClient::deliver(StepEvents events) {
     for (const auto& event : events.progress) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
-        deliver_progress(event, it->second, now - events.snapshot.step_time);
+        deliver_progress(event, it->second, events.snapshot);
     }
     for (const auto& event : events.events) {
         const auto it = in_flight_.find(event.id);
         if (it == in_flight_.end()) continue;
         InFlight& entry = it->second;
-        measure(event, entry, now);
+        measure(event, entry, events.snapshot, now);
         try {
             deliver_event(events, event, entry);
         } catch (const std::bad_alloc&) {
@@ -265,7 +265,8 @@ void EngineClient::deliver(StepEvents events) {
         admission_.shares().release(entry.generation, {.choices = 1});
         ++num_ends;
         if (--entry.choices_left > 0) continue;
-        state_.metrics.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens, now);
+        state_.metrics.request_ended(entry.times, entry.prompt_tokens, entry.generated_tokens,
+                                     events.snapshot.step_end);
         in_flight_.erase(it);
     }
     admission_.add_step(now, num_ends, snapshot_.num_waiting > 0);
@@ -273,8 +274,7 @@ void EngineClient::deliver(StepEvents events) {
     if (engine_) engine_->recycle(std::move(events));
 }
 
-void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
-                                    Clock::time_point step_begin) {
+void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry, const EngineSnapshot& step) {
     using Phase = ProgressEvent::Phase;
     GenerationLog& log = *entry.log;
     const bool waits = event.phase == Phase::queued || event.phase == Phase::preempted;
@@ -283,12 +283,18 @@ void EngineClient::deliver_progress(const ProgressEvent& event, InFlight& entry,
     if (event.phase == Phase::queued) return log.set_queued();
     log.set_started();
     admission_.shares().hold(entry.generation);
-    if (entry.times.started != Clock::time_point{}) return;
-    entry.times.started = std::max(entry.times.accepted, step_begin);
+    set_start(entry.times, step);
     log.set_times(entry.times);
 }
 
-void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_point now) {
+// A request starts at the begin of the step that first computes a part of it.
+void EngineClient::set_start(RequestTimes& times, const EngineSnapshot& step) {
+    if (times.started != Clock::time_point{}) return;
+    times.started = std::max(times.accepted, step.step_end - step.step_time);
+}
+
+void EngineClient::measure(const StepEvent& event, InFlight& entry, const EngineSnapshot& step,
+                           Clock::time_point now) {
     if (event.finish != FinishReason::none) state_.metrics.choice_ended(event.finish);
     if (event.num_tokens == 0) return;
     entry.log->set_started();
@@ -298,11 +304,13 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, Clock::time_
         is_first ? static_cast<std::int64_t>(entry.prompt_tokens) - event.num_cached_tokens : 0;
     admission_.shares().serve(entry.generation, computed + event.num_tokens, now);
     RequestTimes& times = entry.times;
-    if (times.started == Clock::time_point{}) times.started = now;
-    if (times.first_token == Clock::time_point{}) times.first_token = now;
-    times.last_token = now;
+    set_start(times, step);
+    if (times.first_token == Clock::time_point{}) times.first_token = step.step_end;
+    if (times.first_token == step.step_end) times.num_first_tokens += event.num_tokens;
+    times.last_token = step.step_end;
     entry.log->set_times(times);
-    state_.metrics.tokens(times, std::exchange(entry.last_tokens[event.choice], now), now, event.num_tokens);
+    const auto previous = std::exchange(entry.last_tokens[event.choice], step.step_end);
+    state_.metrics.tokens(times, previous, step.step_end, event.num_tokens);
 }
 
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {

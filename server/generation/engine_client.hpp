@@ -143,9 +143,10 @@ class EngineClient {
     void displace(RequestId first_id);
     void release(RequestId first_id, std::size_t num_requests);
     void deliver(StepEvents events);
-    void deliver_progress(const ProgressEvent& event, InFlight& entry, Clock::time_point step_begin);
+    void deliver_progress(const ProgressEvent& event, InFlight& entry, const EngineSnapshot& step);
     void deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry);
-    void measure(const StepEvent& event, InFlight& entry, Clock::time_point now);
+    void measure(const StepEvent& event, InFlight& entry, const EngineSnapshot& step, Clock::time_point now);
+    static void set_start(RequestTimes& times, const EngineSnapshot& step);
 
     boost::asio::io_context& io_;
     ServerState& state_;

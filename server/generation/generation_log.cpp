@@ -103,7 +103,7 @@ void GenerationLog::recount() {
 }
 
 void GenerationLog::set_end_time() {
-    ended_ = Clock::now();
+    ended_ = failure_ ? Clock::now() : times_.last_token;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     ended_at_ = std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }

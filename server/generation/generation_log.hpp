@@ -75,9 +75,10 @@ class GenerationLog {
     const std::optional<Error>& failure() const { return failure_; }
     std::uint32_t num_tokens() const;  // of all outputs
     std::size_t num_entries() const { return num_entries_; }
-    // Both functions return the time at which the log became terminal: ended_at() in Unix seconds, and
-    // ended() as a time of Clock. Before that time, ended_at() returns 0.
+    // Returns the time at which the log became terminal, in Unix seconds. Before that time, returns 0.
     std::int64_t ended_at() const { return ended_at_; }
+    // Returns the time of the last token or, if the log became terminal by a failure, of the failure. May be
+    // called only if the log is terminal.
     Clock::time_point ended() const { return ended_; }
     // read_whole() returns everything that one output has, as one LogDelta. read_all() returns such a
     // LogDelta for every output, in the order of the outputs.

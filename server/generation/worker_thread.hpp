@@ -94,7 +94,7 @@ class WorkerThread {
             },
             boost::asio::use_awaitable);
         co_await std::move(running);
-        if (problem) std::rethrow_exception(problem);
+        if (!value) std::rethrow_exception(problem);
         if (is_refused(source)) co_return no_waiting_memory();
         co_return *std::move(value);
     }

@@ -100,23 +100,23 @@ asio::awaitable<result<std::string_view>> RequestReader::read_header_block() {
 asio::awaitable<result<void>> RequestReader::read_body(HttpRequest& request) {
     error_code ec;
     if (content_length() > static_cast<std::uint64_t>(config_.max_body_size)) ec = http::error::body_limit;
-    if (!ec && !parser_->is_done()) {
+    if (!ec && !parser().is_done()) {
         auto receiving = receive_body(request, ec);
         co_await std::move(receiving);
     }
     if (request.body_charge && request.body_charge->is_refused()) {
-        release(parser_->get().body());
+        release(parser().get().body());
         co_return no_waiting_memory();
     }
     if (ec) co_return read_problem(ec);
-    request.body = std::move(parser_->get().body());
+    request.body = std::move(parser().get().body());
     stream_.expires_never();
     co_return result<void>();
 }
 
 // Reads the body and charges its memory. If the charge is refused, `ec` is operation_aborted.
 asio::awaitable<void> RequestReader::receive_body(HttpRequest& request, error_code& ec) {
-    auto& parser = *parser_;
+    Parser& parser = this->parser();
     stream_.expires_after(config_.body_timeout);
     parser.body_limit(static_cast<std::uint64_t>(config_.max_body_size));
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
@@ -154,7 +154,7 @@ asio::awaitable<void> RequestReader::send_continue(error_code& ec) {
 // in a handler, where a failed allocation could not be answered.
 asio::awaitable<void> RequestReader::parse_more(error_code& ec) {
     if (buffer_.size() > 0) {
-        buffer_.consume(parser_->put(buffer_.cdata(), ec));
+        buffer_.consume(parser().put(buffer_.cdata(), ec));
         if (ec != http::error::need_more) co_return;
         ec = {};
     }

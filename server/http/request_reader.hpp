@@ -37,10 +37,10 @@ class RequestReader {
     boost::asio::awaitable<result<void>> read_head(HttpRequest& request);
 
     // These functions describe the request whose header was read last.
-    bool has_body() const { return content_length() > 0 || parser_->chunked(); }
-    std::uint64_t content_length() const { return parser_->content_length().value_or(0); }  // 0: unknown
-    unsigned version() const { return parser_->get().version(); }
-    bool keep_alive() const { return parser_->get().keep_alive(); }
+    bool has_body() const { return content_length() > 0 || parser().chunked(); }
+    std::uint64_t content_length() const { return parser().content_length().value_or(0); }  // 0: unknown
+    unsigned version() const { return parser().get().version(); }
+    bool keep_alive() const { return parser().get().keep_alive(); }
 
     // Reads the body of `request`, whose `caller` must be set, and charges its memory to the caller. Sends
     // "100 Continue" before if the client asks for it. Errors: payload_too_large, invalid_value,
@@ -56,6 +56,7 @@ class RequestReader {
     std::uint64_t num_written() const { return num_written_; }
 
   private:
+    using Parser = boost::beast::http::request_parser<RequestBody>;
     boost::asio::awaitable<result<std::string_view>> read_header_block();
     boost::asio::awaitable<void> receive_body(HttpRequest& request, boost::beast::error_code& ec);
     boost::asio::awaitable<void> parse_more(boost::beast::error_code& ec);
@@ -73,7 +74,11 @@ class RequestReader {
     bool is_header_due_ = false;     // the time limit for a header runs
     std::uint64_t num_written_ = 0;  // bytes
     boost::beast::flat_buffer buffer_;
-    std::optional<boost::beast::http::request_parser<RequestBody>> parser_;
+    // May be called only from read_head() until drop_request() or wait().
+    Parser& parser() { return parser_.value(); }              // NOLINT(bugprone-unchecked-optional-access)
+    const Parser& parser() const { return parser_.value(); }  // NOLINT(bugprone-unchecked-optional-access)
+
+    std::optional<Parser> parser_;
 };
 
 }  // namespace solard::server

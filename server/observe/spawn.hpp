@@ -40,8 +40,8 @@ class EndHandler {
 
   private:
     struct Report {
-        Report(const boost::asio::io_context::executor_type& e, OnEnd f)
-            : executor(e), on_end(std::move(f)) {}
+        Report(boost::asio::io_context::executor_type e, OnEnd f)
+            : executor(std::move(e)), on_end(std::move(f)) {}
         boost::asio::io_context::executor_type executor;
         OnEnd on_end;
         OperationMemory<192> memory;
@@ -54,8 +54,8 @@ class EndHandler {
 // has thrown, or null. It is std::bad_alloc if `work` cannot start or continue because memory is missing. If
 // the io_context is destroyed before `work` ends, `on_end` is not called. `slot` cancels the work.
 template <class OnEnd>
-void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<void> work, OnEnd on_end,
-           boost::asio::cancellation_slot slot = {}) {
+void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<void> work,
+           const OnEnd& on_end, boost::asio::cancellation_slot slot = {}) {
     using Handler = EndHandler<OnEnd>;
     const auto* io = executor.target<boost::asio::io_context::executor_type>();
     std::optional<Handler> handler;

@@ -23,9 +23,7 @@ ResponseTimings timings_of(const RequestTimes& times, Clock::time_point ended, s
     if (times.first_token == never) return timings;
     timings.prefill = milliseconds(times.first_token - times.started);
     timings.first_token = milliseconds(times.first_token - times.accepted);
-    if (times.last_token > times.first_token)
-        timings.tokens_per_second =
-            (num_tokens - 1) * 1000 / milliseconds(times.last_token - times.first_token);
+    timings.tokens_per_second = tokens_per_second(times, num_tokens);
     return timings;
 }
 

@@ -279,7 +279,8 @@ void WsConversation::begin_turn(WsLanes::Turn first) {
 
 // Runs as a separate coroutine, so that the reader can handle further messages while a prompt is tokenized.
 asio::awaitable<void> WsConversation::begin(std::shared_ptr<WsConversation> self, TurnPtr shared_turn) {
-    WsLanes::Turn& turn = **shared_turn;
+    WsLanes::Turn& turn =
+        shared_turn->value();  // NOLINT(bugprone-unchecked-optional-access): begin_turn() sets it
     auto request = *std::move(turn.queued.request);
     auto parent = self->find_parent(request);
     // Since its turn has come, the request is no longer charged as one which waits on its lane.

@@ -31,9 +31,7 @@ ProgressFacts progress_of(const EngineClient& engine, const ResponseRecord& reco
     } else {
         facts.phase = "decode";
         facts.prompt_tokens_done = facts.prompt_tokens;
-        const std::chrono::duration<double> span = times.last_token - times.first_token;
-        if (span.count() > 0)
-            facts.tokens_per_second = static_cast<double>(facts.output_tokens - 1) / span.count();
+        facts.tokens_per_second = tokens_per_second(times, log.num_tokens()).value_or(0);
     }
     return facts;
 }

@@ -97,7 +97,7 @@ class RawClient {
 
 BOOST_AUTO_TEST_SUITE(listener)
 
-BOOST_AUTO_TEST_CASE(idle_connection_holds_at_most_9_kB) {
+BOOST_AUTO_TEST_CASE(idle_connection_holds_at_most_9_kilobytes) {
     RunningService service;
     std::deque<RawClient> idle;
     // Returns the bytes of the heap in use when `count` clients have an answer and keep their connections.

@@ -54,7 +54,7 @@ struct Fixture {
 
 }  // namespace
 
-BOOST_FIXTURE_TEST_SUITE(service_admission, Fixture)
+BOOST_AUTO_TEST_SUITE(service_admission)
 
 BOOST_AUTO_TEST_CASE(newcomer_from_another_address_gets_the_place_of_the_youngest_waiting_request) {
     for (const char* fields : {R"("max_tokens":2)", R"("max_tokens":2,"stream":true)"}) {
@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(displaced_response_ends_with_503_streamed_or_not) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(displaced_response_on_a_websocket_ends_with_response_failed) {
+BOOST_FIXTURE_TEST_CASE(displaced_response_on_a_websocket_ends_with_response_failed, Fixture) {
     WsClient socket(service.port());
     socket.send(create_message());
     newcomer_comes();
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(refusals_on_a_socket_are_paced_and_delay_only_their_lanes) 
     BOOST_TEST(second.read_answer().status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(newcomer_from_the_same_address_with_the_same_use_is_refused) {
+BOOST_FIXTURE_TEST_CASE(newcomer_from_the_same_address_with_the_same_use_is_refused, Fixture) {
     Connection third(service.port());
     third.send(chat_request("c", R"("max_tokens":2)"));
     wait_for_in_flight(service.port(), 3);
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(newcomer_from_the_same_address_with_the_same_use_is_refused
     check_others_are_answered();
 }
 
-BOOST_AUTO_TEST_CASE(answer_that_has_begun_keeps_its_place) {
+BOOST_FIXTURE_TEST_CASE(answer_that_has_begun_keeps_its_place, Fixture) {
     const auto chat = chat_request("b", R"("max_tokens":2,"stream":true)");
     const auto response = response_request(R"("stream":true)");
     for (const auto& [request, last_event] :

@@ -93,7 +93,7 @@ struct Fixture {
             {.max_queued_requests = 64, .max_queued_tokens = 1 << 20},
             [&](const EngineInfo&) { ready = true; }, [](const Error&) {});
         while (!ready) app.io.run_one();
-        start(block(&app.generation.worker, &release_));
+        start(block(&app.generation.worker, &unblock));
         bytes_before = app.state.waiting_memory.bytes();
     }
     ~Fixture() { release(); }
@@ -127,15 +127,15 @@ struct Fixture {
     }
     std::size_t charged() const { return app.state.waiting_memory.bytes() - bytes_before; }
     void release() {
-        if (!std::exchange(released_, true)) release_.set_value();
+        if (!std::exchange(is_released, true)) unblock.set_value();
     }
     template <class Condition>
     void run_until(Condition condition) {
         while (!condition()) app.io.run_one();
     }
 
-    std::promise<void> release_;
-    bool released_ = false;
+    std::promise<void> unblock;
+    bool is_released = false;
     std::deque<WholeExchange> exchanges;
     App app;
     asio::executor_work_guard<asio::io_context::executor_type> work{app.io.get_executor()};

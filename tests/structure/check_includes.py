@@ -18,10 +18,11 @@ SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 # same rank, so they must not include each other.
 ORDER = [
     ("inference/error", "inference/token_id", "inference/sizes"),
+    ("inference/text",),
     ("inference/model",),
     ("inference/sampling_params",),
     ("inference/sampling_row",),
-    ("inference/text", "inference/sampling"),
+    ("inference/sampling",),
     ("inference/backend",),
     ("inference/request",),
     ("inference/scheduling", "inference/cpu", "cuda"),

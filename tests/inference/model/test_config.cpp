@@ -233,6 +233,13 @@ BOOST_AUTO_TEST_CASE(dtypes_have_sizes_and_names) {
     BOOST_TEST(name_of(DType::fp32) == "fp32");
 }
 
+BOOST_AUTO_TEST_CASE(file_that_is_not_json_is_refused_with_the_place) {
+    const ModelFolder folder;
+    folder.write_text("config.json", "{\n  \"hidden_size\": NaN\n}");
+    check_refused(load_model_config(folder.path()),
+                  {"config.json: is not valid JSON at line 2, column 18", "found 'NaN'"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

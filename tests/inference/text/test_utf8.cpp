@@ -21,6 +21,24 @@ BOOST_AUTO_TEST_CASE(a_character_counts_once_however_many_bytes_it_has) {
     BOOST_TEST(count_characters("\xED") == 1);
 }
 
+BOOST_AUTO_TEST_CASE(first_byte_that_is_not_utf8_is_found) {
+    constexpr auto none = std::string_view::npos;
+    BOOST_TEST(find_invalid_utf8("") == none);
+    BOOST_TEST(find_invalid_utf8("a\xC3\xA9\xED\x95\x9C\xEF\xBF\xBD") == none);
+    BOOST_TEST(find_invalid_utf8("a\xFF\x62") == 1);
+    BOOST_TEST(find_invalid_utf8("a\xED\x95") == 1);
+    // A broken sequence that begins like the replacement character:
+    BOOST_TEST(find_invalid_utf8("ab\xEF") == 2);
+    BOOST_TEST(find_invalid_utf8("ab\xEF\xBF") == 2);
+    BOOST_TEST(find_invalid_utf8("\xEF\xBF\xBD\xEF\xBFx") == 3);
+}
+
+BOOST_AUTO_TEST_CASE(byte_order_mark_is_removed_only_at_the_beginning) {
+    BOOST_TEST(without_byte_order_mark("\xEF\xBB\xBF"
+                                       "a") == "a");
+    BOOST_TEST(without_byte_order_mark("a\xEF\xBB\xBF") == "a\xEF\xBB\xBF");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace solard

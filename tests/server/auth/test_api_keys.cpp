@@ -49,17 +49,19 @@ BOOST_AUTO_TEST_CASE(key_is_found_by_its_hash) {
 
 BOOST_AUTO_TEST_CASE(invalid_key_file_is_refused_with_the_line_number_but_without_its_text) {
     const std::string line = "alice " + digest_of_abc;
-    for (const auto& [text, where] : {std::pair<std::string, std::string>{"sk-secret", ":1: "},
-                                      {"\nalice md5:00", ":2: "},
-                                      {"alice sha256:00", ":1: "},
-                                      {line + "0", ":1: "},
-                                      {line + " concurrency=0", ":1: "},
-                                      {line + " concurrency=x", ":1: "},
-                                      {line + " speed=1", ":1: "},
-                                      {line + "\n" + line, ":2: "},
-                                      {line + "\nbob " + digest_of_abc, ":2: "},
-                                      {"a/b " + digest_of_abc, ":1: "},
-                                      {"# nothing\n", ": the API key file contains no key"}}) {
+    for (const auto& [text, where] :
+         {std::pair<std::string, std::string>{"sk-secret", ":1: "},
+          {"\nalice md5:00", ":2: "},
+          {"alice sha256:00", ":1: "},
+          {line + "0", ":1: "},
+          {line + " concurrency=0", ":1: "},
+          {line + " concurrency=x", ":1: "},
+          {line + " speed=1", ":1: "},
+          {line + "\n" + line, ":2: an earlier line of the file has the same name"},
+          {line + "\nbob " + digest_of_abc, ":2: an earlier line of the file has the same key"},
+          {line + "\n\xC3\xA9\xFF", ":2:2: found the byte 0xff"},
+          {"a/b " + digest_of_abc, ":1: "},
+          {"# nothing\n", ": the API key file contains no key"}}) {
         const KeyFile file(text);
         const std::string message = file.message();
         BOOST_TEST(message.starts_with(where), text << ": " << message);

@@ -114,6 +114,22 @@ BOOST_AUTO_TEST_CASE(errors_in_a_file_name_its_path_and_line) {
     BOOST_TEST((error_of({"--config", "no/such/file"}).code == errc::bad_configuration));
 }
 
+BOOST_AUTO_TEST_CASE(configuration_file_must_be_text_in_utf8) {
+    const ConfigFile marked("\xEF\xBB\xBFport = 7\r\n");  // as some editors write it
+    BOOST_TEST(parse_app_config({"--config", marked.path()}, {}).value().port == 7);
+    for (const auto& [text, where] :
+         {std::pair<std::string, std::string>{"port = 1\nmodel = caf\xE9\n", ":2:12: found the byte 0xe9"},
+          {"model = \xC3\xA9\xFF", ":1:10: found the byte 0xff"},
+          {std::string("p\0o\0", 4), ":1:2: found the byte 0x00"},
+          {"\xFF\xFEp", ":1:1: found the byte 0xff"}}) {
+        const ConfigFile file(text);
+        const auto error = error_of({"--config", file.path()});
+        BOOST_TEST((error.code == errc::bad_configuration));
+        BOOST_TEST(error.message == file.path() + where + "; the configuration file must be text in UTF-8");
+    }
+    BOOST_TEST(contains(error_of({"--config", "/"}).message, "cannot be read"));
+}
+
 BOOST_AUTO_TEST_CASE(values_outside_their_range_are_refused_with_the_range) {
     for (const char* port : {"-1", "65536", "1e9", "nan", "inf", "8000x", "80.5", "0x50"}) {
         const auto error = error_of({std::string("--port=") + port});

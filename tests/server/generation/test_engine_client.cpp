@@ -141,6 +141,38 @@ BOOST_AUTO_TEST_CASE(places_become_free_when_requests_end) {
     for (int i = 0; i < 7; ++i) BOOST_TEST(!fixture.submit(1).has_value());
 }
 
+// The event loop delivers both steps at once, long after the first one ended.
+BOOST_AUTO_TEST_CASE(times_of_tokens_are_those_of_the_engine_and_not_of_the_delivery) {
+    Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});
+    BOOST_TEST(!fixture.submit(1).has_value());
+    fixture.control->wait_until_held();
+    fixture.control->pass_one();
+    fixture.control->wait_until_held();
+    const auto between_the_steps = Clock::now();
+    fixture.control->pass_one();
+    const GenerationLog& log = fixture.generations.back().log();
+    while (!log.terminal()) fixture.io.run_one();
+    const RequestTimes& times = log.times();
+    BOOST_TEST((times.accepted <= times.started && times.started < times.first_token));
+    BOOST_TEST((times.first_token <= between_the_steps && between_the_steps <= times.last_token));
+    BOOST_TEST((log.ended() == times.last_token));
+    BOOST_TEST(times.num_first_tokens == 1U);
+    BOOST_TEST(tokens_per_second(times, log.num_tokens()).has_value());
+    const double first_token = std::chrono::duration<double>(times.first_token - times.accepted).count();
+    BOOST_TEST(fixture.state.metrics.first_token.sum() == first_token);
+    BOOST_TEST(fixture.state.metrics.decode.sum() ==
+               std::chrono::duration<double>(times.last_token - times.first_token).count());
+}
+
+BOOST_AUTO_TEST_CASE(rate_counts_only_tokens_after_the_first_step) {
+    const Clock::time_point first{std::chrono::hours(1)};
+    RequestTimes times{.first_token = first, .last_token = first, .num_first_tokens = 5};
+    BOOST_TEST(!tokens_per_second(times, 5).has_value());
+    BOOST_TEST(!tokens_per_second({}, 0).has_value());
+    times.last_token = first + std::chrono::milliseconds(500);
+    BOOST_TEST(tokens_per_second(times, 25).value() == 40);
+}
+
 BOOST_AUTO_TEST_CASE(all_prompts_of_a_generation_are_admitted_or_none) {
     Fixture fixture({.max_queued_requests = 8, .max_queued_tokens = 1 << 20});  // 16 places
     const auto requests = [](std::size_t num_prompts, std::uint32_t num_choices) {

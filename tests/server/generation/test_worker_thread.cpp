@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 // A worker thread whose first job runs until release() is called.
 struct BlockedWorker {
     BlockedWorker() {
-        add({.owner = 0}, [this] { release_.get_future().wait(); });
+        add({.owner = 0}, [this] { unblock.get_future().wait(); });
         io.poll();
     }
     ~BlockedWorker() { worker.join(); }
@@ -29,11 +29,11 @@ struct BlockedWorker {
         });
         io.poll();
     }
-    void release() { release_.set_value(); }
+    void release() { unblock.set_value(); }
 
     WorkerThread worker;
     std::size_t num_refused = 0;
-    std::promise<void> release_;
+    std::promise<void> unblock;
     asio::io_context io;
 
   private:
