@@ -39,16 +39,6 @@ std::size_t sequence_size(std::string_view text) {
     return size;
 }
 
-// The parser may stop after the first byte of a sequence which is not UTF-8. Returns the offset of this first
-// byte, and `offset` in all other cases.
-std::size_t begin_of_broken_sequence(std::string_view text, std::size_t offset) {
-    std::size_t begin = offset;
-    while (begin > 0 && offset - begin < 3 && is_continuation(text[begin - 1])) --begin;
-    if (begin == 0 || static_cast<unsigned char>(text[begin - 1]) < 0xC0) return offset;
-    const std::string_view sequence = text.substr(begin - 1, offset - begin + 1);
-    return valid_utf8(sequence) == sequence ? offset : begin - 1;
-}
-
 // Returns what stands at `offset`, where the parser has stopped.
 std::string found_at(std::string_view text, std::size_t offset, json::error_code ec) {
     if (ec == json::error::too_deep) return "lists and objects are nested too deeply (more than 32 levels)";
@@ -56,7 +46,7 @@ std::string found_at(std::string_view text, std::size_t offset, json::error_code
         return "found one half of a surrogate pair without the other half";
     if (offset >= text.size()) return "the text ends too early";
     if (text.starts_with("\x1F\x8B")) return "the text is compressed with gzip";
-    const std::string_view rest = text.substr(begin_of_broken_sequence(text, offset));
+    const std::string_view rest = text.substr(offset);
     const auto byte = static_cast<unsigned char>(rest.front());
     if (byte < 0x20) return "found the control character " + hexadecimal(byte);
     if (byte < 0x80) return "found '" + std::string(first_word(rest)) + "'";
@@ -66,24 +56,26 @@ std::string found_at(std::string_view text, std::size_t offset, json::error_code
     return "found '" + std::string(rest_of_character) + "'";
 }
 
-std::string place_of(std::string_view text, std::size_t offset) {
+std::string place_of(std::string_view text, std::size_t offset, std::size_t first_byte) {
     const std::string_view before = text.substr(0, offset);
     const auto line = std::ranges::count(before, '\n') + 1;
     const auto last_break = before.rfind('\n');
     const std::string_view in_line =
         last_break == std::string_view::npos ? before : before.substr(last_break + 1);
     return " at line " + std::to_string(line) + ", column " + std::to_string(count_characters(in_line) + 1) +
-           " (byte " + std::to_string(offset) + ")";
+           " (byte " + std::to_string(first_byte + offset) + ")";
 }
 
 }  // namespace
 
-JsonText parse_json_text(std::string_view text) {
+JsonText parse_json_text(std::string_view text, std::size_t first_byte) {
     json::parser parser;
     json::error_code ec;
-    const std::size_t offset = parser.write_some(text.data(), text.size(), ec);
-    if (!ec && offset == text.size()) return {parser.release(), {}};
-    return {{}, place_of(text, offset) + ": " + found_at(text, offset, ec)};
+    const std::size_t end = parser.write_some(text.data(), text.size(), ec);
+    if (!ec && end == text.size()) return {parser.release(), {}};
+    // The parser waits for more bytes if a broken character stands close to the end of the text.
+    const std::size_t offset = std::min(end, find_invalid_utf8(text));
+    return {{}, place_of(text, offset, first_byte) + ": " + found_at(text, offset, ec)};
 }
 
 }  // namespace solard

@@ -15,7 +15,7 @@ struct JsonText {
 };
 
 // Parses a text that must consist of one JSON value. In the problem, columns count characters, bytes are
-// counted from 0, and at most 16 bytes of the text are repeated.
-JsonText parse_json_text(std::string_view text);
+// counted from `first_byte`, and at most 16 bytes of the text are repeated.
+JsonText parse_json_text(std::string_view text, std::size_t first_byte = 0);
 
 }  // namespace solard

@@ -11,16 +11,6 @@ namespace {
 
 namespace json = boost::json;
 
-result<ChatMessage> parse_chat_message(const json::value& value, const std::string& path) {
-    const auto* object = value.if_object();
-    if (object == nullptr) return wrong_field(path, "an object", &value);
-    FieldReader fields(*object, path + ".");
-    for (const auto name : {"role", "content", "refusal"}) fields.ignore(name);  // parse_message() reads them
-    check_other_fields(fields, BodyKind::chat, UnknownFields::ignored, "messages[].");
-    if (const auto& problem = fields.error()) return *problem;
-    return parse_message(*object, path);
-}
-
 result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
     const auto* list = body.if_contains("messages");
     const auto* array = list != nullptr ? list->if_array() : nullptr;
@@ -29,16 +19,11 @@ result<std::vector<ChatMessage>> parse_messages(const json::object& body) {
     std::vector<ChatMessage> messages;
     messages.reserve(array->size());
     for (std::size_t i = 0; i < array->size(); ++i) {
-        auto message = parse_chat_message((*array)[i], "messages[" + std::to_string(i) + "]");
+        auto message = parse_message((*array)[i], BodyKind::chat, "messages[" + std::to_string(i) + "]");
         if (!message) return message.error();
         messages.push_back(*std::move(message));
     }
     return messages;
-}
-
-bool says_none(const json::object& body, std::string_view name) {
-    const auto* value = body.if_contains(name);
-    return value != nullptr && *value == "none";
 }
 
 }  // namespace
@@ -65,12 +50,8 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     request.generation = parse_generation_fields(fields, BodyKind::chat, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
-    // If a client sends both fields, the newer field wins.
     request.generation.max_tokens = parse_max_tokens(
         fields, {"max_completion_tokens", "max_tokens", "n_predict"}, request.generation.sampling);
-    // Without any choice of a tool, the tools have no effect.
-    if (says_none(*object, "tool_choice")) fields.ignore("tools");
-    if (says_none(*object, "function_call")) fields.ignore("functions");
     check_other_fields(fields, BodyKind::chat, unknown);
     if (const auto& problem = fields.error()) return *problem;
     return request;

@@ -105,7 +105,7 @@ std::optional<std::int32_t> FieldReader::token_limit(std::string_view name) {
     if (limit == -1 || (is_whole && limit >= max_token_count))
         return static_cast<std::int32_t>(max_token_count);
     if (is_whole && limit >= 1) return static_cast<std::int32_t>(limit);
-    fail(name, "an integer from 1 on, or -1 for no limit");
+    fail(name, "an integer of at least 1, or -1 for no bound");
     return std::nullopt;
 }
 
@@ -125,6 +125,10 @@ std::optional<std::uint64_t> FieldReader::seed(std::string_view name) {
     const auto* value = find(name);
     if (value == nullptr) return std::nullopt;
     if (value->is_uint64()) return value->get_uint64();
+    constexpr double end = 18446744073709551616.0;  // 2 to the power of 64
+    if (value->is_double() && value->get_double() > 0 && value->get_double() < end &&
+        std::trunc(value->get_double()) == value->get_double())
+        return static_cast<std::uint64_t>(value->get_double());
     const auto number = whole_number(*value);
     if (!number) return fail(name, "a 64-bit integer"), std::nullopt;
     if (*number == -1) return std::nullopt;
@@ -166,9 +170,11 @@ bool FieldReader::is_known(std::string_view name) const {
     return std::ranges::find(known_, name) != known_.end();
 }
 
-void FieldReader::refuse(std::string_view name) {
+void FieldReader::refuse(std::string_view name, std::string_view accepted) {
     const std::string path = prefix_ + shown(name);
-    fail({errc::unsupported_parameter, path + " is not supported by this server.", path});
+    std::string message = path + " is not supported by this server";
+    if (!accepted.empty()) message.append(", unless it has one of these values: ").append(accepted);
+    fail({errc::unsupported_parameter, message + ".", path});
 }
 
 }  // namespace solard::server

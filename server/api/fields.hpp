@@ -62,8 +62,8 @@ class FieldReader {
     // Returns true if the field was read or ignored.
     bool is_known(std::string_view name) const;
     // Records that the field, or a member of it such as "reasoning.effort", is not supported
-    // (unsupported_parameter).
-    void refuse(std::string_view name);
+    // (unsupported_parameter). `accepted` are the JSON values which it may have, separated by commas.
+    void refuse(std::string_view name, std::string_view accepted = {});
     const boost::json::object& object() const { return object_; }
 
     // Both fail() functions record a problem unless there is one already. The first function reports that the

@@ -1,5 +1,6 @@
 #include "server/api/generation_fields.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/api/json.hpp"
@@ -41,12 +42,13 @@ std::optional<std::int32_t> parse_max_tokens(FieldReader& fields,
     std::optional<std::int32_t> found;
     for (const auto name : names) {
         const auto limit = fields.token_limit(name);
-        if (found || !limit) continue;
-        found = limit;
+        if (!limit) continue;
+        found = std::min(found.value_or(*limit), *limit);
         if (sampling.min_tokens > *limit)
             fields.fail("min_tokens", "at most " + std::string(name) + " (" + std::to_string(*limit) + ")");
     }
-    return found ? found : absent;
+    if (found || !absent) return found;
+    return std::max(*absent, sampling.min_tokens);
 }
 
 std::string parse_cache_salt(FieldReader& fields) {

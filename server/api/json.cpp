@@ -71,13 +71,15 @@ void append_shortest(std::string& out, Number value) {
 }  // namespace
 
 result<json::value> parse_json(std::string_view text) {
+    const std::size_t whole_size = text.size();
     text = without_byte_order_mark(text);
-    JsonText parsed = parse_json_text(text);
+    const std::size_t first_byte = whole_size - text.size();
+    JsonText parsed = parse_json_text(text, first_byte);
     std::string repaired;
     if (!parsed.problem.empty()) {
         repaired = without_lone_surrogates(text);
         text = repaired;
-        parsed = parse_json_text(text);
+        parsed = parse_json_text(text, first_byte);
     }
     if (!parsed.problem.empty())
         return Error{errc::invalid_json, "The request is not valid JSON" + parsed.problem + "."};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <initializer_list>
 #include <string_view>
 
 #include "server/config/shown.hpp"
@@ -37,7 +39,19 @@ result<Role> parse_role(const json::value* value, const std::string& path) {
     return wrong_field(path, "one of system, developer, user, assistant", value);
 }
 
-result<std::string> parse_content(const json::value* value, const std::string& path) {
+// Refuses members of a message or of a part which would change the prompt, such as `tool_calls`. `known` are
+// the members which are read elsewhere, and `place` is the object's place in peer_fields.tsv.
+result<void> check_members(const json::object& object, BodyKind kind, const std::string& path,
+                           std::initializer_list<std::string_view> known, std::string_view place) {
+    FieldReader fields(object, path + ".");
+    for (const auto name : known) fields.ignore(name);
+    const std::string_view list = kind == BodyKind::responses ? "input[]." : "messages[].";
+    check_other_fields(fields, kind, UnknownFields::ignored, std::string(list).append(place));
+    if (const auto& problem = fields.error()) return *problem;
+    return {};
+}
+
+result<std::string> parse_content(const json::value* value, BodyKind kind, const std::string& path) {
     constexpr std::string_view expectation =
         "a string or a list of strings and text parts, each part with a type and a text";
     if (value != nullptr && value->is_string()) return std::string(value->get_string());
@@ -53,6 +67,10 @@ result<std::string> parse_content(const json::value* value, const std::string& p
                 return unsupported_part(*type, path);
             content = string_member(part.if_object(), *type == "refusal" ? "refusal" : "text");
             if (content == nullptr) return wrong_field(path, expectation, value);
+            const auto index = std::to_string(&part - parts->begin());
+            const auto checked = check_members(part.get_object(), kind, path + "[" + index + "]",
+                                               {"type", "text", "refusal"}, "content[].");
+            if (!checked) return checked.error();
         }
         // vLLM and llama.cpp join the parts in the same way.
         if (&part != parts->begin()) text += '\n';
@@ -63,7 +81,11 @@ result<std::string> parse_content(const json::value* value, const std::string& p
 
 }  // namespace
 
-result<ChatMessage> parse_message(const json::object& object, const std::string& path) {
+result<ChatMessage> parse_message(const json::value& value, BodyKind kind, const std::string& path) {
+    if (!value.is_object()) return wrong_field(path, "an object", &value);
+    const json::object& object = value.get_object();
+    if (auto ok = check_members(object, kind, path, {"type", "role", "content", "refusal"}, ""); !ok)
+        return ok.error();
     const auto role = parse_role(object.if_contains("role"), path + ".role");
     if (!role) return role.error();
     const auto* content = object.if_contains("content");
@@ -72,7 +94,7 @@ result<ChatMessage> parse_message(const json::object& object, const std::string&
         const auto* refusal = string_member(&object, "refusal");
         return ChatMessage{*role, refusal != nullptr ? std::string(*refusal) : std::string()};
     }
-    auto text = parse_content(content, path + ".content");
+    auto text = parse_content(content, kind, path + ".content");
     if (!text) return text.error();
     return ChatMessage{*role, *std::move(text)};
 }

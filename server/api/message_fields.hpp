@@ -1,23 +1,26 @@
 // The fields of one message of a conversation, which chat completions and responses have in common.
 #pragma once
 
-#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <cstddef>
 #include <span>
 #include <string>
 
 #include "inference/model/chat_template.hpp"
 #include "server/api/fields.hpp"
+#include "server/api/peer_fields.hpp"
 #include "server/config/error.hpp"
 
 namespace solard::server {
 
 inline constexpr std::size_t max_messages = 1024;
 
-// Reads `role` and `content`. A content is a string, or a list whose strings and text parts become one text
-// with a line break between them. An assistant's message may have `refusal` instead of a content, or neither.
-// `path` names the message in errors. Errors: invalid_value; unsupported_input for a part that is not text.
-result<ChatMessage> parse_message(const boost::json::object& object, const std::string& path);
+// Reads `role` and `content`, and checks all other members of the message and of its parts. A content is a
+// string, or a list whose strings and text parts become one text with a line break between them. An
+// assistant's message may have `refusal` instead of a content, or neither. `kind` is chat or responses, and
+// `path` names the message in errors. Errors: invalid_value; unsupported_parameter; unsupported_input for a
+// part that is not text.
+result<ChatMessage> parse_message(const boost::json::value& value, BodyKind kind, const std::string& path);
 
 // Reads the two fields of vLLM which decide how the prompt ends: `add_generation_prompt` and
 // `continue_final_message`. An answer cannot both begin a new message and continue the last one, and it can

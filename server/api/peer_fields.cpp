@@ -56,12 +56,16 @@ const std::vector<PeerField>& table() {
     return table;
 }
 
+// Returns the field's line for this kind of body. A request for an answer may also have a field of another
+// route by mistake, which must not be dropped in silence, so it is judged by the line of that route.
 const PeerField* find_field(BodyKind kind, std::string_view name) {
     const std::string_view kind_name = kind_names.at(static_cast<std::size_t>(kind));
-    for (const auto& field : std::ranges::equal_range(table(), name, {}, &PeerField::name)) {
+    const auto lines = std::ranges::equal_range(table(), name, {}, &PeerField::name);
+    for (const auto& field : lines) {
         if (has_word(field.kinds, kind_name)) return &field;
     }
-    return nullptr;
+    const bool asks_for_answer = kind != BodyKind::tokenize && kind != BodyKind::detokenize;
+    return asks_for_answer && !lines.empty() ? &lines.front() : nullptr;
 }
 
 // Returns true if the table has lines for the members of the field.
@@ -90,21 +94,39 @@ bool is_neutral(const PeerField& field, const json::value& value) {
     return std::ranges::any_of(neutral.get_array(), [&](const auto& one) { return same(one, value); });
 }
 
-// Returns the name, within the object, of the member that must be refused, if any: `key` or a member of its
-// object. `name` is the field's name in the table.
-std::optional<std::string> find_refused(const PeerField& field, BodyKind kind, const std::string& name,
-                                        const std::string& key, const json::value& value) {
+// A field that must be refused.
+struct RefusedField {
+    std::string key;           // its name within the object
+    std::string_view neutral;  // the values which would pass; may be empty
+};
+
+// Returns the field or the member of its object that must be refused, if any. `name` is the field's name in
+// the table.
+std::optional<RefusedField> find_refused(const PeerField& field, BodyKind kind, const std::string& name,
+                                         const std::string& key, const json::value& value) {
     if (value.is_null() || field.handling == "ignored" || is_neutral(field, value)) return std::nullopt;
     const auto* object = value.if_object();
-    if (object == nullptr || field.handling != "neutral") return key;
+    if (object == nullptr || field.handling != "neutral" || !has_members(name))
+        return RefusedField{key, field.neutral};
     for (const auto& member : *object) {
         const std::string suffix = "." + std::string(member.key());
         const PeerField* const inner = find_field(kind, name + suffix);
-        if (inner == nullptr) return has_members(name) ? key + suffix : key;
+        if (inner == nullptr) return RefusedField{key + suffix, {}};
         auto refused = find_refused(*inner, kind, name + suffix, key + suffix, member.value());
         if (refused) return refused;
     }
     return std::nullopt;
+}
+
+bool says_none(const json::object& body, std::string_view name) {
+    const auto* value = body.if_contains(name);
+    return value != nullptr && *value == "none";
+}
+
+// Without any choice of a tool, the tools have no effect.
+bool is_list_without_choice(const json::object& body, std::string_view key) {
+    return (key == "tools" && says_none(body, "tool_choice")) ||
+           (key == "functions" && says_none(body, "function_call"));
 }
 
 }  // namespace
@@ -112,11 +134,11 @@ std::optional<std::string> find_refused(const PeerField& field, BodyKind kind, c
 void check_other_fields(FieldReader& fields, BodyKind kind, UnknownFields unknown, std::string_view prefix) {
     for (const auto& member : fields.object()) {
         const std::string key(member.key());
-        if (fields.is_known(key)) continue;
+        if (fields.is_known(key) || is_list_without_choice(fields.object(), key)) continue;
         const std::string name = std::string(prefix) + key;
         if (const PeerField* const field = find_field(kind, name)) {
             if (const auto refused = find_refused(*field, kind, name, key, member.value()))
-                fields.refuse(*refused);
+                fields.refuse(refused->key, refused->neutral);
         } else if (unknown == UnknownFields::refused) {
             fields.refuse(key);
         }

@@ -47,7 +47,7 @@ result<ChatMessage> parse_item(const json::value& value, const std::string& path
     if (type != nullptr && !type->is_null() && !says(*type, "message"))
         return Error{errc::unsupported_input,
                      path + " must be a message; this server supports no other items.", path + ".type"};
-    return parse_message(*object, path);
+    return parse_message(value, BodyKind::responses, path);
 }
 
 result<std::vector<ChatMessage>> parse_input(const json::object& body) {
@@ -168,8 +168,6 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
     request.user = fields.string("user");
     if (request.user && request.user->size() > max_user) fields.fail("user", "a string of at most 512 bytes");
     parse_extension(fields, request);
-    const auto* tool_choice = object.if_contains("tool_choice");
-    if (tool_choice != nullptr && says(*tool_choice, "none")) fields.ignore("tools");
     check_other_fields(fields, BodyKind::responses, unknown);
     if (const auto& problem = fields.error()) return *problem;
     return request;

@@ -52,10 +52,12 @@ class EndHandler {
 // Starts `work` on `executor`, which must be the executor of an io_context with one thread. Calls
 // on_end(std::exception_ptr) exactly once, when `work` has ended. The argument is the exception that `work`
 // has thrown, or null. It is std::bad_alloc if `work` cannot start or continue because memory is missing. If
-// the io_context is destroyed before `work` ends, `on_end` is not called. `slot` cancels the work.
+// the io_context is destroyed before `work` ends, `on_end` is not called. `slot` cancels the work. The caller
+// keeps nothing that `on_end` owns, because it is passed by value.
 template <class OnEnd>
 void spawn(const boost::asio::any_io_executor& executor, boost::asio::awaitable<void> work,
-           const OnEnd& on_end, boost::asio::cancellation_slot slot = {}) {
+           OnEnd on_end,  // NOLINT(performance-unnecessary-value-param)
+           boost::asio::cancellation_slot slot = {}) {
     using Handler = EndHandler<OnEnd>;
     const auto* io = executor.target<boost::asio::io_context::executor_type>();
     std::optional<Handler> handler;

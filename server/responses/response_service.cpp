@@ -134,6 +134,11 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSour
     auto conversation = inherited_conversation(request, parent);
     if (!conversation) co_return conversation.error();
     conversation->insert(conversation->end(), request.input.begin(), request.input.end());
+    if (request.end == PromptEnd::last_message && request.input.empty() &&
+        conversation->back().role != Role::assistant)
+        co_return Error{errc::invalid_value,
+                        "input must not be empty, because an answer cannot continue a message of the user.",
+                        "input"};
     auto encoding = encode_prompt(generation, source,
                                   render(generation.model.chat_template, request, *conversation), "input");
     auto token_ids = co_await std::move(encoding);

@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(newcomer_from_another_address_gets_the_place_of_the_younges
         Connection victim(fixture.service.port());
         victim.send(chat_request("c", fields));
         fixture.newcomer_comes();
-        check_refusal(victim.read_answer());
+        Fixture::check_refusal(victim.read_answer());
         Connection metrics(fixture.service.port());
         metrics.send(get_request("/metrics"));
         const auto text = metrics.read_answer().body;
@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(displaced_response_ends_with_503_streamed_or_not) {
         Connection victim(fixture.service.port());
         victim.send(response_request(fields));
         fixture.newcomer_comes();
-        check_refusal(victim.read_answer());
+        Fixture::check_refusal(victim.read_answer());
         fixture.check_others_are_answered();
         victim.send(response_request(fields));  // the connection must still be usable
         BOOST_TEST(victim.read_answer().status == 200);

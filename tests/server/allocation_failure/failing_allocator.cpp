@@ -52,12 +52,12 @@ bool stop_failing() {
 // With the option --wrap, the linker replaces each call of aligned_alloc() by a call of
 // __wrap_aligned_alloc(). Boost.Asio uses aligned_alloc(), and not operator new, for the memory of coroutine
 // frames and of handlers.
-// NOLINTBEGIN(readability-identifier-naming): the names are the linker's
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): the names are the linker's
 extern "C" void* __real_aligned_alloc(std::size_t alignment, std::size_t size);
 extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
     return solard::fails_now() ? nullptr : __real_aligned_alloc(alignment, size);
 }
-// NOLINTEND(readability-identifier-naming)
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 // SentencePiece ends the process if an allocation fails, so none of its own allocations fails here. Instead,
 // each call of Tokenizer::encode_prompt() counts as a single allocation: it stands for the allocation by

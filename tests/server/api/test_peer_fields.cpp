@@ -67,7 +67,13 @@ json::object body_with(const Line& line, const json::value& value) {
     json::object message{{"role", "assistant"}, {"content", "Hi"}};
     const std::string in_message = line.kind == "responses" ? "input[]." : "messages[].";
     const bool is_in_message = line.name.starts_with(in_message);
-    if (is_in_message) message[line.name.substr(in_message.size())] = value;
+    const std::string in_part = in_message + "content[].";
+    if (line.name.starts_with(in_part)) {
+        const json::object part{{"type", "text"}, {"text", "Hi"}, {line.name.substr(in_part.size()), value}};
+        message["content"] = json::array{part};
+    } else if (is_in_message) {
+        message[line.name.substr(in_message.size())] = value;
+    }
     json::object body;
     if (line.kind == "chat") body = {{"messages", json::array{message}}};
     if (line.kind == "completions") body = {{"prompt", "Hi"}};
@@ -95,9 +101,14 @@ bool is_of_a_part(const Line& line) {
 
 std::string place(const Line& line) {
     std::string place = line.name;
-    if (const auto brackets = place.find("[]"); brackets != std::string::npos)
+    for (auto brackets = place.find("[]"); brackets != std::string::npos; brackets = place.find("[]"))
         place.insert(brackets + 1, "0");
     return place;
+}
+
+bool has_lines_for_members(const Line& line) {
+    return std::ranges::any_of(lines(),
+                               [&](const Line& other) { return other.name.starts_with(line.name + "."); });
 }
 
 std::string describe(const Line& line, const json::value& value, const std::optional<Error>& error) {
@@ -122,8 +133,19 @@ void refuses(const Line& line, const json::value& value, errc code) {
 }
 
 // Values of every kind, and values which many fields of peers have.
-const json::array values{
-    true, false, 0, 1, -1, 0.5, "", "none", "x", json::array{}, json::array{"x"}, json::object{{"x", 1}}};
+const json::array values{true,
+                         false,
+                         0,
+                         1,
+                         -1,
+                         0.5,
+                         "",
+                         "none",
+                         "x",
+                         json::array{},
+                         json::array{"x"},
+                         json::object{},
+                         json::object{{"x", 1}}};
 
 bool contains(const json::array& array, const json::value& value) {
     return std::ranges::any_of(array, [&](const auto& one) {
@@ -153,7 +175,8 @@ BOOST_AUTO_TEST_CASE(null_is_accepted_for_every_field_that_is_not_required) {
     const std::set<std::string> required{"messages", "prompt",          "tokens",      "input",
                                          "content",  "messages[].role", "input[].role"};
     for (const Line& line : lines()) {
-        if (!required.contains(line.name) && !is_of_a_part(line)) accepts(line, nullptr);
+        const bool is_text_of_a_part = is_of_a_part(line) && line.handling == "served";
+        if (!required.contains(line.name) && !is_text_of_a_part) accepts(line, nullptr);
     }
 }
 
@@ -162,6 +185,8 @@ BOOST_AUTO_TEST_CASE(neutral_fields_accept_exactly_their_neutral_values) {
         if (line.handling != "neutral") continue;
         for (const auto& value : line.neutral) accepts(line, value);
         for (const auto& value : values) {
+            const bool is_empty_object = value.is_object() && value.get_object().empty();
+            if (is_empty_object && has_lines_for_members(line)) continue;
             if (!contains(line.neutral, value)) refuses(line, value, errc::unsupported_parameter);
         }
     }
@@ -170,14 +195,14 @@ BOOST_AUTO_TEST_CASE(neutral_fields_accept_exactly_their_neutral_values) {
 BOOST_AUTO_TEST_CASE(ignored_fields_accept_every_value) {
     const std::set<std::string> limited{"user"};  // at most 256 bytes
     for (const Line& line : lines()) {
-        if (line.handling != "ignored" || limited.contains(line.name) || is_of_a_part(line)) continue;
+        if (line.handling != "ignored" || limited.contains(line.name)) continue;
         for (const auto& value : values) accepts(line, value);
     }
 }
 
 BOOST_AUTO_TEST_CASE(refused_fields_accept_only_null) {
     for (const Line& line : lines()) {
-        if (line.handling != "refused" || is_of_a_part(line) || line.name == "content") continue;
+        if (line.handling != "refused" || line.name == "content") continue;
         for (const auto& value : values) refuses(line, value, errc::unsupported_parameter);
     }
 }
@@ -228,12 +253,8 @@ BOOST_AUTO_TEST_CASE(random_bodies_are_judged_as_the_table_says) {
             body[line.name] = value;
         }
         // A request without any choice of a tool may have tools.
-        const bool has_choice = kind == "chat" || kind == "responses";
-        const bool without_tools =
-            has_choice && body.contains("tool_choice") && body["tool_choice"] == "none";
-        const bool without_functions = body.contains("function_call") && body["function_call"] == "none";
-        if (without_tools) refused.erase("tools");
-        if (without_functions && kind == "chat") refused.erase("functions");
+        if (body.contains("tool_choice") && body["tool_choice"] == "none") refused.erase("tools");
+        if (body.contains("function_call") && body["function_call"] == "none") refused.erase("functions");
         const auto error = error_of(kind, body);
         const std::string text = kind + " " + json::serialize(body);
         BOOST_TEST(error.has_value() == !refused.empty(),
@@ -245,6 +266,59 @@ BOOST_AUTO_TEST_CASE(random_bodies_are_judged_as_the_table_says) {
     }
     BOOST_TEST(num_refused > 200);
     BOOST_TEST(num_refused < 900);
+}
+
+// This list does not come from the table, so it fails if a line of the table is lost or wrong.
+BOOST_AUTO_TEST_CASE(fields_that_would_change_the_answer_are_refused_on_every_route) {
+    const std::vector<std::pair<std::string, json::value>> fields{
+        {"grammar", "root ::= \"x\""},
+        {"mirostat", 2},
+        {"dry_multiplier", 0.8},
+        {"xtc_probability", 0.5},
+        {"typical_p", 0.5},
+        {"top_a", 0.2},
+        {"n_probs", 5},
+        {"lora", json::array{json::object{{"id", 0}}}},
+        {"lora_request", json::object{{"name", "x"}}},
+        {"lora_path", "x"},
+        {"custom_logit_processor", "x"},
+        {"guided_json", json::object{{"type", "object"}}},
+        {"guided_regex", "x+"},
+        {"guided_choice", json::array{"x"}},
+        {"structured_outputs", json::object{{"choice", json::array{"x"}}}},
+        {"json_schema", json::object{{"type", "object"}}},
+        {"allowed_token_ids", json::array{1}},
+        {"bad_words", json::array{"x"}},
+        {"logits_processors", json::array{"x"}},
+        {"use_beam_search", true},
+        {"truncate_prompt_tokens", 5},
+        {"reasoning", json::object{{"effort", "high"}}},
+        {"modalities", json::array{"audio"}},
+        {"verbosity", "high"},
+        {"web_search_options", json::object{}},
+        {"functions", json::array{json::object{{"name", "f"}}}},
+        {"nvext", json::object{{"guided_json", json::object{{"type", "object"}}}}},
+        {"chat_template", "{{ messages }}"},
+        {"documents", json::array{json::object{{"text", "x"}}}}};
+    for (const std::string kind : {"chat", "completions", "responses"}) {
+        for (const auto& [name, value] : fields)
+            refuses({name, kind, "", {}}, value, errc::unsupported_parameter);
+    }
+    refuses({"max_output_tokens", "chat", "", {}}, 5, errc::unsupported_parameter);
+    refuses({"max_tokens", "responses", "", {}}, 5, errc::unsupported_parameter);
+}
+
+BOOST_AUTO_TEST_CASE(fields_that_ask_for_what_happens_anyway_are_accepted_on_every_route) {
+    const std::vector<std::pair<std::string, json::value>> fields{
+        {"modalities", json::array{"text"}},
+        {"verbosity", "medium"},
+        {"function_call", "none"},
+        {"chat_template_kwargs", json::object{{"enable_thinking", false}}},
+        {"chat_template_kwargs", json::object{{"thinking", false}}},
+        {"timings_per_token", true},
+        {"return_progress", true}};
+    for (const std::string kind : {"chat", "completions", "responses"})
+        for (const auto& [name, value] : fields) accepts({name, kind, "", {}}, value);
 }
 
 BOOST_AUTO_TEST_CASE(unknown_fields_pass_unless_they_are_to_be_refused) {
@@ -265,6 +339,8 @@ BOOST_AUTO_TEST_CASE(tools_without_a_choice_and_candidates_without_a_choice_chan
     accepted("chat", messages + R"("tools":[{"type":"function"}],"tool_choice":"none"})");
     accepted("chat", messages + R"("functions":[{"name":"f"}],"function_call":"none"})");
     accepted("responses", R"({"input":"Hi","tools":[{"type":"function"}],"tool_choice":"none"})");
+    accepted("tokenize", messages + R"("tools":[{"type":"function"}],"tool_choice":"none"})");
+    accepted("completions", R"({"prompt":"Hi","tools":[{"type":"function"}],"tool_choice":"none"})");
     accepted("completions", R"({"prompt":"Hi","n":2,"best_of":2})");
     BOOST_TEST(error_of("completions", json::parse(R"({"prompt":"Hi","n":2,"best_of":3})").as_object())
                    .value()

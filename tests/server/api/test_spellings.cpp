@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(a_bound_for_tokens_may_be_larger_than_any_context_or_absent
     }
     BOOST_TEST(completion(R"("max_tokens":null)").max_tokens.value() == 16);  // OpenAI's default
     BOOST_TEST(!chat(R"("max_tokens":null)").max_tokens.has_value());
-    BOOST_TEST(chat(R"("max_tokens":5,"max_completion_tokens":7)").max_tokens.value() == 7);
+    BOOST_TEST(chat(R"("max_tokens":5,"max_completion_tokens":7)").max_tokens.value() == 5);
     for (const std::string number : {"0", "-2", "1.5", "\"5\""}) {
         const std::string body = R"({"prompt":"Hi","max_tokens":)" + number + "}";
         BOOST_TEST(parse_completion_request(body, ignored).error().param == "max_tokens", number);
@@ -110,8 +110,13 @@ BOOST_AUTO_TEST_CASE(min_tokens_is_compared_with_the_bound_that_was_sent) {
     const auto wrong = error(R"("min_tokens":9,"max_completion_tokens":8)");
     BOOST_TEST(wrong.param == "min_tokens");
     BOOST_TEST(wrong.message == "min_tokens must be at most max_completion_tokens (8), but is 9.");
-    BOOST_TEST(chat(R"("min_tokens":9,"max_tokens":5,"max_completion_tokens":9)").sampling.min_tokens == 9);
+    BOOST_TEST(error(R"("min_tokens":9,"max_tokens":5,"max_completion_tokens":9)").param == "min_tokens");
+    // Each name is an upper bound, so the smallest one holds.
+    BOOST_TEST(chat(R"("max_tokens":100,"max_completion_tokens":-1)").max_tokens.value() == 100);
+    BOOST_TEST(chat(R"("max_tokens":7,"max_completion_tokens":9,"n_predict":8)").max_tokens.value() == 7);
     // Without a bound of the client, the server's own bound wins in silence.
+    BOOST_TEST(completion(R"("min_tokens":100)").max_tokens.value() == 100);
+    BOOST_TEST(completion(R"("min_tokens":3)").max_tokens.value() == 16);
     const auto fields = completion(R"("min_tokens":100)");
     BOOST_TEST(make_request(fields.sampling, {.vocab_size = 1}, 16).value().min_tokens == 16);
 }
@@ -202,6 +207,10 @@ BOOST_AUTO_TEST_CASE(error_says_where_the_text_is_not_json_and_what_is_there) {
     BOOST_TEST(problem(R"({'a':1})") == begin + "line 1, column 2 (byte 1): found '''.");
     BOOST_TEST(problem(R"({"a":1} x)") == begin + "line 1, column 9 (byte 8): found 'x'.");
     BOOST_TEST(problem(R"({"a": "b)") == begin + "line 1, column 9 (byte 8): the text ends too early.");
+    // A broken character close to the end, and a text with a byte order mark.
+    BOOST_TEST(problem("{\"a\":\"\xF0\"}") ==
+               begin + "line 1, column 7 (byte 6): found the byte 0xF0, which is not valid UTF-8.");
+    BOOST_TEST(problem("\xEF\xBB\xBF{\"a\": NaN}") == begin + "line 1, column 7 (byte 9): found 'NaN'.");
     BOOST_TEST(problem("") == begin + "line 1, column 1 (byte 0): the text ends too early.");
     BOOST_TEST(problem("{\"a\": \"caf\xE9\"}") ==
                begin + "line 1, column 11 (byte 10): found the byte 0xE9, which is not valid UTF-8.");
