@@ -138,8 +138,8 @@ class Session {
             stream_.set_phase(Stream::Phase::busy);
             co_return *std::move(upgrade);
         }
-        const auto caller = app_.gate.check_access(
-            {.host = request.host, .authorization = request.authorization, .peer = peer_}, match.access);
+        const auto caller =
+            app_.gate.check_access({.host = request.host, .keys = request.keys, .peer = peer_}, match.access);
         if (!caller) co_return refuse(std::move(request), caller.error());
         if (auto allowed = check_connection_limit(match); !allowed)
             co_return refuse(std::move(request), allowed.error());

@@ -108,7 +108,9 @@ error_code open(Acceptor& acceptor, const Endpoint& endpoint) {
 }  // namespace
 
 result<void> check_exposure(const AppConfig& config) {
-    if (!config.unix_socket.empty() || config.allow_anonymous || !config.api_key_file.empty()) return {};
+    if (!config.unix_socket.empty() || config.allow_anonymous || !config.api_key_file.empty() ||
+        !config.api_key.empty())
+        return {};
     error_code ec;
     const auto address = asio::ip::make_address(config.host, ec);
     if (config.host == "localhost") return {};

@@ -108,7 +108,7 @@ int run_service(const AppConfig& config, std::string_view device, const Checkpoi
 
 // Runs the server and returns the exit code. Mistakes in the configuration, the device, the keys, the model
 // and the port are found before any weights are read.
-int serve(const AppConfig& config) {
+int serve(AppConfig config) {
     if (auto allowed = check_exposure(config); !allowed) return fail(allowed.error());
     const NvidiaPresence nvidia = find_nvidia();
     const auto device =
@@ -116,6 +116,10 @@ int serve(const AppConfig& config) {
     if (!device) return fail(device.error());
     auto keys = config.api_key_file.empty() ? result<ApiKeys>(ApiKeys()) : ApiKeys::load(config.api_key_file);
     if (!keys) return fail(keys.error());
+    if (!config.api_key.empty()) {
+        if (auto added = keys->add("api-key", config.api_key); !added) return fail(added.error());
+        config.api_key.clear();  // only the hash is kept
+    }
     auto checkpoint = open_checkpoint(
         config.model, config.chat_template.empty() ? std::nullopt : std::optional(config.chat_template));
     if (!checkpoint) return fail(to_server_error(checkpoint.error()));
@@ -136,7 +140,7 @@ int serve(const AppConfig& config) {
 int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
     if (!arguments.empty() && arguments.front() == "keygen")
         return run_keygen({arguments.begin() + 1, arguments.end()}, std::cout, std::cerr);
-    const auto config = parse_app_config(arguments, environment);
+    auto config = parse_app_config(arguments, environment);
     if (!config) return fail(config.error());
     set_log_level(config->log_level);
     if (config->help) return print_help(std::cout), 0;
@@ -147,7 +151,7 @@ int run(const std::vector<std::string>& arguments, const std::vector<std::string
         return 0;
     }
     if (config->check_config) return print_config(std::cout, *config), 0;
-    return serve(*config);
+    return serve(*std::move(config));
 }
 
 // If the caller has closed stdin, stdout or stderr, opens /dev/null in its place. Otherwise the next file or

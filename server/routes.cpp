@@ -117,8 +117,8 @@ HttpResponse preflight_response() {
     HttpResponse response;
     response.status = 204;
     response.fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
-    // In this header, "*" does not include Authorization.
-    response.fields.emplace_back("Access-Control-Allow-Headers", "*, Authorization");
+    // In this header, "*" does not include Authorization. The other two names are for old browsers.
+    response.fields.emplace_back("Access-Control-Allow-Headers", "*, Authorization, x-api-key, api-key");
     response.fields.emplace_back("Access-Control-Max-Age", "600");
     return response;
 }

@@ -31,7 +31,8 @@ constexpr std::array rows{
     ErrorInfo{errc::invalid_store_transition, 400, invalid, "invalid_store_transition", false,
               "A stored response cannot continue a response which is not stored."},
     ErrorInfo{errc::invalid_api_key, 401, "authentication_error", "invalid_api_key", false,
-              "The API key is missing or wrong. Send a valid key in the header 'Authorization: Bearer KEY'."},
+              "The API key is missing or wrong. Send a valid key in the header 'Authorization: Bearer "
+              "KEY', 'x-api-key: KEY' or 'api-key: KEY'."},
     ErrorInfo{errc::origin_not_allowed, 403, "permission_error", "origin_not_allowed", false,
               "Requests from this origin are not allowed."},
     ErrorInfo{errc::host_not_allowed, 403, "permission_error", "host_not_allowed", false,

@@ -4,11 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace solard::server {
 
 // The access that a route requires. A route that sets no access requires api_key.
 enum class Access : std::uint8_t { api_key, anyone };
+
+// The API keys that the headers of a request name: "Authorization: Bearer", x-api-key and api-key.
+struct OfferedKeys {
+    std::vector<std::string> secrets;  // at most one from each header
+    bool has_repeated_header = false;  // then it is not clear which of the headers counts
+};
 
 // Where a request comes from.
 struct Peer {

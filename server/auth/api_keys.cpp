@@ -124,6 +124,18 @@ result<ApiKeys> ApiKeys::load(const std::string& path) {
     return keys;
 }
 
+result<void> ApiKeys::add(std::string_view name, std::string_view secret) {
+    ApiKey key{.name = std::string(name), .digest = sha256(secret)};
+    for (const ApiKey& known : keys_) {
+        if (known.name == key.name || known.digest == key.digest)
+            return Error{errc::bad_configuration,
+                         "option 'api-key': the API key file has the same key, or a key of the name '" +
+                             key.name + "'"};
+    }
+    keys_.push_back(std::move(key));
+    return {};
+}
+
 std::optional<std::size_t> ApiKeys::find(std::string_view secret) const {
     const Digest digest = sha256(secret);
     std::optional<std::size_t> found;

@@ -28,6 +28,10 @@ class ApiKeys {
     // which users other than its owner have access. The message names the file and the wrong line.
     static result<ApiKeys> load(const std::string& path);
 
+    // Adds the key of the option --api-key, without limits. Errors: bad_configuration, if there is a key of
+    // this name or with this secret.
+    result<void> add(std::string_view name, std::string_view secret);
+
     bool empty() const { return keys_.empty(); }
     const std::vector<ApiKey>& all() const { return keys_; }
     // Returns the index of the key. The time that the search takes does not reveal how much of `secret` is

@@ -46,15 +46,6 @@ Caller make_caller(std::optional<std::size_t> key, const Peer& peer) {
 
 }  // namespace
 
-// The name of the scheme is not case-sensitive (RFC 9110, section 11.1).
-std::string_view bearer_token(std::string_view authorization) {
-    constexpr std::string_view scheme = "bearer ";
-    if (!equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
-    authorization.remove_prefix(scheme.size());
-    authorization.remove_prefix(std::min(authorization.find_first_not_of(' '), authorization.size()));
-    return authorization;
-}
-
 Gate::Gate(const AppConfig& config, ApiKeys keys)
     : config_(config), keys_(std::move(keys)), anonymous_cache_salt_(random_bits()) {
     for (const ApiKey& key : keys_.all())
@@ -83,23 +74,35 @@ result<void> Gate::check_host(std::string_view host) const {
                      "' is not allowed. The operator can allow it with the option --allowed-hosts."};
 }
 
-result<Caller> Gate::check_key(std::string_view secret, const Peer& peer) const {
+result<Caller> Gate::check_keys(const OfferedKeys& keys, const Peer& peer) const {
+    if (keys.has_repeated_header)
+        return Error{errc::invalid_value,
+                     "The request must not repeat the headers Authorization, x-api-key and api-key."};
     if (keys_.empty()) return make_caller(std::nullopt, peer);
-    const auto key = keys_.find(secret);
-    if (!key) return default_error(errc::invalid_api_key);
-    return make_caller(key, peer);
+    std::optional<std::size_t> found;
+    for (const std::string& secret : keys.secrets) {
+        const auto key = keys_.find(secret);
+        if (!key) return default_error(errc::invalid_api_key);
+        if (found && *found != *key)
+            return Error{errc::invalid_api_key,
+                         "The headers Authorization, x-api-key and api-key name different keys. Send one of "
+                         "the headers, or the same key in all."};
+        found = key;
+    }
+    if (!found) return default_error(errc::invalid_api_key);
+    return make_caller(found, peer);
 }
 
-result<Caller> Gate::check_key_or_ticket(std::string_view secret, const Peer& peer) const {
-    if (const auto ticket = tickets_.find(std::string(secret), WsTickets::Clock::now()))
+result<Caller> Gate::check_key_or_ticket(const std::string& secret, const Peer& peer) const {
+    if (const auto ticket = tickets_.find(secret, WsTickets::Clock::now()))
         return make_caller(ticket->key, peer);
-    return check_key(secret, peer);
+    return check_keys({.secrets = {secret}}, peer);
 }
 
 result<Caller> Gate::check_access(const Credentials& credentials, Access access) const {
     if (auto host = check_host(credentials.host); !host) return host.error();
     if (access == Access::anyone) return make_caller(std::nullopt, credentials.peer);
-    return check_key(bearer_token(credentials.authorization), credentials.peer);
+    return check_keys(credentials.keys, credentials.peer);
 }
 
 bool Gate::is_allowed_origin(std::string_view origin) const {

@@ -21,7 +21,7 @@ namespace solard::server {
 // The properties of a request that decide whether it gets access.
 struct Credentials {
     std::string_view host = {};
-    std::string_view authorization = {};
+    const OfferedKeys& keys;
     Peer peer = {};
 };
 
@@ -33,18 +33,19 @@ class Gate {
     Gate(const Gate&) = delete;
     Gate& operator=(const Gate&) = delete;
 
-    // Judges a request by its header alone, before the body is read. Errors: host_not_allowed,
-    // invalid_api_key.
+    // Judges a request by its header alone, before the body is read. Errors: those of check_host() and
+    // check_keys().
     result<Caller> check_access(const Credentials& credentials, Access access) const;
 
     // The two parts of check_access(). The handshake of a WebSocket checks the origin between them.
     // check_host() fails with host_not_allowed, which protects against DNS rebinding: the owner of another
-    // site may have pointed the name of that site at this server. check_key() fails with invalid_api_key.
+    // site may have pointed the name of that site at this server. check_keys() fails with invalid_value if a
+    // header is repeated, and with invalid_api_key unless all secrets are the same key.
     result<void> check_host(std::string_view host) const;
-    result<Caller> check_key(std::string_view secret, const Peer& peer) const;
+    result<Caller> check_keys(const OfferedKeys& keys, const Peer& peer) const;
     // Accepts an API key or a single-use ticket. The ticket stays valid until use_ticket() is called. Errors:
     // invalid_api_key.
-    result<Caller> check_key_or_ticket(std::string_view secret, const Peer& peer) const;
+    result<Caller> check_key_or_ticket(const std::string& secret, const Peer& peer) const;
 
     // Returns true if --allowed-origins contains exactly this origin or "*". An empty origin and "null" are
     // never allowed.
@@ -86,8 +87,5 @@ class Gate {
     const std::uint64_t anonymous_cache_salt_;
     WsTickets tickets_;
 };
-
-// Returns KEY for "Bearer KEY", and an empty text for anything else.
-std::string_view bearer_token(std::string_view authorization);
 
 }  // namespace solard::server

@@ -23,6 +23,7 @@ struct AppConfig {
     std::string unix_socket;
     bool allow_anonymous = false;
     std::string api_key_file;
+    std::string api_key;  // secret; empty = none
     std::vector<std::string> allowed_hosts;
     std::vector<std::string> allowed_origins;
     bool strict_params = false;

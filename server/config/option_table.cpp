@@ -46,6 +46,10 @@ std::span<const Option> option_table() {
                "let clients on other machines use the server without an API key"},
         Option{"Network", "api-key-file", &A::api_key_file, "",
                "file of the API keys that clients must send ('solard keygen' makes keys)"},
+        Option{
+            "Network", "api-key", &A::api_key, "",
+            "one API key that clients may send; a file is safer, because ps shows the options of a program",
+            0, 0, "", false, true},
         Option{"Network", "allowed-hosts", &A::allowed_hosts, "",
                "host name that clients may use besides IP addresses and localhost (repeatable)"},
         Option{"Network", "allowed-origins", &A::allowed_origins, "",

@@ -35,6 +35,7 @@ struct Option {
     double max = 0;
     std::string_view choices = {};  // for strings: "a|b|c"; empty = any text
     bool command_line_only = false;
+    bool secret = false;  // for strings: must not be empty, and is never shown
 };
 
 std::span<const Option> option_table();

@@ -81,6 +81,7 @@ Problem store(std::string AppConfig::* member, AppConfig& config, const Option& 
               std::string_view text) {
     if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
         return expected("one of " + std::string(option.choices), text);
+    if (option.secret && text.empty()) return "must not be empty";
     config.*member = text;
     return std::nullopt;
 }
@@ -323,9 +324,17 @@ void print_help(std::ostream& out) {
 void print_config(std::ostream& out, const AppConfig& config) {
     for (const auto& option : option_table()) {
         if (option.command_line_only) continue;
-        for (const auto& value : values_of(config, option))
-            out << option.name << " = " << value << "  # " << config.sources.find(option.name)->second
-                << '\n';
+        const std::string& source = config.sources.find(option.name)->second;
+        const auto values = values_of(config, option);
+        if (values.empty()) out << "# " << option.name << " is not set\n";
+        for (const auto& value : values) {
+            if (option.secret) {
+                out << "# " << option.name
+                    << (value.empty() ? " is not set" : " is set and not shown, " + source) << '\n';
+            } else {
+                out << option.name << " = " << value << "  # " << source << '\n';
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ struct HttpRequest {
     std::string query;         // after the '?', as received
     std::string content_type;  // media type only, lower case
     std::string host;
-    std::string authorization;
+    OfferedKeys keys;
     std::string origin;
     std::string if_none_match;
     bool accepts_gzip = false;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "inference/text/utf8.hpp"
+#include "server/config/text.hpp"
 #include "server/http/smuggling_rules.hpp"
 
 namespace solard::server {
@@ -50,6 +51,30 @@ std::string joined_fields(const http::request_header<>& header, http::field name
     return joined;
 }
 
+// Returns KEY for "Bearer KEY", and an empty text for anything else. The name of the scheme is not
+// case-sensitive (RFC 9110, section 11.1).
+std::string_view bearer_token(std::string_view authorization) {
+    constexpr std::string_view scheme = "bearer ";
+    if (!equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
+    authorization.remove_prefix(scheme.size());
+    authorization.remove_prefix(std::min(authorization.find_first_not_of(' '), authorization.size()));
+    return authorization;
+}
+
+// The forms besides Authorization are those of Anthropic's and Azure's clients.
+OfferedKeys offered_keys(const http::request_header<>& header) {
+    OfferedKeys keys;
+    const auto add = [&](std::string_view secret) {
+        if (!secret.empty()) keys.secrets.emplace_back(secret);
+    };
+    for (const std::string_view name : {"authorization", "x-api-key", "api-key"})
+        keys.has_repeated_header = keys.has_repeated_header || header.count(name) > 1;
+    add(bearer_token(std::string_view(header[http::field::authorization])));
+    add(std::string_view(header["x-api-key"]));
+    add(std::string_view(header["api-key"]));
+    return keys;
+}
+
 std::optional<std::uint32_t> small_number(std::string_view text) {
     std::uint32_t number = 0;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -73,8 +98,7 @@ HttpRequest plain_head(const http::request_header<>& header, const Peer& peer) {
     std::ranges::transform(request.content_type, request.content_type.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     request.host = std::string(header[http::field::host]);
-    if (header.count(http::field::authorization) == 1)  // with two fields, it is not clear which one counts
-        request.authorization = std::string(header[http::field::authorization]);
+    request.keys = offered_keys(header);
     request.origin = std::string(header[http::field::origin]);
     request.if_none_match = std::string(header[http::field::if_none_match]);
     const bool upgrades = http::token_list(header[http::field::connection]).exists("upgrade") &&

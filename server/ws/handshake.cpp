@@ -67,9 +67,9 @@ result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const Se
                      "Pages of the origin '" + shown(head.origin) +
                          "' may not open a WebSocket on this server. The operator of the server can "
                          "allow the origin with --allowed-origins."};
-    const std::string_view secret = offered_secret(fields.protocols);
-    const auto caller = secret.empty() ? gate.check_key(bearer_token(head.authorization), head.peer)
-                                       : gate.check_key_or_ticket(secret, head.peer);
+    const std::string secret(offered_secret(fields.protocols));
+    const auto caller =
+        secret.empty() ? gate.check_keys(head.keys, head.peer) : gate.check_key_or_ticket(secret, head.peer);
     if (!caller) return caller.error();
     if (auto open = check_open(engine, state); !open) return open.error();
     if (auto few = gate.check_num_sockets(*caller); !few) return few.error();

@@ -61,9 +61,19 @@ BOOST_AUTO_TEST_CASE(requests_without_a_valid_key_all_get_the_same_refusal) {
              "Authorization: Bearer x", "Authorization: Bearer",
              "Authorization:", "Authorization: Basic " + secret, "Authorization: " + secret,
              "Authorization: Bearer " + secret + "x", "Authorization: Bearer " + secret.substr(1),
-             "Authorization: Bearer " + std::string(10'000, 'x'), "X-Api-Key: " + secret,
-             "Authorization: Bearer x\r\nAuthorization: Bearer " + secret})
+             "Authorization: Bearer " + std::string(10'000, 'x'), "X-Api-Key: " + secret + "x", "api-key: x",
+             "Authorization: Bearer x\r\nx-api-key: " + secret, "x-api-key: " + secret + "\r\napi-key: x"})
         check_refused(with_field(get_request("/v1/models"), field));
+    for (const std::string name : {"Authorization: Bearer ", "x-api-key: ", "api-key: "}) {
+        BOOST_TEST(ask(service, with_field(get_request("/v1/models"), name + secret)).status == 200, name);
+        const auto twice = name + secret + "\r\n" + name + secret;
+        const auto answer = ask(service, with_field(get_request("/v1/models"), twice));
+        BOOST_TEST(answer.status == 400, name);
+        BOOST_TEST(answer.body.find("must not repeat") != std::string::npos, name);
+    }
+    const auto all =
+        "Authorization: Bearer " + secret + "\r\nX-API-Key: " + secret + "\r\nApi-Key: " + secret;
+    BOOST_TEST(ask(service, with_field(get_request("/v1/models"), all)).status == 200);
     check_refused(get_request("/v1/models?api_key=" + secret));
     // The server refuses the request before it reads the body: this client never sends the body.
     check_refused("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
@@ -189,7 +199,7 @@ BOOST_AUTO_TEST_CASE(only_listed_origins_get_cors_headers) {
     const auto allowed = ask(service, origin(preflight, ours));
     BOOST_TEST(allowed.status == 204);
     BOOST_TEST(allowed.has("Access-Control-Allow-Origin: " + ours + "\r\n"));
-    BOOST_TEST(allowed.has("Access-Control-Allow-Headers: *, Authorization\r\n"));
+    BOOST_TEST(allowed.has("Access-Control-Allow-Headers: *, Authorization, x-api-key, api-key\r\n"));
     BOOST_TEST(allowed.has("Vary: Origin\r\n"));
     const auto answer = ask(service, origin(with_key(get_request("/v1/models"), keys.secrets[0]), ours));
     BOOST_TEST(answer.has("Access-Control-Allow-Origin: " + ours + "\r\n"));

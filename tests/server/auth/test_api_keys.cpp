@@ -70,6 +70,19 @@ BOOST_AUTO_TEST_CASE(invalid_key_file_is_refused_with_the_line_number_but_withou
     BOOST_TEST((ApiKeys::load("/nonexistent").error().code == errc::bad_configuration));
 }
 
+BOOST_AUTO_TEST_CASE(one_key_can_be_added_to_those_of_the_file) {
+    ApiKeys none;
+    BOOST_TEST(none.add("api-key", "abc").has_value());
+    BOOST_TEST((none.find("abc") == 0U));
+    BOOST_TEST(none.all()[0].name == "api-key");
+    const KeyFile file("alice " + digest_of_abc);
+    auto keys = ApiKeys::load(file.path).value();
+    BOOST_TEST((keys.add("api-key", "abc").error().code == errc::bad_configuration));
+    BOOST_TEST((keys.add("alice", "other").error().code == errc::bad_configuration));
+    BOOST_TEST(keys.add("api-key", "other").has_value());
+    BOOST_TEST((keys.find("other") == 1U));
+}
+
 BOOST_AUTO_TEST_CASE(key_file_that_others_can_access_is_refused) {
     const KeyFile file("alice " + digest_of_abc);
     for (const mode_t mode : {0640, 0604, 0660, 0602, 0610}) {

@@ -38,8 +38,8 @@ BOOST_AUTO_TEST_SUITE(gate)
 BOOST_AUTO_TEST_CASE(without_keys_a_caller_is_its_connection) {
     const AppConfig config = config_with({}, {});
     const Gate gate(config, {});
-    const auto caller = gate.check_access({.host = "localhost:8000", .peer = {.connection = 7, .network = 9}},
-                                          Access::api_key);
+    const auto caller = gate.check_access(
+        {.host = "localhost:8000", .keys = {}, .peer = {.connection = 7, .network = 9}}, Access::api_key);
     BOOST_REQUIRE(caller);
     BOOST_TEST(!caller->key.has_value());
     BOOST_TEST(caller->principal == 7U);
@@ -50,20 +50,27 @@ BOOST_AUTO_TEST_CASE(with_keys_each_key_is_a_principal_with_a_cache_salt_of_its_
     const TwoKeys two;
     const AppConfig config = config_with({}, {});
     const Gate gate(config, two.keys);
-    const auto with = [&](const std::string& authorization, Access access) {
+    const auto with = [&](const OfferedKeys& offered, Access access) {
         return gate.check_access(
-            {.host = "any.example", .authorization = authorization, .peer = {.connection = 7, .network = 9}},
-            access);
+            {.host = "any.example", .keys = offered, .peer = {.connection = 7, .network = 9}}, access);
     };
-    const auto first = with("Bearer " + two.secrets[0], Access::api_key);
-    const auto second = with("bearer  " + two.secrets[1], Access::api_key);
+    const auto first = with({.secrets = {two.secrets[0]}}, Access::api_key);
+    const auto second = with({.secrets = {two.secrets[1], two.secrets[1]}}, Access::api_key);
     BOOST_REQUIRE((first && second));
     BOOST_TEST((first->key == 0U && second->key == 1U));
     BOOST_TEST(first->principal != second->principal);
     BOOST_TEST(gate.cache_salt(*first) != gate.cache_salt(*second));
-    for (const char* wrong : {"", "Bearer", "Bearer sk-wrong", "Basic x"})
-        BOOST_TEST((with(wrong, Access::api_key).error().code == errc::invalid_api_key), wrong);
-    BOOST_TEST(with("", Access::anyone).has_value());
+    for (const std::vector<std::string>& wrong : {std::vector<std::string>{},
+                                                  {"sk-wrong"},
+                                                  {two.secrets[0], "sk-wrong"},
+                                                  {"sk-wrong", two.secrets[0]}})
+        BOOST_TEST((with({.secrets = wrong}, Access::api_key).error().code == errc::invalid_api_key));
+    const auto different = with({.secrets = two.secrets}, Access::api_key).error();
+    BOOST_TEST((different.code == errc::invalid_api_key));
+    BOOST_TEST(different.message.find("name different keys") != std::string::npos);
+    const OfferedKeys repeated{.secrets = {two.secrets[0]}, .has_repeated_header = true};
+    BOOST_TEST((with(repeated, Access::api_key).error().code == errc::invalid_value));
+    BOOST_TEST(with({}, Access::anyone).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(host_must_be_an_address_or_an_allowed_name) {

@@ -166,6 +166,19 @@ BOOST_AUTO_TEST_CASE(options_of_a_gpu_are_read_and_checked) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(api_key_must_not_be_empty_and_is_never_shown) {
+    BOOST_TEST(contains(error_of({"--api-key", ""}).message, "option 'api-key': must not be empty"));
+    const auto from_environment = parse_app_config({}, {"SOLARD_API_KEY="});
+    BOOST_TEST(contains(from_environment.error().message, "SOLARD_API_KEY: option 'api-key'"));
+    const auto config = parse_app_config({}, {"SOLARD_API_KEY=sk-secret"}).value();
+    BOOST_TEST(config.api_key == "sk-secret");
+    std::ostringstream text;
+    print_config(text, config);
+    BOOST_TEST(contains(text.str(), "# api-key is set and not shown, environment\n"));
+    BOOST_TEST(contains(text.str(), "# allowed-hosts is not set\n"));
+    BOOST_TEST(text.str().find("sk-secret") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(output_of_check_config_is_a_file_with_the_same_values) {
     const auto config =
         parse_app_config({"--port", "81", "--served-model-name", "x", "--drain-timeout", "1.5"}, {}).value();
