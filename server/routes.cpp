@@ -1,5 +1,6 @@
 #include "server/routes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/system/system_error.hpp>
 #include <exception>
@@ -75,6 +76,7 @@ constexpr std::array table{
     Route{"GET", "/v1/models/*", &call<handle_model>},
     Route{"GET", "/v1/metadata", &call<handle_metadata>},
     Route{"GET", "/v1/version", &call<handle_version>},
+    Route{"GET", "/version", &call<handle_version>},
     Route{"GET", "/v1/license", &call<handle_license>},
     Route{"GET", "/openapi.json", &call<handle_openapi>},
     Route{"GET", "/metrics", &call<handle_metrics>},
@@ -82,6 +84,8 @@ constexpr std::array table{
     Route{"GET", "/v1/health/ready", &call<handle_health>, Access::anyone, Transport::http,
           AtLimit::answered},
     Route{"GET", "/health", &call<handle_health>, Access::anyone, Transport::http, AtLimit::answered},
+    Route{"GET", "/ping", &call<handle_health>, Access::anyone, Transport::http, AtLimit::answered},
+    Route{"POST", "/ping", &call<handle_health>, Access::anyone, Transport::http, AtLimit::answered},
     Route{"GET", "/", &call<handle_static_file>, Access::anyone},
     Route{"GET", "/assets/*", &call<handle_static_file>, Access::anyone},
 };
@@ -99,16 +103,50 @@ bool accepts(const Route& route, std::string_view method) {
     return route.method == method || (route.method == "GET" && method == "HEAD");
 }
 
+// Returns the path of the route which a client with a slightly wrong base URL has probably meant, or an empty
+// text. Such a URL has too many slashes, or too few or too many "/v1".
+std::string similar_route(std::string_view path) {
+    std::string cleaned;
+    for (const char c : path) {
+        if (c != '/' || !cleaned.ends_with('/')) cleaned += c;
+    }
+    if (cleaned.ends_with('/')) cleaned.pop_back();
+    while (cleaned.starts_with("/v1/v1/")) cleaned.erase(0, 3);
+    for (const std::string& candidate : {cleaned, "/v1" + cleaned}) {
+        if (std::ranges::find(table, candidate, &Route::path) != table.end()) return candidate;
+    }
+    return {};
+}
+
 HttpResponse no_route_response(const HttpRequest& request, const std::string& allowed) {
     if (allowed.empty()) {
-        const std::string_view hint = request.path.starts_with("/v1/") ? "." : "; the API is under /v1.";
+        std::string hint = ".";
+        if (const std::string similar = similar_route(request.path); !similar.empty()) {
+            hint = "; the API is under /v1, did you mean " + similar + "?";
+        } else if (!request.path.starts_with("/v1/")) {
+            hint = "; the API is under /v1.";
+        }
         return error_response({errc::not_found, "There is no route " + shown(request.method) + " " +
-                                                    shown(request.path) + std::string(hint)});
+                                                    shown(request.path) + hint});
     }
     auto response = error_response({errc::method_not_allowed, shown(request.path) + " supports " + allowed +
                                                                   ", not " + shown(request.method) + "."});
     response.fields.emplace_back("Allow", allowed);
     return response;
+}
+
+// Returns true if the body must be decoded before it can be read, for example because it is compressed.
+bool is_encoded(const HttpRequest& head) {
+    std::string_view codings = head.content_encoding;
+    while (!codings.empty()) {
+        const auto comma = std::min(codings.find(','), codings.size());
+        std::string_view coding = codings.substr(0, comma);
+        codings.remove_prefix(std::min(comma + 1, codings.size()));
+        while (coding.starts_with(' ')) coding.remove_prefix(1);
+        while (coding.ends_with(' ')) coding.remove_suffix(1);
+        if (!coding.empty() && coding != "identity") return true;
+    }
+    return false;
 }
 
 // Returns the answer to a browser that asks whether a page may send a request to another origin (Fetch
@@ -158,6 +196,10 @@ std::optional<HttpResponse> answer_without_handler(const Gate& gate, const HttpR
     // A page of another origin can post a form or plain text without a preflight, so only JSON is accepted.
     if (head.method == "POST" && body_size > 0 && head.content_type != "application/json")
         return error_response(default_error(errc::unsupported_media_type));
+    if (body_size > 0 && is_encoded(head))
+        return error_response({errc::unsupported_media_type,
+                               "The body has the Content-Encoding '" + shown(head.content_encoding) +
+                                   "', which this server does not decode. Send the body as plain JSON."});
     return std::nullopt;
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <variant>
 
+#include "server/config/allowed_names.hpp"
 #include "server/config/option_table.hpp"
 #include "server/config/text_file.hpp"
 
@@ -246,6 +247,27 @@ result<std::vector<Setting>> read_file(const std::string& path) {
     return settings;
 }
 
+// Brings the origins into the form that browsers send. Refuses values which can never match.
+result<void> normalize_names(AppConfig& config) {
+    const auto refusal = [&](const std::string& option, std::string_view what, const std::string& value) {
+        return Error{errc::bad_configuration,
+                     config.sources[option] + ": option '" + option + "': " + expected(what, value)};
+    };
+    for (std::string& origin : config.allowed_origins) {
+        const auto normal = normal_origin(origin);
+        if (!normal)
+            return refusal("allowed-origins",
+                           "* or an origin without a path, such as https://example.com:8443", origin);
+        origin = *normal;
+    }
+    for (const std::string& host : config.allowed_hosts) {
+        if (!is_host_name(host))
+            return refusal("allowed-hosts", "a name without scheme, port and path, such as example.com",
+                           host);
+    }
+    return {};
+}
+
 std::string text_of(const std::string& value) {
     return value;
 }
@@ -299,6 +321,7 @@ result<AppConfig> parse_app_config(const std::vector<std::string>& arguments,
         return ok.error();
     if (auto ok = apply(config, *command_line, "command line", errc::bad_command_line); !ok)
         return ok.error();
+    if (auto ok = normalize_names(config); !ok) return ok.error();
     return config;
 }
 

@@ -42,6 +42,7 @@ ListedModel listed_model(const ServedModel& model) {
 // Returns the allowed values of request fields, for clients that show them.
 json::object limits_json(const GenerationService& generation) {
     json::object limits{
+        // An upper bound: a larger number is allowed and means as much as the context has room for.
         {"max_tokens", generation.model.context_length - 1},
         {"top_k", {0, generation.model.config.vocab_size}},  // 0: all tokens
         {"n", {1, max_choices_together(generation)}},

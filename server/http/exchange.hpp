@@ -24,10 +24,11 @@ struct WebSocketFields {
 };
 
 struct HttpRequest {
-    std::string method;        // "GET"
-    std::string path;          // percent-decoded, without the query
-    std::string query;         // after the '?', as received
-    std::string content_type;  // media type only, lower case
+    std::string method;            // "GET"
+    std::string path;              // percent-decoded, without the query
+    std::string query;             // after the '?', as received
+    std::string content_type;      // media type only, lower case
+    std::string content_encoding;  // all codings, separated by commas, lower case
     std::string host;
     OfferedKeys keys;
     std::string origin;

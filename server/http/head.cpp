@@ -75,6 +75,12 @@ OfferedKeys offered_keys(const http::request_header<>& header) {
     return keys;
 }
 
+std::string lower_case(std::string text) {
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
 std::optional<std::uint32_t> small_number(std::string_view text) {
     std::uint32_t number = 0;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -94,9 +100,8 @@ HttpRequest plain_head(const http::request_header<>& header, const Peer& peer) {
     std::string_view type = header[http::field::content_type];
     type = type.substr(0, type.find(';'));
     while (type.ends_with(' ')) type.remove_suffix(1);
-    request.content_type = type;
-    std::ranges::transform(request.content_type, request.content_type.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.content_type = lower_case(std::string(type));
+    request.content_encoding = lower_case(joined_fields(header, http::field::content_encoding));
     request.host = std::string(header[http::field::host]);
     request.keys = offered_keys(header);
     request.origin = std::string(header[http::field::origin]);

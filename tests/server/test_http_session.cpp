@@ -95,6 +95,12 @@ BOOST_AUTO_TEST_CASE(request_that_no_handler_takes_is_answered_before_its_body_i
     BOOST_TEST(verb.status == 405);
     BOOST_TEST(verb.has("Allow: POST\r\n"));
     BOOST_TEST(ask("POST /v1/completions", "Content-Type: text/plain").status == 415);
+    for (const std::string coding : {"gzip", "br", "identity, gzip", "GZIP"}) {
+        const auto encoded =
+            ask("POST /v1/completions", "Content-Type: application/json\r\nContent-Encoding: " + coding);
+        BOOST_TEST(encoded.status == 415, coding);
+        BOOST_TEST(encoded.body.find("has the Content-Encoding '") != std::string::npos, coding);
+    }
     BOOST_TEST(ask("OPTIONS /v1/completions", "Origin: https://chat.example").status == 204);
 }
 

@@ -740,6 +740,19 @@ BOOST_AUTO_TEST_CASE(context_length_is_checked_before_any_step) {
     BOOST_TEST(service.control().steps() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(ping_is_health_without_a_key_and_version_is_that_of_the_api) {
+    RunningService service;
+    Connection connection(service.port());
+    for (const std::string method : {"GET", "POST"}) {
+        connection.send(method + " /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        BOOST_TEST(connection.read_answer().status == 200, method);
+    }
+    connection.send(get_request("/version"));
+    const auto version = connection.read_answer();
+    connection.send(get_request("/v1/version"));
+    BOOST_TEST(version.body == connection.read_answer().body);
+}
+
 BOOST_AUTO_TEST_CASE(unknown_path_says_where_the_api_is) {
     RunningService service;
     Connection connection(service.port());
@@ -749,8 +762,19 @@ BOOST_AUTO_TEST_CASE(unknown_path_says_where_the_api_is) {
         BOOST_TEST(answer.status == 404);
         BOOST_TEST(answer.body.find("the API is under /v1") != std::string::npos, path);
     }
-    connection.send(get_request("/v1/chat/completions/"));
-    BOOST_TEST(connection.read_answer().status == 404);
+    for (const std::string path : {"/chat/completions", "/v1/chat/completions/", "/v1//chat/completions",
+                                   "/v1/v1/chat/completions", "//chat/completions"}) {
+        connection.send(get_request(path));
+        const auto answer = connection.read_answer();
+        BOOST_TEST(answer.status == 404);
+        BOOST_TEST(answer.body.find("did you mean /v1/chat/completions?") != std::string::npos, path);
+    }
+    for (const std::string path : {"/v1/embeddings", "/props", "/slots", "/api/tags"}) {
+        connection.send(get_request(path));
+        const auto answer = connection.read_answer();
+        BOOST_TEST(answer.status == 404);
+        BOOST_TEST(answer.body.find("did you mean") == std::string::npos, path);
+    }
     connection.send(get_request("/v1/models"));
     const auto models = connection.read_answer();
     connection.send(get_request("/v1/models/"));

@@ -36,8 +36,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
     options_.vocab_size = demo_tokenizer().vocab_size();
     options_.first_token = 300;  // control and byte tokens have lower ids, so every token has text
 
-    std::packaged_task<int()> serve([this, arguments] {
-        const auto config = parse_app_config(arguments, {}).value();
+    std::packaged_task<int()> serve([this, config = parse_app_config(arguments, {}).value()] {
         set_log_level(config.log_level);
         ModelConfig model_config;
         model_config.max_position_embeddings = options_.capacity.max_model_len;

@@ -166,6 +166,34 @@ BOOST_AUTO_TEST_CASE(options_of_a_gpu_are_read_and_checked) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(origins_have_the_form_that_browsers_send) {
+    for (const auto& [given, kept] : {std::pair<std::string, std::string>{"*", "*"},
+                                      {"https://chat.example", "https://chat.example"},
+                                      {"https://Chat.Example/", "https://chat.example"},
+                                      {"HTTPS://chat.example:443", "https://chat.example"},
+                                      {"http://chat.example:80/", "http://chat.example"},
+                                      {"http://chat.example:8080", "http://chat.example:8080"},
+                                      {"http://[::1]:3000", "http://[::1]:3000"},
+                                      {"chrome-extension://abc", "chrome-extension://abc"}}) {
+        const auto config = parse_app_config({"--allowed-origins", given}, {}).value();
+        BOOST_TEST((config.allowed_origins == std::vector<std::string>{kept}), given);
+    }
+    for (const std::string wrong :
+         {"chat.example", "https://", "https://chat.example/app", "https://a b", "https://chat.example:x",
+          "https://chat.example:", "null", "https://*.example", "https://user@chat.example", "://x"}) {
+        const auto error = error_of({"--allowed-origins", wrong});
+        BOOST_TEST((error.code == errc::bad_configuration), wrong);
+        BOOST_TEST(contains(error.message, "option 'allowed-origins'"), wrong);
+        BOOST_TEST(contains(error.message, "'" + wrong + "'"), wrong);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(allowed_hosts_are_names_without_scheme_port_and_path) {
+    BOOST_TEST(parse_app_config({"--allowed-hosts", "my_upstream"}, {}).has_value());
+    for (const std::string wrong : {"https://chat.example", "chat.example:80", "chat.example/"})
+        BOOST_TEST(contains(error_of({"--allowed-hosts", wrong}).message, "option 'allowed-hosts'"), wrong);
+}
+
 BOOST_AUTO_TEST_CASE(api_key_must_not_be_empty_and_is_never_shown) {
     BOOST_TEST(contains(error_of({"--api-key", ""}).message, "option 'api-key': must not be empty"));
     const auto from_environment = parse_app_config({}, {"SOLARD_API_KEY="});

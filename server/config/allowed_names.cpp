@@ -1,0 +1,45 @@
+#include "server/config/allowed_names.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace solard::server {
+namespace {
+
+bool is_port(std::string_view text) {
+    return !text.empty() && text.size() <= 5 &&
+           std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+}  // namespace
+
+bool is_host_name(std::string_view name) {
+    return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+    });
+}
+
+std::optional<std::string> normal_origin(std::string_view origin) {
+    if (origin == "*") return std::string(origin);
+    if (origin.ends_with('/')) origin.remove_suffix(1);
+    std::string text(origin);
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const auto scheme_end = text.find("://");
+    if (scheme_end == std::string::npos || !is_host_name(text.substr(0, scheme_end))) return std::nullopt;
+    const auto host_begin = scheme_end + 3;
+    const auto bracket = text.find(']', host_begin);  // the end of an IPv6 address
+    const auto colon = text.find(':', bracket == std::string::npos ? host_begin : bracket);
+    const std::string host = text.substr(host_begin, colon - host_begin);
+    const bool is_address =
+        host.starts_with('[') && host.find_first_not_of("[]:.0123456789abcdef") == host.npos;
+    if (!is_address && !is_host_name(host)) return std::nullopt;
+    if (colon == std::string::npos) return text;
+    const std::string port = text.substr(colon + 1);
+    if (!is_port(port)) return std::nullopt;
+    const bool is_default =
+        (text.starts_with("http://") && port == "80") || (text.starts_with("https://") && port == "443");
+    return is_default ? text.substr(0, colon) : text;
+}
+
+}  // namespace solard::server
