@@ -73,8 +73,8 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         texts = *std::move(decoded);
     }
     for (std::size_t i = 0; i < prompts.size(); ++i) {
-        if (request.echo)
-            shown[i].text = is_text ? std::get<std::string>(request.prompts[i]) : std::move(texts[i]);
+        if (request.echo && is_text) shown[i].text = std::get<std::string>(request.prompts[i]);
+        if (request.echo && !is_text) shown[i].text = std::move(texts[i]);
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
     }
     co_return shown;

@@ -11,6 +11,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -142,8 +143,14 @@ struct Fixture {
     std::size_t bytes_before = 0;
 };
 
+// Throws if the exchange has no answer yet.
+const HttpResponse& answer_of(const WholeExchange& exchange) {
+    if (!exchange.answer) throw std::logic_error("the exchange has no answer yet");
+    return *exchange.answer;
+}
+
 std::string error_code_of(const WholeExchange& exchange) {
-    return std::string(boost::json::parse(exchange.answer->body).at("error").at("code").as_string());
+    return std::string(boost::json::parse(answer_of(exchange).body).at("error").at("code").as_string());
 }
 
 std::string prompt_body(const std::string& prompt) {
@@ -179,7 +186,7 @@ BOOST_AUTO_TEST_CASE(body_is_charged_until_its_request_is_admitted) {
     fixture.run_until([&] {
         return std::ranges::all_of(fixture.exchanges, [](const auto& one) { return one.answer.has_value(); });
     });
-    for (const WholeExchange& exchange : fixture.exchanges) BOOST_TEST(exchange.answer->status == 200U);
+    for (const WholeExchange& exchange : fixture.exchanges) BOOST_TEST(answer_of(exchange).status == 200U);
     fixture.run_until([&] { return fixture.charged() == 0; });
 }
 
@@ -192,13 +199,12 @@ BOOST_AUTO_TEST_CASE(waiting_requests_of_the_largest_owner_give_way_and_another_
     BOOST_TEST(fixture.charged() >= num_requests * long_prompt.size());
     WholeExchange& other = fixture.ask(2, std::string(60'000, ' ') + prompt_body("hi"));
     fixture.start(handle_tokenize(generation, other));
-    BOOST_REQUIRE(other.answer.has_value());
-    BOOST_TEST(other.answer->status == 200U);
+    BOOST_TEST(answer_of(other).status == 200U);
     std::size_t num_refused = 0;
     for (std::size_t i = 0; i < num_requests; ++i) {
         if (!fixture.exchanges[i].answer) continue;
         ++num_refused;
-        BOOST_TEST(fixture.exchanges[i].answer->status == 503U);
+        BOOST_TEST(answer_of(fixture.exchanges[i]).status == 503U);
         BOOST_TEST(error_code_of(fixture.exchanges[i]) == "server_overloaded");
     }
     BOOST_TEST(num_refused > 0U);
