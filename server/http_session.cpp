@@ -35,7 +35,7 @@ constexpr std::string_view internal_error_answer =
     R"(operator of the server.","type":"server_error","param":null,"code":"server_error"}})";
 
 // A request that could not be read, or whose body is not read because the answer does not depend on the body.
-// `head` is empty if the header could not be read.
+// `head` has what is known of the request: the answer has CORS headers, and the log names method and path.
 struct Refusal {
     HttpRequest head;
     HttpResponse response;
@@ -129,8 +129,9 @@ class Session {
     asio::awaitable<Received> receive() {
         HttpRequest request;
         auto reading = reader_.read_head(request);
-        if (auto read = co_await std::move(reading); !read) co_return refuse({}, read.error());
+        const auto read = co_await std::move(reading);
         request.caller.owner = peer_.network;  // until the caller is known
+        if (!read) co_return refuse(std::move(request), read.error());
         RouteMatch match = find_route(request);
         if (const WebSocketFields* const fields = upgrade_fields(match, request)) {
             auto upgrade = begin_upgrade(request, match, *fields);
@@ -224,8 +225,9 @@ class Session {
     static void log_access(const Http1Exchange& exchange, std::chrono::steady_clock::duration took) {
         if (!log_enabled(LogLevel::info)) return;
         const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+        const auto known = [](const std::string& text) { return text.empty() ? "-" : shown(text); };
         const auto& request = exchange.request();
-        log(LogLevel::info, exchange.id() + " " + shown(request.method) + " " + shown(request.path) + " " +
+        log(LogLevel::info, exchange.id() + " " + known(request.method) + " " + known(request.path) + " " +
                                 (exchange.header_sent() ? std::to_string(exchange.status()) : "client gone") +
                                 " " + std::to_string(millis) + " ms");
     }

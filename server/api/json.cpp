@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <utility>
 
-#include "inference/model/json_file.hpp"
 #include "inference/text/json_text.hpp"
 #include "inference/text/utf8.hpp"
 #include "server/config/shown.hpp"
@@ -17,16 +15,6 @@ namespace solard::server {
 namespace {
 
 namespace json = boost::json;
-
-// Returns false if the value contains infinity. Boost.JSON reads a number that is too large, such as 1e400,
-// as infinity and reports no error.
-bool all_finite(const json::value& value) {
-    if (const auto* number = value.if_double()) return std::isfinite(*number);
-    if (const auto* array = value.if_array()) return std::ranges::all_of(*array, all_finite);
-    if (const auto* object = value.if_object())
-        return std::ranges::all_of(*object, [](const auto& member) { return all_finite(member.value()); });
-    return true;
-}
 
 // Returns the code unit of the escape \uXXXX at `offset`, or nullopt if there is no such escape.
 std::optional<unsigned> unicode_escape(std::string_view text, std::size_t offset) {
@@ -83,12 +71,15 @@ result<json::value> parse_json(std::string_view text) {
     }
     if (!parsed.problem.empty())
         return Error{errc::invalid_json, "The request is not valid JSON" + parsed.problem + "."};
-    if (!all_finite(parsed.value))
+    if (const auto flaw = find_json_flaw(text, first_byte)) {
+        if (!flaw->duplicate_key)
+            return Error{
+                errc::invalid_json,
+                "The request contains a number which is too large for a 64-bit float" + flaw->place + "."};
+        const std::string key = shown(*flaw->duplicate_key);
         return Error{errc::invalid_json,
-                     "The request contains a number which is too large for a 64-bit float."};
-    if (const auto key = find_duplicate_key(text)) {
-        return Error{errc::invalid_json,
-                     "The request contains the key '" + shown(*key) + "' twice in one object.", shown(*key)};
+                     "The request contains the key '" + key + "' twice in one object" + flaw->place + ".",
+                     key};
     }
     return std::move(parsed.value);
 }

@@ -12,9 +12,12 @@ namespace solard::server {
 // The access that a route requires. A route that sets no access requires api_key.
 enum class Access : std::uint8_t { api_key, anyone };
 
-// The API keys that the headers of a request name: "Authorization: Bearer", x-api-key and api-key.
+// The API keys that the headers of a request name: "Authorization: Bearer", x-api-key, api-key and, on a
+// WebSocket, Sec-WebSocket-Protocol.
 struct OfferedKeys {
-    std::vector<std::string> secrets;  // at most one from each header
+    std::vector<std::string> secrets = {};  // at most one from each of the first three headers
+    // Keys and single-use tickets among the subprotocols of a WebSocket.
+    std::vector<std::string> subprotocol_secrets = {};
     bool has_repeated_header = false;  // then it is not clear which of the headers counts
 };
 

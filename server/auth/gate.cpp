@@ -79,24 +79,20 @@ result<Caller> Gate::check_keys(const OfferedKeys& keys, const Peer& peer) const
         return Error{errc::invalid_value,
                      "The request must not repeat the headers Authorization, x-api-key and api-key."};
     if (keys_.empty()) return make_caller(std::nullopt, peer);
-    std::optional<std::size_t> found;
-    for (const std::string& secret : keys.secrets) {
-        const auto key = keys_.find(secret);
-        if (!key) return default_error(errc::invalid_api_key);
-        if (found && *found != *key)
-            return Error{errc::invalid_api_key,
-                         "The headers Authorization, x-api-key and api-key name different keys. Send one of "
-                         "the headers, or the same key in all."};
-        found = key;
+    std::vector<std::optional<std::size_t>> offered;  // nullopt: not a key
+    for (const std::string& secret : keys.secrets) offered.push_back(keys_.find(secret));
+    for (const std::string& secret : keys.subprotocol_secrets) {
+        const auto ticket = tickets_.find(secret, WsTickets::Clock::now());
+        offered.push_back(ticket ? ticket->key : keys_.find(secret));
     }
-    if (!found) return default_error(errc::invalid_api_key);
-    return make_caller(found, peer);
-}
-
-result<Caller> Gate::check_key_or_ticket(const std::string& secret, const Peer& peer) const {
-    if (const auto ticket = tickets_.find(secret, WsTickets::Clock::now()))
-        return make_caller(ticket->key, peer);
-    return check_keys({.secrets = {secret}}, peer);
+    if (offered.empty() || std::ranges::count(offered, std::nullopt) > 0)
+        return default_error(errc::invalid_api_key);
+    if (std::ranges::count(offered, offered.front()) != std::ssize(offered))
+        return Error{
+            errc::invalid_api_key,
+            "The headers Authorization, x-api-key and api-key, or the subprotocols of the WebSocket, "
+            "name different keys. Send one of them, or the same key in all."};
+    return make_caller(offered.front(), peer);
 }
 
 result<Caller> Gate::check_access(const Credentials& credentials, Access access) const {

@@ -40,12 +40,10 @@ class Gate {
     // The two parts of check_access(). The handshake of a WebSocket checks the origin between them.
     // check_host() fails with host_not_allowed, which protects against DNS rebinding: the owner of another
     // site may have pointed the name of that site at this server. check_keys() fails with invalid_value if a
-    // header is repeated, and with invalid_api_key unless all secrets are the same key.
+    // header is repeated, and with invalid_api_key unless all secrets stand for the same key. A ticket stays
+    // valid until use_ticket() is called.
     result<void> check_host(std::string_view host) const;
     result<Caller> check_keys(const OfferedKeys& keys, const Peer& peer) const;
-    // Accepts an API key or a single-use ticket. The ticket stays valid until use_ticket() is called. Errors:
-    // invalid_api_key.
-    result<Caller> check_key_or_ticket(const std::string& secret, const Peer& peer) const;
 
     // Returns true if --allowed-origins contains exactly this origin or "*". An empty origin and "null" are
     // never allowed.

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <cstdint>
 
 namespace solard::server {
 namespace {
 
+// Returns true for a number from 1 to 65535 without a leading zero.
 bool is_port(std::string_view text) {
-    return !text.empty() && text.size() <= 5 &&
-           std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+    std::uint16_t port = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), port);
+    return ec == std::errc{} && end == text.data() + text.size() && !text.starts_with('0');
 }
 
 }  // namespace

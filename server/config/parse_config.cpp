@@ -75,6 +75,11 @@ std::string expected_range(std::string_view what, const Option& option, std::str
     return expected(std::string(what) + " from " + shown(option.min) + " to " + shown(option.max), text);
 }
 
+// Returns true if every client can send `key` in a header. Clients encode other characters differently.
+bool is_sendable_key(std::string_view key) {
+    return !key.empty() && std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
 using Problem = std::optional<std::string>;  // the part of a message after "option 'x': "
 
 // There is one overload for each type of option. Each overload checks `text` and stores it.
@@ -82,7 +87,9 @@ Problem store(std::string AppConfig::* member, AppConfig& config, const Option& 
               std::string_view text) {
     if (!option.choices.empty() && text != option.fallback && !is_choice(option.choices, text))
         return expected("one of " + std::string(option.choices), text);
-    if (option.secret && text.empty()) return "must not be empty";
+    if (option.secret && !is_sendable_key(text))
+        return "must not be empty, and must consist of visible ASCII characters without spaces, because "
+               "clients send it in a header";
     config.*member = text;
     return std::nullopt;
 }
@@ -238,9 +245,10 @@ result<std::vector<Setting>> read_file(const std::string& path) {
         const auto text = trimmed(without_comment(line));
         if (text.empty()) continue;
         const auto equals = text.find('=');
+        // The message does not repeat the line, which may contain an API key.
         if (equals == std::string_view::npos)
             return Error{errc::bad_configuration,
-                         where + ": expected 'key = value', got '" + std::string(text) + "'"};
+                         where + ": expected 'key = value', but the line has no '='"};
         settings.push_back({std::string(trimmed(text.substr(0, equals))),
                             std::string(trimmed(text.substr(equals + 1))), where});
     }
@@ -257,7 +265,9 @@ result<void> normalize_names(AppConfig& config) {
         const auto normal = normal_origin(origin);
         if (!normal)
             return refusal("allowed-origins",
-                           "* or an origin without a path, such as https://example.com:8443", origin);
+                           "* or an origin such as https://example.com:8443, without a path, and with a port "
+                           "from 1 to 65535 without a leading zero",
+                           origin);
         origin = *normal;
     }
     for (const std::string& host : config.allowed_hosts) {

@@ -118,4 +118,14 @@ HttpRequest plain_head(const http::request_header<>& header, const Peer& peer) {
     return request;
 }
 
+HttpRequest partial_head(std::string_view bytes, const Peer& peer) {
+    const PartialHead known = read_partial_head(bytes);
+    HttpRequest request;
+    request.method = known.method;
+    request.path = decode_path(origin_form(known.target)).value_or("");
+    request.origin = known.origin;
+    request.peer = peer;
+    return request;
+}
+
 }  // namespace solard::server

@@ -62,10 +62,13 @@ asio::awaitable<result<void>> RequestReader::read_head(HttpRequest& request) {
     parser_->body_limit(boost::none);
     auto reading = read_header_block();
     const auto block = co_await std::move(reading);
-    if (!block) co_return block.error();
     error_code ec;
-    buffer_.consume(parser_->put(asio::buffer(block->data(), block->size()), ec));
-    if (ec) co_return read_problem(ec);
+    const std::size_t size = block ? parser_->put(asio::buffer(block->data(), block->size()), ec) : 0;
+    if (!block || ec) {
+        request = partial_head(unread(), peer_);
+        co_return block ? read_problem(ec) : block.error();
+    }
+    buffer_.consume(size);
     request = plain_head(parser_->get(), peer_);
     co_return result<void>();
 }
@@ -108,7 +111,7 @@ asio::awaitable<result<void>> RequestReader::read_body(HttpRequest& request) {
         release(parser().get().body());
         co_return no_waiting_memory();
     }
-    if (ec) co_return read_problem(ec);
+    if (ec) co_return body_problem(ec);
     request.body = std::move(parser().get().body());
     stream_.expires_never();
     co_return result<void>();
@@ -187,6 +190,24 @@ Error RequestReader::read_problem(const error_code& ec) const {
     if (is_http && ec != http::error::end_of_stream && ec != http::error::partial_message)
         return {errc::invalid_value, "The request is not valid HTTP/1.1: " + ec.message() + "."};
     return {errc::request_cancelled, "The client is gone."};
+}
+
+// Returns the error for a body that could not be read.
+Error RequestReader::body_problem(const error_code& ec) const {
+    const auto invalid = [](std::string_view problem) {
+        return Error{errc::invalid_value, "The body is not valid: " + std::string(problem)};
+    };
+    if (ec == http::error::bad_chunk_extension)
+        return invalid(
+            "the first line of a chunk must have nothing but the size in hexadecimal digits; chunk "
+            "extensions "
+            "are not supported.");
+    if (ec == http::error::bad_chunk)
+        return invalid(
+            "each chunk must have its size in hexadecimal digits, a line break, its bytes and a line break.");
+    if (ec == http::error::bad_field)
+        return invalid("header fields after the last chunk (trailers) are not supported.");
+    return read_problem(ec);
 }
 
 // Empty lines before a request line are ignored (RFC 9112, section 2.2).

@@ -33,7 +33,8 @@ class RequestReader {
     // Reads the header up to its empty line, checks it, and sets all of `request` but its body and caller.
     // The time limit for the first header begins with the connection. The time limit for a later header
     // begins with the first byte of its request. Errors: headers_too_large, invalid_value, request_cancelled
-    // (the client is gone or too slow).
+    // (the client is gone or too slow). After an error, `request` has method, path and origin as far as they
+    // are known.
     boost::asio::awaitable<result<void>> read_head(HttpRequest& request);
 
     // These functions describe the request whose header was read last.
@@ -63,6 +64,7 @@ class RequestReader {
     boost::asio::awaitable<void> read_some(std::size_t max_size, boost::beast::error_code& ec);
     boost::asio::awaitable<void> send_continue(boost::beast::error_code& ec);
     Error read_problem(const boost::beast::error_code& ec) const;
+    Error body_problem(const boost::beast::error_code& ec) const;
     void skip_empty_lines();
     std::string_view unread() const;
 

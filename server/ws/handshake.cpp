@@ -1,9 +1,10 @@
 #include "server/ws/handshake.hpp"
-#include "server/config/shown.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+
+#include "server/config/shown.hpp"
 
 namespace solard::server {
 namespace {
@@ -50,13 +51,14 @@ std::string_view select_subprotocol(std::string_view offered) {
     return selected;
 }
 
-std::string_view offered_secret(std::string_view offered) {
-    std::string_view secret;
+std::vector<std::string> offered_secrets(std::string_view offered) {
+    std::vector<std::string> secrets;
     for_each_entry(offered, [&](std::string_view entry) {
-        if (entry.starts_with(secret_prefix)) secret = entry.substr(secret_prefix.size());
-        return !secret.empty();
+        if (entry.size() > secret_prefix.size() && entry.starts_with(secret_prefix))
+            secrets.emplace_back(entry.substr(secret_prefix.size()));
+        return false;
     });
-    return secret;
+    return secrets;
 }
 
 result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const ServerState& state,
@@ -67,9 +69,9 @@ result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const Se
                      "Pages of the origin '" + shown(head.origin) +
                          "' may not open a WebSocket on this server. The operator of the server can "
                          "allow the origin with --allowed-origins."};
-    const std::string secret(offered_secret(fields.protocols));
-    const auto caller =
-        secret.empty() ? gate.check_keys(head.keys, head.peer) : gate.check_key_or_ticket(secret, head.peer);
+    OfferedKeys keys = head.keys;
+    keys.subprotocol_secrets = offered_secrets(fields.protocols);
+    const auto caller = gate.check_keys(keys, head.peer);
     if (!caller) return caller.error();
     if (auto open = check_open(engine, state); !open) return open.error();
     if (auto few = gate.check_num_sockets(*caller); !few) return few.error();
@@ -78,7 +80,7 @@ result<WsUpgrade> check_upgrade(Gate& gate, const EngineClient& engine, const Se
                      "Unsupported WebSocket version; this server supports version 13."};
     if (!is_websocket_key(fields.key))
         return Error{errc::invalid_value, "The header Sec-WebSocket-Key must contain 16 bytes in base64."};
-    gate.use_ticket(secret);
+    for (const std::string& secret : keys.subprotocol_secrets) gate.use_ticket(secret);
     const auto selected = select_subprotocol(fields.protocols);
     return WsUpgrade{.caller = *caller,
                      .key = fields.key,

@@ -55,6 +55,50 @@ def test_document_has_every_error_code_of_the_table():
     assert codes == {code for _, code in table} - others
 
 
+def lengths_in(node):
+    """Yields each maxLength inside a schema."""
+    if isinstance(node, dict):
+        yield from (value for key, value in node.items() if key == "maxLength")
+        for value in node.values():
+            yield from lengths_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from lengths_in(value)
+
+
+def test_lengths_in_characters_are_a_quarter_of_the_limits_in_bytes():
+    """The server counts bytes of UTF-8, of which a character has up to four, but JSON Schema counts characters."""
+    num_checked = 0
+    for name, fields in DOCUMENT["components"]["schemas"].items():
+        for field, definition in fields.get("properties", {}).items():
+            limits = {int(number) for number in re.findall(r"(?:to|most) (\d+) bytes", definition.get("description", ""))}
+            if limits:
+                num_checked += 1
+                assert {4 * length for length in lengths_in(definition)} == limits, (name, field)
+    assert num_checked >= 5
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/v1/chat/completions", 256), ("/v1/completions", 256), ("/v1/responses", 512)]
+)
+def test_user_may_have_as_many_bytes_as_the_document_says(server, path, limit):
+    schema_name = {"/v1/responses": "ResponseRequest"}.get(path, "Generation")
+    assert f"up to {limit} bytes" in DOCUMENT["components"]["schemas"][schema_name]["properties"]["user"]["description"]
+    body = {"/v1/completions": {"prompt": "Hi"}, "/v1/responses": {"input": "Hi"}}.get(path, {"messages": MESSAGES})
+    assert post(server, path, body | {"user": "a" * limit}).status_code == 200
+    assert post(server, path, body | {"user": "\U0001f600" * (limit // 4)}).status_code == 200
+    answer = post(server, path, body | {"user": "a" * (limit + 1)})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "user")
+
+
+@pytest.mark.parametrize(("path", "body"), [("/v1/chat/completions", {"messages": MESSAGES}), ("/v1/completions", {"prompt": "Hi"})])
+def test_every_name_of_max_tokens_is_in_the_document_and_served(server, path, body):
+    name = {"/v1/completions": "CompletionRequest"}.get(path, "ChatRequest")
+    for field in ("max_tokens", "max_completion_tokens", "n_predict"):
+        assert field in DOCUMENT["components"]["schemas"][name]["properties"]
+        assert post(server, path, body | {field: 2, "ignore_eos": True}).json()["usage"]["completion_tokens"] == 2
+
+
 def schema(name):
     return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
 

@@ -86,12 +86,14 @@ def collect_options(names):
     empty_by_default = ["--served-model-name", "a", "--allowed-hosts", "a", "--allowed-origins", "https://a"]
     settings = run_solard("--check-config", *empty_by_default).stdout
     values = dict(re.findall(r"^(\S+) = (.*?)  # ", settings, re.MULTILINE))
+    values |= dict.fromkeys(re.findall(r"^# (\S+) is not set$", settings, re.MULTILINE), "")  # a secret
     names.add("keys of the configuration file", *values)
     values |= {"chat-template": "solar", "metrics-compat": "vllm"}
     variables = {key: "SOLARD_" + key.upper().replace("-", "_") for key in values}
     with environment({variables[key]: value or "x" for key, value in values.items()}):
         settings = run_solard("--check-config").stdout
     read = re.findall(r"^(\S+) = .*  # environment$", settings, re.MULTILINE)
+    read += re.findall(r"^# (\S+) is set and not shown, environment$", settings, re.MULTILINE)
     names.add("environment variables", *(variables[key] for key in read))
 
 

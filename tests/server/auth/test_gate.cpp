@@ -129,10 +129,22 @@ BOOST_AUTO_TEST_CASE(ticket_stands_for_its_key_until_it_is_used) {
     const AppConfig config = config_with({}, {});
     Gate gate(config, two.keys);
     const std::string ticket = gate.issue_ticket({.principal = 1, .key = 1});
-    BOOST_TEST((gate.check_key_or_ticket(ticket, {.connection = 7})->key == 1U));
-    BOOST_TEST((gate.check_key_or_ticket(two.secrets[0], {.connection = 7})->key == 0U));
+    const auto with = [&](const std::vector<std::string>& headers,
+                          const std::vector<std::string>& subprotocols) {
+        return gate.check_keys({.secrets = headers, .subprotocol_secrets = subprotocols}, {.connection = 7});
+    };
+    BOOST_TEST((with({}, {ticket})->key == 1U));
+    BOOST_TEST((with({two.secrets[1]}, {ticket, two.secrets[1]})->key == 1U));
+    BOOST_TEST((with({}, {two.secrets[0]})->key == 0U));
+    for (const auto& refused :
+         {with({ticket}, {}), with({two.secrets[0]}, {ticket}), with({}, {ticket, two.secrets[0]}),
+          with({"wrong"}, {ticket}), with({two.secrets[0]}, {two.secrets[1]}),
+          with({two.secrets[0]}, {"wrong"})}) {
+        BOOST_REQUIRE(!refused.has_value());
+        BOOST_TEST((refused.error().code == errc::invalid_api_key));
+    }
     gate.use_ticket(ticket);
-    BOOST_TEST((gate.check_key_or_ticket(ticket, {.connection = 7}).error().code == errc::invalid_api_key));
+    BOOST_TEST((with({}, {ticket}).error().code == errc::invalid_api_key));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

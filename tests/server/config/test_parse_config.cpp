@@ -173,18 +173,38 @@ BOOST_AUTO_TEST_CASE(origins_have_the_form_that_browsers_send) {
                                       {"HTTPS://chat.example:443", "https://chat.example"},
                                       {"http://chat.example:80/", "http://chat.example"},
                                       {"http://chat.example:8080", "http://chat.example:8080"},
+                                      {"https://chat.example:1", "https://chat.example:1"},
+                                      {"https://chat.example:65535", "https://chat.example:65535"},
                                       {"http://[::1]:3000", "http://[::1]:3000"},
                                       {"chrome-extension://abc", "chrome-extension://abc"}}) {
         const auto config = parse_app_config({"--allowed-origins", given}, {}).value();
         BOOST_TEST((config.allowed_origins == std::vector<std::string>{kept}), given);
     }
-    for (const std::string wrong :
-         {"chat.example", "https://", "https://chat.example/app", "https://a b", "https://chat.example:x",
-          "https://chat.example:", "null", "https://*.example", "https://user@chat.example", "://x"}) {
+    for (const std::string wrong : {"chat.example",
+                                    "https://",
+                                    "https://chat.example/app",
+                                    "https://a b",
+                                    "https://chat.example:x",
+                                    "https://chat.example:",
+                                    "https://chat.example:0",
+                                    "https://chat.example:0443",
+                                    "https://chat.example:00",
+                                    "http://chat.example:080",
+                                    "https://chat.example:65536",
+                                    "https://chat.example:99999",
+                                    "https://chat.example:4294967376",
+                                    "https://chat.example:+1",
+                                    "http://[::1]:0",
+                                    "http://[::1]:03000",
+                                    "null",
+                                    "https://*.example",
+                                    "https://user@chat.example",
+                                    "://x"}) {
         const auto error = error_of({"--allowed-origins", wrong});
         BOOST_TEST((error.code == errc::bad_configuration), wrong);
         BOOST_TEST(contains(error.message, "option 'allowed-origins'"), wrong);
         BOOST_TEST(contains(error.message, "'" + wrong + "'"), wrong);
+        BOOST_TEST(contains(error.message, "without a path, and with a port from 1 to 65535"), wrong);
     }
 }
 
@@ -205,6 +225,30 @@ BOOST_AUTO_TEST_CASE(api_key_must_not_be_empty_and_is_never_shown) {
     BOOST_TEST(contains(text.str(), "# api-key is set and not shown, environment\n"));
     BOOST_TEST(contains(text.str(), "# allowed-hosts is not set\n"));
     BOOST_TEST(text.str().find("sk-secret") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(api_key_that_clients_cannot_send_is_refused_and_not_repeated) {
+    BOOST_TEST(parse_app_config({"--api-key", "!~sk-\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}"}, {}).has_value());
+    for (const std::string& wrong : std::vector<std::string>{
+             "", " ", "sk secret", " sk-secret", "sk-secret ", "sk-secret\n", "sk-secret\r", "sk\tsecret",
+             "sk-secret\x01", "sk-secret\x7f", "sk-secr\xc3\xa9t", "sk-secret\xff"}) {
+        const std::vector<std::pair<Error, std::string>> errors{
+            {error_of({"--api-key", wrong}), "command line: "},
+            {parse_app_config({}, {"SOLARD_API_KEY=" + wrong}).error(), "SOLARD_API_KEY: "}};
+        for (const auto& [error, where] : errors) {
+            BOOST_TEST(error.message.starts_with(where + "option 'api-key': must not be empty"), wrong);
+            BOOST_TEST(contains(error.message, "visible ASCII characters without spaces"), wrong);
+            BOOST_TEST(!contains(error.message, "secr"), wrong);
+        }
+    }
+    for (const std::string line :
+         {"api-key = sk secret", "api-key =", "api-key sk-secret", "api-key = sk-secr\xff"}) {
+        const ConfigFile file("port = 1\n" + line + "\n");
+        const auto error = error_of({"--config", file.path()});
+        BOOST_TEST((error.code == errc::bad_configuration), line);
+        BOOST_TEST(contains(error.message, file.path() + ":2"), line);
+        BOOST_TEST(!contains(error.message, "secr"), line);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(output_of_check_config_is_a_file_with_the_same_values) {

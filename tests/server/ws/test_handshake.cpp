@@ -8,6 +8,7 @@
 
 #include "server/auth/api_keys.hpp"
 #include "server/ws/handshake.hpp"
+#include "tests/support/keys.hpp"
 #include "tests/support/ws_client.hpp"
 
 namespace solard::server {
@@ -62,8 +63,9 @@ BOOST_AUTO_TEST_CASE(first_known_subprotocol_is_selected_and_never_a_credential)
                "openai-beta.responses-v1");
     BOOST_TEST(select_subprotocol(secret_entry + "k,openai-beta.responses.v1") == "openai-beta.responses.v1");
     BOOST_TEST(select_subprotocol("Solar.Responses.v1").empty());
-    BOOST_TEST(offered_secret("a, " + secret_entry + "k-1_2 ,b") == "k-1_2");
-    BOOST_TEST(offered_secret("a,b").empty());
+    BOOST_TEST((offered_secrets("a, " + secret_entry + "k-1_2 ,b," + secret_entry + "x") ==
+                std::vector<std::string>{"k-1_2", "x"}));
+    BOOST_TEST(offered_secrets("a,b," + secret_entry).empty());
 }
 
 BOOST_AUTO_TEST_CASE(request_that_is_no_websocket_upgrade_is_answered_with_426) {
@@ -164,6 +166,40 @@ BOOST_AUTO_TEST_CASE(key_is_accepted_in_the_header_as_a_subprotocol_or_as_a_tick
     // Host and Origin are checked before the key.
     BOOST_TEST(answer_to(service, upgrade_request({"Origin: http://evil.example"})) ==
                "403 origin_not_allowed");
+}
+
+BOOST_AUTO_TEST_CASE(all_keys_of_an_upgrade_request_must_be_the_same_key) {
+    const Keys keys({"", ""});
+    RunningService service(keys.flags());
+    const auto with = [&](const std::vector<std::string>& fields) {
+        return answer_to(service, upgrade_request(fields));
+    };
+    const std::string& key = keys.secrets[0];
+    const std::string& other = keys.secrets[1];
+    const std::string offer = "Sec-WebSocket-Protocol: solar.responses.v1, " + secret_entry;
+    for (const std::string name : {"Authorization: Bearer ", "x-api-key: ", "api-key: "}) {
+        BOOST_TEST(with({name + key}) == "101", name);
+        BOOST_TEST(with({name + key, offer + key}) == "101", name);
+        BOOST_TEST(with({name + key, offer}) == "101", name);  // the subprotocol has no key
+        BOOST_TEST(with({name + key, offer + other}) == "401 invalid_api_key", name);
+        BOOST_TEST(with({name + other, offer + key}) == "401 invalid_api_key", name);
+        BOOST_TEST(with({name + "wrong", offer + key}) == "401 invalid_api_key", name);
+        BOOST_TEST(with({name + key, offer + "wrong"}) == "401 invalid_api_key", name);
+        BOOST_TEST(with({name + key, name + key}) == "400 invalid_value", name);
+        BOOST_TEST(with({name + key, name + key, offer + key}) == "400 invalid_value", name);
+    }
+    BOOST_TEST(with({"Authorization: Bearer " + key, "x-api-key: " + key, "api-key: " + key, offer + key}) ==
+               "101");
+    BOOST_TEST(with({offer + key + ", " + secret_entry + key}) == "101");
+    BOOST_TEST(with({offer + key + ", " + secret_entry + other}) == "401 invalid_api_key");
+    BOOST_TEST(with({offer + key, "Sec-WebSocket-Protocol: " + secret_entry + other}) ==
+               "401 invalid_api_key");
+    const auto ticket_answer =
+        ask(service,
+            with_key("POST /v1/ws_tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", key));
+    const std::string ticket(boost::json::parse(ticket_answer.body).at("ticket").as_string());
+    BOOST_TEST(with({"x-api-key: " + other, offer + ticket}) == "401 invalid_api_key");
+    BOOST_TEST(with({"x-api-key: " + key, offer + ticket}) == "101");
 }
 
 BOOST_AUTO_TEST_CASE(key_at_its_limit_of_websockets_may_open_another_once_one_has_closed) {
