@@ -85,7 +85,7 @@ result<Caller> Gate::check_keys(const OfferedKeys& keys, const Peer& peer) const
         const auto ticket = tickets_.find(secret, WsTickets::Clock::now());
         offered.push_back(ticket ? ticket->key : keys_.find(secret));
     }
-    if (offered.empty() || std::ranges::count(offered, std::nullopt) > 0)
+    if (offered.empty() || !std::ranges::all_of(offered, [](const auto& key) { return key.has_value(); }))
         return default_error(errc::invalid_api_key);
     if (std::ranges::count(offered, offered.front()) != std::ssize(offered))
         return Error{

@@ -196,6 +196,7 @@ result<std::vector<Setting>> read_command_line(const std::vector<std::string>& a
     } catch (const po::unknown_option& unknown) {
         std::string name = unknown.get_option_name();
         name.erase(0, name.find_first_not_of('-'));
+        name = name.substr(0, name.find('='));  // the value may be an API key
         return Error{errc::bad_command_line,
                      "command line: unknown option '" + name + "'" + suggestion_for(name)};
     } catch (const po::too_many_positional_options_error&) {

@@ -66,7 +66,7 @@ def test_repeated_header_is_refused_on_every_route_that_needs_a_key(closed, form
         assert (status, code) == (401, "invalid_api_key"), line
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.permutations(FORMS, 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(FORMS, 2)))
 def test_two_headers_must_name_the_same_key(closed, first, second):
     server, alice, bob = closed
     chat = b"Content-Length: %d\r\n" % len(CHAT)
@@ -143,7 +143,6 @@ def test_keys_are_neither_logged_nor_repeated_in_errors(closed):
     assert refused > 200
     log = server.log()
     assert log.count(" ms\n") > refused
-    assert " debug " in log
     for key in keys:
         assert key[3:].decode() not in log
 

@@ -36,8 +36,8 @@ class WsClient {
     boost::json::object read();
     // Returns the messages up to and including the first message of this type.
     std::vector<boost::json::object> read_until(std::string_view type);
-    // Skips frames up to the server's close frame, answers that frame, and returns its code. Returns 1006 if
-    // the close frame has no code.
+    // Skips frames up to the server's close frame, answers that frame if the connection is still open, and
+    // returns its code. Returns 1006 if the close frame has no code.
     std::uint16_t read_close();
     void drop() { connection_.close(); }
 

@@ -241,6 +241,11 @@ BOOST_AUTO_TEST_CASE(api_key_that_clients_cannot_send_is_refused_and_not_repeate
             BOOST_TEST(!contains(error.message, "secr"), wrong);
         }
     }
+    for (const std::string flag : {"--apikey=sk-secret", "--api_key=sk-secret"}) {
+        const auto error = error_of({flag});
+        BOOST_TEST(contains(error.message, "did you mean 'api-key'?"), flag);
+        BOOST_TEST(!contains(error.message, "secr"), flag);
+    }
     for (const std::string line :
          {"api-key = sk secret", "api-key =", "api-key sk-secret", "api-key = sk-secr\xff"}) {
         const ConfigFile file("port = 1\n" + line + "\n");
