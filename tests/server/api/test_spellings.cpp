@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(error_says_where_the_text_is_not_json_and_what_is_there) {
     BOOST_TEST(problem("\x1F\x8B\x08") ==
                begin + "line 1, column 1 (byte 0): the text is compressed with gzip.");
     BOOST_TEST(problem("[1e99999999999]") ==
-               begin + "line 1, column 12 (byte 11): the exponent of a number has too many digits.");
+               begin + "line 1, column 13 (byte 12): the exponent of a number has too many digits.");
     BOOST_TEST(
         problem(std::string(40, '[')) ==
         begin +
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(error_says_where_a_number_is_too_large) {
     BOOST_TEST(problem("1e400") == at("line 1, column 1 (byte 0)"));
     BOOST_TEST(problem("[1, -1.5E+400 ]") == at("line 1, column 5 (byte 4)"));
     BOOST_TEST(problem("{\"a\":\"\xEB\x8B\xB5\",\n \"b\": {\"c\": 1e999}}") ==
-               at("line 2, column 13 (byte 25)"));
+               at("line 2, column 13 (byte 24)"));
     BOOST_TEST(problem("\xEF\xBB\xBF[1e400]") == at("line 1, column 2 (byte 4)"));
     BOOST_TEST(problem("[1" + std::string(400, '0') + "]") == at("line 1, column 2 (byte 1)"));
 }
@@ -247,7 +247,7 @@ BOOST_AUTO_TEST_CASE(error_says_which_key_stands_twice_and_where) {
     BOOST_TEST(problem(R"({"a":1,"a":2})") == at("a", "line 1, column 8 (byte 7)"));
     BOOST_TEST(problem("{\"b\": {\"a\": 1,\n  \"\\u0061\" : 2}}") == at("a", "line 2, column 3 (byte 17)"));
     BOOST_TEST(problem(R"([{"":1,"":2}])") == at("", "line 1, column 8 (byte 7)"));
-    BOOST_TEST(problem(R"({"\"\\":1,"x\"":3,"\"\\":2})") == at("\"\\", "line 1, column 18 (byte 17)"));
+    BOOST_TEST(problem(R"({"\"\\":1,"x\"":3,"\"\\":2})") == at("\"\\", "line 1, column 19 (byte 18)"));
     BOOST_TEST(problem("\xEF\xBB\xBF{\"\xEB\x8B\xB5\":1,\"\xEB\x8B\xB5\":1}") ==
                at("\xEB\x8B\xB5", "line 1, column 8 (byte 12)"));
     // A lone surrogate becomes U+FFFD, which does not move what follows.

@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(method_target_and_origin_are_known_of_a_header_that_is_not_
              Case{get + "Origin: https://a\r.example\r\n\r\n", "GET", "/v1/models", ""},
              Case{get + host + "\r\n" + origin + "\r\n", "GET", "/v1/models", ""},  // the body is no header
              Case{"GET /v1/models\n" + origin + "\r\n", "GET", "/v1/models", ""},
-             Case{"GET /v1/models\0x HTTP/1.1\r\n" + origin + "\r\n"s, "GET", "/v1/models",
+             Case{"GET /v1/models\0x HTTP/1.1\r\n"s + origin + "\r\n", "GET", "/v1/models",
                   "https://a.example"},
              Case{"GET /v1/mod", "GET", "/v1/mod", ""},
              Case{"GET /v1/models\r", "GET", "/v1/models", ""},
