@@ -26,9 +26,14 @@ struct Principal {
 
 // A request to the engine; must not be changed after it was submitted.
 struct Request {
-    RequestId id = 0;               // unique for the life of the process
-    std::vector<TokenId> prompt;    // 1 to max_model_len - 1 tokens
-    std::int32_t max_tokens = 0;    // >= 1, of each choice; prompt.size() + max_tokens <= max_model_len
+    RequestId id = 0;             // unique for the life of the process
+    std::vector<TokenId> prompt;  // 1 to max_model_len - 1 tokens
+    // Of each choice; prompt.size() + max_tokens <= max_model_len. At least 1, or 0 if the request only asks
+    // for the log-probabilities of its prompt: it then ends (FinishReason::length) without a generated token.
+    std::int32_t max_tokens = 0;
+    // If >= 0, the engine reports the log-probability and the rank of each token of the prompt but the first,
+    // and this many of the likeliest tokens in its place. -1 = not wanted. At most max_top_logprobs.
+    std::int32_t num_prompt_logprobs = -1;
     std::uint32_t num_choices = 1;  // [1, max_choices]; the choices share the prompt's KV
     SamplingParams sampling;        // the scheduler sets `choice` for each sequence
     std::vector<LogitBias> logit_bias;
@@ -57,7 +62,13 @@ struct StepEvent {
     // Index into StepEvents::logprobs. Each token has one entry of its own, followed by the entries of its
     // alternatives.
     std::uint32_t logprobs_begin = 0;
-    std::uint32_t num_logprobs = 0;            // entries of all tokens together
+    std::uint32_t num_logprobs = 0;  // entries of all tokens together
+    // Index into StepEvents::prompt_logprobs. Each token of the prompt but the first has one entry of its
+    // own, followed by the entries of its alternatives, likeliest first. The entries come in the order of the
+    // prompt and exactly once; several events of choice 0 may carry a part each. The last part comes no later
+    // than the first generated token.
+    std::uint32_t prompt_logprobs_begin = 0;
+    std::uint32_t num_prompt_logprobs = 0;     // entries of all tokens together
     std::int32_t num_cached_tokens = -1;       // of the prompt; -1 except in the first event with tokens
     FinishReason finish = FinishReason::none;  // if not none, this is the choice's last event
     errc error = errc::backend_failed;         // meaningful when finish == error
@@ -102,6 +113,7 @@ struct StepEvents {
     std::string text;
     std::vector<TokenId> token_ids;
     std::vector<TokenLogprob> logprobs;
+    std::vector<RankedLogprob> prompt_logprobs;
     std::vector<StepEvent> events;
     std::vector<ProgressEvent> progress;
     EngineSnapshot snapshot;
@@ -115,10 +127,14 @@ struct StepEvents {
     std::span<const TokenLogprob> logprobs_of(const StepEvent& event) const {
         return std::span(logprobs).subspan(event.logprobs_begin, event.num_logprobs);
     }
+    std::span<const RankedLogprob> prompt_logprobs_of(const StepEvent& event) const {
+        return std::span(prompt_logprobs).subspan(event.prompt_logprobs_begin, event.num_prompt_logprobs);
+    }
     void clear() {
         text.clear();
         token_ids.clear();
         logprobs.clear();
+        prompt_logprobs.clear();
         events.clear();
         progress.clear();
     }

@@ -28,6 +28,13 @@ struct TokenLogprob {
     float logprob = 0;  // in the model's own distribution, without any SamplingParams, biases or bans
 };
 
+// A token of the vocabulary at one place of a prompt, given the tokens before that place.
+struct RankedLogprob {
+    TokenId token = -1;
+    float logprob = 0;      // as TokenLogprob::logprob
+    std::int32_t rank = 0;  // 1 = the likeliest token; of equally likely tokens, the lower id comes first
+};
+
 struct SampledToken {
     TokenId token = -1;
     bool finite = true;  // false: the row held NaN or infinity and `token` is meaningless
