@@ -17,6 +17,7 @@ void ForwardBatch::clear() {
     block_tables.clear();
     logits_rows.clear();
     sampling.clear();
+    scored_tokens.clear();
     block_copies.clear();
 }
 
@@ -49,6 +50,16 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         return count >= 1 && batch.context_lens[i] >= count &&
                std::all_of(table, table + divide_up(batch.context_lens[i], kv_block_size), is_block);
     };
+    // Returns true if the row of the scored token comes after the row of the scored token before it, and if
+    // its scores come right after the scores of that token.
+    const auto is_scored = [&](std::size_t i) {
+        const ScoredToken& scored = batch.scored_tokens[i];
+        const ScoredToken before =
+            i == 0 ? ScoredToken{.row = -1, .num_alternatives = -1} : batch.scored_tokens[i - 1];
+        return scored.row > before.row && scored.row < batch.num_tokens() &&
+               below(vocab_size)(scored.token) && below(max_top_logprobs + 1)(scored.num_alternatives) &&
+               scored.first_score == before.first_score + 1 + before.num_alternatives;
+    };
     if (!fits || !std::ranges::all_of(batch.token_ids, below(vocab_size)) ||
         !std::ranges::all_of(batch.positions, below(capacity.max_model_len)) ||
         !std::ranges::all_of(batch.logits_rows, below(batch.num_tokens())) ||
@@ -56,7 +67,8 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         !std::ranges::all_of(batch.slot_mapping, below(capacity.num_blocks * kv_block_size)) ||
         !std::ranges::all_of(batch.context_lens, is_length) || batch.cu_seqlens_q.front() != 0 ||
         batch.cu_seqlens_q.back() != batch.num_tokens() ||
-        !std::ranges::all_of(std::views::iota(std::size_t{0}, num_seqs), is_sequence)) {
+        !std::ranges::all_of(std::views::iota(std::size_t{0}, num_seqs), is_sequence) ||
+        !std::ranges::all_of(std::views::iota(std::size_t{0}, batch.scored_tokens.size()), is_scored)) {
         throw std::logic_error("the batch is malformed or exceeds the backend's capacity");
     }
 }

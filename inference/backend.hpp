@@ -19,6 +19,15 @@ struct BlockCopy {
     std::int32_t destination = 0;
 };
 
+// A token of a prompt whose log-probability is wanted. The backend looks it up in the logits of the token
+// before it in the sequence.
+struct ScoredToken {
+    std::int32_t row = 0;  // index into ForwardBatch::token_ids of the token before it
+    TokenId token = 0;
+    std::int32_t num_alternatives = 0;  // how many of the likeliest tokens are wanted, [0, max_top_logprobs]
+    std::int32_t first_score = 0;       // index of its own entry in StepResults::scores
+};
+
 // The work of one step in flat arrays: `num_seqs` sequences, each with one or more new tokens (a prefill
 // chunk, or one decode token and its drafts). The scheduler owns the batch and reuses it. The arrays are
 // cleared but never freed, so that a step allocates nothing.
@@ -36,6 +45,9 @@ struct ForwardBatch {
     // drafts to verify.
     std::vector<std::int32_t> logits_rows;
     std::vector<SamplingRow> sampling;  // [num_rows]
+    // At most one for each token, with ascending rows. They are not sampled and do not count as logits rows:
+    // the backend computes their logits slice by slice, as many rows at a time as it has room for.
+    std::vector<ScoredToken> scored_tokens;
     // These copies are made before the step writes anything. No block may be both a source and a destination,
     // and no block may be a destination twice, so the order of the copies does not matter.
     std::vector<BlockCopy> block_copies;
@@ -44,6 +56,12 @@ struct ForwardBatch {
     std::int32_t num_tokens() const { return static_cast<std::int32_t>(token_ids.size()); }
     std::int32_t num_seqs() const { return static_cast<std::int32_t>(context_lens.size()); }
     std::int32_t num_rows() const { return static_cast<std::int32_t>(logits_rows.size()); }
+    // Returns the number of entries of StepResults::scores.
+    std::int32_t num_scores() const {
+        return scored_tokens.empty()
+                   ? 0
+                   : scored_tokens.back().first_score + 1 + scored_tokens.back().num_alternatives;
+    }
     void clear();
 };
 
@@ -52,6 +70,10 @@ struct StepResults {
     // [num_rows, max_top_logprobs]: each row begins with its num_logprobs likeliest tokens, likeliest first.
     // The list is empty if no row asks for log-probabilities.
     std::vector<TokenLogprob> top_logprobs;
+    // [num_scores]: each scored token's own entry, followed by its alternatives, likeliest first. If the
+    // vocabulary is smaller than the number of alternatives, the last of them have the token -1. If the row
+    // of logits held NaN or infinity, the rank of all these entries is 0.
+    std::vector<RankedLogprob> scores;
 };
 
 struct BackendCapacity {
@@ -82,7 +104,8 @@ class Backend {
     // Starts one step. Until collect() has returned, `batch` must not be changed and submit() must not be
     // called again.
     virtual void submit(const ForwardBatch& batch) = 0;
-    // Waits until the step in flight has ended, and stores one result per logits row in `results`.
+    // Waits until the step in flight has ended, and stores the results of its logits rows and of its scored
+    // tokens in `results`.
     virtual void collect(StepResults& results) = 0;
 
     // Returns a counter that grows at least once per layer, so that a watchdog can tell a slow step from a

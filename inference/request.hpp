@@ -27,7 +27,7 @@ struct Principal {
 // A request to the engine; must not be changed after it was submitted.
 struct Request {
     RequestId id = 0;             // unique for the life of the process
-    std::vector<TokenId> prompt;  // 1 to max_model_len - 1 tokens
+    std::vector<TokenId> prompt;  // 1 to max_model_len - max_tokens tokens
     // Of each choice; prompt.size() + max_tokens <= max_model_len. At least 1, or 0 if the request only asks
     // for the log-probabilities of its prompt: it then ends (FinishReason::length) without a generated token.
     std::int32_t max_tokens = 0;

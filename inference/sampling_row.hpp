@@ -31,8 +31,10 @@ struct TokenLogprob {
 // A token of the vocabulary at one place of a prompt, given the tokens before that place.
 struct RankedLogprob {
     TokenId token = -1;
-    float logprob = 0;      // as TokenLogprob::logprob
-    std::int32_t rank = 0;  // 1 = the likeliest token; of equally likely tokens, the lower id comes first
+    float logprob = 0;  // as TokenLogprob::logprob
+    // 1 = the likeliest token; of equally likely tokens, the lower id comes first. In StepResults, 0 means
+    // that the row of logits held NaN or infinity.
+    std::int32_t rank = 0;
 };
 
 struct SampledToken {

@@ -48,7 +48,11 @@ struct CpuBackend::Impl {
     void attend(const ForwardBatch& batch, std::size_t layer);
     void rotate_and_store(const ForwardBatch& batch, std::size_t layer);
     void feed_forward(const CpuLayer& layer);
-    void compute_logits(const ForwardBatch& batch);
+    // Computes the logits of `count` <= max_seqs_per_step rows. token_of(row) is the index of the row's
+    // token.
+    template <class TokenOf>
+    void compute_logits(std::size_t count, const TokenOf& token_of);
+    void score(std::span<const ScoredToken> slice);
     void sample(const ForwardBatch& batch);
 
     ModelConfig config;
@@ -79,6 +83,7 @@ struct CpuBackend::Impl {
     std::vector<float> logits;               // [rows, vocab]
     std::vector<SampledToken> sampled;       // [rows]
     std::vector<TokenLogprob> top_logprobs;  // [rows, max_top_logprobs], or empty
+    std::vector<RankedLogprob> scores;       // [num_scores]
 };
 
 CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
@@ -111,6 +116,7 @@ CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, 
     logits.resize(rows * weights.lm_head.padded_out());
     sampled.reserve(rows);
     top_logprobs.reserve(rows * max_top_logprobs);
+    scores.reserve(tokens * (1 + max_top_logprobs));
 }
 
 BackendCapacity CpuBackend::Impl::capacity() const {
@@ -173,17 +179,28 @@ void CpuBackend::Impl::feed_forward(const CpuLayer& layer) {
     add_residual(pool, residual.data(), projected.data(), layer.down.padded_out(), hidden, num_tokens);
 }
 
-void CpuBackend::Impl::compute_logits(const ForwardBatch& batch) {
-    const std::size_t rows = batch.logits_rows.size();
-    for (std::size_t row = 0; row < rows; ++row) {
-        rms_norm_row(options.compute_type, residual.data() + count_of(batch.logits_rows[row]) * hidden,
+template <class TokenOf>
+void CpuBackend::Impl::compute_logits(std::size_t count, const TokenOf& token_of) {
+    for (std::size_t row = 0; row < count; ++row) {
+        rms_norm_row(options.compute_type, residual.data() + count_of(token_of(row)) * hidden,
                      weights.final_norm, config.rms_norm_eps, normed.data() + row * hidden);
     }
-    gemm(pool, kernels, weights.lm_head, normed.data(), rows, logits.data());
+    gemm(pool, kernels, weights.lm_head, normed.data(), count, logits.data());
     const std::size_t stride = weights.lm_head.padded_out();
-    for (std::size_t row = 1; row < rows && stride != vocab; ++row) {
+    for (std::size_t row = 1; row < count && stride != vocab; ++row) {
         std::memmove(logits.data() + row * vocab, logits.data() + row * stride, vocab * sizeof(float));
     }
+}
+
+void CpuBackend::Impl::score(std::span<const ScoredToken> slice) {
+    compute_logits(slice.size(), [&](std::size_t row) { return slice[row].row; });
+    pool.parallel_for(slice.size(), [&](std::size_t row, int worker) {
+        const ScoredToken& scored = slice[row];
+        const std::span<const float> row_logits(logits.data() + row * vocab, vocab);
+        const auto own =
+            std::span(scores).subspan(count_of(scored.first_score), count_of(1 + scored.num_alternatives));
+        samplers[count_of(worker)].score(row_logits, scored.token, own);
+    });
 }
 
 void CpuBackend::Impl::sample(const ForwardBatch& batch) {
@@ -229,7 +246,14 @@ void CpuBackend::submit(const ForwardBatch& batch) {
         impl.feed_forward(impl.weights.layers[layer]);
         progress_.fetch_add(1, std::memory_order_relaxed);
     }
-    impl.compute_logits(batch);
+    impl.scores.resize(count_of(batch.num_scores()));
+    const std::span<const ScoredToken> scored = batch.scored_tokens;
+    const std::size_t rows = count_of(impl.options.max_seqs_per_step);
+    for (std::size_t begin = 0; begin < scored.size(); begin += rows) {
+        impl.score(scored.subspan(begin, std::min(rows, scored.size() - begin)));
+        progress_.fetch_add(1, std::memory_order_relaxed);
+    }
+    impl.compute_logits(batch.logits_rows.size(), [&](std::size_t row) { return batch.logits_rows[row]; });
     impl.sample(batch);
 }
 
@@ -239,6 +263,8 @@ void CpuBackend::collect(StepResults& results) {
     results.top_logprobs.reserve(impl_->top_logprobs.capacity());
     results.rows.assign(impl_->sampled.begin(), impl_->sampled.end());
     results.top_logprobs.assign(impl_->top_logprobs.begin(), impl_->top_logprobs.end());
+    results.scores.reserve(impl_->scores.capacity());
+    results.scores.assign(impl_->scores.begin(), impl_->scores.end());
 }
 
 std::span<const float> CpuBackend::logits() const {

@@ -35,7 +35,7 @@ class CpuBackend final : public Backend {
     void submit(const ForwardBatch& batch) override;
     void collect(StepResults& results) override;
 
-    // Returns the logits of the last step, [num_rows, vocab], valid until the next submit().
+    // Returns the logits of the last step's logits rows, [num_rows, vocab], valid until the next submit().
     std::span<const float> logits() const;
 
   private:

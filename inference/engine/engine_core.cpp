@@ -32,7 +32,8 @@ void EngineCore::abort(errc error, StepEvents& events) {
     events.snapshot.generated_tokens = generated_tokens_;
 }
 
-// Appends the event of a sequence that got tokens or ended, and applies the stop rules to its tokens.
+// Appends the event of a sequence that got tokens or scores or ended, and applies the stop rules to its
+// tokens.
 void EngineCore::report(const Scheduler::Advance& advance, StepEvents& events) {
     Sequence& sequence = *advance.sequence;
     StepEvent event{.id = sequence.request.id,
@@ -40,13 +41,22 @@ void EngineCore::report(const Scheduler::Advance& advance, StepEvents& events) {
                     .text_begin = static_cast<std::uint32_t>(events.text.size()),
                     .tokens_begin = static_cast<std::uint32_t>(events.token_ids.size()),
                     .logprobs_begin = static_cast<std::uint32_t>(events.logprobs.size()),
+                    .prompt_logprobs_begin = static_cast<std::uint32_t>(events.prompt_logprobs.size()),
+                    .num_prompt_logprobs = static_cast<std::uint32_t>(advance.num_scores),
                     .finish = sequence.finish,
                     .error = sequence.error};
+    const auto first_score = results_.scores.begin() + std::ptrdiff_t{advance.first_score};
+    events.prompt_logprobs.insert(events.prompt_logprobs.end(), first_score,
+                                  first_score + std::ptrdiff_t{advance.num_scores});
     if (advance.num_tokens > 0 && sequence.num_generated_tokens() == 0) {
         event.num_cached_tokens = sequence.num_cached_tokens;
     }
     for (std::int32_t i = 0; i < advance.num_tokens && event.finish == FinishReason::none; ++i) {
         report_token(advance, i, event, events);
+    }
+    // If max_tokens is 0, the answer ends when the prompt is computed.
+    if (event.finish == FinishReason::none && sequence.num_uncomputed_tokens() == 0) {
+        event.finish = FinishReason::length;
     }
     event.text_size = static_cast<std::uint32_t>(events.text.size()) - event.text_begin;
     event.num_logprobs = static_cast<std::uint32_t>(events.logprobs.size()) - event.logprobs_begin;

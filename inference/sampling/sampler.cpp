@@ -61,6 +61,23 @@ float float_at_least(double x) {
     return nearest < x ? std::nextafter(nearest, infinity) : nearest;
 }
 
+// The log-probabilities of one row in the model's own distribution; `best` is a token with the largest logit.
+class LogProbabilities {
+  public:
+    LogProbabilities(std::span<const float> logits, TokenId best)
+        : logits_(logits),
+          log_sum_(logits[index_of(best)] + std::log(exp_sum(logits, logits[index_of(best)], 1))) {}
+
+    float of(TokenId token) const {
+        const double logprob = logits_[index_of(token)] - log_sum_;
+        return static_cast<float>(std::max(logprob, double{std::numeric_limits<float>::lowest()}));
+    }
+
+  private:
+    std::span<const float> logits_;
+    double log_sum_;
+};
+
 }  // namespace
 
 Sampler::Sampler(std::int32_t vocab_size)
@@ -72,9 +89,12 @@ SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& r
     if (!maximum.finite) return {.token = -1, .finite = false};
     SampledToken sampled{.token = choose(logits, row, maximum.token)};
     if (row.params.num_logprobs >= 0) {
-        const auto wanted = count_of(row.params.num_logprobs);
-        top = top.first(std::min({wanted, top.size(), logits.size()}));
-        sampled.logprob = log_probabilities(logits, maximum.token, sampled.token, top);
+        const LogProbabilities logprobs(logits, maximum.token);
+        const auto ranks = likeliest(logits, std::min(count_of(row.params.num_logprobs), top.size()));
+        std::ranges::transform(ranks, top.begin(), [&](TokenRank rank) {
+            return TokenLogprob{token_of(rank), logprobs.of(token_of(rank))};
+        });
+        sampled.logprob = logprobs.of(sampled.token);
     }
     return sampled;
 }
@@ -160,22 +180,26 @@ std::span<const TokenRank> Sampler::cut(std::span<const float> logits, const Sam
     return params.top_p < 1 ? nucleus(kept, mass, largest, params.temperature) : kept;
 }
 
-float Sampler::log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,
-                                 std::span<TokenLogprob> top) {
-    const float largest = logits[index_of(best)];
-    const double log_sum = largest + std::log(exp_sum(logits, largest, 1));
-    const auto logprob_of = [&](TokenId token) {
-        const double logprob = logits[index_of(token)] - log_sum;
-        return static_cast<float>(std::max(logprob, double{std::numeric_limits<float>::lowest()}));
-    };
-    if (!top.empty()) {
-        const auto likeliest = find_likeliest(logits, top.size(), candidates_);
-        std::ranges::sort(likeliest, std::greater{});
-        std::ranges::transform(likeliest, top.begin(), [&](TokenRank rank) {
-            return TokenLogprob{token_of(rank), logprob_of(token_of(rank))};
-        });
+void Sampler::score(std::span<const float> logits, TokenId token, std::span<RankedLogprob> scores) {
+    std::ranges::fill(scores, RankedLogprob{});
+    scores.front().token = token;
+    const RowMaximum maximum = find_maximum(logits);
+    if (!maximum.finite) return;
+    const LogProbabilities logprobs(logits, maximum.token);
+    scores.front() = {token, logprobs.of(token), 1 + num_likelier(logits, token)};
+    std::int32_t place = 0;
+    for (const TokenRank rank : likeliest(logits, scores.size() - 1)) {
+        ++place;
+        scores[count_of(place)] = {token_of(rank), logprobs.of(token_of(rank)), place};
     }
-    return logprob_of(chosen);
+}
+
+std::span<const TokenRank> Sampler::likeliest(std::span<const float> logits, std::size_t count) {
+    count = std::min(count, logits.size());
+    if (count == 0) return {};
+    const auto found = find_likeliest(logits, count, candidates_);
+    std::ranges::sort(found, std::greater{});
+    return found;
 }
 
 }  // namespace solard

@@ -39,6 +39,9 @@ class Sampler {
     // have room for these elements.
     SampledToken sample(std::span<const float> logits, const SamplingRow& row,
                         std::span<TokenLogprob> top = {});
+    // Looks up `token` in the model's own distribution, and writes it and its alternatives to `scores`, as
+    // StepResults::scores describes; the size of `scores` is 1 plus the number of alternatives.
+    void score(std::span<const float> logits, TokenId token, std::span<RankedLogprob> scores);
 
   private:
     TokenId choose(std::span<const float> logits, const SamplingRow& row, TokenId best);
@@ -47,8 +50,8 @@ class Sampler {
     // Does steps 7 to 9: top_k, top_p and min_p.
     std::span<const TokenRank> cut(std::span<const float> logits, const SamplingParams& params,
                                    float largest);
-    float log_probabilities(std::span<const float> logits, TokenId best, TokenId chosen,
-                            std::span<TokenLogprob> top);
+    // Returns the `count` likeliest tokens, likeliest first; all tokens if the vocabulary is smaller.
+    std::span<const TokenRank> likeliest(std::span<const float> logits, std::size_t count);
     bool has_top_k(const SamplingParams& params) const {
         return params.top_k > 0 && count_of(params.top_k) < changed_.size();
     }

@@ -91,6 +91,14 @@ RowMaximum find_maximum(std::span<const float> logits) {
             .finite = least > key_of(-infinity) && greatest < key_of(infinity)};
 }
 
+std::int32_t num_likelier(std::span<const float> logits, TokenId token) {
+    const float own = logits[index_of(token)];
+    std::int32_t count = 0;
+    for (const float logit : logits.first(index_of(token))) count += logit >= own ? 1 : 0;
+    for (const float logit : logits.subspan(index_of(token))) count += logit > own ? 1 : 0;
+    return count;
+}
+
 double exp_sum(std::span<const float> logits, float largest, float temperature) {
     std::array<double, num_lanes> sums{};
     std::size_t i = 0;

@@ -31,6 +31,9 @@ struct RowMaximum {
 float largest_of(std::span<const float> logits);
 RowMaximum find_maximum(std::span<const float> logits);
 
+// Returns how many tokens are likelier than `token`. No logit may be NaN.
+std::int32_t num_likelier(std::span<const float> logits, TokenId token);
+
 // Returns the sum of e^((logit - largest) / temperature).
 double exp_sum(std::span<const float> logits, float largest, float temperature);
 

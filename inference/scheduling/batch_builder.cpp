@@ -20,14 +20,29 @@ void append_row(ForwardBatch& batch, const Sequence& sequence, std::int32_t row,
                               .banned = sequence.banned_tokens(position - sequence.num_prompt_tokens)});
 }
 
+// Asks for the log-probability of the prompt's token at index `position`. The token before it was appended
+// last.
+void append_scored_token(ForwardBatch& batch, const Sequence& sequence, std::int32_t position) {
+    batch.scored_tokens.push_back({.row = batch.num_tokens() - 1,
+                                   .token = sequence.token_ids[count_of(position)],
+                                   .num_alternatives = sequence.request.num_prompt_logprobs,
+                                   .first_score = batch.num_scores()});
+}
+
 void append_sequence(ForwardBatch& batch, Sequence& sequence) {
     const std::int32_t end = sequence.num_computed_tokens + sequence.num_scheduled_tokens;
+    sequence.first_score = batch.num_scores();
     for (std::int32_t position = sequence.num_computed_tokens; position < end; ++position) {
         const BlockId block = sequence.block_table[count_of(position / kv_block_size)];
         batch.token_ids.push_back(sequence.token_ids[count_of(position)]);
         batch.positions.push_back(position);
         batch.slot_mapping.push_back(block * kv_block_size + position % kv_block_size);
+        const std::int32_t next = position + 1;
+        if (next >= sequence.num_scored_tokens && next < sequence.num_prompt_tokens) {
+            append_scored_token(batch, sequence, next);
+        }
     }
+    sequence.num_scores = batch.num_scores() - sequence.first_score;
     batch.cu_seqlens_q.push_back(batch.num_tokens());
     batch.context_lens.push_back(end);
     const auto row_end = batch.context_lens.size() * count_of(batch.block_table_stride);
@@ -61,6 +76,7 @@ void reserve_batch(ForwardBatch& batch, std::int32_t max_tokens, std::int32_t ma
     batch.block_tables.reserve(seqs * count_of(blocks_for(max_model_len)));
     batch.logits_rows.reserve(seqs);
     batch.sampling.reserve(seqs);
+    batch.scored_tokens.reserve(tokens);
     batch.block_copies.reserve(seqs);
 }
 

@@ -13,9 +13,10 @@ namespace solard {
 void reserve_batch(ForwardBatch& batch, std::int32_t max_tokens, std::int32_t max_seqs,
                    std::int32_t max_model_len);
 
-// Fills `batch` with the next num_scheduled_tokens of each sequence, in order. Sets first_row of each
-// sequence that samples. The rows of a sequence begin at its first_row: first the row that chooses its next
-// token, then one row per draft, then the first row of each other choice.
+// Fills `batch` with the next num_scheduled_tokens of each sequence, in order. Sets first_score and
+// num_scores of each sequence, and first_row of each sequence that samples. The rows of a sequence begin at
+// its first_row: first the row that chooses its next token, then one row per draft, then the first row of
+// each other choice.
 void fill_batch(ForwardBatch& batch, std::span<Sequence* const> scheduled);
 
 }  // namespace solard

@@ -121,7 +121,7 @@ void BlockTables::end_step() {
 }
 
 BlockTables::CachedPrefix BlockTables::find_cached(Sequence& sequence) {
-    if (!hash_key_) return {};
+    if (!hash_key_ || sequence.scores_prompt()) return {};
     const std::int32_t max_blocks = (sequence.num_tokens() - 1) / kv_block_size;
     name_blocks(sequence, max_blocks, *hash_key_);
     std::int32_t num_blocks = 0;
@@ -146,7 +146,7 @@ void BlockTables::take_cached(Sequence& sequence, std::int32_t num_blocks) {
     sequence.num_computed_tokens = num_blocks * kv_block_size;
     if (sequence.num_preemptions > 0) return;
     sequence.num_cached_tokens = sequence.num_computed_tokens;
-    if (!hash_key_) return;
+    if (!hash_key_ || sequence.scores_prompt()) return;  // nothing was looked up
     num_queries_ += static_cast<std::uint64_t>(sequence.num_prompt_tokens);
     num_hits_ += static_cast<std::uint64_t>(sequence.num_cached_tokens);
 }

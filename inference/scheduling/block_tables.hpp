@@ -46,7 +46,8 @@ class BlockTables {
     void release_all(Sequence& sequence);
 
     // Looks up the beginning of a waiting sequence in the prefix cache. The last known token is never taken
-    // from the cache, because its logits are needed.
+    // from the cache, because its logits are needed. A sequence whose prompt must be scored gets nothing from
+    // the cache, because the logits of its whole prompt are needed.
     CachedPrefix find_cached(Sequence& sequence);
     // Gives a sequence without blocks the first `num_blocks` of the blocks that find_cached() found.
     void take_cached(Sequence& sequence, std::int32_t num_blocks);

@@ -18,6 +18,16 @@ SchedulerOptions checked(SchedulerOptions options) {
     return options;
 }
 
+// Returns false if a row of logits of the sequence was not finite: the row that chooses its next token, or a
+// row in which a token of its prompt was looked up.
+bool are_finite(const Sequence& sequence, bool samples, const StepResults& results) {
+    if (samples && !results.rows.at(count_of(sequence.first_row)).finite) return false;
+    for (std::int32_t i = 0; i < sequence.num_scores; i += 1 + sequence.request.num_prompt_logprobs) {
+        if (results.scores.at(count_of(sequence.first_score + i)).rank == 0) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 std::int32_t max_running(const SchedulerOptions& options) {
@@ -48,6 +58,7 @@ void Scheduler::add(Request request) {
     for (std::uint32_t choice = 1; choice < request.num_choices; ++choice) {
         Request other = request;
         other.sampling.choice = choice;
+        other.num_prompt_logprobs = -1;  // only the first choice reports them
         forks.push_back(std::make_unique<Sequence>(std::move(other), num_arrivals_, options_.eos_token_ids));
     }
     request.sampling.choice = 0;
@@ -62,13 +73,16 @@ void Scheduler::add(Request request) {
 
 std::optional<errc> Scheduler::why_refused(const Request& request) const {
     const auto choices_limit = std::min(static_cast<std::uint32_t>(state_.max_running), max_choices);
-    if (request.prompt.empty() || request.max_tokens < 1 || request.num_choices < 1 ||
-        request.num_choices > choices_limit || request.sampling.num_logprobs > max_top_logprobs) {
+    const std::int32_t fewest_tokens = request.num_prompt_logprobs >= 0 ? 0 : 1;
+    if (request.prompt.empty() || request.max_tokens < fewest_tokens || request.num_choices < 1 ||
+        request.num_choices > choices_limit || request.sampling.num_logprobs > max_top_logprobs ||
+        request.num_prompt_logprobs > max_top_logprobs) {
         return errc::invalid_request;
     }
-    const auto num_tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
+    const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+    const std::int64_t kv_tokens = prompt_tokens + std::max(request.max_tokens - 1, 0);
     const std::int64_t pool_tokens = std::int64_t{tables_.pool().num_blocks()} * kv_block_size;
-    if (num_tokens > options_.max_model_len || num_tokens - 1 > pool_tokens) {
+    if (prompt_tokens + request.max_tokens > options_.max_model_len || kv_tokens > pool_tokens) {
         return errc::context_length_exceeded;
     }
     return std::nullopt;
@@ -188,9 +202,10 @@ std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& resul
         const std::int32_t computed = std::exchange(sequence->num_scheduled_tokens, 0);
         sequence->copied_from = -1;
         if (sequence->finish != FinishReason::none) continue;  // ended while the step was in flight
-        if (!samples) {
+        if (are_finite(*sequence, samples, results)) {
             sequence->num_computed_tokens += computed;
-        } else if (!accept_results(*sequence, results)) {
+            accept_results(*sequence, samples, results);
+        } else {
             end(take_running(*sequence), FinishReason::error, errc::numerical_error);
         }
     }
@@ -204,33 +219,40 @@ std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& resul
     return advanced_;
 }
 
-// Returns false if the logits were not finite. The sequence's blocks then never reach the prefix cache. A NaN
-// anywhere in a prompt makes the logits at the end of the prompt NaN. Therefore a block is registered only
-// after the logits of a later row were found to be finite.
-bool Scheduler::accept_results(Sequence& sequence, const StepResults& results) {
-    const std::int32_t first_row = sequence.first_row;
-    if (!results.rows.at(count_of(first_row)).finite) return false;
-    const std::int32_t num_tokens = speculation_.keep_confirmed_drafts(sequence, results);
-    sequence.prefilling = false;
-    sequence.num_computed_tokens = sequence.num_tokens() - 1;
-    tables_.trim(sequence);
-    tables_.register_blocks(sequence);
-    advanced_.push_back({.sequence = &sequence, .num_tokens = num_tokens, .first_row = first_row});
-    start_forks(sequence, results);
-    return true;
+// Is called only if the logits were finite. A NaN anywhere in a prompt makes the logits at the end of the
+// prompt NaN. Therefore blocks are registered in the prefix cache only after the logits of a later row.
+void Scheduler::accept_results(Sequence& sequence, bool samples, const StepResults& results) {
+    const std::int32_t num_scored = std::min(sequence.num_computed_tokens + 1, sequence.num_prompt_tokens);
+    sequence.num_scored_tokens = std::max(sequence.num_scored_tokens, num_scored);
+    Advance advance{.sequence = &sequence,
+                    .first_row = sequence.first_row,
+                    .first_score = sequence.first_score,
+                    .num_scores = sequence.num_scores};
+    if (samples) {
+        if (sequence.request.max_tokens > 0) {  // otherwise the row only shows that the logits are finite
+            advance.num_tokens = speculation_.keep_confirmed_drafts(sequence, results);
+            sequence.num_computed_tokens = sequence.num_tokens() - 1;
+        }
+        sequence.prefilling = false;
+        tables_.trim(sequence);
+        tables_.register_blocks(sequence);
+    }
+    if (samples || advance.num_scores > 0) advanced_.push_back(advance);
+    if (samples) start_forks(sequence, results);
 }
 
 // Starts the other choices of the request after the prompt has been computed. They refer to the same blocks
-// as `leader`, and each draws its own first token.
+// as `leader`, and each draws its own first token unless max_tokens is 0.
 void Scheduler::start_forks(Sequence& leader, const StepResults& results) {
     std::int32_t row = leader.first_row;
     auto forks = std::exchange(leader.forks, {});
+    const std::int32_t num_tokens = std::min(leader.request.max_tokens, 1);
     for (SequencePtr& fork : forks) {
-        fork->token_ids.push_back(results.rows.at(count_of(++row)).token);
+        if (num_tokens > 0) fork->token_ids.push_back(results.rows.at(count_of(++row)).token);
         fork->principal = leader.principal;
         fork->num_preemptions = leader.num_preemptions;
         tables_.share(leader, *fork);
-        advanced_.push_back({.sequence = fork.get(), .num_tokens = 1, .first_row = row});
+        advanced_.push_back({.sequence = fork.get(), .num_tokens = num_tokens, .first_row = row});
         state_.insert_charged(std::move(fork));
     }
 }

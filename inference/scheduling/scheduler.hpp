@@ -63,8 +63,8 @@ std::int32_t max_running(const SchedulerOptions& options);
 //
 // Errors of a request:
 // - context_length_exceeded: the request can never fit.
-// - invalid_request: the prompt is empty, or max_tokens, num_choices or num_logprobs is out of range. All
-//   choices of a request must be able to run at the same time, which limits num_choices.
+// - invalid_request: the prompt is empty, or max_tokens, num_choices, num_logprobs or num_prompt_logprobs is
+//   out of range. All choices of a request must be able to run at the same time, which limits num_choices.
 // - queue_timeout: the request waited beyond its queue deadline.
 // - deadline_exceeded: the request was not finished by its request deadline.
 // - numerical_error: the logits were not finite.
@@ -85,13 +85,15 @@ class Scheduler {
     // schedule().
     const ForwardBatch& schedule(Clock::time_point now);
 
-    // A sequence with something to report. Either it has `num_tokens` new tokens at the end of its token_ids,
-    // drawn from the results rows `first_row` and following. Or it has no new token and has ended (finish !=
-    // none).
+    // A sequence with something to report. It has `num_tokens` new tokens at the end of its token_ids, drawn
+    // from the results rows `first_row` and following, or new scores of its prompt, or both. Or it has ended
+    // (finish != none) without a new token.
     struct Advance {
         Sequence* sequence = nullptr;
         std::int32_t num_tokens = 0;
         std::int32_t first_row = 0;
+        std::int32_t first_score = 0;  // index in StepResults::scores
+        std::int32_t num_scores = 0;
     };
     // Applies the results of the step that schedule() returned, and frees the blocks that were released
     // during the step. Returns one entry for each sequence with something to report. The entries are valid
@@ -120,7 +122,7 @@ class Scheduler {
     void serve_prefills(PrincipalShare& principal);
     std::int32_t schedule_tokens(Sequence& sequence, std::int32_t max_tokens);
 
-    bool accept_results(Sequence& sequence, const StepResults& results);
+    void accept_results(Sequence& sequence, bool samples, const StepResults& results);
     void start_forks(Sequence& leader, const StepResults& results);
 
     template <class Predicate>

@@ -16,6 +16,7 @@ Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const Toke
     : token_ids(std::move(r.prompt)),
       num_prompt_tokens(static_cast<std::int32_t>(token_ids.size())),
       num_accepted_tokens(num_prompt_tokens),
+      num_scored_tokens(r.num_prompt_logprobs >= 0 ? 1 : num_prompt_tokens),
       arrival(arrival_number),
       request(std::move(r)),
       stop_matcher_(std::move(request.stop)) {

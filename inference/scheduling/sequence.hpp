@@ -1,6 +1,7 @@
 // A sequence: the engine's state of one choice of one request.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -43,8 +44,12 @@ struct Sequence {
     std::int32_t num_computed_tokens = 0;    // first tokens of token_ids whose KV is in the blocks
     std::int32_t num_scheduled_tokens = 0;   // tokens that the step in flight computes
     std::int32_t first_row = 0;              // first row in the step in flight, if the sequence samples
-    std::int32_t num_cached_tokens = 0;      // prompt tokens found in the cache when the sequence first ran
-    std::int32_t draft_limit = 4;            // number of drafts to try; adapts to how many were accepted
+    // The first tokens of the prompt whose log-probabilities are reported already, or are not wanted.
+    std::int32_t num_scored_tokens;
+    std::int32_t first_score = 0;        // index in StepResults::scores of the sequence's scores of this step
+    std::int32_t num_scores = 0;         // number of these scores
+    std::int32_t num_cached_tokens = 0;  // prompt tokens found in the cache when the sequence first ran
+    std::int32_t draft_limit = 4;        // number of drafts to try; adapts to how many were accepted
     std::int32_t num_preemptions = 0;
     BlockId copied_from = -1;    // the block that the step copies, because other sequences refer to it
     bool is_giving_way = false;  // Admission has chosen this sequence for preemption
@@ -68,7 +73,9 @@ struct Sequence {
     std::int32_t num_unscheduled_tokens() const { return num_uncomputed_tokens() - num_scheduled_tokens; }
     // Returns how many tokens may ever need KV. The last generated token needs no KV, because it is never fed
     // back to the model.
-    std::int32_t max_kv_tokens() const { return num_prompt_tokens + request.max_tokens - 1; }
+    std::int32_t max_kv_tokens() const { return num_prompt_tokens + std::max(request.max_tokens - 1, 0); }
+    // Returns true if log-probabilities of prompt tokens are wanted that are not reported yet.
+    bool scores_prompt() const { return num_scored_tokens < num_prompt_tokens; }
     // Returns how many slots the sequence and its other choices take when they run.
     std::int32_t num_slots() const { return 1 + static_cast<std::int32_t>(forks.size()); }
     // Returns true if the step in flight computes the last known token, and therefore chooses the next token.

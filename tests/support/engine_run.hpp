@@ -49,6 +49,7 @@ struct Answer {
     std::vector<TokenId> tokens;
     std::string text;
     std::vector<TokenLogprob> logprobs;
+    std::vector<RankedLogprob> prompt_logprobs;
     FinishReason finish = FinishReason::none;
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
@@ -94,6 +95,11 @@ class EngineRun {
         answer.tokens.insert(answer.tokens.end(), tokens.begin(), tokens.end());
         answer.text += events_.text_of(event);
         answer.logprobs.insert(answer.logprobs.end(), logprobs.begin(), logprobs.end());
+        const auto prompt_logprobs = events_.prompt_logprobs_of(event);
+        if (!prompt_logprobs.empty() && answer.tokens.size() > tokens.size())
+            throw std::runtime_error("log-probabilities of the prompt were reported after the first token");
+        answer.prompt_logprobs.insert(answer.prompt_logprobs.end(), prompt_logprobs.begin(),
+                                      prompt_logprobs.end());
         answer.finish = event.finish;
         answer.matched_stop = event.matched_stop;
         answer.matched_stop_token = event.matched_stop_token;
@@ -107,6 +113,13 @@ class EngineRun {
 inline bool same_bits(const TokenLogprob& a, const TokenLogprob& b) {
     return a.token == b.token &&
            std::bit_cast<std::uint32_t>(a.logprob) == std::bit_cast<std::uint32_t>(b.logprob);
+}
+inline bool same_bits(const RankedLogprob& a, const RankedLogprob& b) {
+    return a.rank == b.rank && same_bits(TokenLogprob{a.token, a.logprob}, TokenLogprob{b.token, b.logprob});
+}
+inline bool same_bits(std::span<const RankedLogprob> a, std::span<const RankedLogprob> b) {
+    return std::ranges::equal(
+        a, b, [](const RankedLogprob& left, const RankedLogprob& right) { return same_bits(left, right); });
 }
 
 }  // namespace solard

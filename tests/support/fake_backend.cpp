@@ -34,6 +34,7 @@ void check_shapes(const ForwardBatch& batch, const BackendCapacity& capacity) {
     require(batch.logits_rows.size() == batch.sampling.size(), "logits_rows and sampling differ in size");
     require(std::cmp_less_equal(batch.logits_rows.size(), capacity.max_seqs_per_step), "too many rows");
     require(std::ranges::is_sorted(batch.logits_rows), "logits_rows");
+    require(batch.scored_tokens.size() <= tokens, "more scored tokens than tokens");
 }
 
 void check_copies(std::span<const BlockCopy> copies) {
@@ -120,11 +121,8 @@ void FakeBackend::collect(StepResults& results) {
     store_tokens(batch);
 
     results.rows.clear();
-    std::size_t sequence = 0;
     for (std::size_t row = 0; row < batch.logits_rows.size(); ++row) {
-        while (batch.logits_rows[row] >= batch.cu_seqlens_q.at(sequence + 1)) ++sequence;
-        const std::int32_t after = batch.cu_seqlens_q[sequence + 1] - 1 - batch.logits_rows[row];
-        read_context(batch, sequence, batch.context_lens[sequence] - after);
+        read_context(batch, batch.logits_rows[row]);
         const SamplingRow& sampling = batch.sampling[row];
         require(std::cmp_equal(sampling.position, context_.size()), "position of a sampling row");
         require(sampling.context.empty() || std::ranges::equal(sampling.context, context_),
@@ -132,6 +130,21 @@ void FakeBackend::collect(StepResults& results) {
         results.rows.push_back(fake_next_token(context_, sampling, options_));
     }
     add_logprobs(batch, results);
+    add_scores(batch, results);
+}
+
+void FakeBackend::add_scores(const ForwardBatch& batch, StepResults& results) {
+    results.scores.clear();
+    std::int32_t last_row = -1;
+    for (const ScoredToken& scored : batch.scored_tokens) {
+        require(scored.row > std::exchange(last_row, scored.row) && scored.row < batch.num_tokens(),
+                "the row of a scored token");
+        require(std::cmp_equal(scored.first_score, results.scores.size()), "first_score");
+        read_context(batch, scored.row);
+        const auto scores = fake_scores(context_, scored.token, scored.num_alternatives, options_);
+        results.scores.insert(results.scores.end(), scores.begin(), scores.end());
+    }
+    require(std::cmp_equal(batch.num_scores(), results.scores.size()), "num_scores");
 }
 
 void FakeBackend::add_logprobs(const ForwardBatch& batch, StepResults& results) {
@@ -169,7 +182,10 @@ void FakeBackend::store_tokens(const ForwardBatch& batch) {
     }
 }
 
-void FakeBackend::read_context(const ForwardBatch& batch, std::size_t sequence, std::int32_t length) {
+void FakeBackend::read_context(const ForwardBatch& batch, std::int32_t row) {
+    const auto end = std::ranges::upper_bound(batch.cu_seqlens_q, row);
+    const auto sequence = static_cast<std::size_t>(end - batch.cu_seqlens_q.begin()) - 1;
+    const std::int32_t length = batch.context_lens.at(sequence) - (*end - 1 - row);
     context_.clear();
     const std::size_t table = sequence * static_cast<std::size_t>(batch.block_table_stride);
     for (std::int32_t position = 0; position < length; ++position) {
@@ -195,6 +211,21 @@ SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow
 
 float fake_logprob(TokenId chosen, std::int32_t place) {
     return -static_cast<float>(1 + chosen % 8) / 8 - static_cast<float>(place);
+}
+
+std::vector<RankedLogprob> fake_scores(std::span<const TokenId> context, TokenId token,
+                                       std::int32_t num_alternatives, const FakeOptions& options) {
+    std::vector<RankedLogprob> scores(static_cast<std::size_t>(1 + num_alternatives));
+    scores.front().token = token;
+    const SampledToken likeliest = fake_next_token(context, {}, options);
+    if (!likeliest.finite) return scores;
+    const std::int32_t own = (token - likeliest.token + options.vocab_size) % options.vocab_size;
+    scores.front() = {token, fake_logprob(likeliest.token, own), own + 1};
+    for (std::int32_t place = 0; place < num_alternatives; ++place) {
+        scores[static_cast<std::size_t>(1 + place)] = {(likeliest.token + place) % options.vocab_size,
+                                                       fake_logprob(likeliest.token, place), place + 1};
+    }
+    return scores;
 }
 
 std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,

@@ -73,9 +73,11 @@ class FakeBackend final : public Backend {
 
   private:
     void add_logprobs(const ForwardBatch& batch, StepResults& results);
+    void add_scores(const ForwardBatch& batch, StepResults& results);
     void store_tokens(const ForwardBatch& batch);
     void copy_blocks(const ForwardBatch& batch);
-    void read_context(const ForwardBatch& batch, std::size_t sequence, std::int32_t length);
+    // Reads the tokens up to the token with index `row` in the batch into context_.
+    void read_context(const ForwardBatch& batch, std::int32_t row);
 
     FakeOptions options_;
     std::shared_ptr<FakeControl> control_;
@@ -90,6 +92,11 @@ SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow
 // Returns the log probability of the token `chosen` (place 0) or of its alternative number `place`. The
 // alternatives are the token ids after `chosen`.
 float fake_logprob(TokenId chosen, std::int32_t place);
+// Returns the scores of `token` after `context`, as in StepResults::scores. The likeliest token is the one
+// that fake_next_token() returns for the default parameters. The ids after it follow in the ranking, and
+// each has the log probability of its place.
+std::vector<RankedLogprob> fake_scores(std::span<const TokenId> context, TokenId token,
+                                       std::int32_t num_alternatives, const FakeOptions& options);
 // Returns the tokens which a serial run must produce: the first `count` tokens after `prompt`.
 std::vector<TokenId> fake_reference(std::vector<TokenId> prompt, std::int32_t count,
                                     const FakeOptions& options = {}, const SamplingParams& sampling = {});

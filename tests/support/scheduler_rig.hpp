@@ -22,6 +22,7 @@ struct Outcome {
     errc error = errc::backend_failed;
     std::int32_t num_cached_tokens = 0;
     std::int32_t num_preemptions = 0;
+    std::vector<RankedLogprob> prompt_logprobs;
 };
 
 struct Limits {
@@ -114,12 +115,18 @@ class Rig {
         outcome.error = sequence.error;
         outcome.num_cached_tokens = sequence.num_cached_tokens;
         outcome.num_preemptions = sequence.num_preemptions;
+        const auto first_score = results_.scores.begin() + advance.first_score;
+        outcome.prompt_logprobs.insert(outcome.prompt_logprobs.end(), first_score,
+                                       first_score + advance.num_scores);
         for (std::int32_t i = 0; i < advance.num_tokens && outcome.finish == FinishReason::none; ++i) {
             ++num_tokens;
             outcome.tokens.push_back(
                 sequence.token_ids.at(static_cast<std::size_t>(sequence.num_accepted_tokens)));
             std::string text;
             outcome.finish = sequence.accept_token("", text);
+        }
+        if (outcome.finish == FinishReason::none && sequence.num_uncomputed_tokens() == 0) {
+            outcome.finish = FinishReason::length;  // max_tokens is 0
         }
         if (sequence.finish == FinishReason::none && outcome.finish != FinishReason::none) {
             scheduler.finish(sequence, outcome.finish);
