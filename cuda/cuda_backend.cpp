@@ -6,6 +6,7 @@
 #include "cuda/attention_plan.hpp"
 #include "cuda/device.hpp"
 #include "cuda/device_sampler.hpp"
+#include "cuda/device_scorer.hpp"
 #include "cuda/gemm.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
@@ -109,8 +110,12 @@ struct CudaBackend::Impl {
     void embed(const ForwardBatch& batch);
     void attend(const ForwardBatch& batch, std::size_t layer);
     void feed_forward(const ForwardBatch& batch, std::size_t layer);
-    void compute_logits(const ForwardBatch& batch);
-    void sample();
+    // Computes the logits of the tokens whose indices are in `rows`, [count <= max_seqs_per_step] on the
+    // device.
+    void compute_logits(const std::int32_t* rows, std::int32_t count);
+    // Scores up to max_seqs_per_step of the step's scored tokens, from number `first` on.
+    void score(std::int32_t first);
+    void sample(std::int32_t count);
     void normalize(const void* weight, const void* added, std::int32_t count,
                    const std::int32_t* rows = nullptr);
 
@@ -135,6 +140,7 @@ struct CudaBackend::Impl {
     DeviceBuffer<float2> rope;
     AttentionPlan plan;
     DeviceSampler sampler;
+    DeviceScorer scorer;
     Staging staging;
     StepInputs in{};
     std::int32_t num_rows = 0;  // of the last step
@@ -169,6 +175,7 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
       plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
            requested.max_model_len, requested.deterministic),
       sampler(model.vocab_size, requested.max_seqs_per_step, requested.max_model_len, stream),
+      scorer(model.vocab_size, requested.max_tokens_per_step),
       staging(staging_bytes()),
       gemm(library, requested.compute_type,
            std::max(requested.max_tokens_per_step, requested.max_seqs_per_step), requested.deterministic) {
@@ -200,7 +207,7 @@ std::size_t CudaBackend::Impl::staging_bytes() const {
     return (3 * tokens + rows * table + rows) * sizeof(std::int32_t) + rows * sizeof(BlockCopy) +
            (plan.max_prefill_tiles() + plan.max_decode_tiles()) * sizeof(AttentionTile) +
            plan.max_splits() * sizeof(DecodeSplit) + (rows + 1) * sizeof(std::int32_t) + num_pieces * 16 +
-           sampler.staging_bytes();
+           sampler.staging_bytes() + scorer.staging_bytes();
 }
 
 void CudaBackend::Impl::plan_products() {
@@ -276,6 +283,7 @@ void CudaBackend::Impl::stage(const ForwardBatch& batch) {
     put(in.splits, plan.splits());
     put(in.first_split, plan.first_split());
     sampler.prepare(batch.sampling, staging);
+    scorer.prepare(batch.scored_tokens, staging);
     staging.upload(stream);
 }
 
@@ -371,15 +379,21 @@ void CudaBackend::Impl::feed_forward(const ForwardBatch& batch, std::size_t laye
     gemm.run(products.down, activated.data(), matrices.down, projected.data(), tokens, stream);
 }
 
-void CudaBackend::Impl::compute_logits(const ForwardBatch& batch) {
-    num_rows = batch.num_rows();
-    if (num_rows == 0) return;
-    normalize(weights.final_norm, projected.data(), num_rows, in.logits_rows);
-    gemm.run(products.lm_head, normed.data(), weights.lm_head, logits.data(), num_rows, stream);
+void CudaBackend::Impl::compute_logits(const std::int32_t* rows, std::int32_t count) {
+    normalize(weights.final_norm, projected.data(), count, rows);
+    gemm.run(products.lm_head, normed.data(), weights.lm_head, logits.data(), count, stream);
 }
 
-void CudaBackend::Impl::sample() {
+void CudaBackend::Impl::score(std::int32_t first) {
+    const std::int32_t count = std::min(options.max_seqs_per_step, scorer.num_tokens() - first);
+    compute_logits(scorer.rows() + first, count);
+    scorer.run(first, count, logits.data(), logits_stride, stream);
+}
+
+void CudaBackend::Impl::sample(std::int32_t count) {
+    num_rows = count;
     if (num_rows == 0) return;
+    compute_logits(in.logits_rows, num_rows);
     sampler.run(logits.data(), logits_stride, stream);
     sampler.copy_back(stream);
 }
@@ -419,8 +433,12 @@ void CudaBackend::submit(const ForwardBatch& batch) {
         impl.feed_forward(batch, layer);
         progress_.fetch_add(1, std::memory_order_relaxed);
     }
-    impl.compute_logits(batch);
-    impl.sample();
+    for (std::int32_t first = 0; first < impl.scorer.num_tokens(); first += impl.options.max_seqs_per_step) {
+        impl.score(first);
+        progress_.fetch_add(1, std::memory_order_relaxed);
+    }
+    impl.scorer.copy_back(impl.stream);
+    impl.sample(batch.num_rows());
     impl.finished.record(impl.stream);
 }
 
@@ -428,6 +446,7 @@ void CudaBackend::submit(const ForwardBatch& batch) {
 void CudaBackend::collect(StepResults& results) {
     impl_->finished.synchronize();
     impl_->sampler.read(results);
+    impl_->scorer.read(results);
 }
 
 std::vector<float> CudaBackend::logits() const {

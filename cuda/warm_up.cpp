@@ -46,6 +46,7 @@ void warm_up(Backend& backend, std::int32_t vocab_size) {
     std::vector<TokenId> tokens(count_of(length), vocab_size - 1);
     StepResults results;
     ForwardBatch prompt = step(tokens, 0);
+    prompt.scored_tokens = {{.num_alternatives = 1}};
     if (capacity.num_blocks > 1) prompt.block_copies = {{capacity.num_blocks - 1, 0}};
     backend.submit(prompt);
     backend.collect(results);

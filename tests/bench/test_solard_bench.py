@@ -43,7 +43,7 @@ def test_every_kernel_and_the_cuda_backend_are_driven(tmp_path):
     rows = rows_of(EMULATED, tmp_path, "all", "--shape", "small,layers=1", "--rows", "1,8", *SMALL)
     names = [row["row"] for row in rows]
     for name in ("qkv, 1 rows", "head, 8 rows", "embedding, 8 rows", "norm of rows, 1 rows", "add + norm, 8 rows", "RoPE + append, 1 rows", "SwiGLU, 8 rows", "block copies, 8",
-                 "decode attention, 8 x 30", "prefill attention, 8", "sample, top-p 0.95, 8 rows", "batch 3", "all"):
+                 "decode attention, 8 x 30", "prefill attention, 8", "sample, top-p 0.95, 8 rows", "score, 20 alternatives, 8 rows", "batch 3", "all"):
         assert name in names
     card = {"name", "driver_version", "ecc.mode.current", "clocks.sm", "clocks.max.mem"}
     assert all(card <= row.keys() for row in rows)

@@ -32,11 +32,36 @@ bool contains(const std::vector<TokenId>& tokens, TokenId token) {
     return std::ranges::find(tokens, token) != tokens.end();
 }
 
+// Returns whether the logits after a token of the prompt are not finite.
+bool has_bad_row(const std::vector<TokenId>& prompt, const FakeOptions& model) {
+    for (std::size_t length = 1; length <= prompt.size(); ++length) {
+        if (!fake_next_token(std::span(prompt).first(length), {}, model).finite) return true;
+    }
+    return false;
+}
+
+std::vector<RankedLogprob> scores_of(const Request& request, const FakeOptions& model) {
+    std::vector<RankedLogprob> all;
+    for (std::size_t length = 1; length < request.prompt.size(); ++length) {
+        const auto scores = fake_scores(std::span(request.prompt).first(length), request.prompt[length],
+                                        request.num_prompt_logprobs, model);
+        if (scores.front().rank == 0) break;
+        all.insert(all.end(), scores.begin(), scores.end());
+    }
+    return all;
+}
+
 }  // namespace
 
 Expected expected_output(const Request& request, std::uint32_t choice, const FakeOptions& model,
                          const Tokenizer& tokenizer, const std::vector<TokenId>& eos_token_ids) {
     Expected expected;
+    if (choice == 0 && request.num_prompt_logprobs >= 0) expected.prompt_logprobs = scores_of(request, model);
+    // All choices end if a row of the prompt is not finite.
+    if (request.num_prompt_logprobs >= 0 && has_bad_row(request.prompt, model)) {
+        expected.finish = FinishReason::error;
+        return expected;
+    }
     SamplingRow row{.params = request.sampling};
     row.params.choice = choice;
     std::vector<TokenId> context = request.prompt;

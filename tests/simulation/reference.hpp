@@ -12,6 +12,7 @@
 namespace solard {
 
 struct Expected {
+    std::vector<RankedLogprob> prompt_logprobs;  // up to the first row that is not finite
     std::vector<TokenId> tokens;
     std::string text;
     FinishReason finish = FinishReason::length;

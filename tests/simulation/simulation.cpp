@@ -63,6 +63,7 @@ struct Machine {
 // The expected and the reported answer of one choice of one request.
 struct Choice {
     Expected expected;
+    std::vector<RankedLogprob> prompt_logprobs = {};
     std::vector<TokenId> tokens = {};
     std::string text = {};
     FinishReason finish = FinishReason::none;
@@ -183,6 +184,7 @@ class Simulation {
         request.prompt = draw_prompt();
         const int tokens_left = machine_.options.max_model_len - static_cast<int>(request.prompt.size());
         request.max_tokens = random_.between(1, tokens_left);
+        if (random_.chance(0.15)) ask_for_prompt_logprobs(request);
         const std::int32_t slots = max_running(machine_.options);
         if (random_.chance(0.25))
             request.num_choices = static_cast<std::uint32_t>(random_.between(1, std::min(slots, 8)));
@@ -200,6 +202,15 @@ class Simulation {
         if (random_.chance(0.1)) request.request_deadline = now_ + milliseconds(random_.between(0, 120));
         track(request);
         core_.submit(std::move(request));
+    }
+
+    void ask_for_prompt_logprobs(Request& request) {
+        request.num_prompt_logprobs = random_.chance(0.9) ? random_.between(0, 3) : max_top_logprobs;
+        if (random_.chance(0.3)) request.max_tokens = 0;
+        if (random_.chance(0.1)) {
+            const int last = static_cast<int>(request.prompt.size()) - 1;
+            request.prompt[static_cast<std::size_t>(random_.between(0, last))] = poison;
+        }
     }
 
     // Returns a stop string of only one or two letters, so that it is likely to occur in a random text.
@@ -280,6 +291,7 @@ class Simulation {
             // A request that was admitted and preempted in the same step counts as started, too.
             const bool had_turn = phase == Phase::queued && progress.phase == Phase::preempted;
             phase = progress.phase;
+            if (progress.phase == Phase::preempted) note_preemption(tracked_.at(progress.id));
             if ((waited && runs) || had_turn) started.insert(progress.id);
             mix(progress.id * 4 + static_cast<std::uint64_t>(progress.phase));
             mix(static_cast<std::uint64_t>(progress.done));
@@ -290,7 +302,9 @@ class Simulation {
             const bool waited = phase == phases_.end()
                                     ? event.choice == 0
                                     : phase->second == Phase::queued || phase->second == Phase::preempted;
-            const bool has_run = event.num_tokens > 0 || event.finish != FinishReason::none;
+            const bool has_run =
+                event.num_tokens > 0 || event.num_prompt_logprobs > 0 || event.finish != FinishReason::none;
+            require(has_run, event.id, "an event that says nothing");
             if (has_run && waited) started.insert(event.id);
             record_event(events, event, tracked_.at(event.id));
         }
@@ -304,6 +318,12 @@ class Simulation {
         result_.steps = snapshot.steps;
         result_.preemptions = snapshot.num_preemptions;
         result_.accepted_drafts = snapshot.accepted_draft_tokens;
+    }
+
+    void note_preemption(const Tracked& tracked) {
+        const Choice& first = tracked.choices.front();
+        if (first.prompt_logprobs.empty() || !first.tokens.empty()) return;
+        ++result_.preempted_while_scored;
     }
 
     std::optional<SequenceKey> oldest_running() const {
@@ -322,7 +342,9 @@ class Simulation {
         std::vector<RequestId> admitted;
         for (const RequestId id : started) {
             Tracked& tracked = tracked_.at(id);
-            const bool ran = !tracked.ended() || !tracked.choices.front().tokens.empty();
+            const Choice& first = tracked.choices.front();
+            const bool ran =
+                !tracked.ended() || !first.tokens.empty() || first.finish == FinishReason::length;
             if (ran && !std::exchange(tracked.was_admitted, true)) admitted.push_back(id);
         }
         for (auto& [id, waiting] : tracked_) {
@@ -361,6 +383,7 @@ class Simulation {
         const auto tokens = events.tokens_of(event);
         choice.tokens.insert(choice.tokens.end(), tokens.begin(), tokens.end());
         choice.text += events.text_of(event);
+        record_prompt_logprobs(events.prompt_logprobs_of(event), id, choice);
         choice.finish = event.finish;
         choice.error = event.error;
         num_tokens_ += event.num_tokens;
@@ -372,6 +395,21 @@ class Simulation {
         mix(id * 31 + choice.tokens.size());
         mix(static_cast<std::uint64_t>(event.finish));
         if (event.finish != FinishReason::none) check_finish(tracked, choice, event);
+    }
+
+    void record_prompt_logprobs(std::span<const RankedLogprob> found, RequestId id, Choice& choice) {
+        const auto& expected = choice.expected.prompt_logprobs;
+        auto& all = choice.prompt_logprobs;
+        all.insert(all.end(), found.begin(), found.end());
+        require(all.size() <= expected.size() &&
+                    std::equal(all.begin(), all.end(), expected.begin(),
+                               [](const RankedLogprob& a, const RankedLogprob& b) {
+                                   return a.token == b.token && a.logprob == b.logprob && a.rank == b.rank;
+                               }),
+                id, "log-probabilities of the prompt differ from the serial reference");
+        require(choice.tokens.empty() || all.size() == expected.size(), id,
+                "a token came before the log-probabilities of the prompt");
+        result_.prompt_logprobs += found.size();
     }
 
     // Checks that the cached tokens are whole blocks of an earlier request with the same salt.
@@ -390,6 +428,8 @@ class Simulation {
         require(cached % kv_block_size == 0 && std::cmp_less_equal(cached, longest) &&
                     std::cmp_less(cached, prompt.size()),
                 tracked.request.id, "more of the prompt was cached than any request with its salt contained");
+        require(cached == 0 || tracked.request.num_prompt_logprobs < 0, tracked.request.id,
+                "took tokens from the cache whose log-probabilities are wanted");
         result_.cached_tokens += static_cast<std::uint64_t>(cached);
     }
 
@@ -408,6 +448,9 @@ class Simulation {
             const Expected& expected = choice.expected;
             require(event.finish == expected.finish, id, "ended for a wrong reason");
             require(choice.tokens.size() == expected.tokens.size(), id, "ended too early");
+            require(event.finish == FinishReason::error ||
+                        choice.prompt_logprobs.size() == expected.prompt_logprobs.size(),
+                    id, "log-probabilities of the prompt are missing");
             require(event.finish != FinishReason::error || event.error == errc::numerical_error, id,
                     "ended with a wrong error");
             require(event.finish == FinishReason::error || choice.text == expected.text, id,

@@ -19,6 +19,8 @@ struct SimulationResult {
     std::uint64_t cached_tokens = 0;
     std::uint64_t accepted_drafts = 0;
     std::uint64_t forks = 0;
+    std::uint64_t prompt_logprobs = 0;         // entries
+    std::uint64_t preempted_while_scored = 0;  // preemptions after a part of the prompt's log-probabilities
 };
 
 // Runs the simulation of one seed to its end. Throws SimulationFailure. Exceptions of the engine pass

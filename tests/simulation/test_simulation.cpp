@@ -36,6 +36,8 @@ BOOST_AUTO_TEST_CASE(every_seed_keeps_all_invariants) {
             sum.cached_tokens += result.cached_tokens;
             sum.accepted_drafts += result.accepted_drafts;
             sum.forks += result.forks;
+            sum.prompt_logprobs += result.prompt_logprobs;
+            sum.preempted_while_scored += result.preempted_while_scored;
         } catch (const std::exception& e) {
             BOOST_ERROR(e.what() << "; replay: test_simulation --run_test=simulation/every_seed* -- " << seed
                                  << " 1");
@@ -43,14 +45,18 @@ BOOST_AUTO_TEST_CASE(every_seed_keeps_all_invariants) {
     }
     std::cout << count << " seeds: " << sum.steps << " steps, " << sum.requests << " requests, " << sum.forks
               << " forks, " << sum.preemptions << " preemptions, " << sum.cached_tokens << " cached tokens, "
-              << sum.accepted_drafts << " accepted drafts\n";
+              << sum.accepted_drafts << " accepted drafts, " << sum.prompt_logprobs
+              << " log-probabilities of prompts, " << sum.preempted_while_scored
+              << " preemptions between them\n";
     if (count < 1000) return;
-    // Checks that preemptions, cached tokens, accepted drafts and forks were frequent. Otherwise, the
-    // invariants would hold for trivial reasons.
+    // Checks that preemptions, cached tokens, accepted drafts, forks and scored prompts were frequent.
+    // Otherwise, the invariants would hold for trivial reasons.
     BOOST_TEST(sum.preemptions > count);
     BOOST_TEST(sum.cached_tokens > 4 * count);
     BOOST_TEST(sum.accepted_drafts > count);
     BOOST_TEST(sum.forks > count);
+    BOOST_TEST(sum.prompt_logprobs > 100 * count);
+    BOOST_TEST(sum.preempted_while_scored > count / 100);
 }
 
 BOOST_AUTO_TEST_CASE(every_principal_gets_a_fair_share) {

@@ -39,4 +39,17 @@ inline void add_chunk(ForwardBatch& batch, const TestSequence& sequence, std::si
     batch.block_tables.insert(batch.block_tables.end(), table.begin(), table.end());
 }
 
+// Asks for the scores of the tokens that follow the tokens [begin, end) of the sequence, which add_chunk()
+// appended last.
+inline void score_chunk(ForwardBatch& batch, const TestSequence& sequence, std::size_t begin, std::size_t end,
+                        std::int32_t num_alternatives) {
+    const std::int32_t first_row = batch.num_tokens() - static_cast<std::int32_t>(end - begin);
+    for (std::size_t i = begin; i < end && i + 1 < sequence.tokens.size(); ++i) {
+        batch.scored_tokens.push_back({.row = first_row + static_cast<std::int32_t>(i - begin),
+                                       .token = sequence.tokens[i + 1],
+                                       .num_alternatives = num_alternatives,
+                                       .first_score = batch.num_scores()});
+    }
+}
+
 }  // namespace solard

@@ -1,7 +1,6 @@
 // Runs an EngineCore step by step on any backend, and collects its reports.
 #pragma once
 
-#include <bit>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "inference/engine/engine_core.hpp"
+#include "tests/support/same_bits.hpp"
 
 namespace solard {
 
@@ -109,17 +109,5 @@ class EngineRun {
     EngineCore core_;
     StepEvents events_;
 };
-
-inline bool same_bits(const TokenLogprob& a, const TokenLogprob& b) {
-    return a.token == b.token &&
-           std::bit_cast<std::uint32_t>(a.logprob) == std::bit_cast<std::uint32_t>(b.logprob);
-}
-inline bool same_bits(const RankedLogprob& a, const RankedLogprob& b) {
-    return a.rank == b.rank && same_bits(TokenLogprob{a.token, a.logprob}, TokenLogprob{b.token, b.logprob});
-}
-inline bool same_bits(std::span<const RankedLogprob> a, std::span<const RankedLogprob> b) {
-    return std::ranges::equal(
-        a, b, [](const RankedLogprob& left, const RankedLogprob& right) { return same_bits(left, right); });
-}
 
 }  // namespace solard

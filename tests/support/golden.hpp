@@ -18,6 +18,7 @@
 
 #include "inference/backend.hpp"
 #include "tests/support/batch_builder.hpp"
+#include "tests/support/plain_sampler.hpp"
 
 namespace solard {
 
@@ -117,6 +118,51 @@ inline void check_against(const Golden& golden, const std::vector<float>& logits
         BOOST_TEST(best_of({logits.data() + row * vocab, vocab}) == best_of(expected));
     }
     BOOST_TEST(compared * 2 >= rows, "at least half of the rows must have a clear best token");
+}
+
+// Compares the log-probabilities of the tokens at the golden positions, and of 20 alternatives of each, with
+// those that follow from the golden logits.
+inline void check_scores_against(const Golden& golden, Backend& backend, std::size_t vocab) {
+    double difference = 0;
+    double magnitude = 0;
+    double largest = 0;
+    std::size_t golden_row = 0;
+    for (const GoldenSequence& golden_sequence : golden.sequences) {
+        TestSequence sequence{golden_sequence.tokens, {}};
+        const std::size_t length = sequence.tokens.size();
+        for (std::int32_t block = 0; block * kv_block_size < static_cast<std::int32_t>(length); ++block) {
+            sequence.blocks.push_back(block);
+        }
+        ForwardBatch batch;
+        batch.block_table_stride = static_cast<std::int32_t>(sequence.blocks.size());
+        add_chunk(batch, sequence, 0, length, length);
+        score_chunk(batch, sequence, 0, length, max_top_logprobs);
+        StepResults results;
+        backend.submit(batch);
+        backend.collect(results);
+        for (const std::size_t position : golden_sequence.positions) {
+            const auto logits = golden.logits.begin() + static_cast<std::ptrdiff_t>(golden_row++ * vocab);
+            if (position + 1 == length) continue;
+            const std::vector<float> row(logits, logits + static_cast<std::ptrdiff_t>(vocab));
+            const std::vector<double> expected = plain::log_softmax(row);
+            constexpr std::size_t width = 1 + static_cast<std::size_t>(max_top_logprobs);
+            const auto scores = std::span(results.scores).subspan(position * width, width);
+            BOOST_TEST(scores[0].token == sequence.tokens[position + 1]);
+            for (const RankedLogprob& score : scores) {
+                const double logprob = expected[static_cast<std::size_t>(score.token)];
+                difference += std::pow(score.logprob - logprob, 2);
+                magnitude += std::pow(logprob, 2);
+                largest = std::max(largest, std::abs(score.logprob - logprob));
+            }
+            if (double{margin_of(row)} <= golden.number("half_max_error")) continue;
+            BOOST_TEST(static_cast<std::size_t>(scores[1].token) == best_of(row));
+            BOOST_TEST((scores[0].rank == 1) == (scores[0].token == scores[1].token));
+        }
+    }
+    const double error = std::sqrt(difference / magnitude);
+    BOOST_TEST_MESSAGE("log-probabilities: relative L2 " << error << ", largest difference " << largest);
+    BOOST_TEST(error <= 2 * golden.number("half_error"));
+    BOOST_TEST(largest <= 2 * golden.number("half_max_error"));
 }
 
 }  // namespace solard

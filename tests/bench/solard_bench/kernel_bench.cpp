@@ -7,6 +7,7 @@
 
 #include "cuda/attention_plan.hpp"
 #include "cuda/device_sampler.hpp"
+#include "cuda/device_scorer.hpp"
 #include "cuda/gemm.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
@@ -313,7 +314,8 @@ void KernelBench::sampling(std::int32_t rows) {
     const std::size_t vocab = count_of(config_.vocab_size);
     Stream stream;
     DeviceSampler sampler(config_.vocab_size, rows, 128, stream);
-    Staging staging(sampler.staging_bytes());
+    DeviceScorer scorer(config_.vocab_size, rows);
+    Staging staging(sampler.staging_bytes() + scorer.staging_bytes());
     std::vector<float> logits(count_of(rows) * vocab);
     for (std::size_t i = 0; i < logits.size(); ++i) {
         // The range of the logits is like that of a model, and their order is random.
@@ -334,6 +336,17 @@ void KernelBench::sampling(std::int32_t rows) {
     run("sample, top-p 0.95", {.temperature = 0.7F, .top_p = 0.95F});
     run("sample, top-k 50", {.top_k = 50});
     run("sample, 20 logprobs", {.num_logprobs = 20});
+
+    std::vector<ScoredToken> scored;
+    for (std::int32_t row = 0; row < rows; ++row) {
+        scored.push_back({.row = row, .token = row, .num_alternatives = 20, .first_score = 21 * row});
+    }
+    staging.clear();
+    scorer.prepare(scored, staging);
+    staging.upload(stream);
+    stream.synchronize();
+    add("score, 20 alternatives, " + std::to_string(rows) + " rows", 4.0 * static_cast<double>(logits.size()),
+        0, [&](const Stream& on) { scorer.run(0, rows, device_logits.data(), config_.vocab_size, on); });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "inference/sampling/sampler.hpp"
 #include "tests/cuda/unit/device_library.hpp"
 #include "tests/support/batch_builder.hpp"
+#include "tests/support/count_allocations.hpp"
 #include "tests/support/demo_model.hpp"
 #include "tests/support/engine_run.hpp"
 #include "tests/support/golden.hpp"
@@ -48,6 +49,7 @@ BOOST_DATA_TEST_CASE(logits_are_as_close_to_transformers_as_16_bits_allow, data:
     const auto backend = make_backend(options);
     const auto vocab = static_cast<std::size_t>(demo().config.vocab_size);
     check_against(golden, run_sequences(*backend, golden, vocab), vocab);
+    check_scores_against(golden, *backend, vocab);
 }
 
 // ---- texts
@@ -331,6 +333,88 @@ BOOST_AUTO_TEST_CASE(step_allocates_nothing_and_copies_once_in_each_direction) {
     BOOST_TEST(after.copies_to_host - before.copies_to_host == 1);
 }
 
+BOOST_AUTO_TEST_CASE(scored_step_allocates_nothing_and_copies_the_scores_once) {
+    const auto backend = make_backend();
+    const SteppingSequence made;
+    StepResults results;
+    backend->submit(made.step(0, 8, 7));
+    backend->collect(results);
+    ForwardBatch scored = made.step(8, 64, 63);
+    score_chunk(scored, made.sequence, 8, 64, max_top_logprobs);
+    const DeviceCounters before = device_counters();
+    const std::uint64_t progress = backend->progress();
+    backend->submit(scored);
+    const std::uint64_t before_collect = num_allocations();
+    backend->collect(results);
+    BOOST_TEST(num_allocations() == before_collect);
+    const DeviceCounters after = device_counters();
+    BOOST_TEST(after.allocations == before.allocations);
+    BOOST_TEST(results.scores.size() == 55U * 21U);
+    // 55 rows are computed in two slices of at most 32 rows.
+    BOOST_TEST(backend->progress() - progress == static_cast<std::uint64_t>(demo().config.num_layers) + 2);
+    if (!device_is_emulated()) return;
+    BOOST_TEST(after.copies_to_device - before.copies_to_device == 1);
+    BOOST_TEST(after.copies_to_host - before.copies_to_host == 2);
+}
+
+// The log-probability of a token of the prompt has the same bits as if the token had been sampled from the
+// same row of logits. Rows are scored in slices of 32; the prompt is computed at once, and in two chunks.
+BOOST_AUTO_TEST_CASE(scores_have_the_bits_of_sampled_rows) {
+    CudaBackendOptions options = small_options();
+    options.deterministic = true;
+    const auto backend = make_backend(options);
+    const TestSequence sequence{random_tokens(64, 5, 2000), {9, 4, 7, 2}};
+    const auto vocab = static_cast<std::size_t>(demo().config.vocab_size);
+    StepResults results;
+    std::vector<RankedLogprob> expected;
+    std::vector<std::vector<float>> logits;
+    for (const std::size_t begin : {0U, 32U}) {
+        ForwardBatch batch;
+        batch.block_table_stride = 4;
+        add_chunk(batch, sequence, begin, begin + 32, begin);
+        for (std::size_t i = 0; i < batch.sampling.size(); ++i) {
+            // A bias makes the row choose the token that follows in the prompt.
+            batch.sampling[i].params = {.temperature = 0, .num_logprobs = 20};
+        }
+        std::vector<LogitBias> biases(32);
+        for (std::size_t i = 0; i < 32 && begin + i + 1 < 64; ++i) {
+            biases[i] = {sequence.tokens[begin + i + 1], 100};
+            batch.sampling[i].logit_bias = std::span(&biases[i], 1);
+        }
+        backend->submit(batch);
+        backend->collect(results);
+        const std::vector<float> step = backend->logits();
+        for (std::size_t i = 0; i < 32 && begin + i + 1 < 64; ++i) {
+            BOOST_TEST(results.rows[i].token == biases[i].token);
+            const std::vector<float> row(step.begin() + static_cast<std::ptrdiff_t>(i * vocab),
+                                         step.begin() + static_cast<std::ptrdiff_t>((i + 1) * vocab));
+            const auto order = plain::ranked(row, {});
+            const auto place = std::ranges::find(order, biases[i].token) - order.begin();
+            expected.push_back(
+                {biases[i].token, results.rows[i].logprob, static_cast<std::int32_t>(place) + 1});
+            for (std::int32_t top = 0; top < 20; ++top) {
+                const TokenLogprob& found = results.top_logprobs[i * 20 + static_cast<std::size_t>(top)];
+                expected.push_back({found.token, found.logprob, top + 1});
+            }
+        }
+    }
+    for (const std::size_t first_end : {64U, 23U}) {
+        std::vector<RankedLogprob> found;
+        for (const auto& [begin, end] :
+             {std::pair{std::size_t{0}, std::size_t{first_end}}, {first_end, 64}}) {
+            if (begin == end) continue;
+            ForwardBatch batch;
+            batch.block_table_stride = 4;
+            add_chunk(batch, sequence, begin, end, end);
+            score_chunk(batch, sequence, begin, end, 20);
+            backend->submit(batch);
+            backend->collect(results);
+            found.insert(found.end(), results.scores.begin(), results.scores.end());
+        }
+        BOOST_TEST(same_bits(found, expected));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(every_kernel_is_loaded_before_the_first_step) {
     unload_kernels();
     const auto backend = make_backend();
@@ -338,13 +422,14 @@ BOOST_AUTO_TEST_CASE(every_kernel_is_loaded_before_the_first_step) {
     const SteppingSequence made;
     StepResults results;
     ForwardBatch batch = made.step(0, 40, 39);
+    score_chunk(batch, made.sequence, 0, 40, 5);
     batch.block_copies = {{1, 3}};
     for (const ForwardBatch& step : {batch, made.step(40, 41, 40), made.step(41, 44, 41)}) {
         backend->submit(step);
         backend->collect(results);
     }
     BOOST_TEST(device_counters().kernels == loaded);
-    if (device_is_emulated()) BOOST_TEST(loaded == 10);
+    if (device_is_emulated()) BOOST_TEST(loaded == 11);
 }
 
 // Computes the same prompt twice: first alone and in one step, then in four chunks beside another sequence.

@@ -6,11 +6,13 @@
 #include <random>
 
 #include "inference/cpu/cpu_backend.hpp"
+#include "inference/sampling/sampler.hpp"
 #include "tests/support/batch_builder.hpp"
 #include "tests/support/count_allocations.hpp"
 #include "tests/support/cpu_variants.hpp"
 #include "tests/support/hashed_model.hpp"
 #include "tests/support/plain_sampler.hpp"
+#include "tests/support/same_bits.hpp"
 
 using namespace solard;
 
@@ -311,13 +313,86 @@ BOOST_AUTO_TEST_CASE(top_logprobs_have_a_place_for_every_row_if_any_row_asks) {
     BOOST_TEST(results.rows.size() == 4);
 }
 
+// Every row of the prompt is sampled in one step with enough rows. The steps of the other backend score the
+// same rows in slices of 7 rows.
+BOOST_AUTO_TEST_CASE(scores_have_the_bits_of_sampled_rows_whatever_the_slices_and_chunks) {
+    const Model model(small_gqa_config(), DType::bf16);
+    const TestSequence sequence = random_sequence(prompt_length, 14, {2, 0, 1});
+    const TestSequence other = random_sequence(20, 15, {5, 4});
+    for (const CpuVariant variant : cpu_variants) {
+        CpuBackendOptions options = small_options(variant.type);
+        options.force_portable = variant.portable;
+        CpuBackend sampling = make_backend(model, options);
+        const auto logits = run_in_chunks(sampling, sequence, prompt_length);
+        std::vector<RankedLogprob> expected;
+        Sampler sampler(301);
+        for (std::size_t i = 0; i + 1 < prompt_length; ++i) {
+            const TokenId next = sequence.tokens[i + 1];
+            const std::vector<float> row(logits.begin() + static_cast<std::ptrdiff_t>(i * 301),
+                                         logits.begin() + static_cast<std::ptrdiff_t>((i + 1) * 301));
+            const LogitBias bias{next, 100};  // makes the row choose the token that follows in the prompt
+            std::vector<TokenLogprob> top(max_top_logprobs);
+            const SampledToken drawn = sampler.sample(
+                row, {.params = {.temperature = 0, .num_logprobs = 3}, .logit_bias = std::span(&bias, 1)},
+                top);
+            BOOST_TEST(drawn.token == next);
+            const auto order = plain::ranked(row, {});
+            const auto place = std::ranges::find(order, next) - order.begin();
+            expected.push_back({next, drawn.logprob, static_cast<std::int32_t>(place) + 1});
+            for (std::int32_t j = 0; j < 3; ++j) {
+                const TokenLogprob& likely = top[static_cast<std::size_t>(j)];
+                expected.push_back({likely.token, likely.logprob, j + 1});
+            }
+        }
+
+        options.max_seqs_per_step = 7;
+        options.num_threads = 2;
+        CpuBackend scoring = make_backend(model, options);
+        for (const std::size_t chunk : {prompt_length, std::size_t{16}, std::size_t{7}, std::size_t{1}}) {
+            std::vector<RankedLogprob> found;
+            for (std::size_t begin = 0; begin < prompt_length; begin += chunk) {
+                const std::size_t end = std::min(begin + chunk, prompt_length);
+                ForwardBatch batch = empty_batch();
+                add_chunk(batch, other, 0, 20, 19);
+                add_chunk(batch, sequence, begin, end, end - 1);
+                score_chunk(batch, sequence, begin, end, 3);
+                const auto last = run(scoring, batch);
+                BOOST_TEST(
+                    same_bits(std::span(last).last(301), std::span(logits).subspan((end - 1) * 301, 301)));
+                StepResults results;
+                scoring.collect(results);
+                found.insert(found.end(), results.scores.begin(), results.scores.end());
+            }
+            BOOST_TEST(same_bits(found, expected));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(score_of_a_row_that_is_not_finite_has_rank_zero) {
+    const PoisonableModel model;
+    CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config,
+                       small_options(DType::bf16));
+    TestSequence sequence = random_sequence(6, 16, {0});
+    sequence.tokens[3] = poison_token;
+    ForwardBatch batch = empty_batch();
+    add_chunk(batch, sequence, 0, 6, 6);
+    score_chunk(batch, sequence, 0, 6, 1);
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    BOOST_REQUIRE(results.scores.size() == 10);
+    for (std::size_t i = 0; i < 10; ++i) BOOST_TEST((results.scores[i].rank == 0) == (i >= 6));
+}
+
 BOOST_AUTO_TEST_CASE(step_allocates_nothing_even_if_it_is_the_largest_so_far) {
     const Model model(small_gqa_config(), DType::bf16);
     CpuBackend backend = make_backend(model, small_options(DType::bf16));
     ForwardBatch small = empty_batch();
     add_chunk(small, random_sequence(2, 12, {0}), 0, 2, 1);
     ForwardBatch large = empty_batch();
-    add_chunk(large, random_sequence(60, 13, {1, 2, 3, 4}), 0, 60, 0);
+    const TestSequence sixty = random_sequence(60, 13, {1, 2, 3, 4});
+    add_chunk(large, sixty, 0, 60, 0);
+    score_chunk(large, sixty, 0, 60, max_top_logprobs);
     large.block_copies = {{0, 5}};
     for (SamplingRow& row : large.sampling) {
         row.params = {.temperature = 1, .top_p = 0.9F, .num_logprobs = 20};
@@ -367,6 +442,20 @@ BOOST_AUTO_TEST_CASE(batch_beyond_the_capacity_throws_and_writes_nothing) {
     throws_after([](ForwardBatch& batch) { batch.logits_rows[0] = 20; });
     throws_after([](ForwardBatch& batch) { batch.logits_rows[0] = -1; });
     throws_after([](ForwardBatch& batch) { batch.sampling.clear(); });
+    for (const ScoredToken scored : {ScoredToken{.row = 20},
+                                     {.row = -1},
+                                     {.row = 0, .token = 301},
+                                     {.row = 0, .token = -1},
+                                     {.row = 0, .num_alternatives = 21},
+                                     {.row = 0, .num_alternatives = -1},
+                                     {.row = 0, .first_score = 1}}) {
+        throws_after([&](ForwardBatch& batch) { batch.scored_tokens = {scored}; });
+    }
+    throws_after(
+        [](ForwardBatch& batch) { batch.scored_tokens = {{.row = 3}, {.row = 3, .first_score = 1}}; });
+    throws_after([](ForwardBatch& batch) {
+        batch.scored_tokens = {{.row = 3, .num_alternatives = 2}, {.row = 4, .first_score = 2}};
+    });
     const std::int32_t num_blocks = backend.capacity().num_blocks;
     for (const BlockCopy copy : {BlockCopy{-1, 3}, {3, -1}, {num_blocks, 3}, {3, num_blocks}, {3, 3}}) {
         throws_after([&](ForwardBatch& batch) { batch.block_copies = {{4, 5}, copy}; });

@@ -37,6 +37,7 @@ void check_folder(const Golden& golden, const std::filesystem::path& folder) {
         CpuBackend backend(model.source, model.tensors, model.config, options);
         BOOST_TEST_MESSAGE(backend.description());
         check_against(golden, run_sequences(backend, golden, vocab), vocab);
+        check_scores_against(golden, backend, vocab);
     }
 }
 

@@ -85,6 +85,7 @@ void check_same(const Answer& found, const Answer& expected) {
     BOOST_TEST(found.matched_stop_token == expected.matched_stop_token);
     BOOST_TEST(found.logprobs.size() == expected.logprobs.size());
     BOOST_TEST(begins_with_bits(expected.logprobs, found.logprobs));
+    BOOST_TEST(same_bits(found.prompt_logprobs, expected.prompt_logprobs));
 }
 
 // A third of the prompts consist of one question. Another third repeat a question after its answer, so that
@@ -133,6 +134,7 @@ Request mixed_request(RequestId id) {
     request.principal = {.id = (id - 1) / 8, .weight = (id - 1) / 8 == 2 ? 2 : 1};
     if (id % 4 == 2) request.cache_salt = 7;
     if (id == 44) request.cache_salt = lonely_salt;
+    if (id % 10 == 3) request.num_prompt_logprobs = static_cast<std::int32_t>(id % 4);
     return request;
 }
 
@@ -402,6 +404,76 @@ BOOST_AUTO_TEST_CASE(chunks_cache_drafts_and_preemption_change_no_bit) {
                         BOOST_TEST(run.preempted.contains(2) == preempted);
                         BOOST_TEST((run.snapshot().accepted_draft_tokens > accepted) == drafts);
                     }
+                }
+            }
+        }
+    }
+}
+
+// Takes a text that the model has generated with log-probabilities as a prompt: the log-probabilities of its
+// tokens must have the same bits. The prompt is then computed in chunks of several sizes, beside a sequence
+// that preempts it, and with and without tokens to generate.
+BOOST_AUTO_TEST_CASE(prompt_logprobs_have_the_bits_of_generated_ones) {
+    CpuBackend backend = make_backend();
+    const auto examples = demo_examples();
+    Request generated;
+    generated.id = 1;
+    generated.prompt =
+        demo().encode({{Role::system, examples[3].answer}, {Role::user, examples[11].question}});
+    generated.max_tokens = 60;
+    generated.ignore_eos = true;
+    generated.sampling = {.temperature = 1.2F, .num_logprobs = 4, .seed = 5};
+    const Answer answer = run_alone(backend, generated).front();
+    BOOST_REQUIRE(answer.tokens.size() == 60);
+
+    Request scored;
+    scored.id = 2;
+    scored.prompt = generated.prompt;
+    scored.prompt.insert(scored.prompt.end(), answer.tokens.begin(), answer.tokens.end());
+    scored.max_tokens = 8;
+    scored.sampling = {.temperature = 0, .num_logprobs = 1};
+    scored.num_prompt_logprobs = 4;
+    const Answer expected = run_alone(backend, scored).front();
+    BOOST_REQUIRE(expected.prompt_logprobs.size() == 5 * (scored.prompt.size() - 1));
+    const auto tail = std::span(expected.prompt_logprobs).last(answer.logprobs.size());
+    for (std::size_t i = 0; i < tail.size(); ++i) {
+        BOOST_TEST(same_bits(TokenLogprob{tail[i].token, tail[i].logprob}, answer.logprobs[i]));
+        if (i % 5 > 0) BOOST_TEST(tail[i].rank == static_cast<std::int32_t>(i % 5));
+    }
+
+    const auto num_prompt_tokens = static_cast<std::int32_t>(scored.prompt.size());
+    for (const std::int32_t budget : {1, 7, 64, 512}) {
+        for (const std::int32_t max_tokens : {0, 8}) {
+            for (const bool preempted : {false, true}) {
+                if (budget == 1 && preempted) continue;  // only one sequence runs
+                SchedulerOptions options = plain_options(backend);
+                options.max_num_batched_tokens = budget;
+                options.prefix_cache = true;
+                options.max_speculative_step_rows = 16;
+                if (preempted) options.num_blocks = blocks_for(num_prompt_tokens + 16);
+                BOOST_TEST_CONTEXT("budget " << budget << " max_tokens " << max_tokens << " preempted "
+                                             << preempted) {
+                    EngineRun run(backend, demo().tokenizer, options);
+                    if (preempted) {  // an older sequence grows and takes the blocks of the prompt
+                        Request older;
+                        older.id = 3;
+                        older.prompt = demo().encode(examples[12].question);
+                        older.max_tokens = 120;
+                        older.sampling.temperature = 0.5F;
+                        older.ignore_eos = true;
+                        run.submit(std::move(older));
+                        run.step();
+                    }
+                    Request request = scored;
+                    request.max_tokens = max_tokens;
+                    run.submit(request);
+                    run.run();
+                    const Answer& found = run.answers[{2, 0}];
+                    BOOST_TEST(same_bits(found.prompt_logprobs, expected.prompt_logprobs));
+                    BOOST_TEST(found.num_cached_tokens == 0);
+                    BOOST_TEST(run.preempted.contains(2) == preempted);
+                    BOOST_TEST((found.finish == (max_tokens > 0 ? expected.finish : FinishReason::length)));
+                    BOOST_TEST(found.tokens == (max_tokens > 0 ? expected.tokens : std::vector<TokenId>{}));
                 }
             }
         }

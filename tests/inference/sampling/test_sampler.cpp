@@ -14,6 +14,7 @@
 #include "tests/support/count_allocations.hpp"
 #include "tests/support/plain_sampler.hpp"
 #include "tests/support/random_row.hpp"
+#include "tests/support/same_bits.hpp"
 
 namespace solard {
 namespace {
@@ -354,6 +355,43 @@ BOOST_AUTO_TEST_CASE(equal_logprobs_are_ordered_by_id_and_extreme_ones_are_finit
     }
 }
 
+BOOST_AUTO_TEST_CASE(score_has_the_bits_of_a_sampled_token_and_the_rank_of_the_plain_sampler) {
+    std::mt19937 random(24);
+    for (int i = 0; i < 500; ++i) {
+        const RandomRow made(random);
+        Sampler sampler(static_cast<std::int32_t>(made.logits.size()));
+        const auto order = plain::ranked(made.logits, {});
+        const auto place = random() % order.size();
+        const auto wanted = static_cast<std::int32_t>(random() % 21);
+        const LogitBias bias{order[place], 1000};
+        std::vector<TokenLogprob> top(max_top_logprobs);
+        const SampledToken drawn = sampler.sample(
+            made.logits,
+            {.params = {.temperature = 0, .num_logprobs = wanted}, .logit_bias = std::span(&bias, 1)}, top);
+        BOOST_REQUIRE(drawn.token == order[place]);
+        std::vector<RankedLogprob> scores(static_cast<std::size_t>(1 + wanted));
+        sampler.score(made.logits, order[place], scores);
+        BOOST_TEST(same_bits(scores[0], {order[place], drawn.logprob, static_cast<std::int32_t>(place) + 1}));
+        for (std::int32_t j = 0; j < wanted; ++j) {
+            const auto& [token, logprob] = top[static_cast<std::size_t>(j)];
+            BOOST_TEST(
+                same_bits(scores[static_cast<std::size_t>(1 + j)], {token, logprob, token < 0 ? 0 : j + 1}));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(score_of_a_row_that_is_not_finite_has_rank_zero) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()}) {
+        auto logits = random_logits(100, 25);
+        logits[70] = bad;
+        std::vector<RankedLogprob> scores(4, {5, 1, 1});
+        Sampler(100).score(logits, 3, scores);
+        BOOST_TEST(scores[0].token == 3);
+        for (const RankedLogprob& score : scores) BOOST_TEST(score.rank == 0);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(row_does_not_influence_the_next_row) {
     std::mt19937 random(22);
     std::vector<RandomRow> rows;
@@ -373,12 +411,14 @@ BOOST_AUTO_TEST_CASE(row_does_not_influence_the_next_row) {
 BOOST_AUTO_TEST_CASE(sampling_allocates_nothing) {
     std::mt19937 random(23);
     std::vector<TokenLogprob> top(max_top_logprobs);
+    std::vector<RankedLogprob> scores(1 + max_top_logprobs);
     for (int i = 0; i < 500; ++i) {
         RandomRow made(random);
         made.row.params.num_logprobs = 20;
         Sampler sampler(static_cast<std::int32_t>(made.logits.size()));
         const std::uint64_t before = num_allocations();
         sampler.sample(made.logits, made.row, top);
+        sampler.score(made.logits, 0, scores);
         BOOST_TEST(num_allocations() == before);
     }
 }
