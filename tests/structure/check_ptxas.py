@@ -57,7 +57,7 @@ def short_name(file, mangled):
 def compile_file(file):
     command = [NVCC, "-std=c++20", "--expt-relaxed-constexpr", f"-I{ROOT}", "-Xptxas", "-v", "-c", str(file), "-o", "/dev/null"]
     command += [f"-gencode=arch=compute_{a},code=sm_{a}" for a in ARCHITECTURES]
-    if file.stem == "sampling":
+    if file.stem in ("sampling", "scoring"):
         command.append("-fmad=false")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

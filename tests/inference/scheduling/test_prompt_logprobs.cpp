@@ -192,12 +192,14 @@ BOOST_AUTO_TEST_CASE(events_carry_the_scores_before_the_first_token) {
     run.submit(first);
     run.submit(second);
     run.run();
-    BOOST_TEST(same_bits(run.answers[{1, 0}].prompt_logprobs, expected_scores(first, options)));
-    BOOST_TEST(same_bits(run.answers[{2, 0}].prompt_logprobs, expected_scores(second, options)));
-    BOOST_TEST(run.answers[{1, 0}].tokens == fake_reference(first.prompt, 4, options));
-    BOOST_TEST(run.answers[{2, 0}].tokens.empty());
-    BOOST_TEST(run.answers[{2, 0}].text.empty());
-    BOOST_TEST((run.answers[{2, 0}].finish == FinishReason::length));
+    const Answer& generated = run.answers[{1, 0}];
+    const Answer& empty = run.answers[{2, 0}];
+    BOOST_TEST(same_bits(generated.prompt_logprobs, expected_scores(first, options)));
+    BOOST_TEST(same_bits(empty.prompt_logprobs, expected_scores(second, options)));
+    BOOST_TEST(generated.tokens == fake_reference(first.prompt, 4, options));
+    BOOST_TEST(empty.tokens.empty());
+    BOOST_TEST(empty.text.empty());
+    BOOST_TEST((empty.finish == FinishReason::length));
 }
 
 BOOST_AUTO_TEST_CASE(step_that_scores_allocates_nothing) {
