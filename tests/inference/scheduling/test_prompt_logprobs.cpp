@@ -59,24 +59,25 @@ BOOST_AUTO_TEST_CASE(scored_tokens_do_not_count_as_logits_rows) {
     rig.run();
 }
 
-// The older sequence takes the blocks of the scored one in the middle of its prompt.
+// A principal below its share takes the slot of the scored request in the middle of its prompt.
 BOOST_AUTO_TEST_CASE(tokens_scored_before_a_preemption_are_not_scored_again) {
-    Rig rig({.max_num_seqs = 2, .max_num_batched_tokens = 20, .num_blocks = 8, .max_model_len = 128});
-    rig.add(1, 30, 90);
+    Rig rig({.max_num_seqs = 2, .max_num_batched_tokens = 32});
+    rig.add(1, 10, 300, 1);
+    Request request = scored_request(2, 100, 5);
+    request.principal.id = 1;
     rig.step();
-    rig.step();
-    const Request request = scored_request(2, 70, 5);
     rig.scheduler.add(request);
-    bool was_cut = false;  // preempted after a part of the scores
-    while (rig.scheduler.has_work()) {
-        rig.step();
-        const Outcome& outcome = rig.outcomes[2];
-        was_cut = was_cut || (rig.scheduler.snapshot().num_preemptions > 0 &&
-                              !outcome.prompt_logprobs.empty() && outcome.tokens.empty());
-    }
-    BOOST_TEST(was_cut);
+    rig.step();
+    const std::size_t num_scores = rig.outcomes[2].prompt_logprobs.size();
+    BOOST_TEST(num_scores == 31U * 3U);
+    rig.add(3, 10, 2, 2);
+    rig.step();
+    BOOST_TEST(rig.scheduler.snapshot().num_preemptions == 1U);
+    BOOST_TEST(rig.outcomes[2].prompt_logprobs.size() == num_scores);
+    rig.run();
     BOOST_TEST(same_bits(rig.outcomes[2].prompt_logprobs, expected_scores(request)));
     BOOST_TEST(rig.outcomes[2].tokens == fake_reference(request.prompt, 5));
+    BOOST_TEST(rig.outcomes[2].num_cached_tokens == 0);
 }
 
 BOOST_AUTO_TEST_CASE(cached_prefix_is_not_used_but_the_prompt_is_cached) {
