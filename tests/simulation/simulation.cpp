@@ -173,6 +173,10 @@ class Simulation {
         if (random_.chance(0.6)) {
             const auto& stem = stems_[static_cast<std::size_t>(random_.between(0, 2))];
             std::copy_n(stem.begin(), random_.between(0, length), prompt.begin());
+            // Sometimes the first block is another one, so that the same block follows different blocks.
+            const auto& other = stems_[static_cast<std::size_t>(random_.between(0, 2))];
+            if (random_.chance(0.2))
+                std::copy_n(other.begin(), std::min(length, kv_block_size), prompt.begin());
         }
         if (random_.chance(0.3)) prompt.front() = parrot;
         return prompt;
