@@ -441,32 +441,39 @@ BOOST_AUTO_TEST_CASE(prompt_logprobs_have_the_bits_of_generated_ones) {
         if (i % 5 > 0) BOOST_TEST(tail[i].rank == static_cast<std::int32_t>(i % 5));
     }
 
-    const auto num_prompt_tokens = static_cast<std::int32_t>(scored.prompt.size());
     for (const std::int32_t budget : {1, 7, 64, 512}) {
         for (const std::int32_t max_tokens : {0, 8}) {
             for (const bool preempted : {false, true}) {
-                if (budget == 1 && preempted) continue;  // only one sequence runs
+                // Only one sequence runs with a budget of 1, and 512 tokens are computed in one step.
+                if (preempted && (budget == 1 || budget == 512)) continue;
                 SchedulerOptions options = plain_options(backend);
                 options.max_num_batched_tokens = budget;
                 options.prefix_cache = true;
                 options.max_speculative_step_rows = 16;
-                if (preempted) options.num_blocks = blocks_for(num_prompt_tokens + 16);
+                options.max_num_seqs = 2;
                 BOOST_TEST_CONTEXT("budget " << budget << " max_tokens " << max_tokens << " preempted "
                                              << preempted) {
                     EngineRun run(backend, demo().tokenizer, options);
-                    if (preempted) {  // an older sequence grows and takes the blocks of the prompt
-                        Request older;
-                        older.id = 3;
-                        older.prompt = demo().encode(examples[12].question);
-                        older.max_tokens = 120;
-                        older.sampling.temperature = 0.5F;
-                        older.ignore_eos = true;
-                        run.submit(std::move(older));
-                        run.step();
+                    Request other;
+                    other.prompt = demo().encode(examples[12].question);
+                    other.max_tokens = 40;
+                    other.sampling.temperature = 0.5F;
+                    other.ignore_eos = true;
+                    if (preempted) {
+                        other.id = 3;
+                        run.submit(other);
+                        while (run.answers[{3, 0}].tokens.empty()) run.step();
                     }
                     Request request = scored;
                     request.max_tokens = max_tokens;
                     run.submit(request);
+                    if (preempted) {  // a principal below its share takes the slot in the middle of the
+                                      // prompt
+                        while (run.answers[{2, 0}].prompt_logprobs.empty()) run.step();
+                        other.id = 4;
+                        other.principal.id = 1;
+                        run.submit(other);
+                    }
                     run.run();
                     const Answer& found = run.answers[{2, 0}];
                     BOOST_TEST(same_bits(found.prompt_logprobs, expected.prompt_logprobs));
