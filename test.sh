@@ -8,10 +8,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . config/build/prepare.sh
 
 selection=(--label-exclude long)
+long=
 cuda=AUTO
 while true; do
     case "${1:-}" in
-        --long) selection=() ;;
+        --long) selection=() long=1 ;;
         --no-cuda) cuda=OFF ;;
         *) break ;;
     esac
@@ -31,18 +32,22 @@ if command -v apt-get >/dev/null; then
     install_packages "${packages[@]}"
 fi
 
-# A finished installation contains a copy of the requirements. If the installation fails, the client tests are skipped;
-# with CI=true, this script fails instead.
-if ! cmp -s tests/clients/requirements.txt build/venv/requirements.txt; then
+# install_clients FOLDER REQUIREMENTS: makes a virtual environment with these test clients. A finished installation
+# contains a copy of the requirements. If the installation fails, the tests of these clients are skipped; with CI=true,
+# this script fails instead.
+install_clients() {
+    ! cmp -s "$2" "$1/requirements.txt" || return 0
     mkdir -p build
-    step "making build/venv" "Install python3-venv." python3 -m venv --clear build/venv
-    if build/venv/bin/pip install -q --disable-pip-version-check -r tests/clients/requirements.txt; then
-        cp tests/clients/requirements.txt build/venv/requirements.txt
+    step "making $1" "Install python3-venv." python3 -m venv --clear "$1"
+    if "$1/bin/pip" install -q --disable-pip-version-check -r "$2"; then
+        cp "$2" "$1/requirements.txt"
     else
         echo "solard: pip could not install the test clients; check the network. Their tests will be skipped." >&2
         [ "${CI:-}" != true ] || exit 1
     fi
-fi
+}
+install_clients build/venv tests/clients/requirements.txt
+[ -z "$long" ] || install_clients build/venv-long tests/clients/requirements-long.txt
 
 if [ $cuda = AUTO ] && ! prepare_cuda; then
     echo "solard: the CUDA toolkit could not be installed; check the network. The tests which need it will be left out." >&2
