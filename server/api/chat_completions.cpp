@@ -50,8 +50,12 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     request.generation = parse_generation_fields(fields, BodyKind::chat, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
     request.echo = fields.boolean("echo").value_or(false);
-    request.generation.max_tokens = parse_max_tokens(
-        fields, {"max_completion_tokens", "max_tokens", "n_predict"}, request.generation.sampling);
+    auto& generation = request.generation;
+    generation.prompt_logprobs = parse_prompt_logprobs(fields, generation.stream);
+    generation.num_prompt_logprobs = generation.prompt_logprobs;
+    const auto zero = generation.prompt_logprobs >= 0 ? ZeroTokens::allowed : ZeroTokens::refused;
+    generation.max_tokens = parse_max_tokens(fields, {"max_completion_tokens", "max_tokens", "n_predict"},
+                                             generation.sampling, std::nullopt, zero);
     check_other_fields(fields, BodyKind::chat, unknown);
     if (const auto& problem = fields.error()) return *problem;
     return request;
@@ -99,6 +103,11 @@ Document ChatAnswerWriter::whole(std::span<const LogDelta> outputs, const Usage&
     if (context_.fields.return_token_ids) {
         out.tail() += R"(,"prompt_token_ids":)";
         append_token_ids(out, context_.prompts.front().token_ids);
+    }
+    if (context_.fields.prompt_logprobs >= 0) {
+        out.tail() += R"(,"prompt_logprobs":)";
+        append_prompt_logprobs(out, context_.tokenizer, outputs.front().prompt_logprobs,
+                               context_.fields.num_prompt_logprobs, context_.fields.prompt_logprobs);
     }
     out.tail() += '}';
     return out;

@@ -1,8 +1,10 @@
 #include "server/api/completions.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <limits>
 
+#include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 #include "server/api/logprobs.hpp"
 
@@ -60,16 +62,18 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     request.prompts = parse_prompts(*object, fields);
     request.generation = parse_generation_fields(fields, BodyKind::completions, unknown);
     auto& generation = request.generation;
-    generation.max_tokens = parse_max_tokens(fields, {"max_tokens", "max_completion_tokens", "n_predict"},
-                                             generation.sampling, default_max_tokens);
     generation.sampling.num_logprobs = parse_logprobs(*object, fields);
     request.echo = fields.boolean("echo").value_or(false);
+    generation.prompt_logprobs = parse_prompt_logprobs(fields, generation.stream);
+    generation.num_prompt_logprobs =
+        std::max(generation.prompt_logprobs, request.echo ? generation.sampling.num_logprobs : -1);
+    const bool tells_of_prompt = request.echo || generation.prompt_logprobs >= 0;
+    generation.max_tokens =
+        parse_max_tokens(fields, {"max_tokens", "max_completion_tokens", "n_predict"}, generation.sampling,
+                         default_max_tokens, tells_of_prompt ? ZeroTokens::allowed : ZeroTokens::refused);
     if (request.prompts.size() * generation.sampling.num_choices > max_outputs)
         fields.fail("prompt", "a shorter list: the number of prompts times n must not exceed " +
                                   std::to_string(max_outputs));
-    if (request.echo && generation.sampling.num_logprobs >= 0)
-        fields.fail({errc::unsupported_parameter,
-                     "echo is not supported together with logprobs; send only one of them.", "echo"});
     // With as many candidates as choices, there is nothing to choose.
     const auto* best_of = object->if_contains("best_of");
     if (best_of != nullptr && whole_number(*best_of) == std::int64_t{generation.sampling.num_choices})
@@ -87,20 +91,33 @@ CompletionAnswerWriter::CompletionAnswerWriter(AnswerContext context, bool echo)
 }
 
 template <class Out>
-void CompletionAnswerWriter::append_choice(Out& out, const LogDelta& delta, const std::string& echoed,
-                                           bool begins, std::size_t text_offset) const {
+void CompletionAnswerWriter::append_choice(Out& out, const LogDelta& delta, const Place& place) const {
+    const bool begins = !place.begun;
     tail_of(out) += R"({"index":)";
     append_json_number(tail_of(out), std::int64_t{delta.output});
     tail_of(out) += R"(,"text":)";
-    append_echoed_text(out, echoed, delta.text);
+    append_echoed_text(out, begins && echo_ ? prompt_of(delta.output).text : no_text, delta.text);
     tail_of(out) += R"(,"logprobs":)";
-    append_completion_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs,
-                               text_offset);
+    CompletionLogprobsForm form{.num_alternatives = context_.fields.sampling.num_logprobs,
+                                .answer_offset = place.characters};
+    if (echoes_logprobs()) {
+        form.num_prompt_alternatives = context_.fields.num_prompt_logprobs;
+        form.prompt_offset = place.prompt_characters;
+        form.num_dropped = prompt_of(delta.output).num_dropped;
+        if (begins) form.first_token = prompt_of(delta.output).first_token;
+    }
+    append_completion_logprobs(out, context_.tokenizer, delta, form);
     tail_of(out) += ',';
+    if (context_.fields.prompt_logprobs >= 0) {
+        tail_of(out) += R"("prompt_logprobs":)";
+        append_prompt_logprobs(out, context_.tokenizer, delta.prompt_logprobs,
+                               context_.fields.num_prompt_logprobs, context_.fields.prompt_logprobs);
+        tail_of(out) += ',';
+    }
     if (context_.fields.return_token_ids) {
         if (begins) {
             tail_of(out) += R"("prompt_token_ids":)";
-            append_token_ids(out, prompt_of(delta.output)->token_ids);
+            append_token_ids(out, prompt_of(delta.output).token_ids);
             tail_of(out) += ',';
         }
         tail_of(out) += R"("token_ids":)";
@@ -121,7 +138,7 @@ Document CompletionAnswerWriter::whole(std::span<const LogDelta> outputs, const 
     out.tail() += R"(,"choices":[)";
     for (const LogDelta& output : outputs) {
         if (output.output > 0) out.tail() += ',';
-        append_choice(out, output, echo_ ? prompt_of(output.output)->text : no_text, true, 0);
+        append_choice(out, output, begin_of(output.output));
     }
     out.tail() += R"(],"usage":)";
     append_usage(out.tail(), usage);
@@ -130,23 +147,32 @@ Document CompletionAnswerWriter::whole(std::span<const LogDelta> outputs, const 
 }
 
 void CompletionAnswerWriter::append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) {
-    if (places_.size() <= delta.output) places_.resize(delta.output + 1);
+    while (places_.size() <= delta.output)
+        places_.push_back(begin_of(static_cast<std::uint32_t>(places_.size())));
     Place& place = places_[delta.output];
     const bool begins = !place.begun;
-    const std::string& echoed = begins && echo_ ? prompt_of(delta.output)->text : no_text;
-    const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty();
-    if (delta.text.empty() && echoed.empty() && !has_tokens && delta.finish == FinishReason::none) return;
-    place.begun = true;
+    const bool has_echo = begins && echo_ && !prompt_of(delta.output).text.empty();
+    const bool has_tokens = !delta.logprobs.empty() || !delta.token_ids.empty() ||
+                            (echoes_logprobs() && !delta.prompt_logprobs.empty());
+    if (delta.text.empty() && !has_echo && !has_tokens && delta.finish == FinishReason::none) return;
     out += prefix_;
-    append_choice(out, delta, echoed, begins, place.characters);
+    append_choice(out, delta, place);
     out += ']';
     if (context_.fields.continuous_usage) {
         out += R"(,"usage":)";
         append_usage(out, usage);
     }
     out += "}\n\n";
-    place.characters +=
-        num_characters(context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+    const Tokenizer& tokenizer = context_.tokenizer;
+    place.characters += num_characters(tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+    if (echoes_logprobs()) {
+        if (begins)
+            place.prompt_characters =
+                count_characters(tokenizer.bytes_of(prompt_of(delta.output).first_token));
+        place.prompt_characters +=
+            num_characters(tokenizer, delta.prompt_logprobs, context_.fields.num_prompt_logprobs);
+    }
+    place.begun = true;
 }
 
 void CompletionAnswerWriter::append_usage_chunk(std::string& out, const Usage& usage) const {
@@ -157,8 +183,12 @@ void CompletionAnswerWriter::append_usage_chunk(std::string& out, const Usage& u
     out += "}\n\n";
 }
 
-const ShownPrompt* CompletionAnswerWriter::prompt_of(std::uint32_t output) const {
-    return &context_.prompts.at(output / context_.fields.sampling.num_choices);
+const ShownPrompt& CompletionAnswerWriter::prompt_of(std::uint32_t output) const {
+    return context_.prompts.at(output / context_.fields.sampling.num_choices);
+}
+
+CompletionAnswerWriter::Place CompletionAnswerWriter::begin_of(std::uint32_t output) const {
+    return {.characters = echoes_logprobs() ? count_characters(prompt_of(output).text) : 0};
 }
 
 }  // namespace solard::server

@@ -38,16 +38,17 @@ class CompletionAnswerWriter final : public AnswerWriter {
     Document whole(std::span<const LogDelta> outputs, const Usage& usage) const override;
 
   private:
-    const ShownPrompt* prompt_of(std::uint32_t output) const;
-    // `text_offset` is the number of characters of this output before the first token of `delta`.
-    template <class Out>
-    void append_choice(Out& out, const LogDelta& delta, const std::string& echoed, bool begins,
-                       std::size_t text_offset) const;
-
     struct Place {
         bool begun = false;
-        std::size_t characters = 0;  // number of characters in the tokens which were written
+        std::size_t characters = 0;         // in front of the next token of the answer
+        std::size_t prompt_characters = 0;  // in the tokens of the prompt which were written
     };
+    const ShownPrompt& prompt_of(std::uint32_t output) const;
+    Place begin_of(std::uint32_t output) const;
+    bool echoes_logprobs() const { return echo_ && context_.fields.sampling.num_logprobs >= 0; }
+    // `place` is the place of the output before `delta`.
+    template <class Out>
+    void append_choice(Out& out, const LogDelta& delta, const Place& place) const;
 
     bool echo_;
     std::string prefix_;         // the beginning of every chunk, up to and including `"choices":[`

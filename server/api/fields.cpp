@@ -97,15 +97,15 @@ std::optional<std::int64_t> FieldReader::integer(std::string_view name, std::int
     return std::nullopt;
 }
 
-std::optional<std::int32_t> FieldReader::token_limit(std::string_view name) {
+std::optional<std::int32_t> FieldReader::token_limit(std::string_view name, std::int32_t min) {
     const auto* value = find(name);
     if (value == nullptr) return std::nullopt;
-    const double limit = value->is_number() ? value->to_number<double>() : 0;
+    const double limit = value->is_number() ? value->to_number<double>() : -2;
     const bool is_whole = std::trunc(limit) == limit;
     if (limit == -1 || (is_whole && limit >= max_token_count))
         return static_cast<std::int32_t>(max_token_count);
-    if (is_whole && limit >= 1) return static_cast<std::int32_t>(limit);
-    fail(name, "an integer of at least 1, or -1 for no bound");
+    if (is_whole && limit >= min) return static_cast<std::int32_t>(limit);
+    fail(name, "an integer of at least " + std::to_string(min) + ", or -1 for no bound");
     return std::nullopt;
 }
 

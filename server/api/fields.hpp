@@ -45,9 +45,9 @@ class FieldReader {
     std::optional<std::string> string(std::string_view name);
     std::optional<bool> boolean(std::string_view name);
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t min, std::int64_t max);
-    // Reads an upper bound for a number of tokens: a whole number from 1 on, or -1 for no bound. No bound,
-    // and bounds above max_token_count, become max_token_count.
-    std::optional<std::int32_t> token_limit(std::string_view name);
+    // Reads an upper bound for a number of tokens: a whole number from `min` on, or -1 for no bound. No
+    // bound, and bounds above max_token_count, become max_token_count.
+    std::optional<std::int32_t> token_limit(std::string_view name, std::int32_t min = 1);
     std::optional<double> number(std::string_view name, double min, double max, Bound lower = Bound::closed);
     // Reads any 64-bit integer, signed or unsigned. Returns no value for -1, which means a random seed in
     // vLLM and llama.cpp.

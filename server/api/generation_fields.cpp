@@ -38,10 +38,10 @@ result<boost::json::object> parse_body(std::string_view body) {
 std::optional<std::int32_t> parse_max_tokens(FieldReader& fields,
                                              std::initializer_list<std::string_view> names,
                                              const SamplingFields& sampling,
-                                             std::optional<std::int32_t> absent) {
+                                             std::optional<std::int32_t> absent, ZeroTokens zero) {
     std::optional<std::int32_t> found;
     for (const auto name : names) {
-        const auto limit = fields.token_limit(name);
+        const auto limit = fields.token_limit(name, zero == ZeroTokens::allowed ? 0 : 1);
         if (!limit) continue;
         found = std::min(found.value_or(*limit), *limit);
         if (sampling.min_tokens > *limit)
@@ -49,6 +49,12 @@ std::optional<std::int32_t> parse_max_tokens(FieldReader& fields,
     }
     if (found || !absent) return found;
     return std::max(*absent, sampling.min_tokens);
+}
+
+std::int32_t parse_prompt_logprobs(FieldReader& fields, bool stream) {
+    const auto count = fields.integer("prompt_logprobs", 0, max_top_logprobs);
+    if (count && stream) fields.fail("prompt_logprobs", "absent if stream is true");
+    return static_cast<std::int32_t>(count.value_or(-1));
 }
 
 std::string parse_cache_salt(FieldReader& fields) {

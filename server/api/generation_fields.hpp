@@ -26,6 +26,11 @@ struct GenerationFields {
     bool include_usage = false;     // true: a separate chunk at the end has the usage
     bool continuous_usage = false;  // true: every chunk has the usage so far
     bool return_token_ids = false;
+    // Number of alternatives of each token of the prompt, for the engine; -1: no log probabilities of the
+    // prompt. If both `prompt_logprobs` and `echo` ask for them, this is the larger number.
+    std::int32_t num_prompt_logprobs = -1;
+    std::int32_t prompt_logprobs =
+        -1;  // the field of this name, in which vLLM's form is asked for; -1: absent
     // The salt that the request sets. The server combines it with the caller's salt (Gate::cache_salt()), or
     // uses only the caller's salt if the request sets none. Prompts share cached KV blocks only if their
     // resulting salts are equal.
@@ -38,12 +43,20 @@ result<boost::json::object> parse_body(std::string_view body);
 // Reads all fields of GenerationFields except the logprobs and max_tokens. A problem is recorded in `fields`.
 GenerationFields parse_generation_fields(FieldReader& fields, BodyKind kind, UnknownFields unknown);
 
-// Reads GenerationFields::max_tokens from the first of the named fields that has a value. min_tokens must not
-// exceed this value. If no field has a value, returns `absent`, which says nothing about min_tokens.
+// Says whether max_tokens may be 0: only an answer that has something to say without any generated token.
+enum class ZeroTokens : std::uint8_t { refused, allowed };
+
+// Reads GenerationFields::max_tokens: the smallest value of the named fields. min_tokens must not exceed any
+// of the values. If no field has a value, returns `absent`, which says nothing about min_tokens.
 std::optional<std::int32_t> parse_max_tokens(FieldReader& fields,
                                              std::initializer_list<std::string_view> names,
                                              const SamplingFields& sampling,
-                                             std::optional<std::int32_t> absent = std::nullopt);
+                                             std::optional<std::int32_t> absent = std::nullopt,
+                                             ZeroTokens zero = ZeroTokens::refused);
+
+// Reads GenerationFields::prompt_logprobs, which a stream must not have, because vLLM's chunks have no place
+// for it.
+std::int32_t parse_prompt_logprobs(FieldReader& fields, bool stream);
 
 // Returns an empty text if the field is absent.
 std::string parse_cache_salt(FieldReader& fields);

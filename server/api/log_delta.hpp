@@ -28,6 +28,9 @@ struct LogDelta {
     std::span<const TokenLogprob> logprobs = {};
     std::span<const TokenId> token_ids =
         {};  // empty unless the log keeps token ids; includes tokens whose text is held back
+    // Contains for each token of the prompt but the first its own entry, followed by the entries of its
+    // alternatives. The prompt comes before the first generated token.
+    std::span<const RankedLogprob> prompt_logprobs = {};
 };
 
 }  // namespace solard::server

@@ -1,6 +1,7 @@
 #include "server/api/logprobs.hpp"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,25 @@ void append_logprob(std::string& out, const Tokenizer& tokenizer, TokenLogprobs 
     out += '}';
 }
 
+// Appends the entries of one token of a prompt as an object whose members are named by the token ids. The
+// token itself may be among its alternatives.
+void append_ranked(std::string& out, const Tokenizer& tokenizer, RankedLogprobs entries) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const RankedLogprob& entry = entries[i];
+        if (i > 0 && entry.token == entries.front().token) continue;
+        out += i == 0 ? R"({")" : R"(,")";
+        append_json_number(out, std::int64_t{entry.token});
+        out += R"(":{"logprob":)";
+        append_json_number(out, std::max(entry.logprob, least_logprob));
+        out += R"(,"rank":)";
+        append_json_number(out, std::int64_t{entry.rank});
+        out += R"(,"decoded_token":)";
+        append_json_string(out, valid_utf8(tokenizer.bytes_of(entry.token)));
+        out += '}';
+    }
+    out += '}';
+}
+
 // Appends a list with one item per token. `append(out, entries)` appends the item of the token that has
 // `entries`.
 template <class Out, class Function>
@@ -103,44 +123,132 @@ void append_chat_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogpr
     tail_of(out) += R"(,"refusal":null})";
 }
 
+namespace {
+
+// One token in the older form of completions. A token without entries has no log probability.
+struct CompletionToken {
+    TokenId token = -1;
+    std::array<TokenLogprob, max_top_logprobs + 1> entries{};  // its own, then those of its alternatives
+    std::size_t num_entries = 0;
+};
+
+template <class Entry>
+CompletionToken token_at(std::span<const Entry> logprobs, std::size_t stride, std::size_t i,
+                         std::size_t num_entries) {
+    const auto entries = logprobs.subspan(i * stride, num_entries);
+    CompletionToken token{.token = entries.front().token, .num_entries = num_entries};
+    std::ranges::transform(entries, token.entries.begin(),
+                           [](const Entry& entry) { return TokenLogprob{entry.token, entry.logprob}; });
+    return token;
+}
+
+// The tokens of a delta in the order in which they are written. Reads the delta at each access, because a
+// Document is rendered later.
+class CompletionTokens {
+  public:
+    CompletionTokens(const LogDelta& delta, const CompletionLogprobsForm& form)
+        : delta_(&delta),
+          form_(form),
+          num_entries_(static_cast<std::size_t>(form.num_alternatives) + 1),
+          prompt_stride_(static_cast<std::size_t>(form.num_prompt_alternatives + 1)),
+          num_first_(form.first_token ? 1 : 0),
+          num_prompt_(prompt_stride_ > 0 ? delta.prompt_logprobs.size() / prompt_stride_ : 0),
+          size_(num_first_ + num_prompt_ +
+                (delta.logprobs.empty() ? 0 : delta.logprobs.size() / num_entries_)) {}
+    std::size_t size() const { return size_; }
+    bool is_in_answer(std::size_t i) const { return i >= num_first_ + num_prompt_; }
+    CompletionToken operator[](std::size_t i) const {
+        if (i < num_first_) return {.token = *form_.first_token};
+        if (!is_in_answer(i))
+            return token_at(delta_->prompt_logprobs, prompt_stride_, i - num_first_, num_entries_);
+        return token_at(delta_->logprobs, num_entries_, i - num_first_ - num_prompt_, num_entries_);
+    }
+
+  private:
+    const LogDelta* delta_;
+    CompletionLogprobsForm form_;
+    std::size_t num_entries_;
+    std::size_t prompt_stride_;
+    std::size_t num_first_;
+    std::size_t num_prompt_;
+    std::size_t size_;
+};
+
+}  // namespace
+
 template <class Out>
-void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
-                                std::int32_t num_alternatives, std::size_t text_offset) {
-    if (logprobs.empty()) {
+void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const LogDelta& delta,
+                                const CompletionLogprobsForm& form) {
+    const CompletionTokens tokens(delta, form);
+    if (tokens.size() == 0) {
         tail_of(out) += "null";
         return;
     }
     tail_of(out) += R"({"tokens":)";
-    append_per_token(out, logprobs, num_alternatives, [&tokenizer](std::string& list, TokenLogprobs entries) {
-        append_json_string(list, completion_name(tokenizer.bytes_of(entries.front().token)));
+    append_list(out, tokens.size(), [tokens, &tokenizer](std::string& list, std::size_t i) {
+        append_json_string(list, completion_name(tokenizer.bytes_of(tokens[i].token)));
     });
     tail_of(out) += R"(,"token_logprobs":)";
-    append_per_token(out, logprobs, num_alternatives, [](std::string& list, TokenLogprobs entries) {
-        append_json_number(list, std::max(entries.front().logprob, least_logprob));
+    append_list(out, tokens.size(), [tokens](std::string& list, std::size_t i) {
+        const CompletionToken token = tokens[i];
+        if (token.num_entries == 0) {
+            list += "null";
+        } else {
+            append_json_number(list, std::max(token.entries.front().logprob, least_logprob));
+        }
     });
     tail_of(out) += R"(,"top_logprobs":)";
-    append_per_token(out, logprobs, num_alternatives, [&tokenizer](std::string& list, TokenLogprobs entries) {
-        append_alternatives(list, tokenizer, entries);
+    append_list(out, tokens.size(), [tokens, &tokenizer](std::string& list, std::size_t i) {
+        const CompletionToken token = tokens[i];
+        if (token.num_entries == 0) {
+            list += "null";
+        } else {
+            append_alternatives(list, tokenizer, std::span(token.entries).first(token.num_entries));
+        }
     });
     tail_of(out) += R"(,"text_offset":)";
-    append_per_token(out, logprobs, num_alternatives,
-                     [&tokenizer, text_offset](std::string& list, TokenLogprobs entries) mutable {
-                         append_json_number(list, static_cast<std::int64_t>(text_offset));
-                         text_offset += count_characters(tokenizer.bytes_of(entries.front().token));
-                     });
+    append_list(out, tokens.size(),
+                [tokens, &tokenizer, dropped = form.num_dropped, prompt_offset = form.prompt_offset,
+                 answer_offset = form.answer_offset](std::string& list, std::size_t i) mutable {
+                    const bool is_in_answer = tokens.is_in_answer(i);
+                    std::size_t& offset = is_in_answer ? answer_offset : prompt_offset;
+                    const std::size_t missing = is_in_answer ? 0 : std::min(dropped, offset);
+                    append_json_number(list, static_cast<std::int64_t>(offset - missing));
+                    offset += count_characters(tokenizer.bytes_of(tokens[i].token));
+                });
     tail_of(out) += '}';
+}
+
+template <class Out>
+void append_prompt_logprobs(Out& out, const Tokenizer& tokenizer, const RankedLogprobs& logprobs,
+                            std::int32_t num_alternatives, std::int32_t num_shown) {
+    const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
+    const auto size = static_cast<std::size_t>(num_shown) + 1;
+    append_list(out, 1 + logprobs.size() / stride,
+                [&tokenizer, &logprobs, stride, size](std::string& list, std::size_t i) {
+                    if (i == 0) {
+                        list += "null";
+                    } else {
+                        append_ranked(list, tokenizer, logprobs.subspan((i - 1) * stride, size));
+                    }
+                });
 }
 
 template void append_logprob_list(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
 template void append_logprob_list(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
 template void append_chat_logprobs(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
 template void append_chat_logprobs(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
-template void append_completion_logprobs(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t,
-                                         std::size_t);
-template void append_completion_logprobs(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t,
-                                         std::size_t);
+template void append_completion_logprobs(std::string&, const Tokenizer&, const LogDelta&,
+                                         const CompletionLogprobsForm&);
+template void append_completion_logprobs(Document&, const Tokenizer&, const LogDelta&,
+                                         const CompletionLogprobsForm&);
+template void append_prompt_logprobs(std::string&, const Tokenizer&, const RankedLogprobs&, std::int32_t,
+                                     std::int32_t);
+template void append_prompt_logprobs(Document&, const Tokenizer&, const RankedLogprobs&, std::int32_t,
+                                     std::int32_t);
 
-std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogprob> logprobs,
+template <class Entry>
+std::size_t num_characters(const Tokenizer& tokenizer, std::span<const Entry> logprobs,
                            std::int32_t num_alternatives) {
     std::size_t sum = 0;
     const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
@@ -148,5 +256,8 @@ std::size_t num_characters(const Tokenizer& tokenizer, std::span<const TokenLogp
         sum += count_characters(tokenizer.bytes_of(logprobs[token].token));
     return sum;
 }
+
+template std::size_t num_characters(const Tokenizer&, std::span<const TokenLogprob>, std::int32_t);
+template std::size_t num_characters(const Tokenizer&, std::span<const RankedLogprob>, std::int32_t);
 
 }  // namespace solard::server

@@ -59,6 +59,13 @@ asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& ge
     co_return co_await std::move(decoding);
 }
 
+bool begins_with_space(std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+    for (const TokenId token : token_ids) {
+        if (const auto bytes = tokenizer.bytes_of(token); !bytes.empty()) return bytes.front() == ' ';
+    }
+    return false;
+}
+
 // Returns the parts of each prompt that the answer repeats.
 asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
     GenerationService& generation, JobSource source, const CompletionRequest& request,
@@ -76,6 +83,10 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         if (request.echo && is_text) shown[i].text = std::get<std::string>(request.prompts[i]);
         if (request.echo && !is_text) shown[i].text = std::move(texts[i]);
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
+        if (request.echo) {
+            shown[i].first_token = prompts[i].front();
+            shown[i].num_dropped = begins_with_space(prompts[i], generation.tokenizer) ? 1 : 0;
+        }
     }
     co_return shown;
 }

@@ -33,6 +33,25 @@ result<std::int32_t> choose_max_tokens(const GenerationService& generation, std:
     return static_cast<std::int32_t>(std::min<std::int64_t>(asked.value_or(max_token_count), rest));
 }
 
+// Checks how many log-probabilities of prompts the answer would have. Each choice repeats those of its
+// prompt.
+result<void> check_prompt_logprobs(const GenerationService& generation, const GenerationFields& fields,
+                                   const std::vector<std::vector<TokenId>>& prompts) {
+    if (fields.num_prompt_logprobs < 0) return {};
+    std::int64_t num_tokens = 0;
+    for (const auto& prompt : prompts) num_tokens += static_cast<std::int64_t>(prompt.size()) - 1;
+    const std::int64_t count =
+        num_tokens * (1 + fields.num_prompt_logprobs) * std::int64_t{fields.sampling.num_choices};
+    if (count <= generation.config.max_prompt_logprobs) return {};
+    return Error{
+        errc::invalid_value,
+        "The answer would have " + std::to_string(count) +
+            " log-probabilities of prompt tokens and their alternatives, but the server allows only " +
+            std::to_string(generation.config.max_prompt_logprobs) +
+            " (--max-prompt-logprobs); ask for fewer alternatives or send fewer or shorter prompts.",
+        fields.prompt_logprobs >= 0 ? "prompt_logprobs" : "logprobs"};
+}
+
 // Returns the caller's own salt, combined with the `cache_salt` of the request if there is one. With
 // different values of `cache_salt`, a caller can separate its own prompts in the prefix cache.
 std::uint64_t cache_salt(const GenerationService& generation, const Caller& caller,
@@ -109,6 +128,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
                             .max_choices = max_choices_together(generation),
                             .temperature = model.default_temperature.value_or(1.0),
                             .top_p = model.default_top_p.value_or(1.0)};
+    if (auto fits = check_prompt_logprobs(generation, fields, prompts); !fits) return fits.error();
     const auto now = Clock::now();
     std::vector<Request> requests;
     for (auto& prompt : prompts) {
@@ -120,6 +140,9 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         request->prompt = std::move(prompt);
+        // Without any token to generate, the engine is asked for these in any case, and the answer may not
+        // show them.
+        request->num_prompt_logprobs = std::max(fields.num_prompt_logprobs, *max_tokens == 0 ? 0 : -1);
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;

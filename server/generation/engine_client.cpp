@@ -138,8 +138,8 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
 
     const std::uint32_t num_choices = requests.front().num_choices;
     const RequestId first_id = next_id_;
-    auto log = std::make_shared<GenerationLog>(static_cast<std::uint32_t>(requests.size()) * num_choices,
-                                               keep_token_ids);
+    const auto num_prompts = static_cast<std::uint32_t>(requests.size());
+    auto log = std::make_shared<GenerationLog>(num_prompts * num_choices, keep_token_ids, num_prompts);
     ++num_generations_;
     Generation generation(*this, first_id, requests, std::move(place), log);
     log->set_times({.accepted = now});
@@ -154,10 +154,12 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
             const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
             InFlight entry{.log = log,
                            .first_output = first_output,
+                           .prompt = first_output / num_choices,
                            .generation = first_id,
                            .queued_tokens = prompt_tokens,
                            .choices_left = num_choices,
                            .prompt_tokens = static_cast<std::size_t>(prompt_tokens),
+                           .num_prompt_logprobs = request.num_prompt_logprobs,
                            .times = {.accepted = now}};
             if (!submit_one(std::move(request), std::move(entry))) {
                 // ~Generation() cancels the requests which were submitted already. The engine will not report
@@ -296,7 +298,12 @@ void EngineClient::set_start(RequestTimes& times, const EngineSnapshot& step) {
 void EngineClient::measure(const StepEvent& event, InFlight& entry, const EngineSnapshot& step,
                            Clock::time_point now) {
     if (event.finish != FinishReason::none) state_.metrics.choice_ended(event.finish);
-    if (event.num_tokens == 0) return;
+    if (event.num_tokens == 0) {
+        // With max_tokens = 0, the request has ended after its prompt.
+        if (event.finish == FinishReason::length && event.choice == 0)
+            admission_.shares().serve(entry.generation, static_cast<std::int64_t>(entry.prompt_tokens), now);
+        return;
+    }
     entry.log->set_started();
     entry.generated_tokens += event.num_tokens;
     const bool is_first = event.num_cached_tokens >= 0 && event.choice == 0;
@@ -331,13 +338,18 @@ void EngineClient::deliver_event(const StepEvents& events, const StepEvent& even
     // The choices of a request share its prompt, so its cached tokens are counted for the first one only.
     if (event.num_cached_tokens >= 0 && event.choice == 0)
         entry.log->add_cached_tokens(event.num_cached_tokens);
-    entry.log->append({.output = entry.first_output + event.choice,
-                       .text = events.text_of(event),
-                       .num_tokens = event.num_tokens,
-                       .finish = event.finish,
-                       .stop = {event.matched_stop, event.matched_stop_token},
-                       .logprobs = events.logprobs_of(event),
-                       .token_ids = events.tokens_of(event)});
+    if (event.num_prompt_logprobs > 0)
+        entry.log->append_prompt_logprobs(entry.prompt, events.prompt_logprobs_of(event),
+                                          static_cast<std::size_t>(entry.num_prompt_logprobs) + 1);
+    const bool has_output = event.num_tokens > 0 || event.finish != FinishReason::none;
+    if (has_output)
+        entry.log->append({.output = entry.first_output + event.choice,
+                           .text = events.text_of(event),
+                           .num_tokens = event.num_tokens,
+                           .finish = event.finish,
+                           .stop = {event.matched_stop, event.matched_stop_token},
+                           .logprobs = events.logprobs_of(event),
+                           .token_ids = events.tokens_of(event)});
     // The log may have dropped its output because of --max-waiting-memory.
     if (entry.log->failure() && event.finish == FinishReason::none) cancel(event.id, entry);
 }

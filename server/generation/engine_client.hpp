@@ -126,10 +126,12 @@ class EngineClient {
     struct InFlight {
         std::shared_ptr<GenerationLog> log;
         std::uint32_t first_output;
+        std::uint32_t prompt;        // index of the request's prompt in the generation
         RequestId generation;        // id of the generation's first request
         std::int64_t queued_tokens;  // tokens of the prompt until the request's first event, then 0
         std::uint32_t choices_left;  // choices whose last event has not come
         std::size_t prompt_tokens;
+        std::int32_t num_prompt_logprobs = -1;  // as in the request
         std::size_t generated_tokens = 0;
         // True if memory for the cancel command was missing. The command must then be sent again.
         bool must_cancel = false;

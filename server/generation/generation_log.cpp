@@ -8,9 +8,23 @@ namespace solard::server {
 
 namespace asio = boost::asio;
 
-GenerationLog::GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids)
-    : outputs_(num_outputs), keeps_token_ids_(keeps_token_ids) {
+namespace {
+
+// The limit for the bytes of a prompt's log-probabilities in one entry, so that a reader can read a long
+// prompt in parts.
+constexpr std::size_t max_entry_bytes = 8 << 10;
+
+}  // namespace
+
+GenerationLog::GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids, std::uint32_t num_prompts)
+    : outputs_(num_outputs), prompt_logprobs_(num_prompts), keeps_token_ids_(keeps_token_ids) {
     recount();
+}
+
+GenerationLog::Offsets GenerationLog::end_of(std::uint32_t output) const {
+    const Output& whole = outputs_[output];
+    return {whole.text.size(), whole.logprobs.size(), whole.token_ids.size(),
+            prompt_logprobs_[prompt_of(output)].size()};
 }
 
 void GenerationLog::append(const LogDelta& delta) {
@@ -23,10 +37,7 @@ void GenerationLog::append(const LogDelta& delta) {
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
         target.token_ids.insert(target.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
-    entries_.push_back({delta.output,
-                        delta.num_tokens,
-                        delta.finish,
-                        {target.text.size(), target.logprobs.size(), target.token_ids.size()}});
+    entries_.push_back({delta.output, delta.num_tokens, delta.finish, end_of(delta.output)});
     ++num_entries_;
     target.num_tokens += delta.num_tokens;
     target.finish = delta.finish;
@@ -35,6 +46,28 @@ void GenerationLog::append(const LogDelta& delta) {
     if (terminal()) set_end_time();
     wake_readers();
     bytes_ += bytes_of(target) + heap_bytes(entries_) - bytes_before;
+    charge();
+}
+
+void GenerationLog::append_prompt_logprobs(std::uint32_t prompt, std::span<const RankedLogprob> entries,
+                                           std::size_t entries_per_token) {
+    if (terminal()) return;
+    auto& target = prompt_logprobs_[prompt];
+    const std::size_t bytes_before = heap_bytes(target) + heap_bytes(entries_);
+    const auto num_choices = static_cast<std::uint32_t>(outputs_.size() / prompt_logprobs_.size());
+    const std::size_t entry_bytes = entries_per_token * sizeof(RankedLogprob);
+    const std::size_t part_size = std::max<std::size_t>(max_entry_bytes / entry_bytes, 1) * entries_per_token;
+    while (!entries.empty()) {
+        const auto part = entries.first(std::min(part_size, entries.size()));
+        entries = entries.subspan(part.size());
+        target.insert(target.end(), part.begin(), part.end());
+        for (std::uint32_t i = prompt * num_choices; i < (prompt + 1) * num_choices; ++i) {
+            entries_.push_back({i, 0, FinishReason::none, end_of(i)});
+            ++num_entries_;
+        }
+    }
+    wake_readers();
+    bytes_ += heap_bytes(target) + heap_bytes(entries_) - bytes_before;
     charge();
 }
 
@@ -70,6 +103,7 @@ void GenerationLog::drop() {
         release(output.logprobs);
         release(output.token_ids);
     }
+    for (auto& logprobs : prompt_logprobs_) release(logprobs);
     release(entries_);
     recount();
     if (account_) account_->resize(std::min(bytes_ + charged_also_, account_->bytes()));
@@ -84,6 +118,7 @@ void GenerationLog::shrink_to_fit() {
         output.logprobs.shrink_to_fit();
         output.token_ids.shrink_to_fit();
     }
+    for (auto& logprobs : prompt_logprobs_) logprobs.shrink_to_fit();
     entries_.shrink_to_fit();
     readers_.shrink_to_fit();
     recount();
@@ -96,10 +131,11 @@ std::size_t GenerationLog::bytes_of(const Output& output) {
 
 void GenerationLog::recount() {
     // The log shares its heap block with the control block of a shared_ptr.
-    bytes_ =
-        heap_block(sizeof(GenerationLog) + 2 * sizeof(void*)) + heap_bytes(outputs_) + heap_bytes(entries_);
+    bytes_ = heap_block(sizeof(GenerationLog) + 2 * sizeof(void*)) + heap_bytes(outputs_) +
+             heap_bytes(prompt_logprobs_) + heap_bytes(entries_);
     if (failure_) bytes_ += heap_bytes(failure_->message) + heap_bytes(failure_->param);
     for (const Output& output : outputs_) bytes_ += bytes_of(output);
+    for (const auto& logprobs : prompt_logprobs_) bytes_ += heap_bytes(logprobs);
 }
 
 void GenerationLog::set_end_time() {
@@ -122,7 +158,8 @@ LogDelta GenerationLog::read_whole(std::uint32_t output) const {
             .finish = whole.finish,
             .stop = whole.stop,
             .logprobs = whole.logprobs,
-            .token_ids = whole.token_ids};
+            .token_ids = whole.token_ids,
+            .prompt_logprobs = prompt_logprobs_[prompt_of(output)]};
 }
 
 std::vector<LogDelta> GenerationLog::read_all() const {
@@ -176,8 +213,10 @@ const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes, std::size_t 
         const auto& entry = log_.entries_[next_entry_];
         auto& place = read_[entry.output];
         const std::size_t logprobs = entry.end.logprobs - place.logprobs;
+        const std::size_t prompt_logprobs = entry.end.prompt_logprobs - place.prompt_logprobs;
         num_bytes += entry.end.text - place.text + logprobs * sizeof(TokenLogprob) +
-                     (entry.end.token_ids - place.token_ids) * sizeof(TokenId);
+                     (entry.end.token_ids - place.token_ids) * sizeof(TokenId) +
+                     prompt_logprobs * sizeof(RankedLogprob);
         if (num_bytes > max_bytes && !deltas_.empty()) break;
         auto it = std::ranges::lower_bound(deltas_, entry.output, {}, &LogDelta::output);
         if (it == deltas_.end() || it->output != entry.output) {
@@ -187,12 +226,15 @@ const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes, std::size_t 
             it->text = std::string_view(output.text).substr(place.text, 0);
             it->logprobs = std::span(output.logprobs).subspan(place.logprobs, 0);
             it->token_ids = std::span(output.token_ids).subspan(place.token_ids, 0);
+            const auto& prompt = log_.prompt_logprobs_[log_.prompt_of(entry.output)];
+            it->prompt_logprobs = std::span(prompt).subspan(place.prompt_logprobs, 0);
         }
         it->num_tokens += entry.num_tokens;
         it->finish = entry.finish;
         it->text = {it->text.data(), it->text.size() + entry.end.text - place.text};
         it->logprobs = {it->logprobs.data(), it->logprobs.size() + logprobs};
         it->token_ids = {it->token_ids.data(), it->token_ids.size() + entry.end.token_ids - place.token_ids};
+        it->prompt_logprobs = {it->prompt_logprobs.data(), it->prompt_logprobs.size() + prompt_logprobs};
         it->stop = log_.outputs_[entry.output].stop;
         place = entry.end;
     }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,13 +33,22 @@ struct Progress {
 // drop().
 class GenerationLog {
   public:
-    explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false);
+    // Output `i` answers prompt `i / n`, where `n` is the number of outputs of each prompt.
+    explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false,
+                           std::uint32_t num_prompts = 1);
     GenerationLog(const GenerationLog&) = delete;
     GenerationLog& operator=(const GenerationLog&) = delete;
 
-    // append() and fail() do nothing if the log is terminal. append() also does nothing if the delta's output
-    // has finished. If append() throws std::bad_alloc, the caller must call fail().
+    // The functions which append and fail() do nothing if the log is terminal. append() also does nothing if
+    // the delta's output has finished. If a function which appends throws std::bad_alloc, the caller must
+    // call fail().
+    //
+    // append() takes everything but the delta's prompt_logprobs. append_prompt_logprobs() takes the next
+    // entries of a prompt, `entries_per_token` for each token; they are stored once, and all outputs of the
+    // prompt have them.
     void append(const LogDelta& delta);
+    void append_prompt_logprobs(std::uint32_t prompt, std::span<const RankedLogprob> entries,
+                                std::size_t entries_per_token);
     void fail(Error error);
 
     // Charges bytes() to `owner` from now on. If the budget has no room, drop() is called.
@@ -87,10 +97,11 @@ class GenerationLog {
 
   private:
     friend class LogReader;
-    struct Offsets {  // sizes of the three members of an Output
+    struct Offsets {  // sizes of the three members of an Output, and of its prompt's log-probabilities
         std::size_t text = 0;
         std::size_t logprobs = 0;
         std::size_t token_ids = 0;
+        std::size_t prompt_logprobs = 0;
     };
     struct Entry {
         std::uint32_t output;
@@ -109,6 +120,10 @@ class GenerationLog {
     void set_and_wake(bool& flag) {
         if (!std::exchange(flag, true)) wake_readers();
     }
+    Offsets end_of(std::uint32_t output) const;
+    std::size_t prompt_of(std::uint32_t output) const {
+        return output / (outputs_.size() / prompt_logprobs_.size());
+    }
     void set_end_time();
     void wake_readers();
     static std::size_t bytes_of(const Output& output);
@@ -118,6 +133,7 @@ class GenerationLog {
     std::vector<Entry> entries_;  // empty after drop()
     std::size_t num_entries_ = 0;
     std::vector<Output> outputs_;
+    std::vector<std::vector<RankedLogprob>> prompt_logprobs_;  // [prompt], as in LogDelta
     bool keeps_token_ids_;
     std::size_t num_finished_ = 0;
     std::int32_t cached_tokens_ = 0;

@@ -20,6 +20,7 @@ INT32 = 2**31 - 1
 # the lower limit itself is allowed.
 WHOLE = {
     "n": (1, 8),
+    "prompt_logprobs": (0, 20),
     "top_k": (-1, INT32),
     "min_tokens": (0, 1),
     "priority": (-(2**31), INT32),

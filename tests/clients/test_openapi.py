@@ -120,8 +120,10 @@ def test_answers_and_chunks_match_their_schemas(server):
     for path, body, whole, chunk in (
         ("/v1/chat/completions", chat, "ChatCompletion", "ChatCompletionChunk"),
         ("/v1/completions", text, "Completion", "CompletionChunk"),
+        ("/v1/completions", text | {"echo": True}, "Completion", "CompletionChunk"),
     ):
-        jsonschema.validate(post(server, path, body).json(), schema(whole))
+        for more in ({}, {"prompt_logprobs": 2, "max_tokens": 0}):
+            jsonschema.validate(post(server, path, body | more).json(), schema(whole))
         chunks = events(post(server, path, body | stream))
         assert len(chunks) > 4
         for one in chunks:

@@ -226,6 +226,8 @@ def collect_answers(names, server):
     http.ask("POST", text, prompts, "completion")
     http.ask("POST", text, prompts | streamed, "completion chunk")
     http.ask("POST", text, {"prompt": "Hi", "echo": True} | GREEDY, "completion")
+    http.ask("POST", text, {"prompt": "Hi", "prompt_logprobs": 1} | GREEDY, "completion")
+    http.ask("POST", chat, {"messages": MESSAGES, "prompt_logprobs": 1} | GREEDY, "chat")
     http.ask("POST", chat + "/render", {"messages": MESSAGES}, "render")
     http.ask("POST", "/tokenize", {"prompt": FRANCE, "return_token_strs": True}, "tokenize")
     http.ask("POST", "/detokenize", {"tokens": [1, 446]}, "detokenize")

@@ -138,6 +138,9 @@ BOOST_AUTO_TEST_CASE(values_outside_their_range_are_refused_with_the_range) {
     BOOST_TEST((error_of({"--port="}).code == errc::bad_command_line));
     BOOST_TEST(parse_app_config({"--port=0"}, {}).value().port == 0);
     BOOST_TEST(parse_app_config({"--port=65535"}, {}).value().port == 65535);
+    BOOST_TEST(parse_app_config({}, {}).value().max_prompt_logprobs == 1 << 20);
+    BOOST_TEST(parse_app_config({"--max-prompt-logprobs=0"}, {}).value().max_prompt_logprobs == 0);
+    BOOST_TEST((error_of({"--max-prompt-logprobs=-1"}).code == errc::bad_command_line));
     BOOST_TEST(parse_app_config({"--max-waiting-memory=1MiB"}, {}).value().max_waiting_memory == 1 << 20);
     BOOST_TEST((error_of({"--max-waiting-memory=1048575"}).code == errc::bad_command_line));
     BOOST_TEST(contains(error_of({"--device", "gpu"}).message, "auto|cpu|cuda"));

@@ -126,6 +126,75 @@ BOOST_AUTO_TEST_CASE(logprobs_and_stops_are_merged_per_output_and_read_once) {
     BOOST_TEST(all[2].stop.index == 2);
 }
 
+BOOST_AUTO_TEST_CASE(each_output_of_a_prompt_has_its_log_probabilities_once_and_in_order) {
+    asio::io_context io;
+    GenerationLog log(4, false, 2);  // two prompts with two choices each
+    Wakeup wakeup(io.get_executor());
+    LogReader reader(log, wakeup);
+    const auto ranked = [](TokenId first, std::size_t count) {
+        std::vector<RankedLogprob> entries;
+        while (entries.size() < count) entries.push_back({first + static_cast<TokenId>(entries.size()), -1, 1});
+        return entries;
+    };
+    const auto ids_of = [](const LogDelta& delta) {
+        std::vector<TokenId> ids;
+        for (const auto& entry : delta.prompt_logprobs) ids.push_back(entry.token);
+        return ids;
+    };
+    log.append_prompt_logprobs(1, ranked(100, 2), 2);
+    auto deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 2);
+    for (const std::size_t i : {0, 1}) {
+        BOOST_TEST(deltas[i].output == 2 + i);
+        BOOST_TEST((ids_of(deltas[i]) == std::vector<TokenId>{100, 101}));
+        BOOST_TEST(deltas[i].num_tokens == 0);
+    }
+    log.append_prompt_logprobs(1, ranked(102, 4), 2);
+    log.append({.output = 3, .text = "x", .num_tokens = 1, .finish = FinishReason::stop});
+    log.append({.output = 0, .text = "y", .num_tokens = 1, .finish = FinishReason::stop});
+    deltas = reader.read();
+    BOOST_REQUIRE(deltas.size() == 3);
+    BOOST_TEST(ids_of(deltas[0]).empty());
+    BOOST_TEST((ids_of(deltas[1]) == std::vector<TokenId>{102, 103, 104, 105}));
+    BOOST_TEST(deltas[2].text == "x");
+    BOOST_TEST((ids_of(deltas[2]) == std::vector<TokenId>{102, 103, 104, 105}));
+    BOOST_TEST((ids_of(log.read_whole(2)) == std::vector<TokenId>{100, 101, 102, 103, 104, 105}));
+    BOOST_TEST(log.read_whole(1).prompt_logprobs.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(long_prompt_is_read_in_parts_of_whole_tokens, Fixture) {
+    constexpr std::size_t stride = 21;
+    const std::vector<RankedLogprob> entries(stride * 500, {5, -1, 1});
+    log.append_prompt_logprobs(0, entries, stride);
+    std::size_t num_read = 0;
+    while (reader.ready()) {
+        const auto& deltas = reader.read(16 << 10);
+        BOOST_REQUIRE(deltas.size() == 1);
+        const std::size_t size = deltas[0].prompt_logprobs.size();
+        BOOST_TEST(size % stride == 0U);
+        BOOST_TEST(size * sizeof(RankedLogprob) <= 16U << 10);
+        num_read += size;
+    }
+    BOOST_TEST(num_read == entries.size());
+}
+
+BOOST_AUTO_TEST_CASE(log_probabilities_of_a_prompt_are_charged_once_and_dropped) {
+    WaitingMemory memory(100'000);
+    GenerationLog log(8);
+    log.charge_to(memory, 1);
+    const std::size_t before = log.bytes();
+    const std::vector<RankedLogprob> entries(1000);
+    log.append_prompt_logprobs(0, entries, 1);
+    BOOST_TEST(log.bytes() >= before + 1000 * sizeof(RankedLogprob));
+    BOOST_TEST(log.bytes() < before + 2000 * sizeof(RankedLogprob));
+    BOOST_TEST(memory.bytes() == log.bytes());
+    for (int i = 0; i < 10; ++i) log.append_prompt_logprobs(0, entries, 1);
+    BOOST_REQUIRE(log.failure().has_value());
+    BOOST_TEST((log.failure()->code == errc::server_overloaded));
+    BOOST_TEST(log.read_whole(7).prompt_logprobs.empty());
+    BOOST_TEST(memory.bytes() < 10'000U);
+}
+
 BOOST_AUTO_TEST_CASE(a_read_can_be_limited_to_some_outputs) {
     asio::io_context io;
     GenerationLog log(4);
