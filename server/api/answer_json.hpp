@@ -26,9 +26,9 @@ inline const std::string no_text;  // for an answer that does not repeat its pro
 
 // The parts of a prompt which the answer repeats.
 struct ShownPrompt {
-    std::string text;                // empty unless the request has `echo`
-    std::vector<TokenId> token_ids;  // empty unless the request has `return_token_ids`
-    TokenId first_token = -1;        // set if the request has `echo`
+    std::string text = {};                // empty unless the request has `echo`
+    std::vector<TokenId> token_ids = {};  // empty unless the request has `return_token_ids`
+    TokenId first_token = -1;             // set if the request has `echo`
     // 1 if the tokens begin with a space which the tokenizer puts before every text; it is not in `text`.
     std::size_t num_dropped = 0;
 };

@@ -291,11 +291,13 @@ std::vector<RequestKind> request_kinds(const Target& target) {
            json_of),
         of("completions, 3 prompts",
            post(target, "/v1/completions",
-                R"({"prompt":["a","bb","ccc"],"max_tokens":4,"temperature":0,"seed":0,"logprobs":2})"),
+                R"({"prompt":["a","bb","ccc"],"max_tokens":4,"temperature":0,"seed":0,"logprobs":2,)"
+                R"("prompt_logprobs":1})"),
            json_of),
         of("completions, streamed with echo",
            post(target, "/v1/completions",
-                R"({"prompt":"hello","max_tokens":4,"temperature":0,"seed":0,"echo":true,"stream":true})"),
+                R"({"prompt":"hello","max_tokens":4,"temperature":0,"seed":0,"echo":true,"logprobs":1,)"
+                R"("stream":true})"),
            stream_of),
         of("response, whole",
            post(target, "/v1/responses",

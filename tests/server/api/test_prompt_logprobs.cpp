@@ -1,7 +1,9 @@
-// Tests the fields which ask for the log probabilities of a prompt, and the two forms in which they are written.
+// Tests the fields which ask for the log probabilities of a prompt, and the two forms in which they are
+// written.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
 #include <limits>
 
@@ -58,7 +60,8 @@ const TokenId world = token_of(" world");
 const TokenId newline = token_of("\n");
 
 // The prompt "Hello world" with one alternative for each token.
-const std::vector<RankedLogprob> prompt_entries{{hello, -1, 2}, {world, -0.5, 1}, {world, -2, 1}, {world, -2, 1}};
+const std::vector<RankedLogprob> prompt_entries{
+    {hello, -1, 2}, {world, -0.5, 1}, {world, -2, 1}, {world, -2, 1}};
 // The answer "\n Hello" with one alternative for each token.
 const std::vector<TokenLogprob> answer_entries{{newline, -3}, {hello, -0.25}, {hello, -4}, {world, -5}};
 
@@ -188,7 +191,8 @@ BOOST_AUTO_TEST_CASE(chunks_have_together_what_the_whole_answer_has) {
     writer.append_chunks(
         out, {.text = " Hello", .finish = FinishReason::length, .logprobs = answer.subspan(2)}, {});
     writer.append_chunks(
-        out, {.output = 1, .text = " Hello", .finish = FinishReason::stop, .logprobs = answer.subspan(2)}, {});
+        out, {.output = 1, .text = " Hello", .finish = FinishReason::stop, .logprobs = answer.subspan(2)},
+        {});
     std::array<std::string, 2> texts;
     std::array<json::object, 2> logprobs;
     for (std::size_t begin = 0; begin < out.size();) {
@@ -239,7 +243,8 @@ BOOST_AUTO_TEST_CASE(answer_without_any_token_has_the_prompt_only) {
 BOOST_AUTO_TEST_CASE(offsets_of_token_ids_begin_where_the_text_begins) {
     auto ids = context();
     ids.prompts.front() = {.text = "Hello world", .first_token = hello, .num_dropped = 1};
-    const LogDelta end{.finish = FinishReason::length, .prompt_logprobs = RankedLogprobs(prompt_entries).last(2)};
+    const LogDelta end{.finish = FinishReason::length,
+                       .prompt_logprobs = RankedLogprobs(prompt_entries).last(2)};
     const auto whole = json::parse(rendered(CompletionAnswerWriter(ids, true).whole(std::span(&end, 1), {})));
     check(whole.at("choices").at(0).at("logprobs").at("text_offset"), {0, 5});
     ids.prompts.front() = {.text = "\n world", .first_token = newline};
@@ -249,8 +254,8 @@ BOOST_AUTO_TEST_CASE(offsets_of_token_ids_begin_where_the_text_begins) {
 
 BOOST_AUTO_TEST_CASE(vllms_form_is_keyed_by_token_id) {
     const std::vector<RankedLogprob> entries{
-        {world, -2, 3}, {hello, -0.5, 1}, {world, -2, 3},
-        {hello, -std::numeric_limits<float>::infinity(), 9}, {world, -1, 1}, {newline, -1, 2}};
+        {world, -2, 3}, {hello, -0.5, 1}, {world, -2, 3}, {hello, -std::numeric_limits<float>::infinity(), 9},
+        {world, -1, 1}, {newline, -1, 2}};
     const auto form = [&](std::int32_t num_shown) {
         std::string out;
         append_prompt_logprobs(out, demo_tokenizer(), RankedLogprobs(entries), 2, num_shown);
@@ -263,9 +268,10 @@ BOOST_AUTO_TEST_CASE(vllms_form_is_keyed_by_token_id) {
     const std::string id_of_world = std::to_string(world);
     check(form(0), {nullptr, json::object{{id_of_world, member(-2, 3, " world")}},
                     json::object{{id_of_hello, member(-9999, 9, " Hello")}}});
-    check(form(1), {nullptr,
-                    json::object{{id_of_world, member(-2, 3, " world")}, {id_of_hello, member(-0.5, 1, " Hello")}},
-                    json::object{{id_of_hello, member(-9999, 9, " Hello")}, {id_of_world, member(-1, 1, " world")}}});
+    check(form(1),
+          {nullptr,
+           json::object{{id_of_world, member(-2, 3, " world")}, {id_of_hello, member(-0.5, 1, " Hello")}},
+           json::object{{id_of_hello, member(-9999, 9, " Hello")}, {id_of_world, member(-1, 1, " world")}}});
     BOOST_TEST(form(2).at(1).as_object().size() == 2U);  // the token is one of its alternatives
     BOOST_TEST(form(2).at(2).as_object().size() == 3U);
     BOOST_TEST(form(1).at(1).as_object().begin()->key() == id_of_world, "the token itself comes first");
@@ -277,10 +283,9 @@ BOOST_AUTO_TEST_CASE(each_choice_of_completions_and_the_whole_chat_answer_have_v
     const std::vector<LogDelta> outputs{
         {.output = 0, .finish = FinishReason::length, .prompt_logprobs = prompt_entries},
         {.output = 1, .finish = FinishReason::length, .prompt_logprobs = prompt_entries}};
-    const auto expected = json::parse(R"([null,{")" + std::to_string(hello) +
-                                      R"(":{"logprob":-1,"rank":2,"decoded_token":" Hello"}},{")" +
-                                      std::to_string(world) +
-                                      R"(":{"logprob":-2,"rank":1,"decoded_token":" world"}}])");
+    const auto expected = json::parse(
+        R"([null,{")" + std::to_string(hello) + R"(":{"logprob":-1,"rank":2,"decoded_token":" Hello"}},{")" +
+        std::to_string(world) + R"(":{"logprob":-2,"rank":1,"decoded_token":" world"}}])");
     const auto completion = json::parse(rendered(CompletionAnswerWriter(asked, false).whole(outputs, {})));
     for (const auto& choice : completion.at("choices").as_array())
         check(choice.at("prompt_logprobs"), expected);

@@ -133,7 +133,8 @@ BOOST_AUTO_TEST_CASE(each_output_of_a_prompt_has_its_log_probabilities_once_and_
     LogReader reader(log, wakeup);
     const auto ranked = [](TokenId first, std::size_t count) {
         std::vector<RankedLogprob> entries;
-        while (entries.size() < count) entries.push_back({first + static_cast<TokenId>(entries.size()), -1, 1});
+        while (entries.size() < count)
+            entries.push_back({first + static_cast<TokenId>(entries.size()), -1, 1});
         return entries;
     };
     const auto ids_of = [](const LogDelta& delta) {
