@@ -30,6 +30,14 @@ if command -v apt-get >/dev/null; then
     # Ubuntu's package chromium contains no browser: it only installs a snap.
     command -v chromium >/dev/null || { . /etc/os-release; [ "$ID" = debian ] && packages+=(chromium); }
     install_packages "${packages[@]}"
+    # nginx is only unpacked: its installation would start a web server on port 80.
+    if [ ! -x build/nginx/usr/sbin/nginx ]; then
+        update_package_lists
+        rm -rf build/nginx
+        mkdir -p build/nginx
+        step "unpacking nginx" "Check the network and the package sources." \
+            bash -c 'cd build/nginx && apt-get download -q nginx && dpkg -x nginx_*.deb .'
+    fi
 fi
 
 # install_clients FOLDER REQUIREMENTS: makes a virtual environment with these test clients. A finished installation

@@ -1,0 +1,72 @@
+"""The command line client `llm` with its file of OpenAI-compatible models."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support import DEADLINE, client_library
+
+client_library("llm")
+
+PROMPT = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
+FRANCE = "What is the capital of France?"
+ANSWER = "The capital of France is Paris.\n"
+
+MODELS = """
+- model_id: demo
+  model_name: {model}
+  api_base: {url}
+- model_id: demo-text
+  model_name: {model}
+  api_base: {url}
+  completion: true
+- model_id: unknown
+  model_name: no-such-model
+  api_base: {url}
+"""
+
+
+@pytest.fixture
+def llm(server, tmp_path):
+    """Returns a function that runs `llm` with these arguments."""
+    (tmp_path / "extra-openai-models.yaml").write_text(MODELS.format(model=server.model, url=server.base_url))
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "llm", *arguments],
+            env=os.environ | {"LLM_USER_PATH": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
+
+    return run
+
+
+def test_stream_with_a_bound_as_large_as_the_context_and_a_conversation_that_continues(llm):
+    first = llm("-m", "demo", "-o", "max_tokens", "4096", "-o", "temperature", "0", "-s", "Be brief.", FRANCE)
+    assert (first.returncode, first.stdout, first.stderr) == (0, ANSWER, "")
+    second = llm("-c", "--no-stream", "-o", "max_tokens", "4096", "-o", "temperature", "0", "7 * 8")
+    assert (second.returncode, second.stdout, second.stderr) == (0, "7 * 8 = 56.\n", "")
+
+
+def test_text_completion(llm):
+    done = llm("-m", "demo-text", "-o", "max_tokens", "4096", "-o", "temperature", "0", PROMPT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, ANSWER, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", "demo", "-o", "json_object", "true"], "response_format is not supported by this server"),
+        (["-m", "unknown"], "The model 'no-such-model' does not exist"),
+    ],
+    ids=["unsupported field", "unknown model"],
+)
+def test_errors_reach_the_user_with_the_servers_message(llm, arguments, message):
+    done = llm(*arguments, "Hi")
+    assert done.returncode == 1
+    assert message in done.stderr
