@@ -23,6 +23,7 @@ prepare_packages program-options test context
 if command -v apt-get >/dev/null; then
     packages=(curl)
     command -v systemd-analyze >/dev/null || packages+=(systemd)
+    [ -z "$long" ] || command -v javac >/dev/null || packages+=(default-jdk-headless)
     for tool in clang-format-19 clang-19 clang-tidy-19; do
         ! available "$tool" || packages+=("$tool")
     done
@@ -55,7 +56,10 @@ install_clients() {
     fi
 }
 install_clients build/venv tests/clients/requirements.txt
-[ -z "$long" ] || install_clients build/venv-long tests/clients/requirements-long.txt
+if [ -n "$long" ]; then
+    install_clients build/venv-long tests/clients/requirements-long.txt
+    install_clients build/venv-llama-index tests/clients/requirements-llama-index.txt
+fi
 
 if [ $cuda = AUTO ] && ! prepare_cuda; then
     echo "solard: the CUDA toolkit could not be installed; check the network. The tests which need it will be left out." >&2
