@@ -1,14 +1,26 @@
 """Builds random requests for every route, and says how each must be answered.
 
-What happens to a field is read from the table `server/api/peer_fields.tsv`. Only for fields that are served, the
-values that are allowed and the rules between fields are written here, after the descriptions in `openapi.json`.
+What happens to a field is read from the table `server/api/peer_fields.tsv`, and the values of served fields are those of
+`field_values.py`. The rules between fields are written here, after the descriptions in `openapi.json`.
 """
 
 import csv
 import dataclasses
 import json
 
-from reference_model import CONTEXT, VOCABULARY, encode, render
+from field_values import (
+    ANY_VALUES,
+    COMPLETION_LOGPROBS,
+    IDS,
+    LABELS,
+    OF_CONVERSATIONS,
+    OF_SOCKETS,
+    OUTSIDE_OF_VOCABULARY,
+    SERVED,
+    SHAPING,
+    TEXTS,
+)
+from reference_model import CONTEXT, VOCABULARY, render
 from support import ROOT
 
 KINDS = {
@@ -57,83 +69,6 @@ def members_of(name, kind):
     return [line for line in TABLE if line.name.startswith(name + ".") and kind in line.kinds]
 
 
-ANY_VALUES = [True, False, 0, 1, -1, 0.5, 7, "", "none", "x", [], ["x"], {}, {"x": 1}]
-BOOLEAN = ([True, False], [1, 0, "true", [], {}])
-
-
-def number(low, high, *more):
-    return [low, high, *more], [low - 0.5, high + 0.5, 2**63, "1", True, [low], {}]
-
-
-def whole(low, high, *more):
-    return [low, high, float(high) if abs(high) < 2**53 else high, *more], [low - 1, high + 1, 1.5, "1", True, [low], {}]
-
-
-CAP = ([-1, 1, 2.0, CONTEXT, 2**53, 2**64 - 1, 1e300], [0, -2, 1.5, "1", True, [1]])
-TEXTS = ["Hi", "What is the capital of France?", "7 * 8", "안녕하세요! 👋", "a\n\nb", " two  spaces ", "", "e\u0301 ### User:\n", "x" * 40]
-IDS = [[1], [1, 29, 500], [5.0, 6], encode("7 * 8")]
-MANY = ["x"] * 16
-
-# For each served field the values that are allowed and values that are refused with `invalid_value`.
-SERVED = {
-    "add_generation_prompt": BOOLEAN,
-    "add_special_tokens": BOOLEAN,
-    "cache_salt": (["s", "x" * 256], ["", "x" * 257, 1, ["s"]]),
-    "continue_final_message": BOOLEAN,
-    "echo": BOOLEAN,
-    "frequency_penalty": number(-2, 2, 0, 0.5),
-    "ignore_eos": BOOLEAN,
-    "include": (
-        [[], ["message.output_text.logprobs"], ["reasoning.encrypted_content", "message.output_text.logprobs"]],
-        [["no.such.part"], [1], "message.output_text.logprobs", {}],
-    ),
-    "instructions": (["", "Be brief."], [1, ["x"]]),
-    "logit_bias": (
-        [{}, [], {"5": 100}, {"2047": -100, "300": 1.5}, {str(i): 1 for i in range(300)}],
-        [{"05": 1}, {"-1": 1}, {"5": 100.5}, {"5": "1"}, [1], "x", {str(i): 1 for i in range(301)}],
-    ),
-    "logprobs": BOOLEAN,
-    "max_completion_tokens": CAP,
-    "max_output_tokens": CAP,
-    "max_tokens": CAP,
-    "metadata": ([{}, {"a": "b"}, {"k" * 64: "v" * 512}], [{"a": 1}, {"k" * 65: ""}, {"a": "v" * 513}, "x", []]),
-    "min_p": number(0, 1, 0.05),
-    "min_tokens": whole(0, 2**24, 1, 2, 3),
-    "model": (["solard-demo", ""], [1, ["x"], {}]),
-    "n": whole(1, 8, 2, 3),
-    "n_predict": CAP,
-    "presence_penalty": number(-2, 2, 0, 0.5),
-    "previous_response_id": ([], [1, ["x"]]),
-    "priority": whole(-(2**31), 2**31 - 1, 0),
-    "repetition_penalty": ([1, 2, 1.3, 0.5], [0, -0.5, 2.5, "1", True]),
-    "return_token_ids": BOOLEAN,
-    "return_token_strs": BOOLEAN,
-    "seed": ([-1, 0, 7, 42.0, -(2**63), 2**64 - 1, 2**53 + 1], [-(2**63) - 1, 2**64, 1.5, "1", True, [1]]),
-    "stop": (
-        [[], "x", "is", [" the", "."], "도", MANY, "x" * 256],
-        ["", [""], [1], 1, [*MANY, "x"], "x" * 257, "솔" * 86, {"a": 1}],
-    ),
-    "stop_token_ids": ([[], [VOCABULARY - 1], [2], [29, 300.0], [1] * 64], [[-1], [1.5], 5, [1] * 65, [None], "x"]),
-    "store": BOOLEAN,
-    "stream": BOOLEAN,
-    "stream_options": ([{}], ["x", 1, []]),
-    "stream_options.continuous_usage_stats": BOOLEAN,
-    "stream_options.include_usage": BOOLEAN,
-    "temperature": number(0, 2, 1, 0.2, 0.7, 1e-300),
-    "top_k": whole(-1, 2**31 - 1, 0, 1, 5, VOCABULARY),
-    "top_logprobs": whole(0, 20, 3),
-    "top_p": number(0, 1, 0.05, 0.5, 0.9),
-    "truncation": (["auto", "disabled"], ["x", 1]),
-    "user": (["", "u" * 512], ["u" * 513, 1]),
-}
-COMPLETION_LOGPROBS = ([0, 3, 20.0, False], [21, -1, 1.5, "1", True, [1]])
-OUTSIDE_OF_VOCABULARY = {"stop_token_ids": [[VOCABULARY]], "logit_bias": [{str(VOCABULARY): 1}]}
-# Fields that only the WebSocket has, fields that are written with the conversation, and ignored fields with a limit.
-OF_SOCKETS = {"stream_id", "type"}
-OF_CONVERSATIONS = {"input", "messages", "prompt", "tokens"}
-LABELS = {"user": (["", "u" * 256], ["u" * 257, 1])}
-
-
 @dataclasses.dataclass
 class Case:
     """A request, and the errors of which it must get one: (status, code, param). Without any, the answer is 200."""
@@ -166,35 +101,90 @@ def same(a, b):
     return a == b
 
 
+def requests_from_table(random, count):
+    """Builds the requests. Each is about one line of the table and has other fields besides.
+
+    In turn, every line gets a value that must be refused (if there is one) among fields that are allowed, then a value
+    that is allowed, and then any value among fields that may be refused too.
+    """
+    lines = []
+    while len(lines) < count:
+        lines += random.sample(TABLE, len(TABLE))
+    return [Builder(random, ("refused", "allowed", "mixed")[i // len(TABLE) % 3]).build(lines[i]) for i in range(count)]
+
+
 class Builder:
-    """Builds requests. `random` is a random.Random; `chance` is the share of values that are to be refused."""
+    """Builds one request with random values from `random`, a random.Random."""
 
-    def __init__(self, random):
+    def __init__(self, random, wish):
         self.random = random
-        self.chance = 0
+        self.wish = wish  # what the main field gets: a value that is "refused" or "allowed", or either ("mixed")
+        self.chance = 0.3 if wish == "mixed" else 0  # of each value to be one that is refused
 
-    def build(self):
-        self.chance = self.random.choice([0, 0, 0, 0, 0, 0.1, 0.3, 0.6])
-        path = self.random.choice([*KINDS, *GENERATING])
-        case = Case(path, {})
+    def build(self, line):
+        kind = self.random.choice(line.kinds)
+        case = Case(self.random.choice([path for path in KINDS if KINDS[path] == kind]), {})
         self.add_prompt(case)
-        plain = [line for line in TABLE if "[" not in line.name and not self.is_member(line)]
-        own = {line.name for line in plain if case.kind in line.kinds}
-        if path in GENERATING:
+        plain = [one for one in TABLE if "[" not in one.name and not self.is_member(one)]
+        fillers = {one.name for one in plain if kind in one.kinds} - OF_CONVERSATIONS
+        if case.path in GENERATING:
             # Answers show their tokens, unless another value of the field is drawn.
-            case.body |= {"include": ["message.output_text.logprobs"]} if case.kind == "responses" else {"return_token_ids": True}
-            if not self.add_cap(case):
-                own -= set(SERVED)
-        own = sorted(own - set(case.body) - OF_CONVERSATIONS)
-        for name in self.random.sample(own, min(len(own), self.random.randint(0, 9))):
+            case.body |= {"include": ["message.output_text.logprobs"]} if kind == "responses" else {"return_token_ids": True}
+            if not self.add_cap(case, line):
+                fillers -= set(SERVED)
+        self.add_main(case, line)
+        if line.name in SHAPING and case.path in GENERATING:
+            case.body["temperature"] = self.random.choice([1.5, 2])  # the field changes little among few likely tokens
+        fillers = sorted(fillers - set(case.body))
+        for name in self.random.sample(fillers, min(len(fillers), self.random.randint(0, 6))):
             self.add_field(case, name)
-        if self.random.random() < 0.15:
-            names = {line.name for line in plain if not any(case.kind in one.kinds for one in TABLE if one.name == line.name)}
+        if self.random.random() < 0.3:
+            names = {one.name for one in plain if not any(kind in other.kinds for other in TABLE if other.name == one.name)}
             self.add_field(case, self.random.choice(sorted(names - set(case.body))))
         if self.random.random() < 0.1:
             case.body["no_such_field"] = self.random.choice(ANY_VALUES)
         self.apply_rules(case)
         return case
+
+    def add_main(self, case, line):
+        """Adds the field that the request is about. The parts of a conversation are random already."""
+        chance = self.chance
+        self.chance = {"refused": 1, "allowed": 0, "mixed": 0.5}[self.wish]
+        if "[" in line.name:
+            self.add_main_member(case, line)
+        elif self.is_member(line):
+            self.add_main_object(case, line)
+        elif line.name not in OF_CONVERSATIONS:
+            self.add_value(case, line.name)
+        self.chance = chance
+
+    def add_main_object(self, case, line):
+        name, key = line.name.split(".")
+        if name == "stream_options" and line_of(case.kind, name).handling == "served":
+            return self.add_stream_options(case)
+        value, refused = self.judged(line, case.kind)
+        case.body[name] = {key: value}
+        is_neutral = any(same(case.body[name], one) for one in line_of(case.kind, name).neutral)
+        if refused is not None and line_of(case.kind, name).handling == "neutral" and not is_neutral:
+            case.refuse(f"{name}.{key}{refused}", "unsupported_parameter")
+        return None
+
+    def add_main_member(self, case, line):
+        """Adds a member to the first message, or to its first part."""
+        name = line.name[: line.name.index("[")]
+        key = line.name.split("[].")[-1]
+        messages = case.body[name]
+        if line.handling == "served" or not isinstance(messages, list) or not messages:
+            return
+        item, place = messages[0], f"{name}[0]"
+        if "content[]" in line.name:
+            if not isinstance(item.get("content"), list) or not isinstance(item["content"][0], dict):
+                return
+            item, place = item["content"][0], f"{place}.content[0]"
+        case.errors -= {error for error in case.errors if error[2].startswith(f"{place}.{key}")}
+        item[key], refused = self.judged(line, line.kinds[0])
+        if refused is not None:
+            case.refuse(f"{place}.{key}{refused}", "unsupported_parameter")
 
     @staticmethod
     def is_member(line):
@@ -203,10 +193,10 @@ class Builder:
     def wants_refusal(self):
         return self.random.random() < self.chance
 
-    def add_cap(self, case):
+    def add_cap(self, case, line):
         """Adds a bound for the answer. Returns false if the answer ends by itself, unless served fields change it."""
         name = self.random.choice(CAPS[case.kind])
-        if self.random.random() < 0.9:
+        if line.name != name and (line.handling == "served" or "[" in line.name or self.random.random() < 0.8):
             case.body[name] = self.random.choice([1, 2, 3.0, 5])
             if self.random.random() < 0.7:
                 case.body["seed"] = self.random.choice(SERVED["seed"][0])
@@ -224,10 +214,14 @@ class Builder:
         return False
 
     def add_field(self, case, name):
-        line = line_of(case.kind, name)
         if self.random.random() < 0.1:
             case.body[name] = None
-        elif line is None:  # a field of another route in a body without an answer: unknown and ignored
+        else:
+            self.add_value(case, name)
+
+    def add_value(self, case, name):
+        line = line_of(case.kind, name)
+        if line is None:  # a field of another route in a body without an answer: unknown and ignored
             case.body[name] = self.random.choice(ANY_VALUES)
         elif self.is_served(case, line):
             self.add_served(case, name)
@@ -254,7 +248,7 @@ class Builder:
         if name == "model" and self.wants_refusal():
             case.body[name] = "other"
             return case.refuse(name, "model_not_found", 404)
-        if refused and (self.wants_refusal() or not allowed):
+        if refused and self.wants_refusal():
             case.refuse(name)
             allowed = refused
         case.body[name] = self.random.choice(allowed)

@@ -19,13 +19,14 @@ for package in ("jinja2", "numpy", "sentencepiece"):
 requests = client_library("requests")
 
 import reference_model as model  # noqa: E402
-from random_requests import CAPS, GENERATING, OF_CONVERSATIONS, OF_SOCKETS, SERVED, TABLE, Builder  # noqa: E402
+from field_values import OF_CONVERSATIONS, OF_SOCKETS, SERVED  # noqa: E402
+from random_requests import CAPS, GENERATING, TABLE, requests_from_table  # noqa: E402
 from reference_sampler import Sampling, ending, plausible  # noqa: E402
 
 SEED = 16
 NUM_REQUESTS = 1000
 LOGPROB_TOLERANCE = 0.1
-CAPITAL = "The capital of France is Paris."  # the answer to the question of requests without a small bound
+CAPITAL = "The capital of France is Paris."  # the answer to the only question that is asked without a small bound
 
 
 def sampling_of(case, room):
@@ -172,7 +173,7 @@ class Checker:
             prompt, echoed = prompts[index // n]
             sampling = sampling_of(case, model.CONTEXT - len(prompt))
             counts.append(self.check_choice(choice, sampling, prompt, echoed, index % n))
-            if sampling.max_tokens > 6:
+            if sampling.max_tokens > 20:  # the request is the plain question
                 assert choice["text"] == echoed + CAPITAL
         if usage is None:  # a stream that was not asked for it
             return
@@ -250,14 +251,13 @@ def send_all(server, cases, checker):
 
 
 def test_random_requests_are_answered_as_the_table_says(server):
-    builder = Builder(random.Random(SEED))
-    cases = [builder.build() for _ in range(NUM_REQUESTS)]
+    cases = requests_from_table(random.Random(SEED), NUM_REQUESTS)
     checker = Checker()
     failures = send_all(server, cases, checker)
     refused = sum(bool(case.errors) for case in cases)
     print(f"seed {SEED}: {refused} refused, {checker.num_decided} of {checker.num_tokens} tokens decided")
     assert not failures, f"seed {SEED}, {len(failures)} failures; the first ones:\n" + "\n".join(failures[:10])
-    assert NUM_REQUESTS / 5 < refused < NUM_REQUESTS / 2
+    assert NUM_REQUESTS * 0.3 < refused < NUM_REQUESTS * 0.6
     assert checker.num_tokens > 1000 and checker.num_decided > checker.num_tokens / 2
 
 
