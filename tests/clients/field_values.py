@@ -69,9 +69,9 @@ SERVED = {
     "stream_options.continuous_usage_stats": BOOLEAN,
     "stream_options.include_usage": BOOLEAN,
     "temperature": number(0, 2, 1, 0.2, 0.7, 1e-300),
-    "top_k": whole(-1, 2**31 - 1, 0, 1, 5, VOCABULARY),
+    "top_k": whole(-1, 2**31 - 1, 0, 1, 2, 3, 5, VOCABULARY),
     "top_logprobs": whole(0, 20, 3),
-    "top_p": number(0, 1, 0.05, 0.5, 0.9),
+    "top_p": number(0, 1, 0.05, 0.3, 0.5, 0.9),
     "truncation": (["auto", "disabled"], ["x", 1]),
     "user": (["", "u" * 512], ["u" * 513, 1]),
 }
@@ -81,5 +81,6 @@ OUTSIDE_OF_VOCABULARY = {"stop_token_ids": [[VOCABULARY]], "logit_bias": [{str(V
 SHAPING = {"frequency_penalty", "logit_bias", "min_p", "presence_penalty", "repetition_penalty", "seed", "top_k", "top_p"}
 # Fields that only the WebSocket has, fields that are written with the conversation, and ignored fields with a limit.
 OF_SOCKETS = {"stream_id", "type"}
+WITHOUT_EFFECT_ON_SOCKETS = {"background", "stream"}  # as server/ws/PROTOCOL.md says
 OF_CONVERSATIONS = {"input", "messages", "prompt", "tokens"}
 LABELS = {"user": (["", "u" * 256], ["u" * 257, 1])}

@@ -4,10 +4,9 @@ What happens to a field is read from the table `server/api/peer_fields.tsv`, and
 `field_values.py`. The rules between fields are written here, after the descriptions in `openapi.json`.
 """
 
-import csv
 import dataclasses
-import json
 
+from field_table import TABLE, line_of, members_of, same
 from field_values import (
     ANY_VALUES,
     COMPLETION_LOGPROBS,
@@ -19,54 +18,27 @@ from field_values import (
     SERVED,
     SHAPING,
     TEXTS,
+    WITHOUT_EFFECT_ON_SOCKETS,
 )
 from reference_model import CONTEXT, VOCABULARY, render
-from support import ROOT
 
+SOCKET = "ws /v1/responses"
 KINDS = {
     "/v1/chat/completions": "chat",
     "/v1/chat/completions/render": "chat",
     "/v1/completions": "completions",
     "/v1/responses": "responses",
+    SOCKET: "responses",
     "/v1/responses/input_tokens": "responses",
     "/tokenize": "tokenize",
     "/detokenize": "detokenize",
 }
-GENERATING = ("/v1/chat/completions", "/v1/completions", "/v1/responses")  # the routes that answer a prompt
+GENERATING = ("/v1/chat/completions", "/v1/completions", "/v1/responses", SOCKET)  # the routes that answer a prompt
 CAPS = {
     "chat": ("max_completion_tokens", "max_tokens", "n_predict"),
     "completions": ("max_tokens", "max_completion_tokens", "n_predict"),
     "responses": ("max_output_tokens",),
 }
-
-
-@dataclasses.dataclass
-class Line:
-    name: str
-    kinds: list
-    handling: str
-    neutral: list
-
-
-def read_table():
-    with (ROOT / "server/api/peer_fields.tsv").open() as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-    return [Line(row[0], row[1].split(), row[3], json.loads(f"[{row[4]}]")) for row in rows]
-
-
-TABLE = read_table()
-
-
-def line_of(kind, name):
-    """Returns the field's line. A request for an answer may have a field of another route, which is judged by that route's line."""
-    lines = [line for line in TABLE if line.name == name]
-    own = [line for line in lines if kind in line.kinds]
-    return (own or (lines if kind not in ("tokenize", "detokenize") else []) or [None])[0]
-
-
-def members_of(name, kind):
-    """Returns the lines for the members of a field that is an object."""
-    return [line for line in TABLE if line.name.startswith(name + ".") and kind in line.kinds]
 
 
 @dataclasses.dataclass
@@ -92,25 +64,17 @@ class Case:
         self.errors.add((status, code, param))
 
 
-def same(a, b):
-    """Compares JSON values. A member that is null is the same as a member that is absent."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return all(same(a.get(key), b.get(key)) for key in a | b)
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    return a == b
-
-
 def requests_from_table(random, count):
     """Builds the requests. Each is about one line of the table and has other fields besides.
 
-    In turn, every line gets a value that must be refused (if there is one) among fields that are allowed, then a value
-    that is allowed, and then any value among fields that may be refused too.
+    First, every line gets a value that must be refused (if there is one) among fields that are allowed, and then a value
+    that is allowed. The rest have any values.
     """
-    lines = []
-    while len(lines) < count:
-        lines += random.sample(TABLE, len(TABLE))
-    return [Builder(random, ("refused", "allowed", "mixed")[i // len(TABLE) % 3]).build(lines[i]) for i in range(count)]
+    shaping = [line for line in TABLE if line.name in SHAPING]
+    rounds = (("refused", TABLE), ("allowed", TABLE + 10 * shaping))
+    plan = [(wish, line) for wish, lines in rounds for line in random.sample(lines, len(lines))]
+    plan += [("mixed", random.choice(TABLE)) for _ in range(count - len(plan))]
+    return [Builder(random, wish).build(line) for wish, line in plan]
 
 
 class Builder:
@@ -123,7 +87,8 @@ class Builder:
 
     def build(self, line):
         kind = self.random.choice(line.kinds)
-        case = Case(self.random.choice([path for path in KINDS if KINDS[path] == kind]), {})
+        paths = [path for path in (GENERATING if line.name in SHAPING else KINDS) if KINDS[path] == kind]
+        case = Case(self.random.choice(paths), {})
         self.add_prompt(case)
         plain = [one for one in TABLE if "[" not in one.name and not self.is_member(one)]
         fillers = {one.name for one in plain if kind in one.kinds} - OF_CONVERSATIONS
@@ -221,6 +186,11 @@ class Builder:
 
     def add_value(self, case, name):
         line = line_of(case.kind, name)
+        if case.path == SOCKET and name in OF_SOCKETS:
+            return
+        if case.path == SOCKET and name in WITHOUT_EFFECT_ON_SOCKETS:
+            case.body[name] = self.random.choice(ANY_VALUES)
+            return
         if line is None:  # a field of another route in a body without an answer: unknown and ignored
             case.body[name] = self.random.choice(ANY_VALUES)
         elif self.is_served(case, line):

@@ -12,15 +12,17 @@ import threading
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the threads of NumPy and of the server would fight for the cores
 
-from support import client_library
+from support import DEADLINE, client_library
 
 for package in ("jinja2", "numpy", "sentencepiece"):
     client_library(package)
 requests = client_library("requests")
+websockets = client_library("websockets.sync.client")
 
 import reference_model as model  # noqa: E402
+from field_table import TABLE  # noqa: E402
 from field_values import OF_CONVERSATIONS, OF_SOCKETS, SERVED  # noqa: E402
-from random_requests import CAPS, GENERATING, TABLE, requests_from_table  # noqa: E402
+from random_requests import CAPS, GENERATING, SOCKET, requests_from_table  # noqa: E402
 from reference_sampler import Sampling, ending, plausible  # noqa: E402
 
 SEED = 16
@@ -100,9 +102,9 @@ def logprobs_of(choice):
 def read_choices(case, answer):
     """Returns (choices, usage) of an answer of chat or completions."""
     if case.value("stream"):
-        whole = join_chunks(answer.text)
+        whole = join_chunks(answer)
         return whole["choices"], whole["usage"]
-    whole = answer.json()
+    whole = json.loads(answer)
     for choice in whole["choices"]:
         choice["logprobs"] = logprobs_of(choice)
         choice.setdefault("text", choice.get("message", {}).get("content"))
@@ -111,10 +113,11 @@ def read_choices(case, answer):
 
 def read_response(case, answer):
     """Returns (choices, usage) of an answer of /v1/responses. Its log-probabilities tell its tokens."""
-    response = answer.json() if not case.value("stream") else None
-    if response is None:
-        lines = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
+    if case.value("stream") and case.path != SOCKET:
+        lines = [line.removeprefix("data: ") for line in answer.split("\n") if line.startswith("data: ")]
         response = json.loads(lines[-1])["response"]
+    else:
+        response = json.loads(answer)
     (part,) = response["output"][0]["content"]
     choice = {"text": part["text"], "logprobs": [entry["logprob"] for entry in part.get("logprobs") or []]}
     choice["token_bytes"] = [bytes(entry["bytes"]) for entry in part.get("logprobs") or []]
@@ -130,19 +133,19 @@ class Checker:
         self.num_decided = 0  # tokens for which the reference left no choice
         self.lock = threading.Lock()
 
-    def check(self, case, answer):
+    def check(self, case, status, answer):
         if case.errors:
-            assert answer.status_code >= 400, f"status {answer.status_code}, expected one of {case.errors}"
-            error = answer.json()["error"]
-            found = (answer.status_code, error["code"], error["param"])
+            assert status >= 400, f"status {status}, expected one of {case.errors}"
+            error = json.loads(answer)["error"]
+            found = (status, error["code"], error["param"])
             assert found in case.errors, f"{found}, expected one of {case.errors}: {error['message']}"
             assert (error["param"] or "") in error["message"]
             return
-        assert answer.status_code == 200, f"status {answer.status_code}, expected 200: {answer.text[:300]}"
+        assert status == 200, f"status {status}, expected 200: {answer[:300]}"
         if case.path in GENERATING:
             self.check_answer(case, answer)
         else:
-            self.check_prompt(case, answer.json())
+            self.check_prompt(case, json.loads(answer))
 
     def check_prompt(self, case, answer):
         """Checks the routes that show how a prompt is read."""
@@ -221,7 +224,31 @@ class Checker:
 
 def as_curl(server, case):
     body = json.dumps(case.body, ensure_ascii=False).replace("'", "'\\''")
+    if case.path == SOCKET:
+        return f"{case.path} '{body}'"
     return f"curl -s {server.root_url}{case.path} -H 'Content-Type: application/json' -d '{body}'"
+
+
+class Connection:
+    """One kept HTTP connection and one WebSocket."""
+
+    def __init__(self, server, socket):
+        self.server = server
+        self.session = requests.Session()
+        self.socket = socket
+
+    def send(self, case):
+        """Returns (status, answer); what a WebSocket answers is returned as the HTTP answer that has the same members."""
+        if case.path != SOCKET:
+            answer = self.session.post(self.server.root_url + case.path, json=case.body, timeout=DEADLINE)
+            return answer.status_code, answer.text
+        self.socket.send(json.dumps(case.body | {"type": "response.create"}))
+        while True:
+            event = json.loads(self.socket.recv(timeout=DEADLINE))
+            if event["type"] == "error":
+                return event["status"], json.dumps({"error": event["error"]})
+            if event["type"] in ("response.completed", "response.incomplete", "response.failed"):
+                return 500 if event["type"] == "response.failed" else 200, json.dumps(event["response"])
 
 
 def send_all(server, cases, checker):
@@ -231,22 +258,24 @@ def send_all(server, cases, checker):
         waiting.put((number, case))
 
     def work():
-        session = requests.Session()
-        while not waiting.empty():
-            try:
-                number, case = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                checker.check(case, session.post(server.root_url + case.path, json=case.body, timeout=60))
-            except Exception as error:  # the thread goes on, and the test shows every failure
-                failures.append(f"request {number}: {type(error).__name__} {error}\n{as_curl(server, case)}")
+        with websockets.connect(f"ws://127.0.0.1:{server.port}/v1/responses") as socket:
+            connection = Connection(server, socket)
+            while True:
+                try:
+                    number, case = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    checker.check(case, *connection.send(case))
+                except Exception as error:  # the thread goes on, and the test shows every failure
+                    failures.append(f"request {number}: {type(error).__name__} {error}\n{as_curl(server, case)}")
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert waiting.empty(), "some requests were not sent"
     return failures
 
 
