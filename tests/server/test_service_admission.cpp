@@ -139,7 +139,7 @@ BOOST_FIXTURE_TEST_CASE(newcomer_from_the_same_address_with_the_same_use_is_refu
     check_others_are_answered();
 }
 
-BOOST_FIXTURE_TEST_CASE(answer_that_has_begun_keeps_its_place, Fixture) {
+BOOST_AUTO_TEST_CASE(answer_that_has_begun_keeps_its_place) {
     const auto chat = chat_request("b", R"("max_tokens":2,"stream":true)");
     const auto response = response_request(R"("stream":true)");
     for (const auto& [request, last_event] :

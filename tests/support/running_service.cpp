@@ -8,6 +8,7 @@
 #include <charconv>
 #include <csignal>
 #include <stdexcept>
+#include <utility>
 
 #include "inference/model/chat_template.hpp"
 #include "inference/text/detokenizer.hpp"
@@ -26,6 +27,10 @@ constexpr const char* demo_model = SOLARD_SOURCE_DIR "/config/demo-model";
 constexpr int give_up_seconds = 60;
 
 }  // namespace
+
+RunningService::OnlyOne::OnlyOne() {
+    if (std::exchange(exists, true)) throw std::logic_error("a test runs two servers at the same time");
+}
 
 RunningService::RunningService(const std::vector<std::string>& flags, FakeOptions options)
     : options_(std::move(options)) {

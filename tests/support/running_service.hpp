@@ -17,7 +17,8 @@
 namespace solard::server {
 
 // The constructor starts the server. The server runs until SIGTERM, a failure of the engine or destruction.
-// The flags are those of solard.
+// The flags are those of solard. The constructor throws if another object of this type exists, because the
+// handler of signals and the log belong to the whole process.
 class RunningService {
   public:
     explicit RunningService(const std::vector<std::string>& flags = {}, FakeOptions options = {});
@@ -45,6 +46,18 @@ class RunningService {
     int exit_code();
 
   private:
+    class OnlyOne {
+      public:
+        OnlyOne();
+        ~OnlyOne() { exists = false; }
+        OnlyOne(const OnlyOne&) = delete;
+        OnlyOne& operator=(const OnlyOne&) = delete;
+
+      private:
+        static inline bool exists = false;
+    };
+
+    OnlyOne only_one_;
     FakeOptions options_;
     std::shared_ptr<FakeControl> control_ = std::make_shared<FakeControl>();
     std::promise<void> load_;
