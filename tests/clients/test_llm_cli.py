@@ -1,14 +1,11 @@
 """The command line client `llm` with its file of OpenAI-compatible models."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from support import DEADLINE, client_library
+from support import client_library
 
-client_library("llm")
+cli = client_library("llm.cli")
+testing = client_library("click.testing")
 
 PROMPT = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
 FRANCE = "What is the capital of France?"
@@ -29,33 +26,23 @@ MODELS = """
 
 
 @pytest.fixture
-def llm(server, tmp_path):
-    """Returns a function that runs `llm` with these arguments."""
+def llm(server, tmp_path, monkeypatch):
+    """Returns a function that runs the command line `llm` with these arguments, in this process."""
     (tmp_path / "extra-openai-models.yaml").write_text(MODELS.format(model=server.model, url=server.base_url))
-
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "llm", *arguments],
-            env=os.environ | {"LLM_USER_PATH": str(tmp_path)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-        )
-
-    return run
+    monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
+    return lambda *arguments: testing.CliRunner().invoke(cli.cli, arguments)
 
 
 def test_stream_with_a_bound_as_large_as_the_context_and_a_conversation_that_continues(llm):
     first = llm("-m", "demo", "-o", "max_tokens", "4096", "-o", "temperature", "0", "-s", "Be brief.", FRANCE)
-    assert (first.returncode, first.stdout, first.stderr) == (0, ANSWER, "")
+    assert (first.exit_code, first.stdout, first.stderr) == (0, ANSWER, "")
     second = llm("-c", "--no-stream", "-o", "max_tokens", "4096", "-o", "temperature", "0", "7 * 8")
-    assert (second.returncode, second.stdout, second.stderr) == (0, "7 * 8 = 56.\n", "")
+    assert (second.exit_code, second.stdout, second.stderr) == (0, "7 * 8 = 56.\n", "")
 
 
 def test_text_completion(llm):
     done = llm("-m", "demo-text", "-o", "max_tokens", "4096", "-o", "temperature", "0", PROMPT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, ANSWER, "")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, ANSWER, "")
 
 
 @pytest.mark.parametrize(
@@ -68,5 +55,5 @@ def test_text_completion(llm):
 )
 def test_errors_reach_the_user_with_the_servers_message(llm, arguments, message):
     done = llm(*arguments, "Hi")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert message in done.stderr
