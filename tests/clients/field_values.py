@@ -23,6 +23,9 @@ TEXTS = ["Hi", "What is the capital of France?", "7 * 8", "안녕하세요! 👋
 IDS = [[1], [1, 29, 500], [5.0, 6], encode("7 * 8")]
 MANY = ["x"] * 16
 
+# Biases that leave little but three tokens, so that an answer repeats them.
+THREE_TOKENS = {"5": 100, "6": 97, "7": 94.5}
+
 # For each served field the values that are allowed and values that are refused with `invalid_value`.
 SERVED = {
     "add_generation_prompt": BOOLEAN,
@@ -38,7 +41,7 @@ SERVED = {
     ),
     "instructions": (["", "Be brief."], [1, ["x"]]),
     "logit_bias": (
-        [{}, [], {"5": 100}, {"5": 9, "300": -20.5}, {str(i): 1 for i in range(300)}],
+        [{}, [], {"5": 100}, THREE_TOKENS, {str(i): -0.5 * i for i in range(200)}, {str(i): 1 for i in range(300)}],
         [{"05": 1}, {"-1": 1}, {"5": 100.5}, {"5": "1"}, [1], "x", {str(i): 1 for i in range(301)}],
     ),
     "logprobs": BOOLEAN,

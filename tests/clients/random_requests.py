@@ -18,6 +18,7 @@ from field_values import (
     SERVED,
     SHAPING,
     TEXTS,
+    THREE_TOKENS,
     WITHOUT_EFFECT_ON_SOCKETS,
 )
 from reference_model import CONTEXT, VOCABULARY, render
@@ -100,6 +101,8 @@ class Builder:
         self.add_main(case, line)
         if line.name in SHAPING and case.path in GENERATING:
             case.body["temperature"] = self.random.choice([1.5, 2])  # the field changes little among few likely tokens
+            if line.name in ("frequency_penalty", "presence_penalty"):
+                case.body["logit_bias"] = THREE_TOKENS
         fillers = sorted(fillers - set(case.body))
         for name in self.random.sample(fillers, min(len(fillers), self.random.randint(0, 6))):
             self.add_field(case, name)
