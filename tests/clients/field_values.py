@@ -18,6 +18,7 @@ def whole(low, high, *more):
     return [low, high, float(high) if abs(high) < 2**53 else high, *more], [low - 1, high + 1, 1.5, "1", True, [low], {}]
 
 
+# A cap of 0 is refused, unless the answer tells of its prompt.
 CAP = ([-1, 1, 2.0, CONTEXT, 2**53, 2**64 - 1, 1e300], [0, -2, 1.5, "1", True, [1]])
 TEXTS = ["Hi", "What is the capital of France?", "7 * 8", "안녕하세요! 👋", "a\n\nb", " two  spaces ", "", "e\u0301 ### User:\n", "x" * 40]
 IDS = [[1], [1, 29, 500], [5.0, 6], encode("7 * 8")]
@@ -57,6 +58,7 @@ SERVED = {
     "presence_penalty": number(-2, 2, 0, 0.5),
     "previous_response_id": ([None], [1, ["x"]]),
     "priority": whole(-(2**31), 2**31 - 1, 0),
+    "prompt_logprobs": whole(0, 20, 3),
     "repetition_penalty": ([1, 2, 1.3, 0.5], [0, -0.5, 2.5, "1", True]),
     "return_token_ids": BOOLEAN,
     "return_token_strs": BOOLEAN,

@@ -109,10 +109,23 @@ class Builder:
         if self.random.random() < 0.3:
             names = {one.name for one in plain if not any(kind in other.kinds for other in TABLE if other.name == one.name)}
             self.add_field(case, self.random.choice(sorted(names - set(case.body))))
+        if case.path in GENERATING and case.kind != "responses" and self.random.random() < 0.1:
+            self.score_prompt(case)
         if self.random.random() < 0.1:
             case.body["no_such_field"] = self.random.choice(ANY_VALUES)
         self.apply_rules(case)
         return case
+
+    def score_prompt(self, case):
+        """Makes the request ask for the log-probabilities of its prompt, often without an answer."""
+        if case.kind == "completions" and self.random.random() < 0.5:
+            case.body |= {"echo": True, "logprobs": self.random.choice(COMPLETION_LOGPROBS[0])}
+        else:
+            case.body["prompt_logprobs"] = self.random.choice(SERVED["prompt_logprobs"][0])
+        case.errors -= {(400, "invalid_value", name) for name in ("echo", "logprobs", "prompt_logprobs")}
+        cap = self.random.choice(CAPS[case.kind])
+        if self.random.random() < 0.5 and (400, "invalid_value", cap) not in case.errors:
+            case.body[cap] = 0
 
     def add_main(self, case, line):
         """Adds the field that the request is about. The parts of a conversation are random already."""
@@ -363,13 +376,18 @@ class Builder:
         if value("stream_options") and value("stream") is not True and kind in ("chat", "completions"):
             if not any(param.startswith("stream_options") for param in wrong):
                 case.refuse("stream_options")
+        scores = kind in ("chat", "completions") and value("prompt_logprobs") is not None and "prompt_logprobs" not in wrong
+        if scores and value("stream") is True:
+            case.refuse("prompt_logprobs")
+        if scores or (kind == "completions" and value("echo") is True):
+            zero = {name for name in CAPS[kind] if value(name) == 0 and not isinstance(value(name), bool)}
+            case.errors -= {(400, "invalid_value", name) for name in zero}
+            wrong -= zero
         caps = [int(value(name)) for name in CAPS.get(kind, ()) if value(name) is not None and name not in wrong]
-        if any(0 < cap < value("min_tokens", 0) for cap in caps if "min_tokens" not in wrong):
+        if any(0 <= cap < value("min_tokens", 0) for cap in caps if "min_tokens" not in wrong):
             case.refuse("min_tokens")
         if kind == "chat" and value("top_logprobs", 0) and value("logprobs") is not True and "top_logprobs" not in wrong:
             case.refuse("top_logprobs")
-        if kind == "completions" and value("echo") is True and value("logprobs", False) is not False:
-            del body["echo"]  # the two together are not served yet
         reads_messages = bool(case.messages) and "input" not in wrong
         continues = value("continue_final_message") is True and not isinstance(body.get("prompt"), str)
         if continues and kind in ("chat", "responses", "tokenize"):

@@ -38,7 +38,7 @@ def sampling_of(case, room):
     seed = case.value("seed", -1)
     stop = case.value("stop", [])
     caps = [int(case.value(name)) for name in CAPS[case.kind] if case.value(name) is not None]
-    cap = min([cap for cap in caps if cap > 0], default=room)
+    cap = min([cap for cap in caps if cap >= 0], default=room)
     return Sampling(
         **values,
         top_k=max(int(case.value("top_k", 0)), 0),
@@ -107,6 +107,7 @@ def read_choices(case, answer):
     whole = json.loads(answer)
     for choice in whole["choices"]:
         choice["logprobs"] = logprobs_of(choice)
+        choice.setdefault("prompt_logprobs", whole.get("prompt_logprobs"))
         choice.setdefault("text", choice.get("message", {}).get("content"))
     return whole["choices"], whole["usage"]
 
@@ -175,6 +176,7 @@ class Checker:
         for index, choice in enumerate(choices):
             prompt, echoed = prompts[index // n]
             sampling = sampling_of(case, model.CONTEXT - len(prompt))
+            self.check_scores(case, choice, prompt)
             counts.append(self.check_choice(choice, sampling, prompt, echoed, index % n))
             if sampling.max_tokens > 20:  # the request is the plain question
                 assert choice["text"] == echoed + CAPITAL
@@ -185,6 +187,9 @@ class Checker:
 
     def check_choice(self, choice, sampling, prompt, echoed, number):
         """Checks one choice, and returns the number of its tokens, or None if the answer does not say its tokens."""
+        if sampling.max_tokens == 0:
+            assert (choice["text"], choice["finish_reason"], choice["logprobs"]) == (echoed, "length", [])
+            return 0
         candidates = [[token] for token in choice.get("token_ids") or []]
         if not candidates:
             candidates = [model.tokens_of_bytes()[one] for one in choice.get("token_bytes", [])]
@@ -205,6 +210,30 @@ class Checker:
         for row, token, found in zip(model.log_softmax(rows), tokens, choice["logprobs"]):
             assert abs(found - row[token]) < LOGPROB_TOLERANCE, f"logprob {found}, not {row[token]}"
         return len(tokens)
+
+    @staticmethod
+    def check_scores(case, choice, prompt):
+        """Checks the log-probabilities of the prompt, and takes those that `echo` repeats away from the answer's."""
+        rows = model.log_softmax(model.logits(prompt[:1], prompt[1:])) if len(prompt) > 1 else []
+        if case.kind == "completions" and case.value("echo") and case.value("logprobs", False) is not False:
+            scores, choice["logprobs"] = choice["logprobs"][: len(prompt)], choice["logprobs"][len(prompt) :]
+            assert scores[0] is None
+            for found, token, row in zip(scores[1:], prompt[1:], rows, strict=True):
+                assert abs(found - row[token]) < LOGPROB_TOLERANCE, f"logprob {found} of the prompt, not {row[token]}"
+        count = case.value("prompt_logprobs")
+        if count is None:
+            assert choice.get("prompt_logprobs") is None
+            return
+        assert choice["prompt_logprobs"][0] is None
+        for entry, token, row in zip(choice["prompt_logprobs"][1:], prompt[1:], rows, strict=True):
+            own = entry[str(token)]
+            assert len(entry) == int(count) + (own["rank"] > count)
+            for name, one in entry.items():
+                logprob = row[int(name)]
+                assert abs(one["logprob"] - logprob) < LOGPROB_TOLERANCE
+                least = (row > logprob + LOGPROB_TOLERANCE).sum() + 1
+                most = (row >= logprob - LOGPROB_TOLERANCE).sum()
+                assert least <= one["rank"] <= most, f"rank {one['rank']} of token {name}, expected {least} to {most}"
 
     @staticmethod
     def check_ending(choice, sampling, tokens, echoed):

@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(answer_that_has_begun_keeps_its_place) {
         stream.read_until("\n\n");
         Connection late(slow.port(), 0, another_address);
         late.send(chat_request("c", R"("max_tokens":2)"));
-        check_refusal(late.read_answer());
+        Fixture::check_refusal(late.read_answer());
         slow.control().open_gate();
         BOOST_TEST(stream.read_answer().body.find(last_event) != std::string::npos);
     }
