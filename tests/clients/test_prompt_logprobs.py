@@ -100,12 +100,12 @@ def test_both_forms_have_the_same_numbers(server):
 
 
 def test_offsets_point_at_the_tokens_of_prompt_and_answer(client, server):
-    prompts = [QUESTION, "안녕하세요 \n  two spaces", " a leading space", "", "솔"]
-    answer = client.completions.create(
-        model=server.model, prompt=prompts, echo=True, logprobs=0, max_tokens=8, temperature=0, n=2
-    )
-    for choice in answer.choices:
-        prompt, logprobs = prompts[choice.index // 2], choice.logprobs
+    prompts = ["안녕하세요 \n  two spaces", " a leading space", "", "솔"]
+    fields = {"model": server.model, "echo": True, "logprobs": 0, "temperature": 0}
+    continued = client.completions.create(prompt=QUESTION, max_tokens=8, n=2, **fields).choices
+    alone = client.completions.create(prompt=prompts, max_tokens=0, **fields).choices
+    for choice, prompt in zip(continued + alone, [QUESTION] * 2 + prompts, strict=True):
+        logprobs = choice.logprobs
         assert choice.text.startswith(prompt)
         assert logprobs.text_offset == sorted(logprobs.text_offset)
         assert len(logprobs.tokens) == len(logprobs.text_offset) == len(logprobs.token_logprobs)
