@@ -7,6 +7,7 @@
 #include "cuda/device_scorer.hpp"
 #include "inference/sampling/sampler.hpp"
 #include "tests/cuda/unit/device_arrays.hpp"
+#include "tests/support/count_allocations.hpp"
 #include "tests/support/random_row.hpp"
 
 namespace solard::cuda {
@@ -96,6 +97,29 @@ BOOST_AUTO_TEST_CASE(rows_with_nan_or_infinity_have_rank_zero) {
         BOOST_TEST(scores[3 * i + 1].token == (i == 2 ? 0 : -1));
         BOOST_TEST(scores[3 * i + 2].rank == (i == 2 ? 2 : 0));
     }
+}
+
+BOOST_AUTO_TEST_CASE(host_side_allocates_nothing_even_in_the_largest_step_so_far) {
+    const Stream stream;
+    DeviceScorer scorer(257, 4);
+    Staging staging(scorer.staging_bytes());
+    StepResults results;
+    std::vector<ScoredToken> tokens = {{.row = 0, .token = 2}};
+    scorer.prepare(tokens, staging);
+    scorer.copy_back(stream);
+    stream.synchronize();
+    scorer.read(results);
+    tokens.clear();
+    for (std::int32_t i = 0; i < 4; ++i) {
+        tokens.push_back({.row = i, .num_alternatives = 20, .first_score = 21 * i});
+    }
+    // copy_back() is not counted, because the emulated device itself allocates.
+    const std::uint64_t before = num_allocations();
+    staging.clear();
+    scorer.prepare(tokens, staging);
+    scorer.read(results);
+    BOOST_TEST(num_allocations() == before);
+    BOOST_TEST(results.scores.size() == 84);
 }
 
 BOOST_AUTO_TEST_CASE(step_without_scored_tokens_has_no_scores) {
