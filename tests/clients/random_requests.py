@@ -118,11 +118,11 @@ class Builder:
 
     def score_prompt(self, case):
         """Makes the request ask for the log-probabilities of its prompt, often without an answer."""
+        fields = {"prompt_logprobs": self.random.choice(SERVED["prompt_logprobs"][0])}
         if case.kind == "completions" and self.random.random() < 0.5:
-            case.body |= {"echo": True, "logprobs": self.random.choice(COMPLETION_LOGPROBS[0])}
-        else:
-            case.body["prompt_logprobs"] = self.random.choice(SERVED["prompt_logprobs"][0])
-        case.errors -= {(400, "invalid_value", name) for name in ("echo", "logprobs", "prompt_logprobs")}
+            fields = {"echo": True, "logprobs": self.random.choice(COMPLETION_LOGPROBS[0])}
+        case.body |= fields
+        case.errors -= {(400, "invalid_value", name) for name in fields}
         cap = self.random.choice(CAPS[case.kind])
         if self.random.random() < 0.5 and (400, "invalid_value", cap) not in case.errors:
             case.body[cap] = 0
