@@ -273,6 +273,10 @@ BOOST_AUTO_TEST_CASE(vllms_form_is_keyed_by_token_id) {
            json::object{{id_of_world, member(-2, 3, " world")}, {id_of_hello, member(-0.5, 1, " Hello")}},
            json::object{{id_of_hello, member(-9999, 9, " Hello")}, {id_of_world, member(-1, 1, " world")}}});
     BOOST_TEST(form(2).at(1).as_object().size() == 2U);  // the token is one of its alternatives
+    std::string text;
+    append_prompt_logprobs(text, demo_tokenizer(), RankedLogprobs(entries).first(3), 2, 2);
+    const std::string name = "\"" + id_of_world + "\":";
+    BOOST_TEST(text.find(name) == text.rfind(name), text);
     BOOST_TEST(form(2).at(2).as_object().size() == 3U);
     BOOST_TEST(form(1).at(1).as_object().begin()->key() == id_of_world, "the token itself comes first");
 }
