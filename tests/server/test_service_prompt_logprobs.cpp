@@ -285,9 +285,12 @@ BOOST_AUTO_TEST_CASE(number_of_log_probabilities_of_an_answer_is_limited) {
                    std::string::npos);
     }
     BOOST_TEST(service.control().steps() == steps);
-    RunningService none({"--max-prompt-logprobs", "0"});
-    BOOST_TEST(complete(none, R"({"prompt":"one two","prompt_logprobs":0})").status == 400);
-    BOOST_TEST(complete(none, R"({"prompt":"one two","echo":true,"max_tokens":0})").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(limit_of_zero_refuses_every_log_probability_of_a_prompt) {
+    RunningService service({"--max-prompt-logprobs", "0"});
+    BOOST_TEST(complete(service, R"({"prompt":"one two","prompt_logprobs":0})").status == 400);
+    BOOST_TEST(complete(service, R"({"prompt":"one two","echo":true,"max_tokens":0})").status == 200);
 }
 
 BOOST_AUTO_TEST_CASE(result_that_exceeds_the_waiting_memory_fails_alone) {
