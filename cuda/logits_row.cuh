@@ -1,4 +1,4 @@
-// One row of logits in the hands of one thread block: ranks of tokens, and log-probabilities of the model's
+// What one thread block computes of one row of logits: ranks of tokens, and log-probabilities of the model's
 // own distribution. The kernels that use this header are compiled without floating-point contraction, so that
 // they agree with each other bit for bit.
 #pragma once

@@ -86,8 +86,8 @@ class Scheduler {
     const ForwardBatch& schedule(Clock::time_point now);
 
     // A sequence with something to report. It has `num_tokens` new tokens at the end of its token_ids, drawn
-    // from the results rows `first_row` and following, or new scores of its prompt, or both. Or it has ended
-    // (finish != none) without a new token.
+    // from the results rows `first_row` and following, or new scores of its prompt, or both. Or it has none
+    // of them: it has ended (finish != none), or max_tokens is 0 and its prompt has been computed.
     struct Advance {
         Sequence* sequence = nullptr;
         std::int32_t num_tokens = 0;

@@ -29,8 +29,7 @@ struct GenerationFields {
     // Number of alternatives of each token of the prompt, for the engine; -1: no log probabilities of the
     // prompt. If both `prompt_logprobs` and `echo` ask for them, this is the larger number.
     std::int32_t num_prompt_logprobs = -1;
-    std::int32_t prompt_logprobs =
-        -1;  // the field of this name, in which vLLM's form is asked for; -1: absent
+    std::int32_t prompt_logprobs = -1;  // the value of the field prompt_logprobs; -1: absent
     // The salt that the request sets. The server combines it with the caller's salt (Gate::cache_salt()), or
     // uses only the caller's salt if the request sets none. Prompts share cached KV blocks only if their
     // resulting salts are equal.
@@ -43,7 +42,7 @@ result<boost::json::object> parse_body(std::string_view body);
 // Reads all fields of GenerationFields except the logprobs and max_tokens. A problem is recorded in `fields`.
 GenerationFields parse_generation_fields(FieldReader& fields, BodyKind kind, UnknownFields unknown);
 
-// Says whether max_tokens may be 0: only an answer that has something to say without any generated token.
+// Whether max_tokens may be 0. It may if the answer shows the prompt or its log-probabilities.
 enum class ZeroTokens : std::uint8_t { refused, allowed };
 
 // Reads GenerationFields::max_tokens: the smallest value of the named fields. min_tokens must not exceed any

@@ -29,7 +29,10 @@ std::string completion_name(std::string_view bytes) {
 void append_alternatives(std::string& out, const Tokenizer& tokenizer,
                          std::span<const TokenLogprob> entries) {
     std::vector<TokenLogprob> sorted(entries.begin(), entries.end());
-    std::ranges::sort(sorted, std::ranges::greater{}, &TokenLogprob::logprob);
+    std::erase_if(sorted, [](const TokenLogprob& entry) { return entry.token < 0; });
+    std::ranges::sort(sorted, [](const TokenLogprob& a, const TokenLogprob& b) {
+        return a.logprob != b.logprob ? a.logprob > b.logprob : a.token < b.token;
+    });
     std::vector<std::string> names;
     out += '{';
     for (const TokenLogprob& entry : sorted) {
@@ -75,7 +78,7 @@ void append_logprob(std::string& out, const Tokenizer& tokenizer, TokenLogprobs 
 void append_ranked(std::string& out, const Tokenizer& tokenizer, RankedLogprobs entries) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
         const RankedLogprob& entry = entries[i];
-        if (i > 0 && entry.token == entries.front().token) continue;
+        if (i > 0 && (entry.token == entries.front().token || entry.token < 0)) continue;
         out += i == 0 ? R"({")" : R"(,")";
         append_json_number(out, std::int64_t{entry.token});
         out += R"(":{"logprob":)";

@@ -39,8 +39,8 @@ struct CompletionLogprobsForm {
     std::int32_t num_prompt_alternatives = -1;
     // The first token of the prompt, if the delta begins with it. It has no log probability.
     std::optional<TokenId> first_token = std::nullopt;
-    // Number of characters before the delta's tokens of the prompt: in the tokens, of which the text lacks
-    // the first `num_dropped` characters.
+    // Number of characters in the prompt's tokens before this delta. The text lacks the first `num_dropped`
+    // of them.
     std::size_t prompt_offset = 0;
     std::size_t num_dropped = 0;
     std::size_t answer_offset =

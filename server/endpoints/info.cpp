@@ -47,6 +47,8 @@ json::object limits_json(const GenerationService& generation) {
         {"top_k", {0, generation.model.config.vocab_size}},  // 0: all tokens
         {"n", {1, max_choices_together(generation)}},
         {"top_logprobs", {0, max_top_logprobs}},
+        {"prompt_logprobs", {0, max_top_logprobs}},
+        {"max_prompt_logprobs", generation.config.max_prompt_logprobs},
         {"stop", {{"count", max_stop_strings}, {"bytes", max_stop_bytes}}},
         {"stop_token_ids", {{"count", max_stop_token_ids}}},
         {"logit_bias",

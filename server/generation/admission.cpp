@@ -18,28 +18,31 @@ std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
 }
 
-// Returns how many tokens the context and the KV cache can hold besides the prompt, but at most `asked`.
+// Returns how many tokens the context and the KV cache can hold besides the prompt, but at most `asked`. A
+// prompt must leave room for a token, unless `asked` is 0.
 result<std::int32_t> choose_max_tokens(const GenerationService& generation, std::size_t prompt_tokens,
                                        std::optional<std::int32_t> asked, std::string_view field) {
     const auto context = std::int64_t{generation.model.context_length};
     const auto prompt = static_cast<std::int64_t>(prompt_tokens);
-    if (prompt >= context)
+    const std::int64_t longest = asked == 0 ? context : context - 1;
+    if (prompt > longest)
         return Error{errc::context_length_exceeded,
                      maximum_context(generation.model) + ", but the prompt has " + std::to_string(prompt) +
-                         " tokens; shorten it to at most " + std::to_string(context - 1) + ".",
+                         " tokens; shorten it to at most " + std::to_string(longest) + ".",
                      std::string(field)};
     const auto pool = generation.engine.capacity_tokens();
     const auto rest = pool > prompt ? std::min(context, pool) - prompt : context - prompt;
     return static_cast<std::int32_t>(std::min<std::int64_t>(asked.value_or(max_token_count), rest));
 }
 
-// Checks how many log-probabilities of prompts the answer would have. Each choice repeats those of its
-// prompt.
+// Checks how many log-probabilities of prompts the answer would have, if it repeats those of a prompt for
+// each of its choices.
 result<void> check_prompt_logprobs(const GenerationService& generation, const GenerationFields& fields,
-                                   const std::vector<std::vector<TokenId>>& prompts) {
+                                   const std::vector<Request>& requests) {
     if (fields.num_prompt_logprobs < 0) return {};
     std::int64_t num_tokens = 0;
-    for (const auto& prompt : prompts) num_tokens += static_cast<std::int64_t>(prompt.size()) - 1;
+    for (const Request& request : requests)
+        num_tokens += static_cast<std::int64_t>(request.prompt.size()) - 1;
     const std::int64_t count =
         num_tokens * (1 + fields.num_prompt_logprobs) * std::int64_t{fields.sampling.num_choices};
     if (count <= generation.config.max_prompt_logprobs) return {};
@@ -49,7 +52,7 @@ result<void> check_prompt_logprobs(const GenerationService& generation, const Ge
             " log-probabilities of prompt tokens and their alternatives, but the server allows only " +
             std::to_string(generation.config.max_prompt_logprobs) +
             " (--max-prompt-logprobs); ask for fewer alternatives or send fewer or shorter prompts.",
-        fields.prompt_logprobs >= 0 ? "prompt_logprobs" : "logprobs"};
+        fields.prompt_logprobs == fields.num_prompt_logprobs ? "prompt_logprobs" : "logprobs"};
 }
 
 // Returns the caller's own salt, combined with the `cache_salt` of the request if there is one. With
@@ -128,7 +131,6 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
                             .max_choices = max_choices_together(generation),
                             .temperature = model.default_temperature.value_or(1.0),
                             .top_p = model.default_top_p.value_or(1.0)};
-    if (auto fits = check_prompt_logprobs(generation, fields, prompts); !fits) return fits.error();
     const auto now = Clock::now();
     std::vector<Request> requests;
     for (auto& prompt : prompts) {
@@ -140,14 +142,14 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         request->prompt = std::move(prompt);
-        // Without any token to generate, the engine is asked for these in any case, and the answer may not
-        // show them.
+        // If max_tokens is 0, the engine needs a request for scores, even if the answer does not show them.
         request->num_prompt_logprobs = std::max(fields.num_prompt_logprobs, *max_tokens == 0 ? 0 : -1);
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;
         requests.push_back(*std::move(request));
     }
+    if (auto fits = check_prompt_logprobs(generation, fields, requests); !fits) return fits.error();
     auto place = generation.gate.take_place(caller, now);
     if (!place) return place.error();
     auto submitted =

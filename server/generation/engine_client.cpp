@@ -298,20 +298,23 @@ void EngineClient::set_start(RequestTimes& times, const EngineSnapshot& step) {
 void EngineClient::measure(const StepEvent& event, InFlight& entry, const EngineSnapshot& step,
                            Clock::time_point now) {
     if (event.finish != FinishReason::none) state_.metrics.choice_ended(event.finish);
+    if (event.num_tokens == 0 && event.num_prompt_logprobs == 0 && event.finish != FinishReason::length)
+        return;
+    entry.log->set_started();
+    set_start(entry.times, step);
+    entry.log->set_times(entry.times);
     if (event.num_tokens == 0) {
-        // With max_tokens = 0, the request has ended after its prompt.
+        // With max_tokens = 0, the request ends after its prompt.
         if (event.finish == FinishReason::length && event.choice == 0)
             admission_.shares().serve(entry.generation, static_cast<std::int64_t>(entry.prompt_tokens), now);
         return;
     }
-    entry.log->set_started();
     entry.generated_tokens += event.num_tokens;
     const bool is_first = event.num_cached_tokens >= 0 && event.choice == 0;
     const auto computed =
         is_first ? static_cast<std::int64_t>(entry.prompt_tokens) - event.num_cached_tokens : 0;
     admission_.shares().serve(entry.generation, computed + event.num_tokens, now);
     RequestTimes& times = entry.times;
-    set_start(times, step);
     if (times.first_token == Clock::time_point{}) times.first_token = step.step_end;
     if (times.first_token == step.step_end) times.num_first_tokens += event.num_tokens;
     times.last_token = step.step_end;
@@ -322,7 +325,8 @@ void EngineClient::measure(const StepEvent& event, InFlight& entry, const Engine
 
 void EngineClient::deliver_event(const StepEvents& events, const StepEvent& event, InFlight& entry) {
     admission_.shares().hold(entry.generation);
-    admission_.shares().release(entry.generation, {.tokens = std::exchange(entry.queued_tokens, 0)});
+    if (event.num_tokens > 0 || event.finish != FinishReason::none)
+        admission_.shares().release(entry.generation, {.tokens = std::exchange(entry.queued_tokens, 0)});
     if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
         const errc code =
             event.finish == FinishReason::error ? to_server_errc(event.error) : errc::request_cancelled;

@@ -287,6 +287,45 @@ BOOST_AUTO_TEST_CASE(number_of_log_probabilities_of_an_answer_is_limited) {
     BOOST_TEST(service.control().steps() == steps);
 }
 
+BOOST_AUTO_TEST_CASE(scored_prompt_may_fill_the_context_if_nothing_is_generated) {
+    FakeOptions options;
+    options.capacity = {
+        .num_blocks = 64, .max_tokens_per_step = 512, .max_seqs_per_step = 8, .max_model_len = 256};
+    RunningService service({"--max-prompt-logprobs", "5000"}, options);
+    const auto with_tokens = [](std::size_t count) {
+        return R"({"prompt":)" + as_list(std::vector<TokenId>(count, 5));
+    };
+    const std::string scores = R"(,"max_tokens":0,"prompt_logprobs":0})";
+    const auto answer = completed(service, with_tokens(256) + scores);
+    BOOST_TEST(answer.at("choices").at(0).at("prompt_logprobs").as_array().size() == 256U);
+    const auto code_of = [&](const std::string& body) {
+        const auto refusal = complete(service, body);
+        return std::string(json::parse(refusal.body).at("error").at("code").as_string());
+    };
+    BOOST_TEST(code_of(with_tokens(257) + scores) == "context_length_exceeded");
+    BOOST_TEST(code_of(with_tokens(256) + R"(,"max_tokens":1,"prompt_logprobs":0})") ==
+               "context_length_exceeded");
+    // The prompt is too long for the context and for the limit of log-probabilities. Clients know what to do
+    // about the context.
+    BOOST_TEST(code_of(with_tokens(300) + R"(,"prompt_logprobs":20})") == "context_length_exceeded");
+}
+
+BOOST_AUTO_TEST_CASE(request_that_only_scores_has_its_times_in_the_metrics) {
+    RunningService service;
+    completed(service, R"({"prompt":"one two","max_tokens":0,"prompt_logprobs":0})");
+    Connection connection(service.port());
+    connection.send(get_request("/metrics"));
+    const auto metrics = connection.read_answer().body;
+    const auto count_of = [&](const std::string& name) {
+        const auto begin = metrics.find("\n" + name + "_count{") + 1;
+        BOOST_REQUIRE(begin > 0U);
+        const auto line = metrics.substr(begin, metrics.find('\n', begin) - begin);
+        return line.substr(line.find("} ") + 2);
+    };
+    BOOST_TEST(count_of("solard_request_inference_time_seconds") == "1");
+    BOOST_TEST(count_of("solard_request_prefill_time_seconds") == "0");
+}
+
 BOOST_AUTO_TEST_CASE(limit_of_zero_refuses_every_log_probability_of_a_prompt) {
     RunningService service({"--max-prompt-logprobs", "0"});
     BOOST_TEST(complete(service, R"({"prompt":"one two","prompt_logprobs":0})").status == 400);

@@ -83,6 +83,9 @@ FakeOptions long_context() {
     return options;
 }
 
+// The flags for a client which reads nothing until a long answer is complete, on a slow machine too.
+const std::vector<std::string> patient{"--write-timeout", "3600"};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(ws_session)
@@ -964,7 +967,7 @@ BOOST_AUTO_TEST_CASE(stalled_reader_gets_the_same_text_in_fewer_frames) {
     FakeOptions options;
     options.capacity = {
         .num_blocks = 1024, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 16'000};
-    RunningService service({}, options);
+    RunningService service(patient, options);
     WsClient client(service.port(), {}, 4096);
     constexpr int num_tokens = 12'000;
     client.send(create_message(R"("max_output_tokens":)" + std::to_string(num_tokens)));
@@ -981,7 +984,7 @@ BOOST_AUTO_TEST_CASE(stalled_reader_gets_the_same_text_in_fewer_frames) {
 }
 
 BOOST_AUTO_TEST_CASE(lane_with_a_backlog_does_not_delay_other_lanes) {
-    RunningService service({}, long_context());
+    RunningService service(patient, long_context());
     WsClient client(service.port(), {}, 64 << 10);
     // With logprobs, all events of the lane `large` together are larger than any socket buffer.
     client.send(create_message(
