@@ -31,12 +31,14 @@ std::optional<std::string> normal_origin(std::string_view origin) {
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto scheme_end = text.find("://");
     if (scheme_end == std::string::npos || !is_host_name(text.substr(0, scheme_end))) return std::nullopt;
+    // Browsers send the origin of the page, which is https:// or http://, for a WebSocket too.
+    if (text.starts_with("ws://") || text.starts_with("wss://")) return std::nullopt;
     const auto host_begin = scheme_end + 3;
     const auto bracket = text.find(']', host_begin);  // the end of an IPv6 address
     const auto colon = text.find(':', bracket == std::string::npos ? host_begin : bracket);
     const std::string host = text.substr(host_begin, colon - host_begin);
-    const bool is_address =
-        host.starts_with('[') && host.find_first_not_of("[]:.0123456789abcdef") == host.npos;
+    const bool is_address = host.starts_with('[') && host.ends_with(']') &&
+                            host.find_first_not_of(":.0123456789abcdef", 1) == host.size() - 1;
     if (!is_address && !is_host_name(host)) return std::nullopt;
     if (colon == std::string::npos) return text;
     const std::string port = text.substr(colon + 1);

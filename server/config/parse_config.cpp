@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/program_options.hpp>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -73,6 +74,11 @@ std::string expected(std::string_view what, std::string_view text) {
 
 std::string expected_range(std::string_view what, const Option& option, std::string_view text) {
     return expected(std::string(what) + " from " + shown(option.min) + " to " + shown(option.max), text);
+}
+
+bool is_option_name(std::string_view name) {
+    return std::ranges::all_of(name,
+                               [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
 }
 
 // Returns true if every client can send `key` in a header. Clients encode other characters differently.
@@ -246,12 +252,16 @@ result<std::vector<Setting>> read_file(const std::string& path) {
         const auto text = trimmed(without_comment(line));
         if (text.empty()) continue;
         const auto equals = text.find('=');
-        // The message does not repeat the line, which may contain an API key.
+        // The messages do not repeat the line, which may contain an API key.
         if (equals == std::string_view::npos)
             return Error{errc::bad_configuration,
                          where + ": expected 'key = value', but the line has no '='"};
-        settings.push_back({std::string(trimmed(text.substr(0, equals))),
-                            std::string(trimmed(text.substr(equals + 1))), where});
+        const std::string name(trimmed(text.substr(0, equals)));
+        if (!is_option_name(name))
+            return Error{
+                errc::bad_configuration,
+                where + ": expected 'key = value', but the text before '=' is not the name of an option"};
+        settings.push_back({name, std::string(trimmed(text.substr(equals + 1))), where});
     }
     return settings;
 }

@@ -33,7 +33,10 @@ def require(condition, what):
 
 def client_library(name):
     """Imports and returns the module; if it is missing, skips or fails as `require` does."""
-    found = importlib.util.find_spec(name) is not None
+    try:
+        found = importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that should contain the module
+        found = False
     require(found, f"Python package {name} (tests/clients/requirements.txt)")
     return importlib.import_module(name)
 
@@ -158,6 +161,13 @@ def run_solard(*arguments):
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=DEADLINE)
 
 
+def node_version():
+    """Returns the first number of node's version."""
+    require(shutil.which("node"), "node")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(version.lstrip("v").split(".")[0])
+
+
 def run_node_tests(folder, file, environment):
     """Runs `node --test` on a copy of `folder`'s file. The copy is beside its packages, where node looks for them."""
     modules = install_packages(folder)
@@ -170,9 +180,8 @@ def run_node_tests(folder, file, environment):
 
 def install_packages(folder):
     """Installs the packages of `folder`'s lock file, if they changed. Returns the path of the installation."""
-    require(shutil.which("node") and shutil.which("npm"), "node with npm")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    require(int(version.lstrip("v").split(".")[0]) >= 18, "node 18 or newer")
+    require(shutil.which("npm"), "node with npm")
+    require(node_version() >= 18, "node 18 or newer")
     target = ROOT / "build/node" / folder.name
     target.mkdir(parents=True, exist_ok=True)
     with (target / "lock").open("w") as lock:  # ctest may run two test files at the same time

@@ -1,13 +1,10 @@
 """Runs test_openai_node.mjs: two major versions of the openai package for node with the real server."""
 
 import pathlib
-import subprocess
 
 import pytest
 
-from support import require, run_node_tests, running_server
-
-NODE = subprocess.run(["node", "-p", "process.versions.node.split('.')[0]"], capture_output=True, text=True)
+from support import node_version, run_node_tests, running_server
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +16,7 @@ def one_at_a_time(tmp_path_factory, endless_model):
 
 @pytest.mark.parametrize("package", ["openai", "openai7"])
 def test_openai_node(server, endless_server, one_at_a_time, package):
-    require(NODE.returncode == 0, "node")
-    if package == "openai7" and int(NODE.stdout) < 20:
+    if package == "openai7" and node_version() < 20:
         pytest.skip("openai 7 needs node 20 or newer")
     run_node_tests(
         pathlib.Path(__file__).parent,

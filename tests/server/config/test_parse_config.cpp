@@ -198,6 +198,11 @@ BOOST_AUTO_TEST_CASE(origins_have_the_form_that_browsers_send) {
                                     "https://chat.example:4294967376",
                                     "https://chat.example:+1",
                                     "http://[::1]:0",
+                                    "http://[::1]3000",
+                                    "http://[",
+                                    "http://[]x",
+                                    "ws://chat.example",
+                                    "wss://chat.example",
                                     "http://[::1]:03000",
                                     "null",
                                     "https://*.example",
@@ -249,8 +254,8 @@ BOOST_AUTO_TEST_CASE(api_key_that_clients_cannot_send_is_refused_and_not_repeate
         BOOST_TEST(contains(error.message, "did you mean 'api-key'?"), flag);
         BOOST_TEST(!contains(error.message, "secr"), flag);
     }
-    for (const std::string line :
-         {"api-key = sk secret", "api-key =", "api-key sk-secret", "api-key = sk-secr\xff"}) {
+    for (const std::string line : {"api-key = sk secret", "api-key =", "api-key sk-secret",
+                                   "api-key = sk-secr\xff", "api-key: sk-secret=", "api-key sk-secret="}) {
         const ConfigFile file("port = 1\n" + line + "\n");
         const auto error = error_of({"--config", file.path()});
         BOOST_TEST((error.code == errc::bad_configuration), line);
