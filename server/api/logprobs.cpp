@@ -161,7 +161,7 @@ class CompletionTokens {
     std::size_t size() const { return size_; }
     bool is_in_answer(std::size_t i) const { return i >= num_first_ + num_prompt_; }
     CompletionToken operator[](std::size_t i) const {
-        if (i < num_first_) return {.token = *form_.first_token};
+        if (i < num_first_) return {.token = form_.first_token.value_or(-1)};
         if (!is_in_answer(i))
             return token_at(delta_->prompt_logprobs, prompt_stride_, i - num_first_, num_entries_);
         return token_at(delta_->logprobs, num_entries_, i - num_first_ - num_prompt_, num_entries_);

@@ -67,9 +67,10 @@ result<std::string> parse_content(const json::value* value, BodyKind kind, const
                 return unsupported_part(*type, path);
             content = string_member(part.if_object(), *type == "refusal" ? "refusal" : "text");
             if (content == nullptr) return wrong_field(path, expectation, value);
-            const auto index = std::to_string(&part - parts->begin());
-            const auto checked = check_members(part.get_object(), kind, path + "[" + index + "]",
-                                               {"type", "text", "refusal"}, "content[].");
+            std::string place = path;
+            place.append("[").append(std::to_string(&part - parts->begin())).append("]");
+            const auto checked =
+                check_members(part.get_object(), kind, place, {"type", "text", "refusal"}, "content[].");
             if (!checked) return checked.error();
         }
         // vLLM and llama.cpp join the parts in the same way.

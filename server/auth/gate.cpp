@@ -79,14 +79,21 @@ result<Caller> Gate::check_keys(const OfferedKeys& keys, const Peer& peer) const
         return Error{errc::invalid_value,
                      "The request must not repeat the headers Authorization, x-api-key and api-key."};
     if (keys_.empty()) return make_caller(std::nullopt, peer);
-    std::vector<std::optional<std::size_t>> offered;  // nullopt: not a key
-    for (const std::string& secret : keys.secrets) offered.push_back(keys_.find(secret));
+    // The first secret that is not a key ends the check, so that a long list of wrong secrets costs little.
+    std::vector<std::size_t> offered;
+    offered.reserve(keys.secrets.size() + keys.subprotocol_secrets.size());
+    for (const std::string& secret : keys.secrets) {
+        const auto key = keys_.find(secret);
+        if (!key) return default_error(errc::invalid_api_key);
+        offered.push_back(*key);
+    }
     for (const std::string& secret : keys.subprotocol_secrets) {
         const auto ticket = tickets_.find(secret, WsTickets::Clock::now());
-        offered.push_back(ticket ? ticket->key : keys_.find(secret));
+        const auto key = ticket ? ticket->key : keys_.find(secret);
+        if (!key) return default_error(errc::invalid_api_key);
+        offered.push_back(*key);
     }
-    if (offered.empty() || !std::ranges::all_of(offered, [](const auto& key) { return key.has_value(); }))
-        return default_error(errc::invalid_api_key);
+    if (offered.empty()) return default_error(errc::invalid_api_key);
     if (std::ranges::count(offered, offered.front()) != std::ssize(offered))
         return Error{
             errc::invalid_api_key,
