@@ -181,18 +181,59 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
         if (!bytes) return bytes.error();
         tokenizer.longest_piece_bytes_ = std::max(tokenizer.longest_piece_bytes_, bytes->size());
         tokenizer.bytes_.push_back(std::move(*bytes));
+        if (processor.IsControl(id)) tokenizer.control_pieces_.push_back({processor.IdToPiece(id), id});
     }
+    std::ranges::stable_sort(tokenizer.control_pieces_, std::ranges::greater{},
+                             [](const ControlPiece& piece) { return piece.text.size(); });
     return tokenizer;
 }
 
 std::vector<TokenId> Tokenizer::encode_prompt(std::string_view text) const {
-    require_memory_to_encode(text.size());
+    std::vector<TokenId> ids{bos_};
+    append_pieces(ids, text);
+    return ids;
+}
+
+std::vector<TokenId> Tokenizer::encode_chat(const MarkedText& text) const {
+    const std::string_view bytes = text.bytes();
     std::vector<TokenId> ids;
-    if (const auto status = processor_->Encode(text, &ids); !status.ok()) {
+    std::size_t begin = 0;  // of the text that is not encoded yet
+    std::size_t at = 0;
+    for (const MarkedText::Run& run : text.runs()) {
+        if (run.trust == Trust::untrusted) at = run.end;
+        while (at < run.end) {
+            const ControlPiece* const piece = control_piece_at(bytes.substr(at, run.end - at));
+            if (piece == nullptr) {
+                ++at;
+                continue;
+            }
+            append_pieces(ids, bytes.substr(begin, at - begin));
+            ids.push_back(piece->id);
+            at += piece->text.size();
+            begin = at;
+        }
+    }
+    append_pieces(ids, bytes.substr(begin));
+    if (ids.empty() || ids.front() != bos_) ids.insert(ids.begin(), bos_);
+    return ids;
+}
+
+// Appends the pieces of a text without special tokens.
+void Tokenizer::append_pieces(std::vector<TokenId>& ids, std::string_view text) const {
+    if (text.empty()) return;
+    require_memory_to_encode(text.size());
+    std::vector<TokenId> pieces;
+    if (const auto status = processor_->Encode(text, &pieces); !status.ok()) {
         throw std::runtime_error("sentencepiece: " + std::string(status.message()));
     }
-    ids.insert(ids.begin(), bos_);
-    return ids;
+    ids.insert(ids.end(), pieces.begin(), pieces.end());
+}
+
+// Returns the control token at the beginning of the text, or a null pointer.
+const Tokenizer::ControlPiece* Tokenizer::control_piece_at(std::string_view text) const {
+    const auto begins = [&](const ControlPiece& piece) { return text.starts_with(piece.text); };
+    const auto found = std::ranges::find_if(control_pieces_, begins);
+    return found != control_pieces_.end() ? &*found : nullptr;
 }
 
 std::string_view Tokenizer::bytes_of(TokenId token) const {

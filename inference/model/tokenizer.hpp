@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "inference/error.hpp"
+#include "inference/text/marked_text.hpp"
 #include "inference/token_id.hpp"
 
 namespace sentencepiece {
@@ -31,6 +32,11 @@ class Tokenizer {
     // std::bad_alloc if memory is short.
     std::vector<TokenId> encode_prompt(std::string_view text) const;
 
+    // Returns the tokens of a rendered conversation, with BOS first. BOS is not repeated if the text begins
+    // with it. Control tokens are recognised, but only if trusted characters alone form them. Throws
+    // std::bad_alloc if memory is short.
+    std::vector<TokenId> encode_chat(const MarkedText& text) const;
+
     // Returns the bytes that `token` adds to a text that has already begun: a space for U+2581, one raw byte
     // for a byte piece, nothing for control tokens and for ids outside the vocabulary. The view is valid as
     // long as this object lives.
@@ -44,11 +50,20 @@ class Tokenizer {
     std::int32_t vocab_size() const { return static_cast<std::int32_t>(bytes_.size()); }
 
   private:
+    struct ControlPiece {
+        std::string text;
+        TokenId id;
+    };
+
     Tokenizer();
+    void append_pieces(std::vector<TokenId>& ids, std::string_view text) const;
+    const ControlPiece* control_piece_at(std::string_view text) const;
+
     std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
     TokenId bos_ = 1;
     std::vector<std::string> bytes_;  // [vocab]
     std::size_t longest_piece_bytes_ = 1;
+    std::vector<ControlPiece> control_pieces_;  // longer texts come first
 };
 
 }  // namespace solard

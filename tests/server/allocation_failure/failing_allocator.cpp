@@ -60,21 +60,32 @@ extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
 // NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 // SentencePiece ends the process if an allocation fails, so none of its own allocations fails here. Instead,
-// each call of Tokenizer::encode_prompt() counts as a single allocation: it stands for the allocation by
-// which the tokenizer makes sure that there is enough memory. The linker replaces each call of
-// encode_prompt() by a call of encode_without_failure().
+// each call of Tokenizer::encode_prompt() and encode_chat() counts as a single allocation: it stands for the
+// allocation by which the tokenizer makes sure that there is enough memory. The linker replaces each call of
+// these functions by a call of encode_without_failure().
 namespace solard {
 std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) asm(
     "__wrap__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
 std::vector<TokenId> really_encode(const Tokenizer& tokenizer, std::string_view text) asm(
     "__real__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
+std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, const MarkedText& text) asm(
+    "__wrap__ZNK6solard9Tokenizer11encode_chatERKNS_10MarkedTextE");
+std::vector<TokenId> really_encode(const Tokenizer& tokenizer, const MarkedText& text) asm(
+    "__real__ZNK6solard9Tokenizer11encode_chatERKNS_10MarkedTextE");
 
-std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) {
+template <class Text>
+std::vector<TokenId> encode_exempt(const Tokenizer& tokenizer, const Text& text) {
     if (fails_now()) throw std::bad_alloc();
     const bool was_exempt = std::exchange(is_exempt, true);
     auto token_ids = really_encode(tokenizer, text);
     is_exempt = was_exempt;
     return token_ids;
+}
+std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) {
+    return encode_exempt(tokenizer, text);
+}
+std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, const MarkedText& text) {
+    return encode_exempt(tokenizer, text);
 }
 }  // namespace solard
 

@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(answer_is_a_new_message_or_continues_the_last_one) {
     };
     BOOST_TEST((parsed(chat("assistant", R"("n":1)")).prompt.end == PromptEnd::assistant_turn));
     BOOST_TEST((parsed(chat("assistant", R"("continue_final_message":true)")).prompt.end ==
-                PromptEnd::last_message));
+                PromptEnd::continued_message));
     BOOST_TEST(
         (parsed(chat("user", R"("add_generation_prompt":false)")).prompt.end == PromptEnd::last_message));
     const std::string name = "continue_final_message";
