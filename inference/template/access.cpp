@@ -44,7 +44,7 @@ std::optional<Value> item_by_index(Runtime& runtime, const Value& object, const 
         return runtime.text(text->part(begin, character_size(text->bytes()[begin])));
     }
     const auto* list = as_list(object);
-    if (list == nullptr || list->kind == List::Kind::generator) return std::nullopt;
+    if (list == nullptr || !list->has_indexes()) return std::nullopt;
     const auto place = place_of(key, list->items.size());
     return place ? std::optional(list->items[*place]) : std::nullopt;
 }
@@ -168,7 +168,7 @@ Value slice_of(Runtime& runtime, const Value& object, const Value& start, const 
         return runtime.text(std::move(result));
     }
     const auto* list = as_list(object);
-    if (list == nullptr || list->kind == List::Kind::generator)
+    if (list == nullptr || !list->has_indexes())
         fail("a value of the type " + std::string(type_name(object)) + " cannot be sliced");
     runtime.step(1 + list->items.size() / 8);
     std::vector<Value> items;

@@ -74,7 +74,7 @@ void append_character(std::string& text, char32_t character) {
         return;
     }
     const int rest = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-    text += byte((0xF00U >> rest & 0xFFU) | character >> (6 * rest));
+    text += byte((0xFF00U >> (rest + 1) & 0xFFU) | character >> (6 * rest));
     for (int i = rest - 1; i >= 0; --i) text += byte(0x80 | (character >> (6 * i) & 0x3F));
 }
 

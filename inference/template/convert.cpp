@@ -76,7 +76,9 @@ class Writer {
     }
 
     void write_list(const List& list) {
-        if (list.kind == List::Kind::generator) fail("a generator cannot be printed; use the filter 'list'");
+        if (!list.is_plain())
+            fail("a value of the type " + std::string(type_name(&list)) +
+                 " cannot be printed; use the filter 'list'");
         const bool is_tuple = list.kind == List::Kind::tuple;
         add(is_tuple ? "(" : "[");
         for (std::size_t i = 0; i < list.items.size(); ++i) {
@@ -109,9 +111,9 @@ const MarkedText empty_text;
 std::string_view type_name(const Value& value) {
     constexpr std::array<std::string_view, 11> names{"undefined", "none", "bool",      "int",  "float",   "str",
                                                      "list",      "dict", "namespace", "loop", "function"};
+    constexpr std::array<std::string_view, 5> list_names{"list", "tuple", "range", "view", "generator"};
     const auto* list = as_list(value);
-    if (list != nullptr && list->kind == List::Kind::tuple) return "tuple";
-    if (list != nullptr && list->kind == List::Kind::generator) return "generator";
+    if (list != nullptr) return list_names.at(static_cast<std::size_t>(list->kind));
     return names.at(value.index());
 }
 

@@ -87,17 +87,21 @@ std::vector<Value> Evaluator::loop_items(const For& loop, Scope& scope) {
 Evaluator::Flow Evaluator::run(const For& loop, Scope& scope) {
     const Value list = runtime_.list(loop_items(loop, scope));
     const std::vector<Value>& items = as_list(list)->items;
-    if (items.empty()) return run_block(loop.otherwise, *make_scope(&scope));
     Loop* const state = runtime_.make_loop();
     state->items = &items;
+    bool has_completed = false;  // an iteration, without `break` and `continue`
     for (; state->index < items.size(); ++state->index) {
         runtime_.step();
         Scope& inner = *make_scope(&scope);
         inner.set(runtime_, "loop", state);
         assign(loop.target, items[state->index], inner);
-        if (run_block(loop.body, inner) == Flow::breaks) break;
+        const Flow flow = run_block(loop.body, inner);
+        if (flow == Flow::breaks) break;
+        has_completed = has_completed || flow == Flow::normal;
     }
-    return Flow::normal;
+    // In Jinja, `else` is also run if every iteration was left by `break` or `continue`.
+    if (has_completed) return Flow::normal;
+    return run_block(loop.otherwise, *make_scope(&scope));
 }
 
 Evaluator::Flow Evaluator::run(const If& statement, Scope& scope) {
@@ -123,7 +127,9 @@ Evaluator::Flow Evaluator::run(const SetBlock& statement, Scope& scope) {
 
 Evaluator::Flow Evaluator::run(const FilterBlock& statement, Scope& scope) {
     captured_ = capture(statement.body, *make_scope(&scope));
-    emit(to_text(runtime_, evaluate(*statement.filters, scope)));
+    const Value text = evaluate(*statement.filters, scope);
+    if (as_text(text) == nullptr) fail("the filters of a filter block must return a string");
+    emit(*as_text(text));
     return Flow::normal;
 }
 

@@ -50,7 +50,7 @@ Value range(Runtime& runtime, const Arguments& arguments) {
         numbers.push_back(i);
         if (__builtin_add_overflow(i, step, &i)) break;
     }
-    return runtime.list(std::move(numbers));
+    return runtime.list(std::move(numbers), List::Kind::range);
 }
 
 // The entries of the first argument, which is a dictionary or a list of pairs, and those of named arguments.
@@ -59,6 +59,7 @@ Dict entries_of(Runtime& runtime, std::string_view function, const Arguments& ar
     if (arguments.positional.size() > 1) fail("'" + std::string(function) + "' takes at most one dictionary");
     if (!arguments.positional.empty()) {
         const Value& source = arguments.positional.front();
+        if (const auto* undefined = as<Undefined>(source)) fail_undefined(*undefined);
         if (const auto* other = as_dict(source)) {
             dict = *other;
         } else {

@@ -64,7 +64,7 @@ class JsonWriter {
         const Runtime::Level level(runtime_);
         runtime_.step();
         if (const auto* text = as_text(value)) return write_text(*text);
-        if (const auto* list = as_list(value); list != nullptr && list->kind != List::Kind::generator)
+        if (const auto* list = as_list(value); list != nullptr && list->is_plain())
             return write_list(list->items);
         if (const auto* dict = as_dict(value)) return write_dict(*dict);
         if (const auto scalar = scalar_text(value)) return add(*scalar);

@@ -213,7 +213,7 @@ Value parts_method(Runtime& runtime, const Value& object, const Arguments& argum
             parts.push_back(part == Part::keys ? key : value);
         }
     }
-    return runtime.list(std::move(parts));
+    return runtime.list(std::move(parts), List::Kind::view);
 }
 
 Value get_method(Runtime& runtime, const Value& object, const Arguments& arguments) {

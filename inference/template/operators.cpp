@@ -141,7 +141,7 @@ Value repeat(Runtime& runtime, const Value& value, std::int64_t count) {
 
 bool is_repeatable(const Value& value) {
     const auto* list = as_list(value);
-    return as_text(value) != nullptr || (list != nullptr && list->kind != List::Kind::generator);
+    return as_text(value) != nullptr || (list != nullptr && list->is_plain());
 }
 
 Value add_lists(Runtime& runtime, const List& a, const List& b) {
@@ -204,7 +204,7 @@ bool is_equal(Runtime& runtime, const Value& a, const Value& b) {
     }
     if (const auto* dict = as_dict(a)) return is_equal_dict(runtime, *dict, *as_dict(b));
     const auto* list = as_list(a);
-    if (list == nullptr || list->kind == List::Kind::generator) return a == b;
+    if (list == nullptr || !list->has_indexes()) return a == b;
     const auto& other = *as_list(b);
     return list->kind == other.kind &&
            std::ranges::equal(list->items, other.items,
@@ -226,8 +226,7 @@ int compare_order(Runtime& runtime, const Value& a, const Value& b) {
     }
     const auto* list_a = as_list(a);
     const auto* list_b = as_list(b);
-    if (list_a == nullptr || list_b == nullptr || list_a->kind != list_b->kind ||
-        list_a->kind == List::Kind::generator)
+    if (list_a == nullptr || list_b == nullptr || list_a->kind != list_b->kind || !list_a->is_plain())
         fail_operands("<", a, b);
     for (std::size_t i = 0; i < std::min(list_a->items.size(), list_b->items.size()); ++i) {
         if (!is_equal(runtime, list_a->items[i], list_b->items[i]))

@@ -101,7 +101,9 @@ Value reverse_filter(Runtime& runtime, const Value& input, const Arguments& argu
     if (const auto* text = as_text(input)) return reverse(runtime, *text);
     std::vector<Value> items = items_of(runtime, input);
     std::ranges::reverse(items);
-    return runtime.list(std::move(items), List::Kind::generator);
+    const auto* list = as_list(input);
+    const bool is_lazy = list == nullptr || list->kind != List::Kind::generator;
+    return runtime.list(std::move(items), is_lazy ? List::Kind::generator : List::Kind::list);
 }
 
 Value map(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -227,6 +229,8 @@ Value unique(Runtime& runtime, const Value& input, const Arguments& arguments) {
     std::vector<Value> kept;
     for (const Value& item : items_of(runtime, input)) {
         const Value key = sort_key(runtime, item, bound.value_or(1, None{}), bound.flag(0));
+        if (as_list(key) != nullptr || as_dict(key) != nullptr)
+            fail("'unique' needs items that can be keys, not " + std::string(type_name(key)));
         const auto is_key = [&](const Value& other) { return is_equal(runtime, key, other); };
         if (std::ranges::any_of(keys, is_key)) continue;
         keys.push_back(key);

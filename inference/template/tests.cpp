@@ -89,7 +89,7 @@ bool is_mapping(const Value& value) {
 bool is_sequence(const Value& value) {
     const auto* list = as_list(value);
     return is_undefined(value) || is_string(value) || is_mapping(value) ||
-           (list != nullptr && list->kind != List::Kind::generator);
+           (list != nullptr && list->has_indexes());
 }
 bool is_callable(const Value& value) {
     // In Jinja an undefined value can be called too, but fails then.

@@ -59,8 +59,13 @@ inline bool is_none(const Value& value) {
 
 // A list, a tuple, or what Python makes lazily. Immutable, as in the sandbox of the peers, but for `taken`.
 struct List {
-    // A generator is a result of `map`, `select` and the like: it has no length and can be read only once.
-    enum class Kind { list, tuple, generator };
+    // A range is a result of range(), and a view one of a dictionary's items(), keys() or values(). A generator
+    // is a result of `map`, `select` and the like: it has no length and can be read only once.
+    enum class Kind { list, tuple, range, view, generator };
+    // Returns true for what can be printed, added and written as JSON.
+    bool is_plain() const { return kind == Kind::list || kind == Kind::tuple; }
+    bool has_indexes() const { return is_plain() || kind == Kind::range; }
+
     Kind kind = Kind::list;
     std::vector<Value> items;
     mutable std::size_t taken = 0;  // how many items of a generator were read

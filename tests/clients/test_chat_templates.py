@@ -65,7 +65,7 @@ def ours(cases):
     """Renders all cases in one process, and returns an object for each."""
     lines = "".join(json.dumps({"template": t, "variables": v}) + "\n" for t, v in cases)
     done = subprocess.run([RENDER], input=lines.encode(), stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+    return [json.loads(line) for line in done.stdout.decode().split("\n")[:-1]]
 
 
 def difference(template, variables, reference, answer):

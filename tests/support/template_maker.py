@@ -14,7 +14,7 @@ METHODS = ["strip()", "lstrip()", "rstrip()", "strip('x ')", "split()", "split('
            "splitlines()", "startswith('a')", "endswith(('x', 'b'))", "upper()", "lower()", "title()", "capitalize()",
            "replace('a', '')", "find('b')", "rfind('b')", "count('a')", "join(['a', 'b'])", "isdigit()", "isupper()",
            "islower()", "removeprefix('a')", "removesuffix('b')", "partition(' ')", "rpartition(',')", "isspace()",
-           "split(none, 1)", "rsplit(none, 1)", "splitlines(true)", "format()", "no_such_method()"]
+           "split(none, 1)", "rsplit(none, 1)", "splitlines(true)", "no_such_method()"]
 LIST_FILTERS = ["length", "first", "last", "list", "reverse | list", "join", "join(', ')", "tojson", "map('string') | list",
                 "map('upper') | join(' ')", "select | list", "reject('none') | list", "select('string') | list", "sort",
                 "unique | list", "max", "min", "sum", "count", "map(attribute='role') | list", "tojson(indent=2)",
@@ -24,7 +24,7 @@ LIST_FILTERS = ["length", "first", "last", "list", "reverse | list", "join", "jo
                 "selectattr('role', 'in', ['user']) | first", "map('default', 'x') | list", "map('tojson') | list"]
 DICT_USES = ["{}.items() | list", "{} | items | list", "{}.keys() | list", "{}.values() | list", "{}.get('role')",
              "{}.get('nothing', 7)", "{} | length", "{} | tojson", "{} | dictsort", "{} | list", "{}.role", "{}['content']",
-             "{}.missing", "{}['items']", "{} | string", "{} | tojson(indent=4)", "dict({}, x=1)", "{}.content | trim",
+             "{}.missing", "{} | string", "{} | tojson(indent=4)", "dict({}, x=1)", "{}.content | trim",
              "{} | tojson(separators=(',', ':'))", "{} | tojson(sort_keys=true)", "{} | dictsort(reverse=true) | first"]
 TESTS = ["defined", "undefined", "none", "string", "number", "mapping", "iterable", "sequence", "true", "false", "boolean",
          "integer", "float", "odd", "even", "divisibleby 3", "in ['user', 1]", "eq 'x'", "equalto('user')", "ne 3", "lower",
@@ -70,7 +70,7 @@ class Maker:
         return f"({self.text(depth - 1)} * {self.pick(['0', '2', '3', '-1'])})"
 
     def slice(self, depth):
-        part = lambda: self.pick(["", "", "0", "1", "-1", "2", "-2", "5", self.number(0)])
+        part = lambda: self.pick(["", "", "0", "1", "-1", "2", "-2", "5", "numbers | length"])
         return self.pick([f"{part()}:{part()}", f"{part()}:{part()}:{self.pick(['', '1', '2', '-1', '-2'])}",
                           self.pick(["0", "-1", "1", "9"])])
 
@@ -92,7 +92,7 @@ class Maker:
         if kind == 0:
             return self.pick(["messages", "numbers", "tools", "documents"])
         if kind == 1:
-            return self.pick(["[]", "[1, 'a', none]", "['b', 'a', 'B']", "(1, 2)", "range(3)", "range(5, 1, -2)", "[3, 1.5, 2]"])
+            return self.pick(["[]", "[1, 'a', none]", "['b', 'a', 'B']", "(1, 2)", "range(3) | list", "range(5, 1, -2) | list", "[3, 1.5, 2]"])
         if kind == 2:
             return f"[{', '.join(self.any(depth - 1) for _ in range(self.random.randrange(4)))}]"
         if kind == 3:
