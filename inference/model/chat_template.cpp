@@ -97,8 +97,8 @@ std::optional<std::string> string_member(const json::value& value, std::string_v
     return std::string(member->get_string());
 }
 
-// Cuts the prompt after the content of the last message. As in transformers, the content is looked for without
-// the white space at its ends, which a template may remove.
+// Cuts the prompt after the content of the last message. As in transformers, the content is looked for
+// without the white space at its ends, which a template may remove.
 result<MarkedText> cut_after(const MarkedText& prompt, std::string_view content) {
     constexpr std::string_view space = " \t\n\v\f\r";
     const std::size_t first = std::min(content.find_first_not_of(space), content.size());
@@ -157,9 +157,9 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
     if (override_name) {
         const auto source = builtin_template(*override_name);
         if (!source && !exists_in(*override_name))
-            return Error{errc::bad_configuration, "--chat-template " + quoted_name(*override_name) +
-                                                      " is no file and none of the built-in templates: " +
-                                                      builtin_template_names()};
+            return Error{errc::bad_configuration,
+                         "--chat-template " + quoted_name(*override_name) +
+                             " is no file and none of the built-in templates: " + builtin_template_names()};
         auto parsed = source ? jinja::Template::parse(*source) : read_template(*override_name);
         if (!parsed) return parsed.error();
         parts->main = *std::move(parsed);
@@ -188,8 +188,9 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
         const auto name = string_member(item, "name");
         const auto source = string_member(item, "template");
         if (!name || !source)
-            return bad_model(config_file, "chat_template must be a list of objects with a name and a template" +
-                                              std::string(advice));
+            return bad_model(
+                config_file,
+                "chat_template must be a list of objects with a name and a template" + std::string(advice));
         if (*name != "default" && *name != "tool_use") continue;
         auto parsed = parse(*source, config_file, "chat_template " + quoted_name(*name) + ", ");
         if (!parsed) return parsed.error();
@@ -204,9 +205,10 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
 result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, PromptEnd end,
                                         const TemplateInputs& inputs) const {
     if (!parts_->main)
-        return Error{errc::invalid_request,
-                     "This model has no chat template, so it serves text completions only; to serve chats, start "
-                     "the server with --chat-template."};
+        return Error{
+            errc::invalid_request,
+            "This model has no chat template, so it serves text completions only; to serve chats, start "
+            "the server with --chat-template."};
     const json::value message_list = messages_json(messages);
     const json::value tools = inputs.tools.empty() ? json::value() : json::value(inputs.tools);
     const json::value documents = inputs.documents.empty() ? json::value() : json::value(inputs.documents);
@@ -219,7 +221,8 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
     variables.push_back({"tools", &tools, Trust::untrusted});
     variables.push_back({"documents", &documents, Trust::untrusted});
     variables.push_back({"add_generation_prompt", &asks, Trust::untrusted});
-    const jinja::Template& used = !inputs.tools.empty() && parts_->tool_use ? *parts_->tool_use : *parts_->main;
+    const jinja::Template& used =
+        !inputs.tools.empty() && parts_->tool_use ? *parts_->tool_use : *parts_->main;
     auto prompt = used.render(variables, std::time(nullptr));
     if (!prompt || end != PromptEnd::continued_message || messages.empty()) return prompt;
     return cut_after(*prompt, messages.back().content);

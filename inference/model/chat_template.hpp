@@ -44,9 +44,9 @@ class ChatTemplate {
     // Reads the folder's template: chat_template.jinja, else `chat_template` in tokenizer_config.json, which
     // is a string or a list of templates with names. Of the list, the template "default" is taken, or
     // "tool_use" for a conversation with tools. If `override_name` is given, it is the name of a built-in
-    // template or of a file, which is taken instead. The variables bos_token, eos_token and the like come from
-    // tokenizer_config.json. A folder without a template is accepted, but render() fails. Errors: bad_model,
-    // with a message that names the file and the place; bad_configuration if nothing has the name
+    // template or of a file, which is taken instead. The variables bos_token, eos_token and the like come
+    // from tokenizer_config.json. A folder without a template is accepted, but render() fails. Errors:
+    // bad_model, with a message that names the file and the place; bad_configuration if nothing has the name
     // `override_name`.
     static result<ChatTemplate> load(const std::filesystem::path& folder,
                                      const std::optional<std::string>& override_name);
@@ -57,8 +57,8 @@ class ChatTemplate {
     bool exists() const;
 
     // Returns the prompt of a conversation. Only characters of the template and of the folder's configuration
-    // are trusted. Takes at most 50 ms. Errors: invalid_request, with a sentence that says why: no template, a
-    // refusal of the template, a limit, or what the template cannot do with this conversation.
+    // are trusted. Takes at most 50 ms. Errors: invalid_request, with a sentence that says why: no template,
+    // a refusal of the template, a limit, or what the template cannot do with this conversation.
     result<MarkedText> render(std::span<const ChatMessage> messages,
                               PromptEnd end = PromptEnd::assistant_turn,
                               const TemplateInputs& inputs = {}) const;

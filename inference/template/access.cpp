@@ -7,16 +7,17 @@
 
 #include "inference/template/characters.hpp"
 #include "inference/template/convert.hpp"
-#include "inference/template/loop.hpp"
-#include "inference/template/methods.hpp"
-#include "inference/template/operators.hpp"
 #include "inference/text/utf8.hpp"
 
 namespace solard::jinja {
 namespace {
 
-bool may_be_key(const Value& value) {
-    return as_text(value) != nullptr || as_number(value).has_value() || is_none(value);
+// Compares two keys that are numbers, booleans or none.
+bool is_same_number(const Value& a, const Value& b) {
+    if (is_none(a) || is_none(b)) return is_none(a) && is_none(b);
+    const auto x = as_integer(a);
+    const auto y = as_integer(b);
+    return x && y ? *x == *y : as_number(a) == as_number(b);
 }
 
 // Returns the offset of the byte at which the character `index` begins; `index` may be the number of
@@ -33,33 +34,6 @@ std::optional<std::size_t> place_of(const Value& key, std::size_t size) {
     const auto signed_size = static_cast<std::int64_t>(size);
     if (!index || *index >= signed_size || *index < -signed_size) return std::nullopt;
     return static_cast<std::size_t>(*index < 0 ? *index + signed_size : *index);
-}
-
-std::optional<Value> item_by_index(Runtime& runtime, const Value& object, const Value& key) {
-    if (const auto* text = as_text(object)) {
-        runtime.scan(text->size());
-        const auto place = place_of(key, count_characters(text->bytes()));
-        if (!place) return std::nullopt;
-        const std::size_t begin = offset_of(text->bytes(), *place);
-        return runtime.text(text->part(begin, character_size(text->bytes()[begin])));
-    }
-    const auto* list = as_list(object);
-    if (list == nullptr || !list->has_indexes()) return std::nullopt;
-    const auto place = place_of(key, list->items.size());
-    return place ? std::optional(list->items[*place]) : std::nullopt;
-}
-
-// Returns the method or the property of an object, or no value.
-std::optional<Value> member_of(Runtime& runtime, const Value& object, std::string_view name) {
-    if (const auto* members = as<Namespace*>(object)) {
-        for (const auto& [member, value] : (*members)->members) {
-            runtime.step();
-            if (member->bytes() == name) return value;
-        }
-        return std::nullopt;
-    }
-    if (const auto* loop = as<const Loop*>(object)) return loop_member(runtime, **loop, name);
-    return bind_method(runtime, object, name);
 }
 
 // One part of a slice, or no value if it is absent.
@@ -100,11 +74,15 @@ void fail_undefined(const Undefined& undefined) {
     fail("'" + std::string(undefined.name.substr(0, 64)) + "' is undefined");
 }
 
+bool may_be_key(const Value& value) {
+    return as_text(value) != nullptr || as_number(value).has_value() || is_none(value);
+}
+
 const Value* find_entry(Runtime& runtime, const Dict& dict, const Value& key) {
     if (!may_be_key(key)) fail("a value of the type " + std::string(type_name(key)) + " cannot be a key");
     if (const auto* text = as_text(key)) return find_entry(runtime, dict, text->bytes());
     for (const auto& [other, value] : dict.entries)
-        if (as_text(other) == nullptr && is_equal(runtime, other, key)) return &value;
+        if (as_text(other) == nullptr && is_same_number(other, key)) return &value;
     return nullptr;
 }
 
@@ -128,27 +106,18 @@ void put_entry(Runtime& runtime, Dict& dict, const Value& key, const Value& valu
     dict.entries.emplace_back(key, value);
 }
 
-Value attribute_of(Runtime& runtime, const Value& object, const MarkedText& name) {
-    runtime.step();
-    if (const auto* undefined = as<Undefined>(object)) fail_undefined(*undefined);
-    if (const auto member = member_of(runtime, object, name.bytes())) return *member;
-    const auto* dict = as_dict(object);
-    const Value* entry = dict != nullptr ? find_entry(runtime, *dict, name.bytes()) : nullptr;
-    return entry != nullptr ? *entry : Undefined{name.bytes()};
-}
-
-Value item_of(Runtime& runtime, const Value& object, const Value& key) {
-    runtime.step();
-    if (const auto* undefined = as<Undefined>(object)) fail_undefined(*undefined);
-    const auto* dict = as_dict(object);
-    if (dict != nullptr && may_be_key(key)) {
-        if (const Value* entry = find_entry(runtime, *dict, key)) return *entry;
+std::optional<Value> item_by_index(Runtime& runtime, const Value& object, const Value& key) {
+    if (const auto* text = as_text(object)) {
+        runtime.scan(text->size());
+        const auto place = place_of(key, count_characters(text->bytes()));
+        if (!place) return std::nullopt;
+        const std::size_t begin = offset_of(text->bytes(), *place);
+        return runtime.text(text->part(begin, character_size(text->bytes()[begin])));
     }
-    if (const auto item = item_by_index(runtime, object, key)) return *item;
-    const auto* name = as_text(key);
-    if (name == nullptr) return Undefined{};
-    if (const auto member = member_of(runtime, object, name->bytes())) return *member;
-    return Undefined{name->bytes()};
+    const auto* list = as_list(object);
+    if (list == nullptr || !list->has_indexes()) return std::nullopt;
+    const auto place = place_of(key, list->items.size());
+    return place ? std::optional(list->items[*place]) : std::nullopt;
 }
 
 Value slice_of(Runtime& runtime, const Value& object, const Value& start, const Value& stop,

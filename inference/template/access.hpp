@@ -1,4 +1,4 @@
-// Items, members and iteration of values.
+// Items, slices and iteration of values.
 #pragma once
 
 #include <optional>
@@ -19,12 +19,14 @@ const Value* find_entry(Runtime& runtime, const Dict& dict, std::string_view key
 // Adds an entry, or replaces the value of an equal key.
 void put_entry(Runtime& runtime, Dict& dict, const Value& key, const Value& value);
 
-// Returns object.name: a method or a property of the object, else its item `name`.
-Value attribute_of(Runtime& runtime, const Value& object, const MarkedText& name);
-// Returns object[key]: the item, else the method or the property with this name.
-Value item_of(Runtime& runtime, const Value& object, const Value& key);
+// Returns the item with an index, which may count from the end, or no value.
+std::optional<Value> item_by_index(Runtime& runtime, const Value& object, const Value& key);
+// Returns true for the types whose values can be keys of a dictionary.
+bool may_be_key(const Value& value);
+
 // Returns object[start:stop:step]. A part that is none counts as absent.
-Value slice_of(Runtime& runtime, const Value& object, const Value& start, const Value& stop, const Value& step);
+Value slice_of(Runtime& runtime, const Value& object, const Value& start, const Value& stop,
+               const Value& step);
 
 // Returns what a loop over the value reads: items, keys or characters. Takes the items of a generator. The
 // reference is valid until the rendering ends. Throws a Failure if the value cannot be iterated.

@@ -18,7 +18,8 @@ BoundArguments::BoundArguments(std::string_view function, const Arguments& argum
         const auto found = std::ranges::find(names_, name);
         if (found == names_.end()) fail("'" + called + "' has no argument '" + std::string(name) + "'");
         const auto i = static_cast<std::size_t>(found - names_.begin());
-        if (values_[i] != nullptr) fail("'" + called + "' has the argument '" + std::string(name) + "' twice");
+        if (values_[i] != nullptr)
+            fail("'" + called + "' has the argument '" + std::string(name) + "' twice");
         values_[i] = &value;
     }
     for (std::size_t i = 0; i < num_required; ++i) {

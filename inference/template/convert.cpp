@@ -109,8 +109,8 @@ const MarkedText empty_text;
 }  // namespace
 
 std::string_view type_name(const Value& value) {
-    constexpr std::array<std::string_view, 11> names{"undefined", "none", "bool",      "int",  "float",   "str",
-                                                     "list",      "dict", "namespace", "loop", "function"};
+    constexpr std::array<std::string_view, 11> names{
+        "undefined", "none", "bool", "int", "float", "str", "list", "dict", "namespace", "loop", "function"};
     constexpr std::array<std::string_view, 5> list_names{"list", "tuple", "range", "view", "generator"};
     const auto* list = as_list(value);
     if (list != nullptr) return list_names.at(static_cast<std::size_t>(list->kind));

@@ -5,7 +5,6 @@
 
 #include "inference/template/access.hpp"
 #include "inference/template/convert.hpp"
-#include "inference/template/macro.hpp"
 #include "inference/template/operators.hpp"
 
 namespace solard::jinja {
@@ -134,7 +133,7 @@ Evaluator::Flow Evaluator::run(const FilterBlock& statement, Scope& scope) {
 }
 
 Evaluator::Flow Evaluator::run(const Macro& macro, Scope& scope) {
-    scope.set(runtime_, macro.name, make_macro(runtime_, *this, macro, scope));
+    scope.set(runtime_, macro.name, make_macro(macro, scope));
     return Flow::normal;
 }
 

@@ -62,6 +62,8 @@ class Evaluator {
     Value evaluate(const ListDisplay& list, Scope& scope);
     Value evaluate(const DictDisplay& dict, Scope& scope);
 
+    // Returns the macro as a function that sees the variables of `scope`.
+    const Callable* make_macro(const Macro& macro, const Scope& scope);
     Arguments evaluate_arguments(const CallArguments& arguments, Scope& scope);
     Value call(const Call& call, const Macro* caller, Scope& scope);
     std::vector<Value> loop_items(const For& loop, Scope& scope);

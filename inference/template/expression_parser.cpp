@@ -8,89 +8,6 @@
 #include "inference/template/failure.hpp"
 
 namespace solard::jinja {
-namespace {
-
-std::string describe(const Token& token) {
-    switch (token.kind) {
-        case TokenKind::end:
-            return "the end of the template";
-        case TokenKind::data:
-            return "text";
-        case TokenKind::variable_begin:
-            return "{{";
-        case TokenKind::variable_end:
-            return "}}";
-        case TokenKind::block_begin:
-            return "{%";
-        case TokenKind::block_end:
-            return "%}";
-        default:
-            return "'" + token.text + "'";
-    }
-}
-
-}  // namespace
-
-ExpressionParser::Level::Level(ExpressionParser& parser) : parser_(parser) {
-    if (parser.depth_ >= parser.max_depth_)
-        throw PlacedFailure{
-            {Failure::Kind::limit, "it is nested deeper than " + std::to_string(parser.max_depth_) + " levels"},
-            parser.token().offset};
-    ++parser.depth_;
-}
-
-Token ExpressionParser::take() {
-    Token token = tokens_[next_];
-    if (token.kind != TokenKind::end) ++next_;
-    return token;
-}
-
-bool ExpressionParser::is_name(std::string_view name) const {
-    return token().kind == TokenKind::name && token().text == name;
-}
-
-bool ExpressionParser::is_symbol(std::string_view symbol) const {
-    return token().kind == TokenKind::symbol && token().text == symbol;
-}
-
-bool ExpressionParser::skip_name(std::string_view name) {
-    const bool found = is_name(name);
-    if (found) take();
-    return found;
-}
-
-bool ExpressionParser::skip_symbol(std::string_view symbol) {
-    const bool found = is_symbol(symbol);
-    if (found) take();
-    return found;
-}
-
-void ExpressionParser::expect(TokenKind kind) {
-    if (token().kind != kind) fail_unexpected();
-    take();
-}
-
-void ExpressionParser::expect_name(std::string_view name) {
-    if (!skip_name(name)) fail_here("found " + describe(token()) + ", expected '" + std::string(name) + "'");
-}
-
-void ExpressionParser::expect_symbol(std::string_view symbol) {
-    if (!skip_symbol(symbol))
-        fail_here("found " + describe(token()) + ", expected '" + std::string(symbol) + "'");
-}
-
-std::string ExpressionParser::expect_any_name() {
-    if (token().kind != TokenKind::name) fail_here("found " + describe(token()) + ", expected a name");
-    return take().text;
-}
-
-void ExpressionParser::fail_here(std::string message) const {
-    throw PlacedFailure{{Failure::Kind::fault, std::move(message)}, token().offset};
-}
-
-void ExpressionParser::fail_unexpected() const {
-    fail_here("found the unexpected " + describe(token()));
-}
 
 const MarkedText* ExpressionParser::make_text(std::string text) {
     return &tree_.texts.emplace_back(MarkedText(std::move(text), Trust::trusted));
@@ -298,7 +215,7 @@ Expr ExpressionParser::parse_tuple(bool with_conditional, std::string_view end) 
         if (!skip_symbol(",")) break;
         has_comma = true;
     }
-    if (tuple.items.empty()) fail_here("found " + describe(token()) + ", expected an expression");
+    if (tuple.items.empty()) fail_here("found " + describe_token() + ", expected an expression");
     return has_comma ? make(std::move(tuple), offset) : tuple.items.front();
 }
 

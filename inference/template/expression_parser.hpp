@@ -7,42 +7,17 @@
 
 #include "inference/template/lexer.hpp"
 #include "inference/template/syntax.hpp"
+#include "inference/template/token_reader.hpp"
 
 namespace solard::jinja {
 
 // Reads tokens in order and puts nodes into a tree. Throws a PlacedFailure.
-class ExpressionParser {
+class ExpressionParser : protected TokenReader {
   public:
     ExpressionParser(SyntaxTree& tree, std::vector<Token> tokens, std::size_t max_depth)
-        : tree_(tree), tokens_(std::move(tokens)), max_depth_(max_depth) {}
+        : TokenReader(std::move(tokens), max_depth), tree_(tree) {}
 
   protected:
-    // One level of nesting in the source.
-    class Level {
-      public:
-        explicit Level(ExpressionParser& parser);
-        ~Level() { --parser_.depth_; }
-        Level(const Level&) = delete;
-        Level& operator=(const Level&) = delete;
-
-      private:
-        ExpressionParser& parser_;
-    };
-
-    const Token& token() const { return tokens_[next_]; }
-    const Token& token_after() const { return tokens_[std::min(next_ + 1, tokens_.size() - 1)]; }
-    Token take();
-    bool is_name(std::string_view name) const;
-    bool is_symbol(std::string_view symbol) const;
-    bool skip_name(std::string_view name);
-    bool skip_symbol(std::string_view symbol);
-    void expect(TokenKind kind);
-    void expect_name(std::string_view name);
-    void expect_symbol(std::string_view symbol);
-    std::string expect_any_name();
-    [[noreturn]] void fail_here(std::string message) const;
-    [[noreturn]] void fail_unexpected() const;
-
     Expr parse_expression();
     // Parses an expression without `if`, which ends the list of a `for`.
     Expr parse_or();
@@ -82,12 +57,6 @@ class ExpressionParser {
 
   protected:
     SyntaxTree& tree_;
-
-  private:
-    std::vector<Token> tokens_;
-    std::size_t next_ = 0;
-    std::size_t depth_ = 0;
-    std::size_t max_depth_;
 };
 
 }  // namespace solard::jinja

@@ -5,7 +5,7 @@
 #include "inference/template/convert.hpp"
 #include "inference/template/evaluator.hpp"
 #include "inference/template/filters.hpp"
-#include "inference/template/macro.hpp"
+#include "inference/template/members.hpp"
 #include "inference/template/operators.hpp"
 #include "inference/template/tests.hpp"
 
@@ -55,7 +55,8 @@ Arguments Evaluator::evaluate_arguments(const CallArguments& arguments, Scope& s
     Arguments values;
     values.positional.reserve(arguments.positional.size());
     for (const Expr value : arguments.positional) values.positional.push_back(evaluate(*value, scope));
-    for (const auto& [name, value] : arguments.named) values.named.emplace_back(name, evaluate(*value, scope));
+    for (const auto& [name, value] : arguments.named)
+        values.named.emplace_back(name, evaluate(*value, scope));
     return values;
 }
 
@@ -68,11 +69,12 @@ Value Evaluator::call(const Call& call, const Macro* caller, Scope& scope) {
     const std::size_t offset = offset_;
     const Value function = evaluate(*call.function, scope);
     Arguments arguments = evaluate_arguments(call.arguments, scope);
-    if (caller != nullptr) arguments.named.emplace_back("caller", make_macro(runtime_, *this, *caller, scope));
+    if (caller != nullptr) arguments.named.emplace_back("caller", make_macro(*caller, scope));
     offset_ = offset;
     if (const auto* undefined = as<Undefined>(function)) fail_undefined(*undefined);
     const auto* callable = as<const Callable*>(function);
-    if (callable == nullptr) fail("a value of the type " + std::string(type_name(function)) + " cannot be called");
+    if (callable == nullptr)
+        fail("a value of the type " + std::string(type_name(function)) + " cannot be called");
     return (*callable)->call(runtime_, arguments);
 }
 

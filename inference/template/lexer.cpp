@@ -11,9 +11,9 @@
 namespace solard::jinja {
 namespace {
 
-constexpr auto symbols = std::to_array<std::string_view>(
-    {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<",
-     "=", ".", ":", "|", ",", ";"});
+constexpr auto symbols =
+    std::to_array<std::string_view>({"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+                                     "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"});
 
 [[noreturn]] void fail_at(std::size_t offset, std::string message) {
     throw PlacedFailure{{Failure::Kind::fault, std::move(message)}, offset};
@@ -94,7 +94,8 @@ class Lexer {
         } else if (sign != '+' && !is_variable) {
             const std::size_t line = text.rfind('\n') + 1;  // 0 if there is no line break
             std::string_view rest = text.substr(line);
-            while (!rest.empty() && is_space(first_character(rest))) rest.remove_prefix(character_size(rest[0]));
+            while (!rest.empty() && is_space(first_character(rest)))
+                rest.remove_prefix(character_size(rest[0]));
             if (rest.empty() && (line > 0 || begins_line_)) text = text.substr(0, line);
         }
     }

@@ -30,9 +30,9 @@ struct Token {
 };
 
 // Returns the tokens of a source, the last of which is `end`. White space is removed as with the options
-// trim_blocks and lstrip_blocks of Jinja, which the peers set for chat templates: the first line break after a
-// block or a comment, and the white space before it if nothing else stands on the line. `-` in a tag removes
-// all white space on its side, and `+` keeps it. Throws a PlacedFailure.
+// trim_blocks and lstrip_blocks of Jinja, which the peers set for chat templates: the first line break after
+// a block or a comment, and the white space before it if nothing else stands on the line. `-` in a tag
+// removes all white space on its side, and `+` keeps it. Throws a PlacedFailure.
 std::vector<Token> tokenize(std::string_view source);
 
 // Returns the source with \n as its only line break, and without a line break at its end.

@@ -1,5 +1,5 @@
-// How much a chat template may use. A conversation can make a harmless template expensive, and a template of a
-// stranger can be hostile.
+// How much a chat template may use. A conversation can make a harmless template expensive, and a template of
+// a stranger can be hostile.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@ namespace solard::jinja {
 // reaches the limit of steps ends within 50 ms of CPU time.
 struct Limits {
     std::size_t source_bytes = std::size_t{1} << 20;  // of the template
-    // How deep expressions and statements of a template may be nested. The parser calls itself for each level.
+    // How deep expressions and statements of a template may be nested. The parser calls itself for each
+    // level.
     std::size_t syntax_depth = 100;
     // How deep the evaluator may call itself: nested statements, expressions and macros, and nested values
     // which are compared or printed.

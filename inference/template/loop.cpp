@@ -53,7 +53,8 @@ std::optional<Value> loop_member(Runtime& runtime, const Loop& loop, std::string
     if (name == "length") return number(size);
     if (name == "depth") return number(loop.depth + 1);
     if (name == "depth0") return number(loop.depth);
-    if (name == "previtem") return loop.index > 0 ? (*loop.items)[loop.index - 1] : Undefined{"loop.previtem"};
+    if (name == "previtem")
+        return loop.index > 0 ? (*loop.items)[loop.index - 1] : Undefined{"loop.previtem"};
     if (name == "nextitem")
         return loop.index + 1 < size ? (*loop.items)[loop.index + 1] : Undefined{"loop.nextitem"};
     if (name == "cycle") return runtime.callable(std::make_unique<Cycle>(loop));

@@ -1,4 +1,5 @@
-#include "inference/template/macro.hpp"
+// Macros as functions.
+#include "inference/template/evaluator.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -51,8 +52,8 @@ class MacroFunction final : public Callable {
 
 }  // namespace
 
-const Callable* make_macro(Runtime& runtime, Evaluator& evaluator, const Macro& macro, const Scope& scope) {
-    return runtime.callable(std::make_unique<MacroFunction>(evaluator, macro, scope));
+const Callable* Evaluator::make_macro(const Macro& macro, const Scope& scope) {
+    return runtime_.callable(std::make_unique<MacroFunction>(*this, macro, scope));
 }
 
 }  // namespace solard::jinja

@@ -62,7 +62,8 @@ Value affix_method(Runtime& runtime, const Value& object, const Arguments& argum
     const std::vector<Value> affixes = is_tuple ? tuple->items : std::vector<Value>{bound.at(0)};
     return std::ranges::any_of(affixes, [&](const Value& value) {
         const auto* affix = as_text(value);
-        if (affix == nullptr) fail("the argument of '" + std::string(name) + "' must be a string or a tuple of strings");
+        if (affix == nullptr)
+            fail("the argument of '" + std::string(name) + "' must be a string or a tuple of strings");
         runtime.step();
         runtime.copy(affix->size());
         const std::string& text = as_text(object)->bytes();

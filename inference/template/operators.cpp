@@ -166,18 +166,6 @@ int order_of(Number a, Number b) {
 
 }  // namespace
 
-std::optional<std::int64_t> as_integer(const Value& value) {
-    if (const auto* boolean = as<bool>(value)) return *boolean ? 1 : 0;
-    if (const auto* integer = as<std::int64_t>(value)) return *integer;
-    return std::nullopt;
-}
-
-std::optional<double> as_number(const Value& value) {
-    if (const auto* number = as<double>(value)) return *number;
-    if (const auto integer = as_integer(value)) return static_cast<double>(*integer);
-    return std::nullopt;
-}
-
 bool is_true(const Value& value) {
     if (is_undefined(value) || is_none(value)) return false;
     if (const auto number = as_number(value)) return *number != 0;
@@ -291,8 +279,7 @@ Value apply(Runtime& runtime, Operator op, const Value& a, const Value& b) {
         return add_lists(runtime, *as_list(a), *as_list(b));
     if (op == Operator::multiply && is_repeatable(a) && integer_b) return repeat(runtime, a, *integer_b);
     if (op == Operator::multiply && integer_a && is_repeatable(b)) return repeat(runtime, b, *integer_a);
-    if (op == Operator::modulo && as_text(a) != nullptr)
-        fail("formatting a text with % is not supported");
+    if (op == Operator::modulo && as_text(a) != nullptr) fail("formatting a text with % is not supported");
     fail_operands(symbol_of(op), a, b);
 }
 

@@ -1,8 +1,7 @@
 // The operators of expressions, as in Python.
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <vector>
 
 #include "inference/template/runtime.hpp"
 #include "inference/template/syntax.hpp"
@@ -21,9 +20,5 @@ Value apply(Runtime& runtime, Operator op, const Value& a, const Value& b);
 Value negate(const Value& value, bool is_minus);
 // Returns the joined texts of the values.
 Value concat(Runtime& runtime, const std::vector<Value>& parts);
-
-// Returns the value of a number or of a boolean as an integer.
-std::optional<std::int64_t> as_integer(const Value& value);
-std::optional<double> as_number(const Value& value);
 
 }  // namespace solard::jinja

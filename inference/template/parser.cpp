@@ -52,7 +52,8 @@ class Parser : ExpressionParser {
         }
         if (ends.size() > 0)
             throw PlacedFailure{
-                {Failure::Kind::fault, "the tag '" + std::string(std::data(ends)[ends.size() - 1]) + "' is missing"},
+                {Failure::Kind::fault,
+                 "the tag '" + std::string(std::data(ends)[ends.size() - 1]) + "' is missing"},
                 begin};
         return body;
     }
@@ -162,7 +163,8 @@ class Parser : ExpressionParser {
         caller.name = "caller";
         if (is_symbol("(")) caller.parameters = parse_parameters();
         const Expr call = parse_expression();
-        if (!std::holds_alternative<Call>(call->node)) fail_at(offset, "the tag 'call' needs the call of a macro");
+        if (!std::holds_alternative<Call>(call->node))
+            fail_at(offset, "the tag 'call' needs the call of a macro");
         caller.body = parse_macro_body("endcall");
         return make(CallBlock{std::move(caller), call}, offset);
     }

@@ -8,6 +8,7 @@
 #include "inference/template/arguments.hpp"
 #include "inference/template/convert.hpp"
 #include "inference/template/filters.hpp"
+#include "inference/template/members.hpp"
 #include "inference/template/operators.hpp"
 #include "inference/template/tests.hpp"
 #include "inference/template/text_operations.hpp"
@@ -15,8 +16,8 @@
 namespace solard::jinja {
 namespace {
 
-// Returns the item at a path such as "function.name" or 0. `absent` replaces what does not exist, unless it is
-// a null pointer.
+// Returns the item at a path such as "function.name" or 0. `absent` replaces what does not exist, unless it
+// is a null pointer.
 Value item_at_path(Runtime& runtime, Value item, const Value& path, const Value* absent = nullptr) {
     std::vector<Value> parts{path};
     if (const auto* text = as_text(path)) {
@@ -143,8 +144,7 @@ Value select(Runtime& runtime, const Value& input, const Arguments& arguments) {
     std::vector<Value> selected;
     for (const Value& item : items) {
         runtime.step();
-        const Value tested =
-            by_attribute ? item_at_path(runtime, item, arguments.positional.front()) : item;
+        const Value tested = by_attribute ? item_at_path(runtime, item, arguments.positional.front()) : item;
         const bool passes = has_test ? apply_test(runtime, test, tested, rest) : is_true(tested);
         if (passes == wanted) selected.push_back(item);
     }

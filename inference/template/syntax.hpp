@@ -72,7 +72,16 @@ struct Binary {
     Expr left;
     Expr right;
 };
-enum class Comparison : std::uint8_t { equal, not_equal, less, less_equal, greater, greater_equal, in, not_in };
+enum class Comparison : std::uint8_t {
+    equal,
+    not_equal,
+    less,
+    less_equal,
+    greater,
+    greater_equal,
+    in,
+    not_in
+};
 struct Compare {  // first OP operand OP operand ...
     Expr first;
     std::vector<std::pair<Comparison, Expr>> rest;
@@ -107,8 +116,8 @@ struct Expression {
 
 // What a value can be assigned to: a name, a member of a namespace, or several targets.
 struct Target {
-    std::string name;                       // empty if there are parts
-    const MarkedText* member = nullptr;     // of the namespace `name`
+    std::string name;                    // empty if there are parts
+    const MarkedText* member = nullptr;  // of the namespace `name`
     std::vector<Target> parts;
     std::size_t offset = 0;
 };

@@ -54,7 +54,8 @@ result<Template> Template::parse(std::string_view source, const Limits& limits) 
     try {
         parsed->tree = parse_template(parsed->source, limits);
     } catch (const PlacedFailure& placed) {
-        return Error{errc::bad_model, place_of(parsed->source, placed.offset) + ": " + placed.failure.message};
+        return Error{errc::bad_model,
+                     place_of(parsed->source, placed.offset) + ": " + placed.failure.message};
     }
     return Template(std::move(parsed));
 }

@@ -141,7 +141,8 @@ Value float_filter(Runtime&, const Value& input, const Arguments& arguments) {
 
 Value abs_filter(Runtime&, const Value& input, const Arguments& arguments) {
     const BoundArguments bound("abs", arguments, {});
-    if (const auto integer = as_integer(input)) return *integer < 0 ? negate(*integer, true) : Value(*integer);
+    if (const auto integer = as_integer(input))
+        return *integer < 0 ? negate(*integer, true) : Value(*integer);
     if (const auto* number = as<double>(input)) return std::abs(*number);
     fail("'abs' needs a number, not " + std::string(type_name(input)));
 }
@@ -153,8 +154,7 @@ Value round_filter(Runtime& runtime, const Value& input, const Arguments& argume
     if (!number) fail("'round' needs a number, not " + std::string(type_name(input)));
     const auto precision = bound.integer(0).value_or(0);
     if (precision < -15 || precision > 15) fail("the precision of 'round' must be from -15 to 15");
-    const std::string method =
-        bound.text(1) != nullptr ? bound.text(1)->bytes() : std::string("common");
+    const std::string method = bound.text(1) != nullptr ? bound.text(1)->bytes() : std::string("common");
     runtime.step();
     const double scale = std::pow(10.0, static_cast<double>(precision));
     if (method == "ceil") return std::ceil(*number * scale) / scale;

@@ -22,8 +22,9 @@ void for_each_character(std::string_view text, Function function) {
 bool is_in(std::string_view character, const MarkedText* characters) {
     if (characters == nullptr) return is_space(first_character(character));
     bool found = false;
-    for_each_character(characters->bytes(),
-                       [&](char32_t, std::string_view one, std::size_t) { found = found || one == character; });
+    for_each_character(characters->bytes(), [&](char32_t, std::string_view one, std::size_t) {
+        found = found || one == character;
+    });
     return found;
 }
 
@@ -152,8 +153,8 @@ Value split_lines(Runtime& runtime, const MarkedText& text, bool keep_ends) {
     std::size_t begin = 0;
     for_each_character(bytes, [&](char32_t c, std::string_view one, std::size_t offset) {
         if (offset < begin) return;  // the \n of a \r\n
-        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 ||
-                          c == 0x2029;
+        const bool ends =
+            (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
         if (!ends) return;
         std::size_t next = offset + one.size();
         if (c == '\r' && bytes.substr(next).starts_with('\n')) ++next;

@@ -13,8 +13,8 @@ namespace solard::jinja {
 enum class Side { left, right, both };
 // Returns the text without the characters of `characters` (null: white space) at its ends.
 Value strip(Runtime& runtime, const MarkedText& text, const MarkedText* characters, Side side);
-// Returns the pieces between the separators (null: runs of white space), at most `max_splits` + 1 if it is not
-// negative. `from_right` counts the splits from the end.
+// Returns the pieces between the separators (null: runs of white space), at most `max_splits` + 1 if it is
+// not negative. `from_right` counts the splits from the end.
 Value split(Runtime& runtime, const MarkedText& text, const MarkedText* separator, std::int64_t max_splits,
             bool from_right);
 Value split_lines(Runtime& runtime, const MarkedText& text, bool keep_ends);

@@ -3,9 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <memory>
-#include <string>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -50,6 +48,17 @@ inline const Dict* as_dict(const Value& value) {
     const auto* dict = as<const Dict*>(value);
     return dict != nullptr ? *dict : nullptr;
 }
+// Returns the value of a number or of a boolean.
+inline std::optional<std::int64_t> as_integer(const Value& value) {
+    if (const auto* boolean = as<bool>(value)) return *boolean ? 1 : 0;
+    if (const auto* integer = as<std::int64_t>(value)) return *integer;
+    return std::nullopt;
+}
+inline std::optional<double> as_number(const Value& value) {
+    if (const auto* number = as<double>(value)) return *number;
+    if (const auto integer = as_integer(value)) return static_cast<double>(*integer);
+    return std::nullopt;
+}
 inline bool is_undefined(const Value& value) {
     return std::holds_alternative<Undefined>(value);
 }
@@ -59,8 +68,8 @@ inline bool is_none(const Value& value) {
 
 // A list, a tuple, or what Python makes lazily. Immutable, as in the sandbox of the peers, but for `taken`.
 struct List {
-    // A range is a result of range(), and a view one of a dictionary's items(), keys() or values(). A generator
-    // is a result of `map`, `select` and the like: it has no length and can be read only once.
+    // A range is a result of range(), and a view one of a dictionary's items(), keys() or values(). A
+    // generator is a result of `map`, `select` and the like: it has no length and can be read only once.
     enum class Kind { list, tuple, range, view, generator };
     // Returns true for what can be printed, added and written as JSON.
     bool is_plain() const { return kind == Kind::list || kind == Kind::tuple; }
@@ -84,8 +93,8 @@ struct Namespace {
 // The variable `loop` inside of a `for`.
 struct Loop {
     const std::vector<Value>* items = nullptr;
-    std::size_t index = 0;  // from 0
-    std::size_t depth = 0;  // from 0
+    std::size_t index = 0;                       // from 0
+    std::size_t depth = 0;                       // from 0
     mutable const List* last_changed = nullptr;  // the arguments of the last call of loop.changed()
 };
 

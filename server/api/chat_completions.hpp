@@ -28,8 +28,8 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
 // Parses the body of a request that only renders its prompt. It may have `tools`.
 result<ChatRequest> parse_render_request(std::string_view body, UnknownFields unknown);
 
-// Reads `messages`, `add_generation_prompt`, `continue_final_message`, `chat_template_kwargs` and `documents`.
-// A problem is recorded in `fields`.
+// Reads `messages`, `add_generation_prompt`, `continue_final_message`, `chat_template_kwargs` and
+// `documents`. A problem is recorded in `fields`.
 ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& fields);
 // Reads `tools` for a prompt that is only rendered. With `tool_choice: "none"` they have no effect.
 boost::json::array parse_rendered_tools(const boost::json::object& body, FieldReader& fields);

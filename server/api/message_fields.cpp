@@ -84,7 +84,10 @@ result<std::string> parse_content(const json::value* value, BodyKind kind, const
 result<ChatMessage> parse_message(const json::value& value, BodyKind kind, const std::string& path) {
     if (!value.is_object()) return wrong_field(path, "an object", &value);
     const json::object& object = value.get_object();
-    if (auto ok = check_members(object, kind, path, {"type", "role", "content", "refusal", kind == BodyKind::chat ? "name" : "role"}, ""); !ok)
+    if (auto ok = check_members(
+            object, kind, path,
+            {"type", "role", "content", "refusal", kind == BodyKind::chat ? "name" : "role"}, "");
+        !ok)
         return ok.error();
     const auto role = parse_role(object.if_contains("role"), path + ".role");
     if (!role) return role.error();

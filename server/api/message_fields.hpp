@@ -23,11 +23,11 @@ struct ChatPrompt {
     TemplateInputs inputs;
 };
 
-// Reads `role` and `content`, for chat also `name`, and checks all other members of the message and of its parts. A content is a
-// string, or a list whose strings and text parts become one text with a line break between them. An
-// assistant's message may have `refusal` instead of a content, or neither. `kind` is chat or responses, and
-// `path` names the message in errors. Errors: invalid_value; unsupported_parameter; unsupported_input for a
-// part that is not text.
+// Reads `role` and `content`, for chat also `name`, and checks all other members of the message and of its
+// parts. A content is a string, or a list whose strings and text parts become one text with a line break
+// between them. An assistant's message may have `refusal` instead of a content, or neither. `kind` is chat or
+// responses, and `path` names the message in errors. Errors: invalid_value; unsupported_parameter;
+// unsupported_input for a part that is not text.
 result<ChatMessage> parse_message(const boost::json::value& value, BodyKind kind, const std::string& path);
 
 // Reads the two fields of vLLM which decide how the prompt ends: `add_generation_prompt` and

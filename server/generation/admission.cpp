@@ -130,8 +130,7 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(Genera
         num_bytes += text.size();
     }
     const bool is_short = num_bytes <= max_inline_encode_bytes;
-    if (!is_short && !generation.worker.has_capacity(source.owner))
-        co_return too_many_long_prompts();
+    if (!is_short && !generation.worker.has_capacity(source.owner)) co_return too_many_long_prompts();
     auto work = [&tokenizer = generation.tokenizer, texts = std::move(texts)] {
         std::vector<std::vector<TokenId>> prompts;
         prompts.reserve(texts.size());

@@ -102,8 +102,7 @@ std::size_t heap_bytes(const ResponseRequest& request) {
            heap_bytes_of(request.previous_response_id) + heap_bytes_of(request.generation.sampling) +
            heap_bytes(request.generation.model) + heap_bytes(request.generation.cache_salt) +
            heap_bytes(request.idempotency_key) + heap_bytes_of(request.metadata) +
-           heap_bytes_of(request.template_kwargs) +
-           heap_bytes_of(request.user);
+           heap_bytes_of(request.template_kwargs) + heap_bytes_of(request.user);
 }
 
 std::size_t record_bytes(const ResponseRecord& record) {

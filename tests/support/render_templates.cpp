@@ -1,6 +1,6 @@
 // Renders templates for the comparison with Jinja2. Each line of the standard input is a JSON object with
-// "template", "variables" and, if wanted, "trusted" (variables of the folder). Each line of the output is an object
-// with either "text" and "trusted" (the text with untrusted bytes replaced by a NUL), or "error".
+// "template", "variables" and, if wanted, "trusted" (variables of the folder). Each line of the output is an
+// object with either "text" and "trusted" (the text with untrusted bytes replaced by a NUL), or "error".
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -42,5 +42,6 @@ json::object render(const json::object& line) {
 
 int main() {
     std::string line;
-    while (std::getline(std::cin, line)) std::cout << json::serialize(render(json::parse(line).as_object())) << '\n';
+    while (std::getline(std::cin, line))
+        std::cout << json::serialize(render(json::parse(line).as_object())) << '\n';
 }

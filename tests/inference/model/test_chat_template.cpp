@@ -69,8 +69,7 @@ BOOST_AUTO_TEST_CASE(texts_are_not_changed) {
 
 BOOST_AUTO_TEST_CASE(published_template_of_solar_and_the_built_in_one_have_the_same_text) {
     const auto folder = check(json::value(published));
-    const auto demo =
-        ChatTemplate::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {});
+    const auto demo = ChatTemplate::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {});
     for (const auto& messages : std::vector<std::vector<ChatMessage>>{
              hello,
              {{Role::system, ""}, {Role::user, " x\n"}, {Role::assistant, "y"}, {Role::user, "z"}},
@@ -111,14 +110,16 @@ BOOST_AUTO_TEST_CASE(request_reaches_the_template) {
     TemplateInputs inputs;
     inputs.documents = {json::object{{"title", "T"}}};
     inputs.kwargs = {{"enable_thinking", true}};
-    const auto shown = check("{{ documents[0].title }} {{ enable_thinking }} {{ tools }} {{ messages[0].name }}");
+    const auto shown =
+        check("{{ documents[0].title }} {{ enable_thinking }} {{ tools }} {{ messages[0].name }}");
     BOOST_TEST(text_of(shown, {{Role::user, "Hi", "Ann"}}, PromptEnd::assistant_turn, inputs) ==
                "T True None Ann");
     BOOST_TEST(text_of(check("{{ add_generation_prompt }}"), hello, PromptEnd::last_message) == "False");
 }
 
 BOOST_AUTO_TEST_CASE(special_tokens_are_those_of_the_configuration) {
-    const json::object config{{"chat_template", "{{ bos_token }}|{{ eos_token }}|{{ unk_token }}|{{ pad_token }}"}};
+    const json::object config{
+        {"chat_template", "{{ bos_token }}|{{ eos_token }}|{{ unk_token }}|{{ pad_token }}"}};
     json::object named = config;
     named["bos_token"] = json::object{{"content", "<|begin|>"}};
     named["eos_token"] = nullptr;
@@ -155,8 +156,10 @@ BOOST_AUTO_TEST_CASE(folder_without_template_serves_no_chats) {
 }
 
 BOOST_AUTO_TEST_CASE(faulty_template_is_refused_with_its_place) {
-    check_refused(check("{% for m in messages %}\n{{ m.content }"), {"tokenizer_config.json", "line 2", "column"});
-    check_refused(check("ab{% include 'x' %}"), {"line 1, column 6", "'include' is not supported", "--chat-template"});
+    check_refused(check("{% for m in messages %}\n{{ m.content }"),
+                  {"tokenizer_config.json", "line 2", "column"});
+    check_refused(check("ab{% include 'x' %}"),
+                  {"line 1, column 6", "'include' is not supported", "--chat-template"});
     check_refused(check(7), {"tokenizer_config.json", "a string or a list"});
     const ModelFolder folder;
     folder.write_text("tokenizer_config.json", "{");

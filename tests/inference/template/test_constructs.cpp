@@ -15,15 +15,15 @@ constexpr std::string_view variables = R"({"name": "Ann", "empty": "", "nothing"
     "tool": {"name": "f", "parameters": {"type": "object", "n": [1, 2.5, true, null]}}, "korean": "안녕"})";
 
 void check(const Cases& cases) {
-    for (const auto& [source, expected] : cases)
-        BOOST_TEST(text_of(source, variables) == expected, source);
+    for (const auto& [source, expected] : cases) BOOST_TEST(text_of(source, variables) == expected, source);
 }
 
 void check_fails(const Cases& cases) {
     for (const auto& [source, part] : cases) {
         const auto text = render(source, variables);
         BOOST_REQUIRE_MESSAGE(!text, source);
-        BOOST_TEST(text.error().message.find(part) != std::string::npos, source << ": " << text.error().message);
+        BOOST_TEST(text.error().message.find(part) != std::string::npos,
+                   source << ": " << text.error().message);
     }
 }
 
@@ -44,13 +44,16 @@ BOOST_AUTO_TEST_CASE(white_space_around_tags) {
 }
 
 BOOST_AUTO_TEST_CASE(literals) {
-    check({{R"({{ 'a\n\t\\\'\x41\u00e9\101' }})", "a\n\t\\'A\xC3\xA9" "A"},
-           {"{{ 'a' 'b' }}", "ab"},
-           {"{{ [1, 'a', 2.0, none, true, (1,), {'k': 'v'}] }}", "[1, 'a', 2.0, None, True, (1,), {'k': 'v'}]"},
-           {"{{ 1_000 + 0x10 + 0b11 }}", "1019"},
-           {"{{ 1e3 }} {{ 1.5e-7 }} {{ 1e16 }} {{ 0.1 + 0.2 }}", "1000.0 1.5e-07 1e+16 0.30000000000000004"},
-           {"{{ \"it's\" ~ ['it\\'s', '\"\\n'] }}", "it's[\"it's\", '\"\\n']"},
-           {"{{ 1, 2 }}", "(1, 2)"}});
+    check(
+        {{R"({{ 'a\n\t\\\'\x41\u00e9\101' }})",
+          "a\n\t\\'A\xC3\xA9"
+          "A"},
+         {"{{ 'a' 'b' }}", "ab"},
+         {"{{ [1, 'a', 2.0, none, true, (1,), {'k': 'v'}] }}", "[1, 'a', 2.0, None, True, (1,), {'k': 'v'}]"},
+         {"{{ 1_000 + 0x10 + 0b11 }}", "1019"},
+         {"{{ 1e3 }} {{ 1.5e-7 }} {{ 1e16 }} {{ 0.1 + 0.2 }}", "1000.0 1.5e-07 1e+16 0.30000000000000004"},
+         {"{{ \"it's\" ~ ['it\\'s', '\"\\n'] }}", "it's[\"it's\", '\"\\n']"},
+         {"{{ 1, 2 }}", "(1, 2)"}});
 }
 
 BOOST_AUTO_TEST_CASE(operators) {
@@ -74,10 +77,12 @@ BOOST_AUTO_TEST_CASE(items_members_and_slices) {
 }
 
 BOOST_AUTO_TEST_CASE(loops) {
-    check({{"{% for m in messages %}{{ loop.index }}{{ loop.index0 }}{{ loop.first }}{{ loop.last }}{{ loop.length }}"
+    check({{"{% for m in messages %}{{ loop.index }}{{ loop.index0 }}{{ loop.first }}{{ loop.last }}{{ "
+            "loop.length }}"
             "{{ loop.revindex }} {% endfor %}",
             "10TrueFalse22 21FalseTrue21 "},
-           {"{% for x in list if x > 1 %}{{ x }}{{ loop.previtem }}|{{ loop.nextitem }} {% endfor %}", "3|2 23| "},
+           {"{% for x in list if x > 1 %}{{ x }}{{ loop.previtem }}|{{ loop.nextitem }} {% endfor %}",
+            "3|2 23| "},
            {"{% for x in [] %}a{% else %}b{% endfor %}", "b"},
            {"{% for x in list %}{% if x == 1 %}{% continue %}{% endif %}{{ x }}{% endfor %}", "32"},
            {"{% for x in list %}{% if x == 1 %}{% break %}{% endif %}{{ x }}{% endfor %}", "3"},
@@ -88,7 +93,8 @@ BOOST_AUTO_TEST_CASE(loops) {
 
 BOOST_AUTO_TEST_CASE(scopes) {
     check({{"{% set x = 0 %}{% for i in list %}{{ x }}{% set x = 9 %}{% endfor %}{{ x }}", "0000"},
-           {"{% set ns = namespace(n=0) %}{% for i in list %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}", "6"},
+           {"{% set ns = namespace(n=0) %}{% for i in list %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}",
+            "6"},
            {"{% if true %}{% set x = 1 %}{% endif %}{{ x }}", "1"},
            {"{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}{{ a is defined }}", "3False"},
            {"{% set a, b = 1, 2 %}{{ b }}{{ a }}", "21"},
@@ -97,7 +103,8 @@ BOOST_AUTO_TEST_CASE(scopes) {
 }
 
 BOOST_AUTO_TEST_CASE(macros) {
-    check({{"{% macro m(a, b='x') %}[{{ a }}{{ b }}]{% endmacro %}{{ m(1) }}{{ m(b=2, a=3) }}{{ m() }}", "[1x][32][x]"},
+    check({{"{% macro m(a, b='x') %}[{{ a }}{{ b }}]{% endmacro %}{{ m(1) }}{{ m(b=2, a=3) }}{{ m() }}",
+            "[1x][32][x]"},
            {"{% macro f(n) %}{{ n }}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(2) }}", "210"},
            {"{% macro m() %}<{{ caller('y') }}>{% endmacro %}{% call(x) m() %}{{ x }}{% endcall %}", "<y>"},
            {"{% generation %}{% set x = 1 %}a{% endgeneration %}{{ x is defined }}", "aFalse"}});
@@ -105,13 +112,16 @@ BOOST_AUTO_TEST_CASE(macros) {
 
 BOOST_AUTO_TEST_CASE(filters) {
     check({{"{{ ' a ' | trim }}{{ 'xax' | trim('x') }}", "aa"},
-           {"{{ list | sort }}{{ list | sum }}{{ list | max }}{{ list | first }}{{ list | last }}", "[1, 2, 3]6332"},
+           {"{{ list | sort }}{{ list | sum }}{{ list | max }}{{ list | first }}{{ list | last }}",
+            "[1, 2, 3]6332"},
            {"{{ messages | map(attribute='role') | join(',') }}", "user,assistant"},
-           {"{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | first }}", " Hi "},
+           {"{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | first }}",
+            " Hi "},
            {"{{ messages | rejectattr('role', 'eq', 'user') | list | length }}", "1"},
            {"{{ ['a', none] | select | list }}{{ [1, 2] | reject('odd') | list }}", "['a'][2]"},
            {"{{ missing | default('d') }}{{ empty | d('e', true) }}", "de"},
-           {"{{ 'hello wORLD' | title }} {{ 'aB' | upper }} {{ 'ß' | upper }} {{ 'ÄÉ' | lower }}", "Hello World AB SS äé"},
+           {"{{ 'hello wORLD' | title }} {{ 'aB' | upper }} {{ 'ß' | upper }} {{ 'ÄÉ' | lower }}",
+            "Hello World AB SS äé"},
            {"{{ '3.7' | int }} {{ 'x' | int(5) }} {{ '2' | float }} {{ 2.5 | round }}", "3 5 2.0 2.0"},
            {"{{ 'a\nb' | indent(2) }}", "a\n  b"},
            {"{{ tool | dictsort | first }}{{ [1, 1, 2] | unique | list }}", "('name', 'f')[1, 2]"},
@@ -120,28 +130,38 @@ BOOST_AUTO_TEST_CASE(filters) {
 }
 
 BOOST_AUTO_TEST_CASE(json) {
-    check({{"{{ tool | tojson }}", R"({"name": "f", "parameters": {"type": "object", "n": [1, 2.5, true, null]}})"},
+    check({{"{{ tool | tojson }}",
+            R"({"name": "f", "parameters": {"type": "object", "n": [1, 2.5, true, null]}})"},
            {"{{ {'a': [], 'b': {}} | tojson(indent=2) }}", "{\n  \"a\": [],\n  \"b\": {}\n}"},
            {"{{ [1, {'a': 1}] | tojson(indent=1) }}", "[\n 1,\n {\n  \"a\": 1\n }\n]"},
-           {"{{ {'b': 1, 'a': '<é>\n'} | tojson(separators=(',', ':'), sort_keys=true) }}", "{\"a\":\"<é>\\n\",\"b\":1}"},
+           {"{{ {'b': 1, 'a': '<é>\n'} | tojson(separators=(',', ':'), sort_keys=true) }}",
+            "{\"a\":\"<é>\\n\",\"b\":1}"},
            {"{{ 'é' | tojson(ensure_ascii=true) }}", "\"\\u00e9\""}});
 }
 
 BOOST_AUTO_TEST_CASE(tests) {
-    check({{"{{ name is string }}{{ name is not none }}{{ tool is mapping }}{{ list is iterable }}{{ 1 is number }}", "TrueTrueTrueTrueTrue"},
-           {"{{ missing is defined }}{{ missing is undefined }}{{ 1 is string }}{{ 3 is odd }}", "FalseTrueFalseTrue"},
-           {"{{ true is boolean }}{{ 1 is boolean }}{{ 1 is integer }}{{ 1.0 is float }}{{ 4 is divisibleby 2 }}", "TrueFalseTrueTrueTrue"},
+    check({{"{{ name is string }}{{ name is not none }}{{ tool is mapping }}{{ list is iterable }}{{ 1 is "
+            "number }}",
+            "TrueTrueTrueTrueTrue"},
+           {"{{ missing is defined }}{{ missing is undefined }}{{ 1 is string }}{{ 3 is odd }}",
+            "FalseTrueFalseTrue"},
+           {"{{ true is boolean }}{{ 1 is boolean }}{{ 1 is integer }}{{ 1.0 is float }}{{ 4 is divisibleby "
+            "2 }}",
+            "TrueFalseTrueTrueTrue"},
            {"{{ 'a' is in ['a'] }}{{ 'A' is upper }}{{ tool is sequence }}", "TrueTrueTrue"}});
 }
 
 BOOST_AUTO_TEST_CASE(string_methods) {
     check({{"{{ ' a '.strip() }}{{ 'xxa'.lstrip('x') }}{{ 'a\n'.rstrip() }}", "aaa"},
-           {"{{ 'a,b,c'.split(',') }}{{ ' a  b '.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b'.rsplit(',')[-1] }}",
+           {"{{ 'a,b,c'.split(',') }}{{ ' a  b '.split() }}{{ 'a,b,c'.split(',', 1) }}{{ "
+            "'a,b'.rsplit(',')[-1] }}",
             "['a', 'b', 'c']['a', 'b']['a', 'b,c']b"},
            {"{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith(('x', 'c')) }}", "TrueTrue"},
-           {"{{ 'a-b'.replace('-', '+') }}{{ 'aB'.upper() }}{{ 'aB'.lower() }}{{ 'ab cd'.title() }}", "a+bABabAb Cd"},
+           {"{{ 'a-b'.replace('-', '+') }}{{ 'aB'.upper() }}{{ 'aB'.lower() }}{{ 'ab cd'.title() }}",
+            "a+bABabAb Cd"},
            {"{{ '안녕'.find('녕') }}{{ 'aa'.count('a') }}{{ '-'.join(['a', 'b']) }}", "12a-b"},
-           {"{{ 'a=b'.partition('=') }}{{ 'a\nb'.splitlines() }}{{ 'ab'.removeprefix('a') }}", "('a', '=', 'b')['a', 'b']b"}});
+           {"{{ 'a=b'.partition('=') }}{{ 'a\nb'.splitlines() }}{{ 'ab'.removeprefix('a') }}",
+            "('a', '=', 'b')['a', 'b']b"}});
 }
 
 BOOST_AUTO_TEST_CASE(time_is_shown_by_its_format) {

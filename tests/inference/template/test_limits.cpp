@@ -31,7 +31,9 @@ BOOST_AUTO_TEST_CASE(size_of_the_source_is_limited) {
 }
 
 BOOST_AUTO_TEST_CASE(nesting_of_the_source_is_limited) {
-    const auto parentheses = [](std::size_t n) { return "{{ " + repeated("(", n) + "1" + repeated(")", n) + " }}"; };
+    const auto parentheses = [](std::size_t n) {
+        return "{{ " + repeated("(", n) + "1" + repeated(")", n) + " }}";
+    };
     const auto blocks = [](std::size_t n) { return repeated("{% if 1 %}", n) + repeated("{% endif %}", n); };
     // The template itself and the outermost expression are levels too.
     BOOST_TEST(is_accepted(parentheses(8), {.syntax_depth = 10}));
@@ -72,7 +74,8 @@ BOOST_AUTO_TEST_CASE(memory_of_values_is_limited) {
 BOOST_AUTO_TEST_CASE(number_of_a_range_is_limited) {
     BOOST_TEST(text_of("{{ range(100000) | length }}") == "100000");
     check_limit("{{ range(100001) | length }}", {}, "more than 100000 numbers");
-    check_limit("{{ range(-9223372036854775807, 9223372036854775807) | length }}", {}, "more than 100000 numbers");
+    check_limit("{{ range(-9223372036854775807, 9223372036854775807) | length }}", {},
+                "more than 100000 numbers");
 }
 
 BOOST_AUTO_TEST_CASE(hostile_templates_end_at_a_limit) {
@@ -82,9 +85,12 @@ BOOST_AUTO_TEST_CASE(hostile_templates_end_at_a_limit) {
         loop + "x{% endfor %}{% endfor %}",
         "{% set ns = namespace(x='ab') %}{% for i in range(100) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
         "{% set ns = namespace(x=[1]) %}{% for i in range(100) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-        "{% set ns = namespace(x=[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
-        "{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ "
+        "ns.x }}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x "
+        "| tojson }}",
+        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ "
+        "ns.x }}",
         "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
         "{{ ns.x == [ns.x[0], ns.x[1]] }}{{ ns.x | tojson(indent=4) }}",
         "{{ 'a' * 9223372036854775807 }}",
@@ -110,7 +116,8 @@ BOOST_AUTO_TEST_CASE(hostile_templates_end_at_a_limit) {
         "{% for i in range(100000) %}{% set x = range(100000) | list %}{% endfor %}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
-        "{% macro f(x) %}{{ caller() }}{% endmacro %}{% call f(1) %}{% call f(2) %}{{ f(3) }}{% endcall %}{% endcall %}",
+        "{% macro f(x) %}{{ caller() }}{% endmacro %}{% call f(1) %}{% call f(2) %}{{ f(3) }}{% endcall %}{% "
+        "endcall %}",
         "{{ 2 ** 9223372036854775807 }}",
         "{% set ns = namespace() %}{% set ns.x = ns %}{{ [ns.x, ns] == [ns, ns.x] }}{{ ns.x }}",
         "{{ " + repeated("(", 10000) + repeated(")", 10000) + " }}",
@@ -141,8 +148,10 @@ BOOST_AUTO_TEST_CASE(conversation_that_fits_every_model_is_far_from_the_limits) 
         messages += R"({"role": "user", "content": ")" + std::string(1000, 'x') + "\"}";
     }
     const auto text = render(
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] | trim + "
-        "'<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] | trim "
+        "+ "
+        "'<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% "
+        "endif %}",
         R"({"messages": )" + messages + "]}", "{}", {.steps = Limits{}.steps / 4});
     BOOST_TEST(text.has_value());
 }
