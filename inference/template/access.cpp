@@ -90,7 +90,9 @@ const Value* find_entry(Runtime& runtime, const Dict& dict, std::string_view key
     runtime.step(1 + dict.entries.size() / 8);
     for (const auto& [other, value] : dict.entries) {
         const auto* text = as_text(other);
-        if (text != nullptr && text->bytes() == key) return &value;
+        if (text == nullptr || text->size() != key.size()) continue;
+        runtime.copy(key.size());
+        if (text->bytes() == key) return &value;
     }
     return nullptr;
 }

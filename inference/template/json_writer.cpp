@@ -104,7 +104,8 @@ class JsonWriter {
         if (!style_.indented) return;
         add("\n");
         for (std::size_t i = 0; i < depth_; ++i) {
-            runtime_.copy(256 + style_.indent.size());
+            runtime_.step();
+            runtime_.copy(style_.indent.size());
             runtime_.charge_memory(style_.indent.size());
             out_.append(style_.indent);
         }

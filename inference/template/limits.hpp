@@ -18,9 +18,9 @@ struct Limits {
     std::size_t depth = 300;
     // Each expression, statement and item is a step, and so is the work on each few bytes of text.
     std::size_t steps = 400'000;
-    std::size_t output_bytes = std::size_t{16} << 20;
+    std::size_t output_bytes = std::size_t{8} << 20;
     // Of all values which are made during one rendering. Values live until the rendering ends.
-    std::size_t value_bytes = std::size_t{64} << 20;
+    std::size_t value_bytes = std::size_t{32} << 20;
 };
 
 }  // namespace solard::jinja

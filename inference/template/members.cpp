@@ -15,6 +15,8 @@ std::optional<Value> member_of(Runtime& runtime, const Value& object, std::strin
     if (const auto* members = as<Namespace*>(object)) {
         for (const auto& [member, value] : (*members)->members) {
             runtime.step();
+            if (member->size() != name.size()) continue;
+            runtime.copy(name.size());
             if (member->bytes() == name) return value;
         }
         return std::nullopt;

@@ -9,6 +9,7 @@
 #include "inference/template/arguments.hpp"
 #include "inference/template/characters.hpp"
 #include "inference/template/convert.hpp"
+#include "inference/template/search.hpp"
 #include "inference/template/text_operations.hpp"
 #include "inference/text/utf8.hpp"
 
@@ -115,16 +116,16 @@ Value search_method(Runtime& runtime, const Value& object, const Arguments& argu
     if (bound.text(0) == nullptr) fail("the part to search for must be a string");
     const std::string_view text = as_text(object)->bytes();
     const std::string_view part = bound.text(0)->bytes();
-    runtime.scan(text.size());
     if (search == Search::count) {
         if (part.empty()) return number(count_characters(text) + 1);
         std::size_t count = 0;
-        for (auto i = text.find(part); i != std::string_view::npos; i = text.find(part, i + part.size()))
+        for (std::size_t i = find_text(runtime, text, part); i != std::string_view::npos;
+             i = find_text(runtime, text, part, i + part.size()))
             ++count;
         return number(count);
     }
     const bool from_right = search == Search::rfind || search == Search::rindex;
-    const auto found = from_right ? text.rfind(part) : text.find(part);
+    const auto found = from_right ? find_last_text(runtime, text, part) : find_text(runtime, text, part);
     if (found != std::string_view::npos) return number(count_characters(text.substr(0, found)));
     if (search == Search::index || search == Search::rindex) fail("the part was not found in the string");
     return std::int64_t{-1};

@@ -7,6 +7,7 @@
 
 #include "inference/template/access.hpp"
 #include "inference/template/convert.hpp"
+#include "inference/template/search.hpp"
 
 namespace solard::jinja {
 namespace {
@@ -108,7 +109,8 @@ Value apply_numbers(Operator op, double a, double b) {
             return std::floor(a / b);
         case Operator::modulo: {
             const double rest = std::fmod(a, b);
-            return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+            if (rest == 0) return std::copysign(0.0, b);
+            return (rest < 0) != (b < 0) ? rest + b : rest;
         }
         case Operator::power:
             break;
@@ -258,8 +260,7 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
     if (const auto* text = as_text(container)) {
         const auto* part = as_text(item);
         if (part == nullptr) fail_operands("in", item, container);
-        runtime.scan(text->size());
-        return text->bytes().find(part->bytes()) != std::string::npos;
+        return find_text(runtime, text->bytes(), part->bytes()) != std::string_view::npos;
     }
     if (const auto* dict = as_dict(container)) return find_entry(runtime, *dict, item) != nullptr;
     const std::vector<Value>& items = items_of(runtime, container);

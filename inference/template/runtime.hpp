@@ -29,8 +29,8 @@ class Runtime {
         steps_ += count;
     }
     // Charges the copying of bytes, and work that looks at each character on its own.
-    void copy(std::size_t bytes) { step(bytes / 256); }
-    void scan(std::size_t bytes) { step(1 + bytes / 8); }
+    void copy(std::size_t bytes) { step(bytes / 64); }
+    void scan(std::size_t bytes) { step(1 + bytes / 4); }
     void charge_memory(std::size_t bytes) {
         if (bytes > limits_.value_bytes - value_bytes_) fail_memory();
         value_bytes_ += bytes;

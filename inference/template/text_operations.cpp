@@ -5,6 +5,7 @@
 
 #include "inference/template/characters.hpp"
 #include "inference/template/convert.hpp"
+#include "inference/template/search.hpp"
 
 namespace solard::jinja {
 namespace {
@@ -117,9 +118,9 @@ Value strip(Runtime& runtime, const MarkedText& text, const MarkedText* characte
 Value split(Runtime& runtime, const MarkedText& text, const MarkedText* separator, std::int64_t max_splits,
             bool from_right) {
     const std::string_view bytes = text.bytes();
-    runtime.scan(bytes.size());
     const auto limit = max_splits < 0 ? bytes.size() + 1 : static_cast<std::size_t>(max_splits);
     if (separator == nullptr) {
+        runtime.scan(bytes.size());
         std::vector<Range> words = split_at_space(bytes);
         limit_words(words, limit, bytes.size(), from_right);
         return list_of_parts(runtime, text, words);
@@ -130,15 +131,15 @@ Value split(Runtime& runtime, const MarkedText& text, const MarkedText* separato
     std::size_t begin = 0;
     std::size_t end = bytes.size();
     while (parts.size() < limit) {
-        const std::string_view rest = bytes.substr(begin, end - begin);
-        const std::size_t found = from_right ? rest.rfind(mark) : rest.find(mark);
+        const std::size_t found = from_right ? find_last_text(runtime, bytes.substr(0, end), mark)
+                                             : find_text(runtime, bytes, mark, begin);
         if (found == std::string_view::npos) break;
         if (from_right) {
-            parts.push_back({begin + found + mark.size(), end});
-            end = begin + found;
+            parts.push_back({found + mark.size(), end});
+            end = found;
         } else {
-            parts.push_back({begin, begin + found});
-            begin += found + mark.size();
+            parts.push_back({begin, found});
+            begin = found + mark.size();
         }
     }
     parts.push_back({begin, end});
@@ -167,9 +168,9 @@ Value split_lines(Runtime& runtime, const MarkedText& text, bool keep_ends) {
 
 Value partition(Runtime& runtime, const MarkedText& text, const MarkedText& separator, bool from_right) {
     const std::string_view bytes = text.bytes();
-    runtime.scan(bytes.size());
     if (separator.empty()) fail("the separator of a partition is empty");
-    const std::size_t found = from_right ? bytes.rfind(separator.bytes()) : bytes.find(separator.bytes());
+    const std::size_t found = from_right ? find_last_text(runtime, bytes, separator.bytes())
+                                         : find_text(runtime, bytes, separator.bytes());
     const std::size_t end = found + separator.size();
     std::vector<Value> parts;
     if (found != std::string_view::npos) {
@@ -186,15 +187,14 @@ Value partition(Runtime& runtime, const MarkedText& text, const MarkedText& sepa
 Value replace(Runtime& runtime, const MarkedText& text, const MarkedText& old, const MarkedText& replacement,
               std::int64_t count) {
     const std::string_view bytes = text.bytes();
-    runtime.scan(bytes.size());
     MarkedText result;
     std::size_t begin = 0;  // of the text that is not copied yet
     std::size_t search = 0;
     while (count != 0 && search <= bytes.size()) {
-        const std::size_t found = bytes.find(old.bytes(), search);
+        const std::size_t found = find_text(runtime, bytes, old.bytes(), search);
         if (found == std::string_view::npos) break;
         runtime.charge_memory(replacement.size() + found - begin);
-        runtime.copy(256 + replacement.size());
+        runtime.copy(replacement.size() + found - begin);
         result.append_part(text, begin, found - begin);
         result.append(replacement);
         begin = found + old.size();

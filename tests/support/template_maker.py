@@ -64,7 +64,7 @@ class Maker:
         if kind == 6:
             return f"({self.text(depth - 1)} | {self.pick(STRING_FILTERS)})"
         if kind == 7:
-            return f"{self.text(depth - 1)}[{self.slice(depth)}]"
+            return f"({self.text(depth - 1)} ~ name)[{self.slice(depth)}]"
         if kind == 8:
             return f"({self.text(depth - 1)} if {self.truth(depth - 1)} else {self.text(depth - 1)})"
         return f"({self.text(depth - 1)} * {self.pick(['0', '2', '3', '-1'])})"

@@ -109,6 +109,12 @@ BOOST_AUTO_TEST_CASE(hostile_templates_end_at_a_limit) {
         "{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{{ s[i] }}{% endfor %}",
         "{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{{ s | upper | length }}{% endfor %}",
         "{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{% if 'b' in s %}{% endif %}{% endfor %}",
+        "{% set s = 'a' * 400000 %}{% set n = 'a' * 200000 ~ 'b' %}{% for i in range(100000) %}{{ s.find(n) "
+        "}}{% endfor %}",
+        "{% set s = 'a' * 400000 %}{% set n = 'b' ~ 'a' * 200000 %}{% for i in range(100000) %}{{ s.rfind(n) "
+        "}}{% endfor %}",
+        "{% set k = 'a' * 100000 %}{% set d = {k ~ 'b': 1, k ~ 'c': 1} %}{% for i in range(100000) %}{{ d[k "
+        "~ 'd'] }}{% endfor %}",
         "{% set s = ' ' * 1000000 %}{% for i in range(100000) %}{{ s.strip() }}{% endfor %}",
         "{% set s = 'a' * 30000000 %}{% for i in range(100000) %}{{ s == s }}{% endfor %}",
         "{% for i in range(100000) %}{{ range(100000) | sort | length }}{% endfor %}",

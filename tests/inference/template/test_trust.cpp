@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(marks_follow_every_operation) {
         {"{{ l | join('t') }}{{ '-'.join(l) }}", ".t..-."},
         {"{{ s | trim }}{{ s.split() | join('t') }}", "....t."},
         {"{{ (s + 't').split('b')[1] }}", ".t"},
-        {"{{ d | tojson }}{{ ['t'] | tojson }}", "...........t.."},
+        {"{{ d | tojson }}{{ ['t'] | tojson }}", "............t.."},
         {"{{ l }}{{ d }}", "...................."},
         {"{{ x | indent(1, true) }}{{ (x * 2) ~ 't' }}", " ......t"},
         {"{% set y %}t{{ x }}{% endset %}{{ y }}", "t.."},
