@@ -299,7 +299,6 @@ Value concat(Runtime& runtime, const std::vector<Value>& parts) {
     MarkedText text;
     for (const Value& part : parts) {
         const MarkedText& piece = to_text(runtime, part);
-        runtime.copy(piece.size());
         runtime.charge_memory(piece.size());
         text.append(piece);
     }

@@ -96,7 +96,7 @@ class Maker:
         if kind == 2:
             return f"[{', '.join(self.any(depth - 1) for _ in range(self.random.randrange(4)))}]"
         if kind == 3:
-            return f"{self.list(depth - 1)}[{self.slice(depth)}]"
+            return f"({self.list(depth - 1)} | list)[{self.slice(depth)}]"
         if kind == 4:
             return f"({self.list(depth - 1)} + {self.list(depth - 1)})"
         return f"({self.list(depth - 1)} | {self.pick(LIST_FILTERS)})"

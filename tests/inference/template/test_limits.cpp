@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(conversation_that_fits_every_model_is_far_from_the_limits) 
         "+ "
         "'<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% "
         "endif %}",
-        R"({"messages": )" + messages + "]}", "{}", {.steps = Limits{}.steps / 4});
+        R"({"messages": )" + messages + "]}", "{}", {.steps = Limits{}.steps / 2});
     BOOST_TEST(text.has_value());
 }
 
