@@ -54,7 +54,7 @@ def render(server, **fields):
 def test_request_reaches_the_template(start_server, endless_model, tmp_path):
     template = tmp_path / "template.jinja"
     template.write_text(
-        "{{ bos_token }}{{ messages[0].name }}|{{ tools | default([], true) | length }}|{{ documents[0].text }}|{{ thinking }}"
+        "{{ bos_token }}{{ messages[0].name }}|{{ tools | default([], true) | length }}|{{ documents[0].text if documents }}|{{ thinking }}"
         "{% if messages[0].content == 'no' %}{{ raise_exception('not this') }}{% endif %}"
         "{% if messages[0].content == 'loop' %}"
         "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}{% endif %}"
