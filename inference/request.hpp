@@ -28,8 +28,8 @@ struct Principal {
 struct Request {
     RequestId id = 0;             // unique for the life of the process
     std::vector<TokenId> prompt;  // 1 to max_model_len - max_tokens tokens
-    // Of each choice; prompt.size() + max_tokens <= max_model_len. At least 1, or 0 if the request only asks
-    // for the log-probabilities of its prompt: it then ends (FinishReason::length) without a generated token.
+    // Of each choice; prompt.size() + max_tokens <= max_model_len. With 0, only the prompt is computed: the
+    // request then ends (FinishReason::length) without a generated token.
     std::int32_t max_tokens = 0;
     // If >= 0, the engine reports the log-probability and the rank of each token of the prompt but the first,
     // and this many of the likeliest tokens in its place. -1 = not wanted. At most max_top_logprobs.

@@ -73,8 +73,7 @@ void Scheduler::add(Request request) {
 
 std::optional<errc> Scheduler::why_refused(const Request& request) const {
     const auto choices_limit = std::min(static_cast<std::uint32_t>(state_.max_running), max_choices);
-    const std::int32_t fewest_tokens = request.num_prompt_logprobs >= 0 ? 0 : 1;
-    if (request.prompt.empty() || request.max_tokens < fewest_tokens || request.num_choices < 1 ||
+    if (request.prompt.empty() || request.max_tokens < 0 || request.num_choices < 1 ||
         request.num_choices > choices_limit || request.sampling.num_logprobs > max_top_logprobs ||
         request.num_prompt_logprobs > max_top_logprobs) {
         return errc::invalid_request;

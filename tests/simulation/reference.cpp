@@ -57,8 +57,10 @@ Expected expected_output(const Request& request, std::uint32_t choice, const Fak
                          const Tokenizer& tokenizer, const std::vector<TokenId>& eos_token_ids) {
     Expected expected;
     if (choice == 0 && request.num_prompt_logprobs >= 0) expected.prompt_logprobs = scores_of(request, model);
-    // All choices end if a row of the prompt is not finite.
-    if (request.num_prompt_logprobs >= 0 && has_bad_row(request.prompt, model)) {
+    // All choices end if a row of the prompt that was looked at is not finite.
+    const bool has_bad_scores = request.num_prompt_logprobs >= 0 && has_bad_row(request.prompt, model);
+    const bool has_bad_end = request.max_tokens == 0 && !fake_next_token(request.prompt, {}, model).finite;
+    if (has_bad_scores || has_bad_end) {
         expected.finish = FinishReason::error;
         return expected;
     }

@@ -188,6 +188,7 @@ class Simulation {
         request.prompt = draw_prompt();
         const int tokens_left = machine_.options.max_model_len - static_cast<int>(request.prompt.size());
         request.max_tokens = random_.between(1, tokens_left);
+        if (random_.chance(0.05)) request.max_tokens = 0;
         if (random_.chance(0.15)) ask_for_prompt_logprobs(request);
         const std::int32_t slots = max_running(machine_.options);
         if (random_.chance(0.25))

@@ -136,19 +136,31 @@ BOOST_AUTO_TEST_CASE(request_for_no_tokens_ends_when_its_prompt_is_computed) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(request_for_neither_tokens_nor_scores_only_fills_the_prefix_cache) {
+    Rig rig({.max_num_batched_tokens = 128});
+    Request request = scored_request(1, 100, 0, -1);
+    for (RequestId id = 1; id <= 2; ++id) {
+        request.id = id;
+        rig.scheduler.add(request);
+        rig.run();
+        BOOST_TEST((rig.outcomes[id].finish == FinishReason::length));
+        BOOST_TEST(rig.outcomes[id].prompt_logprobs.empty());
+    }
+    BOOST_TEST(rig.num_tokens == 0U);
+    BOOST_TEST(rig.scheduler.snapshot().prefix_cache_hits == 96U);
+}
+
 BOOST_AUTO_TEST_CASE(request_out_of_range_is_refused) {
     Rig rig({.num_blocks = 4, .max_model_len = 64});
     rig.scheduler.add(scored_request(1, 10, 5, 20));
     rig.scheduler.add(scored_request(2, 10, 5, 21));
     rig.scheduler.add(scored_request(3, 10, -1, 0));
-    rig.scheduler.add(scored_request(4, 10, 0, -1));
-    rig.scheduler.add(scored_request(5, 65, 0, 0));
+    rig.scheduler.add(scored_request(4, 65, 0, 0));
     rig.run();
     BOOST_TEST((rig.outcomes[1].finish == FinishReason::length));
     BOOST_TEST((rig.outcomes[2].error == errc::invalid_request));
     BOOST_TEST((rig.outcomes[3].error == errc::invalid_request));
-    BOOST_TEST((rig.outcomes[4].error == errc::invalid_request));
-    BOOST_TEST((rig.outcomes[5].error == errc::context_length_exceeded));
+    BOOST_TEST((rig.outcomes[4].error == errc::context_length_exceeded));
 }
 
 BOOST_AUTO_TEST_CASE(row_of_the_prompt_that_is_not_finite_ends_the_request) {

@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_can_never_fit_ends_at_once) {
     BOOST_TEST(rig.outcomes[2].tokens == fake_reference(Rig::prompt_of(2, 60), 5));
     rig.add(3, 10, std::numeric_limits<std::int32_t>::max());
     rig.add(4, 0, 5);
-    rig.add(5, 10, 0);
+    rig.add(5, 10, -1);
     rig.run();
     BOOST_TEST((rig.outcomes[3].error == errc::context_length_exceeded));
     BOOST_TEST((rig.outcomes[4].error == errc::invalid_request));
