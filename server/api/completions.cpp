@@ -67,6 +67,7 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     generation.prompt_logprobs = parse_prompt_logprobs(fields, generation.stream);
     generation.num_prompt_logprobs =
         std::max(generation.prompt_logprobs, request.echo ? generation.sampling.num_logprobs : -1);
+    generation.repeats_prompt_logprobs = true;
     const bool tells_of_prompt = request.echo || generation.prompt_logprobs >= 0;
     generation.max_tokens =
         parse_max_tokens(fields, {"max_tokens", "max_completion_tokens", "n_predict"}, generation.sampling,

@@ -29,7 +29,8 @@ struct GenerationFields {
     // Number of alternatives of each token of the prompt, for the engine; -1: no log probabilities of the
     // prompt. If both `prompt_logprobs` and `echo` ask for them, this is the larger number.
     std::int32_t num_prompt_logprobs = -1;
-    std::int32_t prompt_logprobs = -1;  // the value of the field prompt_logprobs; -1: absent
+    std::int32_t prompt_logprobs = -1;     // the value of the field prompt_logprobs; -1: absent
+    bool repeats_prompt_logprobs = false;  // true: each choice of the answer has those of its prompt
     // The salt that the request sets. The server combines it with the caller's salt (Gate::cache_salt()), or
     // uses only the caller's salt if the request sets none. Prompts share cached KV blocks only if their
     // resulting salts are equal.

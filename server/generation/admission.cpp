@@ -35,16 +35,15 @@ result<std::int32_t> choose_max_tokens(const GenerationService& generation, std:
     return static_cast<std::int32_t>(std::min<std::int64_t>(asked.value_or(max_token_count), rest));
 }
 
-// Checks how many log-probabilities of prompts the answer would have, if it repeats those of a prompt for
-// each of its choices.
+// Checks how many log-probabilities of prompts the answer would have.
 result<void> check_prompt_logprobs(const GenerationService& generation, const GenerationFields& fields,
                                    const std::vector<Request>& requests) {
     if (fields.num_prompt_logprobs < 0) return {};
     std::int64_t num_tokens = 0;
     for (const Request& request : requests)
         num_tokens += static_cast<std::int64_t>(request.prompt.size()) - 1;
-    const std::int64_t count =
-        num_tokens * (1 + fields.num_prompt_logprobs) * std::int64_t{fields.sampling.num_choices};
+    const std::int64_t num_copies = fields.repeats_prompt_logprobs ? fields.sampling.num_choices : 1;
+    const std::int64_t count = num_tokens * (1 + fields.num_prompt_logprobs) * num_copies;
     if (count <= generation.config.max_prompt_logprobs) return {};
     return Error{
         errc::invalid_value,
@@ -142,8 +141,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         auto request = make_request(fields.sampling, context, *max_tokens);
         if (!request) return request.error();
         request->prompt = std::move(prompt);
-        // If max_tokens is 0, the engine needs a request for scores, even if the answer does not show them.
-        request->num_prompt_logprobs = std::max(fields.num_prompt_logprobs, *max_tokens == 0 ? 0 : -1);
+        request->num_prompt_logprobs = fields.num_prompt_logprobs;
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;

@@ -269,6 +269,10 @@ BOOST_AUTO_TEST_CASE(number_of_log_probabilities_of_an_answer_is_limited) {
           prompt + R"(,"prompt_logprobs":2,"n":2)", prompts + R"(,"prompt_logprobs":5)",
           prompt + R"(,"logprobs":20)"})
         BOOST_TEST(status(fits) == 200, fits);
+    // The answer of a chat completion has them once for all choices.
+    Connection chat(service.port());
+    chat.send(chat_request("hello", R"("max_tokens":1,"prompt_logprobs":1,"n":4)"));
+    BOOST_TEST(chat.read_answer().status == 200);
     const auto steps = service.control().steps();
     const std::map<std::string, std::string> refused{
         {prompt + R"(,"prompt_logprobs":6)", "prompt_logprobs"},
