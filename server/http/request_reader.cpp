@@ -31,6 +31,10 @@ constexpr std::size_t max_first_read = 1024;
 constexpr std::size_t max_header_read = 4096;
 constexpr std::size_t max_body_read = 64 << 10;
 
+bool is_http_error(const error_code& ec) {
+    return ec.category() == make_error_code(http::error::bad_version).category();
+}
+
 }  // namespace
 
 // The buffer has room for a header, and for the requests which a client pipelines while an answer is
@@ -186,8 +190,7 @@ Error RequestReader::read_problem(const error_code& ec) const {
     if (ec == http::error::body_limit)
         return {errc::payload_too_large,
                 "The body is larger than " + std::to_string(config_.max_body_size) + " bytes."};
-    const bool is_http = ec.category() == make_error_code(http::error::bad_version).category();
-    if (is_http && ec != http::error::end_of_stream && ec != http::error::partial_message)
+    if (is_http_error(ec) && ec != http::error::end_of_stream && ec != http::error::partial_message)
         return {errc::invalid_value, "The request is not valid HTTP/1.1: " + ec.message() + "."};
     return {errc::request_cancelled, "The client is gone."};
 }
@@ -199,13 +202,15 @@ Error RequestReader::body_problem(const error_code& ec) const {
     };
     if (ec == http::error::bad_chunk_extension)
         return invalid(
-            "the first line of a chunk must have nothing but the size in hexadecimal digits; chunk "
-            "extensions "
-            "are not supported.");
+            "the first line of a chunk must have nothing but the size in hexadecimal digits; "
+            "chunk extensions are not supported.");
     if (ec == http::error::bad_chunk)
         return invalid(
             "each chunk must have its size in hexadecimal digits, a line break, its bytes and a line break.");
-    if (ec == http::error::bad_field)
+    const bool is_incomplete = ec == http::error::partial_message || ec == http::error::end_of_stream;
+    const bool is_too_large = ec == http::error::body_limit || ec == http::error::header_limit;
+    // Every other error of the parser comes from the lines after the last chunk.
+    if (is_http_error(ec) && !is_incomplete && !is_too_large)
         return invalid("header fields after the last chunk (trailers) are not supported.");
     return read_problem(ec);
 }

@@ -56,6 +56,18 @@ std::string_view authority_of(std::string_view target) {
     return {};
 }
 
+// The next two functions keep bytes which are left over from a body out of the log: what they accept is
+// written in the forms that clients use.
+bool looks_like_method(std::string_view text) {
+    constexpr std::size_t max_method_bytes = 20;
+    const auto is_method_char = [](char c) { return (c >= 'A' && c <= 'Z') || c == '-'; };
+    return !text.empty() && text.size() <= max_method_bytes && std::ranges::all_of(text, is_method_char);
+}
+
+bool looks_like_target(std::string_view text) {
+    return text.starts_with('/') || text == "*" || !authority_of(text).empty();
+}
+
 bool is_host_char(char c) {  // of host names, addresses and ports
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
            std::string_view("-._~:[]%").find(c) != std::string_view::npos;
@@ -224,11 +236,13 @@ PartialHead read_partial_head(std::string_view bytes) {
     const auto first_end = bytes.find(line_end);
     const std::string_view first = bytes.substr(0, first_end);
     const std::string_view method = first.substr(0, first.find(' '));
-    if (is_token(method)) {
-        head.method = method;
+    if (looks_like_method(method)) {
         const std::string_view rest = first.substr(std::min(method.size() + 1, first.size()));
         const auto is_target_char = [](char c) { return is_field_value_char(c) && c != ' ' && c != '\t'; };
-        head.target = rest.substr(0, find_other(rest, is_target_char).value_or(rest.size()));
+        const std::string_view target =
+            rest.substr(0, find_other(rest, is_target_char).value_or(rest.size()));
+        head.method = method;
+        if (looks_like_target(target)) head.target = target;
     }
     if (first_end == std::string_view::npos) return head;
     std::size_t num_origins = 0;

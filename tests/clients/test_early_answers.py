@@ -71,6 +71,8 @@ EARLY = {
     "bad chunk": (400, chat(TE, b"x\r\n"), "its size in hexadecimal digits"),
     "chunk extension": (400, chat(TE, b"1;a=b\r\n{\r\n0\r\n\r\n"), "chunk extensions are not supported"),
     "trailers": (400, chat(TE, b"1\r\n{\r\n0\r\nX-A: b\r\n\r\n"), "trailers"),
+    "trailer that frames": (400, chat(TE, b"1\r\n{\r\n0\r\nContent-Length: x\r\n\r\n"), "trailers"),
+    "trailer that is no field": (400, chat(TE, b"1\r\n{\r\n0\r\nX-A b\r\n\r\n"), "trailers"),
     "host that is not allowed": (403, chat(LENGTH, host=b"Host: evil.example\r\n"), "'evil.example' is not allowed"),
     "repeated key": (400, chat(b"api-key: a\r\napi-key: a\r\n" + LENGTH), "must not repeat"),
     "unknown method": (405, chat(LENGTH, verb=b"PUT"), "supports POST, not PUT"),

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(error_repeats_at_most_200_bytes_of_a_field_name) {
 BOOST_AUTO_TEST_CASE(method_target_and_origin_are_known_of_a_header_that_is_not_valid) {
     struct Case {
         std::string bytes;
-        std::string_view method;
+        std::string method;
         std::string_view target;
         std::string_view origin;
     };
@@ -147,6 +147,13 @@ BOOST_AUTO_TEST_CASE(method_target_and_origin_are_known_of_a_header_that_is_not_
              Case{"GET ", "GET", "", ""},
              Case{"GET", "GET", "", ""},
              Case{"G\tT /v1/models HTTP/1.1\r\n" + origin, "", "", "https://a.example"},
+             Case{"OPTIONS * HTTP/1.1", "OPTIONS", "*", ""},
+             Case{"GET https://host/v1/models HTTP/1.1", "GET", "https://host/v1/models", ""},
+             // The rest of a body is not shown as a method or a target.
+             Case{"my /secret", "", "", ""},
+             Case{"MY secret HTTP/1.1", "MY", "", ""},
+             Case{std::string(20, 'A') + " /b", std::string(20, 'A'), "/b", ""},
+             Case{std::string(21, 'A') + " /b", "", "", ""},
              Case{" /v1/models\r\n", "", "", ""},
              Case{"", "", "", ""},
              Case{"\r", "", "", ""},
