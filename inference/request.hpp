@@ -41,6 +41,7 @@ struct Request {
     std::vector<TokenId> stop_token_ids;  // tokens that end the answer, like end-of-sequence tokens
     std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;
+    bool skip_special_tokens = true;  // special tokens add no text to the answer
     Principal principal;
     std::int32_t priority = 0;     // order among the principal's waiting requests; lowest first
     std::uint64_t cache_salt = 0;  // set by the server: prompts share KV only if their salts are equal

@@ -77,7 +77,7 @@ prepare_packages() {
         echo "solard: apt-get was not found; if the build fails, install the packages in README.md under 'Packages'" >&2
         return
     fi
-    local release part packages=(g++ cmake ninja-build libsentencepiece-dev libssl-dev zlib1g-dev)
+    local release part packages=(g++ cmake ninja-build libsentencepiece-dev libpcre2-dev libssl-dev zlib1g-dev)
     release=$(boost_release) || {
         update_package_lists
         release=$(boost_release) || {

@@ -82,7 +82,8 @@ void EngineCore::report_token(const Scheduler::Advance& advance, std::int32_t in
     events.token_ids.push_back(token);
     ++event.num_tokens;
     ++generated_tokens_;
-    event.finish = sequence.accept_token(tokenizer_.bytes_of(token), events.text);
+    const std::string_view bytes = tokenizer_.bytes_of(token, sequence.request.skip_special_tokens);
+    event.finish = sequence.accept_token(bytes, events.text);
 }
 
 void EngineCore::measure(Clock::time_point begin, StepEvents& events) {

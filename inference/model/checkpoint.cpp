@@ -16,9 +16,9 @@ result<Checkpoint> open_checkpoint(const std::filesystem::path& folder,
     if (!tensors) return tensors.error();
     auto tokenizer = Tokenizer::load(folder, config->vocab_size);
     if (!tokenizer) return tokenizer.error();
-    if (tokenizer->bos() != config->bos_token_id) {
+    if (tokenizer->bos() && *tokenizer->bos() != config->bos_token_id) {
         return bad_model(folder / "config.json", "bos_token_id is " + std::to_string(config->bos_token_id) +
-                                                     ", expected " + std::to_string(tokenizer->bos()) +
+                                                     ", expected " + std::to_string(*tokenizer->bos()) +
                                                      ", which tokenizer.model has");
     }
     auto chat_template = ChatTemplate::load(folder, template_override);

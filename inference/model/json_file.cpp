@@ -23,8 +23,8 @@ result<json::object> parse_json_object(std::string_view text, const std::filesys
     return std::move(value.as_object());
 }
 
-result<json::object> read_json_file(const std::filesystem::path& path) {
-    const auto text = read_model_file(path, max_json_file_bytes);
+result<json::object> read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+    const auto text = read_model_file(path, max_bytes);
     if (!text) return text.error();
     return parse_json_object(*text, path);
 }

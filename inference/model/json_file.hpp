@@ -18,7 +18,8 @@ inline constexpr std::uint64_t max_json_file_bytes = std::uint64_t{16} << 20;
 
 // Reads the object in a file. Errors: bad_model, with a message that names the file, if the file is missing,
 // too large, not JSON or not an object, or if find_json_flaw() finds something in it.
-result<boost::json::object> read_json_file(const std::filesystem::path& path);
+result<boost::json::object> read_json_file(const std::filesystem::path& path,
+                                           std::uint64_t max_bytes = max_json_file_bytes);
 
 // Parses the object in `text`, which was read from `file`. Has the same errors as read_json_file().
 result<boost::json::object> parse_json_object(std::string_view text, const std::filesystem::path& file);

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <boost/json/serialize.hpp>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -20,15 +19,6 @@ std::string system_message(int error) {
 
 Error bad_model(const std::filesystem::path& file, std::string_view what) {
     return {errc::bad_model, file.string().append(": ").append(what)};
-}
-
-std::string quoted_name(std::string_view text) {
-    constexpr std::size_t max_bytes = 120;
-    const auto is_continuation = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; };
-    if (text.size() <= max_bytes) return boost::json::serialize(text);
-    std::size_t end = max_bytes;
-    while (end > 0 && is_continuation(text[end])) --end;
-    return boost::json::serialize(text.substr(0, end)).append("...");
 }
 
 ModelFile::ModelFile(std::filesystem::path path, int descriptor)

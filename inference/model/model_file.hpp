@@ -9,14 +9,12 @@
 #include <string_view>
 
 #include "inference/error.hpp"
+#include "inference/text/json_text.hpp"
 
 namespace solard {
 
 // Returns errc::bad_model with the text "<file>: <what>".
 Error bad_model(const std::filesystem::path& file, std::string_view what);
-
-// Returns `text` as a JSON string literal, so that a name from a file stays on one line. A long text is cut.
-std::string quoted_name(std::string_view text);
 
 // A regular file that is open for reading. Symbolic links are followed, because the folders of download
 // caches consist of links. Devices, pipes and folders are refused. Movable. Any thread may read.

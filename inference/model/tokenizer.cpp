@@ -1,203 +1,235 @@
 #include "inference/model/tokenizer.hpp"
 
-#include <sentencepiece_processor.h>
 #include <algorithm>
+#include <boost/json/object.hpp>
+#include <system_error>
+#include <utility>
 
-#include <charconv>
-#include <cmath>
-#include <new>
-#include <optional>
-
+#include "inference/model/json_file.hpp"
 #include "inference/model/model_file.hpp"
+#include "inference/text/detokenizer.hpp"
+#include "inference/text/utf8.hpp"
+#include "inference/tokenizer/added_token_table.hpp"
+#include "inference/tokenizer/bpe_tokenizer.hpp"
+#include "inference/tokenizer/object_reader.hpp"
+#include "inference/tokenizer/sentence_piece.hpp"
 
 namespace solard {
 namespace {
 
-using sentencepiece::SentencePieceProcessor;
+namespace json = boost::json;
 
 constexpr std::uint64_t max_tokenizer_bytes = std::uint64_t{64} << 20;
+// The largest id of an added token. The model need not have it: many folders name more tokens than they use.
+constexpr TokenId max_added_id = (1 << 24) - 1;
 
-// Reads the wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding), one field per call of
-// next().
-class WireReader {
-  public:
-    explicit WireReader(std::string_view bytes) : rest_(bytes) {}
+// A JSON file of the folder. A file that does not exist is an empty object.
+struct OptionalFile {
+    std::filesystem::path path;
+    bool exists = false;
+    json::object object;
+    JsonProblem problem;
 
-    // Goes to the next field. Returns false at the end or if the bytes are malformed.
-    bool next() {
-        if (rest_.empty() || malformed_) return false;
-        const std::uint64_t tag = varint();
-        field_ = tag >> 3;
-        content_ = {};
-        malformed_ = malformed_ || field_ == 0;
-        switch (tag & 7) {
-            case 0:
-                varint();
-                break;
-            case 1:
-                content_ = take(8);
-                break;
-            case 2:
-                content_ = take(varint());
-                break;
-            case 5:
-                content_ = take(4);
-                break;
-            default:
-                malformed_ = true;
-        }
-        return !malformed_;
-    }
-    std::uint64_t field() const { return field_; }
-    std::string_view content() const { return content_; }  // empty for varints
-    bool malformed() const { return malformed_; }
-
-  private:
-    std::string_view take(std::uint64_t size) {
-        malformed_ = malformed_ || size > rest_.size();
-        if (malformed_) return {};
-        const std::string_view taken = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return taken;
-    }
-    std::uint64_t varint() {
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64; shift += 7) {
-            const std::string_view byte = take(1);
-            if (byte.empty()) return 0;
-            value |= std::uint64_t{static_cast<unsigned char>(byte[0]) & 0x7FU} << shift;
-            if ((byte[0] & 0x80) == 0) return value;
-        }
-        malformed_ = true;
-        return 0;
-    }
-
-    std::string_view rest_;
-    std::string_view content_;
-    std::uint64_t field_ = 0;
-    bool malformed_ = false;
+    ObjectReader reader() { return {object, "", problem}; }
 };
 
-// Returns true if the model has a table of character replacements, or if the model cannot be read.
-// SentencePiece walks that table without checking bounds, so that a damaged table makes it read anywhere in
-// memory. Llama's tokenizers have no such table, so a model that has a table is not passed to SentencePiece.
-// The field numbers are those of sentencepiece_model.proto.
-bool may_have_normalization_table(std::string_view model) {
-    constexpr std::uint64_t normalizer_spec = 3;
-    constexpr std::uint64_t denormalizer_spec = 5;
-    constexpr std::uint64_t precompiled_charsmap = 2;
-    WireReader fields(model);
-    while (fields.next()) {
-        if (fields.field() != normalizer_spec && fields.field() != denormalizer_spec) continue;
-        WireReader spec(fields.content());
-        while (spec.next()) {
-            if (spec.field() == precompiled_charsmap && !spec.content().empty()) return true;
-        }
-        if (spec.malformed()) return true;
-    }
-    return fields.malformed();
-}
-
-// Returns the byte that a piece such as <0x0A> stands for.
-std::optional<char> parse_byte_piece(std::string_view piece) {
-    constexpr std::string_view prefix = "<0x";
-    if (piece.size() != 6 || !piece.starts_with(prefix) || !piece.ends_with('>')) return std::nullopt;
-    unsigned char byte = 0;
-    const char* end = piece.data() + 5;
-    const auto [parsed, ec] = std::from_chars(piece.data() + prefix.size(), end, byte, 16);
-    if (ec != std::errc() || parsed != end) return std::nullopt;
-    return static_cast<char>(byte);
-}
-
-std::string with_spaces(std::string_view piece) {
-    constexpr std::string_view visible_space = "\xE2\x96\x81";  // U+2581
-    std::string text;
-    while (!piece.empty()) {
-        const bool is_space = piece.starts_with(visible_space);
-        text += is_space ? ' ' : piece.front();
-        piece.remove_prefix(is_space ? visible_space.size() : 1);
-    }
-    return text;
-}
-
-result<std::string> bytes_of_piece(const SentencePieceProcessor& processor, int id,
-                                   const std::filesystem::path& file) {
-    const std::string& piece = processor.IdToPiece(id);
-    const auto fail = [&](std::string_view what) {
-        return bad_model(file,
-                         "piece " + std::to_string(id) + " " + quoted_name(piece) + ": " + std::string(what));
-    };
-    if (!std::isfinite(processor.GetScore(id)))
-        return fail("its score is NaN or infinite, expected a finite number");
-    if (processor.IsControl(id) || processor.IsUnknown(id)) return std::string();
-    if (!processor.IsByte(id)) return with_spaces(piece);
-    const auto byte = parse_byte_piece(piece);
-    if (!byte) return fail("is marked as a byte, expected a text such as <0x0A>");
-    return std::string(1, *byte);
-}
-
-// SentencePiece ends the process if an allocation fails. To prevent this, throws std::bad_alloc if less
-// memory is available than SentencePiece may need.
-void require_memory_to_encode(std::size_t num_bytes) {
-    constexpr std::size_t memory_per_byte = 512;  // an upper estimate, like memory_of_call
-    constexpr std::size_t memory_of_call = 64 << 10;
-    ::operator delete(::operator new(memory_of_call + num_bytes * memory_per_byte));
+result<OptionalFile> read_optional(const std::filesystem::path& path,
+                                   std::uint64_t max_bytes = max_json_file_bytes) {
+    OptionalFile file;
+    file.path = path;
+    std::error_code ec;
+    file.exists = std::filesystem::exists(path, ec);
+    if (!file.exists) return file;
+    auto object = read_json_file(path, max_bytes);
+    if (!object) return object.error();
+    file.object = *std::move(object);
+    return file;
 }
 
 }  // namespace
 
-Tokenizer::Tokenizer() : processor_(std::make_unique<SentencePieceProcessor>()) {}
-Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
-Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
-Tokenizer::~Tokenizer() = default;
+// Reads the files of one folder.
+class Tokenizer::Loader {
+  public:
+    Loader(const std::filesystem::path& folder, std::int32_t vocab_size)
+        : folder_(folder), vocab_size_(vocab_size) {}
+
+    result<Tokenizer> load() {
+        for (auto& [name, file, max_bytes] : {Source{"tokenizer.json", &json_, max_tokenizer_bytes},
+                                              Source{"tokenizer_config.json", &config_, max_json_file_bytes},
+                                              Source{"special_tokens_map.json", &names_, max_json_file_bytes},
+                                              Source{"added_tokens.json", &ids_, max_json_file_bytes}}) {
+            auto read = read_optional(folder_ / name, max_bytes);
+            if (!read) return read.error();
+            *file = *std::move(read);
+        }
+        tokenizer_.model_vocab_size_ = vocab_size_;
+        auto model = json_.exists ? load_json() : load_sentence_piece();
+        if (!model) return model.error();
+        for (const OptionalFile* file : {&json_, &config_, &names_, &ids_}) {
+            if (!file->problem.empty()) return bad_model(file->path, file->problem.clause());
+        }
+        if (auto usable = check_frame(); !usable) return usable.error();
+        for (const Text& text : tokenizer_.bytes_)
+            tokenizer_.longest_piece_bytes_ = std::max(tokenizer_.longest_piece_bytes_, text.bytes.size());
+        return std::move(tokenizer_);
+    }
+
+  private:
+    struct Source {
+        const char* name;
+        OptionalFile* file;
+        std::uint64_t max_bytes;
+    };
+
+    result<void> load_json() {
+        ObjectReader reader = json_.reader();
+        auto bpe = std::make_unique<BpeTokenizer>(reader, vocab_size_);
+        if (!json_.problem.empty()) return {};
+        const Bpe& model = bpe->model();
+        for (const std::string& text : model.texts())
+            tokenizer_.bytes_.push_back({bpe->decoder().bytes_of(text), false});
+        tokenizer_.strips_space_ = bpe->decoder().strips_space();
+        AddedTokenTable table(
+            {[&model](std::string_view text) { return model.find(text); },
+             [&model](TokenId id) {
+                 const auto index = static_cast<std::size_t>(id);
+                 return index < model.texts().size() ? std::string_view(model.texts()[index]) : "";
+             },
+             false},
+            max_added_id);
+        add_tokens(table, bpe->decoder(), bpe->normalizer());
+        tokenizer_.frame_ = bpe->frame();
+        read_frame(table.named("bos_token"), table.named("eos_token"));
+        tokenizer_.encoder_ = std::move(bpe);
+        return {};
+    }
+
+    result<void> load_sentence_piece() {
+        const std::filesystem::path file = folder_ / "tokenizer.model";
+        const auto bytes = read_model_file(file, max_tokenizer_bytes);
+        if (!bytes) return bytes.error();
+        const DummyPrefix prefix = dummy_prefix();
+        auto read = SentencePiece::read(*bytes, vocab_size_, prefix);
+        if (!read) return bad_model(file, read.error().message);
+        const SentencePiece& pieces = **read;
+        for (TokenId id = 0; id < pieces.num_pieces(); ++id)
+            tokenizer_.bytes_.push_back({pieces.bytes_of(id), false});
+        tokenizer_.strips_space_ = prefix != DummyPrefix::none;
+        tokenizer_.bos_ = pieces.bos();
+        AddedTokenTable table({[&pieces](std::string_view text) { return pieces.find(text); },
+                               [&pieces](TokenId id) { return pieces.text_of(id); }, true},
+                              max_added_id);
+        for (const TokenId id : pieces.special_pieces())
+            table.add_special(std::string(pieces.text_of(id)), id);
+        add_tokens(table, TokenDecoder::of_sentence_piece(), Normalizer());
+        tokenizer_.frame_.before = {pieces.bos()};
+        read_frame(pieces.bos(), pieces.eos() < 0 ? std::nullopt : std::optional(pieces.eos()));
+        tokenizer_.encoder_ = std::move(*read);
+        return {};
+    }
+
+    // Returns where transformers puts a space before text that SentencePiece encodes.
+    DummyPrefix dummy_prefix() {
+        ObjectReader config = config_.reader();
+        if (config.boolean("legacy", true)) return DummyPrefix::every_piece;
+        return config.boolean("add_prefix_space", true) ? DummyPrefix::first_piece : DummyPrefix::none;
+    }
+
+    void add_tokens(AddedTokenTable& table, const TokenDecoder& decoder, const Normalizer& normalizer) {
+        ObjectReader json = json_.reader();
+        ObjectReader config = config_.reader();
+        ObjectReader names = names_.reader();
+        table.read_list(json);
+        table.read_decoder(config);
+        table.read_ids(ids_.object, ids_.problem);
+        table.read_names(config);
+        table.read_names(names);
+        std::vector<AddedToken> tokens = table.take();
+        for (const AddedToken& token : tokens) {
+            if (token.id >= vocab_size_) continue;
+            const auto index = static_cast<std::size_t>(token.id);
+            if (tokenizer_.bytes_.size() <= index) tokenizer_.bytes_.resize(index + 1);
+            tokenizer_.bytes_[index] = {decoder.bytes_of_added(token.content), token.special};
+        }
+        tokenizer_.added_ = AddedTokens(std::move(tokens), normalizer);
+    }
+
+    // Applies add_bos_token and add_eos_token of tokenizer_config.json. If one of them is there, they decide,
+    // and not the post-processor of tokenizer.json.
+    void read_frame(std::optional<TokenId> bos, std::optional<TokenId> eos) {
+        ObjectReader config = config_.reader();
+        const bool is_set =
+            config.find("add_bos_token") != nullptr || config.find("add_eos_token") != nullptr;
+        if (!is_set) return;
+        const auto read = [&](const char* key, std::optional<TokenId> token, bool absent) {
+            std::vector<TokenId> tokens;
+            if (!config.boolean(key, absent)) return tokens;
+            if (token) {
+                tokens.push_back(*token);
+            } else {
+                config.refuse(key, "false, because the folder names no such token");
+            }
+            return tokens;
+        };
+        tokenizer_.frame_.before = read("add_bos_token", bos, !json_.exists);
+        tokenizer_.frame_.after = read("add_eos_token", eos, false);
+    }
+
+    result<void> check_frame() const {
+        for (const auto* tokens : {&tokenizer_.frame_.before, &tokenizer_.frame_.after}) {
+            for (const TokenId token : *tokens) {
+                if (token < vocab_size_) continue;
+                return bad_model(json_.path, "puts the token " + std::to_string(token) +
+                                                 " before or after every text, expected an id less than " +
+                                                 std::to_string(vocab_size_) + " (vocab_size)");
+            }
+        }
+        return {};
+    }
+
+    const std::filesystem::path& folder_;
+    std::int32_t vocab_size_;
+    OptionalFile json_;
+    OptionalFile config_;
+    OptionalFile names_;
+    OptionalFile ids_;
+    Tokenizer tokenizer_;
+};
 
 result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int32_t vocab_size) {
-    const std::filesystem::path file = folder / "tokenizer.model";
-    const auto model = read_model_file(file, max_tokenizer_bytes);
-    if (!model) return model.error();
-    if (may_have_normalization_table(*model)) {
-        return bad_model(file,
-                         "has a normalization table or is damaged, expected a SentencePiece model without a "
-                         "normalization table");
-    }
-    Tokenizer tokenizer;
-    SentencePieceProcessor& processor = *tokenizer.processor_;
-    if (const auto status = processor.LoadFromSerializedProto(*model); !status.ok()) {
-        return bad_model(
-            file, "cannot be loaded, expected a SentencePiece model: " + std::string(status.message()));
-    }
-    const int num_pieces = processor.GetPieceSize();
-    if (num_pieces < 1 || num_pieces > vocab_size) {
-        return bad_model(file, "has " + std::to_string(num_pieces) + " pieces, expected 1 to " +
-                                   std::to_string(vocab_size) + " (vocab_size)");
-    }
-    tokenizer.bos_ = processor.bos_id();
-    if (tokenizer.bos_ < 0) {
-        return bad_model(file,
-                         "has no control piece for the beginning of a text (bos), expected such a piece");
-    }
-    for (int id = 0; id < num_pieces; ++id) {
-        auto bytes = bytes_of_piece(processor, id, file);
-        if (!bytes) return bytes.error();
-        tokenizer.longest_piece_bytes_ = std::max(tokenizer.longest_piece_bytes_, bytes->size());
-        tokenizer.bytes_.push_back(std::move(*bytes));
-    }
-    return tokenizer;
+    return Loader(folder, vocab_size).load();
 }
 
-std::vector<TokenId> Tokenizer::encode_prompt(std::string_view text) const {
-    require_memory_to_encode(text.size());
-    std::vector<TokenId> ids;
-    if (const auto status = processor_->Encode(text, &ids); !status.ok()) {
-        throw std::runtime_error("sentencepiece: " + std::string(status.message()));
+result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
+    const std::string valid = valid_utf8(text);
+    const AddedTokens::Pieces pieces = added_.split(valid, options.parse_special);
+    for (const TextPiece& piece : pieces.list) {
+        if (piece.token < model_vocab_size_) continue;
+        return Error{errc::invalid_request,
+                     "The text contains an added token whose id " + std::to_string(piece.token) +
+                         " the model does not have (it has " + std::to_string(model_vocab_size_) +
+                         " ids); leave that token out."};
     }
-    ids.insert(ids.begin(), bos_);
+    std::vector<TokenId> ids;
+    if (options.add_special_tokens) ids = frame_.before;
+    if (auto encoded = encoder_->encode(pieces.list, ids); !encoded) return encoded.error();
+    if (options.add_special_tokens) ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
     return ids;
 }
 
-std::string_view Tokenizer::bytes_of(TokenId token) const {
+std::string_view Tokenizer::bytes_of(TokenId token, bool skip_special_tokens) const {
     if (token < 0 || token >= vocab_size()) return {};
-    return bytes_[static_cast<std::size_t>(token)];
+    const Text& text = bytes_[static_cast<std::size_t>(token)];
+    return text.special && skip_special_tokens ? std::string_view() : text.bytes;
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> tokens, bool skip_special_tokens) const {
+    std::string text;
+    Detokenizer detokenizer;
+    for (const TokenId token : tokens) detokenizer.append(bytes_of(token, skip_special_tokens), text);
+    detokenizer.flush(text);
+    return strips_space_ && text.starts_with(' ') ? text.substr(1) : text;
 }
 
 }  // namespace solard

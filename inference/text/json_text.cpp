@@ -4,6 +4,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/error.hpp>
 #include <boost/json/parser.hpp>
+#include <boost/json/serialize.hpp>
 #include <cmath>
 #include <unordered_set>
 #include <vector>
@@ -165,6 +166,14 @@ std::optional<JsonFlaw> find_json_flaw(std::string_view text, std::size_t first_
     if (ec == boost::system::errc::result_out_of_range)
         return JsonFlaw{{}, place_of(text, begin_of_number(text, end), first_byte)};
     return JsonFlaw{parser.handler().key(), place_of(text, begin_of_string(text, end), first_byte)};
+}
+
+std::string quoted_name(std::string_view text) {
+    constexpr std::size_t max_bytes = 120;
+    if (text.size() <= max_bytes) return json::serialize(text);
+    std::size_t end = max_bytes;
+    while (end > 0 && is_continuation(text[end])) --end;
+    return json::serialize(text.substr(0, end)).append("...");
 }
 
 }  // namespace solard

@@ -1,4 +1,4 @@
-// Parses JSON, and says where and why a text is not JSON.
+// Parses JSON, and says where and why a text is not JSON. Quotes names in messages.
 #pragma once
 
 #include <boost/json/value.hpp>
@@ -28,5 +28,8 @@ struct JsonFlaw {
 
 // Returns the first flaw of `text`, which must be valid JSON, or nothing. Counts as parse_json_text() does.
 std::optional<JsonFlaw> find_json_flaw(std::string_view text, std::size_t first_byte = 0);
+
+// Returns `text` as a JSON string literal, so that a name from a file stays on one line. A long text is cut.
+std::string quoted_name(std::string_view text);
 
 }  // namespace solard

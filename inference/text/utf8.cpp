@@ -30,6 +30,18 @@ std::size_t find_invalid_utf8(std::string_view bytes) {
     return equal.size();
 }
 
+char32_t take_character(std::string_view& text) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    const std::size_t size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    // The lead byte of a longer character begins with as many ones as the character has bytes, and a zero.
+    char32_t character = size == 1 ? lead : lead & (0xFFU >> (size + 1));
+    for (const char c : text.substr(1, size - 1)) {
+        character = character << 6 | (static_cast<unsigned char>(c) & 0x3FU);
+    }
+    text.remove_prefix(std::min(size, text.size()));
+    return character;
+}
+
 std::string_view without_byte_order_mark(std::string_view text) {
     constexpr std::string_view mark = "\xEF\xBB\xBF";
     return text.starts_with(mark) ? text.substr(mark.size()) : text;

@@ -49,6 +49,7 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     request.prompt = parse_chat_prompt(*object, fields);
     request.generation = parse_generation_fields(fields, BodyKind::chat, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
+    request.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
     request.echo = fields.boolean("echo").value_or(false);
     auto& generation = request.generation;
     generation.prompt_logprobs = parse_prompt_logprobs(fields, generation.stream);

@@ -23,6 +23,7 @@ struct ChatPrompt {
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
+    bool add_special_tokens = true;  // the prompt begins with BOS
     // If true, and if the last message has the role assistant, the answer begins with that message.
     bool echo = false;
 };

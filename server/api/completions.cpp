@@ -63,6 +63,7 @@ result<CompletionRequest> parse_completion_request(std::string_view body, Unknow
     request.generation = parse_generation_fields(fields, BodyKind::completions, unknown);
     auto& generation = request.generation;
     generation.sampling.num_logprobs = parse_logprobs(*object, fields);
+    request.encoding = parse_encode_options(fields);
     request.echo = fields.boolean("echo").value_or(false);
     generation.prompt_logprobs = parse_prompt_logprobs(fields, generation.stream);
     generation.num_prompt_logprobs =

@@ -16,13 +16,14 @@ namespace solard::server {
 // The maximum number of outputs of one request. A request has one output for each choice of each prompt.
 inline constexpr std::size_t max_outputs = 128;
 
-// Either a text, which is encoded with BOS as the first token, or token ids, which are used unchanged.
+// Either a text, which is encoded, or token ids, which are used unchanged.
 using PromptInput = std::variant<std::string, std::vector<TokenId>>;
 
 struct CompletionRequest {
     std::vector<PromptInput> prompts;  // 1 to max_outputs / n; all are texts or all are token ids
     GenerationFields generation;       // max_tokens is always set; OpenAI's default is 16
-    bool echo = false;                 // true: the answer begins with the prompt
+    EncodeOptions encoding{.add_special_tokens = true, .parse_special = true};  // of prompts that are texts
+    bool echo = false;  // true: the answer begins with the prompt
 };
 
 // Has the same errors as parse_chat_request().

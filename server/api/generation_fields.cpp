@@ -57,6 +57,11 @@ std::int32_t parse_prompt_logprobs(FieldReader& fields, bool stream) {
     return static_cast<std::int32_t>(count.value_or(-1));
 }
 
+EncodeOptions parse_encode_options(FieldReader& fields) {
+    return {.add_special_tokens = fields.boolean("add_special_tokens").value_or(true),
+            .parse_special = fields.boolean("parse_special").value_or(true)};
+}
+
 std::string parse_cache_salt(FieldReader& fields) {
     auto salt = fields.string("cache_salt");
     if (salt && (salt->empty() || salt->size() > max_label_bytes))

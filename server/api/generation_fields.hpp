@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "inference/model/tokenizer.hpp"
 #include "server/api/fields.hpp"
 #include "server/api/peer_fields.hpp"
 #include "server/api/sampling_fields.hpp"
@@ -57,6 +58,10 @@ std::optional<std::int32_t> parse_max_tokens(FieldReader& fields,
 // Reads GenerationFields::prompt_logprobs, which a stream must not have, because vLLM's chunks have no place
 // for it.
 std::int32_t parse_prompt_logprobs(FieldReader& fields, bool stream);
+
+// Reads `add_special_tokens` and `parse_special`, with which a text prompt is encoded. Both are true if
+// absent, as in transformers.
+EncodeOptions parse_encode_options(FieldReader& fields);
 
 // Returns an empty text if the field is absent.
 std::string parse_cache_salt(FieldReader& fields);

@@ -111,6 +111,7 @@ SamplingFields parse_sampling_fields(FieldReader& fields) {
     sampling.stop_token_ids = parse_token_ids(fields, "stop_token_ids");
     sampling.min_tokens = integer_or(fields, "min_tokens", 0, max_token_count, 0);
     sampling.ignore_eos = fields.boolean("ignore_eos").value_or(false);
+    sampling.skip_special_tokens = fields.boolean("skip_special_tokens").value_or(true);
     sampling.logit_bias = parse_logit_bias(fields);
     sampling.num_choices = static_cast<std::uint32_t>(integer_or(fields, "n", 1, max_choices, 1));
     sampling.priority = integer_or(fields, "priority", min_int32, max_int32, 0);
@@ -145,6 +146,7 @@ result<Request> make_request(const SamplingFields& fields, const SamplingContext
     request.stop_token_ids = fields.stop_token_ids;
     request.min_tokens = std::min(fields.min_tokens, max_tokens);
     request.ignore_eos = fields.ignore_eos;
+    request.skip_special_tokens = fields.skip_special_tokens;
     request.priority = fields.priority;
     return request;
 }

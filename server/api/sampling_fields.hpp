@@ -47,6 +47,7 @@ struct SamplingFields {
     std::vector<TokenId> stop_token_ids;
     std::int32_t min_tokens = 0;
     bool ignore_eos = false;
+    bool skip_special_tokens = true;
     std::vector<LogitBias> logit_bias;
     std::uint32_t num_choices = 1;
     std::int32_t num_logprobs = -1;  // number of alternatives of each token; -1: no logprobs

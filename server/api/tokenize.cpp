@@ -1,6 +1,5 @@
 #include "server/api/tokenize.hpp"
 
-#include "inference/text/detokenizer.hpp"
 #include "inference/text/utf8.hpp"
 #include "server/api/json.hpp"
 
@@ -33,7 +32,9 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
     } else {
         fields.fail("prompt", "a string unless messages is sent");
     }
-    request.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
+    request.encoding = parse_encode_options(fields);
+    // The contents of messages never become special tokens.
+    if (std::holds_alternative<ChatPrompt>(request.prompt)) request.encoding.parse_special = false;
     request.return_token_strs = fields.boolean("return_token_strs").value_or(false);
     check_other_fields(fields, BodyKind::tokenize, unknown);
     if (const auto& problem = fields.error()) return *problem;
@@ -54,6 +55,7 @@ result<DetokenizeRequest> parse_detokenize_request(std::string_view body, Unknow
     } else {
         fields.fail("tokens", expectation);
     }
+    request.skip_special_tokens = fields.boolean("skip_special_tokens").value_or(true);
     check_other_fields(fields, BodyKind::detokenize, unknown);
     if (const auto& problem = fields.error()) return *problem;
     return request;
@@ -75,9 +77,9 @@ std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_m
     return out + "]}";
 }
 
-std::string detokenize_json(std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+std::string detokenize_json(const DetokenizeRequest& request, const Tokenizer& tokenizer) {
     std::string out = R"({"prompt":)";
-    append_json_string(out, text_of(token_ids, tokenizer));
+    append_json_string(out, tokenizer.decode(request.tokens, request.skip_special_tokens));
     return out + "}";
 }
 
@@ -92,15 +94,6 @@ std::string render_json(std::string_view model, std::string_view prompt, std::sp
     out += ',';
     append_sizes(out, token_ids.size(), max_model_len);
     return out + "}";
-}
-
-std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
-    std::string text;
-    Detokenizer detokenizer;
-    for (const TokenId token : token_ids) detokenizer.append(tokenizer.bytes_of(token), text);
-    detokenizer.flush(text);
-    // Removes the space which the tokenizer puts before every text.
-    return text.starts_with(' ') ? text.substr(1) : text;
 }
 
 }  // namespace solard::server

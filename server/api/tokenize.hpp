@@ -18,13 +18,14 @@ namespace solard::server {
 struct TokenizeRequest {
     std::string model;
     std::variant<std::string, ChatPrompt> prompt;
-    bool add_special_tokens = true;  // true: BOS comes first
+    EncodeOptions encoding;
     bool return_token_strs = false;
 };
 
 struct DetokenizeRequest {
     std::string model;
     std::vector<TokenId> tokens;
+    bool skip_special_tokens = true;
 };
 
 // Has the same errors as parse_chat_request().
@@ -38,14 +39,10 @@ result<DetokenizeRequest> parse_detokenize_request(std::string_view body, Unknow
 std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_model_len,
                           bool return_token_strs, const Tokenizer& tokenizer);
 // Returns {"prompt"}.
-std::string detokenize_json(std::span<const TokenId> token_ids, const Tokenizer& tokenizer);
+std::string detokenize_json(const DetokenizeRequest& request, const Tokenizer& tokenizer);
 // Returns the prompt which the model would get for a chat request:
 // {"model","prompt","token_ids","count","max_model_len"}.
 std::string render_json(std::string_view model, std::string_view prompt, std::span<const TokenId> token_ids,
                         std::int32_t max_model_len);
-
-// Returns the text of `token_ids`, which must be the beginning of a text. The tokenizer puts a space before
-// every text; this function removes it.
-std::string text_of(std::span<const TokenId> token_ids, const Tokenizer& tokenizer);
 
 }  // namespace solard::server

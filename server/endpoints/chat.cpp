@@ -27,7 +27,8 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
     std::string text = generation.model.chat_template.render(request->prompt.messages, request->prompt.end);
-    auto encoding = encode_prompt(generation, source, text, "messages");
+    auto encoding = encode_prompt(generation, source, text,
+                                  {.add_special_tokens = request->add_special_tokens}, "messages");
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     RenderedChat chat{*std::move(request), std::move(text), *std::move(token_ids)};

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "server/api/completions.hpp"
-#include "server/api/tokenize.hpp"
 #include "server/endpoints/answer.hpp"
 #include "server/endpoints/handlers.hpp"
 #include "server/generation/admission.hpp"
@@ -28,7 +27,8 @@ result<void> check_tokens(std::span<const TokenId> token_ids, TokenId vocab_size
 // Returns the prompts as token ids. The inputs must be either all texts or all token ids.
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationService& generation,
                                                                   JobSource source,
-                                                                  std::vector<PromptInput> inputs) {
+                                                                  std::vector<PromptInput> inputs,
+                                                                  EncodeOptions options) {
     std::vector<std::string> texts;
     std::vector<std::vector<TokenId>> prompts;
     for (PromptInput& input : inputs) {
@@ -42,17 +42,18 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode(GenerationServ
         prompts.push_back(std::move(token_ids));
     }
     if (texts.empty()) co_return prompts;
-    auto encoding = encode_prompts(generation, source, std::move(texts), "prompt");
+    auto encoding = encode_prompts(generation, source, std::move(texts), options, "prompt");
     co_return co_await std::move(encoding);
 }
 
 asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& generation, JobSource source,
-                                                           std::vector<std::vector<TokenId>> prompts) {
+                                                           std::vector<std::vector<TokenId>> prompts,
+                                                           bool skip_special_tokens) {
     std::size_t num_tokens = 0;
     for (const auto& prompt : prompts) num_tokens += prompt.size();
-    auto work = [prompts = std::move(prompts), &tokenizer = generation.tokenizer] {
+    auto work = [prompts = std::move(prompts), skip_special_tokens, &tokenizer = generation.tokenizer] {
         std::vector<std::string> texts;
-        for (const auto& prompt : prompts) texts.push_back(text_of(prompt, tokenizer));
+        for (const auto& prompt : prompts) texts.push_back(tokenizer.decode(prompt, skip_special_tokens));
         return texts;
     };
     auto decoding = generation.worker.offload(source, num_tokens <= max_inline_tokens, std::move(work));
@@ -74,7 +75,8 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
     const bool is_text = std::holds_alternative<std::string>(request.prompts.front());
     std::vector<std::string> texts;
     if (request.echo && !is_text) {
-        auto decoding = texts_of(generation, source, prompts);
+        auto decoding =
+            texts_of(generation, source, prompts, request.generation.sampling.skip_special_tokens);
         auto decoded = co_await std::move(decoding);
         if (!decoded) co_return decoded.error();
         texts = *std::move(decoded);
@@ -104,7 +106,7 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
     AnswerContext context{make_identity("cmpl-", generation.model.names.front()), request->generation,
                           generation.tokenizer};
-    auto encoding = encode(generation, source, request->prompts);
+    auto encoding = encode(generation, source, request->prompts, request->encoding);
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
     auto showing = shown_prompts(generation, source, *request, *prompts);

@@ -28,10 +28,9 @@ asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, Ht
     const bool is_chat = std::holds_alternative<ChatPrompt>(request->prompt);
     auto encoding =
         encode_prompt(generation, source, text_to_tokenize(generation.model.chat_template, *request),
-                      is_chat ? "messages" : "prompt");
+                      request->encoding, is_chat ? "messages" : "prompt");
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
-    if (!request->add_special_tokens) token_ids->erase(token_ids->begin());  // BOS
     const bool is_short = token_ids->size() <= max_inline_tokens;
     auto work = [token_ids = *std::move(token_ids), context_length = generation.model.context_length,
                  strings = request->return_token_strs, &tokenizer = generation.tokenizer] {
@@ -57,8 +56,8 @@ asio::awaitable<result<HttpResponse>> detokenize(GenerationService& generation, 
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
     const bool is_short = request->tokens.size() <= max_inline_tokens;
-    auto work = [tokens = std::move(request->tokens), &tokenizer = generation.tokenizer] {
-        return detokenize_json(tokens, tokenizer);
+    auto work = [request = *std::move(request), &tokenizer = generation.tokenizer] {
+        return detokenize_json(request, tokenizer);
     };
     auto rendering = generation.worker.offload(source, is_short, std::move(work));
     auto rendered = co_await std::move(rendering);

@@ -93,6 +93,7 @@ result<void> check_text_size(const GenerationService& generation, std::size_t nu
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(GenerationService& generation,
                                                                           JobSource source,
                                                                           std::vector<std::string> texts,
+                                                                          EncodeOptions options,
                                                                           std::string_view field) {
     std::size_t num_bytes = 0;
     for (const auto& text : texts) {
@@ -103,10 +104,19 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(Genera
     if (!is_short && !generation.worker.has_capacity(source.owner))
         co_return Error{errc::server_overloaded,
                         "Too many long prompts of this client are waiting to be tokenized; retry later."};
-    auto work = [&tokenizer = generation.tokenizer, texts = std::move(texts)] {
+    auto work = [&tokenizer = generation.tokenizer, texts = std::move(texts), options,
+                 field]() -> result<std::vector<std::vector<TokenId>>> {
         std::vector<std::vector<TokenId>> prompts;
         prompts.reserve(texts.size());
-        for (const auto& text : texts) prompts.push_back(tokenizer.encode_prompt(text));
+        for (const auto& text : texts) {
+            auto prompt = tokenizer.encode(text, options);
+            if (!prompt) {
+                Error error = to_server_error(prompt.error());
+                error.param = field;
+                return error;
+            }
+            prompts.push_back(*std::move(prompt));
+        }
         return prompts;
     };
     auto encoding = generation.worker.offload(source, is_short, std::move(work));
@@ -114,10 +124,11 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(Genera
 }
 
 asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation, JobSource source,
-                                                            std::string text, std::string_view field) {
+                                                            std::string text, EncodeOptions options,
+                                                            std::string_view field) {
     std::vector<std::string> texts;
     texts.push_back(std::move(text));
-    auto encoding = encode_prompts(generation, source, std::move(texts), field);
+    auto encoding = encode_prompts(generation, source, std::move(texts), options, field);
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
     co_return std::move(prompts->front());
@@ -133,6 +144,12 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     const auto now = Clock::now();
     std::vector<Request> requests;
     for (auto& prompt : prompts) {
+        if (prompt.empty())
+            return Error{
+                errc::invalid_value,
+                "The prompt has no tokens; send some text, or add_special_tokens: true if the model has "
+                "a token for the beginning of a text.",
+                std::string(field)};
         const auto max_tokens = choose_max_tokens(generation, prompt.size(), fields.max_tokens, field);
         if (!max_tokens) return max_tokens.error();
         // If the request has no seed, each prompt gets a random seed of 53 bits, because larger integers are

@@ -23,14 +23,16 @@ result<void> check_model(const GenerationService& generation, const std::string&
 result<void> check_text_size(const GenerationService& generation, std::size_t num_bytes,
                              std::string_view field);
 
-// Encodes each text as BOS and the text's tokens. If the texts are long in total, the worker thread does
-// this. `field` is the field of the request which an error names. Errors: server_overloaded if the owner has
-// too many jobs, and by WorkerThread::offload(); context_length_exceeded if a text has too many bytes for the
+// Encodes each text. If the texts are long in total, the worker thread does this. `field` is the field of the
+// request which an error names. Errors: those of Tokenizer::encode(); server_overloaded if the owner has too
+// many jobs, and by WorkerThread::offload(); context_length_exceeded if a text has too many bytes for the
 // context, however it would be tokenized.
 boost::asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(
-    GenerationService& generation, JobSource source, std::vector<std::string> texts, std::string_view field);
+    GenerationService& generation, JobSource source, std::vector<std::string> texts, EncodeOptions options,
+    std::string_view field);
 boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& generation,
                                                                    JobSource source, std::string text,
+                                                                   EncodeOptions options,
                                                                    std::string_view field);
 
 // Submits the prompts to the engine. Must be called before the status line of the answer is sent. `field` is

@@ -114,7 +114,7 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
         const std::size_t middle = low + (high - low) / 2;
         auto encoding = encode_prompt(
             generation, source, render(generation.model.chat_template, request, conversation.subspan(middle)),
-            "input");
+            EncodeOptions(), "input");
         auto token_ids = co_await std::move(encoding);
         if (is_other_error(token_ids)) co_return token_ids.error();
         const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
@@ -139,8 +139,9 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSour
         co_return Error{errc::invalid_value,
                         "input must not be empty, because an answer cannot continue a message of the user.",
                         "input"};
-    auto encoding = encode_prompt(generation, source,
-                                  render(generation.model.chat_template, request, *conversation), "input");
+    auto encoding =
+        encode_prompt(generation, source, render(generation.model.chat_template, request, *conversation),
+                      EncodeOptions(), "input");
     auto token_ids = co_await std::move(encoding);
     if (is_other_error(token_ids)) co_return token_ids.error();
     const bool fits = token_ids && has_capacity(generation, request, token_ids->size());

@@ -19,6 +19,7 @@ SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 ORDER = [
     ("inference/error", "inference/token_id", "inference/sizes"),
     ("inference/text",),
+    ("inference/tokenizer",),
     ("inference/model",),
     ("inference/sampling_params",),
     ("inference/sampling_row",),

@@ -16,7 +16,7 @@ struct DemoModel {
 
     CpuBackend backend(const CpuBackendOptions& options) const { return {source, tensors, config, options}; }
     std::vector<TokenId> encode(const std::vector<ChatMessage>& messages) const {
-        return tokenizer.encode_prompt(ChatTemplate::solar().render(messages));
+        return tokenizer.encode(ChatTemplate::solar().render(messages), {}).value();
     }
     std::vector<TokenId> encode(const std::string& question) const {
         return encode(std::vector<ChatMessage>{{Role::user, question}});

@@ -25,7 +25,7 @@ BOOST_AUTO_TEST_CASE(demonstration_model_opens) {
     const auto checkpoint = open_checkpoint(demo_model, {});
     require_accepted(checkpoint);
     BOOST_TEST(checkpoint->tensors.layers.size() == static_cast<std::size_t>(checkpoint->config.num_layers));
-    BOOST_TEST(checkpoint->tokenizer.bos() == checkpoint->config.bos_token_id);
+    BOOST_TEST(checkpoint->tokenizer.bos().value() == checkpoint->config.bos_token_id);
     BOOST_TEST(checkpoint->weights.find(checkpoint->tensors.embedding->name) ==
                checkpoint->tensors.embedding);
 }

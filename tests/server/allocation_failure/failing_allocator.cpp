@@ -60,19 +60,22 @@ extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
 // NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 // SentencePiece ends the process if an allocation fails, so none of its own allocations fails here. Instead,
-// each call of Tokenizer::encode_prompt() counts as a single allocation: it stands for the allocation by
+// each call of Tokenizer::encode() counts as a single allocation: it stands for the allocation by
 // which the tokenizer makes sure that there is enough memory. The linker replaces each call of
-// encode_prompt() by a call of encode_without_failure().
+// encode() by a call of encode_without_failure().
 namespace solard {
-std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) asm(
-    "__wrap__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
-std::vector<TokenId> really_encode(const Tokenizer& tokenizer, std::string_view text) asm(
-    "__real__ZNK6solard9Tokenizer13encode_promptESt17basic_string_viewIcSt11char_traitsIcEE");
+result<std::vector<TokenId>>
+encode_without_failure(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options) asm(
+    "__wrap__ZNK6solard9Tokenizer6encodeESt17basic_string_viewIcSt11char_traitsIcEENS_13EncodeOptionsE");
+result<std::vector<TokenId>>
+really_encode(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options) asm(
+    "__real__ZNK6solard9Tokenizer6encodeESt17basic_string_viewIcSt11char_traitsIcEENS_13EncodeOptionsE");
 
-std::vector<TokenId> encode_without_failure(const Tokenizer& tokenizer, std::string_view text) {
+result<std::vector<TokenId>> encode_without_failure(const Tokenizer& tokenizer, std::string_view text,
+                                                    EncodeOptions options) {
     if (fails_now()) throw std::bad_alloc();
     const bool was_exempt = std::exchange(is_exempt, true);
-    auto token_ids = really_encode(tokenizer, text);
+    auto token_ids = really_encode(tokenizer, text, options);
     is_exempt = was_exempt;
     return token_ids;
 }

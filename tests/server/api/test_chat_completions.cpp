@@ -614,7 +614,7 @@ BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
         append_chat_logprobs(out, demo_tokenizer(), logprobs, num_alternatives);
         return out;
     };
-    const TokenId piece = demo_tokenizer().encode_prompt("the").back();
+    const TokenId piece = demo_tokenizer().encode("the", {}).value().back();
     const TokenId byte = byte_token(0xed);
     const auto bytes = std::string(demo_tokenizer().bytes_of(piece));
     const float lowest = std::numeric_limits<float>::lowest();
