@@ -147,7 +147,7 @@ result<std::shared_ptr<SplitPattern::Compiled>> compile(std::string_view pattern
                                                         std::uint32_t options) {
     int error = 0;
     PCRE2_SIZE offset = 0;
-    options |= PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C;
+    options |= PCRE2_UTF;
     auto* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options, &error,
                                &offset, nullptr);
     if (code == nullptr) {
@@ -168,7 +168,7 @@ result<SplitPattern> SplitPattern::regular_expression(std::string_view pattern) 
     const auto translated = PatternTranslator(pattern).translate();
     if (!translated) return translated.error();
     // In Ruby's syntax, ^ and $ match at every line.
-    auto compiled = compile(*translated, pattern, PCRE2_MULTILINE);
+    auto compiled = compile(*translated, pattern, PCRE2_UCP | PCRE2_MULTILINE);
     if (!compiled) return compiled.error();
     return SplitPattern(*std::move(compiled));
 }

@@ -8,6 +8,7 @@
 #include "inference/model/tokenizer.hpp"
 #include "inference/text/detokenizer.hpp"
 #include "tests/support/check_refused.hpp"
+#include "tests/support/model_folder.hpp"
 
 namespace solard {
 namespace {
@@ -50,8 +51,8 @@ void check_texts(const Tokenizer& tokenizer, const json::array& texts, const jso
         const auto expected = ids_in(ids[i]);
         const auto encoded = tokenizer.encode(text, options);
         require_accepted(encoded);
-        BOOST_TEST(*encoded == expected, json::serialize(texts[i]) << " is " << shown(*encoded) << ", expected "
-                                                                  << shown(expected));
+        BOOST_TEST(*encoded == expected, json::serialize(texts[i]) << " is " << shown(*encoded)
+                                                                   << ", expected " << shown(expected));
         const auto whole = decoded[i].is_null() ? text : json::value_to<std::string>(decoded[i]);
         const bool skip = !options.parse_special;
         BOOST_TEST(tokenizer.decode(expected, skip) == whole);
@@ -72,10 +73,47 @@ BOOST_AUTO_TEST_CASE(every_family_has_the_ids_and_texts_of_the_library_tokenizer
         BOOST_TEST_CONTEXT(std::string_view(name)) {
             const auto tokenizer = Tokenizer::load(data() / std::string(name), 800);
             require_accepted(tokenizer);
-            check_texts(*tokenizer, texts, family.at("ids").as_array(), family.at("decoded").as_array(), text_only);
-            check_texts(*tokenizer, family.at("special_texts").as_array(), family.at("special_ids").as_array(),
-                        family.at("special_decoded").as_array(), as_transformers);
+            check_texts(*tokenizer, texts, family.at("ids").as_array(), family.at("decoded").as_array(),
+                        text_only);
+            check_texts(*tokenizer, family.at("special_texts").as_array(),
+                        family.at("special_ids").as_array(), family.at("special_decoded").as_array(),
+                        as_transformers);
         }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(added_tokens_beside_a_tokenizer_model_have_the_ids_of_transformers) {
+    const json::value expected = read(data() / "expected_sentencepiece.json");
+    const ModelFolder modern;
+    for (const auto* name : {"tokenizer.model", "added_tokens.json", "special_tokens_map.json"})
+        std::filesystem::copy_file(data() / "sentencepiece" / name, modern.path() / name);
+    modern.write_text("tokenizer_config.json", R"({"legacy": false})");
+    for (const auto& [folder, key] :
+         {std::pair(data() / "sentencepiece", "ids"), std::pair(modern.path(), "ids_without_legacy")}) {
+        const auto tokenizer = Tokenizer::load(folder, 800);
+        require_accepted(tokenizer);
+        const auto& texts = expected.at("texts").as_array();
+        const auto& ids = expected.at(key).as_array();
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            const auto encoded = tokenizer->encode(json::value_to<std::string>(texts[i]), as_transformers);
+            require_accepted(encoded);
+            BOOST_TEST(*encoded == ids_in(ids[i]), key << " of " << json::serialize(texts[i]) << " are "
+                                                       << shown(*encoded) << ", expected " << ids[i]);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(demonstration_model_has_the_same_ids_with_a_converted_tokenizer_json) {
+    const auto original = Tokenizer::load(SOLARD_SOURCE_DIR "/config/demo-model", 1 << 20);
+    const auto converted = Tokenizer::load(data() / "demo", 2048);
+    require_accepted(original);
+    require_accepted(converted);
+    const json::value expected = read(data() / "expected.json");
+    for (const auto& text : expected.at("texts").as_array()) {
+        const auto source = json::value_to<std::string>(text);
+        const auto ids = original->encode(source, {}).value();
+        BOOST_TEST(converted->encode(source, {}).value() == ids, json::serialize(text));
+        BOOST_TEST(converted->decode(ids) == original->decode(ids), json::serialize(text));
     }
 }
 
