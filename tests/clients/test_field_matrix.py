@@ -107,7 +107,7 @@ def test_numbers_are_accepted_within_their_limits_only(post, path, name):
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_booleans_lists_and_maps_are_checked(post, path):
-    for name in ("stream", "ignore_eos", "return_token_ids"):
+    for name in ("stream", "ignore_eos", "return_token_ids", "skip_special_tokens", "add_special_tokens"):
         for literal in ("1", '"true"', "[]", "{}", "0"):
             check(post, path, name, literal, False)
         for literal in ("true", "false", "null"):

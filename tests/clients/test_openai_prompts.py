@@ -91,6 +91,36 @@ def test_only_texts_get_a_beginning_of_sequence_token(client, server):
     assert with_bos.choices[0].logprobs == complete(client, logprobs=5).choices[0].logprobs
 
 
+def test_special_tokens_are_parsed_in_texts_and_never_in_messages(client, server):
+    assert tokenize(server, "<s>a</s>", add_special_tokens=False) == [1, *tokenize(server, "a", add_special_tokens=False), 2]
+    plain = tokenize(server, "</s>", parse_special=False)
+    assert 2 not in plain and len(plain) > 2
+    for fields, count in (({}, 3), ({"parse_special": False}, len(plain) + 1), ({"add_special_tokens": False}, 2)):
+        answer = complete(client, prompt="</s></s>" if fields != {"parse_special": False} else " </s>", max_tokens=1, extra_body=fields)
+        assert answer.usage.prompt_tokens == count, fields
+    messages = [{"role": "user", "content": "</s>"}]
+    answer = client.chat.completions.create(model=server.model, messages=messages, max_tokens=1, extra_body={"return_token_ids": True})
+    assert 2 not in answer.prompt_token_ids and answer.prompt_token_ids[0] == BOS
+    bare = {"return_token_ids": True, "add_special_tokens": False}
+    without = client.chat.completions.create(model=server.model, messages=messages, max_tokens=1, extra_body=bare)
+    assert without.prompt_token_ids == answer.prompt_token_ids[1:]
+
+
+def test_special_tokens_are_shown_only_if_asked_for(client, server):
+    forced = {"prompt": "Tell", "max_tokens": 2, "logit_bias": {"2": 100}}
+    hidden = complete(client, **forced, extra_body={"ignore_eos": True})
+    shown = complete(client, **forced, extra_body={"ignore_eos": True, "skip_special_tokens": False})
+    assert (hidden.choices[0].text, shown.choices[0].text) == ("", "</s></s>")
+    # The token that ends an answer is not a part of it.
+    assert complete(client, **forced, extra_body={"skip_special_tokens": False}).choices[0].text == ""
+
+
+def test_empty_prompt_without_bos_is_refused(client):
+    with pytest.raises(openai.BadRequestError) as refusal:
+        complete(client, prompt="", max_tokens=1, extra_body={"add_special_tokens": False})
+    assert refusal.value.param == "prompt" and "no tokens" in refusal.value.message
+
+
 def test_empty_text_is_a_valid_prompt(client):
     answer = complete(client, prompt="", max_tokens=3, extra_body={"ignore_eos": True})
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (1, 3)

@@ -180,6 +180,51 @@ BOOST_AUTO_TEST_CASE(tokenize_accepts_a_prompt_or_messages) {
     BOOST_TEST(tokenize(R"({"prompt":"a","x":1})").error().param == "x");
 }
 
+BOOST_AUTO_TEST_CASE(special_tokens_of_a_prompt_are_parsed_unless_the_request_says_otherwise) {
+    const auto options = [](const std::string& fields) {
+        const auto tokenize =
+            parse_tokenize_request(R"({"prompt":"a")" + fields + "}", UnknownFields::refused);
+        const auto complete =
+            parse_completion_request(R"({"prompt":"a")" + fields + "}", UnknownFields::refused);
+        BOOST_REQUIRE(tokenize && complete);
+        BOOST_TEST(tokenize->encoding.parse_special == complete->encoding.parse_special);
+        BOOST_TEST(tokenize->encoding.add_special_tokens == complete->encoding.add_special_tokens);
+        return complete->encoding;
+    };
+    BOOST_TEST(options("").parse_special);
+    BOOST_TEST(options("").add_special_tokens);
+    BOOST_TEST(!options(R"(,"parse_special":false)").parse_special);
+    BOOST_TEST(!options(R"(,"add_special_tokens":false)").add_special_tokens);
+    const auto messages = parse_tokenize_request(
+        R"({"messages":[{"role":"user","content":"a"}],"parse_special":true})", UnknownFields::refused);
+    BOOST_TEST(!messages->encoding.parse_special);
+    const auto chat = [](const std::string& fields) {
+        return parse_chat_request(R"({"messages":[{"role":"user","content":"a"}])" + fields + "}",
+                                  UnknownFields::refused);
+    };
+    BOOST_TEST(chat("")->add_special_tokens);
+    BOOST_TEST(!chat(R"(,"add_special_tokens":false)")->add_special_tokens);
+    BOOST_TEST(chat(R"(,"parse_special":false)").has_value());
+    BOOST_TEST(chat(R"(,"parse_special":true)").error().param == "parse_special");
+    for (const auto* field : {"add_special_tokens", "parse_special", "skip_special_tokens"}) {
+        const auto body = R"({"prompt":"a",")" + std::string(field) + R"(":1})";
+        BOOST_TEST(parse_completion_request(body, UnknownFields::ignored).error().param == field);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(special_tokens_are_shown_if_the_request_asks_for_them) {
+    const auto parsed = parse_detokenize_request(R"({"tokens":[1,2],"skip_special_tokens":false})",
+                                                 UnknownFields::refused, 100);
+    BOOST_REQUIRE(parsed);
+    BOOST_TEST(detokenize_json(*parsed, demo_tokenizer()) == R"({"prompt":"<s></s>"})");
+    BOOST_TEST(detokenize_json({.tokens = {1, 2}}, demo_tokenizer()) == R"({"prompt":""})");
+    const auto request =
+        parse_completion_request(R"({"prompt":"a","skip_special_tokens":false})", UnknownFields::refused);
+    BOOST_REQUIRE(request);
+    BOOST_TEST(!make_request(request->generation.sampling, {.vocab_size = 10}, 1)->skip_special_tokens);
+    BOOST_TEST(make_request({}, {.vocab_size = 10}, 1)->skip_special_tokens);
+}
+
 BOOST_AUTO_TEST_CASE(detokenize_accepts_ids_of_the_vocabulary_and_reverses_tokenize) {
     const auto ids_of = [](const char* text) {
         return parse_detokenize_request(text, UnknownFields::ignored, 100);
@@ -191,7 +236,8 @@ BOOST_AUTO_TEST_CASE(detokenize_accepts_ids_of_the_vocabulary_and_reverses_token
         BOOST_TEST(ids_of(text).error().param == "tokens", text);
     for (const char* text : {"Hello world", " two  spaces", "", "\xed\x95\x9c\n"}) {
         const auto ids = demo_tokenizer().encode(text, {}).value();
-        BOOST_TEST(boost::json::parse(detokenize_json(ids, demo_tokenizer())).at("prompt") == text);
+        BOOST_TEST(boost::json::parse(detokenize_json({.tokens = ids}, demo_tokenizer())).at("prompt") ==
+                   text);
     }
 }
 
