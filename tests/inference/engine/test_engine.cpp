@@ -315,6 +315,18 @@ BOOST_AUTO_TEST_CASE(an_end_of_sequence_token_adds_no_text_and_releases_held_tex
     BOOST_TEST(outcome.num_tokens == 3U);
 }
 
+BOOST_AUTO_TEST_CASE(special_tokens_are_text_only_if_the_request_does_not_skip_them) {
+    constexpr TokenId bos = 1;
+    script_answer({token_of("a"), bos, token_of("b"), end_token});
+    start();
+    Request shown = request(1, 4);
+    shown.skip_special_tokens = false;
+    BOOST_TEST(engine->submit(shown));
+    BOOST_TEST(inbox.wait_for_end(1).text == "a<s>b");  // the token that ends the answer adds no text
+    submit(2, 4);
+    BOOST_TEST(inbox.wait_for_end(2).text == "ab");
+}
+
 BOOST_AUTO_TEST_CASE(only_whole_characters_are_sent) {
     script_answer({token_of("\xC3"), token_of("\xA9"), token_of("a"), token_of("\xE2")});
     start();

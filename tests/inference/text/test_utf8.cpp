@@ -1,6 +1,7 @@
 #include "inference/text/utf8.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cstdint>
 
 namespace solard {
 
@@ -31,6 +32,13 @@ BOOST_AUTO_TEST_CASE(first_byte_that_is_not_utf8_is_found) {
     BOOST_TEST(find_invalid_utf8("ab\xEF") == 2);
     BOOST_TEST(find_invalid_utf8("ab\xEF\xBF") == 2);
     BOOST_TEST(find_invalid_utf8("\xEF\xBF\xBD\xEF\xBFx") == 3);
+}
+
+BOOST_AUTO_TEST_CASE(characters_are_taken_one_by_one) {
+    std::string_view text = "a\xC3\xA9\xED\x95\x9C\xF0\x9F\x98\x80\xF4\x8F\xBF\xBF";
+    for (const char32_t expected : {U'a', U'\u00E9', U'\uD55C', U'\U0001F600', U'\U0010FFFF'})
+        BOOST_TEST(static_cast<std::uint32_t>(take_character(text)) == static_cast<std::uint32_t>(expected));
+    BOOST_TEST(text.empty());
 }
 
 BOOST_AUTO_TEST_CASE(byte_order_mark_is_removed_only_at_the_beginning) {

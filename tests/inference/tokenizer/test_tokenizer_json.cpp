@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 #include <boost/test/unit_test.hpp>
 #include <cstdio>
+#include <random>
 
 #include "inference/model/tokenizer.hpp"
 #include "tests/support/check_refused.hpp"
@@ -364,6 +365,41 @@ BOOST_AUTO_TEST_CASE(conflicting_files_are_refused) {
                   {"special_tokens_map.json: ", "additional_special_tokens"});
     check_refused(load_with("added_tokens.json", "[]"), {"added_tokens.json: "});
     check_refused(load_with("tokenizer.json", "{"), {"tokenizer.json: "});
+}
+
+BOOST_AUTO_TEST_CASE(damaged_file_is_refused_or_usable) {
+    const ModelFolder folder;
+    std::mt19937 chance(3);
+    for (const json::value& file : {byte_fallback_file(), byte_level_file()}) {
+        const std::string whole = json::serialize(file);
+        int accepted = 0;
+        for (int i = 0; i < 2000; ++i) {
+            std::string damaged = whole;
+            for (auto changes = chance() % 3 + 1; changes > 0; --changes) {
+                const std::size_t place = chance() % damaged.size();
+                switch (chance() % 3) {
+                    case 0:
+                        damaged[place] = "0129[]{},:\"xa-"[chance() % 14];
+                        break;
+                    case 1:
+                        damaged.erase(place, chance() % 20 + 1);
+                        break;
+                    default:
+                        damaged.insert(place, whole.substr(chance() % whole.size(), chance() % 40));
+                }
+            }
+            folder.write_text("tokenizer.json", damaged);
+            const auto tokenizer = Tokenizer::load(folder.path(), vocab_size);
+            if (!tokenizer) {
+                check_refused(tokenizer, {"tokenizer.json: "});
+                continue;
+            }
+            ++accepted;
+            const auto ids = tokenizer->encode(" ab<s>word \xC3\xA9<|m|>", parse_special);
+            if (ids) (void)tokenizer->decode(*ids);
+        }
+        BOOST_TEST(accepted > 0);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(tokenizer_json_wins_over_tokenizer_model) {
