@@ -80,18 +80,19 @@ void Bpe::read_vocabulary(ObjectReader& model, std::int32_t vocab_size) {
     for (const auto& [key, value] : vocabulary->get_object()) {
         const std::string_view text(key);
         const std::int64_t* id = value.if_int64();
-        const std::string place = "model.vocab[" + quoted_name(text) + "]";
+        const auto refuse = [&](const std::string& what) {
+            model.problem().set("model.vocab[" + quoted_name(text) + "] is " + what);
+        };
         if (id == nullptr || *id < 0 || *id >= vocab_size) {
-            return model.problem().set(place +
-                                       " is not an id that the model has, expected an integer from 0 to " +
-                                       std::to_string(vocab_size - 1) + " (vocab_size - 1)");
+            return refuse(json::serialize(value) + ", expected an id from 0 to " +
+                          std::to_string(vocab_size - 1) + " (vocab_size - 1)");
         }
         const auto index = static_cast<std::size_t>(*id);
         if (texts_.size() <= index) texts_.resize(index + 1);
         if (text.empty() || !texts_[index].empty()) {
-            return model.problem().set(place + " is " + std::to_string(*id) + ", but " +
-                                       (text.empty() ? "an empty text" : quoted_name(texts_[index])) +
-                                       " must not have an id of its own as well");
+            return refuse(std::to_string(*id) + ", but " +
+                          (text.empty() ? "an empty text has no id"
+                                        : "this is the id of " + quoted_name(texts_[index])));
         }
         texts_[index] = text;
         auto word = alphabet_ == BpeAlphabet::bytes ? bytes_of_byte_characters(text) : std::string(text);

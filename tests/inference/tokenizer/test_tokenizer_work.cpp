@@ -67,6 +67,7 @@ BOOST_AUTO_TEST_CASE(split_returns_matches_and_the_text_between_them) {
     // An empty match ends a word, and the search goes on with the next character.
     BOOST_TEST(split("b*", "aéb") == (Words{"a", "é", "b"}));
     BOOST_TEST(split("$", "a\nb") == (Words{"a", "\nb"}));
+    BOOST_TEST(split(R"(\d+)", "a1٣b") == (Words{"a", "1٣", "b"}));
     BOOST_TEST(split(R"(\p{N}{1,3})", "1234") == (Words{"123", "4"}));
     BOOST_TEST(split(R"((?i:'s))", "a'S'\u017F") == (Words{"a", "'S", "'\u017F"}));
 }
