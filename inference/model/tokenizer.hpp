@@ -49,6 +49,9 @@ class Tokenizer {
     // before every text does not belong to it.
     std::string decode(std::span<const TokenId> tokens, bool skip_special_tokens = true) const;
 
+    // Returns true if the tokenizer puts a space before every text, which decode() takes away.
+    bool adds_space() const { return strips_space_; }
+
     // Returns the BOS piece of tokenizer.model, or nothing if tokenizer.json is used, whose BOS need not be
     // that of the model's configuration.
     std::optional<TokenId> bos() const { return bos_; }

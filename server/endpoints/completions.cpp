@@ -60,11 +60,15 @@ asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& ge
     co_return co_await std::move(decoding);
 }
 
-bool begins_with_space(std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+// Returns how many spaces at the front of the tokens are not in their text: those that the tokenizer adds.
+std::size_t num_dropped_spaces(std::span<const TokenId> token_ids, const Tokenizer& tokenizer,
+                               bool skip_special_tokens) {
+    if (!tokenizer.adds_space()) return 0;
     for (const TokenId token : token_ids) {
-        if (const auto bytes = tokenizer.bytes_of(token); !bytes.empty()) return bytes.front() == ' ';
+        const auto bytes = tokenizer.bytes_of(token, skip_special_tokens);
+        if (!bytes.empty()) return bytes.front() == ' ' ? 1 : 0;
     }
-    return false;
+    return 0;
 }
 
 // Returns the parts of each prompt that the answer repeats.
@@ -87,7 +91,8 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
         if (request.echo) {
             shown[i].first_token = prompts[i].front();
-            shown[i].num_dropped = begins_with_space(prompts[i], generation.tokenizer) ? 1 : 0;
+            shown[i].num_dropped = num_dropped_spaces(
+                prompts[i], generation.tokenizer, is_text || request.generation.sampling.skip_special_tokens);
         }
     }
     co_return shown;

@@ -55,6 +55,7 @@ SERVED = {
     "model": (["solard-demo", ""], [1, ["x"], {}]),
     "n": whole(1, 8, 2, 3),
     "n_predict": CAP,
+    "parse_special": BOOLEAN,
     "presence_penalty": number(-2, 2, 0, 0.5),
     "previous_response_id": ([None], [1, ["x"]]),
     "priority": whole(-(2**31), 2**31 - 1, 0),
@@ -63,6 +64,7 @@ SERVED = {
     "return_token_ids": BOOLEAN,
     "return_token_strs": BOOLEAN,
     "seed": ([-1, 0, 7, 42.0, -(2**63), 2**64 - 1, 2**53 + 1], [-(2**63) - 1, 2**64, 1.5, "1", True, [1]]),
+    "skip_special_tokens": BOOLEAN,
     "stop": (
         [[], "x", "is", [" the", "."], "도", MANY, "x" * 256],
         ["", [""], [1], 1, [*MANY, "x"], "x" * 257, "솔" * 86, {"a": 1}],

@@ -38,11 +38,11 @@ def encode(text):
     return [BOS, *_tokenizer.encode(text)]
 
 
-def piece_bytes(token):
-    """Returns the bytes that a token adds to a text. Control tokens add nothing."""
-    if _tokenizer.is_control(token) or _tokenizer.is_unknown(token):
-        return b""
+def piece_bytes(token, skip_special_tokens=True):
+    """Returns the bytes that a token adds to a text. Special tokens add nothing, unless they are to be shown."""
     piece = _tokenizer.id_to_piece(token)
+    if _tokenizer.is_control(token) or _tokenizer.is_unknown(token):
+        return b"" if skip_special_tokens else piece.encode()
     return bytes([int(piece[1:-1], 16)]) if _tokenizer.is_byte(token) else piece.replace("\u2581", " ").encode()
 
 
@@ -55,9 +55,9 @@ def tokens_of_bytes():
     return tokens
 
 
-def text_of(tokens):
+def text_of(tokens, skip_special_tokens=True):
     """Returns the text of token ids; bytes that are not UTF-8 become U+FFFD."""
-    return b"".join(map(piece_bytes, tokens)).decode("utf-8", errors="replace")
+    return b"".join(piece_bytes(token, skip_special_tokens) for token in tokens).decode("utf-8", errors="replace")
 
 
 def _read_weights():

@@ -35,6 +35,7 @@ class Sampling:
     min_tokens: int = 0
     ignore_eos: bool = False
     max_tokens: int = 1
+    skip_special_tokens: bool = True
 
     def end_tokens(self):
         return {*self.stop_token_ids, *([] if self.ignore_eos else [EOS])}
@@ -125,14 +126,17 @@ def _first_stop(text, stops):
 
 def ending(tokens, sampling):
     """Returns (text, finish_reason, stop_reason) of an answer that consists of these tokens, or None if it cannot end there."""
+    def text(some):
+        return text_of(some, sampling.skip_special_tokens)
+
     last = len(tokens)
     if last > sampling.min_tokens and tokens[-1] in sampling.end_tokens():
         reason = tokens[-1] if tokens[-1] in sampling.stop_token_ids and (sampling.ignore_eos or tokens[-1] != EOS) else None
-        return text_of(tokens), "stop", reason
+        return text(tokens[:-1]), "stop", reason  # a token that ends the answer adds no text
     # Stop strings are looked for in the text from the token on that reaches min_tokens.
     exempt = tokens[: max(sampling.min_tokens - 1, 0)]
-    before, after = text_of(exempt), text_of(tokens)[len(text_of(exempt)) :]
+    before, after = text(exempt), text(tokens)[len(text(exempt)) :]
     match = _first_stop(after.encode(), [stop.encode() for stop in sampling.stop])
     if match:
         return before + after.encode()[: match[0]].decode(), "stop", match[1].decode()
-    return (text_of(tokens), "length", None) if last == sampling.max_tokens else None
+    return (text(tokens), "length", None) if last == sampling.max_tokens else None

@@ -47,6 +47,7 @@ def sampling_of(case, room):
         stop=[stop] if isinstance(stop, str) else stop,
         stop_token_ids=[int(token) for token in case.value("stop_token_ids", [])],
         ignore_eos=case.value("ignore_eos", False),
+        skip_special_tokens=case.value("skip_special_tokens", True),
         max_tokens=min(cap, room),
         min_tokens=min(int(case.value("min_tokens", 0)), cap, room),
     )
@@ -68,8 +69,11 @@ def prompts_of(case):
         return [(model.encode(conversation_prompt(case)), echoed)]
     prompts = []
     for prompt in case.prompts:
-        ids = model.encode(prompt) if isinstance(prompt, str) else [int(token) for token in prompt]
-        text = prompt if isinstance(prompt, str) else model.text_of(ids).removeprefix(" ")
+        ids, text = [int(token) for token in prompt] if isinstance(prompt, list) else model.encode(prompt), prompt
+        if isinstance(prompt, str) and not case.value("add_special_tokens", True):
+            ids = ids[1:]
+        elif isinstance(prompt, list):
+            text = model.text_of(ids, case.value("skip_special_tokens", True)).removeprefix(" ")
         prompts.append((ids, text if case.value("echo") else ""))
     return prompts
 
@@ -151,7 +155,8 @@ class Checker:
     def check_prompt(self, case, answer):
         """Checks the routes that show how a prompt is read."""
         if case.path == "/detokenize":
-            assert answer == {"prompt": model.text_of(map(int, case.body["tokens"])).removeprefix(" ")}
+            tokens = [int(token) for token in case.body["tokens"]]
+            assert answer == {"prompt": model.text_of(tokens, case.value("skip_special_tokens", True)).removeprefix(" ")}
             return
         text = case.prompts[0] if case.prompts else conversation_prompt(case)
         ids = model.encode(text)

@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_SUITE(service_prompt_logprobs)
 
 BOOST_AUTO_TEST_CASE(texts_and_token_ids_are_scored_over_several_steps) {
     RunningService service({}, small_steps());
-    const auto prompt = demo_tokenizer().encode_prompt(words);
+    const auto prompt = demo_tokenizer().encode(words, {}).value();
     BOOST_REQUIRE(prompt.size() > 32U);  // more than two steps
     for (const std::string& form : {"\"" + words + "\"", as_list(prompt)}) {
         const auto answer =
@@ -157,7 +157,7 @@ BOOST_AUTO_TEST_CASE(several_prompts_and_choices_have_each_their_own) {
             .as_array();
     BOOST_REQUIRE(choices.size() == 8U);
     for (std::size_t i = 0; i < choices.size(); ++i) {
-        const auto prompt = demo_tokenizer().encode_prompt(texts[i / 2]);
+        const auto prompt = demo_tokenizer().encode(texts[i / 2], {}).value();
         check_prompt(choices[i].at("prompt_logprobs"), prompt, 1);
         check_echoed(choices[i], prompt, 2);
         BOOST_TEST(std::string(choices[i].at("text").as_string()).starts_with(texts[i / 2]));
@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(stream_sends_the_parts_of_a_long_prompt_as_they_are_compute
     BOOST_TEST(first.find(words) != std::string::npos);
     service.control().open_gate();
     const auto choices = joined(connection.read_answer().body, 1);
-    check_echoed(choices[0], demo_tokenizer().encode_prompt(words), 1);
+    check_echoed(choices[0], demo_tokenizer().encode(words, {}).value(), 1);
 }
 
 BOOST_AUTO_TEST_CASE(offsets_point_at_the_tokens_in_the_text) {
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(offsets_point_at_the_tokens_in_the_text) {
 
 BOOST_AUTO_TEST_CASE(nothing_is_generated_if_max_tokens_is_0) {
     RunningService service({}, small_steps());
-    const auto prompt = demo_tokenizer().encode_prompt(words);
+    const auto prompt = demo_tokenizer().encode(words, {}).value();
     const auto check = [&](const json::value& answer, std::size_t num_choices) {
         BOOST_TEST(answer.at("usage").at("completion_tokens") == 0);
         BOOST_TEST(answer.at("usage").at("prompt_tokens") == prompt.size());
