@@ -388,6 +388,8 @@ class Builder:
             case.refuse("min_tokens")
         if kind == "chat" and value("top_logprobs", 0) and value("logprobs") is not True and "top_logprobs" not in wrong:
             case.refuse("top_logprobs")
+        if kind == "completions" and value("add_special_tokens") is False and "" in case.prompts:
+            case.refuse("prompt")  # no token is left
         reads_messages = bool(case.messages) and "input" not in wrong
         continues = value("continue_final_message") is True and not isinstance(body.get("prompt"), str)
         if continues and kind in ("chat", "responses", "tokenize"):

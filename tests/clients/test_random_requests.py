@@ -61,18 +61,25 @@ def conversation_prompt(case):
     return model.render(messages, not open_end)
 
 
+def encode(case, text):
+    """Returns the token ids of a prompt."""
+    ids = model.encode(text)
+    has_field = case.kind in ("chat", "completions", "tokenize")
+    return ids if case.value("add_special_tokens", True) or not has_field else ids[1:]
+
+
 def prompts_of(case):
     """Returns the token ids of each prompt, and the text that `echo` repeats of each."""
     if not case.kind == "completions":
         last_role, last_text = case.messages[-1]
         echoed = last_text if case.value("echo") and case.kind == "chat" and last_role == "assistant" else ""
-        return [(model.encode(conversation_prompt(case)), echoed)]
+        return [(encode(case, conversation_prompt(case)), echoed)]
     prompts = []
     for prompt in case.prompts:
-        ids, text = [int(token) for token in prompt] if isinstance(prompt, list) else model.encode(prompt), prompt
-        if isinstance(prompt, str) and not case.value("add_special_tokens", True):
-            ids = ids[1:]
-        elif isinstance(prompt, list):
+        if isinstance(prompt, str):
+            ids, text = encode(case, prompt), prompt
+        else:
+            ids = [int(token) for token in prompt]
             text = model.text_of(ids, case.value("skip_special_tokens", True)).removeprefix(" ")
         prompts.append((ids, text if case.value("echo") else ""))
     return prompts
@@ -159,14 +166,13 @@ class Checker:
             assert answer == {"prompt": model.text_of(tokens, case.value("skip_special_tokens", True)).removeprefix(" ")}
             return
         text = case.prompts[0] if case.prompts else conversation_prompt(case)
-        ids = model.encode(text)
+        ids = encode(case, text)
         if case.path == "/v1/responses/input_tokens":
             assert answer == {"object": "response.input_tokens", "input_tokens": len(ids)}
             return
         if case.path == "/v1/chat/completions/render":
             assert (answer["prompt"], answer["token_ids"]) == (text, ids)
         else:
-            ids = ids if case.value("add_special_tokens", True) else ids[1:]
             strings = [model.text_of([token]) for token in ids] if case.value("return_token_strs") else None
             assert (answer["tokens"], answer["token_strs"]) == (ids, strings)
         assert (answer["count"], answer["max_model_len"]) == (len(ids), model.CONTEXT)
