@@ -1,90 +1,231 @@
 #include "inference/model/chat_template.hpp"
 
+#include <algorithm>
+#include <array>
+#include <boost/json/value.hpp>
+#include <ctime>
+#include <utility>
+#include <vector>
+
+#include "inference/model/builtin_templates.hpp"
 #include "inference/model/json_file.hpp"
 #include "inference/model/model_file.hpp"
+#include "inference/template/template.hpp"
 
 namespace solard {
+
+struct ChatTemplate::Parts {
+    std::optional<jinja::Template> main;
+    std::optional<jinja::Template> tool_use;  // for conversations with tools
+    boost::json::object special_tokens;       // by the names of their variables
+};
+
 namespace {
 
-// The chat_template in tokenizer_config.json of upstage/SOLAR-10.7B-Instruct-v1.0. Each \n is a Jinja escape
-// of two characters.
-constexpr std::string_view solar_template =
-    R"({% for message in messages %})"
-    R"({% if message['role'] == 'system' %})"
-    R"({% if message['content']%}{{'### System:\n' + message['content']+'\n\n'}}{% endif %})"
-    R"({% elif message['role'] == 'user' %}{{'### User:\n' + message['content']+'\n\n'}})"
-    R"({% elif message['role'] == 'assistant' %}{{'### Assistant:\n'  + message['content']}}{% endif %})"
-    R"({% if loop.last and add_generation_prompt %}{{ '### Assistant:\n' }}{% endif %})"
-    R"({% endfor %})";
+namespace json = boost::json;
 
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+constexpr std::string_view advice = "; to use another template, set --chat-template";
+constexpr auto special_token_names = std::to_array<std::string_view>(
+    {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"});
+constexpr auto other_reserved_names = std::to_array<std::string_view>(
+    {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template",
+     "tokenize", "range", "dict", "namespace", "raise_exception", "strftime_now", "loop"});
+
+std::string_view name_of(Role role) {
+    switch (role) {
+        case Role::system:
+            return "system";
+        case Role::user:
+            return "user";
+        case Role::assistant:
+            break;
+    }
+    return "assistant";
 }
 
-// Does not handle escaped quotes inside literals, because the published template has none.
-std::string without_space_outside_literals(std::string_view text) {
-    std::string kept;
-    char quote = '\0';  // the quote that ends the current literal
-    for (const char c : text) {
-        if (quote == '\0' && is_space(c)) continue;
-        kept += c;
-        if (quote == '\0' && (c == '\'' || c == '"')) {
-            quote = c;
-        } else if (c == quote) {
-            quote = '\0';
+// Returns the text of a token, which is a string, or an object with a `content`.
+std::optional<std::string> token_text(const json::value& value) {
+    const auto* object = value.if_object();
+    const auto* content = object != nullptr ? object->if_contains("content") : &value;
+    if (content == nullptr || !content->is_string()) return std::nullopt;
+    return std::string(content->get_string());
+}
+
+// Returns the special tokens which tokenizer_config.json names. If it does not mention one of Llama's own
+// tokens, that token has the name of Llama's tokenizer class, unless the file names another class.
+json::object read_special_tokens(const json::object& config) {
+    json::object tokens;
+    const auto* tokenizer_class = config.if_contains("tokenizer_class");
+    const bool is_llama = tokenizer_class == nullptr || !tokenizer_class->is_string() ||
+                          std::string_view(tokenizer_class->get_string()).find("Llama") != std::string::npos;
+    if (is_llama) tokens = {{"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}};
+    for (const auto name : special_token_names) {
+        const auto* value = config.if_contains(name);
+        if (value == nullptr) continue;
+        if (const auto text = token_text(*value)) {
+            tokens[name] = *text;
+        } else {
+            tokens.erase(name);
         }
     }
-    return kept;
+    return tokens;
+}
+
+// `place` names the template within the file, in messages; it may be empty.
+result<jinja::Template> parse(std::string_view source, const std::filesystem::path& file,
+                              std::string_view place) {
+    auto parsed = jinja::Template::parse(source);
+    if (parsed) return parsed;
+    return bad_model(file, std::string(place) + parsed.error().message + std::string(advice));
+}
+
+result<jinja::Template> read_template(const std::filesystem::path& file) {
+    const auto source = read_model_file(file, jinja::Limits{}.source_bytes);
+    if (!source) return source.error();
+    return parse(*source, file, {});
+}
+
+bool exists_in(const std::filesystem::path& file) {
+    std::error_code ec;
+    return std::filesystem::exists(file, ec);
+}
+
+std::optional<std::string> string_member(const json::value& value, std::string_view name) {
+    const auto* object = value.if_object();
+    const auto* member = object != nullptr ? object->if_contains(name) : nullptr;
+    if (member == nullptr || !member->is_string()) return std::nullopt;
+    return std::string(member->get_string());
+}
+
+// Cuts the prompt after the content of the last message. As in transformers, the content is looked for
+// without the white space at its ends, which a template may remove.
+result<MarkedText> cut_after(const MarkedText& prompt, std::string_view content) {
+    constexpr std::string_view space = " \t\n\v\f\r";
+    const std::size_t first = std::min(content.find_first_not_of(space), content.size());
+    const std::string_view no_lead = content.substr(first);
+    const std::string_view trimmed = no_lead.substr(0, no_lead.find_last_not_of(space) + 1);
+    const std::size_t begin = prompt.bytes().rfind(trimmed);
+    if (begin == std::string::npos)
+        return Error{errc::invalid_request,
+                     "The chat template does not put the last message into the prompt as it is, so an answer "
+                     "cannot continue it."};
+    const std::string_view rest = std::string_view(prompt.bytes()).substr(begin);
+    return prompt.part(0, begin + (rest.starts_with(no_lead) ? no_lead.size() : trimmed.size()));
+}
+
+json::value messages_json(std::span<const ChatMessage> messages) {
+    json::array list;
+    list.reserve(messages.size());
+    for (const ChatMessage& message : messages) {
+        json::object item{{"role", name_of(message.role)}, {"content", message.content}};
+        if (message.name) item["name"] = *message.name;
+        list.push_back(std::move(item));
+    }
+    return list;
 }
 
 }  // namespace
 
-std::string ChatTemplate::render(std::span<const ChatMessage> messages, PromptEnd end) const {
-    std::string prompt;
-    for (const ChatMessage& message : messages) {
-        switch (message.role) {
-            case Role::system:
-                if (!message.content.empty()) prompt += "### System:\n" + message.content + "\n\n";
-                break;
-            case Role::user:
-                prompt += "### User:\n" + message.content + "\n\n";
-                break;
-            case Role::assistant:
-                prompt += "### Assistant:\n" + message.content;
-                break;
-        }
-    }
-    if (end == PromptEnd::assistant_turn) prompt += "### Assistant:\n";
-    return prompt;
+ChatTemplate ChatTemplate::solar() {
+    static const auto parts = std::make_shared<const Parts>(
+        Parts{jinja::Template::parse(*builtin_template("solar")).value(), std::nullopt, {}});
+    return ChatTemplate(parts);
+}
+
+bool ChatTemplate::exists() const {
+    return parts_->main.has_value();
+}
+
+bool ChatTemplate::is_reserved(std::string_view name) {
+    return std::ranges::find(special_token_names, name) != special_token_names.end() ||
+           std::ranges::find(other_reserved_names, name) != other_reserved_names.end();
 }
 
 result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
                                         const std::optional<std::string>& override_name) {
+    ::tzset();  // reads the time zone now, because a rendering must not open a file
+    auto parts = std::make_shared<Parts>();
+    const std::filesystem::path config_file = folder / "tokenizer_config.json";
+    json::object config;
+    if (exists_in(config_file)) {
+        auto read = read_json_file(config_file);
+        if (!read) return read.error();
+        config = *std::move(read);
+    }
+    parts->special_tokens = read_special_tokens(config);
+
     if (override_name) {
-        if (*override_name == "solar") return solar();
-        return Error{errc::bad_configuration,
-                     "--chat-template " + quoted_name(*override_name) + " is not known, expected solar"};
+        const auto source = builtin_template(*override_name);
+        if (!source && !exists_in(*override_name))
+            return Error{errc::bad_configuration,
+                         "--chat-template " + quoted_name(*override_name) +
+                             " is no file and none of the built-in templates: " + builtin_template_names()};
+        auto parsed = source ? jinja::Template::parse(*source) : read_template(*override_name);
+        if (!parsed) return parsed.error();
+        parts->main = *std::move(parsed);
+        return ChatTemplate(std::move(parts));
     }
-    const std::filesystem::path file = folder / "tokenizer_config.json";
-    constexpr std::string_view advice =
-        "; to serve this model with SOLAR's prompt form, set --chat-template solar";
-    std::error_code ec;
-    if (!std::filesystem::exists(file, ec)) {
-        return bad_model(file,
-                         "is missing, expected a file with SOLAR's chat_template" + std::string(advice));
+
+    const std::filesystem::path template_file = folder / "chat_template.jinja";
+    if (exists_in(template_file)) {
+        auto parsed = read_template(template_file);
+        if (!parsed) return parsed.error();
+        parts->main = *std::move(parsed);
+        return ChatTemplate(std::move(parts));
     }
-    const auto config = read_json_file(file);
-    if (!config) return config.error();
-    const boost::json::value* text = config->if_contains("chat_template");
-    if (text == nullptr || !text->is_string()) {
-        return bad_model(file,
-                         "has no chat_template string, expected SOLAR's template" + std::string(advice));
+
+    const auto* found = config.if_contains("chat_template");
+    if (found == nullptr || found->is_null()) return ChatTemplate(std::move(parts));
+    if (found->is_string()) {
+        auto parsed = parse(found->get_string(), config_file, "chat_template, ");
+        if (!parsed) return parsed.error();
+        parts->main = *std::move(parsed);
+        return ChatTemplate(std::move(parts));
     }
-    if (without_space_outside_literals(text->get_string()) !=
-        without_space_outside_literals(solar_template)) {
-        return bad_model(file, "chat_template is not known, expected SOLAR's template" + std::string(advice));
+    if (!found->is_array())
+        return bad_model(config_file, "chat_template must be a string or a list" + std::string(advice));
+    for (const json::value& item : found->get_array()) {
+        const auto name = string_member(item, "name");
+        const auto source = string_member(item, "template");
+        if (!name || !source)
+            return bad_model(
+                config_file,
+                "chat_template must be a list of objects with a name and a template" + std::string(advice));
+        if (*name != "default" && *name != "tool_use") continue;
+        auto parsed = parse(*source, config_file, "chat_template " + quoted_name(*name) + ", ");
+        if (!parsed) return parsed.error();
+        (*name == "default" ? parts->main : parts->tool_use) = *std::move(parsed);
     }
-    return solar();
+    if (!parts->main)
+        return bad_model(config_file, "chat_template is a list without a template named \"default\"" +
+                                          std::string(advice));
+    return ChatTemplate(std::move(parts));
+}
+
+result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, PromptEnd end,
+                                        const TemplateInputs& inputs) const {
+    if (!parts_->main)
+        return Error{
+            errc::invalid_request,
+            "This model has no chat template, so it serves text completions only; to serve chats, start "
+            "the server with --chat-template."};
+    const json::value message_list = messages_json(messages);
+    const json::value tools = inputs.tools.empty() ? json::value() : json::value(inputs.tools);
+    const json::value documents = inputs.documents.empty() ? json::value() : json::value(inputs.documents);
+    const json::value asks = end == PromptEnd::assistant_turn;
+    std::vector<jinja::Variable> variables;
+    for (const auto& [name, value] : parts_->special_tokens)
+        variables.push_back({name, &value, Trust::trusted});
+    for (const auto& [name, value] : inputs.kwargs) variables.push_back({name, &value, Trust::untrusted});
+    variables.push_back({"messages", &message_list, Trust::untrusted});
+    variables.push_back({"tools", &tools, Trust::untrusted});
+    variables.push_back({"documents", &documents, Trust::untrusted});
+    variables.push_back({"add_generation_prompt", &asks, Trust::untrusted});
+    const jinja::Template& used =
+        !inputs.tools.empty() && parts_->tool_use ? *parts_->tool_use : *parts_->main;
+    auto prompt = used.render(variables, std::time(nullptr));
+    if (!prompt || end != PromptEnd::continued_message || messages.empty()) return prompt;
+    return cut_after(*prompt, messages.back().content);
 }
 
 }  // namespace solard

@@ -1,13 +1,17 @@
-// Renders chat messages to a prompt. The template is written in C++: no template language is evaluated.
+// Renders chat messages to a prompt, with the template of the model's folder.
 #pragma once
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "inference/error.hpp"
+#include "inference/text/marked_text.hpp"
 
 namespace solard {
 
@@ -16,33 +20,56 @@ enum class Role { system, user, assistant };
 struct ChatMessage {
     Role role = Role::user;
     std::string content;
+    std::optional<std::string> name = std::nullopt;  // of the author
 };
 
-// How a prompt ends: with an open assistant block that asks for an answer, or with the text of the last
-// message, so that the answer continues that message.
-enum class PromptEnd { assistant_turn, last_message };
+// How a prompt ends.
+enum class PromptEnd {
+    assistant_turn,     // an open assistant block asks for an answer
+    last_message,       // the whole text of the last message, with whatever the template puts after it
+    continued_message,  // the content of the last message, so that the answer continues it
+};
+
+// What a template can read of a request besides the messages.
+struct TemplateInputs {
+    boost::json::array tools;      // empty: the template sees none
+    boost::json::array documents;  // empty: the template sees none
+    boost::json::object kwargs;    // further variables by their names
+};
 
 // The text format in which a model was trained to read a conversation. An object is cheap to copy, and any
 // thread may use it.
 class ChatTemplate {
   public:
-    // Returns the template that `override_name` names; "solar" is the only name. If no name is given, returns
-    // SOLAR's template, but only if the chat_template in the folder's tokenizer_config.json is SOLAR's
-    // published text, apart from white space outside string literals. Errors: bad_model, with a message that
-    // names the file and --chat-template; bad_configuration for an unknown name.
+    // Reads the folder's template: chat_template.jinja, else `chat_template` in tokenizer_config.json, which
+    // is a string or a list of templates with names. Of the list, the template "default" is taken, or
+    // "tool_use" for a conversation with tools. If `override_name` is given, it is the name of a built-in
+    // template or of a file, which is taken instead. The variables bos_token, eos_token and the like come
+    // from tokenizer_config.json. A folder without a template is accepted, but render() fails. Errors:
+    // bad_model, with a message that names the file and the place; bad_configuration if nothing has the name
+    // `override_name`.
     static result<ChatTemplate> load(const std::filesystem::path& folder,
                                      const std::optional<std::string>& override_name);
-    static ChatTemplate solar() { return {}; }
+    // Returns the built-in template "solar".
+    static ChatTemplate solar();
 
-    // Returns the prompt of a conversation: "### System:\n..\n\n### User:\n..\n\n### Assistant:\n". A system
-    // message with empty text is left out. No blank line follows the text of an assistant message. `end` says
-    // whether an open assistant block comes last. Source: tokenizer_config.json of
-    // upstage/SOLAR-10.7B-Instruct-v1.0.
-    std::string render(std::span<const ChatMessage> messages,
-                       PromptEnd end = PromptEnd::assistant_turn) const;
+    // Returns false if the folder has no template.
+    bool exists() const;
+
+    // Returns the prompt of a conversation. Only characters of the template and of the folder's configuration
+    // are trusted. Takes at most 50 ms. Errors: invalid_request, with a sentence that says why: no template,
+    // a refusal of the template, a limit, or what the template cannot do with this conversation.
+    result<MarkedText> render(std::span<const ChatMessage> messages,
+                              PromptEnd end = PromptEnd::assistant_turn,
+                              const TemplateInputs& inputs = {}) const;
+
+    // Returns true for the names of variables and functions which `kwargs` must not set.
+    static bool is_reserved(std::string_view name);
 
   private:
-    ChatTemplate() = default;  // SOLAR's template is the only one so far
+    struct Parts;
+    explicit ChatTemplate(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
+    std::shared_ptr<const Parts> parts_;
 };
 
 }  // namespace solard

@@ -202,8 +202,25 @@ result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder, std::int3
 }
 
 result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
-    const std::string valid = valid_utf8(text);
-    const AddedTokens::Pieces pieces = added_.split(valid, options.parse_special);
+    std::vector<TokenId> ids;
+    if (options.add_special_tokens) ids = frame_.before;
+    const MarkedText marked(valid_utf8(text), options.parse_special ? Trust::trusted : Trust::untrusted);
+    if (auto appended = append_tokens(marked, ids); !appended) return appended.error();
+    if (options.add_special_tokens) ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
+    return ids;
+}
+
+result<std::vector<TokenId>> Tokenizer::encode_chat(const MarkedText& text, bool add_special_tokens) const {
+    std::vector<TokenId> ids;
+    if (auto appended = append_tokens(text, ids); !appended) return appended.error();
+    const bool is_complete =
+        !add_special_tokens || std::ranges::mismatch(frame_.before, ids).in1 == frame_.before.end();
+    if (!is_complete) ids.insert(ids.begin(), frame_.before.begin(), frame_.before.end());
+    return ids;
+}
+
+result<void> Tokenizer::append_tokens(const MarkedText& text, std::vector<TokenId>& ids) const {
+    const AddedTokens::Pieces pieces = added_.split(text);
     for (const TextPiece& piece : pieces.list) {
         if (piece.token < model_vocab_size_) continue;
         return Error{errc::invalid_request,
@@ -211,11 +228,7 @@ result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOpti
                          " the model does not have (it has " + std::to_string(model_vocab_size_) +
                          " ids); leave that token out."};
     }
-    std::vector<TokenId> ids;
-    if (options.add_special_tokens) ids = frame_.before;
-    if (auto encoded = encoder_->encode(pieces.list, ids); !encoded) return encoded.error();
-    if (options.add_special_tokens) ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
-    return ids;
+    return encoder_->encode(pieces.list, ids);
 }
 
 std::string_view Tokenizer::bytes_of(TokenId token, bool skip_special_tokens) const {

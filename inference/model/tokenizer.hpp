@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "inference/error.hpp"
+#include "inference/text/marked_text.hpp"
 #include "inference/token_id.hpp"
 #include "inference/tokenizer/added_tokens.hpp"
 #include "inference/tokenizer/post_processor.hpp"
@@ -39,6 +40,12 @@ class Tokenizer {
     // text contains an added token whose id the model does not have, or needs too much work. Throws
     // std::bad_alloc if memory is short.
     result<std::vector<TokenId>> encode(std::string_view text, EncodeOptions options) const;
+
+    // Returns the tokens of a rendered conversation, which must be valid UTF-8. Special tokens are recognised
+    // where all their characters are trusted. If `add_special_tokens` is true, the tokens that the folder
+    // puts before a text are added, unless the conversation begins with them. Errors: as encode(). Throws
+    // std::bad_alloc if memory is short.
+    result<std::vector<TokenId>> encode_chat(const MarkedText& text, bool add_special_tokens = true) const;
 
     // Returns the bytes that `token` adds to a text that has already begun: a space for U+2581, one raw byte
     // for a byte piece, and nothing for ids without a text. For a special token, returns its text if
@@ -68,6 +75,7 @@ class Tokenizer {
     };
     Tokenizer() = default;
     class Loader;
+    result<void> append_tokens(const MarkedText& text, std::vector<TokenId>& ids) const;
 
     std::unique_ptr<const TextEncoder> encoder_;
     AddedTokens added_;

@@ -63,6 +63,11 @@ bool is_word_character(std::string_view character) {
     return !pattern.matches(character);
 }
 
+// Returns where `part` begins in `whole`, whose bytes it refers to.
+std::size_t offset_in(const MarkedText& whole, std::string_view part) {
+    return static_cast<std::size_t>(part.data() - whole.bytes().data());
+}
+
 }  // namespace
 
 void AddedTokens::Tree::add(std::string_view content, std::size_t token) {
@@ -94,32 +99,37 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, Normalizer normalizer)
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
         const AddedToken& token = tokens_[i];
         if (token.normalized) {
-            normalized_.add(normalizer_.apply(token.content), i);
+            const MarkedText content(token.content, Trust::trusted);
+            normalized_.add(normalizer_.apply(content).bytes(), i);
         } else {
             raw_.add(token.content, i);
         }
     }
 }
 
-AddedTokens::Pieces AddedTokens::split(std::string_view text, bool with_markup) const {
+AddedTokens::Pieces AddedTokens::split(const MarkedText& text) const {
     Pieces pieces;
     std::vector<TextPiece> raw;
-    split_by(raw_, {text, -1, true}, with_markup, raw);
-    for (TextPiece& piece : raw) {
+    split_by(raw_, text, {text.bytes(), -1, true}, raw);
+    for (const TextPiece& piece : raw) {
         if (piece.token >= 0) {
             pieces.list.push_back(piece);
-            continue;
+        } else if (normalizer_.changes_nothing()) {
+            split_by(normalized_, text, piece, pieces.list);
+        } else {
+            const MarkedText part = text.part(offset_in(text, piece.text), piece.text.size());
+            const MarkedText& whole = pieces.normalized.emplace_back(normalizer_.apply(part));
+            split_by(normalized_, whole, {whole.bytes(), -1, piece.begins_text}, pieces.list);
         }
-        if (!normalizer_.changes_nothing())
-            piece.text = pieces.normalized.emplace_back(normalizer_.apply(piece.text));
-        split_by(normalized_, piece, with_markup, pieces.list);
     }
     return pieces;
 }
 
-void AddedTokens::split_by(const Tree& tree, TextPiece piece, bool with_markup,
+// Splits `piece`, whose text is a part of `whole`.
+void AddedTokens::split_by(const Tree& tree, const MarkedText& whole, TextPiece piece,
                            std::vector<TextPiece>& pieces) const {
     const std::string_view text = piece.text;
+    const std::size_t offset = offset_in(whole, text);
     std::size_t begin = 0;  // of the text that is not appended yet
     const auto append_text = [&](std::size_t end) {
         if (end > begin)
@@ -135,7 +145,7 @@ void AddedTokens::split_by(const Tree& tree, TextPiece piece, bool with_markup,
         std::size_t token_begin = place;
         std::size_t token_end = place + match.size;
         place = token_end;
-        if (token.is_markup && !with_markup) continue;
+        if (token.is_markup && !whole.is_trusted(offset + token_begin, match.size)) continue;
         const std::string_view before = text.substr(0, token_begin);
         const std::string_view after = text.substr(token_end);
         if (token.single_word && ((!before.empty() && is_word_character(last_character(before))) ||

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "inference/text/marked_text.hpp"
 #include "inference/token_id.hpp"
 #include "inference/tokenizer/normalizer.hpp"
 #include "inference/tokenizer/text_piece.hpp"
@@ -23,8 +24,8 @@ struct AddedToken {
     bool lstrip = false;       // takes the white space before it
     bool rstrip = false;       // takes the white space after it
     bool normalized = false;   // looked for in the normalized text
-    // True for a token that can change the meaning of a prompt, such as the beginning of a turn. Text that
-    // comes from a user must not become such a token.
+    // True for a token that can change the meaning of a prompt, such as the beginning of a turn. Only trusted
+    // text becomes such a token.
     bool is_markup = false;
 };
 
@@ -37,12 +38,12 @@ class AddedTokens {
     // The pieces of a text, and the memory of those that were normalized.
     struct Pieces {
         std::vector<TextPiece> list;
-        std::deque<std::string> normalized;
+        std::deque<MarkedText> normalized;
     };
-    // Splits `text`, which must live as long as the pieces. At each place the longest token is found; the
-    // first place wins. If `with_markup` is false, tokens that are markup stay text. The time is linear in
-    // the length of the text, times the length of the longest token.
-    Pieces split(std::string_view text, bool with_markup) const;
+    // Splits `text`, which must be valid UTF-8 and live as long as the pieces. At each place the longest
+    // token is found; the first place wins. A token that is markup stays text unless each of its bytes is
+    // trusted. The time is linear in the length of the text, times the length of the longest token.
+    Pieces split(const MarkedText& text) const;
 
   private:
     // A prefix tree of the contents of tokens.
@@ -62,7 +63,8 @@ class AddedTokens {
         std::unordered_map<std::uint64_t, std::uint32_t> children_;  // by node << 8 | byte
         std::vector<std::uint32_t> ends_{no_token};  // [node]: the token whose content ends there
     };
-    void split_by(const Tree& tree, TextPiece text, bool with_markup, std::vector<TextPiece>& pieces) const;
+    void split_by(const Tree& tree, const MarkedText& whole, TextPiece piece,
+                  std::vector<TextPiece>& pieces) const;
 
     std::vector<AddedToken> tokens_;
     Normalizer normalizer_;

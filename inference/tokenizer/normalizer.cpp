@@ -1,5 +1,7 @@
 #include "inference/tokenizer/normalizer.hpp"
 
+#include <utility>
+
 #include "inference/tokenizer/replace_all.hpp"
 
 namespace solard {
@@ -25,13 +27,15 @@ void Normalizer::add(ObjectReader& reader) {
     reader.refuse_other_keys();
 }
 
-std::string Normalizer::apply(std::string_view text) const {
-    std::string changed(text);
+MarkedText Normalizer::apply(const MarkedText& text) const {
+    MarkedText changed = text;
     for (const Step& step : steps_) {
         if (!step.pattern.empty()) {
             changed = replace_all(changed, step.pattern, step.content);
         } else if (!changed.empty()) {
-            changed.insert(0, step.content);
+            MarkedText whole(step.content, Trust::trusted);
+            whole.append(changed);
+            changed = std::move(whole);
         }
     }
     return changed;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "inference/text/marked_text.hpp"
 #include "inference/tokenizer/object_reader.hpp"
 
 namespace solard {
@@ -17,7 +17,9 @@ class Normalizer {
     static Normalizer read(ObjectReader normalizer);
 
     bool changes_nothing() const { return steps_.empty(); }
-    std::string apply(std::string_view text) const;
+    // Text that is put in the place of a pattern is trusted if the pattern was; a text that is put before
+    // another one is trusted.
+    MarkedText apply(const MarkedText& text) const;
 
   private:
     struct Step {

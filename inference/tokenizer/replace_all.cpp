@@ -23,4 +23,18 @@ std::string replace_all(std::string_view text, std::string_view pattern, std::st
     return changed.append(text);
 }
 
+MarkedText replace_all(const MarkedText& text, std::string_view pattern, std::string_view content) {
+    const std::string& bytes = text.bytes();
+    MarkedText changed;
+    std::size_t begin = 0;  // of the text that is not copied yet
+    for (auto found = bytes.find(pattern); found != std::string::npos; found = bytes.find(pattern, begin)) {
+        const bool is_trusted = text.is_trusted(found, pattern.size());
+        changed.append_part(text, begin, found - begin);
+        changed.append(content, is_trusted ? Trust::trusted : Trust::untrusted);
+        begin = found + pattern.size();
+    }
+    changed.append_part(text, begin, bytes.size() - begin);
+    return changed;
+}
+
 }  // namespace solard

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "inference/text/marked_text.hpp"
 #include "inference/tokenizer/object_reader.hpp"
 
 namespace solard {
@@ -18,5 +19,7 @@ Replacement read_replacement(ObjectReader& reader);
 
 // Returns `text` with each occurrence of `pattern`, which must not be empty, replaced.
 std::string replace_all(std::string_view text, std::string_view pattern, std::string_view content);
+// The same; `content` is trusted where it replaces trusted bytes.
+MarkedText replace_all(const MarkedText& text, std::string_view pattern, std::string_view content);
 
 }  // namespace solard

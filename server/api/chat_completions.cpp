@@ -38,18 +38,32 @@ ChatPrompt parse_chat_prompt(const json::object& body, FieldReader& fields) {
         fields.fail(std::move(messages).error());
     }
     prompt.end = parse_prompt_end(fields, prompt.messages);
+    prompt.inputs.kwargs = parse_template_kwargs(fields);
+    prompt.inputs.documents = parse_objects(fields, "documents");
+    prompt.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
     return prompt;
 }
 
-result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown) {
+json::array parse_rendered_tools(const json::object& body, FieldReader& fields) {
+    json::array tools = parse_objects(fields, "tools");
+    const auto* choice = body.if_contains("tool_choice");
+    const bool is_none = choice != nullptr && *choice == "none";
+    return is_none ? json::array() : tools;
+}
+
+namespace {
+
+enum class Tools { refused, rendered };
+
+result<ChatRequest> parse_request(std::string_view body, UnknownFields unknown, Tools tools) {
     const auto object = parse_body(body);
     if (!object) return object.error();
     FieldReader fields(*object);
     ChatRequest request;
     request.prompt = parse_chat_prompt(*object, fields);
+    if (tools == Tools::rendered) request.prompt.inputs.tools = parse_rendered_tools(*object, fields);
     request.generation = parse_generation_fields(fields, BodyKind::chat, unknown);
     request.generation.sampling.num_logprobs = parse_chat_logprobs(fields);
-    request.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
     request.echo = fields.boolean("echo").value_or(false);
     auto& generation = request.generation;
     generation.prompt_logprobs = parse_prompt_logprobs(fields, generation.stream);
@@ -60,6 +74,16 @@ result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unkn
     check_other_fields(fields, BodyKind::chat, unknown);
     if (const auto& problem = fields.error()) return *problem;
     return request;
+}
+
+}  // namespace
+
+result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown) {
+    return parse_request(body, unknown, Tools::refused);
+}
+
+result<ChatRequest> parse_render_request(std::string_view body, UnknownFields unknown) {
+    return parse_request(body, unknown, Tools::rendered);
 }
 
 // Returns the text that precedes the generated text of each choice; empty unless the request has `echo`.

@@ -7,23 +7,16 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/model/chat_template.hpp"
 #include "server/api/answer_json.hpp"
 #include "server/api/generation_fields.hpp"
+#include "server/api/message_fields.hpp"
 #include "server/config/error.hpp"
 
 namespace solard::server {
 
-// The messages of a conversation, and how the prompt made from them ends.
-struct ChatPrompt {
-    std::vector<ChatMessage> messages;
-    PromptEnd end = PromptEnd::assistant_turn;
-};
-
 struct ChatRequest {
     ChatPrompt prompt;
     GenerationFields generation;
-    bool add_special_tokens = true;  // the prompt begins with BOS
     // If true, and if the last message has the role assistant, the answer begins with that message.
     bool echo = false;
 };
@@ -32,9 +25,14 @@ struct ChatRequest {
 // field whose value is null counts as absent. An unsupported field which would change the meaning of the
 // answer is refused. `unknown` says whether fields that the parser does not know are ignored or refused.
 result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown);
+// Parses the body of a request that only renders its prompt. It may have `tools`.
+result<ChatRequest> parse_render_request(std::string_view body, UnknownFields unknown);
 
-// Reads `messages`, `add_generation_prompt` and `continue_final_message`. A problem is recorded in `fields`.
+// Reads `messages`, `add_generation_prompt`, `continue_final_message`, `chat_template_kwargs`, `documents`
+// and `add_special_tokens`. A problem is recorded in `fields`.
 ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& fields);
+// Reads `tools` for a prompt that is only rendered. With `tool_choice: "none"` they have no effect.
+boost::json::array parse_rendered_tools(const boost::json::object& body, FieldReader& fields);
 
 // Writes OpenAI's chat.completion and chat.completion.chunk.
 //

@@ -85,7 +85,10 @@ result<std::string> parse_content(const json::value* value, BodyKind kind, const
 result<ChatMessage> parse_message(const json::value& value, BodyKind kind, const std::string& path) {
     if (!value.is_object()) return wrong_field(path, "an object", &value);
     const json::object& object = value.get_object();
-    if (auto ok = check_members(object, kind, path, {"type", "role", "content", "refusal"}, ""); !ok)
+    if (auto ok = check_members(
+            object, kind, path,
+            {"type", "role", "content", "refusal", kind == BodyKind::chat ? "name" : "role"}, "");
+        !ok)
         return ok.error();
     const auto role = parse_role(object.if_contains("role"), path + ".role");
     if (!role) return role.error();
@@ -97,7 +100,12 @@ result<ChatMessage> parse_message(const json::value& value, BodyKind kind, const
     }
     auto text = parse_content(content, kind, path + ".content");
     if (!text) return text.error();
-    return ChatMessage{*role, *std::move(text)};
+    ChatMessage message{*role, *std::move(text)};
+    const auto* name = kind == BodyKind::chat ? object.if_contains("name") : nullptr;
+    if (name == nullptr || name->is_null()) return message;
+    if (!name->is_string()) return wrong_field(path + ".name", "a string", name);
+    message.name = std::string(name->get_string());
+    return message;
 }
 
 PromptEnd parse_prompt_end(FieldReader& fields, std::span<const ChatMessage> messages) {
@@ -110,7 +118,27 @@ PromptEnd parse_prompt_end(FieldReader& fields, std::span<const ChatMessage> mes
     } else if (!messages.empty() && messages.back().role != Role::assistant) {
         fields.fail(continues, "false or absent unless the role of the last message is assistant");
     }
-    return PromptEnd::last_message;
+    return PromptEnd::continued_message;
+}
+
+boost::json::object parse_template_kwargs(FieldReader& fields) {
+    constexpr std::string_view name = "chat_template_kwargs";
+    const auto* kwargs = fields.object(name);
+    if (kwargs == nullptr) return {};
+    for (const auto& member : *kwargs) {
+        if (!ChatTemplate::is_reserved(member.key())) continue;
+        const std::string path = std::string(name) + "." + shown(member.key());
+        fields.fail({errc::invalid_value, path + " is set by the server, so it must be absent.", path});
+    }
+    return *kwargs;
+}
+
+boost::json::array parse_objects(FieldReader& fields, std::string_view name) {
+    const auto* list = fields.array(name);
+    if (list == nullptr) return {};
+    if (!std::ranges::all_of(*list, [](const json::value& item) { return item.is_object(); }))
+        fields.fail(name, "a list of objects");
+    return *list;
 }
 
 }  // namespace solard::server

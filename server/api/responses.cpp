@@ -159,6 +159,7 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
         fields.fail(std::move(input).error());
     }
     request.end = parse_prompt_end(fields, request.input);
+    request.template_kwargs = parse_template_kwargs(fields);
     request.instructions = fields.string("instructions");
     request.previous_response_id = fields.string("previous_response_id");
     request.generation = parse_generation(fields);

@@ -17,6 +17,7 @@ namespace solard::server {
 struct ResponseRequest {
     std::vector<ChatMessage> input;  // is empty only if there is a previous response
     PromptEnd end = PromptEnd::assistant_turn;
+    boost::json::object template_kwargs;      // variables for the chat template
     std::optional<std::string> instructions;  // a system message for this response only
     std::optional<std::string> previous_response_id;
     GenerationFields generation;

@@ -25,10 +25,13 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
     request.model = fields.string("model").value_or("");
     if (auto text = fields.string("prompt")) {
         request.prompt = *std::move(text);
-        for (const auto name : {"messages", "add_generation_prompt", "continue_final_message"})
+        for (const auto name : {"messages", "add_generation_prompt", "continue_final_message",
+                                "chat_template_kwargs", "documents", "tools"})
             fields.ignore(name);
     } else if (object->contains("messages")) {
-        request.prompt = parse_chat_prompt(*object, fields);
+        ChatPrompt prompt = parse_chat_prompt(*object, fields);
+        prompt.inputs.tools = parse_rendered_tools(*object, fields);
+        request.prompt = std::move(prompt);
     } else {
         fields.fail("prompt", "a string unless messages is sent");
     }

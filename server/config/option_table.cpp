@@ -34,7 +34,9 @@ std::span<const Option> option_table() {
         Option{"Model", "served-model-name", &A::served_model_name, "",
                "model name that clients use (repeatable; the first is the main one)"},
         Option{"Model", "chat-template", &A::chat_template, "",
-               "prompt form to use if the model's own template is missing or not known", 0, 0, "solar"},
+               "chat template to use instead of the model's own: a file, or solar, chatml, llama2, llama3, "
+               "mistral, "
+               "zephyr or vicuna"},
         Option{"Model", "dtype", &A::dtype, "auto",
                "type of the computation; auto = type of the model's files, or bf16 if they hold fp32", 0, 0,
                "auto|bf16|fp16"},

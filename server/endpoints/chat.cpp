@@ -14,34 +14,31 @@ namespace {
 
 namespace asio = boost::asio;
 
-struct RenderedChat {
-    ChatRequest request;
-    std::string text;
-    std::vector<TokenId> token_ids;
+struct PreparedChat {
+    ChatRequest request;  // without its prompt, which is in `rendered`
+    RenderedChat rendered;
 };
 
-asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, HttpExchange& exchange,
-                                                  JobSource source) {
-    auto parsing = parse_body(generation, source, exchange.take_body(), parse_chat_request);
+// `parse` is parse_chat_request or parse_render_request.
+asio::awaitable<result<PreparedChat>> prepare_chat(GenerationService& generation, HttpExchange& exchange,
+                                                   JobSource source, decltype(&parse_chat_request) parse) {
+    auto parsing = parse_body(generation, source, exchange.take_body(), parse);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
-    std::string text = generation.model.chat_template.render(request->prompt.messages, request->prompt.end);
-    auto encoding = encode_prompt(generation, source, text,
-                                  {.add_special_tokens = request->add_special_tokens}, "messages");
-    auto token_ids = co_await std::move(encoding);
-    if (!token_ids) co_return token_ids.error();
-    RenderedChat chat{*std::move(request), std::move(text), *std::move(token_ids)};
+    auto rendering = render_chat(generation, source, std::move(request->prompt), "messages");
+    auto rendered = co_await std::move(rendering);
+    if (!rendered) co_return rendered.error();
+    PreparedChat chat{*std::move(request), *std::move(rendered)};
     co_return chat;
 }
 
 // Returns the parts of the prompt that the answer repeats.
-ShownPrompt shown(const GenerationFields& fields, const ChatRequest& request,
-                  const std::vector<TokenId>& token_ids) {
+ShownPrompt shown(const GenerationFields& fields, const PreparedChat& chat) {
     ShownPrompt prompt;
-    const ChatMessage& last = request.prompt.messages.back();
-    if (request.echo && last.role == Role::assistant) prompt.text = last.content;
-    if (fields.return_token_ids) prompt.token_ids = token_ids;
+    const ChatMessage& last = chat.rendered.prompt.messages.back();
+    if (chat.request.echo && last.role == Role::assistant) prompt.text = last.content;
+    if (fields.return_token_ids) prompt.token_ids = chat.rendered.token_ids;
     return prompt;
 }
 
@@ -51,14 +48,14 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     // The charge ends when the request was admitted or refused.
     const auto charge = exchange.take_body_charge();
     const JobSource source{exchange.request().caller.owner, charge.get()};
-    auto rendering = render_chat(generation, exchange, source);
-    auto chat = co_await std::move(rendering);
+    auto preparing = prepare_chat(generation, exchange, source, &parse_chat_request);
+    auto chat = co_await std::move(preparing);
     if (!chat) co_return chat.error();
     AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()),
                           std::move(chat->request.generation), generation.tokenizer};
-    context.prompts.push_back(shown(context.fields, chat->request, chat->token_ids));
+    context.prompts.push_back(shown(context.fields, *chat));
     std::vector<std::vector<TokenId>> prompts;
-    prompts.push_back(std::move(chat->token_ids));
+    prompts.push_back(std::move(chat->rendered.token_ids));
     auto admitted =
         admit(generation, context.fields, exchange.request().caller, std::move(prompts), "messages");
     if (!admitted) co_return admitted.error();
@@ -69,12 +66,12 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
 asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, HttpExchange& exchange) {
     const auto charge = exchange.take_body_charge();
     const JobSource source{exchange.request().caller.owner, charge.get()};
-    auto rendering = render_chat(generation, exchange, source);
-    auto chat = co_await std::move(rendering);
+    auto preparing = prepare_chat(generation, exchange, source, &parse_render_request);
+    auto chat = co_await std::move(preparing);
     if (!chat) co_return chat.error();
-    const bool is_short = chat->token_ids.size() <= max_inline_tokens;
+    const bool is_short = chat->rendered.token_ids.size() <= max_inline_tokens;
     auto work = [model = generation.model.names.front(), context_length = generation.model.context_length,
-                 text = std::move(chat->text), token_ids = std::move(chat->token_ids)] {
+                 text = std::move(chat->rendered.text), token_ids = std::move(chat->rendered.token_ids)] {
         return render_json(model, text, token_ids, context_length);
     };
     auto writing = generation.worker.offload(source, is_short, std::move(work));

@@ -12,23 +12,27 @@ namespace {
 
 namespace asio = boost::asio;
 
-std::string text_to_tokenize(const ChatTemplate& chat_template, const TokenizeRequest& request) {
-    if (const auto* text = std::get_if<std::string>(&request.prompt)) return *text;
-    const auto& chat = std::get<ChatPrompt>(request.prompt);
-    return chat_template.render(chat.messages, chat.end);
+asio::awaitable<result<std::vector<TokenId>>> encode(GenerationService& generation, JobSource source,
+                                                     TokenizeRequest request) {
+    if (auto* text = std::get_if<std::string>(&request.prompt)) {
+        auto encoding = encode_prompt(generation, source, std::move(*text), request.encoding, "prompt");
+        co_return co_await std::move(encoding);
+    }
+    auto& chat = std::get<ChatPrompt>(request.prompt);
+    auto rendering = render_chat(generation, source, std::move(chat), "messages");
+    auto rendered = co_await std::move(rendering);
+    if (!rendered) co_return rendered.error();
+    co_return std::move(rendered->token_ids);
 }
 
 asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, HttpExchange& exchange) {
     const auto charge = exchange.take_body_charge();
     const JobSource source{exchange.request().caller.owner, charge.get()};
     auto parsing = parse_body(generation, source, exchange.take_body(), parse_tokenize_request);
-    const auto request = co_await std::move(parsing);
+    auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
-    const bool is_chat = std::holds_alternative<ChatPrompt>(request->prompt);
-    auto encoding =
-        encode_prompt(generation, source, text_to_tokenize(generation.model.chat_template, *request),
-                      request->encoding, is_chat ? "messages" : "prompt");
+    auto encoding = encode(generation, source, *std::move(request));
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     const bool is_short = token_ids->size() <= max_inline_tokens;

@@ -1,7 +1,9 @@
 #include "server/generation/admission.hpp"
 
 #include <algorithm>
+#include <boost/json/value.hpp>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "server/config/random_bits.hpp"
@@ -70,6 +72,68 @@ std::uint64_t cache_salt(const GenerationService& generation, const Caller& call
     return siphash_128(generation.hash_key, words).low;
 }
 
+result<void> check_text_size(const ServedModel& model, const Tokenizer& tokenizer, std::size_t num_bytes,
+                             std::string_view field) {
+    const std::size_t longest = tokenizer.longest_piece_bytes();
+    if (num_bytes <= static_cast<std::size_t>(model.context_length) * longest) return {};
+    return Error{errc::context_length_exceeded,
+                 maximum_context(model) + ", but the prompt has " + std::to_string(num_bytes) +
+                     " bytes and at least " + std::to_string(num_bytes / longest) + " tokens; shorten it.",
+                 std::string(field)};
+}
+
+Error too_many_long_prompts() {
+    return {errc::server_overloaded,
+            "Too many long prompts of this client are waiting to be tokenized; retry later."};
+}
+
+std::size_t text_bytes(const boost::json::value& value) {
+    std::size_t num_bytes = 1;
+    if (value.is_string()) num_bytes += value.get_string().size();
+    if (value.is_array())
+        for (const auto& item : value.get_array()) num_bytes += text_bytes(item);
+    if (value.is_object())
+        for (const auto& [name, item] : value.get_object()) num_bytes += name.size() + text_bytes(item);
+    return num_bytes;
+}
+
+std::size_t message_bytes(std::span<const ChatMessage> messages) {
+    std::size_t num_bytes = 0;
+    for (const ChatMessage& message : messages)
+        num_bytes += message.content.size() + message.name.value_or("").size();
+    return num_bytes;
+}
+
+std::size_t text_bytes(const ChatPrompt& prompt) {
+    std::size_t num_bytes = message_bytes(prompt.messages);
+    for (const auto* list : {&prompt.inputs.tools, &prompt.inputs.documents})
+        for (const auto& item : *list) num_bytes += text_bytes(item);
+    for (const auto& [name, value] : prompt.inputs.kwargs) num_bytes += name.size() + text_bytes(value);
+    return num_bytes;
+}
+
+Error about_field(const solard::Error& error, std::string_view field) {
+    Error converted = to_server_error(error);
+    converted.param = field;
+    return converted;
+}
+
+// May run on the worker thread.
+result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer& tokenizer,
+                                       ChatPrompt prompt, const std::string& field) {
+    const auto text = model.chat_template.render(prompt.messages, prompt.end, prompt.inputs);
+    if (!text) {
+        // A conversation that is too long for the context can reach a limit of the template first.
+        const auto fits = check_text_size(model, tokenizer, message_bytes(prompt.messages), field);
+        if (!fits) return fits.error();
+        return about_field(text.error(), field);
+    }
+    if (auto fits = check_text_size(model, tokenizer, text->size(), field); !fits) return fits.error();
+    auto token_ids = tokenizer.encode_chat(*text, prompt.add_special_tokens);
+    if (!token_ids) return about_field(token_ids.error(), field);
+    return RenderedChat{std::move(prompt), text->bytes(), *std::move(token_ids)};
+}
+
 }  // namespace
 
 result<void> check_model(const GenerationService& generation, const std::string& name) {
@@ -82,12 +146,7 @@ result<void> check_model(const GenerationService& generation, const std::string&
 
 result<void> check_text_size(const GenerationService& generation, std::size_t num_bytes,
                              std::string_view field) {
-    const std::size_t longest = generation.tokenizer.longest_piece_bytes();
-    if (num_bytes <= static_cast<std::size_t>(generation.model.context_length) * longest) return {};
-    return Error{errc::context_length_exceeded,
-                 maximum_context(generation.model) + ", but the prompt has " + std::to_string(num_bytes) +
-                     " bytes and at least " + std::to_string(num_bytes / longest) + " tokens; shorten it.",
-                 std::string(field)};
+    return check_text_size(generation.model, generation.tokenizer, num_bytes, field);
 }
 
 asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(GenerationService& generation,
@@ -101,20 +160,14 @@ asio::awaitable<result<std::vector<std::vector<TokenId>>>> encode_prompts(Genera
         num_bytes += text.size();
     }
     const bool is_short = num_bytes <= max_inline_encode_bytes;
-    if (!is_short && !generation.worker.has_capacity(source.owner))
-        co_return Error{errc::server_overloaded,
-                        "Too many long prompts of this client are waiting to be tokenized; retry later."};
+    if (!is_short && !generation.worker.has_capacity(source.owner)) co_return too_many_long_prompts();
     auto work = [&tokenizer = generation.tokenizer, texts = std::move(texts), options,
                  field]() -> result<std::vector<std::vector<TokenId>>> {
         std::vector<std::vector<TokenId>> prompts;
         prompts.reserve(texts.size());
         for (const auto& text : texts) {
             auto prompt = tokenizer.encode(text, options);
-            if (!prompt) {
-                Error error = to_server_error(prompt.error());
-                error.param = field;
-                return error;
-            }
+            if (!prompt) return about_field(prompt.error(), field);
             prompts.push_back(*std::move(prompt));
         }
         return prompts;
@@ -132,6 +185,19 @@ asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& g
     auto prompts = co_await std::move(encoding);
     if (!prompts) co_return prompts.error();
     co_return std::move(prompts->front());
+}
+
+asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, JobSource source,
+                                                  ChatPrompt prompt, std::string_view field) {
+    const std::size_t num_bytes = text_bytes(prompt);
+    const bool is_short = num_bytes <= max_inline_encode_bytes;
+    if (!is_short && !generation.worker.has_capacity(source.owner)) co_return too_many_long_prompts();
+    auto work = [&model = generation.model, &tokenizer = generation.tokenizer, prompt = std::move(prompt),
+                 field = std::string(field)]() mutable {
+        return render_and_encode(model, tokenizer, std::move(prompt), field);
+    };
+    auto rendering = generation.worker.offload(source, is_short, std::move(work));
+    co_return co_await std::move(rendering);
 }
 
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,

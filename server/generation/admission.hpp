@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/api/generation_fields.hpp"
+#include "server/api/message_fields.hpp"
 #include "server/auth/access.hpp"
 #include "server/config/error.hpp"
 #include "server/generation/generation_service.hpp"
@@ -34,6 +35,19 @@ boost::asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationSer
                                                                    JobSource source, std::string text,
                                                                    EncodeOptions options,
                                                                    std::string_view field);
+
+// A prompt that the chat template has made.
+struct RenderedChat {
+    ChatPrompt prompt;
+    std::string text;
+    std::vector<TokenId> token_ids;
+};
+
+// Renders a conversation with the model's chat template and encodes it. If it is long, the worker thread does
+// this. Special tokens come only from the template. Has the errors of encode_prompt(), and invalid_value if
+// there is no template, or if the template refuses the conversation or reaches a limit.
+boost::asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, JobSource source,
+                                                         ChatPrompt prompt, std::string_view field);
 
 // Submits the prompts to the engine. Must be called before the status line of the answer is sent. `field` is
 // the field of the request which had the prompts. Errors: those of EngineClient::submit(),

@@ -33,23 +33,32 @@ std::size_t heap_bytes_of(const std::optional<std::string>& text) {
 
 std::size_t heap_bytes_of(const std::vector<ChatMessage>& messages) {
     std::size_t bytes = heap_bytes(messages);
-    for (const ChatMessage& message : messages) bytes += heap_bytes(message.content);
+    for (const ChatMessage& message : messages)
+        bytes += heap_bytes(message.content) + heap_bytes_of(message.name);
     return bytes;
 }
 
-// Returns how many bytes of the heap the object holds. Its values must be strings. In Boost.JSON, an object
-// is a table with a header of 16 bytes, keys have a final zero, and strings of more than 14 bytes are in a
-// block with a header of 8 bytes.
-std::size_t heap_bytes_of(const json::object& metadata) {
+std::size_t heap_bytes_of(const json::value& value);
+
+// Returns how many bytes of the heap the object holds. In Boost.JSON, an object or a list is a table with a
+// header of 16 bytes, keys have a final zero, and strings of more than 14 bytes are in a block with a header
+// of 8 bytes.
+std::size_t heap_bytes_of(const json::object& object) {
+    if (object.capacity() == 0) return 0;
+    std::size_t bytes = heap_block(16 + object.capacity() * sizeof(json::key_value_pair));
+    for (const auto& pair : object) bytes += heap_block(pair.key().size() + 1) + heap_bytes_of(pair.value());
+    return bytes;
+}
+
+std::size_t heap_bytes_of(const json::value& value) {
     constexpr std::size_t inline_string = 14;
-    if (metadata.capacity() == 0) return 0;
-    std::size_t bytes = heap_block(16 + metadata.capacity() * sizeof(json::key_value_pair));
-    for (const auto& pair : metadata) {
-        bytes += heap_block(pair.key().size() + 1);
-        const auto* text = pair.value().if_string();
-        if (text != nullptr && text->capacity() > inline_string)
-            bytes += heap_block(8 + text->capacity() + 1);
-    }
+    if (value.is_object()) return heap_bytes_of(value.get_object());
+    if (const auto* text = value.if_string())
+        return text->capacity() > inline_string ? heap_block(8 + text->capacity() + 1) : 0;
+    const auto* list = value.if_array();
+    if (list == nullptr || list->capacity() == 0) return 0;
+    std::size_t bytes = heap_block(16 + list->capacity() * sizeof(json::value));
+    for (const json::value& item : *list) bytes += heap_bytes_of(item);
     return bytes;
 }
 
@@ -93,7 +102,7 @@ std::size_t heap_bytes(const ResponseRequest& request) {
            heap_bytes_of(request.previous_response_id) + heap_bytes_of(request.generation.sampling) +
            heap_bytes(request.generation.model) + heap_bytes(request.generation.cache_salt) +
            heap_bytes(request.idempotency_key) + heap_bytes_of(request.metadata) +
-           heap_bytes_of(request.user);
+           heap_bytes_of(request.template_kwargs) + heap_bytes_of(request.user);
 }
 
 std::size_t record_bytes(const ResponseRecord& record) {
@@ -105,6 +114,7 @@ std::size_t record_bytes(const ResponseRecord& record) {
 
 void release_engine_fields(ResponseRequest& request) {
     release(request.input);
+    release(request.template_kwargs);
     release(request.generation.model);
     release(request.generation.cache_salt);
     SamplingFields& sampling = request.generation.sampling;

@@ -64,7 +64,7 @@ result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& r
     std::vector<ChatMessage> messages = parent->conversation;
     const ResponseState state = parent->state();
     if (!state.has_output) return messages;
-    if (parent->facts.request.end == PromptEnd::last_message && !messages.empty() &&
+    if (parent->facts.request.end != PromptEnd::assistant_turn && !messages.empty() &&
         messages.back().role == Role::assistant) {
         messages.back().content += state.text;  // the response continued this message
     } else {
@@ -78,13 +78,20 @@ struct Prepared {
     std::vector<TokenId> token_ids;
 };
 
-// Returns the prompt's text. The text does not refer to the arguments, because another thread reads it.
-std::string render(const ChatTemplate& chat_template, const ResponseRequest& request,
-                   std::span<const ChatMessage> conversation) {
-    std::vector<ChatMessage> messages{
-        {Role::system, request.instructions.value_or("")}};  // the template leaves out an empty message
-    messages.insert(messages.end(), conversation.begin(), conversation.end());
-    return chat_template.render(messages, request.end);
+// Renders and encodes the prompt.
+asio::awaitable<result<std::vector<TokenId>>> encode(GenerationService& generation, JobSource source,
+                                                     const ResponseRequest& request,
+                                                     std::span<const ChatMessage> conversation) {
+    ChatPrompt prompt;
+    if (!request.instructions.value_or("").empty())
+        prompt.messages.push_back({Role::system, *request.instructions});
+    prompt.messages.insert(prompt.messages.end(), conversation.begin(), conversation.end());
+    prompt.end = request.end;
+    prompt.inputs.kwargs = request.template_kwargs;
+    auto rendering = render_chat(generation, source, std::move(prompt), "input");
+    auto rendered = co_await std::move(rendering);
+    if (!rendered) co_return rendered.error();
+    co_return std::move(rendered->token_ids);
 }
 
 // Returns true if the context holds the prompt and leaves enough room for the answer: max_tokens, but never
@@ -97,7 +104,7 @@ bool has_capacity(const GenerationService& generation, const ResponseRequest& re
     return static_cast<std::int64_t>(prompt_tokens) + wanted <= context;
 }
 
-// Returns true if encode_prompt() failed for another reason than the length of the prompt. Fewer messages
+// Returns true if encode() failed for another reason than the length of the prompt. Fewer messages
 // would not help then.
 bool is_other_error(const result<std::vector<TokenId>>& token_ids) {
     return !token_ids && token_ids.error().code != errc::context_length_exceeded;
@@ -112,9 +119,7 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
     std::size_t high = conversation.size() - 1;
     for (;;) {
         const std::size_t middle = low + (high - low) / 2;
-        auto encoding = encode_prompt(
-            generation, source, render(generation.model.chat_template, request, conversation.subspan(middle)),
-            EncodeOptions(), "input");
+        auto encoding = encode(generation, source, request, conversation.subspan(middle));
         auto token_ids = co_await std::move(encoding);
         if (is_other_error(token_ids)) co_return token_ids.error();
         const bool fits = token_ids && has_capacity(generation, request, token_ids->size());
@@ -134,14 +139,12 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSour
     auto conversation = inherited_conversation(request, parent);
     if (!conversation) co_return conversation.error();
     conversation->insert(conversation->end(), request.input.begin(), request.input.end());
-    if (request.end == PromptEnd::last_message && request.input.empty() &&
+    if (request.end != PromptEnd::assistant_turn && request.input.empty() &&
         conversation->back().role != Role::assistant)
         co_return Error{errc::invalid_value,
                         "input must not be empty, because an answer cannot continue a message of the user.",
                         "input"};
-    auto encoding =
-        encode_prompt(generation, source, render(generation.model.chat_template, request, *conversation),
-                      EncodeOptions(), "input");
+    auto encoding = encode(generation, source, request, *conversation);
     auto token_ids = co_await std::move(encoding);
     if (is_other_error(token_ids)) co_return token_ids.error();
     const bool fits = token_ids && has_capacity(generation, request, token_ids->size());

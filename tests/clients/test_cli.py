@@ -91,7 +91,7 @@ def test_truncated_weights_are_refused(endless_model, tmp_path):
     [
         ("config.json", "LlamaForCausalLM", "GPT2LMHeadModel", "GPT2LMHeadModel"),
         ("config.json", '"bos_token_id": 1', '"bos_token_id": 0', "bos_token_id"),
-        ("tokenizer_config.json", "### User", "### Human", "--chat-template"),
+        ("tokenizer_config.json", "{% endfor %}", "", "--chat-template"),
     ],
 )
 def test_unsupported_model_is_refused_with_file_and_reason(endless_model, tmp_path, file, before, after, named):

@@ -20,6 +20,7 @@ ORDER = [
     ("inference/error", "inference/token_id", "inference/sizes"),
     ("inference/text",),
     ("inference/tokenizer",),
+    ("inference/template",),
     ("inference/model",),
     ("inference/sampling_params",),
     ("inference/sampling_row",),

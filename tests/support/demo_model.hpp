@@ -16,7 +16,7 @@ struct DemoModel {
 
     CpuBackend backend(const CpuBackendOptions& options) const { return {source, tensors, config, options}; }
     std::vector<TokenId> encode(const std::vector<ChatMessage>& messages) const {
-        return tokenizer.encode(ChatTemplate::solar().render(messages), {}).value();
+        return tokenizer.encode_chat(ChatTemplate::solar().render(messages).value()).value();
     }
     std::vector<TokenId> encode(const std::string& question) const {
         return encode(std::vector<ChatMessage>{{Role::user, question}});

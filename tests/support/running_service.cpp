@@ -97,7 +97,7 @@ int RunningService::exit_code() {
 std::vector<TokenId> RunningService::reference_tokens(const std::string& user_text, std::int32_t count,
                                                       std::uint32_t choice) const {
     const std::vector<ChatMessage> messages{{Role::user, user_text}};
-    auto prompt = demo_tokenizer().encode(ChatTemplate::solar().render(messages), {}).value();
+    auto prompt = demo_tokenizer().encode_chat(ChatTemplate::solar().render(messages).value()).value();
     return fake_reference(std::move(prompt), count, options_, {.choice = choice});
 }
 

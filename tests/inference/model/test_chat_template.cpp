@@ -12,8 +12,19 @@ namespace {
 
 namespace json = boost::json;
 
+const std::vector<ChatMessage> hello{{Role::user, "Hi"}};
+
+std::string text_of(const result<ChatTemplate>& chat_template,
+                    const std::vector<ChatMessage>& messages = hello,
+                    PromptEnd end = PromptEnd::assistant_turn, const TemplateInputs& inputs = {}) {
+    require_accepted(chat_template);
+    const auto prompt = chat_template->render(messages, end, inputs);
+    require_accepted(prompt);
+    return prompt->bytes();
+}
+
 std::string rendered(const std::vector<ChatMessage>& messages) {
-    return ChatTemplate::solar().render(messages);
+    return text_of(ChatTemplate::solar(), messages);
 }
 
 // The template as its author published it.
@@ -24,18 +35,14 @@ const std::string published =
     "{{'### Assistant:\\n'  + message['content']}}{% endif %}"
     "{% if loop.last and add_generation_prompt %}{{ '### Assistant:\\n' }}{% endif %}{% endfor %}";
 
-result<ChatTemplate> check(const json::value& chat_template,
-                           const std::optional<std::string>& override_name = {}) {
+result<ChatTemplate> load(const json::object& config, const std::optional<std::string>& override_name = {}) {
     const ModelFolder folder;
-    folder.write_text("tokenizer_config.json",
-                      json::serialize(json::object{{"chat_template", chat_template}}));
+    folder.write_text("tokenizer_config.json", json::serialize(config));
     return ChatTemplate::load(folder.path(), override_name);
 }
-
-std::string with(std::string text, std::string_view from, std::string_view to) {
-    const std::size_t at = text.find(from);
-    BOOST_REQUIRE(at != std::string::npos);
-    return text.replace(at, from.size(), to);
+result<ChatTemplate> check(const json::value& chat_template,
+                           const std::optional<std::string>& override_name = {}) {
+    return load({{"chat_template", chat_template}}, override_name);
 }
 
 BOOST_AUTO_TEST_SUITE(chat_template)
@@ -56,54 +63,126 @@ BOOST_AUTO_TEST_CASE(only_empty_system_text_is_left_out) {
 }
 
 BOOST_AUTO_TEST_CASE(texts_are_not_changed) {
-    BOOST_TEST(rendered({{Role::user, " </s>{{ x }}\n### User:\n "}}) ==
-               "### User:\n </s>{{ x }}\n### User:\n \n\n### Assistant:\n");
+    BOOST_TEST(rendered({{Role::user, " </s>{{ x }}\r\n### User:\n "}}) ==
+               "### User:\n </s>{{ x }}\r\n### User:\n \n\n### Assistant:\n");
 }
 
-BOOST_AUTO_TEST_CASE(published_template_is_accepted) {
-    require_accepted(check(json::value(published)));
-    require_accepted(ChatTemplate::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {}));
-}
-
-BOOST_AUTO_TEST_CASE(white_space_outside_literals_is_ignored) {
-    require_accepted(
-        check(json::value(with(published, "'### Assistant:\\n'  + message", "'### Assistant:\\n'+message"))));
-    require_accepted(check(json::value(with(published, "{% endif %}{% elif", "{%endif%}\n\t {%  elif"))));
-    require_accepted(check(json::value("\r\n" + published + "\n")));
-}
-
-BOOST_AUTO_TEST_CASE(every_other_template_is_refused) {
-    for (const std::string& text :
-         {with(published, "### System:", "### System :"), with(published, "\\n\\n", "\\n"),
-          with(published, "'system'", "'system '"), with(published, "\\n", "\n"),
-          with(published, "### User:", "### Human:"), published + "x", std::string(),
-          published.substr(0, published.size() - 1),
-          with(published, "' }}{% endif %}", "' + '' }}{% endif %}")}) {
-        check_refused(check(json::value(text)),
-                      {"tokenizer_config.json", "chat_template", "--chat-template solar"});
+BOOST_AUTO_TEST_CASE(published_template_of_solar_and_the_built_in_one_have_the_same_text) {
+    const auto folder = check(json::value(published));
+    const auto demo = ChatTemplate::load(std::filesystem::path(SOLARD_SOURCE_DIR) / "config/demo-model", {});
+    for (const auto& messages : std::vector<std::vector<ChatMessage>>{
+             hello,
+             {{Role::system, ""}, {Role::user, " x\n"}, {Role::assistant, "y"}, {Role::user, "z"}},
+             {{Role::user, "x"}, {Role::system, "late"}, {Role::assistant, "end"}}}) {
+        for (const auto end :
+             {PromptEnd::assistant_turn, PromptEnd::last_message, PromptEnd::continued_message}) {
+            const std::string expected = text_of(ChatTemplate::solar(), messages, end);
+            BOOST_TEST(text_of(folder, messages, end) == expected);
+            BOOST_TEST(text_of(demo, messages, end) == expected);
+        }
     }
 }
 
-BOOST_AUTO_TEST_CASE(folder_without_template_is_refused) {
+BOOST_AUTO_TEST_CASE(folder_template_file_wins_over_the_configuration) {
     const ModelFolder folder;
-    check_refused(ChatTemplate::load(folder.path(), {}),
-                  {"tokenizer_config.json", "missing", "--chat-template solar"});
-    folder.write_text("tokenizer_config.json", "{}");
-    check_refused(ChatTemplate::load(folder.path(), {}),
-                  {"tokenizer_config.json", "no chat_template", "--chat-template solar"});
-    folder.write_text("tokenizer_config.json", "{");
-    check_refused(ChatTemplate::load(folder.path(), {}), {"tokenizer_config.json", "JSON"});
-    check_refused(check(json::array{published}), {"tokenizer_config.json", "--chat-template solar"});
-    check_refused(check(nullptr), {"tokenizer_config.json", "--chat-template solar"});
+    folder.write_text("tokenizer_config.json", R"({"chat_template": "from the configuration"})");
+    BOOST_TEST(text_of(ChatTemplate::load(folder.path(), {})) == "from the configuration");
+    folder.write_text("chat_template.jinja", "from the file\n");
+    BOOST_TEST(text_of(ChatTemplate::load(folder.path(), {})) == "from the file");
+    folder.write_text("other.jinja", "{{ bos_token }}from an option");
+    BOOST_TEST(text_of(ChatTemplate::load(folder.path(), (folder.path() / "other.jinja").string())) ==
+               "<s>from an option");
 }
 
-BOOST_AUTO_TEST_CASE(override_is_used_if_given) {
-    const ModelFolder empty;
-    require_accepted(ChatTemplate::load(empty.path(), "solar"));
-    require_accepted(check(json::value("unknown"), "solar"));
-    check_refused(check(json::value(published), "chatml"), {"--chat-template", "chatml", "solar"},
-                  errc::bad_configuration);
-    check_refused(check(json::value(published), ""), {"--chat-template"}, errc::bad_configuration);
+BOOST_AUTO_TEST_CASE(list_of_templates_has_one_for_tools) {
+    const json::array list{json::object{{"name", "tool_use"}, {"template", "{{ tools | length }} tools"}},
+                           json::object{{"name", "default"}, {"template", "no tools"}},
+                           json::object{{"name", "rag"}, {"template", "{% not parsed"}}};
+    BOOST_TEST(text_of(check(list)) == "no tools");
+    TemplateInputs inputs;
+    inputs.tools = {json::object{{"type", "function"}}};
+    BOOST_TEST(text_of(check(list), hello, PromptEnd::assistant_turn, inputs) == "1 tools");
+    check_refused(check(json::array{list[0]}), {"tokenizer_config.json", "default", "--chat-template"});
+    check_refused(check(json::array{"x"}), {"tokenizer_config.json", "a name and a template"});
+}
+
+BOOST_AUTO_TEST_CASE(request_reaches_the_template) {
+    TemplateInputs inputs;
+    inputs.documents = {json::object{{"title", "T"}}};
+    inputs.kwargs = {{"enable_thinking", true}};
+    const auto shown =
+        check("{{ documents[0].title }} {{ enable_thinking }} {{ tools }} {{ messages[0].name }}");
+    BOOST_TEST(text_of(shown, {{Role::user, "Hi", "Ann"}}, PromptEnd::assistant_turn, inputs) ==
+               "T True None Ann");
+    BOOST_TEST(text_of(check("{{ add_generation_prompt }}"), hello, PromptEnd::last_message) == "False");
+}
+
+BOOST_AUTO_TEST_CASE(special_tokens_are_those_of_the_configuration) {
+    const json::object config{
+        {"chat_template", "{{ bos_token }}|{{ eos_token }}|{{ unk_token }}|{{ pad_token }}"}};
+    json::object named = config;
+    named["bos_token"] = json::object{{"content", "<|begin|>"}};
+    named["eos_token"] = nullptr;
+    json::object other = config;
+    other["tokenizer_class"] = "PreTrainedTokenizerFast";
+    BOOST_TEST(text_of(load(config)) == "<s>|</s>|<unk>|");
+    BOOST_TEST(text_of(load(named)) == "<|begin|>||<unk>|");
+    BOOST_TEST(text_of(load(other)) == "|||");
+}
+
+BOOST_AUTO_TEST_CASE(answer_continues_the_last_message) {
+    const auto ends = check("{% for m in messages %}<{{ m.content | trim }}>\n{% endfor %}");
+    const std::vector<ChatMessage> open{{Role::user, "a b"}, {Role::assistant, " a b "}};
+    BOOST_TEST(text_of(ends, open, PromptEnd::continued_message) == "<a b>\n<a b");
+    BOOST_TEST(text_of(ends, open, PromptEnd::last_message) == "<a b>\n<a b>\n");
+    const auto keeps = check("{% for m in messages %}<{{ m.content }}>{% endfor %}");
+    BOOST_TEST(text_of(keeps, open, PromptEnd::continued_message) == "<a b>< a b ");
+    const auto hides = check("nothing");
+    require_accepted(hides);
+    check_refused(hides->render(open, PromptEnd::continued_message), {"cannot continue"},
+                  errc::invalid_request);
+}
+
+BOOST_AUTO_TEST_CASE(folder_without_template_serves_no_chats) {
+    const ModelFolder folder;
+    for (const char* config : {"", "{}", R"({"chat_template": null})"}) {
+        if (*config != '\0') folder.write_text("tokenizer_config.json", config);
+        const auto none = ChatTemplate::load(folder.path(), {});
+        require_accepted(none);
+        BOOST_TEST(!none->exists());
+        check_refused(none->render(hello), {"no chat template", "--chat-template"}, errc::invalid_request);
+    }
+    BOOST_TEST(text_of(ChatTemplate::load(folder.path(), "solar")) == "### User:\nHi\n\n### Assistant:\n");
+}
+
+BOOST_AUTO_TEST_CASE(faulty_template_is_refused_with_its_place) {
+    check_refused(check("{% for m in messages %}\n{{ m.content }"),
+                  {"tokenizer_config.json", "line 2", "column"});
+    check_refused(check("ab{% include 'x' %}"),
+                  {"line 1, column 6", "'include' is not supported", "--chat-template"});
+    check_refused(check(7), {"tokenizer_config.json", "a string or a list"});
+    const ModelFolder folder;
+    folder.write_text("tokenizer_config.json", "{");
+    check_refused(ChatTemplate::load(folder.path(), {}), {"tokenizer_config.json", "JSON"});
+    folder.write_text("tokenizer_config.json", "{}");
+    folder.write_text("chat_template.jinja", "{{ 1 +");
+    check_refused(ChatTemplate::load(folder.path(), {}), {"chat_template.jinja", "line 1"});
+    folder.write_text("chat_template.jinja", "\xFF");
+    check_refused(ChatTemplate::load(folder.path(), {}), {"chat_template.jinja", "UTF-8"});
+}
+
+BOOST_AUTO_TEST_CASE(override_is_a_file_or_a_built_in_name) {
+    require_accepted(check("unknown", "solar"));
+    for (const char* name : {"no-such-template", ""})
+        check_refused(check(json::value(published), name),
+                      {"--chat-template", "solar, chatml, llama2, llama3, mistral, zephyr, vicuna"},
+                      errc::bad_configuration);
+}
+
+BOOST_AUTO_TEST_CASE(names_of_the_server_are_reserved) {
+    for (const auto* name : {"messages", "tools", "bos_token", "eos_token", "raise_exception", "range"})
+        BOOST_TEST(ChatTemplate::is_reserved(name), name);
+    BOOST_TEST(!ChatTemplate::is_reserved("enable_thinking"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

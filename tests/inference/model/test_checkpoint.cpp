@@ -43,8 +43,8 @@ BOOST_AUTO_TEST_CASE(bos_token_of_config_and_tokenizer_must_agree) {
 }
 
 BOOST_AUTO_TEST_CASE(unknown_template_override_is_refused) {
-    check_refused(open_checkpoint(demo_model, "chatml"), {"--chat-template", "chatml"},
-                  errc::bad_configuration);
+    check_refused(open_checkpoint(demo_model, "no-such-template"),
+                  {"--chat-template", "no-such-template", "chatml"}, errc::bad_configuration);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -60,24 +60,38 @@ extern "C" void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
 // NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 // SentencePiece ends the process if an allocation fails, so none of its own allocations fails here. Instead,
-// each call of Tokenizer::encode() counts as a single allocation: it stands for the allocation by
-// which the tokenizer makes sure that there is enough memory. The linker replaces each call of
-// encode() by a call of encode_without_failure().
+// each call of Tokenizer::encode() and encode_chat() counts as a single allocation: it stands for the
+// allocation by which the tokenizer makes sure that there is enough memory. The linker replaces each call of
+// these functions by a call of encode_without_failure().
 namespace solard {
-result<std::vector<TokenId>>
+using TokenIds = std::vector<TokenId>;
+result<TokenIds>
 encode_without_failure(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options) asm(
     "__wrap__ZNK6solard9Tokenizer6encodeESt17basic_string_viewIcSt11char_traitsIcEENS_13EncodeOptionsE");
-result<std::vector<TokenId>>
-really_encode(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options) asm(
+result<TokenIds> really_encode(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options) asm(
     "__real__ZNK6solard9Tokenizer6encodeESt17basic_string_viewIcSt11char_traitsIcEENS_13EncodeOptionsE");
+result<TokenIds> encode_without_failure(
+    const Tokenizer& tokenizer, const MarkedText& text,
+    bool add_special_tokens) asm("__wrap__ZNK6solard9Tokenizer11encode_chatERKNS_10MarkedTextEb");
+result<TokenIds> really_encode(
+    const Tokenizer& tokenizer, const MarkedText& text,
+    bool add_special_tokens) asm("__real__ZNK6solard9Tokenizer11encode_chatERKNS_10MarkedTextEb");
 
-result<std::vector<TokenId>> encode_without_failure(const Tokenizer& tokenizer, std::string_view text,
-                                                    EncodeOptions options) {
+template <class Text, class Options>
+result<TokenIds> encode_exempt(const Tokenizer& tokenizer, const Text& text, Options options) {
     if (fails_now()) throw std::bad_alloc();
     const bool was_exempt = std::exchange(is_exempt, true);
     auto token_ids = really_encode(tokenizer, text, options);
     is_exempt = was_exempt;
     return token_ids;
+}
+result<TokenIds> encode_without_failure(const Tokenizer& tokenizer, std::string_view text,
+                                        EncodeOptions options) {
+    return encode_exempt(tokenizer, text, options);
+}
+result<TokenIds> encode_without_failure(const Tokenizer& tokenizer, const MarkedText& text,
+                                        bool add_special_tokens) {
+    return encode_exempt(tokenizer, text, add_special_tokens);
 }
 }  // namespace solard
 

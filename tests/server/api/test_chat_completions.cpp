@@ -185,6 +185,26 @@ BOOST_AUTO_TEST_CASE(unknown_fields_are_refused_by_name_if_configured) {
     BOOST_TEST(parse_chat_request(body(R"("x":1,"n":0)"), UnknownFields::refused).error().param == "n");
 }
 
+BOOST_AUTO_TEST_CASE(chat_template_gets_variables_and_documents) {
+    const auto with = [](const std::string& fields) {
+        return R"({"messages":[{"role":"user","content":"hi","name":"Ann"}],)" + fields + "}";
+    };
+    const ChatPrompt prompt =
+        parsed(with(R"("chat_template_kwargs":{"a":1},"documents":[{"text":"x"}])")).prompt;
+    BOOST_TEST(prompt.messages[0].name.value() == "Ann");
+    BOOST_TEST(prompt.inputs.kwargs.size() == 1U);
+    BOOST_TEST(prompt.inputs.documents.size() == 1U);
+    refused(with(R"("chat_template_kwargs":{"messages":[]})"), errc::invalid_value,
+            "chat_template_kwargs.messages");
+    refused(with(R"("chat_template_kwargs":[])"), errc::invalid_value, "chat_template_kwargs");
+    refused(with(R"("documents":["x"])"), errc::invalid_value, "documents");
+    const std::string tools = with(R"("tools":[{"type":"function"}])");
+    refused(tools, errc::unsupported_parameter, "tools");
+    BOOST_TEST(parse_render_request(tools, UnknownFields::refused).value().prompt.inputs.tools.size() == 1U);
+    const std::string none = with(R"("tools":[{"type":"function"}],"tool_choice":"none")");
+    BOOST_TEST(parse_render_request(none, UnknownFields::refused).value().prompt.inputs.tools.empty());
+}
+
 BOOST_AUTO_TEST_CASE(answer_is_a_new_message_or_continues_the_last_one) {
     const auto chat = [](const std::string& last_role, const std::string& fields) {
         return R"({"messages":[{"role":"user","content":"hi"},{"role":")" + last_role +
@@ -192,7 +212,7 @@ BOOST_AUTO_TEST_CASE(answer_is_a_new_message_or_continues_the_last_one) {
     };
     BOOST_TEST((parsed(chat("assistant", R"("n":1)")).prompt.end == PromptEnd::assistant_turn));
     BOOST_TEST((parsed(chat("assistant", R"("continue_final_message":true)")).prompt.end ==
-                PromptEnd::last_message));
+                PromptEnd::continued_message));
     BOOST_TEST(
         (parsed(chat("user", R"("add_generation_prompt":false)")).prompt.end == PromptEnd::last_message));
     const std::string name = "continue_final_message";

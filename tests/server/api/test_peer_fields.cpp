@@ -79,7 +79,8 @@ json::object body_with(const Line& line, const json::value& value) {
     if (line.kind == "completions") body = {{"prompt", "Hi"}};
     if (line.kind == "responses") body = {{"input", json::array{message}}};
     if (line.kind == "tokenize") body = {{"prompt", "Hi"}};
-    const std::set<std::string> of_messages{"messages", "add_generation_prompt", "continue_final_message"};
+    const std::set<std::string> of_messages{"messages",  "add_generation_prompt", "continue_final_message",
+                                            "documents", "chat_template_kwargs",  "tools"};
     if (line.kind == "tokenize" && of_messages.contains(line.name))
         body = {{"messages", json::array{message}}};
     if (line.kind == "detokenize") body = {{"tokens", json::array{1}}};
@@ -298,12 +299,14 @@ BOOST_AUTO_TEST_CASE(fields_that_would_change_the_answer_are_refused_on_every_ro
         {"web_search_options", json::object{}},
         {"functions", json::array{json::object{{"name", "f"}}}},
         {"nvext", json::object{{"guided_json", json::object{{"type", "object"}}}}},
-        {"chat_template", "{{ messages }}"},
-        {"documents", json::array{json::object{{"text", "x"}}}}};
+        {"chat_template", "{{ messages }}"}};
     for (const std::string kind : {"chat", "completions", "responses"}) {
         for (const auto& [name, value] : fields)
             refuses({name, kind, "", {}}, value, errc::unsupported_parameter);
     }
+    for (const std::string kind : {"completions", "responses"})
+        refuses({"documents", kind, "", {}}, json::array{json::object{{"text", "x"}}},
+                errc::unsupported_parameter);
     refuses({"max_output_tokens", "chat", "", {}}, 5, errc::unsupported_parameter);
     refuses({"max_tokens", "responses", "", {}}, 5, errc::unsupported_parameter);
 }

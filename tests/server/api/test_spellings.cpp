@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(a_response_can_continue_the_last_message) {
             R"({"input":[{"role":")" + role + R"(","content":"Hi"}],)" + fields + "}", ignored);
     };
     const std::string continues = R"("continue_final_message":true)";
-    BOOST_TEST((end("assistant", continues).value().end == PromptEnd::last_message));
+    BOOST_TEST((end("assistant", continues).value().end == PromptEnd::continued_message));
     BOOST_TEST((end("assistant", R"("user":"u")").value().end == PromptEnd::assistant_turn));
     BOOST_TEST(end("user", continues).error().param == "continue_final_message");
     BOOST_TEST(end("assistant", continues + R"(,"add_generation_prompt":true)").error().param ==
