@@ -24,7 +24,7 @@ if command -v apt-get >/dev/null; then
     packages=(curl)
     command -v systemd-analyze >/dev/null || packages+=(systemd)
     [ -z "$long" ] || command -v javac >/dev/null || packages+=(default-jdk-headless)
-    for tool in clang-format-19 clang-19 clang-tidy-19; do
+    for tool in clang-format-19 clang-19 clang-tidy-19 ${long:+libclang-rt-19-dev}; do
         ! available "$tool" || packages+=("$tool")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)

@@ -203,7 +203,7 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
 }
 
 result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, PromptEnd end,
-                                        const TemplateInputs& inputs) const {
+                                        const TemplateInputs& inputs, std::size_t max_steps) const {
     if (!parts_->main)
         return Error{
             errc::invalid_request,
@@ -223,7 +223,7 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
     variables.push_back({"add_generation_prompt", &asks, Trust::untrusted});
     const jinja::Template& used =
         !inputs.tools.empty() && parts_->tool_use ? *parts_->tool_use : *parts_->main;
-    auto prompt = used.render(variables, std::time(nullptr));
+    auto prompt = used.render(variables, std::time(nullptr), max_steps);
     if (!prompt || end != PromptEnd::continued_message || messages.empty()) return prompt;
     return cut_after(*prompt, messages.back().content);
 }

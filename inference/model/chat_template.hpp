@@ -3,6 +3,8 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -57,11 +59,12 @@ class ChatTemplate {
     bool exists() const;
 
     // Returns the prompt of a conversation. Only characters of the template and of the folder's configuration
-    // are trusted. Takes at most 50 ms. Errors: invalid_request, with a sentence that says why: no template,
-    // a refusal of the template, a limit, or what the template cannot do with this conversation.
+    // are trusted. Takes at most 50 ms, and fails after `max_steps` steps of the interpreter, of which 8 take
+    // at most a microsecond. Errors: invalid_request, with a sentence that says why: no template, a refusal
+    // of the template, a limit, or what the template cannot do with this conversation.
     result<MarkedText> render(std::span<const ChatMessage> messages,
-                              PromptEnd end = PromptEnd::assistant_turn,
-                              const TemplateInputs& inputs = {}) const;
+                              PromptEnd end = PromptEnd::assistant_turn, const TemplateInputs& inputs = {},
+                              std::size_t max_steps = SIZE_MAX) const;
 
     // Returns true for the names of variables and functions which `kwargs` must not set.
     static bool is_reserved(std::string_view name);

@@ -60,8 +60,11 @@ result<Template> Template::parse(std::string_view source, const Limits& limits) 
     return Template(std::move(parsed));
 }
 
-result<MarkedText> Template::render(std::span<const Variable> variables, std::time_t now) const {
-    Runtime runtime(parsed_->limits, now);
+result<MarkedText> Template::render(std::span<const Variable> variables, std::time_t now,
+                                    std::size_t max_steps) const {
+    Limits limits = parsed_->limits;
+    limits.steps = std::min(limits.steps, max_steps);
+    Runtime runtime(limits, now);
     try {
         Scope functions(nullptr);
         Scope scope(&functions);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <memory>
 #include <span>
@@ -31,8 +33,10 @@ class Template {
     // Returns the text. Characters of the template and of trusted variables are trusted; characters of
     // untrusted variables, and those which are made from numbers and other values, are not. `now` is what
     // strftime_now() shows. Errors: invalid_request, with a sentence that says what the template refused,
-    // which limit was reached, or what is wrong at which line and column.
-    result<MarkedText> render(std::span<const Variable> variables, std::time_t now) const;
+    // which limit was reached, or what is wrong at which line and column. `max_steps` can lower the limit of
+    // steps for this rendering.
+    result<MarkedText> render(std::span<const Variable> variables, std::time_t now,
+                              std::size_t max_steps = SIZE_MAX) const;
 
   private:
     struct Parsed;

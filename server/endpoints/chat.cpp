@@ -15,7 +15,8 @@ namespace {
 namespace asio = boost::asio;
 
 struct PreparedChat {
-    ChatRequest request;  // without its prompt, which is in `rendered`
+    GenerationFields fields;
+    std::string echoed;  // the message which the answer continues and repeats; empty if there is none
     RenderedChat rendered;
 };
 
@@ -26,20 +27,14 @@ asio::awaitable<result<PreparedChat>> prepare_chat(GenerationService& generation
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
+    PreparedChat chat{.fields = std::move(request->generation)};
+    const ChatMessage& last = request->prompt.messages.back();
+    if (request->echo && last.role == Role::assistant) chat.echoed = last.content;
     auto rendering = render_chat(generation, source, std::move(request->prompt), "messages");
     auto rendered = co_await std::move(rendering);
     if (!rendered) co_return rendered.error();
-    PreparedChat chat{*std::move(request), *std::move(rendered)};
+    chat.rendered = *std::move(rendered);
     co_return chat;
-}
-
-// Returns the parts of the prompt that the answer repeats.
-ShownPrompt shown(const GenerationFields& fields, const PreparedChat& chat) {
-    ShownPrompt prompt;
-    const ChatMessage& last = chat.rendered.prompt.messages.back();
-    if (chat.request.echo && last.role == Role::assistant) prompt.text = last.content;
-    if (fields.return_token_ids) prompt.token_ids = chat.rendered.token_ids;
-    return prompt;
 }
 
 asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation, HttpExchange& exchange) {
@@ -52,8 +47,11 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     auto chat = co_await std::move(preparing);
     if (!chat) co_return chat.error();
     AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()),
-                          std::move(chat->request.generation), generation.tokenizer};
-    context.prompts.push_back(shown(context.fields, *chat));
+                          std::move(chat->fields), generation.tokenizer};
+    ShownPrompt shown;
+    shown.text = std::move(chat->echoed);
+    if (context.fields.return_token_ids) shown.token_ids = chat->rendered.token_ids;
+    context.prompts.push_back(std::move(shown));
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(chat->rendered.token_ids));
     auto admitted =

@@ -15,6 +15,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
+constexpr std::size_t max_inline_steps = 16'000;          // of a chat template; at most two milliseconds
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
@@ -120,8 +121,9 @@ Error about_field(const solard::Error& error, std::string_view field) {
 
 // May run on the worker thread.
 result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer& tokenizer,
-                                       ChatPrompt prompt, const std::string& field) {
-    const auto text = model.chat_template.render(prompt.messages, prompt.end, prompt.inputs);
+                                       const ChatPrompt& prompt, const std::string& field,
+                                       std::size_t max_steps) {
+    const auto text = model.chat_template.render(prompt.messages, prompt.end, prompt.inputs, max_steps);
     if (!text) {
         // A conversation that is too long for the context can reach a limit of the template first.
         const auto fits = check_text_size(model, tokenizer, message_bytes(prompt.messages), field);
@@ -131,7 +133,7 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
     if (auto fits = check_text_size(model, tokenizer, text->size(), field); !fits) return fits.error();
     auto token_ids = tokenizer.encode_chat(*text, prompt.add_special_tokens);
     if (!token_ids) return about_field(token_ids.error(), field);
-    return RenderedChat{std::move(prompt), text->bytes(), *std::move(token_ids)};
+    return RenderedChat{text->bytes(), *std::move(token_ids)};
 }
 
 }  // namespace
@@ -190,13 +192,19 @@ asio::awaitable<result<std::vector<TokenId>>> encode_prompt(GenerationService& g
 asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, JobSource source,
                                                   ChatPrompt prompt, std::string_view field) {
     const std::size_t num_bytes = text_bytes(prompt);
-    const bool is_short = num_bytes <= max_inline_encode_bytes;
-    if (!is_short && !generation.worker.has_capacity(source.owner)) co_return too_many_long_prompts();
-    auto work = [&model = generation.model, &tokenizer = generation.tokenizer, prompt = std::move(prompt),
-                 field = std::string(field)]() mutable {
-        return render_and_encode(model, tokenizer, std::move(prompt), field);
+    auto render = [&model = generation.model, &tokenizer = generation.tokenizer, prompt = std::move(prompt),
+                   field = std::string(field)](std::size_t max_steps) {
+        return render_and_encode(model, tokenizer, prompt, field, max_steps);
     };
-    auto rendering = generation.worker.offload(source, is_short, std::move(work));
+    // A short conversation can be long work for its template. Whatever fails here gets its error from the
+    // worker thread.
+    if (num_bytes <= max_inline_encode_bytes) {
+        auto rendered = render(max_inline_steps);
+        if (rendered) co_return std::move(rendered);
+    }
+    if (!generation.worker.has_capacity(source.owner)) co_return too_many_long_prompts();
+    auto rendering =
+        generation.worker.offload(source, false, [render = std::move(render)] { return render(SIZE_MAX); });
     co_return co_await std::move(rendering);
 }
 
