@@ -62,6 +62,8 @@ install_clients build/venv tests/clients/requirements.txt
 if [ -n "$long" ]; then
     install_clients build/venv-long tests/clients/requirements-long.txt
     install_clients build/venv-llama-index tests/clients/requirements-llama-index.txt
+    install_clients build/venv-transformers-4 tests/tokenizers/requirements-4.txt
+    install_clients build/venv-transformers-5 tests/tokenizers/requirements-5.txt
 fi
 
 if [ $cuda = AUTO ] && ! prepare_cuda; then
