@@ -25,10 +25,6 @@ bool is_field_value_char(char c) {
     return byte >= 0x20 ? byte != 0x7f : c == '\t';
 }
 
-bool is_token(std::string_view text) {
-    return !text.empty() && std::ranges::all_of(text, is_token_char);
-}
-
 std::string_view trimmed(std::string_view value) {
     const auto first = value.find_first_not_of(" \t");
     if (first == std::string_view::npos) return {};
