@@ -23,6 +23,7 @@ import log_rows  # noqa: F401
 import memory_rows  # noqa: F401
 import process_rows  # noqa: F401
 import table
+import template_rows  # noqa: F401
 from client import ask
 from observer import Observer
 from rows import ROWS, CouldNotRun
@@ -30,6 +31,7 @@ from server import DidNotStart, Server
 
 ROW_LIMIT = 60  # seconds
 PROBE_P99_LIMIT = 50  # milliseconds
+TITLES = {"held": "Held before, and to stay so", "templates": "Chat templates"}
 
 
 class Attack:
@@ -133,7 +135,7 @@ def main():
             continue
         if row.item != item:
             item = row.item
-            title = "Held before, and to stay so" if item == "held" else f"Item {item}"
+            title = TITLES.get(item, f"Item {item}")
             write(f"\n{title}\n{table.heading()}")
         write(table.rule())
         cells = cells_of(row, options.binary, options.model)

@@ -14,7 +14,7 @@ ROWS = []
 class Row:
     """One line of the table. `run(attack)` returns what was measured, as text, and whether it keeps the promise."""
 
-    # The heading under which the row is printed: "1" to "7" for a kind of attack each, or "held" for attacks which older
+    # The heading under which the row is printed: "1" to "7" or "templates" for a kind of attack each, or "held" for attacks which older
     # versions withstood too.
     item: str
     name: str
