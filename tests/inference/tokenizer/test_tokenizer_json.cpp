@@ -1,4 +1,5 @@
 // What a tokenizer.json and the files beside it may say, and how anything else is refused.
+#include <algorithm>
 #include <boost/json.hpp>
 #include <boost/test/unit_test.hpp>
 #include <cstdio>
@@ -166,6 +167,50 @@ BOOST_AUTO_TEST_CASE(special_tokens_are_recognised_only_if_asked_for) {
         BOOST_TEST(tokenizer->decode(ids) == text);
     }
     BOOST_TEST(encode(tokenizer, "aword") == (Ids{a, word}));
+}
+
+BOOST_AUTO_TEST_CASE(only_trusted_characters_form_markup) {
+    for (const auto* normalizer :
+         {"null", R"({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})"}) {
+        for (const auto* is_normalized : {"false", "true"}) {
+            auto file = changed(byte_fallback_file(), "/added_tokens/2/content", R"("<|a b|>")");
+            file = changed(file, "/added_tokens/2/normalized", is_normalized);
+            const auto tokenizer = load(changed(file, "/normalizer", normalizer));
+            require_accepted(tokenizer);
+            const auto num_markup = [&](const MarkedText& text) {
+                return std::ranges::count(tokenizer->encode_chat(text).value(), markup);
+            };
+            const std::string token = "<|a b|>";
+            for (std::size_t cut = 0; cut <= token.size(); ++cut) {
+                MarkedText text(token.substr(0, cut), Trust::trusted);
+                text.append(token.substr(cut), Trust::untrusted);
+                BOOST_TEST(num_markup(text) == (cut == token.size() ? 1 : 0), cut);
+                MarkedText between(" " + token, Trust::untrusted);
+                between.append(token.substr(0, cut), Trust::trusted);
+                between.append(token.substr(cut), Trust::trusted);
+                between.append(token + " ", Trust::untrusted);
+                BOOST_TEST(num_markup(between) == 1);
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(conversation_has_the_first_tokens_once_and_no_last_token) {
+    const auto tokenizer =
+        load(byte_fallback_file(),
+             R"({"add_bos_token": true, "add_eos_token": true, "bos_token": "<s>", "eos_token": "</s>"})");
+    require_accepted(tokenizer);
+    const MarkedText plain("a", Trust::trusted);
+    const MarkedText with_bos("<s>a", Trust::trusted);
+    const MarkedText typed_bos("<s>a", Trust::untrusted);
+    BOOST_TEST(tokenizer->encode("a", {}).value() == (Ids{bos, a, eos}));
+    BOOST_TEST(tokenizer->encode_chat(plain).value() == (Ids{bos, a}));
+    BOOST_TEST(tokenizer->encode_chat(with_bos).value() == (Ids{bos, a}));
+    BOOST_TEST(tokenizer->encode_chat(typed_bos).value().front() == bos);
+    BOOST_TEST(tokenizer->encode_chat(typed_bos).value().size() > 3U);
+    BOOST_TEST(tokenizer->encode_chat(plain, false).value() == Ids{a});
+    BOOST_TEST(tokenizer->encode_chat(with_bos, false).value() == (Ids{bos, a}));
+    BOOST_TEST(tokenizer->encode_chat({}).value() == Ids{bos});
 }
 
 BOOST_AUTO_TEST_CASE(special_tokens_are_decoded_only_if_asked_for) {
