@@ -171,6 +171,11 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
         auto parsed = read_template(template_file);
         if (!parsed) return parsed.error();
         parts->main = *std::move(parsed);
+        const std::filesystem::path tool_use = folder / "additional_chat_templates" / "tool_use.jinja";
+        if (!exists_in(tool_use)) return ChatTemplate(std::move(parts));
+        parsed = read_template(tool_use);
+        if (!parsed) return parsed.error();
+        parts->tool_use = *std::move(parsed);
         return ChatTemplate(std::move(parts));
     }
 

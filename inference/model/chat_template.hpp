@@ -45,7 +45,8 @@ class ChatTemplate {
   public:
     // Reads the folder's template: chat_template.jinja, else `chat_template` in tokenizer_config.json, which
     // is a string or a list of templates with names. Of the list, the template "default" is taken, or
-    // "tool_use" for a conversation with tools. If `override_name` is given, it is the name of a built-in
+    // "tool_use" for a conversation with tools; beside chat_template.jinja, that one is
+    // additional_chat_templates/tool_use.jinja. If `override_name` is given, it is the name of a built-in
     // template or of a file, which is taken instead. The variables bos_token, eos_token and the like come
     // from tokenizer_config.json. A folder without a template is accepted, but render() fails. Errors:
     // bad_model, with a message that names the file and the place; bad_configuration if nothing has the name

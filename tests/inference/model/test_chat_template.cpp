@@ -106,6 +106,21 @@ BOOST_AUTO_TEST_CASE(list_of_templates_has_one_for_tools) {
     check_refused(check(json::array{"x"}), {"tokenizer_config.json", "a name and a template"});
 }
 
+BOOST_AUTO_TEST_CASE(template_for_tools_may_be_a_file_beside_the_template) {
+    const ModelFolder folder;
+    folder.write_text("chat_template.jinja", "no tools");
+    std::filesystem::create_directory(folder.path() / "additional_chat_templates");
+    folder.write_text("additional_chat_templates/tool_use.jinja", "{{ tools | length }} tools");
+    folder.write_text("additional_chat_templates/rag.jinja", "{% not parsed");
+    const auto loaded = ChatTemplate::load(folder.path(), std::nullopt);
+    BOOST_TEST(text_of(loaded) == "no tools");
+    TemplateInputs inputs;
+    inputs.tools = {json::object{{"type", "function"}}};
+    BOOST_TEST(text_of(loaded, hello, PromptEnd::assistant_turn, inputs) == "1 tools");
+    folder.write_text("additional_chat_templates/tool_use.jinja", "{% not parsed");
+    check_refused(ChatTemplate::load(folder.path(), std::nullopt), {"tool_use.jinja", "line 1"});
+}
+
 BOOST_AUTO_TEST_CASE(request_reaches_the_template) {
     TemplateInputs inputs;
     inputs.documents = {json::object{{"title", "T"}}};
