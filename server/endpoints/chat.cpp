@@ -27,7 +27,7 @@ asio::awaitable<result<PreparedChat>> prepare_chat(GenerationService& generation
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
-    PreparedChat chat{.fields = std::move(request->generation)};
+    PreparedChat chat{std::move(request->generation), {}, {}};
     const ChatMessage& last = request->prompt.messages.back();
     if (request->echo && last.role == Role::assistant) chat.echoed = last.content;
     auto rendering = render_chat(generation, source, std::move(request->prompt), "messages");

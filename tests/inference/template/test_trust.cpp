@@ -133,8 +133,8 @@ BOOST_AUTO_TEST_CASE(special_tokens_of_the_template_are_recognised) {
     MarkedText text("<s>a</s>", Trust::trusted);
     text.append("</s>", Trust::untrusted);
     const auto ids = tokenizer.encode_chat(text).value();
-    BOOST_TEST(ids.front() == tokenizer.bos());
-    BOOST_TEST(std::ranges::count(ids, tokenizer.bos()) == 1);
+    BOOST_TEST(ids.front() == tokenizer.bos().value());
+    BOOST_TEST(std::ranges::count(ids, tokenizer.bos().value()) == 1);
     BOOST_TEST(std::ranges::count(ids, 2) == 1);
     const std::string as_text = "### User:\n</s>";
     BOOST_TEST(

@@ -202,8 +202,8 @@ BOOST_AUTO_TEST_CASE(special_tokens_of_a_prompt_are_parsed_unless_the_request_sa
         return parse_chat_request(R"({"messages":[{"role":"user","content":"a"}])" + fields + "}",
                                   UnknownFields::refused);
     };
-    BOOST_TEST(chat("")->add_special_tokens);
-    BOOST_TEST(!chat(R"(,"add_special_tokens":false)")->add_special_tokens);
+    BOOST_TEST(chat("")->prompt.add_special_tokens);
+    BOOST_TEST(!chat(R"(,"add_special_tokens":false)")->prompt.add_special_tokens);
     BOOST_TEST(chat(R"(,"parse_special":false)").has_value());
     BOOST_TEST(chat(R"(,"parse_special":true)").error().param == "parse_special");
     for (const auto* field : {"add_special_tokens", "parse_special", "skip_special_tokens"}) {
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(special_tokens_are_shown_if_the_request_asks_for_them) {
                                                  UnknownFields::refused, 100);
     BOOST_REQUIRE(parsed);
     BOOST_TEST(detokenize_json(*parsed, demo_tokenizer()) == R"({"prompt":"<s></s>"})");
-    BOOST_TEST(detokenize_json({.tokens = {1, 2}}, demo_tokenizer()) == R"({"prompt":""})");
+    BOOST_TEST(detokenize_json({.model = "", .tokens = {1, 2}}, demo_tokenizer()) == R"({"prompt":""})");
     const auto request =
         parse_completion_request(R"({"prompt":"a","skip_special_tokens":false})", UnknownFields::refused);
     BOOST_REQUIRE(request);
