@@ -6,13 +6,16 @@ It must run twice: first with transformers 4.44.2, then with 5.24.0 (requirement
 adds the folders that its version writes. expected.json is written anew by the second run, from all folders.
 
 Each folder of DATA has the tokenizer files of one family, in the shape in which they are published. The vocabularies
-are small and are trained on the text in texts.py. The expected ids are those of the library tokenizers, which
+are small and are trained on the text in texts.py. expected_prompts.json has conversations, and what each family makes of
+them with the chat template that its relatives are published with, in our words (inference/model/builtin_templates.cpp).
+The expected ids are those of the library tokenizers, which
 transformers uses, and for a folder with only a tokenizer.model those of the slow tokenizer of transformers 4.
 """
 
 import io
 import json
 import pathlib
+import re
 import sys
 
 import sentencepiece
@@ -205,6 +208,36 @@ def make_expected_slow(data):
     })
 
 
+# The family of each built-in template.
+TEMPLATES = {
+    "solar": "llama_always", "chatml": "llama_first", "llama2": "llama_prepend", "llama3": "llama3", "mistral": "llama_always",
+    "zephyr": "llama_prepend", "vicuna": "deepseek",
+}  # fmt: skip
+
+
+def builtin_template(name):
+    source = pathlib.Path(__file__).parents[2] / "inference" / "model" / "builtin_templates.cpp"
+    return re.search(rf'string_view {name} = R"\((.*?)\)";', source.read_text(encoding="utf-8"), re.DOTALL)[1]
+
+
+def make_prompts(data):
+    """What the families make of conversations. Their texts contain no special token: these stay text in solard."""
+    conversations = texts.conversations()
+    templates = {}
+    for name, family in TEMPLATES.items():
+        tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(data / family)
+        prompts = [
+            tokenizer.apply_chat_template(one, chat_template=builtin_template(name), tokenize=False, add_generation_prompt=True)
+            for one in conversations
+        ]
+        ids = [tokenizer(prompt, add_special_tokens=False).input_ids for prompt in prompts]
+        templates[name] = {"family": family, "prompts": prompts, "ids": ids}
+    write_json(data / "expected_prompts.json", {
+        "seed": "random.Random(40) in texts.py", "transformers": transformers.__version__,
+        "conversations": conversations, "templates": templates,
+    })
+
+
 def make_demo(data):
     """The tokenizer of the demonstration model, as transformers 4 converts it to a tokenizer.json."""
     model = pathlib.Path(__file__).parents[2] / "config" / "demo-model" / "tokenizer.model"
@@ -226,3 +259,4 @@ if __name__ == "__main__":
     else:
         make_llama_5(folder)
         make_expected(folder)
+        make_prompts(folder)

@@ -56,3 +56,15 @@ def texts_with_tokens(tokens):
         f"{first} hello{second} there", f"x  {last}  y", f"x\n{last}\n\ny", f"{last}{last}", f"{last[:-1]}", f"{first[1:]}",
         f"안녕 {last}한국어{first}", f"é{second}é", f"<{first}>", "".join(tokens), " ".join(tokens),
     ]
+
+
+def conversations():
+    """Returns 40 conversations. A user and an assistant alternate, sometimes after a system message."""
+    chance = random.Random(40)
+    texts = [text for text in awkward_texts() if "\0" not in text]
+    all_conversations = []
+    for number in range(40):
+        roles = ["system"] * chance.randint(0, 1) + (["user", "assistant"] * 3)[: 2 * chance.randint(0, 2) + 1]
+        contents = [chance.choice(texts) if number % 2 else chance.choice(CORPUS) for _ in roles]
+        all_conversations.append([{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)])
+    return all_conversations

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "inference/model/chat_template.hpp"
 #include "inference/model/tokenizer.hpp"
 #include "inference/text/detokenizer.hpp"
 #include "tests/support/check_refused.hpp"
@@ -78,6 +79,40 @@ BOOST_AUTO_TEST_CASE(every_family_has_the_ids_and_texts_of_the_library_tokenizer
             check_texts(*tokenizer, family.at("special_texts").as_array(),
                         family.at("special_ids").as_array(), family.at("special_decoded").as_array(),
                         as_transformers);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(conversations_have_the_prompts_and_ids_of_transformers) {
+    const json::value expected = read(data() / "expected_prompts.json");
+    std::vector<std::vector<ChatMessage>> conversations;
+    for (const auto& conversation : expected.at("conversations").as_array()) {
+        auto& messages = conversations.emplace_back();
+        for (const auto& message : conversation.as_array()) {
+            const auto& role = message.at("role").as_string();
+            messages.push_back({role == "user"     ? Role::user
+                                : role == "system" ? Role::system
+                                                   : Role::assistant,
+                                json::value_to<std::string>(message.at("content"))});
+        }
+    }
+    BOOST_TEST(conversations.size() == 40U);
+    BOOST_TEST(expected.at("templates").as_object().size() == 7U);
+    for (const auto& [name, rendered] : expected.at("templates").as_object()) {
+        const auto folder = data() / json::value_to<std::string>(rendered.at("family"));
+        const auto tokenizer = Tokenizer::load(folder, 800);
+        const auto chat_template = ChatTemplate::load(folder, std::string(name));
+        require_accepted(tokenizer);
+        require_accepted(chat_template);
+        for (std::size_t i = 0; i < conversations.size(); ++i) {
+            BOOST_TEST_CONTEXT(std::string_view(name) << ", conversation " << i) {
+                const auto prompt = chat_template->render(conversations[i]);
+                require_accepted(prompt);
+                BOOST_TEST(prompt->bytes() == json::value_to<std::string>(rendered.at("prompts").at(i)));
+                const auto ids = tokenizer->encode_chat(*prompt, false);
+                require_accepted(ids);
+                BOOST_TEST(*ids == ids_in(rendered.at("ids").at(i)), boost::test_tools::per_element());
+            }
         }
     }
 }
