@@ -31,8 +31,9 @@ class CudaBackend final : public Backend {
   public:
     // Creates the device context on the calling thread, reads all weights, allocates all memory and runs two
     // steps to warm up. `source` is not needed afterwards. Throws ErrorException: bad_model if the kernels do
-    // not support the model's shape or a file cannot be read; bad_configuration if the weights and the KV of
-    // one sequence of max_model_len tokens do not fit. Throws DeviceError if a call to CUDA fails.
+    // not support the model's shape, a file cannot be read or a weight is not finite in the compute type;
+    // bad_configuration if the weights and the KV of one sequence of max_model_len tokens do not fit. Throws
+    // DeviceError if a call to CUDA fails.
     CudaBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                 const CublasLt& library, const CudaBackendOptions& options);
     // Like the first constructor, but with weights that are already on the device, in options.compute_type.

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "cuda/kernels.hpp"
+#include "inference/model/weight_reader.hpp"
 #include "inference/sizes.hpp"
 
 namespace solard::cuda {
@@ -87,7 +88,7 @@ class Loader {
             turn_ = 1 - turn_;
             piece.copied.synchronize();
             const std::size_t size = std::min<std::uint64_t>(piece_bytes, tensor.num_bytes - begin);
-            source_.read(tensor, begin, {piece.host.data(), size}).value();
+            read_weights(source_, tensor, begin, compute_type_, {piece.host.data(), size}).value();
             copy(piece, size, tensor.dtype, out + begin / size_of(tensor.dtype) * sizeof(std::uint16_t));
             piece.copied.record(stream_);
             done_ += size;

@@ -30,8 +30,9 @@ struct DeviceWeights {
 };
 
 // Reads every tensor once, in order, through two pinned buffers: while one buffer is copied to the device,
-// the other buffer is filled. Both together take 64 MiB of host memory. Throws ErrorException: bad_model if a
-// file cannot be read, bad_configuration if the weights do not fit in the device's free memory. Throws
+// the other buffer is filled. Both together take 64 MiB of host memory. The device converts tensors of other
+// types to the compute type. Throws ErrorException: bad_model if a file cannot be read or a weight is not
+// finite in the compute type, bad_configuration if the weights do not fit in the device's free memory. Throws
 // DeviceError if a call to CUDA fails.
 DeviceWeights load_device_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
                                   const OnLoadProgress& on_progress);

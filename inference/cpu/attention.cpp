@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "inference/cpu/half.hpp"
 #include "inference/cpu/ops.hpp"
+#include "inference/model/half.hpp"
 #include "inference/sizes.hpp"
 
 namespace solard {

@@ -25,7 +25,7 @@ struct CpuBackendOptions {
 class CpuBackend final : public Backend {
   public:
     // Reads and packs all weights; `source` is not needed afterwards. Throws ErrorException (bad_model) if a
-    // file cannot be read, std::bad_alloc if memory is short.
+    // file cannot be read or a weight is not finite in the compute type, std::bad_alloc if memory is short.
     CpuBackend(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& config,
                const CpuBackendOptions& options);
     ~CpuBackend() override;

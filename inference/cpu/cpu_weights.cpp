@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 
+#include "inference/model/weight_reader.hpp"
 #include "inference/sizes.hpp"
 
 namespace solard {
@@ -64,8 +65,8 @@ class Loader {
         const auto memory =
             arena_.take<std::uint16_t>(PackedMatrix::elements_for(packed.out_features, packed.in_features));
         packed.data = memory.data();
-        const std::size_t row_bytes = packed.in_features * size_of((*parts.begin())->dtype);
-        for (std::vector<std::byte>& staging : staging_) staging.resize(panel_width * row_bytes);
+        for (std::vector<std::byte>& staging : staging_)
+            staging.resize(panel_width * packed.in_features * sizeof(float));
         pool_.parallel_for(packed.num_panels(), [&](std::size_t panel, int worker) {
             load_panel(parts, packed, panel, memory.data() + panel * packed.panel_stride(),
                        staging_[count_of(worker)]);
@@ -78,36 +79,37 @@ class Loader {
     std::span<const float> vector(const TensorInfo& tensor) {
         const auto memory = arena_.take<float>(rows_of(tensor));
         std::vector<std::byte> bytes(tensor.num_bytes);
-        source_.read(tensor, 0, bytes).value();
-        convert_to_float(bytes.data(), tensor.dtype, memory);
+        read_weights(source_, tensor, 0, compute_type_, bytes).value();
+        convert_to_float(bytes, tensor.dtype, compute_type_, memory);
         report(tensor);
         return memory;
     }
 
   private:
-    // Loads one panel. A panel of a fused matrix may begin in one tensor and end in the next.
+    // Loads one panel, whose memory is zeroed. A panel of a fused matrix may begin in one tensor and end in
+    // the next, which may have another type.
     void load_panel(Parts parts, const PackedMatrix& packed, std::size_t panel, std::uint16_t* out,
                     std::span<std::byte> staging) {
-        const DType type = (*parts.begin())->dtype;
-        const std::size_t row_bytes = packed.in_features * size_of(type);
         const std::size_t begin = panel * panel_width;
         const std::size_t end = std::min(begin + panel_width, packed.out_features);
 
         std::size_t first_row = 0;  // first row of the part in the whole matrix
         for (const TensorInfo* part : parts) {
+            const std::size_t row_bytes = packed.in_features * size_of(part->dtype);
             const std::size_t from = std::max(begin, first_row);
             const std::size_t to = std::min(end, first_row + rows_of(*part));
             if (from < to) {
-                const auto target = staging.subspan((from - begin) * row_bytes, (to - from) * row_bytes);
-                if (!read(*part, (from - first_row) * row_bytes, target)) return;
+                const auto rows = staging.first((to - from) * row_bytes);
+                if (!read(*part, (from - first_row) * row_bytes, rows)) return;
+                pack_rows(rows.data(), to - from, packed.in_features, part->dtype, compute_type_,
+                          out + (from - begin));
             }
             first_row += rows_of(*part);
         }
-        pack_panel(staging.data(), end - begin, packed.in_features, type, compute_type_, out);
     }
 
     bool read(const TensorInfo& tensor, std::uint64_t begin, std::span<std::byte> out) {
-        const auto outcome = source_.read(tensor, begin, out);
+        const auto outcome = read_weights(source_, tensor, begin, compute_type_, out);
         if (outcome) return true;
         const std::scoped_lock lock(failure_mutex_);
         if (!failure_) failure_ = outcome.error();
@@ -125,7 +127,7 @@ class Loader {
     Arena& arena_;
     ThreadPool& pool_;
     const OnLoadProgress& on_progress_;
-    std::vector<std::vector<std::byte>> staging_;  // one per thread; holds 16 rows in their type on disk
+    std::vector<std::vector<std::byte>> staging_;  // one per thread; holds 16 rows of any type
     std::mutex failure_mutex_;
     std::optional<Error> failure_;
     std::uint64_t done_ = 0;

@@ -31,8 +31,9 @@ struct CpuWeights {
     PackedMatrix lm_head;  // shares the embedding's memory if the weights are tied
 };
 
-// Reads every tensor once, in parallel, and packs it into its final place. Throws ErrorException (bad_model)
-// if a file cannot be read, std::bad_alloc if memory is short.
+// Reads every tensor once, in parallel, converts it to the compute type and packs it into its final place.
+// Vectors are stored as floats, but have values of the compute type. Throws ErrorException (bad_model) if a
+// file cannot be read or a weight is not finite in the compute type, std::bad_alloc if memory is short.
 CpuWeights load_cpu_weights(const WeightSource& source, const ModelTensors& tensors, DType compute_type,
                             ThreadPool& pool, const OnLoadProgress& on_progress);
 

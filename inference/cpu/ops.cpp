@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 #include "inference/sampling/exp_approx.hpp"
 #include "inference/sizes.hpp"
 

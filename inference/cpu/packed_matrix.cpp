@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 #include "inference/sizes.hpp"
 
 namespace solard {
@@ -19,19 +19,6 @@ constexpr std::size_t depth_of_pass = 512;
 // costs more time than computing them.
 constexpr std::size_t multiplications_per_item = 65536;
 
-template <DType from>
-float load_as_float(const std::byte* element) {
-    if constexpr (from == DType::fp32) {
-        float value;
-        std::memcpy(&value, element, sizeof value);
-        return value;
-    } else {
-        std::uint16_t half;
-        std::memcpy(&half, element, sizeof half);
-        return float_from_half<from>(half);
-    }
-}
-
 template <DType from, DType to>
 std::uint16_t convert(const std::byte* element) {
     if constexpr (from == to) {
@@ -44,55 +31,27 @@ std::uint16_t convert(const std::byte* element) {
 }
 
 template <DType from, DType to>
-void interleave(const std::byte* rows, std::size_t num_rows, std::size_t in_features, std::uint16_t* panel) {
+void interleave(const std::byte* rows, std::size_t num_rows, std::size_t in_features,
+                std::uint16_t* columns) {
     constexpr std::size_t size = size_of(from);
     for (std::size_t k = 0; k < in_features; ++k) {
         for (std::size_t c = 0; c < num_rows; ++c) {
-            panel[k * panel_width + c] = convert<from, to>(rows + (c * in_features + k) * size);
+            columns[k * panel_width + c] = convert<from, to>(rows + (c * in_features + k) * size);
         }
-        for (std::size_t c = num_rows; c < panel_width; ++c) panel[k * panel_width + c] = 0;
-    }
-}
-
-template <DType to>
-void interleave_from(DType from, const std::byte* rows, std::size_t num_rows, std::size_t in_features,
-                     std::uint16_t* panel) {
-    switch (from) {
-        case DType::bf16:
-            return interleave<DType::bf16, to>(rows, num_rows, in_features, panel);
-        case DType::fp16:
-            return interleave<DType::fp16, to>(rows, num_rows, in_features, panel);
-        case DType::fp32:
-            return interleave<DType::fp32, to>(rows, num_rows, in_features, panel);
     }
 }
 
 }  // namespace
 
-void pack_panel(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
-                std::uint16_t* panel) {
-    if (to == DType::bf16) {
-        interleave_from<DType::bf16>(from, rows, num_rows, in_features, panel);
-    } else {
-        interleave_from<DType::fp16>(from, rows, num_rows, in_features, panel);
-    }
-}
-
-void convert_to_float(const std::byte* elements, DType from, std::span<float> out) {
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const std::byte* const element = elements + i * size_of(from);
-        switch (from) {
-            case DType::bf16:
-                out[i] = load_as_float<DType::bf16>(element);
-                break;
-            case DType::fp16:
-                out[i] = load_as_float<DType::fp16>(element);
-                break;
-            case DType::fp32:
-                out[i] = load_as_float<DType::fp32>(element);
-                break;
+void pack_rows(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
+               std::uint16_t* columns) {
+    with_dtype(from, [&]<DType type>() {
+        if (to == DType::bf16) {
+            interleave<type, DType::bf16>(rows, num_rows, in_features, columns);
+        } else {
+            interleave<type, DType::fp16>(rows, num_rows, in_features, columns);
         }
-    }
+    });
 }
 
 void unpack_row(const PackedMatrix& matrix, DType type, std::size_t row, float* out) {

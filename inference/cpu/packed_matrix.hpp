@@ -31,14 +31,11 @@ struct PackedMatrix {
     std::size_t padded_out() const { return round_up(out_features, panel_width); }
 };
 
-// Packs up to 16 rows of a matrix into one panel. `rows` is [num_rows, in_features] as stored on disk.
-// `panel` is [in_features][16]; columns from num_rows on become zero. `from` may be any type, but `to` must
-// be bf16 or fp16.
-void pack_panel(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
-                std::uint16_t* panel);
-
-// Converts elements of any type to floats.
-void convert_to_float(const std::byte* elements, DType from, std::span<float> out);
+// Packs up to 16 rows of a matrix into columns of a panel, which is [in_features][16]. `rows` is [num_rows,
+// in_features] as stored on disk. `columns` points to the first of the columns in the panel; other columns
+// are not changed. `from` may be any type, but `to` must be bf16 or fp16.
+void pack_rows(const std::byte* rows, std::size_t num_rows, std::size_t in_features, DType from, DType to,
+               std::uint16_t* columns);
 
 // Converts one row of the matrix, such as the embedding of a token, to floats. `out` is [in_features].
 void unpack_row(const PackedMatrix& matrix, DType type, std::size_t row, float* out);

@@ -1,10 +1,13 @@
 #include "inference/model/tensors.hpp"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "inference/model/model_file.hpp"
+#include "inference/model/weight_reader.hpp"
 
 namespace solard {
 namespace {
@@ -32,23 +35,17 @@ class TensorResolver {
             return nullptr;
         }
         taken_.insert(tensor);
-        if (!dtype_) dtype_ = tensor->dtype;
-        if (tensor->shape != shape) {
+        if (tensor->shape != shape)
             refuse(*tensor, "has shape " + text_of(tensor->shape) + ", expected " + text_of(shape));
-        } else if (tensor->dtype != *dtype_) {
-            refuse(*tensor, "is " + std::string(name_of(tensor->dtype)) + ", expected " +
-                                std::string(name_of(*dtype_)) + " like the tensors before it");
-        }
         return error_ ? nullptr : tensor;
     }
 
     // Refuses the tensors for which take() was not called. They belong to another architecture, and ignoring
     // them would change the results of the model.
-    void refuse_others(bool tied) {
+    void refuse_others() {
         for (const auto& [name, tensor] : source_.tensors()) {
-            const bool harmless =
-                name.ends_with(".rotary_emb.inv_freq") ||  // a table that old versions of transformers stored
-                (tied && name == "lm_head.weight");        // a second copy of the embedding
+            // Old versions of transformers stored this table.
+            const bool harmless = name.ends_with(".rotary_emb.inv_freq");
             if (error_ || harmless || taken_.contains(&tensor)) continue;
             refuse(tensor, "is unexpected: a Llama model of this size without biases does not have it");
         }
@@ -56,7 +53,7 @@ class TensorResolver {
 
     bool failed() const { return error_.has_value(); }
     result<void> outcome() const { return error_ ? result<void>(*error_) : result<void>(); }
-    DType dtype() const { return dtype_.value_or(DType::bf16); }
+    // Returns the number of bytes of all tensors for which take() was called.
     std::uint64_t num_bytes() const {
         std::uint64_t total = 0;
         for (const TensorInfo* tensor : taken_) total += tensor->num_bytes;
@@ -70,7 +67,6 @@ class TensorResolver {
 
     const WeightSource& source_;
     std::set<const TensorInfo*> taken_;
-    std::optional<DType> dtype_;
     std::optional<Error> error_;
 };
 
@@ -96,6 +92,18 @@ LayerTensors take_layer(TensorResolver& tensors, const ModelConfig& config, std:
     };
 }
 
+// Returns the type of most elements of the layers' matrices. If two types have equally many, returns bf16 or,
+// if it is not one of them, fp16.
+DType main_dtype(const std::vector<LayerTensors>& layers) {
+    std::array<std::uint64_t, 3> counts{};  // by DType
+    for (const LayerTensors& layer : layers) {
+        for (const TensorInfo* matrix : {layer.q_proj, layer.k_proj, layer.v_proj, layer.o_proj,
+                                         layer.gate_proj, layer.up_proj, layer.down_proj})
+            counts[static_cast<std::size_t>(matrix->dtype)] += matrix->num_bytes / size_of(matrix->dtype);
+    }
+    return static_cast<DType>(std::ranges::max_element(counts) - counts.begin());
+}
+
 }  // namespace
 
 result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConfig& config) {
@@ -108,12 +116,22 @@ result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConf
         model.layers.push_back(take_layer(tensors, config, layer));
     }
     model.final_norm = tensors.take("model.norm.weight", {hidden});
-    model.lm_head =
-        config.tie_word_embeddings ? model.embedding : tensors.take("lm_head.weight", embedding_shape);
-    tensors.refuse_others(config.tie_word_embeddings);
+    const bool has_lm_head = source.find("lm_head.weight") != nullptr;
+    model.lm_head = config.tie_word_embeddings && !has_lm_head
+                        ? model.embedding
+                        : tensors.take("lm_head.weight", embedding_shape);
+    tensors.refuse_others();
     if (const auto outcome = tensors.outcome(); !outcome) return outcome.error();
-    model.dtype = tensors.dtype();
+    model.dtype = main_dtype(model.layers);
     model.num_bytes = tensors.num_bytes();
+    if (!config.tie_word_embeddings || !has_lm_head) return model;
+
+    const auto same = have_same_values(source, *model.embedding, *model.lm_head, model.dtype);
+    if (!same) return same.error();
+    if (*same) {
+        model.num_bytes -= model.lm_head->num_bytes;
+        model.lm_head = model.embedding;
+    }
     return model;
 }
 

@@ -30,13 +30,15 @@ struct ModelTensors {
     std::vector<LayerTensors> layers;
     const TensorInfo* final_norm;  // [hidden]
     const TensorInfo* lm_head;     // [vocab, hidden]; == embedding if they are tied
-    DType dtype;                   // of all these tensors on disk
+    DType dtype;                   // of most elements of the layers' matrices on disk
     std::uint64_t num_bytes;       // of all these tensors on disk
 };
 
-// Finds every tensor that the configuration requires and checks its shape and dtype. Errors: bad_model if a
-// tensor is missing, a shape is wrong, dtypes are mixed, or biases are present. The message names the file,
-// the tensor and what was expected.
+// Finds every tensor that the configuration requires and checks its shape. The tensors may have different
+// types; the backends convert them. If the configuration ties lm_head to the embedding, but the files hold an
+// lm_head too, reads both: if their values are equal, they are tied, and otherwise the stored lm_head is
+// used, as transformers 5 does. Errors: bad_model if a tensor is missing or cannot be read, a shape is wrong,
+// or biases are present. The message names the file, the tensor and what was expected.
 result<ModelTensors> resolve_tensors(const WeightSource& source, const ModelConfig& config);
 
 // Is called on the loading thread with the number of bytes of tensors read so far and the total number.

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 
 namespace solard::counting {
 namespace {

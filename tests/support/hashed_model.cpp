@@ -6,7 +6,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 
 namespace solard {
 namespace {

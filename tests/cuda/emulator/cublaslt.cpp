@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 #include "tests/cuda/emulator/race_checker.hpp"
 #include "tests/cuda/emulator/streams.hpp"
 

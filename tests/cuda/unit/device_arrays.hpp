@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cuda/device.hpp"
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 
 namespace solard {
 

@@ -12,6 +12,7 @@
 #include "tests/support/engine_run.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/hashed_model.hpp"
+#include "tests/support/typed_tensors.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -592,6 +593,67 @@ BOOST_AUTO_TEST_CASE(unsupported_shape_is_refused_by_name) {
         return failure.error.code == errc::bad_model &&
                failure.error.message.find("head_dim is 24") != std::string::npos;
     });
+}
+
+ModelConfig tiny_config() {
+    ModelConfig config = small_gqa_config();
+    config.hidden_size = 128;
+    config.intermediate_size = 256;
+    config.num_layers = 1;
+    config.num_heads = 4;
+    config.head_dim = 64;
+    return config;
+}
+
+std::vector<float> logits_of(const std::vector<TensorData>& tensors, DType compute_type) {
+    const ModelFolder folder;
+    folder.write_text("config.json", config_json(tiny_config()));
+    folder.write_safetensors("model.safetensors", tensors);
+    const LoadedModel model(folder.path());
+    CudaBackendOptions options = small_options();
+    options.compute_type = compute_type;
+    CudaBackend backend(model.source, model.tensors, model.config, device_library(), options);
+    ForwardBatch batch;
+    batch.block_table_stride = 1;
+    add_chunk(batch, {{1, 17, 300, 4, 99}, {0}}, 0, 5, 0);
+    StepResults results;
+    backend.submit(batch);
+    backend.collect(results);
+    return backend.logits();
+}
+
+BOOST_AUTO_TEST_CASE(mixed_types_give_the_logits_of_the_converted_file) {
+    constexpr DType types[] = {DType::fp32, DType::bf16, DType::fp16};
+    const std::vector<TensorData> exact = random_tensors(tiny_config());
+    for (const DType compute_type : {DType::bf16, DType::fp16}) {
+        std::vector<TensorData> mixed;
+        std::vector<TensorData> uniform;
+        for (std::size_t i = 0; i < exact.size(); ++i) {
+            mixed.push_back(stored_as(types[i % 3], exact[i]));
+            uniform.push_back(stored_as(compute_type, mixed.back()));
+        }
+        BOOST_TEST((logits_of(mixed, compute_type) == logits_of(uniform, compute_type)));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_are_not_finite_are_refused_by_name) {
+    std::vector<TensorData> tensors = random_tensors(tiny_config());
+    const auto check = [&](DType compute_type, std::string_view tensor, std::string_view part) {
+        BOOST_CHECK_EXCEPTION(logits_of(tensors, compute_type), ErrorException,
+                              [&](const ErrorException& failure) {
+                                  return failure.error.code == errc::bad_model &&
+                                         failure.error.message.find(tensor) != std::string::npos &&
+                                         failure.error.message.find(part) != std::string::npos;
+                              });
+    };
+    for (TensorData& tensor : tensors) {
+        const TensorData sound = tensor;
+        set_element(tensor, tensor.bytes.size() / sizeof(float) - 1, 0x7fc00000);
+        check(DType::bf16, "\"" + tensor.name + "\"", "NaN");
+        tensor = sound;
+    }
+    set_element(tensors.front(), 0, 0x47800000);  // 65536
+    check(DType::fp16, "model.embed_tokens.weight", "--dtype bf16");
 }
 
 BOOST_AUTO_TEST_CASE(progress_counts_every_byte_and_an_exception_ends_the_load) {

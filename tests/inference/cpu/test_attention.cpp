@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "inference/cpu/attention.hpp"
-#include "inference/cpu/half.hpp"
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/thread_pool.hpp"
+#include "inference/model/half.hpp"
 #include "tests/support/cpu_variants.hpp"
 
 using namespace solard;

@@ -78,24 +78,39 @@ std::vector<float> run_in_chunks(CpuBackend& backend, const TestSequence& sequen
 
 constexpr TokenId poison_token = 300;
 
-// The small model with one token whose embedding is NaN. random_sequence() never draws that token.
-const std::filesystem::path& write_poisonable_model(const ModelFolder& folder) {
+// The small model, in which one token makes every value infinite or NaN. random_sequence() never draws that
+// token. All weights are finite: the norms multiply one dimension of the residual by so large a factor that
+// the product overflows. Only the poison token's embedding has a value there, and no layer adds one.
+const std::filesystem::path& write_poisonable_model(const ModelFolder& folder, DType type) {
     const ModelConfig config = small_gqa_config();
-    const Model healthy(config, DType::fp16);
-    std::vector<TensorData> tensors = llama_tensors(config, DType::fp16);
+    const Model healthy(config, type);
+    std::vector<TensorData> tensors = llama_tensors(config, type);
+    const auto one_thousand = static_cast<std::uint16_t>(type == DType::bf16 ? 0x447a : 0x63d0);
+    const auto huge = static_cast<std::uint16_t>(type == DType::bf16 ? 0x7e96 : 0x7b53);  // 1e38, 60000
     for (TensorData& tensor : tensors) {
         healthy.loaded.source.read(*healthy.loaded.source.find(tensor.name), 0, tensor.bytes).value();
+        const auto set = [&](std::size_t index, std::uint16_t half) {
+            std::memcpy(tensor.bytes.data() + 2 * index, &half, sizeof half);
+        };
+        const auto hidden = static_cast<std::size_t>(config.hidden_size);
+        if (tensor.name == "model.embed_tokens.weight") {
+            for (std::size_t token = 0; token < 301; ++token)
+                set(token * hidden, token == poison_token ? one_thousand : 0);
+        } else if (tensor.name.ends_with("o_proj.weight") || tensor.name.ends_with("down_proj.weight")) {
+            std::fill_n(tensor.bytes.begin(), 2 * tensor.shape[1], std::byte{0});  // row 0
+        } else if (tensor.shape.size() == 1) {
+            set(0, huge);
+        }
     }
-    const std::size_t row_bytes = static_cast<std::size_t>(config.hidden_size) * 2;
-    std::memset(tensors.front().bytes.data() + poison_token * row_bytes, 0xFF, row_bytes);
     folder.write_text("config.json", config_json(config));
     folder.write_safetensors("model.safetensors", tensors);
     return folder.path();
 }
 
 struct PoisonableModel {
+    explicit PoisonableModel(DType type) : loaded(write_poisonable_model(folder, type)) {}
     ModelFolder folder;
-    LoadedModel loaded{write_poisonable_model(folder)};
+    LoadedModel loaded;
 };
 
 }  // namespace
@@ -167,10 +182,10 @@ BOOST_AUTO_TEST_CASE(other_sequences_and_the_place_of_blocks_change_no_bit) {
 }
 
 BOOST_AUTO_TEST_CASE(earlier_contents_of_a_block_change_no_bit) {
-    const PoisonableModel model;
     const TestSequence clean = random_sequence(20, 6, {4, 3});
     const TestSequence poison{std::vector<TokenId>(32, poison_token), clean.blocks};
     for (const CpuVariant variant : cpu_variants) {
+        const PoisonableModel model(variant.type);
         CpuBackendOptions options = small_options(variant.type);
         options.force_portable = variant.portable;
         CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config, options);
@@ -181,7 +196,7 @@ BOOST_AUTO_TEST_CASE(earlier_contents_of_a_block_change_no_bit) {
 }
 
 BOOST_AUTO_TEST_CASE(row_that_is_not_finite_is_reported_and_affects_no_other) {
-    const PoisonableModel model;
+    const PoisonableModel model(DType::bf16);
     const TestSequence clean = random_sequence(20, 7, {1, 2});
     const TestSequence poison{std::vector<TokenId>(5, poison_token), {3}};
     CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config,
@@ -219,7 +234,7 @@ BOOST_AUTO_TEST_CASE(greedy_row_takes_the_largest_logit) {
 // next token of each sequence. The token of one sequence goes to the original block, and the token of the
 // other sequence goes to the copy.
 BOOST_AUTO_TEST_CASE(copied_block_is_the_original_before_the_step) {
-    const PoisonableModel model;
+    const PoisonableModel model(DType::bf16);
     const TestSequence original = random_sequence(41, 9, {4, 7, 1});
     TestSequence branch = original;
     branch.tokens.back() = (original.tokens.back() + 1) % 300;
@@ -369,7 +384,7 @@ BOOST_AUTO_TEST_CASE(scores_have_the_bits_of_sampled_rows_whatever_the_slices_an
 }
 
 BOOST_AUTO_TEST_CASE(score_of_a_row_that_is_not_finite_has_rank_zero) {
-    const PoisonableModel model;
+    const PoisonableModel model(DType::bf16);
     CpuBackend backend(model.loaded.source, model.loaded.tensors, model.loaded.config,
                        small_options(DType::bf16));
     TestSequence sequence = random_sequence(6, 16, {0});

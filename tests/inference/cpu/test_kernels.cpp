@@ -5,11 +5,11 @@
 #include <limits>
 #include <vector>
 
-#include "inference/cpu/half.hpp"
 #include "inference/cpu/kernels.hpp"
 #include "inference/cpu/ops.hpp"
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
+#include "inference/model/half.hpp"
 #include "inference/sampling/exp_approx.hpp"
 #include "tests/support/cpu_variants.hpp"
 
@@ -38,9 +38,9 @@ struct Matrix {
         for (float& value : plain) value = rounded(type, value);
         for (std::size_t panel = 0; panel < packed.num_panels(); ++panel) {
             const std::size_t first = panel * panel_width;
-            pack_panel(reinterpret_cast<const std::byte*>(plain.data() + first * in_features),
-                       std::min(panel_width, out_features - first), in_features, DType::fp32, type,
-                       memory.data() + panel * packed.panel_stride());
+            pack_rows(reinterpret_cast<const std::byte*>(plain.data() + first * in_features),
+                      std::min(panel_width, out_features - first), in_features, DType::fp32, type,
+                      memory.data() + panel * packed.panel_stride());
         }
     }
 
@@ -200,19 +200,19 @@ BOOST_AUTO_TEST_CASE(packing_converts_between_stored_and_compute_types) {
     const std::vector<float> values = {1.0F, -1.00390625F, 65504.0F, 3e38F, 0x1p-24F};
     for (const DType to : {DType::bf16, DType::fp16}) {
         std::vector<std::uint16_t> panel(values.size() * panel_width);
-        pack_panel(reinterpret_cast<const std::byte*>(values.data()), 1, values.size(), DType::fp32, to,
-                   panel.data());
+        pack_rows(reinterpret_cast<const std::byte*>(values.data()), 1, values.size(), DType::fp32, to,
+                  panel.data());
         for (std::size_t k = 0; k < values.size(); ++k) {
             const float value = values[k];
             BOOST_TEST(panel[k * panel_width] ==
                        (to == DType::bf16 ? bf16_from_float(value) : fp16_from_float(value)));
-            BOOST_TEST(panel[k * panel_width + 1] == 0);  // columns that pad the panel
+            BOOST_TEST(panel[k * panel_width + 1] == 0);  // other columns are not changed
         }
     }
-    const std::uint16_t fp16_value = 0x3c01;  // 1 + 2^-10: bf16 has no such value
-    std::uint16_t panel[panel_width];
-    pack_panel(reinterpret_cast<const std::byte*>(&fp16_value), 1, 1, DType::fp16, DType::bf16, panel);
-    BOOST_TEST(panel[0] == 0x3f80);
+    const std::uint16_t fp16_values[] = {0x3c01, 0x4000};  // bf16 has no 1 + 2^-10, but 2
+    std::uint16_t panel[panel_width] = {7, 7, 7, 7};
+    pack_rows(reinterpret_cast<const std::byte*>(fp16_values), 2, 1, DType::fp16, DType::bf16, panel + 1);
+    BOOST_TEST((std::vector(panel, panel + 4) == std::vector<std::uint16_t>{7, 0x3f80, 0x4000, 7}));
 }
 
 BOOST_AUTO_TEST_CASE(exp_is_accurate_and_keeps_nan) {

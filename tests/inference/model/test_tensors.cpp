@@ -5,6 +5,7 @@
 
 #include "tests/support/check_refused.hpp"
 #include "tests/support/model_folder.hpp"
+#include "tests/support/typed_tensors.hpp"
 
 namespace solard {
 namespace {
@@ -83,10 +84,51 @@ BOOST_AUTO_TEST_CASE(tied_embedding_is_also_the_lm_head) {
     const Resolved resolved(llama_tensors(config, DType::bf16), config);
     require_accepted(resolved.model);
     BOOST_TEST(resolved.model->lm_head == resolved.model->embedding);
-    // A separate lm_head in the file changes nothing.
-    const Resolved with_copy(llama_tensors(tiny_config(), DType::bf16), config);
-    require_accepted(with_copy.model);
-    BOOST_TEST(with_copy.model->lm_head == with_copy.model->embedding);
+}
+
+BOOST_AUTO_TEST_CASE(stored_lm_head_of_a_tied_model_is_used_only_if_it_differs) {
+    ModelConfig tied = tiny_config();
+    tied.tie_word_embeddings = true;
+    auto tensors = random_tensors(tiny_config());
+    for (TensorData& tensor : tensors) tensor = stored_as(DType::bf16, tensor);
+    const auto num_bytes = [](const ModelConfig& config) {
+        return 2 * static_cast<std::uint64_t>(config.num_parameters());
+    };
+    const Resolved different(tensors, tied);
+    require_accepted(different.model);
+    BOOST_TEST(different.model->lm_head->name == "lm_head.weight");
+    BOOST_TEST(different.model->num_bytes == num_bytes(tiny_config()));
+
+    TensorData& embedding = named(tensors, "model.embed_tokens.weight");
+    TensorData& lm_head = named(tensors, "lm_head.weight");
+    lm_head.bytes = embedding.bytes;
+    const Resolved equal(tensors, tied);
+    require_accepted(equal.model);
+    BOOST_TEST(equal.model->lm_head == equal.model->embedding);
+    BOOST_TEST(equal.model->num_bytes == num_bytes(tied));
+
+    // The comparison is made in the model's type. A copy in another type is a copy, too.
+    embedding = stored_as(DType::fp32, embedding);
+    set_element(embedding, 0, 0x3f800001);  // bf16 rounds it to 1
+    set_element(lm_head, 0, 0x3f80);
+    const Resolved rounded(tensors, tied);
+    require_accepted(rounded.model);
+    BOOST_TEST(rounded.model->lm_head == rounded.model->embedding);
+
+    // The last element decides as well as the first.
+    set_element(lm_head, lm_head.bytes.size() / 2 - 1, 0x4000);
+    const Resolved last(tensors, tied);
+    require_accepted(last.model);
+    BOOST_TEST(last.model->lm_head->name == "lm_head.weight");
+}
+
+BOOST_AUTO_TEST_CASE(stored_lm_head_of_a_tied_model_must_have_the_shape_of_the_embedding) {
+    ModelConfig tied = tiny_config();
+    tied.tie_word_embeddings = true;
+    auto tensors = llama_tensors(tiny_config(), DType::bf16);
+    named(tensors, "lm_head.weight").shape.push_back(1);
+    const Resolved resolved(tensors, tied);
+    check_refused(resolved.model, {"lm_head.weight", "[10, 12, 1]", "expected [10, 12]"});
 }
 
 BOOST_AUTO_TEST_CASE(each_missing_tensor_is_named_with_its_shape) {
@@ -117,11 +159,24 @@ BOOST_AUTO_TEST_CASE(embedding_of_another_vocabulary_size_is_refused) {
     check_refused(resolved.model, {"model.embed_tokens.weight", "[10, 12]", "[11, 12]"});
 }
 
-BOOST_AUTO_TEST_CASE(mixed_dtypes_are_refused) {
-    auto tensors = llama_tensors(tiny_config(), DType::bf16);
-    named(tensors, "model.layers.1.mlp.up_proj.weight").dtype = DType::fp16;
-    const Resolved resolved(tensors, tiny_config());
-    check_refused(resolved.model, {"model.layers.1.mlp.up_proj.weight", "fp16", "bf16"});
+BOOST_AUTO_TEST_CASE(type_of_a_mixed_model_is_that_of_most_elements_of_the_projections) {
+    const auto dtype_with = [](DType others, std::initializer_list<std::string_view> fp32_names) {
+        auto tensors = llama_tensors(tiny_config(), others);
+        for (TensorData& tensor : tensors) {
+            for (const std::string_view name : fp32_names) {
+                if (tensor.name.find(name) != std::string::npos) tensor = stored_as(DType::fp32, tensor);
+            }
+        }
+        const Resolved resolved(tensors, tiny_config());
+        require_accepted(resolved.model);
+        return name_of(resolved.model->dtype);
+    };
+    for (const DType others : {DType::bf16, DType::fp16}) {
+        // The norms, the embedding and lm_head do not count, however many bytes they have.
+        BOOST_TEST(dtype_with(others, {"norm", "embed_tokens", "lm_head"}) == name_of(others));
+        BOOST_TEST(dtype_with(others, {"v_proj", "k_proj"}) == name_of(others));
+        BOOST_TEST(dtype_with(others, {"q_proj", "o_proj", "gate", "up", "down"}) == "fp32");
+    }
 }
 
 BOOST_AUTO_TEST_CASE(tensors_of_other_architectures_are_refused) {

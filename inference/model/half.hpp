@@ -1,4 +1,4 @@
-// Conversions of the two 16-bit floating-point types. They round to nearest even and keep subnormals,
+// Conversions of the floating-point types of weights. They round to nearest even and keep subnormals,
 // infinities and NaN.
 //
 // The functions use conditional expressions instead of branches, so that the compiler vectorises loops that
@@ -6,7 +6,9 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "inference/model/config.hpp"
 
@@ -61,6 +63,33 @@ template <DType type>
 std::uint16_t half_from_float(float value) {
     static_assert(type != DType::fp32);
     return static_cast<std::uint16_t>(type == DType::bf16 ? bf16_from_float(value) : fp16_from_float(value));
+}
+
+// Loads an element of the type from memory that need not be aligned.
+template <DType type>
+float load_as_float(const std::byte* element) {
+    if constexpr (type == DType::fp32) {
+        float value;
+        std::memcpy(&value, element, sizeof value);
+        return value;
+    } else {
+        std::uint16_t half;
+        std::memcpy(&half, element, sizeof half);
+        return float_from_half<type>(half);
+    }
+}
+
+// Calls `function` with the type as the argument of its template.
+template <class Function>
+void with_dtype(DType type, const Function& function) {
+    switch (type) {
+        case DType::bf16:
+            return function.template operator()<DType::bf16>();
+        case DType::fp16:
+            return function.template operator()<DType::fp16>();
+        case DType::fp32:
+            return function.template operator()<DType::fp32>();
+    }
 }
 
 // Returns the nearest value of the 16-bit type, as a float.
