@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "inference/model/checkpoint.hpp"
+#include "inference/model/model_folder.hpp"
 #include "server/app.hpp"
 #include "server/auth/keygen.hpp"
 #include "server/backends.hpp"
@@ -71,8 +72,10 @@ std::string banner(const App& app, const EngineInfo& info, const std::string& ur
     return text.str();
 }
 
+// Prints the message, which may have several lines.
 int fail(const Error& error) {
-    std::cerr << "solard: " << error.message << '\n';
+    std::istringstream lines(error.message);
+    for (std::string line; std::getline(lines, line);) std::cerr << "solard: " << line << '\n';
     return exit_code(error.code);
 }
 
@@ -120,9 +123,17 @@ int serve(AppConfig config) {
         if (auto added = keys->add("api-key", config.api_key); !added) return fail(added.error());
         config.api_key.clear();  // only the hash is kept
     }
+    const auto folder = find_model_folder(config.model, hub_cache_folder());
+    if (!folder) return fail(to_server_error(folder.error()));
+    config.model = folder->string();
     auto checkpoint = open_checkpoint(
         config.model, config.chat_template.empty() ? std::nullopt : std::optional(config.chat_template));
     if (!checkpoint) return fail(to_server_error(checkpoint.error()));
+    if (checkpoint->lm_head_is_untied)
+        log(LogLevel::warning,
+            config.model +
+                ": config.json ties lm_head to the embedding, but the stored lm_head.weight "
+                "differs; the stored one is used");
     if (std::ranges::find(config.allowed_origins, "*") != config.allowed_origins.end())
         log(LogLevel::warning, "--allowed-origins *: every web page that a user opens may use this server");
 

@@ -3,28 +3,61 @@
 #include <utility>
 
 #include "inference/model/model_file.hpp"
+#include "inference/model/model_folder.hpp"
 
 namespace solard {
+namespace {
+
+// Collects what is wrong with a folder, so that one start tells everything.
+class Faults {
+  public:
+    // Returns the value. If there is none, keeps the error and returns nothing.
+    template <class T>
+    std::optional<T> value_of(result<T> outcome) {
+        if (outcome) return *std::move(outcome);
+        add(outcome.error());
+        return std::nullopt;
+    }
+
+    void add(const Error& error) {
+        if (all_) {
+            all_->message += "\n" + error.message;
+        } else {
+            all_ = error;
+        }
+    }
+
+    const std::optional<Error>& all() const { return all_; }
+
+  private:
+    std::optional<Error> all_;
+};
+
+}  // namespace
 
 result<Checkpoint> open_checkpoint(const std::filesystem::path& folder,
                                    const std::optional<std::string>& template_override) {
-    auto config = load_model_config(folder);
-    if (!config) return config.error();
-    auto weights = WeightSource::open(folder);
-    if (!weights) return weights.error();
-    auto tensors = resolve_tensors(*weights, *config);
-    if (!tensors) return tensors.error();
-    auto tokenizer = Tokenizer::load(folder, config->vocab_size);
-    if (!tokenizer) return tokenizer.error();
-    if (tokenizer->bos() && *tokenizer->bos() != config->bos_token_id) {
-        return bad_model(folder / "config.json", "bos_token_id is " + std::to_string(config->bos_token_id) +
-                                                     ", expected " + std::to_string(*tokenizer->bos()) +
-                                                     ", which tokenizer.model has");
+    if (auto reason = why_not_servable(folder)) return *std::move(reason);
+    Faults faults;
+    auto config = faults.value_of(load_model_config(folder));
+    auto weights = faults.value_of(WeightSource::open(folder));
+    std::optional<ModelTensors> tensors;
+    std::optional<Tokenizer> tokenizer;
+    if (config && weights) tensors = faults.value_of(resolve_tensors(*weights, *config));
+    if (config) tokenizer = faults.value_of(Tokenizer::load(folder, config->vocab_size));
+    if (tokenizer && tokenizer->bos() && *tokenizer->bos() != config->bos_token_id) {
+        faults.add(bad_model(folder / "config.json",
+                             "bos_token_id is " + std::to_string(config->bos_token_id) + ", expected " +
+                                 std::to_string(*tokenizer->bos()) + ", which tokenizer.model has"));
     }
-    auto chat_template = ChatTemplate::load(folder, template_override);
-    if (!chat_template) return chat_template.error();
-    return Checkpoint{*std::move(config), *std::move(weights), *std::move(tensors), *std::move(tokenizer),
-                      *chat_template};
+    auto chat_template = faults.value_of(ChatTemplate::load(folder, template_override));
+    if (faults.all()) return *faults.all();
+
+    const bool tied = tensors->lm_head == tensors->embedding;
+    const bool is_untied = config->tie_word_embeddings && !tied;
+    config->tie_word_embeddings = tied;
+    return Checkpoint{*std::move(config),    *std::move(weights),       *std::move(tensors),
+                      *std::move(tokenizer), *std::move(chat_template), is_untied};
 }
 
 }  // namespace solard

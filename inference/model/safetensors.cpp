@@ -56,10 +56,10 @@ std::optional<std::uint64_t> num_bytes_of(const std::vector<std::int64_t>& shape
     return bytes;
 }
 
-// Parses one entry of a header. `data_begin` is the offset of the file's first byte of data, `data_size` the
-// number of bytes from there to the end of the file.
+// Parses one entry of a header. `data_begin` is the offset of the file's first byte of data. The tensor may
+// lie beyond the end of the file.
 result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, const json::value& entry,
-                                std::uint64_t data_begin, std::uint64_t data_size) {
+                                std::uint64_t data_begin) {
     const auto fail = [&](std::string_view what) { return tensor_error(file.path(), name, what); };
     const json::object* object = entry.if_object();
     if (object == nullptr || object->size() != 3) {
@@ -76,10 +76,9 @@ result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, co
         return fail("data_offsets is missing or wrong, expected two non-negative integers");
     const auto begin = static_cast<std::uint64_t>((*offsets)[0]);
     const auto end = static_cast<std::uint64_t>((*offsets)[1]);
-    if (begin > end || end > data_size) {
+    if (begin > end) {
         return fail("data_offsets are " + std::to_string(begin) + " and " + std::to_string(end) +
-                    ", expected an ascending range within the file's " + std::to_string(data_size) +
-                    " bytes of data");
+                    ", expected an ascending range");
     }
     if (end - begin != *num_bytes) {
         return fail("data_offsets span " + std::to_string(end - begin) +
@@ -92,6 +91,13 @@ result<TensorInfo> parse_tensor(const ModelFile& file, std::string_view name, co
     tensor.offset = data_begin + begin;
     tensor.num_bytes = *num_bytes;
     return tensor;
+}
+
+// A file that was cut is the most frequent damage: a download was stopped, or the disk was full.
+Error cut_file(const ModelFile& file, std::uint64_t expected) {
+    return bad_model(file.path(),
+                     "has " + std::to_string(file.size()) + " bytes, expected " + std::to_string(expected) +
+                         " according to its header: the file is not complete, download it again");
 }
 
 // Sorts the tensors by offset. Checks that there is no overlap or hole between them, and that the last tensor
@@ -108,7 +114,8 @@ result<void> check_layout(const ModelFile& file, std::vector<TensorInfo>& tensor
         }
         expected += tensor.num_bytes;
     }
-    if (expected != file.size()) {
+    if (expected > file.size()) return cut_file(file, expected);
+    if (expected < file.size()) {
         return bad_model(file.path(), "has " + std::to_string(file.size() - expected) +
                                           " bytes after the last tensor, expected none");
     }
@@ -117,16 +124,18 @@ result<void> check_layout(const ModelFile& file, std::vector<TensorInfo>& tensor
 
 result<std::vector<TensorInfo>> read_tensor_table(const ModelFile& file) {
     if (file.size() < length_bytes)
-        return bad_model(file.path(), "has " + std::to_string(file.size()) +
-                                          " bytes, which is too short for a safetensors file");
+        return bad_model(file.path(),
+                         "has " + std::to_string(file.size()) +
+                             " bytes, which is too short for a safetensors file; download it again");
     std::array<std::byte, length_bytes> length{};
     if (const auto done = file.read(0, length); !done) return done.error();
     const auto header_size = std::bit_cast<std::uint64_t>(length);
-    if (header_size > max_header_bytes || header_size > file.size() - length_bytes) {
-        return bad_model(file.path(),
-                         "header length is " + std::to_string(header_size) +
-                             ", expected at most 100000000 and no more than the rest of the file");
+    if (header_size > max_header_bytes) {
+        return bad_model(file.path(), "header length is " + std::to_string(header_size) +
+                                          ", expected at most 100000000; the file is damaged or not in the "
+                                          "format safetensors, download it again");
     }
+    if (header_size > file.size() - length_bytes) return cut_file(file, length_bytes + header_size);
     std::string header(header_size, '\0');
     if (const auto done = file.read(length_bytes, std::as_writable_bytes(std::span(header))); !done) {
         return done.error();
@@ -140,7 +149,7 @@ result<std::vector<TensorInfo>> read_tensor_table(const ModelFile& file) {
     std::vector<TensorInfo> tensors;
     for (const auto& [name, entry] : *entries) {
         if (name == "__metadata__") continue;
-        auto tensor = parse_tensor(file, name, entry, data_begin, file.size() - data_begin);
+        auto tensor = parse_tensor(file, name, entry, data_begin);
         if (!tensor) return tensor.error();
         tensors.push_back(std::move(*tensor));
     }

@@ -143,6 +143,18 @@ BOOST_AUTO_TEST_CASE(every_truncation_is_refused) {
     require_accepted(open_bytes(whole));
 }
 
+BOOST_AUTO_TEST_CASE(cut_file_is_named_with_both_sizes_and_to_be_downloaded_again) {
+    const std::string whole = safetensors_file(three_tensors());
+    const std::string size = std::to_string(whole.size());
+    for (const std::size_t missing : {std::size_t{1}, std::size_t{3}, std::size_t{10}, std::size_t{34}}) {
+        const std::size_t left = whole.size() - missing;
+        check_refused(open_bytes(whole.substr(0, left)),
+                      {"model.safetensors", "has " + std::to_string(left) + " bytes, expected " + size,
+                       "download it again"});
+    }
+    check_refused(open_bytes(whole.substr(0, 20)), {"has 20 bytes", "download it again"});  // in the header
+}
+
 BOOST_AUTO_TEST_CASE(wrong_header_lengths_are_refused) {
     const std::string rest = safetensors_file(three_tensors()).substr(8);
     for (const std::uint64_t length :
