@@ -1,10 +1,14 @@
 #include "server/backends.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "inference/cpu/cpu_backend.hpp"
+#include "inference/engine/self_test.hpp"
+#include "server/observe/log.hpp"
 #ifdef SOLARD_HAS_CUDA
 #include "cuda/cuda_backend.hpp"
 #include "cuda/device_probe.hpp"
@@ -38,6 +42,28 @@ Options make_options(const AppConfig& config, const Checkpoint& checkpoint, std:
     return options;
 }
 
+// Loads the weights.
+std::unique_ptr<Backend> load_backend(std::string_view device, const AppConfig& config,
+                                      const Checkpoint& checkpoint, std::int32_t context_length,
+                                      const OnLoadProgress& on_load_progress) {
+#ifdef SOLARD_HAS_CUDA
+    if (device == "cuda") {
+        auto options =
+            make_options<cuda::CudaBackendOptions>(config, checkpoint, context_length, on_load_progress);
+        options.gpu_memory_utilization = config.gpu_memory_utilization;
+        options.deterministic = config.deterministic;
+        const cuda::CublasLt library = cuda::CublasLt::open(config.cublaslt).value();
+        return std::make_unique<cuda::CudaBackend>(checkpoint.weights, checkpoint.tensors, checkpoint.config,
+                                                   library, options);
+    }
+#endif
+    if (device != "cpu") throw std::logic_error("a device which this build lacks was chosen");
+    auto options = make_options<CpuBackendOptions>(config, checkpoint, context_length, on_load_progress);
+    options.num_threads = num_threads(config);
+    options.kv_cache_bytes = static_cast<std::size_t>(config.kv_cache_memory);
+    return std::make_unique<CpuBackend>(checkpoint.weights, checkpoint.tensors, checkpoint.config, options);
+}
+
 }  // namespace
 
 CudaSupport probe_cuda([[maybe_unused]] NvidiaPresence nvidia) {
@@ -57,22 +83,13 @@ CudaSupport probe_cuda([[maybe_unused]] NvidiaPresence nvidia) {
 std::unique_ptr<Backend> make_backend(std::string_view device, const AppConfig& config,
                                       const Checkpoint& checkpoint, std::int32_t context_length,
                                       const OnLoadProgress& on_load_progress) {
-#ifdef SOLARD_HAS_CUDA
-    if (device == "cuda") {
-        auto options =
-            make_options<cuda::CudaBackendOptions>(config, checkpoint, context_length, on_load_progress);
-        options.gpu_memory_utilization = config.gpu_memory_utilization;
-        options.deterministic = config.deterministic;
-        const cuda::CublasLt library = cuda::CublasLt::open(config.cublaslt).value();
-        return std::make_unique<cuda::CudaBackend>(checkpoint.weights, checkpoint.tensors, checkpoint.config,
-                                                   library, options);
-    }
-#endif
-    if (device != "cpu") throw std::logic_error("a device which this build lacks was chosen");
-    auto options = make_options<CpuBackendOptions>(config, checkpoint, context_length, on_load_progress);
-    options.num_threads = num_threads(config);
-    options.kv_cache_bytes = static_cast<std::size_t>(config.kv_cache_memory);
-    return std::make_unique<CpuBackend>(checkpoint.weights, checkpoint.tensors, checkpoint.config, options);
+    auto backend = load_backend(device, config, checkpoint, context_length, on_load_progress);
+    const auto begin = std::chrono::steady_clock::now();
+    self_test(*backend, checkpoint.config.bos_token_id);
+    const auto time =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+    log(LogLevel::info, "the self-test of the model passed in " + std::to_string(time.count()) + " ms");
+    return backend;
 }
 
 }  // namespace solard::server
