@@ -30,7 +30,7 @@ std::span<const Option> option_table() {
     using A = AppConfig;
     static const std::array options{
         Option{"Model", "model", &A::model, SOLARD_DEFAULT_MODEL,
-               "Hugging Face folder of the model to serve"},
+               "Hugging Face folder of the model to serve, or its name in the local Hugging Face cache"},
         Option{"Model", "served-model-name", &A::served_model_name, "",
                "model name that clients use (repeatable; the first is the main one)"},
         Option{"Model", "chat-template", &A::chat_template, "",
@@ -38,8 +38,8 @@ std::span<const Option> option_table() {
                "mistral, "
                "zephyr or vicuna"},
         Option{"Model", "dtype", &A::dtype, "auto",
-               "type of the computation; auto = type of the model's files, or bf16 if they hold fp32", 0, 0,
-               "auto|bf16|fp16"},
+               "type of the computation; auto = type of most weights of the model, or bf16 if it is fp32", 0,
+               0, "auto|bf16|fp16"},
         Option{"Network", "host", &A::host, "127.0.0.1", "IP address to listen on"},
         Option{"Network", "port", &A::port, "8000", "port to listen on; 0 = any free port", 0, 65535},
         Option{"Network", "unix-socket", &A::unix_socket, "",

@@ -103,6 +103,72 @@ def test_unsupported_model_is_refused_with_file_and_reason(endless_model, tmp_pa
     assert file in line and named in line
 
 
+def test_everything_that_is_wrong_with_a_folder_is_said_at_once(endless_model, tmp_path):
+    weights = copy_of(endless_model, tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-2])
+    (tmp_path / "tokenizer.model").write_text("damaged")
+    done = run_solard("--model", str(tmp_path), "--port", "0")
+    lines = done.stderr.splitlines()
+    assert done.returncode == 66 and len(lines) == 2, done.stderr
+    assert lines[0].startswith("solard: ") and "model.safetensors" in lines[0] and "download it again" in lines[0]
+    assert lines[1].startswith("solard: ") and "tokenizer.model" in lines[1]
+
+
+def test_name_of_the_hub_is_served_from_the_cache(start_server, endless_model, tmp_path, monkeypatch):
+    entry = tmp_path / "models--me--endless"
+    snapshot = entry / "snapshots/0123abcd"
+    snapshot.mkdir(parents=True)
+    for path in endless_model.iterdir():
+        (snapshot / path.name).symlink_to(path)
+    (entry / "refs").mkdir()
+    (entry / "refs/main").write_text("0123abcd")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for name in ("me/endless", str(entry)):
+        with start_server("--model", name) as server:
+            assert get_json(server.base_url + "/health/ready")[0] == 200
+
+
+def test_unknown_name_of_the_hub_says_how_to_download_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    line = refused(66, "--model", "me/no-such-model")
+    assert "hf download me/no-such-model" in line and str(tmp_path) in line
+
+
+def set_weights(folder, name, half):
+    """Sets every element of a tensor in bf16 to the value with these bits."""
+    with (folder / "model.safetensors").open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        begin, end = json.loads(file.read(length))[name]["data_offsets"]
+        file.seek(8 + length + begin)
+        file.write(half.to_bytes(2, "little") * ((end - begin) // 2))
+
+
+@pytest.mark.parametrize(
+    "name, half, messages",
+    [
+        ("model.layers.3.mlp.up_proj.weight", 0x7FC0, ("model.layers.3.mlp.up_proj.weight", "NaN")),
+        # These weights are finite, but the sum of a row of lm_head is not.
+        ("model.norm.weight", 0x7F7F, ("self-test", "not finite")),
+    ],
+)
+def test_model_that_cannot_compute_ends_before_it_is_ready(endless_model, tmp_path, name, half, messages):
+    set_weights(copy_of(endless_model, tmp_path), name, half)
+    done = run_solard("--model", str(tmp_path), "--port", "0", "--device", "cpu")
+    assert done.returncode == 66, done.stderr
+    assert all(message in done.stderr for message in messages), done.stderr
+    assert "is ready" not in done.stdout
+
+
+def test_lm_head_of_its_own_is_reported_for_a_tied_model(start_server, endless_model, tmp_path):
+    folder = tmp_path / "tied"
+    folder.mkdir()
+    config = copy_of(endless_model, folder) / "config.json"
+    config.write_text(config.read_text().replace('"tie_word_embeddings": false', '"tie_word_embeddings": true'))
+    with start_server("--model", str(folder)) as server:
+        for line in ("the stored lm_head.weight differs", "self-test of the model passed in"):
+            wait_until(lambda: line in server.log(), "the line of the log")
+
+
 def test_cuda_without_a_device_is_refused():
     require(not Path("/dev/nvidia0").exists(), "a machine without an NVIDIA device")
     refused(69, "--device", "cuda")
