@@ -58,6 +58,7 @@ std::string first_line(const fs::path& file) {
     return text ? text->substr(0, text->find_first_of("\r\n")) : std::string();
 }
 
+// Returns the sorted names of everything in the folder.
 std::vector<std::string> names_in(const fs::path& folder) {
     std::vector<std::string> names;
     std::error_code ec;
@@ -72,8 +73,9 @@ result<fs::path> main_snapshot(const fs::path& entry) {
     const fs::path snapshots = entry / "snapshots";
     const std::string main = first_line(entry / "refs" / "main");
     if (is_plain_name(main) && is_folder(snapshots / main)) return snapshots / main;
-    const std::vector<std::string> versions = names_in(snapshots);
-    if (versions.size() == 1 && is_folder(snapshots / versions.front())) return snapshots / versions.front();
+    std::vector<std::string> versions = names_in(snapshots);
+    std::erase_if(versions, [&](const std::string& name) { return !is_folder(snapshots / name); });
+    if (versions.size() == 1) return snapshots / versions.front();
     if (versions.empty())
         return bad_model(entry,
                          "is a folder of the Hugging Face cache without any version of the model; "
@@ -87,7 +89,10 @@ result<fs::path> main_snapshot(const fs::path& entry) {
 }
 
 Error not_found(const std::string& name, const fs::path& hub_cache) {
-    if (!cache_entry_of(name)) return bad_model(name, "does not exist, expected a model folder");
+    if (!cache_entry_of(name))
+        return bad_model(name,
+                         "does not exist, expected a model folder, or a name such as "
+                         "upstage/SOLAR-10.7B-Instruct-v1.0");
     const std::string local = name.substr(name.find('/') + 1);
     const std::string cache = hub_cache.empty()
                                   ? "no Hugging Face cache was searched, because HF_HOME and HOME are not set"
@@ -99,31 +104,39 @@ Error not_found(const std::string& name, const fs::path& hub_cache) {
 // ---- folders which cannot be served
 
 constexpr std::string_view gguf_advice =
-    "; solard reads safetensors: download the original model, from which the GGUF file was made, and serve "
-    "its "
-    "folder";
+    "; solard reads safetensors: serve the folder of the original model, from which this file was made";
+
+bool has_weights(const fs::path& folder) {
+    return is_there(folder / "model.safetensors") || is_there(folder / "model.safetensors.index.json");
+}
+
+bool is_pickle(const std::string& name) {
+    return name.starts_with("pytorch_model") && name.ends_with(".bin");
+}
+
+// Returns true for a file that is needed to serve the folder. People often download only these files and
+// leave the others as pointers.
+bool is_needed(const fs::path& folder, const std::string& name) {
+    if (name == "tokenizer.model") return !is_there(folder / "tokenizer.json");
+    if (is_pickle(name)) return !has_weights(folder);
+    return (name.starts_with("model") && name.ends_with(".safetensors")) || name.ends_with(".json") ||
+           name.ends_with(".jinja");
+}
 
 std::optional<Error> check_lfs_pointers(const fs::path& folder, const std::vector<std::string>& names) {
     constexpr std::uint64_t max_pointer_bytes = 1024;
     std::vector<std::string> pointers;
     for (const std::string& name : names) {
-        std::error_code ec;
-        if (!fs::is_regular_file(folder / name, ec) || fs::file_size(folder / name, ec) > max_pointer_bytes)
-            continue;
+        if (!is_needed(folder, name)) continue;
         const auto text = read_model_file(folder / name, max_pointer_bytes);
         if (text && text->starts_with("version https://git-lfs")) pointers.push_back(name);
     }
     if (pointers.empty()) return std::nullopt;
-    const std::string others =
-        pointers.size() == 1 ? "" : " (like " + std::to_string(pointers.size() - 1) + " other files)";
-    return bad_model(folder / pointers.front(), "is only a pointer of Git LFS" + others +
-                                                    ", not the file itself; to download the files, type: git "
-                                                    "-C " +
-                                                    folder.string() + " lfs pull");
-}
-
-bool has_weights(const fs::path& folder) {
-    return is_there(folder / "model.safetensors") || is_there(folder / "model.safetensors.index.json");
+    const std::string what = pointers.size() == 1 ? "is only a pointer of Git LFS"
+                                                  : "is one of " + std::to_string(pointers.size()) +
+                                                        " files that are only pointers of Git LFS";
+    return bad_model(folder / pointers.front(),
+                     what + "; to download the contents, type: git -C " + folder.string() + " lfs pull");
 }
 
 std::optional<Error> check_adapter(const fs::path& folder) {
@@ -172,9 +185,6 @@ std::optional<Error> check_other_formats(const fs::path& folder, const std::vect
             return bad_model(folder, "has its weights only in the GGUF file " + quoted_name(name) +
                                          std::string(gguf_advice));
     }
-    const auto is_pickle = [](const std::string& name) {
-        return name.starts_with("pytorch_model") && name.ends_with(".bin");
-    };
     if (std::ranges::none_of(names, is_pickle)) return std::nullopt;
     const std::string path = folder.string();
     const std::string target = path + "-safetensors";
@@ -218,8 +228,9 @@ result<fs::path> find_model_folder(const std::string& name, const fs::path& hub_
     return not_found(name, hub_cache);
 }
 
-std::optional<Error> why_not_servable(const fs::path& folder) {
-    if (!is_folder(folder)) return bad_model(folder, "is not a folder, expected a model folder");
+std::optional<Error> why_not_servable(const fs::path& path) {
+    if (!is_folder(path)) return bad_model(path, "is not a folder, expected a model folder");
+    const fs::path folder = (path / "").parent_path();  // without a slash at the end, for use in commands
     const std::vector<std::string> names = names_in(folder);
     if (auto error = check_lfs_pointers(folder, names)) return error;
     if (auto error = check_adapter(folder)) return error;

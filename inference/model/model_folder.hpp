@@ -23,9 +23,10 @@ std::filesystem::path hub_cache_folder();
 result<std::filesystem::path> find_model_folder(const std::string& name,
                                                 const std::filesystem::path& hub_cache);
 
-// Returns an error if the folder is of a kind that people often have but that cannot be served: pointers of
-// Git LFS, an adapter, a quantized model, or weights in another format than safetensors. The error is
-// bad_model, with one line that says what the folder is and what to type. Reads only small files.
-std::optional<Error> why_not_servable(const std::filesystem::path& folder);
+// Returns an error if `path` is not a folder, or if the folder is of a kind that people often have but that
+// cannot be served: pointers of Git LFS, an adapter, a quantized model, or weights in another format than
+// safetensors. The error is bad_model, with one line that says what the folder is and what to type. Reads
+// only small files.
+std::optional<Error> why_not_servable(const std::filesystem::path& path);
 
 }  // namespace solard

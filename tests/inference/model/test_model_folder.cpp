@@ -109,6 +109,8 @@ BOOST_AUTO_TEST_CASE(only_version_in_the_cache_is_served_without_main) {
     cache.set_main("../../elsewhere");
     fs::create_directories(cache.path() / "elsewhere");
     check_found(find_model_folder("me/model", cache.path()), version);
+    fs::create_symlink("nowhere", cache.entry() / "snapshots" / "other");  // not a folder
+    check_found(find_model_folder("me/model", cache.path()), version);
 }
 
 BOOST_AUTO_TEST_CASE(one_of_several_versions_must_be_named) {
@@ -185,7 +187,25 @@ BOOST_AUTO_TEST_CASE(pointers_of_git_lfs_are_named) {
                                        folder.path().string()});
     folder.write_text("model-00002-of-00002.safetensors", lfs_pointer);
     folder.write_text("tokenizer.model", lfs_pointer);
-    check_refused(refusal_of(folder), {"model-00001-of-00002.safetensors", "2 other files"});
+    check_refused(refusal_of(folder), {"model-00001-of-00002.safetensors", "one of 3 files"});
+}
+
+BOOST_AUTO_TEST_CASE(pointers_of_files_that_are_not_needed_do_no_harm) {
+    const ModelFolder folder;
+    for (const char* name :
+         {"pytorch_model.bin", "consolidated.safetensors", "model.gguf", "tokenizer.model"})
+        folder.write_text(name, lfs_pointer);
+    folder.write_text("model.safetensors", "weights");
+    folder.write_text("tokenizer.json", "{}");
+    require_accepted(refusal_of(folder));
+    std::filesystem::remove(folder.path() / "tokenizer.json");
+    check_refused(refusal_of(folder), {"tokenizer.model", "lfs pull"});
+}
+
+BOOST_AUTO_TEST_CASE(pointers_of_pickled_weights_are_pointers_first) {
+    const ModelFolder folder;
+    folder.write_text("pytorch_model.bin", lfs_pointer);
+    check_refused(refusal_of(folder), {"pytorch_model.bin", "lfs pull"});
 }
 
 BOOST_AUTO_TEST_CASE(adapter_is_named_with_its_base_model) {
@@ -229,6 +249,7 @@ BOOST_AUTO_TEST_CASE(folder_with_only_pickled_weights_says_how_to_convert_them) 
     const std::string path = folder.path().string();
     check_refused(refusal_of(folder), {"pytorch_model*.bin", "from transformers import AutoModelForCausalLM",
                                        "'" + path + "'", "--model " + path + "-safetensors"});
+    check_refused(result<void>(*why_not_servable(path + "/")), {"--model " + path + "-safetensors"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()
