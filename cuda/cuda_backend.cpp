@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "cuda/attention_plan.hpp"
 #include "cuda/device.hpp"
@@ -11,6 +12,7 @@
 #include "cuda/kernels.hpp"
 #include "cuda/staging.hpp"
 #include "cuda/warm_up.hpp"
+#include "inference/model/rope.hpp"
 #include "inference/sizes.hpp"
 
 namespace solard::cuda {
@@ -43,16 +45,15 @@ DeviceWeights load_checked(const WeightSource& source, const ModelTensors& tenso
     return load_device_weights(source, tensors, options.compute_type, options.on_load_progress);
 }
 
-// Returns the cosine and sine of every RoPE angle as an array [max_positions, head_dim / 2]. Like the CPU
-// backend, computes them in double.
-DeviceBuffer<float2> make_rope(double theta, std::size_t head_dim, std::size_t max_positions,
+// Returns the cosine and sine of every RoPE angle as an array [max_positions, head_dim / 2]. `frequencies` is
+// [head_dim / 2]. Like the CPU backend, computes the angles in double.
+DeviceBuffer<float2> make_rope(std::span<const double> frequencies, std::size_t max_positions,
                                const Stream& stream) {
-    const std::size_t half = head_dim / 2;
+    const std::size_t half = frequencies.size();
     std::vector<float2> table(max_positions * half);
     for (std::size_t i = 0; i < half; ++i) {
-        const double frequency = std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
         for (std::size_t position = 0; position < max_positions; ++position) {
-            const double angle = static_cast<double>(position) * frequency;
+            const double angle = static_cast<double>(position) * frequencies[i];
             table[position * half + i] = {static_cast<float>(std::cos(angle)),
                                           static_cast<float>(std::sin(angle))};
         }
@@ -171,7 +172,8 @@ CudaBackend::Impl::Impl(DeviceWeights loaded, const ModelConfig& model, const Cu
       qkv_size((model.num_heads + 2 * model.num_kv_heads) * model.head_dim),
       logits_stride(round_up(model.vocab_size, 4)),
       weights(std::move(loaded)),
-      rope(make_rope(model.rope_theta, count_of(model.head_dim), count_of(requested.max_model_len), stream)),
+      rope(make_rope(rope_frequencies(model.rope_theta, model.head_dim, model.rope_scaling),
+                     count_of(requested.max_model_len), stream)),
       plan(model.num_heads / model.num_kv_heads, requested.max_tokens_per_step, requested.max_seqs_per_step,
            requested.max_model_len, requested.deterministic),
       sampler(model.vocab_size, requested.max_seqs_per_step, requested.max_model_len, stream),

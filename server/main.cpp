@@ -137,8 +137,12 @@ int serve(AppConfig config) {
     if (std::ranges::find(config.allowed_origins, "*") != config.allowed_origins.end())
         log(LogLevel::warning, "--allowed-origins *: every web page that a user opens may use this server");
 
-    App app(config, describe_model(config, checkpoint->config, checkpoint->chat_template),
-            std::move(checkpoint->tokenizer), *std::move(keys));
+    auto model = describe_model(config, checkpoint->config, checkpoint->chat_template);
+    if (!model) return fail(model.error());
+    for (const std::string& setting : checkpoint->config.generation.ignored)
+        log(LogLevel::warning, "generation_config.json has a setting without effect here: " + setting);
+
+    App app(config, *std::move(model), std::move(checkpoint->tokenizer), *std::move(keys));
     auto listener = Listener::bind(app.io, config);
     if (!listener) return fail(listener.error());
     // A block of this size or larger, such as a request's body, goes back to the system as soon as it is

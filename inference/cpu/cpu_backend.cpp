@@ -9,6 +9,7 @@
 #include "inference/cpu/ops.hpp"
 #include "inference/cpu/packed_matrix.hpp"
 #include "inference/cpu/thread_pool.hpp"
+#include "inference/model/rope.hpp"
 #include "inference/sampling/sampler.hpp"
 #include "inference/sizes.hpp"
 
@@ -99,7 +100,8 @@ CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, 
       pool(requested.num_threads),
       weights(load_cpu_weights(source, tensors, requested.compute_type, pool, requested.on_load_progress)),
       cache(shape, num_blocks),
-      rope(model.rope_theta, shape.head_dim, count_of(requested.max_model_len)),
+      rope(rope_frequencies(model.rope_theta, model.head_dim, model.rope_scaling),
+           count_of(requested.max_model_len)),
       attention(shape, kernels.gemm, count_of(requested.max_tokens_per_step),
                 count_of(requested.max_model_len), requested.num_threads),
       samplers(count_of(requested.num_threads), Sampler(model.vocab_size)) {

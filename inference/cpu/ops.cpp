@@ -105,13 +105,11 @@ void swiglu(ThreadPool& pool, DType type, const float* gate_up, std::size_t gate
     });
 }
 
-RopeTable::RopeTable(double theta, std::size_t head_dim, std::size_t max_positions)
-    : half_dim_(head_dim / 2), cos_(max_positions * half_dim_), sin_(max_positions * half_dim_) {
+RopeTable::RopeTable(std::span<const double> frequencies, std::size_t max_positions)
+    : half_dim_(frequencies.size()), cos_(max_positions * half_dim_), sin_(max_positions * half_dim_) {
     for (std::size_t plane = 0; plane < half_dim_; ++plane) {
-        const double frequency =
-            std::pow(theta, -static_cast<double>(plane) / static_cast<double>(half_dim_));
         for (std::size_t position = 0; position < max_positions; ++position) {
-            const double angle = static_cast<double>(position) * frequency;
+            const double angle = static_cast<double>(position) * frequencies[plane];
             cos_[position * half_dim_ + plane] = static_cast<float>(std::cos(angle));
             sin_[position * half_dim_ + plane] = static_cast<float>(std::sin(angle));
         }

@@ -33,10 +33,11 @@ void swiglu(ThreadPool& pool, DType type, const float* gate_up, std::size_t gate
             std::size_t rows, float* out);
 
 // The rotary embedding in Llama's form: elements i and i + head_dim / 2 are the two coordinates of plane i,
-// which is rotated by the angle position * theta^(-2i / head_dim).
+// which is rotated by the angle position * frequencies[i].
 class RopeTable {
   public:
-    RopeTable(double theta, std::size_t head_dim, std::size_t max_positions);
+    // `frequencies` is [head_dim / 2]; see rope_frequencies().
+    RopeTable(std::span<const double> frequencies, std::size_t max_positions);
     // Rotates `head`, [head_dim], in place; 0 <= position < max_positions.
     void rotate(float* head, std::size_t position) const;
 

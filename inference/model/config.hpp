@@ -1,4 +1,4 @@
-// The contents of config.json and generation_config.json in a model folder of Llama architecture.
+// The contents of config.json and generation_config.json in the folder of a model with Llama's layer.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "inference/error.hpp"
+#include "inference/model/generation_config.hpp"
+#include "inference/model/rope.hpp"
 #include "inference/token_id.hpp"
 
 namespace solard {
@@ -32,13 +34,15 @@ struct ModelConfig {
     std::int32_t max_position_embeddings = 0;
     float rms_norm_eps = 0;
     double rope_theta = 10000;
+    RopeScaling rope_scaling;
+    // A token sees only itself and the tokens before it, so many in all; absent: all of them. The backends
+    // compute full attention, which is the same up to this context length.
+    std::optional<std::int32_t> sliding_window;
     bool tie_word_embeddings = false;
 
     TokenId bos_token_id = 1;
     std::vector<TokenId> eos_token_ids;  // from generation_config.json, else config.json; never empty
-    // The sampling defaults of generation_config.json; absent if the file does not name them.
-    std::optional<double> default_temperature;
-    std::optional<double> default_top_p;
+    GenerationConfig generation;
 
     // Returns the number of bytes that one token's 16-bit keys and values take in all layers.
     std::size_t kv_bytes_per_token() const {
@@ -50,8 +54,8 @@ struct ModelConfig {
 };
 
 // Reads and validates `folder`/config.json and, if it exists, generation_config.json. Errors: bad_model, with
-// a message of one line that names the file, the key, its value and what was expected. Architectures other
-// than LlamaForCausalLM, rope scaling, sliding windows and attention biases are refused.
+// a message of one line that names the file, the key, its value and what was expected. What would need other
+// arithmetic than Llama's is refused: see architecture.hpp and rope.hpp for what is computed.
 result<ModelConfig> load_model_config(const std::filesystem::path& folder);
 
 }  // namespace solard

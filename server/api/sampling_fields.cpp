@@ -101,9 +101,10 @@ SamplingFields parse_sampling_fields(FieldReader& fields) {
     SamplingFields sampling;
     sampling.temperature = optional_number(temperature_range);
     sampling.top_p = optional_number(top_p_range);
-    sampling.min_p = number_or(fields, min_p_range, 0);
-    sampling.top_k = std::max(integer_or(fields, "top_k", -1, max_int32, 0), 0);
-    sampling.repetition_penalty = number_or(fields, repetition_penalty_range, 1);
+    sampling.min_p = optional_number(min_p_range);
+    if (const auto top_k = fields.integer("top_k", -1, max_int32))
+        sampling.top_k = std::max(static_cast<std::int32_t>(*top_k), 0);
+    sampling.repetition_penalty = optional_number(repetition_penalty_range);
     sampling.frequency_penalty = number_or(fields, frequency_penalty_range, 0);
     sampling.presence_penalty = number_or(fields, presence_penalty_range, 0);
     sampling.seed = fields.seed("seed");
@@ -132,15 +133,16 @@ result<Request> make_request(const SamplingFields& fields, const SamplingContext
     Request request;
     request.max_tokens = max_tokens;
     request.num_choices = fields.num_choices;
-    request.sampling = {.temperature = static_cast<float>(fields.temperature.value_or(context.temperature)),
-                        .top_p = positive(fields.top_p.value_or(context.top_p)),
-                        .min_p = static_cast<float>(fields.min_p),
-                        .top_k = fields.top_k,
-                        .repetition_penalty = positive(fields.repetition_penalty),
-                        .frequency_penalty = static_cast<float>(fields.frequency_penalty),
-                        .presence_penalty = static_cast<float>(fields.presence_penalty),
-                        .num_logprobs = fields.num_logprobs,
-                        .seed = fields.seed.value_or(context.seed)};
+    request.sampling = {
+        .temperature = static_cast<float>(fields.temperature.value_or(context.temperature)),
+        .top_p = positive(fields.top_p.value_or(context.top_p)),
+        .min_p = static_cast<float>(fields.min_p.value_or(context.min_p)),
+        .top_k = fields.top_k.value_or(context.top_k),
+        .repetition_penalty = positive(fields.repetition_penalty.value_or(context.repetition_penalty)),
+        .frequency_penalty = static_cast<float>(fields.frequency_penalty),
+        .presence_penalty = static_cast<float>(fields.presence_penalty),
+        .num_logprobs = fields.num_logprobs,
+        .seed = fields.seed.value_or(context.seed)};
     request.logit_bias = fields.logit_bias;
     request.stop = fields.stop;
     request.stop_token_ids = fields.stop_token_ids;

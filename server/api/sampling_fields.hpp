@@ -33,13 +33,14 @@ inline constexpr std::array sampling_ranges{
 inline constexpr std::size_t max_stop_token_ids = 64;
 inline constexpr double max_logit_bias = 100;  // the smallest allowed bias is -100
 
-// A field that the request does not set has its default value, which has no effect on the answer.
+// The model has defaults for the optional fields. Any other field that the request does not set has a value
+// that has no effect on the answer.
 struct SamplingFields {
-    std::optional<double> temperature;  // absent: the default of the model
-    std::optional<double> top_p;        // absent: the default of the model
-    double min_p = 0;
-    std::int32_t top_k = 0;  // 0 = all
-    double repetition_penalty = 1;
+    std::optional<double> temperature;
+    std::optional<double> top_p;
+    std::optional<double> min_p;
+    std::optional<std::int32_t> top_k;  // 0 = all
+    std::optional<double> repetition_penalty;
     double frequency_penalty = 0;
     double presence_penalty = 0;
     std::optional<std::uint64_t> seed;
@@ -66,6 +67,9 @@ struct SamplingContext {
     std::int32_t max_choices = 1;  // maximum number of choices that can run together
     double temperature = 1;
     double top_p = 1;
+    double min_p = 0;
+    std::int32_t top_k = 0;
+    double repetition_penalty = 1;
     std::uint64_t seed = 0;
 };
 

@@ -61,6 +61,18 @@ json::object limits_json(const GenerationService& generation) {
     return limits;
 }
 
+// Returns the values that replace absent fields of a request. `max_tokens` is null if the context is the only
+// bound.
+json::object defaults_json(const GenerationConfig& generation) {
+    return {{"temperature", plain_number(generation.temperature)},
+            {"top_p", plain_number(generation.top_p)},
+            {"min_p", plain_number(generation.min_p)},
+            {"top_k", generation.top_k},
+            {"repetition_penalty", plain_number(generation.repetition_penalty)},
+            {"max_tokens",
+             generation.max_new_tokens ? json::value(*generation.max_new_tokens) : json::value(nullptr)}};
+}
+
 // Returns {"status": "ready" | "loading" | "draining" | "failed"}, with "progress" in per cent while loading.
 std::string health_json(const ServerState& state) {
     const bool loading = state.phase == ServerPhase::starting;
@@ -86,9 +98,7 @@ std::string metadata_json(const ServerState& state, const GenerationService& gen
           {"num_parameters", model.config.num_parameters()}}},
         {"device", info ? json::value(info->backend) : json::value(nullptr)},
         {"limits", limits_json(generation)},
-        {"defaults",
-         {{"temperature", plain_number(model.config.default_temperature.value_or(1.0))},
-          {"top_p", plain_number(model.config.default_top_p.value_or(1.0))}}},
+        {"defaults", defaults_json(model.config.generation)},
         {"kv_cache",
          {{"capacity_tokens", generation.engine.capacity_tokens()}, {"block_size", kv_block_size}}},
         {"max_num_seqs", config.max_num_seqs},

@@ -21,13 +21,13 @@ std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
 }
 
-// Returns how many tokens the context and the KV cache can hold besides the prompt, but at most `asked`. A
-// prompt must leave room for a token, unless `asked` is 0.
+// Returns how many tokens the context and the KV cache can hold besides the prompt, but at most the bound of
+// the request or the model. A prompt must leave room for a token, unless the request asks for 0 tokens.
 result<std::int32_t> choose_max_tokens(const GenerationService& generation, std::size_t prompt_tokens,
-                                       std::optional<std::int32_t> asked, std::string_view field) {
+                                       const GenerationFields& fields, std::string_view field) {
     const auto context = std::int64_t{generation.model.context_length};
     const auto prompt = static_cast<std::int64_t>(prompt_tokens);
-    const std::int64_t longest = asked == 0 ? context : context - 1;
+    const std::int64_t longest = fields.max_tokens == 0 ? context : context - 1;
     if (prompt > longest)
         return Error{errc::context_length_exceeded,
                      maximum_context(generation.model) + ", but the prompt has " + std::to_string(prompt) +
@@ -35,7 +35,7 @@ result<std::int32_t> choose_max_tokens(const GenerationService& generation, std:
                      std::string(field)};
     const auto pool = generation.engine.capacity_tokens();
     const auto rest = pool > prompt ? std::min(context, pool) - prompt : context - prompt;
-    return static_cast<std::int32_t>(std::min<std::int64_t>(asked.value_or(max_token_count), rest));
+    return static_cast<std::int32_t>(std::min<std::int64_t>(generation.model.token_bound(fields), rest));
 }
 
 // Checks how many log-probabilities of prompts the answer would have.
@@ -211,10 +211,14 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
                          std::vector<std::vector<TokenId>> prompts, std::string_view field) {
     const ModelConfig& model = generation.model.config;
+    const GenerationConfig& defaults = model.generation;
     SamplingContext context{.vocab_size = model.vocab_size,
                             .max_choices = max_choices_together(generation),
-                            .temperature = model.default_temperature.value_or(1.0),
-                            .top_p = model.default_top_p.value_or(1.0)};
+                            .temperature = defaults.temperature,
+                            .top_p = defaults.top_p,
+                            .min_p = defaults.min_p,
+                            .top_k = defaults.top_k,
+                            .repetition_penalty = defaults.repetition_penalty};
     const auto now = Clock::now();
     std::vector<Request> requests;
     for (auto& prompt : prompts) {
@@ -224,7 +228,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
                 "The prompt has no tokens; send some text, or add_special_tokens: true if the model has "
                 "a token for the beginning of a text.",
                 std::string(field)};
-        const auto max_tokens = choose_max_tokens(generation, prompt.size(), fields.max_tokens, field);
+        const auto max_tokens = choose_max_tokens(generation, prompt.size(), fields, field);
         if (!max_tokens) return max_tokens.error();
         // If the request has no seed, each prompt gets a random seed of 53 bits, because larger integers are
         // not exact in JavaScript.

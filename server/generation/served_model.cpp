@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "server/generation/context_length.hpp"
+
 namespace solard::server {
 namespace {
 
@@ -45,7 +47,15 @@ bool ServedModel::answers_to(std::string_view name) const {
     return name.empty() || std::ranges::find(names, name) != names.end();
 }
 
-ServedModel describe_model(const AppConfig& config, ModelConfig model_config, ChatTemplate chat_template) {
+std::int32_t ServedModel::token_bound(const GenerationFields& fields) const {
+    const std::int32_t own = config.generation.max_new_tokens.value_or(max_token_count);
+    return fields.max_tokens.value_or(std::max(own, fields.sampling.min_tokens));
+}
+
+result<ServedModel> describe_model(const AppConfig& config, ModelConfig model_config,
+                                   ChatTemplate chat_template) {
+    const auto context_length = choose_context_length(config.max_model_len, model_config);
+    if (!context_length) return context_length.error();
     ServedModel model;
     const std::filesystem::path folder = std::filesystem::weakly_canonical(config.model);
     model.names = config.served_model_name;
@@ -57,10 +67,7 @@ ServedModel describe_model(const AppConfig& config, ModelConfig model_config, Ch
             model.names = {has_solar_shape(model_config) ? "upstage/solar-10.7b-instruct" : name};
         }
     }
-    const auto own = model_config.max_position_embeddings;
-    model.context_length = config.max_model_len == 0
-                               ? own
-                               : static_cast<std::int32_t>(std::min<std::int64_t>(config.max_model_len, own));
+    model.context_length = *context_length;
     model.created =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();

@@ -8,7 +8,9 @@
 
 #include "inference/model/chat_template.hpp"
 #include "inference/model/config.hpp"
+#include "server/api/generation_fields.hpp"
 #include "server/config/app_config.hpp"
+#include "server/config/error.hpp"
 
 namespace solard::server {
 
@@ -22,11 +24,15 @@ struct ServedModel {
 
     // Returns true for each of the names, and for an empty name.
     bool answers_to(std::string_view name) const;
+    // Returns the upper bound for the tokens of an answer: the one that the request asks for, or else the
+    // model's own, which is raised to the request's min_tokens. max_token_count stands for no bound.
+    std::int32_t token_bound(const GenerationFields& fields) const;
 };
 
 // Describes the model in the folder config.model. --served-model-name sets its names. Without this option,
 // the name is derived from the folder's name and the model's sizes. The examples come from the folder's
-// families.json, if this file exists.
-ServedModel describe_model(const AppConfig& config, ModelConfig model_config, ChatTemplate chat_template);
+// families.json, if this file exists. Errors: those of choose_context_length().
+result<ServedModel> describe_model(const AppConfig& config, ModelConfig model_config,
+                                   ChatTemplate chat_template);
 
 }  // namespace solard::server

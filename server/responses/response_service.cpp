@@ -99,8 +99,8 @@ asio::awaitable<result<std::vector<TokenId>>> encode(GenerationService& generati
 bool has_capacity(const GenerationService& generation, const ResponseRequest& request,
                   std::size_t prompt_tokens) {
     const std::int64_t context = generation.model.context_length;
-    const std::int64_t wanted = std::min<std::int64_t>(
-        request.generation.max_tokens.value_or(max_token_count), std::max<std::int64_t>(context / 4, 1));
+    const std::int64_t wanted = std::min<std::int64_t>(generation.model.token_bound(request.generation),
+                                                       std::max<std::int64_t>(context / 4, 1));
     return static_cast<std::int64_t>(prompt_tokens) + wanted <= context;
 }
 
@@ -160,13 +160,14 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSour
 ResponseFacts make_facts(const ServedModel& model, ResponseRequest request) {
     const auto identity = make_identity("resp_", model.names.front());
     const auto& sampling = request.generation.sampling;
-    const auto& defaults = model.config;
+    const auto& defaults = model.config.generation;
+    request.generation.max_tokens = model.token_bound(request.generation);
     return {.id = identity.id,
             .item_id = make_identity("msg_", {}).id,
             .model = identity.model,
             .created_at = identity.created,
-            .temperature = sampling.temperature.value_or(defaults.default_temperature.value_or(1.0)),
-            .top_p = sampling.top_p.value_or(defaults.default_top_p.value_or(1.0)),
+            .temperature = sampling.temperature.value_or(defaults.temperature),
+            .top_p = sampling.top_p.value_or(defaults.top_p),
             .request = std::move(request)};
 }
 

@@ -106,7 +106,7 @@ struct Fixture {
         config.max_position_embeddings = 64'000;
         config.eos_token_ids = {2};
         config.vocab_size = Tokenizer::load(demo_model, 1 << 20).value().vocab_size();
-        return describe_model(make_config(), config, ChatTemplate::solar());
+        return describe_model(make_config(), config, ChatTemplate::solar()).value();
     }
     static asio::awaitable<void> block(WorkerThread* worker, std::promise<void>* release) {
         auto work = [release] {

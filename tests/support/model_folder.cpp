@@ -86,7 +86,7 @@ std::string safetensors_file(std::span<const TensorData> tensors) {
 }
 
 std::string config_json(const ModelConfig& config) {
-    return json::serialize(json::object{
+    json::object object{
         {"architectures", {"LlamaForCausalLM"}},
         {"model_type", "llama"},
         {"hidden_act", "silu"},
@@ -103,7 +103,19 @@ std::string config_json(const ModelConfig& config) {
         {"tie_word_embeddings", config.tie_word_embeddings},
         {"bos_token_id", config.bos_token_id},
         {"eos_token_id", json::value_from(config.eos_token_ids)},
-    });
+    };
+    const RopeScaling& scaling = config.rope_scaling;
+    if (scaling.type == RopeScaling::Type::linear)
+        object["rope_scaling"] = {{"rope_type", "linear"}, {"factor", scaling.factor}};
+    if (scaling.type == RopeScaling::Type::llama3) {
+        object["rope_scaling"] = {
+            {"rope_type", "llama3"},
+            {"factor", scaling.factor},
+            {"low_freq_factor", scaling.low_freq_factor},
+            {"high_freq_factor", scaling.high_freq_factor},
+            {"original_max_position_embeddings", scaling.original_max_position_embeddings}};
+    }
+    return json::serialize(object);
 }
 
 std::vector<TensorData> llama_tensors(const ModelConfig& config, DType dtype) {

@@ -48,7 +48,8 @@ std::string safetensors_file(std::string_view header, std::string_view data);
 // Returns a safetensors file that holds the tensors without gaps, in the order of `tensors`.
 std::string safetensors_file(std::span<const TensorData> tensors);
 
-// Returns the config.json of a Llama-architecture model with these sizes.
+// Returns the config.json of a Llama-architecture model with these sizes and this RoPE scaling, which must
+// not be dynamic.
 std::string config_json(const ModelConfig& config);
 
 // Returns every tensor of a Llama model with these sizes. Names and shapes are those of published

@@ -47,7 +47,7 @@ RunningService::RunningService(const std::vector<std::string>& flags, FakeOption
         model_config.max_position_embeddings = options_.capacity.max_model_len;
         model_config.eos_token_ids = {2};
         model_config.vocab_size = options_.vocab_size;
-        App app(config, describe_model(config, model_config, ChatTemplate::solar()),
+        App app(config, describe_model(config, model_config, ChatTemplate::solar()).value(),
                 Tokenizer::load(demo_model, options_.vocab_size).value(),
                 config.api_key_file.empty() ? ApiKeys() : ApiKeys::load(config.api_key_file).value());
         auto listener = Listener::bind(app.io, config).value();

@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
                         .max_tokens_per_step = static_cast<std::int32_t>(config.max_num_batched_tokens),
                         .max_seqs_per_step = static_cast<std::int32_t>(config.max_num_seqs),
                         .max_model_len = model.max_position_embeddings};
-    App app(config, describe_model(config, model, ChatTemplate::solar()), std::move(tokenizer));
+    App app(config, describe_model(config, model, ChatTemplate::solar()).value(), std::move(tokenizer));
     auto listener = Listener::bind(app.io, config).value();
     Service service(app, std::move(listener), [](const EngineInfo&, const std::string& url) {
         std::printf("%s\n", url.c_str());

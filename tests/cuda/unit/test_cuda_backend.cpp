@@ -223,7 +223,7 @@ std::vector<TokenId> random_tokens(std::size_t count, std::uint64_t seed, std::i
 // Tests two shapes other than that of the demonstration model. The first has one KV head for each query head,
 // tied embeddings and fp16. The second has a head_dim of 128, separate embeddings and a vocabulary of odd
 // size. Each prompt is computed in two steps.
-BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make({0, 1}), number) {
+BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make({0, 1, 2}), number) {
     ModelConfig config = small_mha_config();
     config.head_dim = 64;
     DType type = DType::fp16;
@@ -232,6 +232,13 @@ BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make
         config.head_dim = 128;
         config.hidden_size = 96;
         type = DType::bf16;
+    }
+    if (number == 2) {
+        config.rope_scaling = {.type = RopeScaling::Type::llama3,
+                               .factor = 8,
+                               .low_freq_factor = 1,
+                               .high_freq_factor = 4,
+                               .original_max_position_embeddings = 32};
     }
     const ModelFolder folder;
     const LoadedModel model(write_hashed_model(folder, config, type));

@@ -271,7 +271,7 @@ BOOST_AUTO_TEST_CASE(swiglu_matches_its_formula) {
 
 BOOST_AUTO_TEST_CASE(rope_rotates_the_two_halves_as_planes) {
     constexpr std::size_t head_dim = 10;
-    const RopeTable table(10000.0, head_dim, 4096);
+    const RopeTable table(rope_frequencies(10000, head_dim, {}), 4096);
     const auto original = random_values(head_dim, 5);
     for (const std::size_t position : {0UL, 1UL, 77UL, 4095UL}) {
         auto head = original;

@@ -118,9 +118,9 @@ BOOST_AUTO_TEST_CASE(request_with_every_field_is_parsed) {
     BOOST_TEST(*sampling.top_p == 0.25);
     BOOST_TEST(*sampling.seed == std::numeric_limits<std::uint64_t>::max() - 1);
     BOOST_TEST((sampling.stop == std::vector<std::string>{"a", "b"}));
-    BOOST_TEST(sampling.min_p == 0.125);
-    BOOST_TEST(sampling.top_k == 4);
-    BOOST_TEST(sampling.repetition_penalty == 1.5);
+    BOOST_TEST(*sampling.min_p == 0.125);
+    BOOST_TEST(*sampling.top_k == 4);
+    BOOST_TEST(*sampling.repetition_penalty == 1.5);
     BOOST_TEST(sampling.frequency_penalty == -1);
     BOOST_TEST(sampling.presence_penalty == 2);
     BOOST_TEST((sampling.stop_token_ids == std::vector<TokenId>{5, 6}));
@@ -278,7 +278,7 @@ BOOST_AUTO_TEST_CASE(numbers_are_checked_at_the_edges_of_their_ranges) {
                                   "-1e308", "\"1\"", "true", "[]", "[1]", "{}"})
             refused(body(key + value), errc::invalid_value, name);
     }
-    BOOST_TEST(parsed(body(R"("top_k":-1)")).generation.sampling.top_k == 0);
+    BOOST_TEST(parsed(body(R"("top_k":-1)")).generation.sampling.top_k.value() == 0);
     BOOST_TEST(*parsed(body(R"("max_tokens":5,"max_completion_tokens":6)")).generation.max_tokens == 5);
     for (const char* value : {"0", "-9223372036854775808", "9223372036854775807", "18446744073709551615"})
         parsed(body(std::string("\"seed\":") + value));
@@ -390,8 +390,14 @@ BOOST_AUTO_TEST_CASE(engine_request_has_the_values_of_the_fields) {
            "stop":"x","stop_token_ids":[99],"min_tokens":10,"ignore_eos":true,"logit_bias":{"99":1},"n":3,
            "logprobs":true,"top_logprobs":2,"priority":-3)"))
             .generation.sampling;
-    const SamplingContext context{
-        .vocab_size = 100, .max_choices = 3, .temperature = 0.5, .top_p = 0.25, .seed = 42};
+    const SamplingContext context{.vocab_size = 100,
+                                  .max_choices = 3,
+                                  .temperature = 0.5,
+                                  .top_p = 0.25,
+                                  .min_p = 0.5,
+                                  .top_k = 7,
+                                  .repetition_penalty = 1.25,
+                                  .seed = 42};
     auto request = make_request(fields, context, 10).value();
     BOOST_TEST(request.max_tokens == 10);
     BOOST_TEST(request.num_choices == 3);
@@ -412,11 +418,23 @@ BOOST_AUTO_TEST_CASE(engine_request_has_the_values_of_the_fields) {
     BOOST_TEST(request.logit_bias[0].token == 99);
     BOOST_TEST(request.priority == -3);
 
-    const auto named = parsed(body(R"("temperature":0,"top_p":1,"seed":7)")).generation.sampling;
+    // The values of the request come before those of the context, even if they change nothing.
+    const auto named =
+        parsed(body(R"("temperature":0,"top_p":1,"min_p":0,"top_k":-1,"repetition_penalty":1,"seed":7)"))
+            .generation.sampling;
     request = make_request(named, context, 10).value();
     BOOST_TEST(request.sampling.temperature == 0);
     BOOST_TEST(request.sampling.top_p == 1);
+    BOOST_TEST(request.sampling.min_p == 0);
+    BOOST_TEST(request.sampling.top_k == 0);
+    BOOST_TEST(request.sampling.repetition_penalty == 1);
     BOOST_TEST(request.sampling.seed == 7);
+    for (const char* absent : {"", R"("min_p":null,"top_k":null,"repetition_penalty":null)"}) {
+        request = make_request(parsed(body(absent)).generation.sampling, context, 10).value();
+        BOOST_TEST(request.sampling.min_p == 0.5F);
+        BOOST_TEST(request.sampling.top_k == 7);
+        BOOST_TEST(request.sampling.repetition_penalty == 1.25F);
+    }
     // Both values must be greater than 0, but 1e-300 becomes 0 if it is rounded to a float.
     const auto tiny = parsed(body(R"("top_p":1e-300,"repetition_penalty":1e-300)")).generation.sampling;
     request = make_request(tiny, context, 10).value();

@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_SUITE(spellings)
 BOOST_AUTO_TEST_CASE(whole_numbers_may_be_written_as_floats) {
     for (const std::string number : {"256", "256.0", "2.56e2", "25600e-2"}) {
         BOOST_TEST(chat(R"("max_tokens":)" + number).max_tokens.value() == 256);
-        BOOST_TEST(chat(R"("top_k":)" + number).sampling.top_k == 256);
+        BOOST_TEST(chat(R"("top_k":)" + number).sampling.top_k.value() == 256);
         BOOST_TEST(chat(R"("seed":)" + number).sampling.seed.value() == 256U);
         BOOST_TEST(completion(R"("stop_token_ids":[)" + number + "]").sampling.stop_token_ids.front() == 256);
         BOOST_TEST(response(R"("max_output_tokens":)" + number).max_tokens.value() == 256);
