@@ -19,6 +19,37 @@ bool has_solar_shape(const ModelConfig& c) {
            c.num_kv_heads == 8 && c.vocab_size == 32000;
 }
 
+// Returns true if the template writes a conversation as SOLAR's own template does.
+bool writes_like_solar(const ChatTemplate& chat_template) {
+    const std::vector<ChatMessage> conversation{
+        {Role::system, "s"}, {Role::user, "u"}, {Role::assistant, "a"}, {Role::user, "v"}};
+    const auto text = chat_template.render(conversation);
+    return text && text->bytes() == ChatTemplate::solar().render(conversation).value().bytes();
+}
+
+// Returns ORG/NAME for the folder .../models--ORG--NAME/snapshots/HASH of Hugging Face's cache, and the last
+// part of any other path.
+std::string name_of_folder(const std::filesystem::path& folder) {
+    constexpr std::string_view prefix = "models--";
+    constexpr std::string_view separator = "--";
+    const std::filesystem::path snapshots = folder.parent_path();
+    std::string name = snapshots.parent_path().filename().string();
+    if (snapshots.filename() != "snapshots" || !name.starts_with(prefix)) return folder.filename().string();
+    name.erase(0, prefix.size());
+    if (const auto at = name.find(separator); at != std::string::npos)
+        name.replace(at, separator.size(), "/");
+    return name;
+}
+
+// A template of --chat-template says nothing about the folder, so SOLAR's name needs the folder's own.
+std::string choose_name(const std::filesystem::path& folder, const AppConfig& config,
+                        const ModelConfig& model_config, const ChatTemplate& chat_template) {
+    if (folder.filename() == "demo-model") return "solard-demo";
+    if (has_solar_shape(model_config) && config.chat_template.empty() && writes_like_solar(chat_template))
+        return "upstage/solar-10.7b-instruct";
+    return name_of_folder(folder);
+}
+
 std::vector<std::string> read_examples(const std::filesystem::path& folder) {
     std::ifstream file(folder / "families.json");
     std::ostringstream text;
@@ -59,14 +90,7 @@ result<ServedModel> describe_model(const AppConfig& config, ModelConfig model_co
     ServedModel model;
     const std::filesystem::path folder = std::filesystem::weakly_canonical(config.model);
     model.names = config.served_model_name;
-    if (model.names.empty()) {
-        const std::string name = folder.filename().string();
-        if (name == "demo-model") {
-            model.names = {"solard-demo"};
-        } else {
-            model.names = {has_solar_shape(model_config) ? "upstage/solar-10.7b-instruct" : name};
-        }
-    }
+    if (model.names.empty()) model.names = {choose_name(folder, config, model_config, chat_template)};
     model.context_length = *context_length;
     model.created =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())

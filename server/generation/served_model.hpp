@@ -29,9 +29,11 @@ struct ServedModel {
     std::int32_t token_bound(const GenerationFields& fields) const;
 };
 
-// Describes the model in the folder config.model. --served-model-name sets its names. Without this option,
-// the name is derived from the folder's name and the model's sizes. The examples come from the folder's
-// families.json, if this file exists. Errors: those of choose_context_length().
+// Describes the model in the folder config.model. --served-model-name sets its names. Without this option, a
+// folder with SOLAR's configuration and SOLAR's own chat template has SOLAR's public name; a folder in the
+// cache of Hugging Face has the name under which it was published, and any other one has the name of the
+// folder. The examples come from the folder's families.json, if this file exists. Errors: those of
+// choose_context_length().
 result<ServedModel> describe_model(const AppConfig& config, ModelConfig model_config,
                                    ChatTemplate chat_template);
 

@@ -24,14 +24,71 @@ ModelConfig solar_config() {
     return config;
 }
 
+ModelConfig small_config() {
+    ModelConfig config;
+    config.max_position_embeddings = 1;
+    return config;
+}
+
 AppConfig options(const fs::path& folder, std::vector<std::string> more = {}) {
     more.insert(more.end(), {"--model", folder.string()});
     return parse_app_config(more, {}).value();
 }
 
+// Returns the template that the folder would have with this chat_template.jinja, or without any.
+ChatTemplate template_of(const ModelFolder& folder, std::string_view text) {
+    folder.write_text("chat_template.jinja", text);
+    return ChatTemplate::load(folder.path(), {}).value();
+}
+
+std::string main_name(const AppConfig& config, const ModelConfig& model, const ChatTemplate& chat_template) {
+    return describe_model(config, model, chat_template).value().names.front();
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(served_model)
+
+BOOST_AUTO_TEST_CASE(solars_public_name_needs_its_configuration_and_its_template) {
+    const ModelFolder folder;
+    const std::string own_name = folder.path().filename().string();
+    const AppConfig config = options(folder.path());
+    const std::string solar = "upstage/solar-10.7b-instruct";
+    BOOST_TEST(main_name(config, solar_config(), ChatTemplate::solar()) == solar);
+    // The demonstration model has the template as it was published, which is spelled differently.
+    const auto published = ChatTemplate::load(SOLARD_SOURCE_DIR "/config/demo-model", {}).value();
+    BOOST_TEST(main_name(config, solar_config(), published) == solar);
+
+    const auto chatml = ChatTemplate::load(folder.path(), "chatml").value();
+    BOOST_TEST(main_name(config, solar_config(), chatml) == own_name);
+    const auto refusing = template_of(folder, "{{ raise_exception('no') }}");
+    BOOST_TEST(main_name(config, solar_config(), refusing) == own_name);
+    const ModelFolder base;  // without a template
+    BOOST_TEST(main_name(options(base.path()), solar_config(), ChatTemplate::load(base.path(), {}).value()) ==
+               base.path().filename().string());
+    // The base model does not become the other one by its option.
+    BOOST_TEST(main_name(options(base.path(), {"--chat-template", "solar"}), solar_config(),
+                         ChatTemplate::solar()) == base.path().filename().string());
+    ModelConfig larger = solar_config();
+    larger.vocab_size = 32001;
+    BOOST_TEST(main_name(config, larger, ChatTemplate::solar()) == own_name);
+}
+
+BOOST_AUTO_TEST_CASE(folder_of_the_cache_has_the_name_under_which_it_was_published) {
+    const ModelFolder cache;
+    const auto name_of = [&](const fs::path& folder) {
+        fs::create_directories(cache.path() / folder);
+        return main_name(options(cache.path() / folder), small_config(), ChatTemplate::solar());
+    };
+    BOOST_TEST(name_of("models--mistralai--Mistral-7B-v0.1/snapshots/0a1b") == "mistralai/Mistral-7B-v0.1");
+    BOOST_TEST(name_of("models--a--b--c/snapshots/0a1b") == "a/b--c");
+    BOOST_TEST(name_of("models--gpt2/snapshots/0a1b") == "gpt2");
+    BOOST_TEST(name_of("models--a--b/other/0a1b") == "0a1b");
+    BOOST_TEST(name_of("mine/snapshots/0a1b") == "0a1b");
+    BOOST_TEST(name_of("My-Model") == "My-Model");
+    fs::create_directory_symlink(cache.path() / "models--gpt2/snapshots/0a1b", cache.path() / "link");
+    BOOST_TEST(main_name(options(cache.path() / "link"), small_config(), ChatTemplate::solar()) == "gpt2");
+}
 
 BOOST_AUTO_TEST_CASE(option_sets_the_names_of_any_folder) {
     const ModelFolder folder;
