@@ -30,7 +30,7 @@ std::span<const Option> option_table() {
     using A = AppConfig;
     static const std::array options{
         Option{"Model", "model", &A::model, SOLARD_DEFAULT_MODEL,
-               "Hugging Face folder of the model to serve, or its name in the local Hugging Face cache"},
+               "Hugging Face folder of a Llama or Mistral model, or its name in the local Hugging Face cache"},
         Option{"Model", "served-model-name", &A::served_model_name, "",
                "model name that clients use (repeatable; the first is the main one)"},
         Option{"Model", "chat-template", &A::chat_template, "",
@@ -70,7 +70,7 @@ std::span<const Option> option_table() {
         Option{"Engine", "kv-cache-memory", Bytes{&A::kv_cache_memory}, "1GiB",
                "size of the KV cache on the CPU", 1024, 4096 * one_gib},
         Option{"Engine", "max-model-len", &A::max_model_len, "0",
-               "context length in tokens; 0 = context length of the model", 0, 1 << 20},
+               "context length in tokens, at most the model's own; 0 = the model's own", 0, 1 << 20},
         Option{"Engine", "max-num-seqs", &A::max_num_seqs, "64",
                "maximum number of sequences that run at the same time", 1, 4096},
         Option{"Engine", "max-num-batched-tokens", &A::max_num_batched_tokens, "0",
