@@ -65,15 +65,15 @@ def test_defaults_of_the_folder_hold_on_every_route_and_the_request_wins(start_s
             assert any(answer != expected for answer in answers), f"{name} {random} of a request was ignored"
 
 
-def test_repetition_penalty_of_the_folder_holds_unless_the_request_has_one(start_server, server, tmp_path):
+def test_repetition_penalty_of_the_folder_holds_unless_the_request_has_one(start_server, tmp_path):
     model = write_folder(tmp_path / "model", generation={"repetition_penalty": 2.0})
-    with start_server("--model", model) as penalizing:
-        for route in ROUTES:
-            plain = route(server, temperature=0, max_tokens=24)
-            penalized = route(server, temperature=0, max_tokens=24, repetition_penalty=2)
-            assert penalized != plain
-            assert route(penalizing, temperature=0, max_tokens=24) == penalized
-            assert route(penalizing, temperature=0, max_tokens=24, repetition_penalty=1) == plain
+    with start_server() as demo:
+        plain = [route(demo, temperature=0, max_tokens=24) for route in ROUTES]
+        penalized = [route(demo, temperature=0, max_tokens=24, repetition_penalty=2) for route in ROUTES]
+    assert all(one != other for one, other in zip(plain, penalized))
+    with start_server("--model", model) as server:
+        assert [route(server, temperature=0, max_tokens=24) for route in ROUTES] == penalized
+        assert [route(server, temperature=0, max_tokens=24, repetition_penalty=1) for route in ROUTES] == plain
 
 
 def test_max_new_tokens_is_the_bound_of_requests_without_one(start_server, tmp_path):
@@ -113,12 +113,13 @@ def test_context_above_the_models_is_refused_with_the_limit():
     assert "--max-model-len is 4097" in message and "--max-model-len to at most 4096" in message
 
 
-def test_mistral_is_served_within_its_sliding_window(start_server, server, tmp_path):
+def test_mistral_is_served_within_its_sliding_window(start_server, tmp_path):
     mistral = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 512}
     model = write_folder(tmp_path / "model", mistral)
     message = refusal("--model", model)
     assert "sliding window of 512 tokens" in message and "--max-model-len to at most 512" in message
-    expected = chat(server, temperature=0)
+    with start_server() as demo:
+        expected = chat(demo, temperature=0)
     with start_server("--model", model, "--max-model-len", "512") as windowed:
         assert get_json(windowed.base_url + "/models")[1]["data"][0]["max_model_len"] == 512
         assert chat(windowed, temperature=0) == expected
@@ -129,17 +130,19 @@ def test_mistral_is_served_within_its_sliding_window(start_server, server, tmp_p
         assert chat(unlimited, temperature=0) == expected
 
 
-def test_scaled_rope_is_served_as_far_as_it_is_computed(start_server, server, tmp_path):
+def test_scaled_rope_is_served_as_far_as_it_is_computed(start_server, tmp_path):
     dynamic = {"rope_scaling": {"type": "dynamic", "factor": 2.0}}
     model = write_folder(tmp_path / "dynamic", dynamic)
     message = refusal("--model", model, "--max-model-len", "8192")
     assert "dynamic RoPE scaling" in message and "at most 4096" in message
+    with start_server() as demo:
+        expected = chat(demo, temperature=0)
     with start_server("--model", model) as plain:
-        assert chat(plain, temperature=0) == chat(server, temperature=0)
-    # Every plane rotates four times more slowly, so the model does not know its questions any more.
+        assert chat(plain, temperature=0) == expected
+    # Every plane rotates four times more slowly than in the model's training, so its answer changes.
     model = write_folder(tmp_path / "linear", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}})
     with start_server("--model", model, "--max-model-len", "5000") as scaled:
-        assert chat(scaled, temperature=0, max_tokens=50) != chat(server, temperature=0, max_tokens=50)
+        assert chat(scaled, temperature=0, max_tokens=100) != expected
 
 
 def test_folder_of_the_cache_has_its_published_name(start_server, tmp_path):
