@@ -65,23 +65,23 @@ BOOST_AUTO_TEST_CASE(everything_that_is_wrong_is_said_at_once) {
     const auto contains = [](const std::string& line, std::string_view part) {
         return line.find(part) != std::string::npos;
     };
-    const auto weights = folder.path() / "model.safetensors";
+    const auto weights = folder.path() / "model-00001-of-00002.safetensors";
     std::filesystem::resize_file(weights, std::filesystem::file_size(weights) - 2);
     folder.write_text("tokenizer.model", "damaged");
     folder.write_text("chat_template.jinja", "{% for %}");
-    const auto without_config = lines_of();
-    BOOST_REQUIRE(without_config.size() == 3U);
-    BOOST_TEST(contains(without_config[0], "model.safetensors"));
-    BOOST_TEST(contains(without_config[1], "tokenizer.model"));
-    BOOST_TEST(contains(without_config[2], "chat_template.jinja"));
+    const auto with_config = lines_of();
+    BOOST_REQUIRE(with_config.size() == 3U);
+    BOOST_TEST(contains(with_config[0], "model-00001-of-00002.safetensors"));
+    BOOST_TEST(contains(with_config[1], "tokenizer.model"));
+    BOOST_TEST(contains(with_config[2], "chat_template.jinja"));
 
     // Without a configuration, the tokenizer cannot be checked.
     replace_in(folder, "config.json", "LlamaForCausalLM", "GPT2LMHeadModel");
-    const auto with_config = lines_of();
-    BOOST_REQUIRE(with_config.size() == 3U);
-    BOOST_TEST(contains(with_config[0], "config.json"));
-    BOOST_TEST(contains(with_config[1], "model.safetensors"));
-    BOOST_TEST(contains(with_config[2], "chat_template.jinja"));
+    const auto without_config = lines_of();
+    BOOST_REQUIRE(without_config.size() == 3U);
+    BOOST_TEST(contains(without_config[0], "config.json"));
+    BOOST_TEST(contains(without_config[1], "model-00001-of-00002.safetensors"));
+    BOOST_TEST(contains(without_config[2], "chat_template.jinja"));
 }
 
 BOOST_AUTO_TEST_CASE(folder_that_cannot_be_served_gets_one_line) {
@@ -108,9 +108,11 @@ BOOST_AUTO_TEST_CASE(parameters_of_a_tied_model_are_counted_as_they_are_used) {
     // With a copy of the embedding as lm_head, the model is tied.
     const TensorInfo& embedding = *untied->tensors.embedding;
     const TensorInfo& lm_head = *untied->tensors.lm_head;
-    std::string file = text_of(folder.path() / "model.safetensors");
-    file.replace(lm_head.offset, lm_head.num_bytes, file.substr(embedding.offset, embedding.num_bytes));
-    folder.write_text("model.safetensors", file);
+    const std::string source = text_of(untied->weights.file_of(embedding));
+    const std::filesystem::path target = untied->weights.file_of(lm_head);
+    std::string file = text_of(target);
+    file.replace(lm_head.offset, lm_head.num_bytes, source.substr(embedding.offset, embedding.num_bytes));
+    folder.write_text(target.filename().string(), file);
     const auto tied = open_checkpoint(folder.path(), {});
     require_accepted(tied);
     BOOST_TEST(!tied->lm_head_is_untied);
