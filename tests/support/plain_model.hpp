@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "inference/cpu/half.hpp"
+#include "inference/model/half.hpp"
 #include "tests/support/hashed_model.hpp"
 
 namespace solard::plain {

@@ -54,7 +54,7 @@ TokenId token_of(std::string_view bytes) {
     return token;
 }
 
-const TokenId bos = demo_tokenizer().bos();
+const TokenId bos = *demo_tokenizer().bos();
 const TokenId hello = token_of(" Hello");
 const TokenId world = token_of(" world");
 const TokenId newline = token_of("\n");
