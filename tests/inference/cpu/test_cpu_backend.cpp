@@ -234,13 +234,13 @@ BOOST_AUTO_TEST_CASE(greedy_row_takes_the_largest_logit) {
 // next token of each sequence. The token of one sequence goes to the original block, and the token of the
 // other sequence goes to the copy.
 BOOST_AUTO_TEST_CASE(copied_block_is_the_original_before_the_step) {
-    const PoisonableModel model(DType::bf16);
     const TestSequence original = random_sequence(41, 9, {4, 7, 1});
     TestSequence branch = original;
     branch.tokens.back() = (original.tokens.back() + 1) % 300;
     const TestSequence copied{branch.tokens, {4, 7, 6}};
     const TestSequence poison{std::vector<TokenId>(16, poison_token), {6}};
     for (const CpuVariant variant : cpu_variants) {
+        const PoisonableModel model(variant.type);
         CpuBackendOptions options = small_options(variant.type);
         options.force_portable = variant.portable;
         options.num_threads = 2;
