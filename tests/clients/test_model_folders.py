@@ -68,12 +68,12 @@ def test_defaults_of_the_folder_hold_on_every_route_and_the_request_wins(start_s
 def test_repetition_penalty_of_the_folder_holds_unless_the_request_has_one(start_server, tmp_path):
     model = write_folder(tmp_path / "model", generation={"repetition_penalty": 2.0})
     with start_server() as demo:
-        plain = [route(demo, temperature=0, max_tokens=24) for route in ROUTES]
-        penalized = [route(demo, temperature=0, max_tokens=24, repetition_penalty=2) for route in ROUTES]
+        plain = [route(demo, temperature=0, max_tokens=60) for route in ROUTES]
+        penalized = [route(demo, temperature=0, max_tokens=60, repetition_penalty=2) for route in ROUTES]
     assert all(one != other for one, other in zip(plain, penalized))
     with start_server("--model", model) as server:
-        assert [route(server, temperature=0, max_tokens=24) for route in ROUTES] == penalized
-        assert [route(server, temperature=0, max_tokens=24, repetition_penalty=1) for route in ROUTES] == plain
+        assert [route(server, temperature=0, max_tokens=60) for route in ROUTES] == penalized
+        assert [route(server, temperature=0, max_tokens=60, repetition_penalty=1) for route in ROUTES] == plain
 
 
 def test_max_new_tokens_is_the_bound_of_requests_without_one(start_server, tmp_path):
