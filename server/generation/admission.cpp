@@ -14,7 +14,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t max_inline_encode_bytes = 8 << 10;  // about one millisecond of the event loop
+constexpr std::size_t max_inline_encode_bytes = 2 << 10;  // at most one millisecond of the event loop
 constexpr std::size_t max_inline_steps = 16'000;          // of a chat template; at most two milliseconds
 
 std::string maximum_context(const ServedModel& model) {

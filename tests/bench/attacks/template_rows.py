@@ -45,6 +45,6 @@ async def endless_template(attack):
     return await flood(attack, [conversation(wish) for wish in ("loop", "grow", "search", "nest")])
 
 
-@row("templates", f"{NUM_CLIENTS} clients send conversations of 1,024 messages, 8 KiB of quotes, and 1 MB of spaces", PROMISED)
+@row("templates", f"{NUM_CLIENTS} clients send conversations of 1,024 messages, 8,000 quotes, and 1 MB of spaces", PROMISED)
 async def hostile_conversations(attack):
     return await flood(attack, [conversation(*["x"] * 1024), conversation('"' * 8000), conversation(" " * 1_000_000)])
