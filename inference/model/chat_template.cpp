@@ -97,14 +97,18 @@ std::optional<std::string> string_member(const json::value& value, std::string_v
     return std::string(member->get_string());
 }
 
-// Cuts the prompt after the content of the last message. As in transformers, the content is looked for
-// without the white space at its ends, which a template may remove.
+constexpr std::string_view space = " \t\n\v\f\r";
+
+// Cuts the prompt after the content of the last message, which must not be white space only. As in
+// transformers, the content is looked for without the white space at its ends, which a template may remove.
+// The template's own text, such as the end of a turn, is passed over.
 result<MarkedText> cut_after(const MarkedText& prompt, std::string_view content) {
-    constexpr std::string_view space = " \t\n\v\f\r";
     const std::size_t first = std::min(content.find_first_not_of(space), content.size());
     const std::string_view no_lead = content.substr(first);
     const std::string_view trimmed = no_lead.substr(0, no_lead.find_last_not_of(space) + 1);
-    const std::size_t begin = prompt.bytes().rfind(trimmed);
+    std::size_t begin = prompt.bytes().rfind(trimmed);
+    while (begin != std::string::npos && !prompt.is_untrusted(begin, trimmed.size()))
+        begin = begin == 0 ? std::string::npos : prompt.bytes().rfind(trimmed, begin - 1);
     if (begin == std::string::npos)
         return Error{errc::invalid_request,
                      "The chat template does not put the last message into the prompt as it is, so an answer "
@@ -214,6 +218,12 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
             errc::invalid_request,
             "This model has no chat template, so it serves text completions only; to serve chats, start "
             "the server with --chat-template."};
+    if (end == PromptEnd::continued_message && !messages.empty() &&
+        messages.back().content.find_first_not_of(space) == std::string::npos) {
+        // An empty answer that is continued is an answer that begins.
+        messages = messages.first(messages.size() - 1);
+        end = PromptEnd::assistant_turn;
+    }
     const json::value message_list = messages_json(messages);
     const json::value tools = inputs.tools.empty() ? json::value() : json::value(inputs.tools);
     const json::value documents = inputs.documents.empty() ? json::value() : json::value(inputs.documents);

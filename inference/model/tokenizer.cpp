@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/object.hpp>
 #include <system_error>
+#include <unordered_set>
 #include <utility>
 
 #include "inference/model/json_file.hpp"
@@ -98,7 +99,8 @@ class Tokenizer::Loader {
              },
              false},
             max_added_id);
-        add_tokens(table, bpe->decoder(), bpe->normalizer());
+        // Markup is cut out of trusted text before the model sees it, and must not come from other text.
+        bpe->forget(add_tokens(table, bpe->decoder(), bpe->normalizer()));
         tokenizer_.frame_ = bpe->frame();
         read_frame(table.named("bos_token"), table.named("eos_token"));
         tokenizer_.encoder_ = std::move(bpe);
@@ -136,7 +138,9 @@ class Tokenizer::Loader {
         return config.boolean("add_prefix_space", true) ? DummyPrefix::first_piece : DummyPrefix::none;
     }
 
-    void add_tokens(AddedTokenTable& table, const TokenDecoder& decoder, const Normalizer& normalizer) {
+    // Returns the tokens that are markup.
+    std::unordered_set<TokenId> add_tokens(AddedTokenTable& table, const TokenDecoder& decoder,
+                                           const Normalizer& normalizer) {
         ObjectReader json = json_.reader();
         ObjectReader config = config_.reader();
         ObjectReader names = names_.reader();
@@ -146,13 +150,16 @@ class Tokenizer::Loader {
         table.read_names(config);
         table.read_names(names);
         std::vector<AddedToken> tokens = table.take();
+        std::unordered_set<TokenId> markup;
         for (const AddedToken& token : tokens) {
+            if (token.is_markup) markup.insert(token.id);
             if (token.id >= vocab_size_) continue;
             const auto index = static_cast<std::size_t>(token.id);
             if (tokenizer_.bytes_.size() <= index) tokenizer_.bytes_.resize(index + 1);
             tokenizer_.bytes_[index] = {decoder.bytes_of_added(token.content), token.special};
         }
         tokenizer_.added_ = AddedTokens(std::move(tokens), normalizer);
+        return markup;
     }
 
     // Applies add_bos_token and add_eos_token of tokenizer_config.json. If one of them is there, they decide,

@@ -81,6 +81,7 @@ bool may_be_key(const Value& value) {
 const Value* find_entry(Runtime& runtime, const Dict& dict, const Value& key) {
     if (!may_be_key(key)) fail("a value of the type " + std::string(type_name(key)) + " cannot be a key");
     if (const auto* text = as_text(key)) return find_entry(runtime, dict, text->bytes());
+    runtime.step(1 + dict.entries.size() / 8);
     for (const auto& [other, value] : dict.entries)
         if (as_text(other) == nullptr && is_same_number(other, key)) return &value;
     return nullptr;

@@ -61,6 +61,7 @@ Dict entries_of(Runtime& runtime, std::string_view function, const Arguments& ar
         const Value& source = arguments.positional.front();
         if (const auto* undefined = as<Undefined>(source)) fail_undefined(*undefined);
         if (const auto* other = as_dict(source)) {
+            runtime.step(1 + other->entries.size() / 8);
             dict = *other;
         } else {
             for (const Value& pair : items_of(runtime, source)) {
@@ -82,8 +83,10 @@ Value dict_function(Runtime& runtime, const Arguments& arguments) {
 
 Value namespace_function(Runtime& runtime, const Arguments& arguments) {
     Namespace* const made = runtime.make_namespace();
-    for (const auto& [key, value] : entries_of(runtime, "namespace", arguments).entries) {
+    const Dict dict = entries_of(runtime, "namespace", arguments);
+    for (const auto& [key, value] : dict.entries) {
         if (as_text(key) == nullptr) fail("the names of a namespace must be strings");
+        runtime.charge_memory(sizeof(made->members.front()));
         made->members.emplace_back(as_text(key), value);
     }
     return made;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "inference/template/access.hpp"
@@ -60,7 +61,8 @@ Value affix_method(Runtime& runtime, const Value& object, const Arguments& argum
     const BoundArguments bound(name, arguments, {"prefix"}, 1);
     const auto* tuple = as_list(bound.at(0));
     const bool is_tuple = tuple != nullptr && tuple->kind == List::Kind::tuple;
-    const std::vector<Value> affixes = is_tuple ? tuple->items : std::vector<Value>{bound.at(0)};
+    const Value single = bound.at(0);
+    const std::span<const Value> affixes = is_tuple ? std::span(tuple->items) : std::span(&single, 1);
     return std::ranges::any_of(affixes, [&](const Value& value) {
         const auto* affix = as_text(value);
         if (affix == nullptr)

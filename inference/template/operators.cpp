@@ -85,7 +85,9 @@ Value apply_integers(Operator op, std::int64_t a, std::int64_t b) {
         case Operator::floor_divide:
             return floor_divide(a, b);
         case Operator::modulo:
-            return b == -1 ? 0 : a - b * floor_divide(a, b);
+            // The remainder has the sign of the divisor, as in Python. a % -1 overflows for the smallest a.
+            result = b == -1 ? 0 : a % b;
+            return result != 0 && (result < 0) != (b < 0) ? result + b : result;
         case Operator::power:
             return power(a, b);
     }

@@ -34,9 +34,9 @@ Trust MarkedText::trust_at(std::size_t offset) const {
     return runs_[run_at(offset)].trust;
 }
 
-bool MarkedText::is_trusted(std::size_t begin, std::size_t size) const {
+bool MarkedText::is_all(Trust trust, std::size_t begin, std::size_t size) const {
     const Run& run = runs_[run_at(begin)];
-    return run.trust == Trust::trusted && begin + size <= run.end;
+    return run.trust == trust && begin + size <= run.end;
 }
 
 std::size_t MarkedText::run_at(std::size_t offset) const {

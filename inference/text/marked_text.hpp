@@ -37,11 +37,15 @@ class MarkedText {
     MarkedText part(std::size_t begin, std::size_t size) const;
     // Returns the trust of the byte at `offset`, which must exist.
     Trust trust_at(std::size_t offset) const;
-    // Returns true if all bytes in [begin, begin + size) are trusted. `size` must not be 0, and the bytes
-    // must exist.
-    bool is_trusted(std::size_t begin, std::size_t size) const;
+    // Return true if all bytes in [begin, begin + size) are trusted, or none of them. `size` must not be 0,
+    // and the bytes must exist.
+    bool is_trusted(std::size_t begin, std::size_t size) const { return is_all(Trust::trusted, begin, size); }
+    bool is_untrusted(std::size_t begin, std::size_t size) const {
+        return is_all(Trust::untrusted, begin, size);
+    }
 
   private:
+    bool is_all(Trust trust, std::size_t begin, std::size_t size) const;
     std::size_t run_at(std::size_t offset) const;
     void end_run(Trust trust);
 

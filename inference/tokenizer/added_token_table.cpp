@@ -17,13 +17,6 @@ constexpr std::array name_keys = {"bos_token", "eos_token", "unk_token", "pad_to
 // The second key is that of transformers 5.
 constexpr std::array list_keys = {"additional_special_tokens", "extra_special_tokens"};
 
-// Returns true for a text in brackets, such as <|im_start|>, <tool_call> or [INST]. Folders often do not mark
-// such tokens as special.
-bool looks_like_markup(std::string_view content) {
-    return (content.starts_with('<') && content.ends_with('>')) ||
-           (content.starts_with('[') && content.ends_with(']'));
-}
-
 // Returns the text of a token that is written as a string or as an object with a content.
 std::optional<std::string> content_of(const json::value& value) {
     const json::value* content = &value;
@@ -34,6 +27,11 @@ std::optional<std::string> content_of(const json::value& value) {
 }
 
 }  // namespace
+
+bool looks_like_markup(std::string_view content) {
+    return (content.starts_with('<') && content.ends_with('>')) ||
+           (content.starts_with('[') && content.ends_with(']'));
+}
 
 AddedTokenTable::AddedTokenTable(Vocabulary vocabulary, TokenId max_id)
     : vocabulary_(std::move(vocabulary)), max_id_(max_id) {}

@@ -14,6 +14,10 @@
 
 namespace solard {
 
+// Returns true for a text in brackets, such as <|im_start|>, <tool_call> or [INST]. Folders often do not mark
+// such tokens as special.
+bool looks_like_markup(std::string_view content);
+
 // The functions are called in the order in which they stand here. A problem is recorded in the reader's
 // JsonProblem: a token with two ids, or an id with two texts.
 class AddedTokenTable {

@@ -152,6 +152,11 @@ TokenId Bpe::find(std::string_view text) const {
     return found == texts_.end() ? -1 : static_cast<TokenId>(found - texts_.begin());
 }
 
+void Bpe::forget(const std::unordered_set<TokenId>& tokens) {
+    std::erase_if(ids_, [&](const auto& entry) { return tokens.contains(entry.second); });
+    std::erase_if(merges_, [&](const auto& entry) { return tokens.contains(entry.second.token); });
+}
+
 void Bpe::encode(std::string_view word, BpeMemory& memory, std::vector<TokenId>& out) const {
     if (ignore_merges_) {
         if (const auto found = ids_.find(word); found != ids_.end()) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "inference/token_id.hpp"
@@ -51,6 +52,8 @@ class Bpe {
     const std::vector<std::string>& texts() const { return texts_; }
     // Returns -1 if the vocabulary does not have `text`, as the file has it.
     TokenId find(std::string_view text) const;
+    // encode() never gives these tokens from now on. Must not be called while another thread encodes.
+    void forget(const std::unordered_set<TokenId>& tokens);
 
   private:
     struct Merge {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "inference/tokenizer/bpe.hpp"
@@ -24,6 +25,9 @@ class BpeTokenizer : public TextEncoder {
     BpeTokenizer(ObjectReader& file, std::int32_t vocab_size);
 
     result<void> encode(std::span<const TextPiece> pieces, std::vector<TokenId>& out) const override;
+
+    // Text never becomes these tokens from now on. Must be called before other threads use this object.
+    void forget(const std::unordered_set<TokenId>& tokens) { model_.forget(tokens); }
 
     const Bpe& model() const { return model_; }
     const Normalizer& normalizer() const { return normalizer_; }

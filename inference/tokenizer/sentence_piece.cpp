@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "inference/text/json_text.hpp"
+#include "inference/tokenizer/added_token_table.hpp"
 #include "inference/tokenizer/replace_all.hpp"
 #include "inference/tokenizer/token_decoder.hpp"
 
@@ -34,9 +35,12 @@ class WireReader {
         content_ = {};
         malformed_ = malformed_ || field_ == 0;
         switch (tag & 7) {
-            case 0:
+            case 0: {
+                const std::string_view before = rest_;
                 varint();
+                content_ = before.substr(0, before.size() - rest_.size());
                 break;
+            }
             case 1:
                 content_ = take(8);
                 break;
@@ -52,7 +56,7 @@ class WireReader {
         return !malformed_;
     }
     std::uint64_t field() const { return field_; }
-    std::string_view content() const { return content_; }  // empty for varints
+    std::string_view content() const { return content_; }  // of a varint, its bytes
     bool malformed() const { return malformed_; }
 
   private:
@@ -99,6 +103,31 @@ bool may_have_normalization_table(std::string_view model) {
         if (spec.malformed()) return true;
     }
     return fields.malformed();
+}
+
+// SentencePiece finds user-defined pieces in every text. Returns the model with those that look like markup
+// as control pieces, which are found only where the caller looks for special tokens.
+std::string with_markup_as_control(std::string_view model) {
+    constexpr std::uint64_t pieces = 1;
+    constexpr std::uint64_t text_of_piece = 1;
+    constexpr std::uint64_t type_of_piece = 3;
+    constexpr std::string_view user_defined = "\x04";
+    constexpr char control = 3;
+    std::string changed(model);
+    WireReader fields(model);
+    while (fields.next()) {
+        if (fields.field() != pieces) continue;
+        std::string_view text;
+        std::string_view type;
+        WireReader piece(fields.content());
+        while (piece.next()) {
+            if (piece.field() == text_of_piece) text = piece.content();
+            if (piece.field() == type_of_piece) type = piece.content();
+        }
+        if (type != user_defined || !looks_like_markup(text)) continue;
+        changed[static_cast<std::size_t>(type.data() - model.data())] = control;
+    }
+    return changed;
 }
 
 constexpr std::string_view visible_space = "\xE2\x96\x81";  // U+2581
@@ -150,7 +179,7 @@ result<std::unique_ptr<SentencePiece>> SentencePiece::read(std::string_view mode
     }
     std::unique_ptr<SentencePiece> pieces(new SentencePiece);
     SentencePieceProcessor& processor = *pieces->processor_;
-    if (const auto status = processor.LoadFromSerializedProto(model); !status.ok()) {
+    if (const auto status = processor.LoadFromSerializedProto(with_markup_as_control(model)); !status.ok()) {
         return bad_file("cannot be loaded, expected a SentencePiece model: " + std::string(status.message()));
     }
     const int num_pieces = processor.GetPieceSize();

@@ -89,7 +89,7 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         if (request.echo && is_text) shown[i].text = std::get<std::string>(request.prompts[i]);
         if (request.echo && !is_text) shown[i].text = std::move(texts[i]);
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
-        if (request.echo) {
+        if (request.echo && !prompts[i].empty()) {  // admit() refuses an empty prompt
             shown[i].first_token = prompts[i].front();
             shown[i].num_dropped = num_dropped_spaces(
                 prompts[i], generation.tokenizer, is_text || request.generation.sampling.skip_special_tokens);

@@ -119,10 +119,10 @@ Error about_field(const solard::Error& error, std::string_view field) {
     return converted;
 }
 
-// May run on the worker thread.
+// May run on the worker thread. Has some error if the prompt has more than `max_bytes`.
 result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer& tokenizer,
                                        const ChatPrompt& prompt, const std::string& field,
-                                       std::size_t max_steps) {
+                                       std::size_t max_steps, std::size_t max_bytes) {
     const auto text = model.chat_template.render(prompt.messages, prompt.end, prompt.inputs, max_steps);
     if (!text) {
         // A conversation that is too long for the context can reach a limit of the template first.
@@ -131,6 +131,7 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
         return about_field(text.error(), field);
     }
     if (auto fits = check_text_size(model, tokenizer, text->size(), field); !fits) return fits.error();
+    if (text->size() > max_bytes) return too_many_long_prompts();
     auto token_ids = tokenizer.encode_chat(*text, prompt.add_special_tokens);
     if (!token_ids) return about_field(token_ids.error(), field);
     return RenderedChat{text->bytes(), *std::move(token_ids)};
@@ -193,18 +194,18 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
                                                   ChatPrompt prompt, std::string_view field) {
     const std::size_t num_bytes = text_bytes(prompt);
     auto render = [&model = generation.model, &tokenizer = generation.tokenizer, prompt = std::move(prompt),
-                   field = std::string(field)](std::size_t max_steps) {
-        return render_and_encode(model, tokenizer, prompt, field, max_steps);
+                   field = std::string(field)](std::size_t max_steps, std::size_t max_bytes) {
+        return render_and_encode(model, tokenizer, prompt, field, max_steps, max_bytes);
     };
     // A short conversation can be long work for its template. Whatever fails here gets its error from the
     // worker thread.
     if (num_bytes <= max_inline_encode_bytes) {
-        auto rendered = render(max_inline_steps);
-        if (rendered) co_return std::move(rendered);
+        auto rendered = render(max_inline_steps, 4 * max_inline_encode_bytes);
+        if (rendered || !generation.model.chat_template.exists()) co_return std::move(rendered);
     }
     if (!generation.worker.has_capacity(source.owner)) co_return too_many_long_prompts();
-    auto rendering =
-        generation.worker.offload(source, false, [render = std::move(render)] { return render(SIZE_MAX); });
+    auto rendering = generation.worker.offload(
+        source, false, [render = std::move(render)] { return render(SIZE_MAX, SIZE_MAX); });
     co_return co_await std::move(rendering);
 }
 

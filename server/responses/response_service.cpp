@@ -111,14 +111,20 @@ bool is_other_error(const result<std::vector<TokenId>>& token_ids) {
 }
 
 // Prepares the prompt without the oldest messages of `conversation`. Leaves out as few messages as possible,
-// and never the last message.
+// and never the last message. What is kept begins with a message of the user, if it is more than the last
+// message: many chat templates refuse anything else.
 asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation, JobSource source,
                                                     const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
-    std::size_t low = 0;  // the number of messages to leave out is in [low, high]
-    std::size_t high = conversation.size() - 1;
+    std::vector<std::size_t> cuts;  // the numbers of messages that may be left out
+    for (std::size_t i = 0; i < conversation.size(); ++i) {
+        if (i == 0 || i + 1 == conversation.size() || conversation[i].role == Role::user) cuts.push_back(i);
+    }
+    std::size_t low = 0;  // the index of the cut is in [low, high]
+    std::size_t high = cuts.size() - 1;
     for (;;) {
-        const std::size_t middle = low + (high - low) / 2;
+        const std::size_t index = low + (high - low) / 2;
+        const std::size_t middle = cuts[index];
         auto encoding = encode(generation, source, request, conversation.subspan(middle));
         auto token_ids = co_await std::move(encoding);
         if (is_other_error(token_ids)) co_return token_ids.error();
@@ -129,7 +135,7 @@ asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generatio
             Prepared prepared{{kept.begin(), kept.end()}, *std::move(token_ids)};
             co_return prepared;
         }
-        (fits ? high : low) = fits ? middle : middle + 1;
+        (fits ? high : low) = fits ? index : index + 1;
     }
 }
 

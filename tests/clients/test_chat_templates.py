@@ -101,3 +101,22 @@ def test_folder_without_a_template_serves_completions(start_server, endless_mode
     (folder / "chat_template.jinja").write_text("{% for m in messages %}<{{ m.content }}>{% endfor %}")
     with start_server("--model", str(folder)) as server:
         assert render(server)[1]["prompt"] == "<Hi>"
+
+
+def test_truncation_keeps_a_conversation_that_the_template_accepts(start_server):
+    long = "word " * 900
+    turns = [{"role": "assistant" if number % 2 else "user", "content": f"{number} {long}"} for number in range(7)]
+    with start_server("--chat-template", "mistral") as server:
+        request = {"input": turns, "max_output_tokens": 4, "store": False}
+        status, body = post(server, "/v1/responses", **request)
+        assert status == 400 and body["error"]["code"] == "context_length_exceeded", body
+        status, body = post(server, "/v1/responses", truncation="auto", **request)
+        assert status == 200, body
+        assert 900 < body["usage"]["input_tokens"] < 4096
+
+
+def test_prompt_without_tokens_is_refused(server):
+    for fields in ({"echo": True}, {}, {"echo": True, "max_tokens": 0}):
+        for prompt in ("", ["Hi", ""]):
+            status, body = post(server, "/v1/completions", prompt=prompt, add_special_tokens=False, **fields)
+            assert status == 400 and body["error"]["param"] == "prompt", body

@@ -121,6 +121,21 @@ BOOST_AUTO_TEST_CASE(template_for_tools_may_be_a_file_beside_the_template) {
     check_refused(ChatTemplate::load(folder.path(), std::nullopt), {"tool_use.jinja", "line 1"});
 }
 
+BOOST_AUTO_TEST_CASE(continued_message_is_not_looked_for_in_the_text_of_the_template) {
+    const ModelFolder folder;
+    const auto chatml = ChatTemplate::load(folder.path(), "chatml");
+    for (const std::string content : {"<", "end", "|", "m_end|>"}) {
+        const std::vector<ChatMessage> messages{{Role::user, "end"}, {Role::assistant, content}};
+        BOOST_TEST(text_of(chatml, messages, PromptEnd::continued_message) ==
+                   "<|im_start|>user\nend<|im_end|>\n<|im_start|>assistant\n" + content);
+    }
+    for (const std::string content : {"", " \n"}) {
+        const std::vector<ChatMessage> messages{{Role::user, "Hi"}, {Role::assistant, content}};
+        BOOST_TEST(text_of(chatml, messages, PromptEnd::continued_message) ==
+                   "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(request_reaches_the_template) {
     TemplateInputs inputs;
     inputs.documents = {json::object{{"title", "T"}}};

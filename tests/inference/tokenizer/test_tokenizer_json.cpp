@@ -195,6 +195,19 @@ BOOST_AUTO_TEST_CASE(only_trusted_characters_form_markup) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(merges_do_not_lead_to_markup) {
+    auto file = changed(byte_fallback_file(), "/added_tokens/2/content", R"("<ab>")");
+    for (const auto& [text, id] :
+         {std::pair("<", 266), std::pair(">", 267), std::pair("<ab", 268), std::pair("<ab>", 265)})
+        file.at("model").at("vocab").as_object()[text] = id;
+    file.at("model").at("merges") = json::parse(R"([["a", "b"], ["<", "ab"], ["<ab", ">"]])");
+    for (const auto* ignores_merges : {"false", "true"}) {
+        const auto tokenizer = load(changed(file, "/model/ignore_merges", ignores_merges));
+        BOOST_TEST(encode(tokenizer, "<ab>") == (Ids{268, 267}));
+        BOOST_TEST(encode(tokenizer, "<ab>", parse_special) == Ids{markup});
+    }
+}
+
 BOOST_AUTO_TEST_CASE(conversation_has_the_first_tokens_once_and_no_last_token) {
     const auto tokenizer =
         load(byte_fallback_file(),
