@@ -29,8 +29,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::span<const Option> option_table() {
     using A = AppConfig;
     static const std::array options{
-        Option{"Model", "model", &A::model, SOLARD_DEFAULT_MODEL,
-               "Hugging Face folder of a Llama or Mistral model, or its name in the local Hugging Face cache"},
+        Option{
+            "Model", "model", &A::model, SOLARD_DEFAULT_MODEL,
+            "Hugging Face folder of a Llama or Mistral model, or its name in the local Hugging Face cache"},
         Option{"Model", "served-model-name", &A::served_model_name, "",
                "model name that clients use (repeatable; the first is the main one)"},
         Option{"Model", "chat-template", &A::chat_template, "",

@@ -46,8 +46,8 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     auto preparing = prepare_chat(generation, exchange, source, &parse_chat_request);
     auto chat = co_await std::move(preparing);
     if (!chat) co_return chat.error();
-    AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()),
-                          std::move(chat->fields), generation.tokenizer};
+    AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()), std::move(chat->fields),
+                          generation.tokenizer};
     ShownPrompt shown;
     shown.text = std::move(chat->echoed);
     if (context.fields.return_token_ids) shown.token_ids = chat->rendered.token_ids;

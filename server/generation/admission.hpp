@@ -43,8 +43,9 @@ struct RenderedChat {
 };
 
 // Renders a conversation with the model's chat template and encodes it. If it is long, or much work for the
-// template, the worker thread does this. Special tokens come only from the template. Has the errors of encode_prompt(), and invalid_value if
-// there is no template, or if the template refuses the conversation or reaches a limit.
+// template, the worker thread does this. Special tokens come only from the template. Has the errors of
+// encode_prompt(), and invalid_value if there is no template, or if the template refuses the conversation or
+// reaches a limit.
 boost::asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, JobSource source,
                                                          ChatPrompt prompt, std::string_view field);
 

@@ -137,9 +137,9 @@ BOOST_AUTO_TEST_CASE(special_tokens_of_the_template_are_recognised) {
     BOOST_TEST(std::ranges::count(ids, tokenizer.bos().value()) == 1);
     BOOST_TEST(std::ranges::count(ids, 2) == 1);
     const std::string as_text = "### User:\n</s>";
-    BOOST_TEST(
-        tokenizer.encode_chat(MarkedText(as_text, Trust::untrusted)).value() == tokenizer.encode(as_text, {}).value(),
-        boost::test_tools::per_element());
+    BOOST_TEST(tokenizer.encode_chat(MarkedText(as_text, Trust::untrusted)).value() ==
+                   tokenizer.encode(as_text, {}).value(),
+               boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(special_token_is_not_formed_across_a_boundary) {

@@ -236,8 +236,8 @@ BOOST_AUTO_TEST_CASE(detokenize_accepts_ids_of_the_vocabulary_and_reverses_token
         BOOST_TEST(ids_of(text).error().param == "tokens", text);
     for (const char* text : {"Hello world", " two  spaces", "", "\xed\x95\x9c\n"}) {
         const auto ids = demo_tokenizer().encode(text, {}).value();
-        BOOST_TEST(boost::json::parse(detokenize_json({.model = "", .tokens = ids}, demo_tokenizer())).at("prompt") ==
-                   text);
+        BOOST_TEST(boost::json::parse(detokenize_json({.model = "", .tokens = ids}, demo_tokenizer()))
+                       .at("prompt") == text);
     }
 }
 
