@@ -397,5 +397,6 @@ class Builder:
                 case.refuse("continue_final_message")
         if kind == "tokenize" and isinstance(body.get("prompt"), str):
             # vLLM reads these fields of a conversation only if there is one.
-            for name in ("add_generation_prompt", "continue_final_message"):
+            of_messages = ("add_generation_prompt", "continue_final_message", "chat_template_kwargs", "documents", "tools")
+            for name in of_messages:
                 case.errors.discard((400, "invalid_value", name))
