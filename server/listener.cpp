@@ -66,8 +66,8 @@ constexpr std::size_t min_sessions_to_trim = 64;
 // close many connections would otherwise cause many calls.
 constexpr std::chrono::seconds trim_delay{1};
 
-// So many connections are accepted at most before the event loop does something else: about 200 microseconds
-// of work. Waiting for each connection on its own would cost two more system calls for each.
+// The largest number of connections that are accepted before the event loop does other work. Waiting before
+// each connection would cost two more system calls for each.
 constexpr int max_accepts = 16;
 
 // The pause after a failed accept. If descriptors ran out, the loop would otherwise spin on the same error.

@@ -135,6 +135,27 @@ const std::vector<std::string>& awkward_texts() {
 
 BOOST_AUTO_TEST_SUITE(tokenizer)
 
+BOOST_AUTO_TEST_CASE(user_defined_pieces_that_are_markup_come_only_from_trusted_text) {
+    using M = TinyModel;
+    using Ids = std::vector<TokenId>;
+    M model;
+    const auto word = static_cast<TokenId>(model.pieces.size());
+    const TokenId markup = word + 1;
+    model.pieces.push_back({"<s>a", 0, user_defined});  // not in brackets, so it is a word like any other
+    model.pieces.push_back({"<ab>", 0, user_defined});
+    const auto tokenizer = load(model);
+    require_accepted(tokenizer);
+    const auto ids = [&](std::string_view text, bool parse_special) {
+        return tokenizer->encode(text, {.add_special_tokens = false, .parse_special = parse_special}).value();
+    };
+    BOOST_TEST(ids("<ab>", false) == (Ids{M::space, M::less, M::ab, M::greater}));
+    BOOST_TEST(ids("<ab>", true) == Ids{markup});
+    BOOST_TEST(ids("<s>a", false) == (Ids{M::space, word}));
+    MarkedText mixed("<ab>", Trust::trusted);
+    mixed.append("<ab>", Trust::untrusted);
+    BOOST_TEST(std::ranges::count(tokenizer->encode_chat(mixed, false).value(), markup) == 1);
+}
+
 BOOST_AUTO_TEST_CASE(encodes_text_with_the_pieces_of_the_model) {
     using M = TinyModel;
     const auto tokenizer = load(M());

@@ -51,6 +51,22 @@ BOOST_AUTO_TEST_CASE(depth_of_the_evaluation_is_limited) {
     check_limit(counter + "{{ f(100000) }}", {}, "nested deeper than 300 levels");
 }
 
+BOOST_AUTO_TEST_CASE(members_of_a_namespace_are_charged) {
+    std::string entries;
+    for (int i = 0; i < 50; ++i) entries += "'k" + std::to_string(i) + "': 1, ";
+    const std::string source =
+        "{% set d = {" + entries + "} %}{% for i in range(1000) %}{% set n = namespace(d) %}{% endfor %}";
+    check_limit(source, {.value_bytes = 1 << 20}, "bytes");
+    BOOST_TEST(is_accepted(source, {.value_bytes = 4 << 20}));
+}
+
+BOOST_AUTO_TEST_CASE(search_in_outer_scopes_is_charged) {
+    const std::string search = "{% for i in range(1000) %}{% if x %}{% endif %}{% endfor %}";
+    const std::string deep = repeated("{% for i in [1] %}", 60) + search + repeated("{% endfor %}", 60);
+    BOOST_TEST(is_accepted("{% set x = 1 %}" + search, {.steps = 12'000}));
+    check_limit("{% set x = 1 %}" + deep, {.steps = 12'000}, "steps");
+}
+
 BOOST_AUTO_TEST_CASE(steps_are_limited) {
     const std::string source = "{% for i in range(10) %}{{ i }}{% endfor %}";
     std::size_t smallest = 1;
