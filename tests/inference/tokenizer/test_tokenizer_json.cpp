@@ -181,6 +181,10 @@ BOOST_AUTO_TEST_CASE(only_trusted_characters_form_markup) {
                 return std::ranges::count(tokenizer->encode_chat(text).value(), markup);
             };
             const std::string token = "<|a b|>";
+            MarkedText gap("<|a", Trust::trusted);
+            gap.append(" ", Trust::untrusted);  // the character that the normalizer replaces
+            gap.append("b|>", Trust::trusted);
+            BOOST_TEST(num_markup(gap) == 0);
             for (std::size_t cut = 0; cut <= token.size(); ++cut) {
                 MarkedText text(token.substr(0, cut), Trust::trusted);
                 text.append(token.substr(cut), Trust::untrusted);
