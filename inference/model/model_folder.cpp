@@ -88,6 +88,22 @@ result<fs::path> main_snapshot(const fs::path& entry) {
     return bad_model(entry, message);
 }
 
+// Returns an error if `folder` is a cache, or the folder above one, instead of a model's folder in it.
+std::optional<Error> check_whole_cache(const fs::path& folder) {
+    constexpr std::size_t max_shown = 5;
+    const fs::path hub = is_folder(folder / "hub") ? folder / "hub" : folder;
+    std::vector<std::string> entries = names_in(hub);
+    std::erase_if(entries, [&](const std::string& name) {
+        return !name.starts_with("models--") || !is_folder(hub / name / "snapshots");
+    });
+    if (entries.empty()) return std::nullopt;
+    std::string message = "is a Hugging Face cache, expected the folder of one model; it has:";
+    for (std::size_t i = 0; i < std::min(entries.size(), max_shown); ++i)
+        message += (i == 0 ? " --model " : " or --model ") + (hub / entries[i]).string();
+    if (entries.size() > max_shown) message += " and " + std::to_string(entries.size() - max_shown) + " more";
+    return bad_model(folder, message);
+}
+
 Error not_found(const std::string& name, const fs::path& hub_cache) {
     if (!cache_entry_of(name))
         return bad_model(name,
@@ -202,21 +218,29 @@ std::optional<Error> check_other_formats(const fs::path& folder, const std::vect
 fs::path hub_cache_folder() {
     const auto variable = [](const char* name) {
         const char* value = std::getenv(name);
-        return fs::path(value == nullptr ? "" : value);
+        return std::string(value == nullptr ? "" : value);
     };
-    if (const fs::path cache = variable("HF_HUB_CACHE"); !cache.empty()) return cache;
-    if (const fs::path home = variable("HF_HOME"); !home.empty()) return home / "hub";
-    if (const fs::path caches = variable("XDG_CACHE_HOME"); !caches.empty())
-        return caches / "huggingface" / "hub";
-    if (const fs::path home = variable("HOME"); !home.empty()) return home / ".cache" / "huggingface" / "hub";
+    const std::string home = variable("HOME");
+    // The Hugging Face libraries replace a leading ~ too, which a shell leaves alone in a quoted value.
+    const auto expanded = [&](const std::string& path) {
+        const bool is_below_home = path == "~" || path.starts_with("~/");
+        return fs::path(is_below_home && !home.empty() ? home + path.substr(1) : path);
+    };
+    if (const auto cache = variable("HF_HUB_CACHE"); !cache.empty()) return expanded(cache);
+    if (const auto hf_home = variable("HF_HOME"); !hf_home.empty()) return expanded(hf_home) / "hub";
+    if (const auto caches = variable("XDG_CACHE_HOME"); !caches.empty())
+        return expanded(caches) / "huggingface" / "hub";
+    if (!home.empty()) return fs::path(home) / ".cache" / "huggingface" / "hub";
     return {};
 }
 
 result<fs::path> find_model_folder(const std::string& name, const fs::path& hub_cache) {
     const fs::path path = name;
     if (is_folder(path)) {
-        const bool is_cache_entry = is_folder(path / "snapshots") && !is_there(path / "config.json");
-        return is_cache_entry ? main_snapshot(path) : path;
+        if (is_there(path / "config.json")) return path;
+        if (is_folder(path / "snapshots")) return main_snapshot(path);
+        if (auto error = check_whole_cache(path)) return *error;
+        return path;
     }
     if (is_there(path)) {
         if (name.ends_with(".gguf")) return bad_model(path, "is a GGUF file" + std::string(gguf_advice));

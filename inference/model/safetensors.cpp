@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -206,8 +207,20 @@ result<void> WeightSource::add_indexed_shards(const std::filesystem::path& index
     if (!file_of_tensor) return file_of_tensor.error();
     std::set<std::string> names;
     for (const auto& [tensor, name] : *file_of_tensor) names.insert(name);
+    const std::filesystem::path folder = index.parent_path();
+    std::vector<std::string> missing;
+    std::error_code ec;
+    std::ranges::copy_if(names, std::back_inserter(missing), [&](const std::string& name) {
+        return !std::filesystem::exists(folder / name, ec);
+    });
+    if (!missing.empty()) {
+        return bad_model(index, "names " + std::to_string(names.size()) + " files, of which " +
+                                    std::to_string(missing.size()) + " are not in the folder, such as " +
+                                    quoted_name(missing.front()) +
+                                    "; the download is not complete: start it again");
+    }
     for (const std::string& name : names) {
-        if (const auto done = add_shard(index.parent_path() / name); !done) return done;
+        if (const auto done = add_shard(folder / name); !done) return done;
     }
     for (const auto& [tensor, name] : *file_of_tensor) {
         const TensorInfo* found = find(tensor);

@@ -13,6 +13,7 @@
 #include "server/api/generation_fields.hpp"
 #include "server/api/identity.hpp"
 #include "server/api/log_delta.hpp"
+#include "server/api/token_texts.hpp"
 
 namespace solard::server {
 
@@ -28,9 +29,11 @@ inline const std::string no_text;  // for an answer that does not repeat its pro
 struct ShownPrompt {
     std::string text = {};                // empty unless the request has `echo`
     std::vector<TokenId> token_ids = {};  // empty unless the request has `return_token_ids`
-    TokenId first_token = -1;             // set if the request has `echo`
-    // 1 if the tokens begin with a space which the tokenizer puts before every text; it is not in `text`.
-    std::size_t num_dropped = 0;
+    // The rest is set if the request has `echo`, and says where the tokens are in `text`.
+    TokenId first_token = -1;
+    bool skip_special_tokens = true;  // true: the special tokens after the first token are not in `text`
+    std::size_t first_token_characters = 0;  // 0 if the first token is not in `text`
+    std::size_t dropped_space = no_dropped_space;
 };
 
 // Everything which a writer needs to know before the first token.
@@ -39,6 +42,9 @@ struct AnswerContext {
     GenerationFields fields;
     const Tokenizer& tokenizer;
     std::vector<ShownPrompt> prompts = {};
+
+    // The texts of the answer's tokens.
+    TokenTexts texts() const { return {tokenizer, fields.sampling.skip_special_tokens}; }
 };
 
 // Writes one answer, either whole or as server-sent events ("data: {...}\n\n").

@@ -100,7 +100,7 @@ ChatAnswerWriter::ChatAnswerWriter(AnswerContext context) : AnswerWriter(std::mo
 template <class Out>
 void ChatAnswerWriter::append_tokens(Out& out, const LogDelta& delta) const {
     tail_of(out) += R"(,"logprobs":)";
-    append_chat_logprobs(out, context_.tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+    append_chat_logprobs(out, context_.texts(), delta.logprobs, context_.fields.sampling.num_logprobs);
     tail_of(out) += ',';
     if (!context_.fields.return_token_ids) return;
     tail_of(out) += R"("token_ids":)";

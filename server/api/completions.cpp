@@ -105,10 +105,15 @@ void CompletionAnswerWriter::append_choice(Out& out, const LogDelta& delta, cons
     if (echoes_logprobs()) {
         form.num_prompt_alternatives = context_.fields.num_prompt_logprobs;
         form.prompt_offset = place.prompt_characters;
-        form.num_dropped = prompt_of(delta.output).num_dropped;
-        if (begins) form.first_token = prompt_of(delta.output).first_token;
+        const ShownPrompt& prompt = prompt_of(delta.output);
+        form.dropped_space = prompt.dropped_space;
+        form.skip_special_in_prompt = prompt.skip_special_tokens;
+        if (begins) {
+            form.first_token = prompt.first_token;
+            form.first_token_characters = prompt.first_token_characters;
+        }
     }
-    append_completion_logprobs(out, context_.tokenizer, delta, form);
+    append_completion_logprobs(out, context_.texts(), delta, form);
     tail_of(out) += ',';
     if (context_.fields.prompt_logprobs >= 0) {
         tail_of(out) += R"("prompt_logprobs":)";
@@ -165,14 +170,14 @@ void CompletionAnswerWriter::append_chunks(std::string& out, const LogDelta& del
         append_usage(out, usage);
     }
     out += "}\n\n";
-    const Tokenizer& tokenizer = context_.tokenizer;
-    place.characters += num_characters(tokenizer, delta.logprobs, context_.fields.sampling.num_logprobs);
+    place.characters +=
+        num_characters(context_.texts(), delta.logprobs, context_.fields.sampling.num_logprobs);
     if (echoes_logprobs()) {
-        if (begins)
-            place.prompt_characters =
-                count_characters(tokenizer.bytes_of(prompt_of(delta.output).first_token));
+        const ShownPrompt& prompt = prompt_of(delta.output);
+        const TokenTexts texts{context_.tokenizer, prompt.skip_special_tokens};
+        if (begins) place.prompt_characters = prompt.first_token_characters;
         place.prompt_characters +=
-            num_characters(tokenizer, delta.prompt_logprobs, context_.fields.num_prompt_logprobs);
+            num_characters(texts, delta.prompt_logprobs, context_.fields.num_prompt_logprobs);
     }
     place.begun = true;
 }

@@ -26,8 +26,7 @@ std::string completion_name(std::string_view bytes) {
 }
 
 // Appends {"token":logprob,...} with the token itself and its alternatives.
-void append_alternatives(std::string& out, const Tokenizer& tokenizer,
-                         std::span<const TokenLogprob> entries) {
+void append_alternatives(std::string& out, const TokenTexts& texts, std::span<const TokenLogprob> entries) {
     std::vector<TokenLogprob> sorted(entries.begin(), entries.end());
     std::erase_if(sorted, [](const TokenLogprob& entry) { return entry.token < 0; });
     std::ranges::sort(sorted, [](const TokenLogprob& a, const TokenLogprob& b) {
@@ -36,7 +35,7 @@ void append_alternatives(std::string& out, const Tokenizer& tokenizer,
     std::vector<std::string> names;
     out += '{';
     for (const TokenLogprob& entry : sorted) {
-        std::string name = completion_name(tokenizer.bytes_of(entry.token));
+        std::string name = completion_name(texts.name_of(entry.token));
         if (std::ranges::find(names, name) != names.end()) continue;
         if (!names.empty()) out += ',';
         append_json_string(out, name);
@@ -48,10 +47,10 @@ void append_alternatives(std::string& out, const Tokenizer& tokenizer,
 }
 
 // Appends one entry without its closing brace.
-void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob entry) {
-    const std::string_view bytes = tokenizer.bytes_of(entry.token);
+void append_entry(std::string& out, const TokenTexts& texts, TokenLogprob entry) {
+    const std::string_view bytes = texts.bytes_of(entry.token);
     out += R"({"token":)";
-    append_json_string(out, valid_utf8(bytes));
+    append_json_string(out, valid_utf8(texts.name_of(entry.token)));
     out += R"(,"logprob":)";
     append_json_number(out, std::max(entry.logprob, least_logprob));
     out += R"(,"bytes":[)";
@@ -63,11 +62,11 @@ void append_entry(std::string& out, const Tokenizer& tokenizer, TokenLogprob ent
 }
 
 // Appends the entry of one token and the entries of its alternatives.
-void append_logprob(std::string& out, const Tokenizer& tokenizer, TokenLogprobs entries) {
-    append_entry(out, tokenizer, entries.front());
+void append_logprob(std::string& out, const TokenTexts& texts, TokenLogprobs entries) {
+    append_entry(out, texts, entries.front());
     out += R"(,"top_logprobs":)";
     append_list(out, entries.size() - 1, [&](std::string& list, std::size_t i) {
-        append_entry(list, tokenizer, entries[i + 1]);
+        append_entry(list, texts, entries[i + 1]);
         list += '}';
     });
     out += '}';
@@ -86,7 +85,7 @@ void append_ranked(std::string& out, const Tokenizer& tokenizer, RankedLogprobs 
         out += R"(,"rank":)";
         append_json_number(out, std::int64_t{entry.rank});
         out += R"(,"decoded_token":)";
-        append_json_string(out, valid_utf8(tokenizer.bytes_of(entry.token)));
+        append_json_string(out, valid_utf8(tokenizer.bytes_of(entry.token, false)));
         out += '}';
     }
     out += '}';
@@ -107,22 +106,22 @@ void append_per_token(Out& out, const TokenLogprobs& logprobs, std::int32_t num_
 }  // namespace
 
 template <class Out>
-void append_logprob_list(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+void append_logprob_list(Out& out, const TokenTexts& texts, const TokenLogprobs& logprobs,
                          std::int32_t num_alternatives) {
-    append_per_token(out, logprobs, num_alternatives, [&tokenizer](std::string& list, TokenLogprobs entries) {
-        append_logprob(list, tokenizer, entries);
+    append_per_token(out, logprobs, num_alternatives, [texts](std::string& list, TokenLogprobs entries) {
+        append_logprob(list, texts, entries);
     });
 }
 
 template <class Out>
-void append_chat_logprobs(Out& out, const Tokenizer& tokenizer, const TokenLogprobs& logprobs,
+void append_chat_logprobs(Out& out, const TokenTexts& texts, const TokenLogprobs& logprobs,
                           std::int32_t num_alternatives) {
     if (logprobs.empty()) {
         tail_of(out) += "null";
         return;
     }
     tail_of(out) += R"({"content":)";
-    append_logprob_list(out, tokenizer, logprobs, num_alternatives);
+    append_logprob_list(out, texts, logprobs, num_alternatives);
     tail_of(out) += R"(,"refusal":null})";
 }
 
@@ -159,9 +158,10 @@ class CompletionTokens {
           size_(num_first_ + num_prompt_ +
                 (delta.logprobs.empty() ? 0 : delta.logprobs.size() / num_entries_)) {}
     std::size_t size() const { return size_; }
+    bool is_first(std::size_t i) const { return i < num_first_; }
     bool is_in_answer(std::size_t i) const { return i >= num_first_ + num_prompt_; }
     CompletionToken operator[](std::size_t i) const {
-        if (i < num_first_) return {.token = form_.first_token.value_or(-1)};
+        if (is_first(i)) return {.token = form_.first_token.value_or(-1)};
         if (!is_in_answer(i))
             return token_at(delta_->prompt_logprobs, prompt_stride_, i - num_first_, num_entries_);
         return token_at(delta_->logprobs, num_entries_, i - num_first_ - num_prompt_, num_entries_);
@@ -180,7 +180,7 @@ class CompletionTokens {
 }  // namespace
 
 template <class Out>
-void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const LogDelta& delta,
+void append_completion_logprobs(Out& out, const TokenTexts& texts, const LogDelta& delta,
                                 const CompletionLogprobsForm& form) {
     const CompletionTokens tokens(delta, form);
     if (tokens.size() == 0) {
@@ -188,8 +188,8 @@ void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const LogD
         return;
     }
     tail_of(out) += R"({"tokens":)";
-    append_list(out, tokens.size(), [tokens, &tokenizer](std::string& list, std::size_t i) {
-        append_json_string(list, completion_name(tokenizer.bytes_of(tokens[i].token)));
+    append_list(out, tokens.size(), [tokens, texts](std::string& list, std::size_t i) {
+        append_json_string(list, completion_name(texts.name_of(tokens[i].token)));
     });
     tail_of(out) += R"(,"token_logprobs":)";
     append_list(out, tokens.size(), [tokens](std::string& list, std::size_t i) {
@@ -201,23 +201,29 @@ void append_completion_logprobs(Out& out, const Tokenizer& tokenizer, const LogD
         }
     });
     tail_of(out) += R"(,"top_logprobs":)";
-    append_list(out, tokens.size(), [tokens, &tokenizer](std::string& list, std::size_t i) {
+    append_list(out, tokens.size(), [tokens, texts](std::string& list, std::size_t i) {
         const CompletionToken token = tokens[i];
         if (token.num_entries == 0) {
             list += "null";
         } else {
-            append_alternatives(list, tokenizer, std::span(token.entries).first(token.num_entries));
+            append_alternatives(list, texts, std::span(token.entries).first(token.num_entries));
         }
     });
     tail_of(out) += R"(,"text_offset":)";
+    const TokenTexts prompt_texts{texts.tokenizer, form.skip_special_in_prompt};
     append_list(out, tokens.size(),
-                [tokens, &tokenizer, dropped = form.num_dropped, prompt_offset = form.prompt_offset,
-                 answer_offset = form.answer_offset](std::string& list, std::size_t i) mutable {
-                    const bool is_in_answer = tokens.is_in_answer(i);
-                    std::size_t& offset = is_in_answer ? answer_offset : prompt_offset;
-                    const std::size_t missing = is_in_answer ? 0 : std::min(dropped, offset);
-                    append_json_number(list, static_cast<std::int64_t>(offset - missing));
-                    offset += count_characters(tokenizer.bytes_of(tokens[i].token));
+                [tokens, texts, prompt_texts, where = form](std::string& list, std::size_t i) mutable {
+                    const TokenId token = tokens[i].token;
+                    if (tokens.is_in_answer(i)) {
+                        append_json_number(list, static_cast<std::int64_t>(where.answer_offset));
+                        where.answer_offset += count_characters(texts.bytes_of(token));
+                        return;
+                    }
+                    const std::size_t num_dropped = where.prompt_offset > where.dropped_space ? 1 : 0;
+                    append_json_number(list, static_cast<std::int64_t>(where.prompt_offset - num_dropped));
+                    where.prompt_offset += tokens.is_first(i)
+                                               ? where.first_token_characters
+                                               : count_characters(prompt_texts.bytes_of(token));
                 });
     tail_of(out) += '}';
 }
@@ -237,13 +243,13 @@ void append_prompt_logprobs(Out& out, const Tokenizer& tokenizer, const RankedLo
                 });
 }
 
-template void append_logprob_list(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
-template void append_logprob_list(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
-template void append_chat_logprobs(std::string&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
-template void append_chat_logprobs(Document&, const Tokenizer&, const TokenLogprobs&, std::int32_t);
-template void append_completion_logprobs(std::string&, const Tokenizer&, const LogDelta&,
+template void append_logprob_list(std::string&, const TokenTexts&, const TokenLogprobs&, std::int32_t);
+template void append_logprob_list(Document&, const TokenTexts&, const TokenLogprobs&, std::int32_t);
+template void append_chat_logprobs(std::string&, const TokenTexts&, const TokenLogprobs&, std::int32_t);
+template void append_chat_logprobs(Document&, const TokenTexts&, const TokenLogprobs&, std::int32_t);
+template void append_completion_logprobs(std::string&, const TokenTexts&, const LogDelta&,
                                          const CompletionLogprobsForm&);
-template void append_completion_logprobs(Document&, const Tokenizer&, const LogDelta&,
+template void append_completion_logprobs(Document&, const TokenTexts&, const LogDelta&,
                                          const CompletionLogprobsForm&);
 template void append_prompt_logprobs(std::string&, const Tokenizer&, const RankedLogprobs&, std::int32_t,
                                      std::int32_t);
@@ -251,16 +257,16 @@ template void append_prompt_logprobs(Document&, const Tokenizer&, const RankedLo
                                      std::int32_t);
 
 template <class Entry>
-std::size_t num_characters(const Tokenizer& tokenizer, std::span<const Entry> logprobs,
+std::size_t num_characters(const TokenTexts& texts, std::span<const Entry> logprobs,
                            std::int32_t num_alternatives) {
     std::size_t sum = 0;
     const auto stride = static_cast<std::size_t>(num_alternatives) + 1;
     for (std::size_t token = 0; token < logprobs.size(); token += stride)
-        sum += count_characters(tokenizer.bytes_of(logprobs[token].token));
+        sum += count_characters(texts.bytes_of(logprobs[token].token));
     return sum;
 }
 
-template std::size_t num_characters(const Tokenizer&, std::span<const TokenLogprob>, std::int32_t);
-template std::size_t num_characters(const Tokenizer&, std::span<const RankedLogprob>, std::int32_t);
+template std::size_t num_characters(const TokenTexts&, std::span<const TokenLogprob>, std::int32_t);
+template std::size_t num_characters(const TokenTexts&, std::span<const RankedLogprob>, std::int32_t);
 
 }  // namespace solard::server

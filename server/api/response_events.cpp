@@ -45,7 +45,9 @@ void ResponseEvents::text(std::int64_t number, std::string_view type, std::strin
     tail_of(out).append(R"(,"output_index":0,"content_index":0,")").append(name).append(R"(":")");
     append_characters(out, text);
     tail_of(out) += R"(","logprobs":)";
-    append_logprob_list(out, tokenizer_, logprobs, facts_.request.generation.sampling.num_logprobs);
+    const SamplingFields& sampling = facts_.request.generation.sampling;
+    append_logprob_list(out, TokenTexts{tokenizer_, sampling.skip_special_tokens}, logprobs,
+                        sampling.num_logprobs);
     close(tail_of(out));
     seen_ = number;
 }

@@ -178,7 +178,9 @@ void append_output_part(Out& out, const ResponseFacts& facts, const std::string_
     tail_of(out) += R"({"type":"output_text","text":")";
     append_characters(out, text);
     tail_of(out) += R"(","annotations":[],"logprobs":)";
-    append_logprob_list(out, tokenizer, logprobs, facts.request.generation.sampling.num_logprobs);
+    const SamplingFields& sampling = facts.request.generation.sampling;
+    append_logprob_list(out, TokenTexts{tokenizer, sampling.skip_special_tokens}, logprobs,
+                        sampling.num_logprobs);
     tail_of(out) += '}';
 }
 

@@ -75,7 +75,7 @@ std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_m
     out += '[';
     for (std::size_t i = 0; i < token_ids.size(); ++i) {
         if (i > 0) out += ',';
-        append_json_string(out, valid_utf8(tokenizer.bytes_of(token_ids[i])));
+        append_json_string(out, valid_utf8(tokenizer.bytes_of(token_ids[i], false)));
     }
     return out + "]}";
 }

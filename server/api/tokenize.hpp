@@ -34,7 +34,7 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
 result<DetokenizeRequest> parse_detokenize_request(std::string_view body, UnknownFields unknown,
                                                    std::int32_t vocab_size);
 
-// Returns {"count","max_model_len","tokens","token_strs"}. `token_strs` lists the text of each token if
+// Returns {"count","max_model_len","tokens","token_strs"}. `token_strs` lists the name of each token if
 // `return_token_strs` is true; otherwise `token_strs` is null.
 std::string tokenize_json(std::span<const TokenId> token_ids, std::int32_t max_model_len,
                           bool return_token_strs, const Tokenizer& tokenizer);

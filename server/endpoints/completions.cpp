@@ -1,7 +1,9 @@
 // POST /v1/completions.
+#include <algorithm>
 #include <span>
 #include <utility>
 
+#include "inference/text/utf8.hpp"
 #include "server/api/completions.hpp"
 #include "server/endpoints/answer.hpp"
 #include "server/endpoints/handlers.hpp"
@@ -60,15 +62,25 @@ asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& ge
     co_return co_await std::move(decoding);
 }
 
-// Returns how many spaces at the front of the tokens are not in their text: those that the tokenizer adds.
-std::size_t num_dropped_spaces(std::span<const TokenId> token_ids, const Tokenizer& tokenizer,
-                               bool skip_special_tokens) {
-    if (!tokenizer.adds_space()) return 0;
-    for (const TokenId token : token_ids) {
-        const auto bytes = tokenizer.bytes_of(token, skip_special_tokens);
-        if (!bytes.empty()) return bytes.front() == ' ' ? 1 : 0;
+// Says where the tokens of a prompt are in `shown.text`. A prompt that was text contains the special tokens
+// that it was written with. The text does not contain BOS, if it was added, and the space that the tokenizer
+// adds.
+void place_tokens(ShownPrompt& shown, std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+    const TokenTexts texts{tokenizer, shown.skip_special_tokens};
+    const auto word =
+        std::ranges::find_if_not(token_ids, [&](TokenId token) { return tokenizer.bytes_of(token).empty(); });
+    std::string leading;  // the special tokens before the first word
+    for (auto token = token_ids.begin(); token != word; ++token) leading += texts.bytes_of(*token);
+    const std::string_view first = texts.bytes_of(token_ids.front());
+    std::size_t num_leading = count_characters(leading);
+    shown.first_token = token_ids.front();
+    if (shown.text.starts_with(leading)) {
+        shown.first_token_characters = count_characters(first);
+    } else {
+        num_leading -= count_characters(first);
     }
-    return 0;
+    if (tokenizer.adds_space() && word != token_ids.end() && texts.bytes_of(*word).starts_with(' '))
+        shown.dropped_space = num_leading;
 }
 
 // Returns the parts of each prompt that the answer repeats.
@@ -90,9 +102,8 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         if (request.echo && !is_text) shown[i].text = std::move(texts[i]);
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
         if (request.echo && !prompts[i].empty()) {  // admit() refuses an empty prompt
-            shown[i].first_token = prompts[i].front();
-            shown[i].num_dropped = num_dropped_spaces(
-                prompts[i], generation.tokenizer, is_text || request.generation.sampling.skip_special_tokens);
+            shown[i].skip_special_tokens = !is_text && request.generation.sampling.skip_special_tokens;
+            place_tokens(shown[i], prompts[i], generation.tokenizer);
         }
     }
     co_return shown;

@@ -110,7 +110,8 @@ def test_offsets_point_at_the_tokens_of_prompt_and_answer(client, server):
         assert logprobs.text_offset == sorted(logprobs.text_offset)
         assert len(logprobs.tokens) == len(logprobs.text_offset) == len(logprobs.token_logprobs)
         seen = False  # the tokenizer puts a space before the first word, which is not in the text
-        for token, offset in zip(logprobs.tokens, logprobs.text_offset):
+        assert (logprobs.tokens[0], logprobs.text_offset[0]) == ("<s>", 0)
+        for token, offset in zip(logprobs.tokens[1:], logprobs.text_offset[1:]):
             if not token.startswith("bytes:"):
                 word = token if seen else token.removeprefix(" ")
                 assert choice.text[offset:].startswith(word), (choice.text, token, offset)

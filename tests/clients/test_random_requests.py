@@ -173,7 +173,7 @@ class Checker:
         if case.path == "/v1/chat/completions/render":
             assert (answer["prompt"], answer["token_ids"]) == (text, ids)
         else:
-            strings = [model.text_of([token]) for token in ids] if case.value("return_token_strs") else None
+            strings = [model.text_of([token], skip_special_tokens=False) for token in ids] if case.value("return_token_strs") else None
             assert (answer["tokens"], answer["token_strs"]) == (ids, strings)
         assert (answer["count"], answer["max_model_len"]) == (len(ids), model.CONTEXT)
 

@@ -65,14 +65,15 @@ def hashed_integers(name, count):
     return (mix(index) >> np.uint32(24)).astype(np.uint8).view(np.int8)
 
 
-def hashed_tensor(name, shape):
+def hashed_tensor(name, shape, head_shift=0):
     values = hashed_integers(name, int(np.prod(shape)))
     if len(shape) == 1:
         return 1 + np.fmod(values, 32).astype(np.float32) / 64
     if name == "model.embed_tokens.weight":
         return (values.astype(np.float32) / 128).reshape(shape)
     bits = int(shape[1] - 1).bit_length()
-    return (values.astype(np.float32) * np.float32(2.0 ** -(6 + (bits + 1) // 2))).reshape(shape)
+    shift = (head_shift if name == "lm_head.weight" else 0) - (6 + (bits + 1) // 2)
+    return (values.astype(np.float32) * np.float32(2.0**shift)).reshape(shape)
 
 
 def llama_shapes(config):
@@ -98,9 +99,10 @@ def llama_shapes(config):
     return shapes
 
 
-def write_hashed_model(folder, config, dtype):
+def write_hashed_model(folder, config, dtype, head_shift=0):
     tensors = {
-        name: torch.from_numpy(hashed_tensor(name, shape)).to(dtype) for name, shape in llama_shapes(config).items()
+        name: torch.from_numpy(hashed_tensor(name, shape, head_shift)).to(dtype)
+        for name, shape in llama_shapes(config).items()
     }
     safetensors.torch.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config))

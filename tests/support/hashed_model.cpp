@@ -25,17 +25,18 @@ std::uint32_t mix(std::uint32_t x) {
     return x ^ (x >> 13);
 }
 
-float value_of(const TensorData& tensor, int v) {
+float value_of(const TensorData& tensor, int v, int head_shift) {
     if (tensor.shape.size() == 1) return 1.0F + static_cast<float>(v % 32) / 64;
     if (tensor.name == "model.embed_tokens.weight") return static_cast<float>(v) / 128;
     const int bits = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(tensor.shape[1]) - 1));
-    return std::ldexp(static_cast<float>(v), -(6 + (bits + 1) / 2));
+    const int shift = tensor.name == "lm_head.weight" ? head_shift : 0;
+    return std::ldexp(static_cast<float>(v), shift - (6 + (bits + 1) / 2));
 }
 
-void fill(TensorData& tensor) {
+void fill(TensorData& tensor, int head_shift) {
     std::array<std::uint16_t, 256> halves{};
     for (int byte = 0; byte < 256; ++byte) {
-        const float value = value_of(tensor, byte < 128 ? byte : byte - 256);
+        const float value = value_of(tensor, byte < 128 ? byte : byte - 256, head_shift);
         const std::uint32_t half =
             tensor.dtype == DType::bf16 ? bf16_from_float(value) : fp16_from_float(value);
         halves[static_cast<std::size_t>(byte)] = static_cast<std::uint16_t>(half);
@@ -50,7 +51,7 @@ void fill(TensorData& tensor) {
 
 // Fills and writes one tensor after the other to save memory, because the largest model of the tests has half
 // a gigabyte.
-void write_shard(const std::filesystem::path& path, std::span<TensorData> tensors) {
+void write_shard(const std::filesystem::path& path, std::span<TensorData> tensors, int head_shift) {
     json::object header;
     std::size_t offset = 0;
     for (const TensorData& tensor : tensors) {
@@ -65,7 +66,7 @@ void write_shard(const std::filesystem::path& path, std::span<TensorData> tensor
     const std::string head = safetensors_file(json::serialize(header), "");
     file.write(head.data(), static_cast<std::streamsize>(head.size()));
     for (TensorData& tensor : tensors) {
-        fill(tensor);
+        fill(tensor, head_shift);
         file.write(reinterpret_cast<const char*>(tensor.bytes.data()),
                    static_cast<std::streamsize>(tensor.bytes.size()));
         tensor.bytes = {};
@@ -75,11 +76,11 @@ void write_shard(const std::filesystem::path& path, std::span<TensorData> tensor
 }  // namespace
 
 const std::filesystem::path& write_hashed_model(const ModelFolder& folder, const ModelConfig& config,
-                                                DType dtype, int num_shards) {
+                                                DType dtype, int num_shards, int head_shift) {
     folder.write_text("config.json", config_json(config));
     std::vector<TensorData> tensors = llama_tensors(config, dtype);
     if (num_shards == 1) {
-        write_shard(folder.path() / "model.safetensors", tensors);
+        write_shard(folder.path() / "model.safetensors", tensors, head_shift);
         return folder.path();
     }
 
@@ -89,7 +90,7 @@ const std::filesystem::path& write_hashed_model(const ModelFolder& folder, const
         const std::string name = "model-" + std::to_string(begin / per_shard + 1) + ".safetensors";
         const auto shard = std::span(tensors).subspan(begin, std::min(per_shard, tensors.size() - begin));
         for (const TensorData& tensor : shard) file_of_tensor[tensor.name] = name;
-        write_shard(folder.path() / name, shard);
+        write_shard(folder.path() / name, shard, head_shift);
     }
     folder.write_index(file_of_tensor);
     return folder.path();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# check_remade.sh SOURCE: makes the tokenizers and the expected values anew, with both versions of transformers, and
-# compares them with those of data/. Exits with 77 if an environment is missing.
+# check_remade.sh SOURCE: makes the tokenizers and the checkpoints of the families and the values that are expected
+# of them anew, with both versions of transformers, and compares them with those that are stored. Exits with 77 if an environment is missing.
 set -euo pipefail
 source=$1
 work=$(mktemp -d)
@@ -13,5 +13,7 @@ for version in 4 5; do
         exit 77
     fi
     "$python" "$source/tests/tokenizers/make_tokenizers.py" "$work/data"
+    "$python" "$source/tests/golden/make_families.py" "$work/families.json"
 done
+diff "$work/families.json" "$source/tests/golden/families.json"
 diff -r "$work/data" "$source/tests/tokenizers/data"

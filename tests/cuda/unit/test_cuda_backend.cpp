@@ -11,6 +11,7 @@
 #include "tests/support/demo_model.hpp"
 #include "tests/support/engine_run.hpp"
 #include "tests/support/golden.hpp"
+#include "tests/support/golden_families.hpp"
 #include "tests/support/hashed_model.hpp"
 #include "tests/support/typed_tensors.hpp"
 
@@ -275,6 +276,18 @@ BOOST_DATA_TEST_CASE(other_shapes_have_the_logits_of_the_cpu_backend, data::make
         }
         BOOST_TEST(std::sqrt(difference / magnitude) < 1.5e-2);
     }
+}
+
+BOOST_AUTO_TEST_CASE(vocabulary_of_llama_3_gives_the_greedy_answers_of_transformers) {
+    const GoldenFamily family = GoldenFamilies().named("llama31_full_vocabulary");
+    const ModelFolder folder;
+    family.write_to(folder);
+    const LoadedModel model(folder.path());
+    BOOST_TEST(model.config.vocab_size == 128256);
+    CudaBackendOptions options = small_options();
+    options.compute_type = family.dtype();
+    CudaBackend backend(model.source, model.tensors, model.config, device_library(), options);
+    check_answers(backend, demo().tokenizer, family.prompts(), family.answers());
 }
 
 // A sequence with a prompt of 40 tokens. step() returns a batch that computes tokens [begin, end) and samples

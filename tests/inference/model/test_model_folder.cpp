@@ -87,6 +87,10 @@ BOOST_AUTO_TEST_CASE(cache_folder_follows_the_variables_of_hugging_face) {
     BOOST_TEST(hub_cache_folder() == "/hub-cache");
     const Variable empty("HF_HUB_CACHE", "");
     BOOST_TEST(hub_cache_folder() == "/hf/hub");
+    const Variable below_home("HF_HOME", "~/hf");
+    BOOST_TEST(hub_cache_folder() == "/home/me/hf/hub");
+    const Variable other_home("HF_HOME", "~you/hf");
+    BOOST_TEST(hub_cache_folder() == "~you/hf/hub");
 }
 
 BOOST_AUTO_TEST_CASE(name_of_the_hub_is_served_from_the_cache) {
@@ -125,6 +129,22 @@ BOOST_AUTO_TEST_CASE(cache_entry_without_a_version_is_named) {
     const Cache cache("models--me--model");
     check_refused(find_model_folder("me/model", cache.path()),
                   {"models--me--model", "Hugging Face cache", "hf download"});
+}
+
+BOOST_AUTO_TEST_CASE(whole_cache_says_which_models_it_has) {
+    const Cache cache("models--me--model");
+    for (const char* name : {"models--a--b", "models--a--c", "models--a--d", "models--a--e", "models--a--f"})
+        fs::create_directories(cache.path() / name / "snapshots");
+    fs::create_directories(cache.path() / "models--a--empty");
+    fs::create_directories(cache.path() / "datasets--me--data" / "snapshots");
+    const std::string first = (cache.path() / "models--a--b").string();
+    check_refused(find_model_folder(cache.path().string(), {}),
+                  {"is a Hugging Face cache", "it has: --model " + first + " or --model ", "and 1 more"});
+    // HF_HOME is the folder above.
+    const ModelFolder home;
+    fs::create_directories(home.path() / "hub" / "models--me--model" / "snapshots");
+    check_refused(find_model_folder(home.path().string(), {}),
+                  {"is a Hugging Face cache", (home.path() / "hub" / "models--me--model").string()});
 }
 
 BOOST_AUTO_TEST_CASE(unknown_name_says_what_was_looked_for_and_how_to_download_it) {

@@ -315,7 +315,9 @@ BOOST_AUTO_TEST_CASE(index_and_shards_must_agree) {
     const ModelFolder folder;
     folder.write_safetensors("one.safetensors", std::vector{three_tensors()[0]});
     folder.write_index({{"b", "one.safetensors"}, {"a", "two.safetensors"}});
-    check_refused(WeightSource::open(folder.path()), {"two.safetensors", "No such file"});
+    check_refused(WeightSource::open(folder.path()),
+                  {"model.safetensors.index.json: names 2 files", "of which 1 are not in the folder",
+                   "\"two.safetensors\"", "the download is not complete"});
 
     folder.write_safetensors("two.safetensors", std::vector{three_tensors()[2]});
     check_refused(WeightSource::open(folder.path()), {"index.json", "\"a\"", "two.safetensors"});

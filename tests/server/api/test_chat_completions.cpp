@@ -649,7 +649,7 @@ BOOST_AUTO_TEST_CASE(whole_answer_contains_all_choices_in_order) {
 BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
     const auto written = [](std::span<const TokenLogprob> logprobs, std::int32_t num_alternatives) {
         std::string out;
-        append_chat_logprobs(out, demo_tokenizer(), logprobs, num_alternatives);
+        append_chat_logprobs(out, TokenTexts{demo_tokenizer()}, logprobs, num_alternatives);
         return out;
     };
     const TokenId piece = demo_tokenizer().encode("the", {}).value().back();

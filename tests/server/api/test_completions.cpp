@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(logprobs_have_the_older_form_with_offsets_in_characters) {
     const std::vector<TokenLogprob> logprobs{{hello, -1}, {lead, -2},  {tail, -3},
                                              {lead, -4},  {hello, -5}, {lead, -4}};
     std::string out;
-    append_completion_logprobs(out, demo_tokenizer(), {.logprobs = logprobs},
+    append_completion_logprobs(out, TokenTexts{demo_tokenizer()}, {.logprobs = logprobs},
                                {.num_alternatives = 2, .answer_offset = 10});
     const auto json = boost::json::parse(out);
     BOOST_TEST(json.at("tokens") == boost::json::parse(R"([" Hello","bytes:\\xed"])"));
@@ -138,14 +138,15 @@ BOOST_AUTO_TEST_CASE(logprobs_have_the_older_form_with_offsets_in_characters) {
                boost::json::parse(
                    R"([{" Hello":-1,"bytes:\\xed":-2,"bytes:\\x95":-3},{"bytes:\\xed":-4," Hello":-5}])"));
     BOOST_TEST(json.at("text_offset") == boost::json::parse("[10,16]"));
-    BOOST_TEST(num_characters(demo_tokenizer(), TokenLogprobs(logprobs), 2) == 7);
+    BOOST_TEST(num_characters(TokenTexts{demo_tokenizer()}, TokenLogprobs(logprobs), 2) == 7);
 }
 
 BOOST_AUTO_TEST_CASE(equal_alternatives_are_ordered_by_token_and_missing_ones_are_left_out) {
     const auto [first, second] = std::minmax({token_of(" Hello"), token_of(" world")});
     const std::vector<TokenLogprob> logprobs{{second, -1}, {first, -1}, {-1, 0}};
     std::string out;
-    append_completion_logprobs(out, demo_tokenizer(), {.logprobs = logprobs}, {.num_alternatives = 2});
+    append_completion_logprobs(out, TokenTexts{demo_tokenizer()}, {.logprobs = logprobs},
+                               {.num_alternatives = 2});
     const auto json = boost::json::parse(out);
     const auto& top = json.at("top_logprobs").at(0).as_object();
     BOOST_REQUIRE(top.size() == 2U);

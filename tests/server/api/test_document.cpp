@@ -105,18 +105,18 @@ BOOST_AUTO_TEST_CASE(log_probabilities_are_the_same_at_once_and_in_pieces) {
     const auto logprobs = many_logprobs();
     const std::span<const TokenLogprob> view = logprobs;
     std::string list;
-    append_logprob_list(list, demo_tokenizer(), view, 2);
+    append_logprob_list(list, TokenTexts{demo_tokenizer()}, view, 2);
     Document document;
-    append_logprob_list(document, demo_tokenizer(), view, 2);
+    append_logprob_list(document, TokenTexts{demo_tokenizer()}, view, 2);
     BOOST_TEST(in_pieces(document, 500).text == list);
     const std::vector<RankedLogprob> prompt(6000, {5, -1, 1});
     const LogDelta delta{.logprobs = view, .prompt_logprobs = prompt};
     const CompletionLogprobsForm form{
         .num_alternatives = 2, .num_prompt_alternatives = 2, .first_token = 1, .answer_offset = 7};
     std::string completion;
-    append_completion_logprobs(completion, demo_tokenizer(), delta, form);
+    append_completion_logprobs(completion, TokenTexts{demo_tokenizer()}, delta, form);
     Document completion_document;
-    append_completion_logprobs(completion_document, demo_tokenizer(), delta, form);
+    append_completion_logprobs(completion_document, TokenTexts{demo_tokenizer()}, delta, form);
     BOOST_TEST(in_pieces(completion_document, 500).text == completion);
     std::string of_prompt;
     append_prompt_logprobs(of_prompt, demo_tokenizer(), delta.prompt_logprobs, 2, 1);
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(log_probabilities_are_the_same_at_once_and_in_pieces) {
     append_prompt_logprobs(document_of_prompt, demo_tokenizer(), delta.prompt_logprobs, 2, 1);
     BOOST_TEST(in_pieces(document_of_prompt, 500).text == of_prompt);
     std::string chat;
-    append_chat_logprobs(chat, demo_tokenizer(), view, 2);
+    append_chat_logprobs(chat, TokenTexts{demo_tokenizer()}, view, 2);
     BOOST_TEST(chat == R"({"content":)" + list + R"(,"refusal":null})");
 }
 

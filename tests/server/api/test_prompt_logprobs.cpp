@@ -72,13 +72,13 @@ AnswerContext context(std::int32_t num_logprobs = 1) {
     fields.sampling.num_logprobs = num_logprobs;
     fields.num_prompt_logprobs = 1;
     AnswerContext context{{"cmpl-1", "m", 5}, fields, demo_tokenizer(), {}};
-    context.prompts.push_back({.text = "Hello world", .first_token = bos, .num_dropped = 1});
+    context.prompts.push_back({.text = "Hello world", .first_token = bos, .dropped_space = 0});
     return context;
 }
 
 // What echo and logprobs = 1 must give for the prompt and the answer above.
 const json::object expected_logprobs{
-    {"tokens", {"", " Hello", " world", "\n", " Hello"}},
+    {"tokens", {"<s>", " Hello", " world", "\n", " Hello"}},
     {"token_logprobs", {nullptr, -1, -2, -3, -4}},
     {"top_logprobs",
      {nullptr, json::object{{" world", -0.5}, {" Hello", -1}}, json::object{{" world", -2}},
@@ -228,8 +228,9 @@ BOOST_AUTO_TEST_CASE(answer_without_any_token_has_the_prompt_only) {
     const LogDelta nothing{.finish = FinishReason::length};
     std::string out;
     CompletionAnswerWriter(one_choice, true).append_chunks(out, nothing, {});
-    check(json::parse(out.substr(6)).at("choices").at(0).at("logprobs"),
-          json::parse(R"({"tokens":[""],"token_logprobs":[null],"top_logprobs":[null],"text_offset":[0]})"));
+    check(
+        json::parse(out.substr(6)).at("choices").at(0).at("logprobs"),
+        json::parse(R"({"tokens":["<s>"],"token_logprobs":[null],"top_logprobs":[null],"text_offset":[0]})"));
     // Without logprobs, the answer has the text only.
     auto text_only = context(-1);
     text_only.fields.num_prompt_logprobs = -1;
@@ -242,12 +243,13 @@ BOOST_AUTO_TEST_CASE(answer_without_any_token_has_the_prompt_only) {
 
 BOOST_AUTO_TEST_CASE(offsets_of_token_ids_begin_where_the_text_begins) {
     auto ids = context();
-    ids.prompts.front() = {.text = "Hello world", .first_token = hello, .num_dropped = 1};
+    ids.prompts.front() = {
+        .text = "Hello world", .first_token = hello, .first_token_characters = 6, .dropped_space = 0};
     const LogDelta end{.finish = FinishReason::length,
                        .prompt_logprobs = RankedLogprobs(prompt_entries).last(2)};
     const auto whole = json::parse(rendered(CompletionAnswerWriter(ids, true).whole(std::span(&end, 1), {})));
     check(whole.at("choices").at(0).at("logprobs").at("text_offset"), {0, 5});
-    ids.prompts.front() = {.text = "\n world", .first_token = newline};
+    ids.prompts.front() = {.text = "\n world", .first_token = newline, .first_token_characters = 1};
     const auto other = json::parse(rendered(CompletionAnswerWriter(ids, true).whole(std::span(&end, 1), {})));
     check(other.at("choices").at(0).at("logprobs").at("text_offset"), {0, 1});
 }
