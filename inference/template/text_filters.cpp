@@ -44,7 +44,8 @@ Value string_filter(Runtime& runtime, const Value& input, const Arguments& argum
     return &to_text(runtime, input);
 }
 
-// Nothing is escaped here, so text that is marked as safe is like any other text.
+// Jinja2 escapes <, >, & and quotes in a text that is joined to a safe one. A prompt needs the characters
+// themselves, so a text that is marked as safe is like any other text here.
 Value safe(Runtime&, const Value& input, const Arguments& arguments) {
     const BoundArguments bound("safe", arguments, {});
     return input;

@@ -4,9 +4,11 @@ usage: compare_published_templates.py RENDER_TEMPLATES FOLDER
 
 The templates are those in the source distribution of llama-cpp-python, which pip downloads into FOLDER. They are not part
 of this repository. A template that needs something unsupported must be refused by name; everything else must have Jinja2's
-text, or be refused by both.
+text, or be refused by both. There is one exception: Jinja2 replaces < by &lt; in a text that is joined to a text marked as
+safe, which no model has learnt.
 """
 
+import html
 import pathlib
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import tarfile
 from jinja_reference import difference, environment, expected, ours
 
 PACKAGE = "llama-cpp-python==0.3.36"
+JOINS_SAFE_TEXTS = {"meetkai-functionary-medium-v3.1.jinja"}
 CALL = {"id": "call00001", "type": "function", "function": {"name": "weather", "arguments": {"city": "서울", "days": 2}}}
 TOOL = {
     "type": "function",
@@ -72,6 +75,8 @@ def main():
         num_templates += 1
         cases = [(template, variables) for variables in variants()]
         references = [expected(env, *case) for case in cases]
+        if name in JOINS_SAFE_TEXTS:
+            references = [html.unescape(text) if isinstance(text, str) else text for text in references]
         problems = []
         for case, reference, answer in zip(cases, references, ours(program, cases)):
             num_rendered += not isinstance(reference, Exception)
