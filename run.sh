@@ -17,12 +17,13 @@ if [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; then
         exit 1
     }
 fi
+prepare_xgrammar || echo "solard: XGrammar could not be downloaded; check the network. Requests with a schema will be refused." >&2
 [ -x build/release/solard ] || echo "solard: building the program, which takes a few minutes the first time"
 # The build itself notices changes in CMakeLists.txt. It does not notice that --no-cuda was added or removed, or that a
-# toolkit was installed since the last run.
+# toolkit or XGrammar was installed since the last run.
 if [ ! -f build/release/build.ninja ]; then
     configure build/release -DSOLARD_TESTS=OFF -DSOLARD_CUDA=$cuda
-elif [ "$(cached build/release SOLARD_CUDA)" != $cuda ] || { [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; }; then
+elif [ "$(cached build/release SOLARD_CUDA)" != $cuda ] || [ build/xgrammar -nt build/release/build.ninja ] || { [ $cuda = AUTO ] && [ -e /proc/driver/nvidia/version ]; }; then
     configure build/release -DSOLARD_CUDA=$cuda
 fi
 step "building" "The lines above show the error." ninja -C build/release solard

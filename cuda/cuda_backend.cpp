@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <stdexcept>
+#include <utility>
 
 #include "cuda/attention_plan.hpp"
 #include "cuda/device.hpp"
@@ -116,7 +118,8 @@ struct CudaBackend::Impl {
     void compute_logits(const std::int32_t* rows, std::int32_t count);
     // Scores up to max_seqs_per_step of the step's scored tokens, from number `first` on.
     void score(std::int32_t first);
-    void sample(std::int32_t count);
+    // Chooses the tokens of the step, whose masks are there, and ends it.
+    void sample();
     void normalize(const void* weight, const void* added, std::int32_t count,
                    const std::int32_t* rows = nullptr);
 
@@ -144,7 +147,8 @@ struct CudaBackend::Impl {
     DeviceScorer scorer;
     Staging staging;
     StepInputs in{};
-    std::int32_t num_rows = 0;  // of the last step
+    std::int32_t num_rows = 0;              // of the last step
+    const ForwardBatch* waiting = nullptr;  // the batch of a step that waits for its masks
 
     // Activations of one step. std::uint16_t stands for an element of the compute type.
     DeviceBuffer<float> residual;           // [tokens, hidden]
@@ -392,12 +396,12 @@ void CudaBackend::Impl::score(std::int32_t first) {
     scorer.run(first, count, logits.data(), logits_stride, stream);
 }
 
-void CudaBackend::Impl::sample(std::int32_t count) {
-    num_rows = count;
-    if (num_rows == 0) return;
-    compute_logits(in.logits_rows, num_rows);
-    sampler.run(logits.data(), logits_stride, stream);
-    sampler.copy_back(stream);
+void CudaBackend::Impl::sample() {
+    if (num_rows > 0) {
+        sampler.run(logits.data(), logits_stride, stream);
+        sampler.copy_back(stream);
+    }
+    finished.record(stream);
 }
 
 CudaBackend::CudaBackend(DeviceWeights weights, const ModelConfig& config, const CublasLt& library,
@@ -440,8 +444,21 @@ void CudaBackend::submit(const ForwardBatch& batch) {
         progress_.fetch_add(1, std::memory_order_relaxed);
     }
     impl.scorer.copy_back(impl.stream);
-    impl.sample(batch.num_rows());
-    impl.finished.record(impl.stream);
+    impl.num_rows = batch.num_rows();
+    if (impl.num_rows > 0) impl.compute_logits(impl.in.logits_rows, impl.num_rows);
+    if (batch.num_masks == 0) {
+        impl.sample();
+    } else {
+        impl.waiting = &batch;
+    }
+}
+
+void CudaBackend::sample(std::span<const std::uint32_t> masks) {
+    const ForwardBatch* const batch = std::exchange(impl_->waiting, nullptr);
+    if (batch == nullptr) throw std::logic_error("no step waits for masks");
+    check_masks(*batch, masks, impl_->config.vocab_size);
+    impl_->sampler.copy_masks(masks, impl_->stream);
+    impl_->sample();
 }
 
 // If any work that precedes the event has failed, synchronize() throws. So a failed step returns no token.

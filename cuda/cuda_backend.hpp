@@ -44,6 +44,7 @@ class CudaBackend final : public Backend {
     BackendCapacity capacity() const override;
     std::string description() const override;
     void submit(const ForwardBatch& batch) override;
+    void sample(std::span<const std::uint32_t> masks) override;
     void collect(StepResults& results) override;
 
     // For tests: returns the logits of the last step whose results collect() has returned, [num_rows, vocab].

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "inference/sizes.hpp"
+#include "inference/token_mask.hpp"
 
 namespace solard::cuda {
 namespace {
@@ -33,6 +34,8 @@ DeviceSampler::DeviceSampler(std::int32_t vocab, std::int32_t max_rows, std::int
       counts_(count_of(max_rows) * count_of(vocab)),
       changed_(count_of(max_rows) * count_of(vocab)),
       tokens_(count_of(max_rows)),
+      masks_(count_of(max_rows) * mask_words(vocab)),
+      host_masks_(count_of(max_rows) * mask_words(vocab)),
       results_(sampled_bytes(max_rows) + top_bytes(max_rows)),
       host_results_(sampled_bytes(max_rows) + top_bytes(max_rows)) {
     const std::size_t rows = count_of(max_rows);
@@ -111,7 +114,8 @@ void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging)
                          .first_bias = length_of(biases_),
                          .num_biases = length_of(row.logit_bias),
                          .first_ban = length_of(bans_),
-                         .num_bans = length_of(row.banned)};
+                         .num_bans = length_of(row.banned),
+                         .mask = row.mask};
         biases_.insert(biases_.end(), row.logit_bias.begin(), row.logit_bias.end());
         bans_.insert(bans_.end(), row.banned.begin(), row.banned.end());
         if (row.params.has_penalties()) {
@@ -142,6 +146,7 @@ void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging)
                     .biases = put(biases_),
                     .bans = put(bans_),
                     .drafts = put(drafts_),
+                    .masks = masks_.data(),
                     .counts = counts_.data(),
                     .sampled = reinterpret_cast<SampledToken*>(results_.data()),
                     .top = reinterpret_cast<TokenLogprob*>(results_.data() + sampled_bytes(max_rows_)),
@@ -149,6 +154,13 @@ void DeviceSampler::prepare(std::span<const SamplingRow> rows, Staging& staging)
                     .stride = 0,
                     .num_rows = length_of(rows_),
                     .vocab = vocab_};
+}
+
+// The last step's copy has ended, because a step begins after the step before it was collected.
+void DeviceSampler::copy_masks(std::span<const std::uint32_t> masks, const Stream& stream) {
+    std::ranges::copy(masks, host_masks_.data());
+    check(cudaMemcpyAsync(masks_.data(), host_masks_.data(), masks.size_bytes(), cudaMemcpyHostToDevice,
+                          stream.get()));
 }
 
 void DeviceSampler::run(const float* logits, std::int64_t stride, const Stream& stream) {

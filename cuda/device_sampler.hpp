@@ -13,8 +13,9 @@
 
 namespace solard::cuda {
 
-// In each step, call prepare(), the staging's upload(), run() and copy_back(), in this order. Call read()
-// after the stream has been synchronised. The constructor allocates all memory.
+// In each step, call prepare(), the staging's upload(), copy_masks() if a row has a mask, run() and
+// copy_back(), in this order. Call read() after the stream has been synchronised. The constructor allocates
+// all memory.
 class DeviceSampler {
   public:
     // `stream` is the stream that run() will use.
@@ -28,6 +29,8 @@ class DeviceSampler {
     // row must not contain drafts. Throws std::logic_error if there are more than max_rows rows, or if a row
     // has more biases or bans than max_logit_biases, or a context longer than max_model_len.
     void prepare(std::span<const SamplingRow> rows, Staging& staging);
+    // Enqueues the copy of the masks of the rows that have one, [rows, mask_words(vocab)].
+    void copy_masks(std::span<const std::uint32_t> masks, const Stream& stream);
     // Enqueues the kernels. `logits` is [rows, stride] on the device.
     void run(const float* logits, std::int64_t stride, const Stream& stream);
     void copy_back(const Stream& stream);
@@ -70,6 +73,8 @@ class DeviceSampler {
     DeviceBuffer<TokenCount> counts_;    // [max_rows, vocab]
     DeviceBuffer<float> changed_;        // [max_rows, vocab]
     DeviceBuffer<std::int32_t> tokens_;  // [max_rows]
+    DeviceBuffer<std::uint32_t> masks_;  // [max_rows, mask_words(vocab)]
+    PinnedBuffer<std::uint32_t> host_masks_;
     // The sampled tokens and, after them, the most likely tokens. One copy brings both to the host.
     DeviceBuffer<std::byte> results_;
     PinnedBuffer<std::byte> host_results_;

@@ -28,7 +28,7 @@ struct Shared {
     Winner winners[row_warps];
 };
 
-// ---- steps 2 to 5 of sampling: biases, bans, penalties
+// ---- steps 2 to 5 of sampling: biases, masks, bans, penalties
 
 __device__ float penalised(float logit, TokenCount count, const SamplingParams& params) {
     const float r = params.repetition_penalty;
@@ -80,11 +80,20 @@ struct RowChange {
         }
         __syncthreads();
         if (row.slot >= 0) apply_penalties();
+        if (row.mask >= 0) exclude_others();
         for (int i = thread; with_bans && i < row.num_bans; i += row_threads) {
             const int token = args.bans[row.first_ban + i];
             // If a token is banned twice, only one thread writes its logit.
             if (in_vocabulary(token) && !stands_before(args.bans + row.first_ban, i))
                 changed[token] = -INFINITY;
+        }
+        __syncthreads();
+    }
+
+    __device__ void exclude_others() const {
+        const std::uint32_t* const mask = args.masks + std::int64_t{row.mask} * ((args.vocab + 31) / 32);
+        for (int token = static_cast<int>(threadIdx.x); token < args.vocab; token += row_threads) {
+            if ((mask[token / 32] >> (token % 32) & 1U) == 0) changed[token] = -INFINITY;
         }
         __syncthreads();
     }
@@ -201,7 +210,7 @@ __device__ int draw(const Logits& logits, const SampleRow& row, Rank bar, Rank l
 }
 
 __device__ bool has_changes(const SampleRow& row) {
-    return row.num_biases > 0 || row.num_bans > 0 || row.slot >= 0;
+    return row.num_biases > 0 || row.num_bans > 0 || row.slot >= 0 || row.mask >= 0;
 }
 
 __device__ bool keeps_all(const SamplingParams& params, int vocab) {

@@ -46,6 +46,7 @@ struct SampleRow {
     std::int32_t num_biases = 0;
     std::int32_t first_ban = 0;
     std::int32_t num_bans = 0;
+    std::int32_t mask = -1;  // index of the row's mask; -1: it has none
     std::int32_t slot = -1;  // row of the counts; -1: no penalties apply
     // The draft tokens in the context. The counts do not include them, because they may be rejected.
     std::int32_t first_draft = 0;
@@ -54,11 +55,12 @@ struct SampleRow {
 
 struct SampleArgs {
     const float* logits;         // [num_rows, stride]
-    float* changed;              // [num_rows, vocab], scratch for rows with biases, bans or penalties
+    float* changed;              // [num_rows, vocab], scratch for rows with biases, bans, penalties or a mask
     const SampleRow* rows;       // [num_rows]
     const LogitBias* biases;     // of all rows; no token may occur twice in one row
     const std::int32_t* bans;    // of all rows
     const std::int32_t* drafts;  // of all rows
+    const std::uint32_t* masks;  // [rows with a mask, mask_words(vocab)], see inference/token_mask.hpp
     const TokenCount* counts;    // [slots, vocab]
     SampledToken* sampled;       // [num_rows]
     TokenLogprob* top;           // [num_rows, max_top_logprobs], filled for rows with num_logprobs > 0

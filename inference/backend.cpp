@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "inference/sizes.hpp"
+#include "inference/token_mask.hpp"
 
 namespace solard {
 
@@ -19,6 +20,7 @@ void ForwardBatch::clear() {
     sampling.clear();
     scored_tokens.clear();
     block_copies.clear();
+    num_masks = 0;
 }
 
 void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std::int32_t vocab_size) {
@@ -60,7 +62,12 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
                below(vocab_size)(scored.token) && below(max_top_logprobs + 1)(scored.num_alternatives) &&
                scored.first_score == before.first_score + 1 + before.num_alternatives;
     };
-    if (!fits || !std::ranges::all_of(batch.token_ids, below(vocab_size)) ||
+    std::int32_t num_masks = 0;
+    const auto has_next_mask = [&](const SamplingRow& row) {
+        return row.mask < 0 || row.mask == num_masks++;
+    };
+    if (!fits || !std::ranges::all_of(batch.sampling, has_next_mask) || num_masks != batch.num_masks ||
+        !std::ranges::all_of(batch.token_ids, below(vocab_size)) ||
         !std::ranges::all_of(batch.positions, below(capacity.max_model_len)) ||
         !std::ranges::all_of(batch.logits_rows, below(batch.num_tokens())) ||
         !std::ranges::all_of(batch.block_copies, is_copy) ||
@@ -71,6 +78,16 @@ void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std
         !std::ranges::all_of(std::views::iota(std::size_t{0}, batch.scored_tokens.size()), is_scored)) {
         throw std::logic_error("the batch is malformed or exceeds the backend's capacity");
     }
+}
+
+void check_masks(const ForwardBatch& batch, std::span<const std::uint32_t> masks, std::int32_t vocab_size) {
+    const std::size_t words = mask_words(vocab_size);
+    bool is_valid = masks.size() == count_of(batch.num_masks) * words;
+    for (std::size_t begin = 0; is_valid && begin < masks.size(); begin += words) {
+        const auto mask = masks.subspan(begin, words);
+        is_valid = std::ranges::any_of(mask, [](std::uint32_t word) { return word != 0; });
+    }
+    if (!is_valid) throw std::logic_error("the masks are not those of the batch, or a mask is empty");
 }
 
 }  // namespace solard

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ struct ForwardBatch {
     // and no block may be a destination twice, so the order of the copies does not matter.
     std::vector<BlockCopy> block_copies;
     std::int32_t block_table_stride = 0;
+    std::int32_t num_masks = 0;  // rows with a mask; these have the masks 0 to num_masks - 1, in this order
 
     std::int32_t num_tokens() const { return static_cast<std::int32_t>(token_ids.size()); }
     std::int32_t num_seqs() const { return static_cast<std::int32_t>(context_lens.size()); }
@@ -86,10 +88,12 @@ struct BackendCapacity {
 // Throws std::logic_error if the batch would make a backend read or write out of bounds. The scheduler never
 // makes such a batch.
 void check_batch(const ForwardBatch& batch, const BackendCapacity& capacity, std::int32_t vocab_size);
+// Throws std::logic_error if these are not the masks of the batch: their number is wrong, or one is empty.
+void check_masks(const ForwardBatch& batch, std::span<const std::uint32_t> masks, std::int32_t vocab_size);
 
 // Runs the forward pass. Only the engine thread creates, calls and destroys a backend. The constructor
-// reserves all memory; submit() and collect() allocate nothing. After an exception, the backend must not be
-// used again.
+// reserves all memory; submit(), sample() and collect() allocate nothing. After an exception, the backend
+// must not be used again.
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -104,6 +108,11 @@ class Backend {
     // Starts one step. Until collect() has returned, `batch` must not be changed and submit() must not be
     // called again.
     virtual void submit(const ForwardBatch& batch) = 0;
+    // Goes on with a step whose rows have masks. It must be called between submit() and collect() if
+    // batch.num_masks > 0, and not otherwise: until then the tokens are not chosen, so that the caller has
+    // the time of the forward pass to compute the masks. `masks` is [num_masks, mask_words(vocab_size)] (see
+    // token_mask.hpp), and is copied.
+    virtual void sample(std::span<const std::uint32_t> masks) = 0;
     // Waits until the step in flight has ended, and stores the results of its logits rows and of its scored
     // tokens in `results`.
     virtual void collect(StepResults& results) = 0;

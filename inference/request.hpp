@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "inference/error.hpp"
+#include "inference/grammar/grammar.hpp"
 #include "inference/sampling_params.hpp"
 #include "inference/sampling_row.hpp"
 #include "inference/token_id.hpp"
@@ -42,6 +44,9 @@ struct Request {
     std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;
     bool skip_special_tokens = true;  // special tokens add no text to the answer
+    // The texts that each answer may be, or null: any text. Where the grammar allows only the end of the
+    // answer, the answer ends (FinishReason::stop), whatever min_tokens and ignore_eos say.
+    std::shared_ptr<const Grammar> grammar;
     Principal principal;
     std::int32_t priority = 0;     // order among the principal's waiting requests; lowest first
     std::uint64_t cache_salt = 0;  // set by the server: prompts share KV only if their salts are equal

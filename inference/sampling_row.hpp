@@ -21,6 +21,9 @@ struct SamplingRow {
     std::int32_t num_prompt_tokens = 0;          // size of the prompt, which is the front of `context`
     std::span<const LogitBias> logit_bias = {};  // no token may occur twice
     std::span<const TokenId> banned = {};        // tokens that must not be chosen
+    // The index of the set of tokens that may be chosen, among those that Backend::sample() gets; -1: all
+    // tokens of the vocabulary. The set is never empty.
+    std::int32_t mask = -1;
 };
 
 struct TokenLogprob {

@@ -136,6 +136,29 @@ prepare_cuda() {
     rm -rf "$work"
 }
 
+# prepare_xgrammar: unpacks XGrammar into build/xgrammar; returns 1 if that fails. A finished folder contains a copy of the
+# requirements.
+prepare_xgrammar() {
+    local list=config/build/xgrammar-requirements.txt work=build/xgrammar-install
+    ! cmp -s "$list" build/xgrammar/requirements.txt || return 0
+    if command -v apt-get >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        install_packages python3 python3-venv
+    fi
+    rm -rf "$work"
+    mkdir -p "$work/xgrammar"
+    if ! python3 -m venv "$work/venv" ||
+        ! "$work/venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary xgrammar --require-hashes \
+            --dest "$work" -r "$list" ||
+        ! tar xzf "$work"/xgrammar-*.tar.gz --strip-components=1 -C "$work/xgrammar"; then
+        rm -rf "$work"
+        return 1
+    fi
+    cp "$list" "$work/xgrammar/requirements.txt"
+    rm -rf build/xgrammar
+    mv "$work/xgrammar" build/xgrammar
+    rm -rf "$work"
+}
+
 # cached FOLDER VARIABLE: prints the variable's value in the CMake cache of the folder, or nothing if it has no value.
 cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 

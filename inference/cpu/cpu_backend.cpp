@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
+#include <utility>
 
 #include "inference/cpu/attention.hpp"
 #include "inference/cpu/cpu_weights.hpp"
@@ -12,6 +14,7 @@
 #include "inference/model/rope.hpp"
 #include "inference/sampling/sampler.hpp"
 #include "inference/sizes.hpp"
+#include "inference/token_mask.hpp"
 
 namespace solard {
 namespace {
@@ -54,7 +57,8 @@ struct CpuBackend::Impl {
     template <class TokenOf>
     void compute_logits(std::size_t count, const TokenOf& token_of);
     void score(std::span<const ScoredToken> slice);
-    void sample(const ForwardBatch& batch);
+    // `masks` are the masks of the batch's rows, or nothing if no row has one.
+    void sample(const ForwardBatch& batch, std::span<const std::uint32_t> masks);
 
     ModelConfig config;
     CpuBackendOptions options;
@@ -85,6 +89,7 @@ struct CpuBackend::Impl {
     std::vector<SampledToken> sampled;       // [rows]
     std::vector<TokenLogprob> top_logprobs;  // [rows, max_top_logprobs], or empty
     std::vector<RankedLogprob> scores;       // [num_scores]
+    const ForwardBatch* waiting = nullptr;   // the batch of a step that waits for its masks
 };
 
 CpuBackend::Impl::Impl(const WeightSource& source, const ModelTensors& tensors, const ModelConfig& model,
@@ -205,7 +210,8 @@ void CpuBackend::Impl::score(std::span<const ScoredToken> slice) {
     });
 }
 
-void CpuBackend::Impl::sample(const ForwardBatch& batch) {
+void CpuBackend::Impl::sample(const ForwardBatch& batch, std::span<const std::uint32_t> masks) {
+    const std::size_t words = mask_words(config.vocab_size);
     constexpr auto width = count_of(max_top_logprobs);
     const bool wants_top = std::ranges::any_of(
         batch.sampling, [](const SamplingRow& row) { return row.params.num_logprobs >= 0; });
@@ -215,7 +221,10 @@ void CpuBackend::Impl::sample(const ForwardBatch& batch) {
         const std::span<const float> row_logits(logits.data() + row * vocab, vocab);
         std::span<TokenLogprob> top;
         if (wants_top) top = std::span(top_logprobs).subspan(row * width, width);
-        sampled[row] = samplers[count_of(worker)].sample(row_logits, batch.sampling[row], top);
+        std::span<const std::uint32_t> mask;
+        if (const std::int32_t index = batch.sampling[row].mask; index >= 0)
+            mask = masks.subspan(count_of(index) * words, words);
+        sampled[row] = samplers[count_of(worker)].sample(row_logits, batch.sampling[row], top, mask);
     });
 }
 
@@ -256,7 +265,18 @@ void CpuBackend::submit(const ForwardBatch& batch) {
         progress_.fetch_add(1, std::memory_order_relaxed);
     }
     impl.compute_logits(batch.logits_rows.size(), [&](std::size_t row) { return batch.logits_rows[row]; });
-    impl.sample(batch);
+    if (batch.num_masks == 0) {
+        impl.sample(batch, {});
+    } else {
+        impl.waiting = &batch;
+    }
+}
+
+void CpuBackend::sample(std::span<const std::uint32_t> masks) {
+    const ForwardBatch* const batch = std::exchange(impl_->waiting, nullptr);
+    if (batch == nullptr) throw std::logic_error("no step waits for masks");
+    check_masks(*batch, masks, impl_->config.vocab_size);
+    impl_->sample(*batch, masks);
 }
 
 void CpuBackend::collect(StepResults& results) {

@@ -33,6 +33,7 @@ class CpuBackend final : public Backend {
     BackendCapacity capacity() const override;
     std::string description() const override;
     void submit(const ForwardBatch& batch) override;
+    void sample(std::span<const std::uint32_t> masks) override;
     void collect(StepResults& results) override;
 
     // Returns the logits of the last step's logits rows, [num_rows, vocab], valid until the next submit().

@@ -16,6 +16,10 @@ void EngineCore::step(StepEvents& events) {
     const ForwardBatch& batch = scheduler_.schedule(begin);
     if (batch.num_tokens() > 0) {
         backend_.submit(batch);
+        if (batch.num_masks > 0) {
+            scheduler_.fill_masks(masks_);
+            backend_.sample(masks_);
+        }
         backend_.collect(results_);
     }
     const auto advanced = scheduler_.complete(results_);

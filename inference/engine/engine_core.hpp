@@ -1,7 +1,9 @@
 // The engine's step, without its thread: scheduler, forward pass, stop rules and events.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "inference/backend.hpp"
 #include "inference/model/tokenizer.hpp"
@@ -45,6 +47,7 @@ class EngineCore {
     TimeSource now_;
     Scheduler scheduler_;
     StepResults results_;
+    std::vector<std::uint32_t> masks_;  // of the step in flight
     std::uint64_t generated_tokens_ = 0;
     // The tokens and the time of recent steps. Both are halved about once per second, so that their ratio
     // follows the current rate.

@@ -8,6 +8,7 @@
 #include "inference/sampling/exp_approx.hpp"
 #include "inference/sampling/gumbel.hpp"
 #include "inference/sizes.hpp"
+#include "inference/token_mask.hpp"
 
 namespace solard {
 namespace {
@@ -84,10 +85,10 @@ Sampler::Sampler(std::int32_t vocab_size)
     : changed_(count_of(vocab_size)), counts_(count_of(vocab_size)), candidates_(count_of(vocab_size)) {}
 
 SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& row,
-                             std::span<TokenLogprob> top) {
+                             std::span<TokenLogprob> top, std::span<const std::uint32_t> mask) {
     const RowMaximum maximum = find_maximum(logits);
     if (!maximum.finite) return {.token = -1, .finite = false};
-    SampledToken sampled{.token = choose(logits, row, maximum.token)};
+    SampledToken sampled{.token = choose(logits, row, mask, maximum.token)};
     if (row.params.num_logprobs >= 0) {
         const LogProbabilities logprobs(logits, maximum.token);
         const auto ranks = likeliest(logits, std::min(count_of(row.params.num_logprobs), top.size()));
@@ -99,13 +100,14 @@ SampledToken Sampler::sample(std::span<const float> logits, const SamplingRow& r
     return sampled;
 }
 
-TokenId Sampler::choose(std::span<const float> logits, const SamplingRow& row, TokenId best) {
+TokenId Sampler::choose(std::span<const float> logits, const SamplingRow& row,
+                        std::span<const std::uint32_t> mask, TokenId best) {
     const SamplingParams& params = row.params;
-    if (params.has_penalties() || !row.logit_bias.empty() || !row.banned.empty()) {
-        change(logits, row, row.banned);
+    if (params.has_penalties() || !row.logit_bias.empty() || !row.banned.empty() || !mask.empty()) {
+        change(logits, row, mask, row.banned);
         best = find_maximum(changed_).token;
         if (changed_[index_of(best)] == -infinity) {
-            change(logits, row, {});
+            change(logits, row, mask, {});
             best = find_maximum(changed_).token;
         }
         logits = changed_;
@@ -116,15 +118,34 @@ TokenId Sampler::choose(std::span<const float> logits, const SamplingRow& row, T
     return draw_from(cut(logits, params, logits[index_of(best)]), logits, row, best);
 }
 
-void Sampler::change(std::span<const float> logits, const SamplingRow& row, std::span<const TokenId> banned) {
+void Sampler::change(std::span<const float> logits, const SamplingRow& row,
+                     std::span<const std::uint32_t> mask, std::span<const TokenId> banned) {
     std::ranges::copy(logits, changed_.begin());
     for (const auto& [token, bias] : row.logit_bias) {
         if (in_vocabulary(token)) changed_[index_of(token)] += bias;
     }
     if (row.params.has_penalties()) penalise(row);
-    // Bans are applied last, so that no other step brings a banned token back.
+    // What excludes tokens is applied last, so that no other step brings an excluded token back.
+    if (!mask.empty()) exclude_others(mask);
     for (const TokenId token : banned) {
         if (in_vocabulary(token)) changed_[index_of(token)] = -infinity;
+    }
+}
+
+void Sampler::exclude_others(std::span<const std::uint32_t> mask) {
+    for (std::size_t begin = 0; begin < changed_.size(); begin += mask_word_bits) {
+        const auto logits =
+            std::span(changed_).subspan(begin, std::min(mask_word_bits, changed_.size() - begin));
+        std::uint32_t word = mask[begin / mask_word_bits];
+        if (word == ~std::uint32_t{0}) continue;
+        if (word == 0) {
+            std::ranges::fill(logits, -infinity);
+            continue;
+        }
+        for (float& logit : logits) {
+            if ((word & 1U) == 0) logit = -infinity;
+            word >>= 1U;
+        }
     }
 }
 

@@ -15,7 +15,8 @@ namespace solard {
 // The chosen token depends only on its own row. The steps, in this order:
 //   1. If the row contains NaN or infinity, the result says so (finite = false) and no token is chosen.
 //   2. logit += bias.
-//   3. Banned tokens are excluded, even if they have a bias. If every token is banned, the bans are ignored.
+//   3. Tokens that the mask does not have are excluded, and then banned tokens, even if they have a bias. If
+//      this leaves no token, the bans are ignored.
 //   4. Repetition penalty r, for the tokens of the whole context: logit > 0 ? logit / r : logit * r.
 //      Source: Keskar et al., "CTRL", 2019, section 4.1, in the sign-aware form of Hugging Face transformers.
 //   5. For the tokens of the answer: logit -= count * frequency_penalty + presence_penalty.
@@ -36,16 +37,20 @@ class Sampler {
     explicit Sampler(std::int32_t vocab_size);
     // Chooses a token; logits: [vocab]. If params.num_logprobs >= 0, also sets the chosen token's logprob and
     // writes the first min(num_logprobs, vocab) elements of `top`, likeliest first. `top` must be empty or
-    // have room for these elements.
+    // have room for these elements. `mask` is the set of tokens that may be chosen, [mask_words(vocab)] and
+    // not empty, or no words at all: then it has every token.
     SampledToken sample(std::span<const float> logits, const SamplingRow& row,
-                        std::span<TokenLogprob> top = {});
+                        std::span<TokenLogprob> top = {}, std::span<const std::uint32_t> mask = {});
     // Looks up `token` in the model's own distribution, and writes it and its alternatives to `scores`, as
     // StepResults::scores describes; the size of `scores` is 1 plus the number of alternatives.
     void score(std::span<const float> logits, TokenId token, std::span<RankedLogprob> scores);
 
   private:
-    TokenId choose(std::span<const float> logits, const SamplingRow& row, TokenId best);
-    void change(std::span<const float> logits, const SamplingRow& row, std::span<const TokenId> banned);
+    TokenId choose(std::span<const float> logits, const SamplingRow& row, std::span<const std::uint32_t> mask,
+                   TokenId best);
+    void change(std::span<const float> logits, const SamplingRow& row, std::span<const std::uint32_t> mask,
+                std::span<const TokenId> banned);
+    void exclude_others(std::span<const std::uint32_t> mask);
     void penalise(const SamplingRow& row);
     // Does steps 7 to 9: top_k, top_p and min_p.
     std::span<const TokenRank> cut(std::span<const float> logits, const SamplingParams& params,

@@ -17,7 +17,8 @@ void append_row(ForwardBatch& batch, const Sequence& sequence, std::int32_t row,
                               .context = std::span(sequence.token_ids).first(count_of(position)),
                               .num_prompt_tokens = sequence.num_prompt_tokens,
                               .logit_bias = sequence.request.logit_bias,
-                              .banned = sequence.banned_tokens(position - sequence.num_prompt_tokens)});
+                              .banned = sequence.banned_tokens(position - sequence.num_prompt_tokens),
+                              .mask = sequence.grammar ? batch.num_masks++ : -1});
 }
 
 // Asks for the log-probability of the prompt's token at index `position`. The token before it was appended

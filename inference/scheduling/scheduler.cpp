@@ -201,11 +201,13 @@ std::span<const Scheduler::Advance> Scheduler::complete(const StepResults& resul
         const std::int32_t computed = std::exchange(sequence->num_scheduled_tokens, 0);
         sequence->copied_from = -1;
         if (sequence->finish != FinishReason::none) continue;  // ended while the step was in flight
-        if (are_finite(*sequence, samples, results)) {
+        if (!are_finite(*sequence, samples, results)) {
+            end(take_running(*sequence), FinishReason::error, errc::numerical_error);
+        } else if (samples && sequence->dead_end == 0) {
+            end(take_running(*sequence), FinishReason::error, errc::grammar_dead_end);
+        } else {
             sequence->num_computed_tokens += computed;
             accept_results(*sequence, samples, results);
-        } else {
-            end(take_running(*sequence), FinishReason::error, errc::numerical_error);
         }
     }
     scheduled_.clear();

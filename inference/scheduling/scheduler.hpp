@@ -13,6 +13,7 @@
 #include "inference/scheduling/progress.hpp"
 #include "inference/scheduling/sequence.hpp"
 #include "inference/scheduling/speculation.hpp"
+#include "inference/scheduling/step_masks.hpp"
 #include "inference/scheduling/step_state.hpp"
 
 namespace solard {
@@ -68,6 +69,7 @@ std::int32_t max_running(const SchedulerOptions& options);
 // - queue_timeout: the request waited beyond its queue deadline.
 // - deadline_exceeded: the request was not finished by its request deadline.
 // - numerical_error: the logits were not finite.
+// - grammar_dead_end: the grammar of the answer allowed no token.
 class Scheduler {
   public:
     explicit Scheduler(const SchedulerOptions& options);
@@ -84,6 +86,9 @@ class Scheduler {
     // Returns the next step's work, which is empty if nothing runs. The batch is valid until the next call of
     // schedule().
     const ForwardBatch& schedule(Clock::time_point now);
+
+    // Writes the masks of the rows of the batch that schedule() returned (see Backend::sample()).
+    void fill_masks(std::vector<std::uint32_t>& masks) const { solard::fill_masks(scheduled_, masks); }
 
     // A sequence with something to report. It has `num_tokens` new tokens at the end of its token_ids, drawn
     // from the results rows `first_row` and following, or new scores of its prompt, or both. Or it has none

@@ -1,6 +1,7 @@
 #include "inference/scheduling/sequence.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "inference/backend.hpp"
@@ -17,6 +18,7 @@ Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const Toke
       num_prompt_tokens(static_cast<std::int32_t>(token_ids.size())),
       num_accepted_tokens(num_prompt_tokens),
       num_scored_tokens(r.num_prompt_logprobs >= 0 ? 1 : num_prompt_tokens),
+      grammar(r.grammar ? r.grammar->begin() : nullptr),
       arrival(arrival_number),
       request(std::move(r)),
       stop_matcher_(std::move(request.stop)) {
@@ -37,7 +39,10 @@ std::span<const TokenId> Sequence::banned_tokens(std::int32_t num_generated) con
 
 FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
     const TokenId token = token_ids[count_of(num_accepted_tokens++)];
-    if (num_generated_tokens() > request.min_tokens && is_end(token)) {
+    if (grammar && !grammar->accept(token))
+        throw std::logic_error("a token was chosen that the grammar does not allow");
+    const bool grammar_has_ended = grammar && grammar->has_ended();
+    if (grammar_has_ended || (num_generated_tokens() > request.min_tokens && is_end(token))) {
         flush_text(out);
         return FinishReason::stop;
     }

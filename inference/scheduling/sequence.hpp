@@ -58,6 +58,10 @@ struct Sequence {
     errc error = errc::backend_failed;  // meaningful when finish == error
     std::int32_t matched_stop = -1;
     TokenId matched_stop_token = -1;
+    // How far the answer has come in its grammar, or null if it has none. Covers the accepted tokens.
+    std::unique_ptr<GrammarState> grammar;
+    // The number of drafts of the step in flight after which the grammar allows no token; -1: there is none.
+    std::int32_t dead_end = -1;
     PrincipalShare* principal = nullptr;  // is charged for the sequence's slots and blocks
     std::uint64_t arrival;
     // The other choices of the request, until the prompt is computed. After that, they run as sequences of
@@ -87,10 +91,11 @@ struct Sequence {
     std::span<const TokenId> banned_tokens(std::int32_t num_generated) const;
 
     // Applies the stop rules to the first token of token_ids that is not accepted yet. `bytes` is the text of
-    // that token. The rules are applied in this order: end tokens, stop strings, length. Appends to `out` the
-    // text that may be sent now. When the answer ends, this includes the text that was held back, except what
-    // a stop string cuts off. An end token adds no text. As long as the answer has fewer than min_tokens
-    // tokens, only the length can end it, and its text is not searched for stop strings.
+    // that token. The rules are applied in this order: the end of the grammar, end tokens, stop strings,
+    // length. Appends to `out` the text that may be sent now. When the answer ends, this includes the text
+    // that was held back, except what a stop string cuts off. An end token adds no text. As long as the
+    // answer has fewer than min_tokens tokens, only the grammar and the length can end it, and its text is
+    // not searched for stop strings. Throws std::logic_error if the grammar does not allow the token.
     FinishReason accept_token(std::string_view bytes, std::string& out);
 
   private:

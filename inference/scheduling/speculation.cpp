@@ -56,9 +56,10 @@ std::int32_t Speculation::keep_confirmed_drafts(Sequence& sequence, const StepRe
         const auto offset = count_of(confirmed);
         const SampledToken& drawn = results.rows.at(count_of(sequence.first_row) + offset);
         const std::size_t place = known + offset;
-        if (confirmed < num_drafts && drawn.finite && sequence.token_ids[place] == drawn.token) continue;
+        const bool is_chosen = drawn.finite && confirmed != sequence.dead_end;
+        if (confirmed < num_drafts && is_chosen && sequence.token_ids[place] == drawn.token) continue;
         sequence.token_ids.resize(place);
-        if (!drawn.finite) break;  // the next step computes this row again, as the first row of the sequence
+        if (!is_chosen) break;  // the next step computes this row again, as the first row of the sequence
         sequence.token_ids.push_back(drawn.token);
         break;
     }

@@ -41,6 +41,7 @@ class WatchedBackend final : public Backend {
         fake_.submit(batch);
         batch_ = &batch;
     }
+    void sample(std::span<const std::uint32_t> masks) override { fake_.sample(masks); }
     void collect(StepResults& results) override {
         in_flight(*batch_);
         fake_.collect(results);

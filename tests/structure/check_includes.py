@@ -18,10 +18,12 @@ SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 # same rank, so they must not include each other.
 ORDER = [
     ("inference/error", "inference/token_id", "inference/sizes"),
+    ("inference/token_mask",),
     ("inference/text",),
     ("inference/tokenizer",),
     ("inference/template",),
     ("inference/model",),
+    ("inference/grammar",),
     ("inference/sampling_params",),
     ("inference/sampling_row",),
     ("inference/sampling",),
@@ -42,7 +44,7 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 
 # The rooms (folders or files) that a backend may include: the interface that it implements, the model that it loads,
 # and those parts of the sampler which must have the same bits in every backend.
-BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/sizes", "inference/model", "inference/sampling_params", "inference/sampling_row",
+BACKEND_ROOMS = {"inference/error", "inference/token_id", "inference/sizes", "inference/token_mask", "inference/model", "inference/sampling_params", "inference/sampling_row",
                  "inference/sampling", "inference/backend"}
 # The only file that may include the backends.
 BACKENDS = {"server/backends.cpp"}

@@ -35,6 +35,7 @@ class WatchedBackend final : public Backend {
         num_block_copies += batch.block_copies.size();
         backend_.submit(batch);
     }
+    void sample(std::span<const std::uint32_t> masks) override { backend_.sample(masks); }
     void collect(StepResults& results) override { backend_.collect(results); }
 
     int num_mixed_steps = 0;           // steps with a prompt chunk and a decode

@@ -4,6 +4,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "inference/sizes.hpp"
+#include "inference/token_mask.hpp"
+
 namespace solard {
 namespace {
 
@@ -108,6 +111,13 @@ void FakeBackend::submit(const ForwardBatch& batch) {
     require(in_flight_ == nullptr, "submitted while a step is in flight");
     check_shapes(batch, options_.capacity);
     in_flight_ = &batch;
+    masks_.clear();
+}
+
+void FakeBackend::sample(std::span<const std::uint32_t> masks) {
+    require(in_flight_ != nullptr && in_flight_->num_masks > 0 && masks_.empty(), "no step waits for masks");
+    check_masks(*in_flight_, masks, options_.vocab_size);
+    masks_.assign(masks.begin(), masks.end());
 }
 
 // collect(), and not submit(), reads the batch and writes the KV: a real device, too, may read and write as
@@ -115,6 +125,8 @@ void FakeBackend::submit(const ForwardBatch& batch) {
 void FakeBackend::collect(StepResults& results) {
     require(in_flight_ != nullptr, "nothing in flight");
     const ForwardBatch& batch = *std::exchange(in_flight_, nullptr);
+    const std::size_t words = mask_words(options_.vocab_size);
+    require(masks_.size() == words * count_of(batch.num_masks), "the step has not got its masks");
     control_->run_step(batch.num_tokens());
     progress_.fetch_add(1, std::memory_order_relaxed);
     copy_blocks(batch);
@@ -127,7 +139,9 @@ void FakeBackend::collect(StepResults& results) {
         require(std::cmp_equal(sampling.position, context_.size()), "position of a sampling row");
         require(sampling.context.empty() || std::ranges::equal(sampling.context, context_),
                 "the context of a sampling row is not what the blocks hold");
-        results.rows.push_back(fake_next_token(context_, sampling, options_));
+        std::span<const std::uint32_t> mask;
+        if (sampling.mask >= 0) mask = std::span(masks_).subspan(count_of(sampling.mask) * words, words);
+        results.rows.push_back(fake_next_token(context_, sampling, options_, mask));
     }
     add_logprobs(batch, results);
     add_scores(batch, results);
@@ -199,14 +213,19 @@ void FakeBackend::read_context(const ForwardBatch& batch, std::int32_t row) {
 }
 
 SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow& row,
-                             const FakeOptions& options) {
-    if (options.script) {
-        if (const auto scripted = options.script(context)) return *scripted;
+                             const FakeOptions& options, std::span<const std::uint32_t> mask) {
+    SampledToken next;
+    if (const auto scripted = options.script ? options.script(context) : std::nullopt) {
+        next = *scripted;
+    } else {
+        std::uint64_t hash = mix(row.params.seed, row.params.choice);
+        for (const TokenId token : context) hash = mix(hash, static_cast<std::uint64_t>(token));
+        const auto range = static_cast<std::uint64_t>(options.vocab_size - options.first_token);
+        next.token = options.first_token + static_cast<TokenId>(hash % range);
     }
-    std::uint64_t hash = mix(row.params.seed, row.params.choice);
-    for (const TokenId token : context) hash = mix(hash, static_cast<std::uint64_t>(token));
-    const auto range = static_cast<std::uint64_t>(options.vocab_size - options.first_token);
-    return {.token = options.first_token + static_cast<TokenId>(hash % range)};
+    if (mask.empty() || !next.finite) return next;
+    while (!is_allowed(mask, next.token)) next.token = (next.token + 1) % options.vocab_size;
+    return next;
 }
 
 float fake_logprob(TokenId chosen, std::int32_t place) {

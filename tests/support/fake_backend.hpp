@@ -69,6 +69,7 @@ class FakeBackend final : public Backend {
     BackendCapacity capacity() const override { return options_.capacity; }
     std::string description() const override { return "fake"; }
     void submit(const ForwardBatch& batch) override;
+    void sample(std::span<const std::uint32_t> masks) override;
     void collect(StepResults& results) override;
 
   private:
@@ -82,13 +83,15 @@ class FakeBackend final : public Backend {
     FakeOptions options_;
     std::shared_ptr<FakeControl> control_;
     const ForwardBatch* in_flight_ = nullptr;
-    std::vector<TokenId> kv_;  // [num_blocks * kv_block_size], the token whose "KV" a slot holds
+    std::vector<std::uint32_t> masks_;  // of the step in flight
+    std::vector<TokenId> kv_;           // [num_blocks * kv_block_size], the token whose "KV" a slot holds
     std::vector<TokenId> context_;
 };
 
-// Returns the token that follows `context`.
+// Returns the token that follows `context`: if the mask does not have it, the next token that the mask has,
+// in the order of ids, beginning again after the last one. A mask without words has every token.
 SampledToken fake_next_token(std::span<const TokenId> context, const SamplingRow& row,
-                             const FakeOptions& options);
+                             const FakeOptions& options, std::span<const std::uint32_t> mask = {});
 // Returns the log probability of the token `chosen` (place 0) or of its alternative number `place`. The
 // alternatives are the token ids after `chosen`.
 float fake_logprob(TokenId chosen, std::int32_t place);

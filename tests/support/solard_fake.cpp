@@ -30,6 +30,7 @@ class PacedBackend final : public Backend {
     BackendCapacity capacity() const override { return fake_.capacity(); }
     std::string description() const override { return "paced"; }
     void submit(const ForwardBatch& batch) override { fake_.submit(batch); }
+    void sample(std::span<const std::uint32_t> masks) override { fake_.sample(masks); }
     void collect(StepResults& results) override {
         std::this_thread::sleep_for(step_);
         fake_.collect(results);

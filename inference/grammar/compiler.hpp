@@ -1,0 +1,53 @@
+// Compiles grammars with XGrammar (https://github.com/mlc-ai/xgrammar).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "inference/error.hpp"
+#include "inference/grammar/grammar.hpp"
+#include "inference/grammar/vocabulary.hpp"
+
+namespace solard {
+
+// What a client asks of the answer's text.
+struct GrammarSource {
+    enum class Kind : std::uint8_t {
+        json_object,  // any JSON object; `text` is empty
+        json_schema,  // `text` is a JSON Schema
+        regex,        // a regular expression, which must match the whole answer
+        ebnf,         // a grammar in GBNF whose first rule is named root
+    };
+    Kind kind = Kind::json_object;
+    std::string text;
+    bool operator==(const GrammarSource&) const = default;
+};
+
+// Returns false if the program was built without XGrammar. Then compile_grammar() fails always.
+bool can_compile_grammars();
+
+// Compiles a grammar, and returns it in a form that load_grammar() reads. The time and the memory that this
+// takes are not bounded, and a hostile source can make both very large: call this only in a process that can
+// be killed. Errors: invalid_request if the source is wrong or cannot be followed exactly.
+result<std::string> compile_grammar(const GrammarSource& source, const GrammarVocabulary& vocabulary);
+
+// Reads compiled grammars. Any thread may use it.
+class GrammarLoader {
+  public:
+    explicit GrammarLoader(const GrammarVocabulary& vocabulary);
+    ~GrammarLoader();
+    GrammarLoader(const GrammarLoader&) = delete;
+    GrammarLoader& operator=(const GrammarLoader&) = delete;
+
+    // `compiled` was made by compile_grammar() of the same version of the program, with the same vocabulary.
+    // Errors: backend_failed if it was not.
+    result<std::shared_ptr<const Grammar>> load(const std::string& compiled) const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace solard
