@@ -19,6 +19,7 @@
 #include "server/config/parse_config.hpp"
 #include "server/config/version.hpp"
 #include "server/devices.hpp"
+#include "server/generation/compile_process.hpp"
 #include "server/listener.hpp"
 #include "server/observe/background_writer.hpp"
 #include "server/observe/load_progress.hpp"
@@ -155,6 +156,8 @@ int serve(AppConfig config) {
 int run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
     if (!arguments.empty() && arguments.front() == "keygen")
         return run_keygen({arguments.begin() + 1, arguments.end()}, std::cout, std::cerr);
+    if (arguments.size() == 2 && arguments.front() == compile_command)
+        return run_compile_child(arguments.back());
     auto config = parse_app_config(arguments, environment);
     if (!config) return fail(config.error());
     set_log_level(config->log_level);

@@ -73,6 +73,7 @@ GenerationFields parse_generation_fields(FieldReader& fields, BodyKind kind, Unk
     GenerationFields generation;
     generation.model = fields.string("model").value_or("");
     generation.sampling = parse_sampling_fields(fields);
+    generation.grammar = parse_grammar_fields(fields, kind, unknown);
     generation.stream = fields.boolean("stream").value_or(false);
     parse_stream_options(fields, kind, unknown, generation);
     generation.return_token_ids = fields.boolean("return_token_ids").value_or(false);

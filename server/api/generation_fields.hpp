@@ -11,6 +11,7 @@
 
 #include "inference/model/tokenizer.hpp"
 #include "server/api/fields.hpp"
+#include "server/api/grammar_fields.hpp"
 #include "server/api/peer_fields.hpp"
 #include "server/api/sampling_fields.hpp"
 #include "server/config/error.hpp"
@@ -23,6 +24,7 @@ struct GenerationFields {
     // leaves in the context has no effect. Absent: the whole room.
     std::optional<std::int32_t> max_tokens;
     SamplingFields sampling;
+    std::optional<AnswerGrammar> grammar;  // what the answer's text may be; absent: any text
     bool stream = false;
     bool include_usage = false;     // true: a separate chunk at the end has the usage
     bool continuous_usage = false;  // true: every chunk has the usage so far

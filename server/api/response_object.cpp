@@ -74,7 +74,10 @@ void append_request(std::string& out, const ResponseFacts& facts) {
     out += request.store ? "true" : "false";
     out += R"(,"temperature":)";
     append_json_number(out, facts.temperature);
-    out += R"(,"text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"top_logprobs":)";
+    const auto& grammar = request.generation.grammar;
+    out += R"(,"text":{"format":)";
+    out += grammar && !grammar->format.empty() ? std::string_view(grammar->format) : R"({"type":"text"})";
+    out += R"(},"tool_choice":"auto","tools":[],"top_logprobs":)";
     append_json_number(out, std::int64_t{std::max(request.generation.sampling.num_logprobs, 0)});
     out += R"(,"top_p":)";
     append_json_number(out, facts.top_p);

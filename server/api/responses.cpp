@@ -168,6 +168,17 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
     request.metadata = parse_metadata(fields);
     request.user = fields.string("user");
     if (request.user && request.user->size() > max_user) fields.fail("user", "a string of at most 512 bytes");
+    request.generation.grammar = parse_grammar_fields(fields, BodyKind::responses, unknown);
+    if (const auto* text = fields.object("text")) {
+        FieldReader inner(*text, "text.");
+        auto format = parse_text_format(inner, unknown);
+        check_other_fields(inner, BodyKind::responses, unknown, "text.");
+        if (inner.error()) fields.fail(*inner.error());
+        if (format && request.generation.grammar)
+            fields.fail("text", "without a format, because " + request.generation.grammar->field +
+                                    " restricts the answer already");
+        if (format) request.generation.grammar = std::move(format);
+    }
     parse_extension(fields, request);
     check_other_fields(fields, BodyKind::responses, unknown);
     if (const auto& problem = fields.error()) return *problem;

@@ -50,6 +50,9 @@ struct AppConfig {
     std::int64_t max_header_size = 0;     // bytes
     std::int64_t max_waiting_memory = 0;  // bytes
     std::int64_t max_prompt_logprobs = 0;
+    std::chrono::milliseconds grammar_timeout{};
+    std::int64_t grammar_memory = 0;      // bytes
+    std::int64_t grammar_cache_size = 0;  // bytes
     std::chrono::milliseconds header_timeout{};
     std::chrono::milliseconds body_timeout{};
     std::chrono::milliseconds idle_timeout{};

@@ -30,6 +30,8 @@ errc to_server_errc(solard::errc code) {
             return errc::server_overloaded;
         case solard::errc::numerical_error:
             return errc::numerical_error;
+        case solard::errc::grammar_dead_end:
+            return errc::grammar_dead_end;
         case solard::errc::engine_unavailable:
             return errc::engine_unavailable;
     }

@@ -45,6 +45,7 @@ enum class errc {
     // The server cannot handle the request now, or failed to do so (HTTP 5xx).
     server_error,
     numerical_error,
+    grammar_dead_end,
     server_overloaded,
     server_starting,
     server_draining,

@@ -28,6 +28,7 @@ asio::awaitable<void> handle_metrics(const ServerState& state, ResponseService& 
                                   .num_stored_responses = responses.store().size(),
                                   .stored_response_bytes = responses.store().bytes(),
                                   .num_stored_response_owners = responses.store().num_owners(),
+                                  .grammars = generation.grammars.counts(),
                                   .log_lines_lost = num_log_lines_lost(),
                                   .process_start = start.count()},
                                  generation.config.metrics_compat == "vllm");

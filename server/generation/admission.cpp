@@ -209,8 +209,17 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
     co_return co_await std::move(rendering);
 }
 
+asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationService& generation,
+                                                                   JobSource source,
+                                                                   const GenerationFields& fields) {
+    if (!fields.grammar) co_return std::shared_ptr<const Grammar>();
+    auto compiling = generation.grammars.compile(source, fields.grammar->source, fields.grammar->field);
+    co_return co_await std::move(compiling);
+}
+
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
-                         std::vector<std::vector<TokenId>> prompts, std::string_view field) {
+                         std::vector<std::vector<TokenId>> prompts, std::shared_ptr<const Grammar> grammar,
+                         std::string_view field) {
     const ModelConfig& model = generation.model.config;
     const GenerationConfig& defaults = model.generation;
     SamplingContext context{.vocab_size = model.vocab_size,
@@ -238,6 +247,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         if (!request) return request.error();
         request->prompt = std::move(prompt);
         request->num_prompt_logprobs = fields.num_prompt_logprobs;
+        request->grammar = grammar;
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;

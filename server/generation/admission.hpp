@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,11 +50,18 @@ struct RenderedChat {
 boost::asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, JobSource source,
                                                          ChatPrompt prompt, std::string_view field);
 
+// Returns the compiled grammar of the answers, or null if the request has none. Has the errors of
+// GrammarService::compile().
+boost::asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationService& generation,
+                                                                          JobSource source,
+                                                                          const GenerationFields& fields);
+
 // Submits the prompts to the engine. Must be called before the status line of the answer is sent. `field` is
 // the field of the request which had the prompts. Errors: those of EngineClient::submit(),
 // context_length_exceeded, invalid_value with the name of the field, rate_limit_exceeded.
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
-                         std::vector<std::vector<TokenId>> prompts, std::string_view field);
+                         std::vector<std::vector<TokenId>> prompts, std::shared_ptr<const Grammar> grammar,
+                         std::string_view field);
 
 // Returns how many choices of one request can run together, which is the largest allowed `n`.
 std::int32_t max_choices_together(const GenerationService& generation);

@@ -14,11 +14,13 @@ GenerationService::GenerationService(boost::asio::io_context& io, const AppConfi
       model(std::move(served)),
       tokenizer(std::move(model_tokenizer)),
       hash_key{random_bits(), random_bits()},
+      grammars(app_config, tokenizer, model.config.vocab_size, model.config.eos_token_ids),
       engine(io, state) {}
 
 void GenerationService::stop() {
     engine.stop();
     worker.join();
+    grammars.stop();
 }
 
 RefusalPacer::Clock::duration GenerationService::refusal_delay(const Caller& caller, errc code) {

@@ -9,6 +9,7 @@
 #include "server/auth/gate.hpp"
 #include "server/config/app_config.hpp"
 #include "server/generation/engine_client.hpp"
+#include "server/generation/grammar_service.hpp"
 #include "server/generation/refusal_pacer.hpp"
 #include "server/generation/served_model.hpp"
 #include "server/generation/worker_thread.hpp"
@@ -43,6 +44,7 @@ struct GenerationService {
     const Tokenizer tokenizer;
     const HashKey hash_key;  // of the prefix cache
     WorkerThread worker;
+    GrammarService grammars;
     EngineClient engine;
     RefusalPacer refusals;
 };

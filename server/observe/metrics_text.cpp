@@ -217,6 +217,20 @@ void append_memory(Exposition& text, const MetricsNow& now) {
                now.num_stored_response_owners);
 }
 
+void append_grammars(Exposition& text, const GrammarCounts& grammars) {
+    using enum Names;
+    text.counter(ours, "grammars_compiled_total", "Number of schemas and grammars that were compiled.",
+                 static_cast<double>(grammars.compiled));
+    text.counter(ours, "grammars_refused_total",
+                 "Number of schemas and grammars that were wrong or took too much time or memory to compile.",
+                 static_cast<double>(grammars.refused));
+    text.counter(ours, "grammar_cache_hits_total",
+                 "Number of requests whose schema or grammar was compiled already.",
+                 static_cast<double>(grammars.cache_hits));
+    text.counter(ours, "grammar_compile_seconds_total", "Seconds spent on compiling schemas and grammars.",
+                 grammars.compile_seconds);
+}
+
 }  // namespace
 
 std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vllm_names) {
@@ -228,6 +242,7 @@ std::string metrics_text(const Metrics& metrics, const MetricsNow& now, bool vll
     text.gauge(ours, "connections", "Number of open connections, including WebSockets.", now.num_connections);
     text.gauge(ours, "websockets", "Number of open WebSockets.", now.num_sockets);
     append_memory(text, now);
+    append_grammars(text, now.grammars);
     text.labelled(ours, "gauge", "state", "State of the server: 1 for the current state, 0 for all others.",
                   "state", [&](auto&& add) {
                       for (const std::string_view state : {"starting", "ready", "draining", "failed"})

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "inference/request.hpp"
+#include "server/observe/grammar_counts.hpp"
 #include "server/observe/metrics.hpp"
 
 namespace solard::server {
@@ -23,6 +24,7 @@ struct MetricsNow {
     std::size_t num_stored_responses = 0;
     std::size_t stored_response_bytes = 0;
     std::size_t num_stored_response_owners = 0;
+    GrammarCounts grammars;
     std::uint64_t log_lines_lost = 0;
     double process_start = 0;  // Unix seconds
 };

@@ -38,6 +38,11 @@ std::size_t heap_bytes_of(const std::vector<ChatMessage>& messages) {
     return bytes;
 }
 
+std::size_t heap_bytes_of(const std::optional<AnswerGrammar>& grammar) {
+    if (!grammar) return 0;
+    return heap_bytes(grammar->source.text) + heap_bytes(grammar->field) + heap_bytes(grammar->format);
+}
+
 std::size_t heap_bytes_of(const json::value& value);
 
 // Returns how many bytes of the heap the object holds. In Boost.JSON, an object or a list is a table with a
@@ -101,8 +106,9 @@ std::size_t heap_bytes(const ResponseRequest& request) {
     return heap_bytes_of(request.input) + heap_bytes_of(request.instructions) +
            heap_bytes_of(request.previous_response_id) + heap_bytes_of(request.generation.sampling) +
            heap_bytes(request.generation.model) + heap_bytes(request.generation.cache_salt) +
-           heap_bytes(request.idempotency_key) + heap_bytes_of(request.metadata) +
-           heap_bytes_of(request.template_kwargs) + heap_bytes_of(request.user);
+           heap_bytes_of(request.generation.grammar) + heap_bytes(request.idempotency_key) +
+           heap_bytes_of(request.metadata) + heap_bytes_of(request.template_kwargs) +
+           heap_bytes_of(request.user);
 }
 
 std::size_t record_bytes(const ResponseRecord& record) {
@@ -117,6 +123,7 @@ void release_engine_fields(ResponseRequest& request) {
     release(request.template_kwargs);
     release(request.generation.model);
     release(request.generation.cache_salt);
+    if (auto& grammar = request.generation.grammar) release(grammar->source.text);
     SamplingFields& sampling = request.generation.sampling;
     release(sampling.stop);
     release(sampling.stop_token_ids);

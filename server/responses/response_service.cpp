@@ -254,6 +254,10 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     auto preparing = prepare(generation_, source, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
+    if (!request.generate) request.generation.grammar.reset();
+    auto compiling = grammar_of(generation_, source, request.generation);
+    auto grammar = co_await std::move(compiling);
+    if (!grammar) co_return grammar.error();
     // A copy of the request may have come while the prompt was encoded. The code below does not suspend, so
     // no other copy can come before the response is stored.
     if (auto repeated = find_repeated(request, caller)) co_return to_follow(std::move(repeated));
@@ -262,7 +266,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     if (!request.generate) fields.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(prepared->token_ids));
-    auto generation = admit(generation_, fields, caller, std::move(prompts), "input");
+    auto generation = admit(generation_, fields, caller, std::move(prompts), *std::move(grammar), "input");
     if (!generation) co_return generation.error();
     if (charge != nullptr) charge->resize(0);  // because the record is charged below
     auto record = std::make_shared<ResponseRecord>();

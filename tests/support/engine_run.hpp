@@ -83,6 +83,7 @@ class EngineRun {
     const EngineSnapshot& snapshot() const { return events_.snapshot; }
 
     std::map<std::pair<RequestId, std::uint32_t>, Answer> answers;  // by request and choice
+    std::map<RequestId, errc> errors;                               // of requests that ended with one
     std::set<RequestId> preempted;
     int num_steps = 0;
 
@@ -102,6 +103,7 @@ class EngineRun {
         answer.prompt_logprobs.insert(answer.prompt_logprobs.end(), prompt_logprobs.begin(),
                                       prompt_logprobs.end());
         answer.finish = event.finish;
+        if (event.finish == FinishReason::error) errors[event.id] = event.error;
         answer.matched_stop = event.matched_stop;
         answer.matched_stop_token = event.matched_stop_token;
         if (event.num_cached_tokens >= 0) answer.num_cached_tokens = event.num_cached_tokens;

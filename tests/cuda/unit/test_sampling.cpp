@@ -8,6 +8,7 @@
 #include "inference/sampling/sampler.hpp"
 #include "tests/cuda/unit/device_arrays.hpp"
 #include "tests/support/count_allocations.hpp"
+#include "tests/support/random_mask.hpp"
 #include "tests/support/random_row.hpp"
 
 namespace solard::cuda {
@@ -39,10 +40,12 @@ class Rig {
         return sample(rows);
     }
     // Samples again with the logits of the last step.
-    const StepResults& sample(const std::vector<SamplingRow>& rows) {
+    const StepResults& sample(const std::vector<SamplingRow>& rows,
+                              const std::vector<std::uint32_t>& masks = {}) {
         staging_.clear();
         sampler_.prepare(rows, staging_);
         staging_.upload(stream_);
+        if (!masks.empty()) sampler_.copy_masks(masks, stream_);
         sampler_.run(logits_.data(), static_cast<std::int64_t>(stride_), stream_);
         sampler_.copy_back(stream_);
         stream_.synchronize();
@@ -116,6 +119,34 @@ void check_step(Rig& rig, const RandomStep& step, std::size_t vocab) {
     }
 }
 
+// Half of the rows have a mask.
+void check_masked_step(Rig& rig, std::mt19937& random, std::size_t vocab, std::size_t count) {
+    RandomStep step(random, vocab, count);
+    std::vector<std::uint32_t> masks;
+    std::vector<RandomMask> of_rows;
+    std::int32_t num_masks = 0;
+    for (SamplingRow& row : step.rows) {
+        of_rows.emplace_back(random, vocab);
+        if (random() % 2 == 0) continue;
+        row.mask = num_masks++;
+        masks.insert(masks.end(), of_rows.back().words.begin(), of_rows.back().words.end());
+    }
+    rig.sample(step.logits, std::vector<SamplingRow>(count));
+    const StepResults& results = rig.sample(step.rows, masks);
+    Sampler reference(static_cast<std::int32_t>(vocab));
+    for (std::size_t i = 0; i < count; ++i) {
+        const bool is_masked = step.rows[i].mask >= 0;
+        std::vector<TokenLogprob> top(static_cast<std::size_t>(max_top_logprobs));
+        const SampledToken expected = reference.sample(
+            step.logits[i], step.rows[i], top,
+            is_masked ? std::span<const std::uint32_t>(of_rows[i].words) : std::span<const std::uint32_t>());
+        BOOST_REQUIRE_EQUAL(results.rows[i].token, expected.token);
+        check_logprobs(step.rows[i], results.rows[i],
+                       results.top_logprobs.data() + i * static_cast<std::size_t>(max_top_logprobs), expected,
+                       top, vocab);
+    }
+}
+
 std::vector<float> normal_logits(std::size_t vocab, std::uint64_t seed) {
     std::mt19937_64 random(seed);
     std::normal_distribution<float> normal(0, 2.5F);
@@ -125,6 +156,13 @@ std::vector<float> normal_logits(std::size_t vocab, std::uint64_t seed) {
 }
 
 BOOST_AUTO_TEST_SUITE(device_sampler)
+
+BOOST_DATA_TEST_CASE(rows_with_masks_get_the_token_of_the_reference_sampler,
+                     data::make({1, 31, 32, 33, 257, 2048}), vocab) {
+    std::mt19937 random(static_cast<unsigned>(vocab));
+    Rig rig(static_cast<std::size_t>(vocab), 8);
+    for (int step = 0; step < 6; ++step) check_masked_step(rig, random, static_cast<std::size_t>(vocab), 8);
+}
 
 BOOST_DATA_TEST_CASE(any_row_gets_the_token_of_the_reference_sampler,
                      data::make({1, 2, 3, 17, 64, 65, 257, 700, 2048}), vocab) {

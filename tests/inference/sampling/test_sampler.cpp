@@ -5,6 +5,7 @@
 #include <numbers>
 #include <numeric>
 #include <random>
+#include <ranges>
 #include <set>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "inference/sampling/sampler.hpp"
 #include "tests/support/count_allocations.hpp"
 #include "tests/support/plain_sampler.hpp"
+#include "tests/support/random_mask.hpp"
 #include "tests/support/random_row.hpp"
 #include "tests/support/same_bits.hpp"
 
@@ -290,6 +292,52 @@ BOOST_AUTO_TEST_CASE(bans_are_ignored_if_they_cover_the_vocabulary) {
         BOOST_TEST(draw_many(logits, {.params = params, .banned = banned}, 500) ==
                        draw_many(logits, {.params = params}, 500),
                    boost::test_tools::per_element());
+    }
+}
+
+// Bans have tests of their own. With a mask, the outcome must be that of bans of all other tokens.
+BOOST_AUTO_TEST_CASE(mask_excludes_tokens_as_bans_do) {
+    std::mt19937 random(23);
+    for (const std::size_t vocab : {1U, 31U, 32U, 33U, 257U}) {
+        Sampler sampler(static_cast<std::int32_t>(vocab));
+        for (int i = 0; i < 200; ++i) {
+            const RandomRow made(random, vocab);
+            const RandomMask mask(random, vocab);
+            SamplingRow row = made.row;
+            row.params.num_logprobs = i % 3 - 1;
+            std::vector<TokenId> banned = mask.excluded;
+            banned.insert(banned.end(), row.banned.begin(), row.banned.end());
+            const auto may_be_chosen = [&](TokenId token) {
+                return std::ranges::find(banned, token) == banned.end();
+            };
+            const bool leaves_none = std::ranges::none_of(
+                std::views::iota(TokenId{0}, static_cast<TokenId>(vocab)), may_be_chosen);
+            SamplingRow with_bans = row;
+            with_bans.banned = leaves_none ? mask.excluded : banned;
+            std::vector<TokenLogprob> top(max_top_logprobs);
+            const SampledToken found = sampler.sample(made.logits, row, top, mask.words);
+            const SampledToken expected = sampler.sample(made.logits, with_bans);
+            BOOST_REQUIRE_EQUAL(found.token, expected.token);
+            BOOST_REQUIRE(is_allowed(mask.words, found.token));
+            BOOST_REQUIRE_EQUAL(found.logprob, expected.logprob);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(mask_is_applied_before_top_k_top_p_and_min_p) {
+    // The excluded tokens are far likelier than the others, so that each cut would leave only them.
+    std::vector<float> logits(64, 20.0F);
+    for (std::size_t token = 32; token < 64; ++token) logits[token] = 1.0F;
+    const std::vector<std::uint32_t> mask{0, ~std::uint32_t{0}};
+    for (const SamplingParams& params :
+         {SamplingParams{.temperature = 1, .top_k = 32}, SamplingParams{.temperature = 1, .top_p = 0.9F},
+          SamplingParams{.temperature = 1, .min_p = 0.5F}}) {
+        Sampler sampler(64);
+        std::set<TokenId> drawn;
+        for (std::int32_t position = 0; position < 500; ++position)
+            drawn.insert(sampler.sample(logits, {.params = params, .position = position}, {}, mask).token);
+        BOOST_TEST(*drawn.begin() >= 32);
+        BOOST_TEST(drawn.size() > 25U);
     }
 }
 

@@ -1,0 +1,352 @@
+#include "inference/grammar/json_schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <vector>
+
+namespace solard {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t max_depth = 32;
+constexpr std::size_t max_schemas = 2000;   // the schema and all schemas in it
+constexpr std::size_t max_branches = 64;    // of anyOf or oneOf
+constexpr std::size_t max_values = 1000;    // of enum
+constexpr std::int64_t max_bound = 10'000;  // of a number of items, properties or characters
+
+// What a keyword's value is.
+enum class Kind : std::uint8_t {
+    annotation,  // says nothing about the value
+    bound,       // a number of items, properties or characters
+    text,
+    number,
+    type,
+    names,    // of properties
+    values,   // of enum
+    any,      // of const
+    schema,   // a schema, which may also be true or false
+    schemas,  // an object of schemas
+    definitions,
+    branches,  // a list of schemas
+    prefix,    // the same, for the first items of a list
+};
+
+struct Keyword {
+    std::string_view name;
+    Kind kind;
+};
+
+constexpr auto keywords = std::to_array<Keyword>({
+    {"$comment", Kind::annotation},
+    {"$defs", Kind::definitions},
+    {"$id", Kind::annotation},
+    {"$ref", Kind::text},
+    {"$schema", Kind::annotation},
+    {"additionalProperties", Kind::schema},
+    {"allOf", Kind::branches},
+    {"anyOf", Kind::branches},
+    {"const", Kind::any},
+    {"contentEncoding", Kind::annotation},
+    {"contentMediaType", Kind::annotation},
+    {"default", Kind::annotation},
+    {"definitions", Kind::definitions},
+    {"deprecated", Kind::annotation},
+    {"description", Kind::annotation},
+    {"enum", Kind::values},
+    {"example", Kind::annotation},
+    {"examples", Kind::annotation},
+    {"exclusiveMaximum", Kind::number},
+    {"exclusiveMinimum", Kind::number},
+    {"format", Kind::text},
+    {"items", Kind::schema},
+    {"maxItems", Kind::bound},
+    {"maxLength", Kind::bound},
+    {"maxProperties", Kind::bound},
+    {"maximum", Kind::number},
+    {"minItems", Kind::bound},
+    {"minLength", Kind::bound},
+    {"minProperties", Kind::bound},
+    {"minimum", Kind::number},
+    {"multipleOf", Kind::number},
+    {"oneOf", Kind::branches},
+    {"pattern", Kind::text},
+    {"patternProperties", Kind::schemas},
+    {"prefixItems", Kind::prefix},
+    {"properties", Kind::schemas},
+    {"propertyNames", Kind::schema},
+    {"readOnly", Kind::annotation},
+    {"required", Kind::names},
+    {"title", Kind::annotation},
+    {"type", Kind::type},
+    {"writeOnly", Kind::annotation},
+});
+static_assert(std::ranges::is_sorted(keywords, {}, &Keyword::name));
+
+constexpr auto type_names =
+    std::to_array<std::string_view>({"array", "boolean", "integer", "null", "number", "object", "string"});
+
+// These keywords replace the rest of a schema in the library, so nothing else may restrict the value.
+constexpr auto replacing =
+    std::to_array<std::string_view>({"$ref", "allOf", "anyOf", "oneOf", "const", "enum"});
+
+const Keyword* find_keyword(std::string_view name) {
+    const auto found = std::ranges::lower_bound(keywords, name, {}, &Keyword::name);
+    return found != keywords.end() && found->name == name ? &*found : nullptr;
+}
+
+std::string quoted(std::string_view name) {
+    constexpr std::size_t max_shown = 64;
+    return json::serialize(json::string(name.substr(0, max_shown)));
+}
+
+bool has_type(const json::value& value, std::string_view type) {
+    switch (value.kind()) {
+        case json::kind::null:
+            return type == "null";
+        case json::kind::bool_:
+            return type == "boolean";
+        case json::kind::string:
+            return type == "string";
+        case json::kind::array:
+            return type == "array";
+        case json::kind::object:
+            return type == "object";
+        case json::kind::double_:
+            return type == "number";
+        case json::kind::int64:
+        case json::kind::uint64:
+            break;
+    }
+    return type == "number" || type == "integer";
+}
+
+// Returns the types that a schema names; empty if it names none.
+std::vector<std::string_view> types_of(const json::object& schema) {
+    std::vector<std::string_view> types;
+    const json::value* value = schema.if_contains("type");
+    if (value == nullptr) return types;
+    if (value->is_string()) types.emplace_back(value->get_string());
+    if (value->is_array()) {
+        for (const json::value& type : value->get_array()) {
+            if (type.is_string()) types.emplace_back(type.get_string());
+        }
+    }
+    return types;
+}
+
+bool may_overlap(std::string_view a, std::string_view b) {
+    return a == b || (a == "number" && b == "integer") || (a == "integer" && b == "number");
+}
+
+// Returns the constant that the schema requires of the property, or null if it requires none.
+const json::value* required_constant(const json::object& schema, std::string_view property) {
+    const json::value* const required = schema.if_contains("required");
+    const json::value* const properties = schema.if_contains("properties");
+    if (required == nullptr || !required->is_array() || properties == nullptr || !properties->is_object())
+        return nullptr;
+    if (std::ranges::find(required->get_array(), json::value(property)) == required->get_array().end())
+        return nullptr;
+    const json::value* const inner = properties->get_object().if_contains(property);
+    if (inner == nullptr || !inner->is_object()) return nullptr;
+    if (const json::value* const constant = inner->get_object().if_contains("const")) return constant;
+    const json::value* const values = inner->get_object().if_contains("enum");
+    if (values == nullptr || !values->is_array() || values->get_array().size() != 1) return nullptr;
+    return &values->get_array().front();
+}
+
+// Returns true if no value can satisfy both schemas, as far as this is easy to see.
+bool are_disjoint(const json::value& a, const json::value& b) {
+    if (!a.is_object() || !b.is_object()) return false;
+    const json::object& first = a.get_object();
+    const json::object& second = b.get_object();
+    const auto types = types_of(first);
+    const auto other_types = types_of(second);
+    const bool types_meet =
+        types.empty() || other_types.empty() || std::ranges::any_of(types, [&](std::string_view type) {
+            return std::ranges::any_of(other_types,
+                                       [&](std::string_view other) { return may_overlap(type, other); });
+        });
+    if (!types_meet) return true;
+    if (const auto* const one = first.if_contains("const")) {
+        const auto* const other = second.if_contains("const");
+        return other != nullptr && *one != *other;
+    }
+    const json::value* const properties = first.if_contains("properties");
+    if (properties == nullptr || !properties->is_object()) return false;
+    return std::ranges::any_of(properties->get_object(), [&](const auto& property) {
+        const auto* const one = required_constant(first, property.key());
+        const auto* const other = required_constant(second, property.key());
+        return one != nullptr && other != nullptr && *one != *other;
+    });
+}
+
+class Checker {
+  public:
+    std::optional<std::string> check(const json::value& schema) {
+        check_schema(schema, "#", 1);
+        return std::move(problem_);
+    }
+
+  private:
+    void fail(std::string problem) {
+        if (!problem_) problem_ = std::move(problem);
+    }
+    void fail_value(std::string_view name, const std::string& place, std::string_view expectation) {
+        fail(quoted(name) + " at " + place + " must be " + std::string(expectation));
+    }
+
+    void check_schema(const json::value& schema, const std::string& place, std::size_t depth) {
+        if (problem_) return;
+        if (depth > max_depth) return fail("it has more than " + std::to_string(max_depth) + " levels");
+        if (++num_schemas_ > max_schemas)
+            return fail("it has more than " + std::to_string(max_schemas) + " schemas");
+        if (schema.is_bool()) {
+            if (!schema.get_bool()) fail("false at " + place + " is not supported");
+            return;
+        }
+        if (!schema.is_object()) return fail("the schema at " + place + " must be an object");
+        const json::object& object = schema.get_object();
+        for (const auto& member : object) {
+            const Keyword* const keyword = find_keyword(member.key());
+            if (keyword == nullptr)
+                return fail("the keyword " + quoted(member.key()) + " at " + place + " is not supported");
+            check_value(*keyword, member.value(), place, depth);
+            if (problem_) return;
+        }
+        check_combination(object, place);
+    }
+
+    void check_value(const Keyword& keyword, const json::value& value, const std::string& place,
+                     std::size_t depth) {
+        const std::string inner = place + "/" + std::string(keyword.name);
+        switch (keyword.kind) {
+            case Kind::annotation:
+            case Kind::any:
+                return;
+            case Kind::bound:
+                if (!value.is_int64() || value.get_int64() < 0 || value.get_int64() > max_bound)
+                    fail_value(keyword.name, place, "a whole number up to " + std::to_string(max_bound));
+                return;
+            case Kind::text:
+                if (!value.is_string()) fail_value(keyword.name, place, "a string");
+                if (keyword.name == "$ref" && value.is_string() && !value.get_string().starts_with("#"))
+                    fail_value(keyword.name, place, "a reference into the same schema, such as #/$defs/name");
+                return;
+            case Kind::number:
+                if (!value.is_number()) fail_value(keyword.name, place, "a number");
+                return;
+            case Kind::type:
+                return check_type(value, place);
+            case Kind::names:
+                if (!value.is_array() || !std::ranges::all_of(value.get_array(), &json::value::is_string))
+                    fail_value(keyword.name, place, "a list of strings");
+                return;
+            case Kind::values:
+                if (!value.is_array() || value.get_array().empty() || value.get_array().size() > max_values)
+                    fail_value(keyword.name, place,
+                               "a list of 1 to " + std::to_string(max_values) + " values");
+                return;
+            case Kind::schema:
+                // Both of these say what is true anyway, or forbid what the schema does not name.
+                if (value.is_bool() && (value.get_bool() || keyword.name == "additionalProperties")) return;
+                return check_schema(value, inner, depth + 1);
+            case Kind::schemas:
+            case Kind::definitions:
+                if (!value.is_object()) return fail_value(keyword.name, place, "an object of schemas");
+                for (const auto& member : value.get_object())
+                    check_schema(member.value(), inner + "/" + std::string(member.key().substr(0, 64)),
+                                 depth + 1);
+                return;
+            case Kind::branches:
+            case Kind::prefix:
+                return check_branches(keyword, value, place, depth);
+        }
+    }
+
+    void check_type(const json::value& value, const std::string& place) {
+        const auto is_type = [](const json::value& type) {
+            return type.is_string() &&
+                   std::ranges::find(type_names, std::string_view(type.get_string())) != type_names.end();
+        };
+        const bool is_list =
+            value.is_array() && !value.get_array().empty() && std::ranges::all_of(value.get_array(), is_type);
+        if (!is_list && !is_type(value))
+            fail_value("type", place, "the name of a JSON type, or a list of them");
+    }
+
+    void check_branches(const Keyword& keyword, const json::value& value, const std::string& place,
+                        std::size_t depth) {
+        if (!value.is_array() || value.get_array().empty() || value.get_array().size() > max_branches)
+            return fail_value(keyword.name, place,
+                              "a list of 1 to " + std::to_string(max_branches) + " schemas");
+        const json::array& branches = value.get_array();
+        if (keyword.name == "allOf" && branches.size() > 1)
+            return fail("\"allOf\" at " + place + " with more than one schema is not supported");
+        for (std::size_t i = 0; i < branches.size(); ++i)
+            check_schema(branches[i], place + "/" + std::string(keyword.name) + "/" + std::to_string(i),
+                         depth + 1);
+        if (keyword.name != "oneOf" || problem_) return;
+        for (std::size_t i = 0; i < branches.size(); ++i) {
+            for (std::size_t j = i + 1; j < branches.size(); ++j) {
+                if (are_disjoint(branches[i], branches[j])) continue;
+                return fail("\"oneOf\" at " + place +
+                            " is supported only if its schemas exclude each other by " +
+                            "their types or by a required property with different constants; use anyOf");
+            }
+        }
+    }
+
+    void check_combination(const json::object& schema, const std::string& place) {
+        for (const std::string_view name : replacing) {
+            if (!schema.contains(name)) continue;
+            for (const auto& member : schema) {
+                const Kind kind = find_keyword(member.key())->kind;
+                if (member.key() == name || kind == Kind::annotation || kind == Kind::definitions) continue;
+                if (member.key() == "type" && (name == "const" || name == "enum")) continue;
+                return fail(quoted(member.key()) + " beside " + quoted(name) + " at " + place +
+                            " is not supported");
+            }
+        }
+        check_values(schema, place);
+        const json::value* const required = schema.if_contains("required");
+        if (required == nullptr) return;
+        const json::value* const properties = schema.if_contains("properties");
+        for (const json::value& name : required->get_array()) {
+            if (properties == nullptr || !properties->get_object().contains(name.get_string()))
+                return fail("\"required\" at " + place + " names " + quoted(name.get_string()) +
+                            ", which \"properties\" does not have");
+        }
+    }
+
+    // The values of `const` and `enum` must have the type beside them, which the library does not check.
+    void check_values(const json::object& schema, const std::string& place) {
+        const auto types = types_of(schema);
+        if (types.empty()) return;
+        const auto check = [&](const json::value& value) {
+            const bool fits = std::ranges::any_of(types, [&](auto type) { return has_type(value, type); });
+            if (!fits) fail("a value at " + place + " does not have the type beside it");
+        };
+        if (const auto* const constant = schema.if_contains("const")) check(*constant);
+        if (const auto* const values = schema.if_contains("enum"))
+            for (const json::value& value : values->get_array()) check(value);
+    }
+
+    std::optional<std::string> problem_;
+    std::size_t num_schemas_ = 0;
+};
+
+}  // namespace
+
+std::optional<std::string> why_not_supported(const json::value& schema) {
+    return Checker().check(schema);
+}
+
+}  // namespace solard

@@ -1,0 +1,188 @@
+#include "server/api/grammar_fields.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "inference/grammar/json_schema.hpp"
+#include "inference/text/json_text.hpp"
+#include "server/api/json.hpp"
+#include "server/config/shown.hpp"
+
+namespace solard::server {
+namespace {
+
+namespace json = boost::json;
+using Kind = GrammarSource::Kind;
+
+constexpr std::size_t max_grammar_bytes = 64 << 10;  // of a schema, a grammar or a regular expression
+constexpr std::size_t max_choices_of_text = 1000;
+
+// Collects what a request asks for, and refuses a second restriction.
+class Grammars {
+  public:
+    Grammars(FieldReader& fields, std::string prefix) : fields_(fields), prefix_(std::move(prefix)) {}
+
+    void add(Kind kind, std::string_view text, std::string_view field) {
+        if (!can_compile_grammars())
+            return fields_.fail(Error{
+                errc::unsupported_parameter,
+                path_of(field) + " needs XGrammar, with which this server was not built.", path_of(field)});
+        if (text.size() > max_grammar_bytes)
+            return fields_.fail(wrong(field, "at most " + std::to_string(max_grammar_bytes) + " bytes long"));
+        if (found_)
+            return fields_.fail(
+                wrong(field, "absent, because " + found_->field + " restricts the answer already"));
+        found_ = AnswerGrammar{{kind, std::string(text)}, path_of(field), {}};
+    }
+    void add_text(Kind kind, std::string_view field, const json::value* value) {
+        if (value == nullptr || value->is_null()) return;
+        if (!value->is_string()) return fields_.fail(wrong_field(path_of(field), "a string", value));
+        if (value->get_string().empty()) return;  // llama.cpp's page sends an empty grammar
+        add(kind, value->get_string(), field);
+    }
+    // `value` is a schema, or a text that holds one.
+    void add_schema(std::string_view field, const json::value* value) {
+        if (value == nullptr || value->is_null()) return;
+        json::value parsed;
+        if (value->is_string()) {
+            auto text = parse_json(value->get_string());
+            if (!text) return fields_.fail(wrong(field, "a JSON Schema, but it is not JSON"));
+            parsed = *std::move(text);
+            value = &parsed;
+        }
+        if (!value->is_object()) return fields_.fail(wrong_field(path_of(field), "a JSON Schema", value));
+        if (const auto problem = why_not_supported(*value))
+            return fields_.fail(
+                Error{errc::invalid_value,
+                      path_of(field) + " has a schema that cannot be enforced: " + shown(*problem) + ".",
+                      path_of(field)});
+        add(Kind::json_schema, json::serialize(*value), field);
+    }
+    void add_choice(std::string_view field, const json::value* value) {
+        if (value == nullptr || value->is_null()) return;
+        const auto* list = value->if_array();
+        if (list == nullptr || list->empty() || list->size() > max_choices_of_text ||
+            !std::ranges::all_of(*list, [](const json::value& text) { return text.is_string(); }))
+            return fields_.fail(wrong_field(
+                path_of(field), "a list of 1 to " + std::to_string(max_choices_of_text) + " strings", value));
+        std::string grammar = "root ::= ";
+        for (const json::value& text : *list) {
+            if (&text != list->begin()) grammar += " | ";
+            append_literal(grammar, text.get_string());
+        }
+        add(Kind::ebnf, grammar, field);
+    }
+    std::optional<AnswerGrammar> take() { return std::move(found_); }
+
+  private:
+    std::string path_of(std::string_view field) const { return prefix_ + std::string(field); }
+    Error wrong(std::string_view field, const std::string& expectation) const {
+        return {errc::invalid_value, path_of(field) + " must be " + expectation + ".", path_of(field)};
+    }
+    static void append_literal(std::string& out, std::string_view text) {
+        constexpr std::string_view hex = "0123456789abcdef";
+        out += '"';
+        for (const char c : text) {
+            const auto byte = static_cast<unsigned char>(c);
+            if (byte < 0x20 || byte == 0x7f) {
+                out += "\\x";
+                out += hex[byte >> 4U];
+                out += hex[byte & 15U];
+                continue;
+            }
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+        out += '"';
+    }
+
+    FieldReader& fields_;
+    std::string prefix_;
+    std::optional<AnswerGrammar> found_;
+};
+
+// Reads the type of a format and the rest of it. `schema_of` returns the object that has the schema.
+void add_format(Grammars& grammars, FieldReader& format, std::string_view field, bool nested) {
+    const auto type = format.string("type");
+    if (!type) return format.error() ? void() : format.fail("type", "text, json_object or json_schema");
+    if (*type == "text") return;
+    if (*type == "json_object") {
+        const json::value* const schema = format.object().if_contains("schema");  // llama.cpp
+        format.ignore("schema");
+        if (schema != nullptr && !schema->is_null()) return grammars.add_schema(field, schema);
+        return grammars.add(Kind::json_object, "", field);
+    }
+    if (*type != "json_schema") return format.fail("type", "text, json_object or json_schema");
+    const json::object* holder = &format.object();
+    if (nested) {
+        holder = format.object("json_schema");
+        if (holder == nullptr) return format.error() ? void() : format.fail("json_schema", "an object");
+    }
+    FieldReader inner(*holder, std::string(field) + (nested ? ".json_schema." : "."));
+    for (const char* name : {"name", "description", "strict", "type", "schema"}) inner.ignore(name);
+    for (const char* name : {"name", "description", "strict", "schema"}) format.ignore(name);
+    const json::value* const schema = holder->if_contains("schema");
+    if (schema == nullptr || schema->is_null()) return grammars.add(Kind::json_object, "", field);
+    grammars.add_schema(field, schema);
+}
+
+}  // namespace
+
+std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind kind, UnknownFields unknown) {
+    Grammars grammars(fields, "");
+    const auto value_of = [&](std::string_view name) {
+        fields.ignore(name);
+        return fields.object().if_contains(name);
+    };
+    if (const auto* const format = fields.object("response_format")) {
+        FieldReader inner(*format, "response_format.");
+        add_format(grammars, inner, "response_format", true);
+        check_other_fields(inner, kind, unknown, "response_format.");
+        if (inner.error()) fields.fail(*inner.error());
+    }
+    if (const auto* const outputs = fields.object("structured_outputs")) {
+        FieldReader inner(*outputs, "structured_outputs.");
+        Grammars nested(inner, "structured_outputs.");
+        const auto inner_value = [&](std::string_view name) {
+            inner.ignore(name);
+            return outputs->if_contains(name);
+        };
+        nested.add_schema("json", inner_value("json"));
+        nested.add_text(Kind::regex, "regex", inner_value("regex"));
+        nested.add_choice("choice", inner_value("choice"));
+        nested.add_text(Kind::ebnf, "grammar", inner_value("grammar"));
+        if (inner.boolean("json_object").value_or(false)) nested.add(Kind::json_object, "", "json_object");
+        check_other_fields(inner, kind, unknown, "structured_outputs.");
+        if (inner.error()) fields.fail(*inner.error());
+        if (const auto found = nested.take())
+            grammars.add(found->source.kind, found->source.text, "structured_outputs");
+    }
+    grammars.add_schema("guided_json", value_of("guided_json"));
+    grammars.add_text(Kind::regex, "guided_regex", value_of("guided_regex"));
+    grammars.add_choice("guided_choice", value_of("guided_choice"));
+    grammars.add_text(Kind::ebnf, "guided_grammar", value_of("guided_grammar"));
+    grammars.add_schema("json_schema", value_of("json_schema"));
+    grammars.add_text(Kind::ebnf, "grammar", value_of("grammar"));
+    return grammars.take();
+}
+
+std::optional<AnswerGrammar> parse_text_format(FieldReader& text, UnknownFields unknown) {
+    Grammars grammars(text, "text.");
+    if (const auto* const format = text.object("format")) {
+        FieldReader inner(*format, "text.format.");
+        add_format(grammars, inner, "format", false);
+        check_other_fields(inner, BodyKind::responses, unknown, "text.format.");
+        if (inner.error()) text.fail(*inner.error());
+        auto found = grammars.take();
+        if (found) found->format = json::serialize(*format);
+        return found;
+    }
+    return std::nullopt;
+}
+
+}  // namespace solard::server

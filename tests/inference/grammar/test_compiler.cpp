@@ -1,0 +1,198 @@
+// Tests compiled grammars with the vocabulary of the demonstration model.
+#include <boost/test/unit_test.hpp>
+#include <random>
+
+#include "inference/grammar/compiler.hpp"
+#include "inference/sizes.hpp"
+#include "inference/token_mask.hpp"
+#include "tests/support/check_refused.hpp"
+#include "tests/support/demo_tokenizer.hpp"
+
+using namespace solard;
+
+namespace {
+
+using Kind = GrammarSource::Kind;
+
+constexpr TokenId end_token = 2;
+constexpr std::int32_t vocab_size = 2048;
+
+const GrammarVocabulary& vocabulary() {
+    static const GrammarVocabulary made =
+        grammar_vocabulary(demo_tokenizer(), vocab_size, std::vector<TokenId>{end_token});
+    return made;
+}
+
+std::shared_ptr<const Grammar> compiled(Kind kind, const std::string& text) {
+    static const GrammarLoader loader(vocabulary());
+    const auto bytes = compile_grammar({kind, text}, vocabulary());
+    require_accepted(bytes);
+    auto loaded = loader.load(*bytes);
+    require_accepted(loaded);
+    return *std::move(loaded);
+}
+
+std::vector<std::uint32_t> mask_of(GrammarState& state) {
+    std::vector<std::uint32_t> mask(mask_words(vocab_size));
+    state.fill_mask(mask);
+    return mask;
+}
+
+// Takes the text in the longest tokens that the grammar allows. Returns false if it does not allow the text.
+bool take(GrammarState& state, std::string_view text) {
+    while (!text.empty()) {
+        const auto mask = mask_of(state);
+        TokenId longest = -1;
+        for (TokenId token = 0; token < vocab_size; ++token) {
+            const std::string& bytes = vocabulary().texts[count_of(token)];
+            if (!bytes.empty() && is_allowed(mask, token) && text.starts_with(bytes) &&
+                (longest < 0 || bytes.size() > vocabulary().texts[count_of(longest)].size()))
+                longest = token;
+        }
+        if (longest < 0) return false;
+        if (!state.accept(longest)) return false;
+        text.remove_prefix(vocabulary().texts[count_of(longest)].size());
+    }
+    return true;
+}
+
+bool may_end(GrammarState& state) {
+    return is_allowed(mask_of(state), end_token);
+}
+
+void check_text(const Grammar& grammar, std::string_view text, bool is_whole) {
+    const auto state = grammar.begin();
+    BOOST_TEST(take(*state, text), text << " is not allowed");
+    BOOST_TEST(may_end(*state) == is_whole, text << (is_whole ? " may not end" : " may end"));
+}
+
+void check_not_allowed(const Grammar& grammar, std::string_view text) {
+    BOOST_TEST(!take(*grammar.begin(), text), text << " is allowed");
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(grammar_compiler,
+                      *boost::unit_test::precondition([](auto) { return can_compile_grammars(); }))
+
+BOOST_AUTO_TEST_CASE(any_json_object_is_allowed_and_nothing_else) {
+    const auto grammar = compiled(Kind::json_object, "");
+    check_text(*grammar, R"({"a": [1, 2.5e3, null, true, "\u00e9\n"], "b": {}})", true);
+    check_text(*grammar, R"({})", true);
+    check_text(*grammar, R"({"한국": "말")", false);
+    for (const char* text : {"[1]", "\"a\"", " {}", "{a", "{\"a\": 01", "{} "})
+        check_not_allowed(*grammar, text);
+    BOOST_TEST(grammar->vocab_size() == vocab_size);
+    BOOST_TEST(grammar->num_bytes() > 1000U);
+}
+
+BOOST_AUTO_TEST_CASE(schema_is_followed) {
+    const auto grammar = compiled(Kind::json_schema, R"({"type":"object","additionalProperties":false,
+        "properties":{"name":{"type":"string","maxLength":5},"age":{"type":"integer","minimum":0,"maximum":120},
+                      "level":{"enum":["low","high"]}},"required":["name","age"]})");
+    check_text(*grammar, R"({"name": "Ann", "age": 120})", true);
+    check_text(*grammar, R"({"name": "Ann", "age": 7, "level": "high"})", true);
+    check_text(*grammar, R"({"name": "Ann")", false);
+    for (const char* text :
+         {R"({"name": "Annika)", R"({"name": "Ann", "age": 121)", R"({"age")", R"({"name": "Ann"})",
+          R"({"name": "Ann", "age": 7, "level": "mid)", R"({"name": "Ann", "age": 7, "more")"})
+        check_not_allowed(*grammar, text);
+}
+
+BOOST_AUTO_TEST_CASE(regular_expression_matches_the_whole_answer) {
+    const auto grammar = compiled(Kind::regex, "[a-c]{2,3}-(x|yz)");
+    check_text(*grammar, "ab-x", true);
+    check_text(*grammar, "abc-yz", true);
+    check_text(*grammar, "abc", false);
+    check_not_allowed(*grammar, "a-");
+    check_not_allowed(*grammar, "ab-x ");
+}
+
+BOOST_AUTO_TEST_CASE(gbnf_grammar_is_followed) {
+    const auto grammar =
+        compiled(Kind::ebnf, "root ::= greeting \" \" [A-Z] [a-z]*\ngreeting ::= \"Hello\" | \"Hi\"");
+    check_text(*grammar, "Hi Bob", true);
+    check_not_allowed(*grammar, "Hey");
+}
+
+BOOST_AUTO_TEST_CASE(accepted_tokens_can_be_taken_back) {
+    const auto grammar = compiled(Kind::json_object, "");
+    const auto state = grammar->begin();
+    std::mt19937 random(5);
+    std::vector<std::vector<std::uint32_t>> masks;
+    for (int step = 0; step < 60; ++step) {
+        const auto mask = mask_of(*state);
+        std::vector<TokenId> allowed;
+        for (TokenId token = 0; token < vocab_size; ++token)
+            if (is_allowed(mask, token) && token != end_token) allowed.push_back(token);
+        if (allowed.empty()) break;
+        masks.push_back(mask);
+        BOOST_REQUIRE(state->accept(allowed[random() % allowed.size()]));
+    }
+    BOOST_TEST(masks.size() > 10U);
+    while (!masks.empty()) {
+        const auto back = static_cast<std::int32_t>(1 + random() % std::min<std::size_t>(4, masks.size()));
+        state->roll_back(back);
+        masks.resize(masks.size() - count_of(back) + 1);
+        BOOST_TEST((mask_of(*state) == masks.back()));
+        masks.pop_back();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(token_that_is_not_allowed_changes_nothing) {
+    const auto state = compiled(Kind::regex, "ab")->begin();
+    const auto before = mask_of(*state);
+    BOOST_TEST(!state->accept(end_token));
+    BOOST_TEST(!state->accept(300));
+    BOOST_TEST((mask_of(*state) == before));
+    BOOST_TEST(take(*state, "ab"));
+    BOOST_TEST(!state->has_ended());
+    BOOST_TEST(state->accept(end_token));
+    BOOST_TEST(state->has_ended());
+    state->roll_back(1);
+    BOOST_TEST(!state->has_ended());
+    BOOST_TEST(may_end(*state));
+}
+
+BOOST_AUTO_TEST_CASE(special_tokens_are_never_allowed) {
+    const auto state = compiled(Kind::regex, "(.|\n)*")->begin();
+    const auto mask = mask_of(*state);
+    BOOST_TEST(!is_allowed(mask, 0));
+    BOOST_TEST(!is_allowed(mask, 1));
+    BOOST_TEST(is_allowed(mask, end_token));
+}
+
+BOOST_AUTO_TEST_CASE(wrong_grammars_are_refused) {
+    for (const auto& [kind, text] : {std::pair(Kind::regex, "(a"),
+                                     {Kind::ebnf, "start ::= \"a\""},
+                                     {Kind::ebnf, "root ::= missing"},
+                                     {Kind::json_schema, "{"},
+                                     {Kind::json_schema, R"({"$ref":"#/$defs/missing"})"}}) {
+        const auto bytes = compile_grammar({kind, text}, vocabulary());
+        BOOST_TEST(bytes.has_error(), text << " is accepted");
+        if (bytes.has_error()) BOOST_TEST(!bytes.error().message.empty());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_another_vocabulary_compiled_is_not_loaded) {
+    GrammarVocabulary other = vocabulary();
+    other.texts.resize(1000);
+    const auto bytes = compile_grammar({Kind::regex, "a*"}, other);
+    require_accepted(bytes);
+    const GrammarLoader loader(vocabulary());
+    BOOST_TEST(loader.load(*bytes).has_error());
+    BOOST_TEST(loader.load("{}").has_error());
+    BOOST_TEST(loader.load("").has_error());
+}
+
+BOOST_AUTO_TEST_CASE(packed_vocabulary_is_the_same_vocabulary) {
+    const std::string bytes = packed(vocabulary());
+    const auto again = unpacked(bytes);
+    require_accepted(again);
+    BOOST_TEST(again->texts == vocabulary().texts, boost::test_tools::per_element());
+    BOOST_TEST(again->end_tokens == vocabulary().end_tokens, boost::test_tools::per_element());
+    for (const auto& damaged : {std::string(), bytes.substr(0, bytes.size() - 1), bytes + "x"})
+        BOOST_TEST(unpacked(damaged).has_error());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
