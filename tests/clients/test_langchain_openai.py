@@ -71,7 +71,7 @@ def test_batch(chat):
 def test_choices_and_logprobs(options):
     chat = langchain_openai.ChatOpenAI(**options, logprobs=True, top_logprobs=2)
     answer = chat.invoke(FRANCE)
-    assert "".join(one["token"] for one in answer.response_metadata["logprobs"]["content"]) == answer.content
+    assert "".join(one["token"] for one in answer.response_metadata["logprobs"]["content"]) == answer.content + "</s>"
     question = messages.HumanMessage(FRANCE[0]["content"])
     result = langchain_openai.ChatOpenAI(**options, n=2).generate([[question]])
     assert len(result.generations[0]) == 2
@@ -126,8 +126,10 @@ def test_tools_are_refused_and_not_ignored(chat):
         chat.bind_tools([{"name": "look_up", "description": "Looks up.", "parameters": {}}]).invoke(FRANCE)
 
 
-def test_structured_output_is_refused_and_not_ignored(chat):
-    schema = {"title": "City", "description": "A city.", "type": "object", "properties": {"name": {"type": "string"}}}
-    for method in ("json_schema", "function_calling", "json_mode"):
-        with pytest.raises(openai.BadRequestError, match="not supported"):
-            chat.with_structured_output(schema, method=method).invoke(FRANCE)
+def test_structured_output(chat):
+    cities = ["Paris", "Rome", "Tokyo"]
+    schema = {"title": "City", "description": "A city.", "type": "object", "properties": {"name": {"enum": cities}}, "required": ["name"]}
+    answer = chat.with_structured_output(schema, method="json_schema").invoke(FRANCE)
+    assert set(answer) == {"name"} and answer["name"] in cities
+    with pytest.raises(openai.BadRequestError, match="not supported"):
+        chat.with_structured_output(schema, method="function_calling").invoke(FRANCE)

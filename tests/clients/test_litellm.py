@@ -87,7 +87,7 @@ def test_extra_fields_are_passed_on(options):
     [
         (litellm.BadRequestError, 400, {"temperature": 3}),
         (litellm.BadRequestError, 400, {"tools": [TOOL]}),
-        (litellm.BadRequestError, 400, {"response_format": {"type": "json_object"}}),
+        (litellm.BadRequestError, 400, {"response_format": {"type": "xml"}}),
         (litellm.ContextWindowExceededError, 400, {"messages": [{"role": "user", "content": "hello " * 6000}]}),
         (litellm.APIError, 403, {"extra_headers": {"Host": "a.example"}}),  # LiteLLM has no better class for 403
         (litellm.NotFoundError, 404, {"model": "openai/other"}),

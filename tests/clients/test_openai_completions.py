@@ -1,5 +1,7 @@
 """The openai package with /v1/completions, and the fields of chat that OpenAI's API does not have."""
 
+import typing
+
 import pytest
 
 from support import client_library, get_json
@@ -146,19 +148,20 @@ def test_token_ids_of_prompt_and_answer_are_returned(client, server):
     assert rendered["prompt"] == PROMPT.format("France")
 
 
-def test_parse_helper_reads_plain_answers_and_schemas_are_refused(client, server):
+def test_parse_helper_reads_plain_answers_and_models(client, server):
     pydantic = client_library("pydantic")
 
     class City(pydantic.BaseModel):
-        name: str
+        name: typing.Literal["Paris", "Rome", "Tokyo"]
+        visited: bool
 
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     plain = client.chat.completions.parse(model=server.model, messages=messages, **GREEDY)
     assert plain.choices[0].message.content == ANSWER.format("France", "Paris")
     assert plain.choices[0].message.parsed is None
-    with pytest.raises(openai.BadRequestError) as refusal:
-        client.chat.completions.parse(model=server.model, messages=messages, response_format=City)
-    assert (refusal.value.code, refusal.value.param) == ("unsupported_parameter", "response_format")
+    city = client.chat.completions.parse(model=server.model, messages=messages, response_format=City, **GREEDY)
+    assert city.choices[0].finish_reason == "stop"
+    assert isinstance(city.choices[0].message.parsed, City)
 
 
 def test_abandoned_stream_of_several_prompts_stops_them_all(endless_server):

@@ -1,5 +1,7 @@
 """Prompts of /v1/completions in each form, at and above their limits; token ids and usage in every form of answer."""
 
+import typing
+
 import pytest
 
 from support import client_library
@@ -240,17 +242,15 @@ def test_each_request_has_its_own_request_id(client, create):
     assert first.headers["content-type"].startswith("application/json")
 
 
-def test_stream_helper_with_a_schema_is_refused(client):
+def test_stream_helper_parses_a_model(client):
     pydantic = client_library("pydantic")
 
     class City(pydantic.BaseModel):
-        name: str
+        name: typing.Literal["Paris", "Rome", "Tokyo"]
 
     fields = {"model": "", "messages": FRANCE, **GREEDY}
-    with pytest.raises(openai.BadRequestError) as refusal:
-        with client.chat.completions.stream(**fields, response_format=City) as stream:
-            stream.get_final_completion()
-    assert (refusal.value.code, refusal.value.param) == ("unsupported_parameter", "response_format")
+    with client.chat.completions.stream(**fields, response_format=City) as stream:
+        assert isinstance(stream.get_final_completion().choices[0].message.parsed, City)
     with client.chat.completions.stream(**fields, response_format={"type": "text"}) as stream:
         kinds = [event.type for event in stream]
     assert kinds[-1] == "content.done"

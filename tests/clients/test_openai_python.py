@@ -325,7 +325,6 @@ def test_max_tokens_is_an_upper_bound(client, server, name):
         ("top_logprobs", 2, "invalid_value"),
         ("frequency_penalty", 2.5, "invalid_value"),
         ("tool_choice", "required", "unsupported_parameter"),
-        ("response_format", {"type": "json_object"}, "unsupported_parameter"),
     ],
 )
 def test_invalid_values_are_refused_by_field(client, server, field, value, code):

@@ -236,7 +236,8 @@ def test_response_belongs_to_its_api_key(start_server, tmp_path):
     "fields, code, param",
     [
         ({"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "unsupported_parameter", "tools"),
-        ({"text": {"format": {"type": "json_object"}}}, "unsupported_parameter", "text.format"),
+        ({"text": {"format": {"type": "grammar"}}}, "invalid_value", "text.format.type"),
+        ({"text": {"format": {"type": "json_schema", "name": "x", "schema": {"not": {}}}}}, "invalid_value", "text.format"),
         ({"background": True}, "unsupported_parameter", "background"),
         ({"truncation": "some"}, "invalid_value", "truncation"),
         ({"reasoning": {"effort": "high"}}, "unsupported_parameter", "reasoning.effort"),
