@@ -255,8 +255,10 @@ class Checker {
                                "a list of 1 to " + std::to_string(max_values) + " values");
                 return;
             case Kind::schema:
-                // Both of these say what is true anyway, or forbid what the schema does not name.
-                if (value.is_bool() && (value.get_bool() || keyword.name == "additionalProperties")) return;
+                // `true` says nothing. These two keywords can also forbid what the schema does not describe.
+                if (value.is_bool() &&
+                    (value.get_bool() || keyword.name == "additionalProperties" || keyword.name == "items"))
+                    return;
                 return check_schema(value, inner, depth + 1);
             case Kind::schemas:
             case Kind::definitions:

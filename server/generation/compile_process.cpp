@@ -33,6 +33,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int vocabulary_descriptor = 3;
 constexpr int first_free_descriptor = 5;  // after those that spawn() overwrites
 constexpr std::size_t max_compiled_bytes = 64 << 20;
+// The parent ends a child long before that. This limit holds if the parent is stopped.
+constexpr rlim_t max_cpu_seconds = 60;
 constexpr char succeeded = '+';  // the first byte of the child's answer
 constexpr char refused = '-';
 
@@ -163,6 +165,7 @@ void limit_process(std::uint64_t memory) {
         ::setrlimit(resource, &both);
     };
     limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_CPU, max_cpu_seconds);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     limit(RLIMIT_AS, memory);
 #else

@@ -31,7 +31,7 @@ ScriptedGrammar::Rule cycle(std::size_t length) {
 ScriptedGrammar::Rule choices(std::size_t length) {
     return [length](Answered answer) -> Tokens {
         const auto first = static_cast<TokenId>(100 + answer.size() % 7);
-        Tokens allowed{first, first + 20, first + 40};
+        Tokens allowed{first, first + 300, first + 600};
         if (answer.size() >= length) allowed.push_back(end_token);
         return allowed;
     };
