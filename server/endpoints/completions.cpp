@@ -65,7 +65,8 @@ asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& ge
 // Says where the tokens of a prompt are in `shown.text`. A prompt that was text contains the special tokens
 // that it was written with. The text does not contain BOS, if it was added, and the space that the tokenizer
 // adds.
-void place_tokens(ShownPrompt& shown, std::span<const TokenId> token_ids, const Tokenizer& tokenizer) {
+void place_tokens(ShownPrompt& shown, std::span<const TokenId> token_ids, const Tokenizer& tokenizer,
+                  bool is_text) {
     const TokenTexts texts{tokenizer, shown.skip_special_tokens};
     const auto word =
         std::ranges::find_if_not(token_ids, [&](TokenId token) { return tokenizer.bytes_of(token).empty(); });
@@ -79,7 +80,9 @@ void place_tokens(ShownPrompt& shown, std::span<const TokenId> token_ids, const 
     } else {
         num_leading -= count_characters(first);
     }
-    if (tokenizer.adds_space() && word != token_ids.end() && texts.bytes_of(*word).starts_with(' '))
+    // decode() takes the space away only at the beginning of a text.
+    const bool lacks_space = tokenizer.adds_space() && (is_text || leading.empty());
+    if (lacks_space && word != token_ids.end() && texts.bytes_of(*word).starts_with(' '))
         shown.dropped_space = num_leading;
 }
 
@@ -103,7 +106,7 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
         if (request.echo && !prompts[i].empty()) {  // admit() refuses an empty prompt
             shown[i].skip_special_tokens = !is_text && request.generation.sampling.skip_special_tokens;
-            place_tokens(shown[i], prompts[i], generation.tokenizer);
+            place_tokens(shown[i], prompts[i], generation.tokenizer, is_text);
         }
     }
     co_return shown;

@@ -24,7 +24,7 @@ struct MetricsNow {
     std::size_t num_stored_responses = 0;
     std::size_t stored_response_bytes = 0;
     std::size_t num_stored_response_owners = 0;
-    GrammarCounts grammars;
+    GrammarCounts grammars = {};
     std::uint64_t log_lines_lost = 0;
     double process_start = 0;  // Unix seconds
 };

@@ -670,9 +670,9 @@ BOOST_AUTO_TEST_CASE(logprobs_are_written_as_openai_writes_them) {
     BOOST_TEST(first.at("top_logprobs").at(1) ==
                boost::json::parse(R"({"token":"\ufffd","logprob":-1e-6,"bytes":[237]})"));
     BOOST_TEST(content[1].at("logprob").to_number<double>() == 0);
-    // A control token has no text. JSON has no minus infinity, so -9999 stands for it.
+    // A control token has a name and no text. JSON has no minus infinity, so -9999 stands for it.
     BOOST_TEST(content[1].at("top_logprobs").at(1) ==
-               boost::json::parse(R"({"token":"","logprob":-9999,"bytes":[]})"));
+               boost::json::parse(R"({"token":"</s>","logprob":-9999,"bytes":[]})"));
 
     BOOST_TEST(written({}, -1) == "null");
     BOOST_TEST(written(std::span(logprobs).first(1), 0).find(R"("top_logprobs":[]})") != std::string::npos);
