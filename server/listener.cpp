@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -228,6 +229,13 @@ asio::awaitable<void> Listener::accept_loop() {
     }
 }
 
+bool Listener::has_waiting_connection() {
+    pollfd waiting{.fd = std::visit([](auto& acceptor) { return acceptor.native_handle(); }, acceptor_),
+                   .events = POLLIN,
+                   .revents = 0};
+    return ::poll(&waiting, 1, 0) > 0;
+}
+
 // Starts a session for the next waiting connection. Closes the connection if there is no place for it or if
 // this function throws. Returns would_block if no connection waits or can be accepted yet.
 error_code Listener::accept_one() {
@@ -236,6 +244,8 @@ error_code Listener::accept_one() {
     Stream::Socket socket(*io_);
     std::visit([&](auto& acceptor) { acceptor.accept(socket, ec); }, acceptor_);
     if (ec == asio::error::connection_aborted) return {};
+    // Without a free descriptor, accept() fails even if no connection waits.
+    if (ec == asio::error::no_descriptors && !has_waiting_connection()) return asio::error::would_block;
     // The new connection still waits. When the event loop has ended the session of the closed connection, the
     // new one can be accepted with that file descriptor.
     if (ec == asio::error::no_descriptors && close_victim(places_, places_.victim()))

@@ -51,6 +51,7 @@ class Listener {
         : io_(&io), acceptor_(std::move(acceptor)), trim_timer_(io) {}
     void start_accepting();
     boost::asio::awaitable<void> accept_loop();
+    bool has_waiting_connection();
     boost::system::error_code accept_one();
     void admit(Stream stream);
     bool make_room(ConnectionTable& places, std::uint64_t network);

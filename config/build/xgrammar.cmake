@@ -19,6 +19,7 @@ if(SOLARD_HAS_GRAMMARS)
   target_include_directories(solard_xgrammar SYSTEM PUBLIC ${xgrammar}/include ${xgrammar}/3rdparty/dlpack/include
     PRIVATE ${xgrammar}/3rdparty/picojson)
   target_compile_options(solard_xgrammar PRIVATE -w)
-  target_compile_definitions(solard_xgrammar PRIVATE XGRAMMAR_ENABLE_CPPTRACE=0)
+  # With XGRAMMAR_LOG_CUSTOMIZE, inference/grammar/compiler.cpp gets the library's messages instead of stderr.
+  target_compile_definitions(solard_xgrammar PRIVATE XGRAMMAR_ENABLE_CPPTRACE=0 XGRAMMAR_LOG_CUSTOMIZE=1)
   target_link_libraries(solard_xgrammar PUBLIC Threads::Threads)
 endif()

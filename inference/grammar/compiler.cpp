@@ -3,10 +3,41 @@
 #include <xgrammar/xgrammar.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <new>
 #include <optional>
+#include <random>
+#include <stdexcept>
 #include <variant>
+#include <vector>
+
+#include "inference/token_mask.hpp"
+
+namespace solard {
+namespace {
+
+// What the library warned about while this thread compiled a grammar: what it does not follow.
+thread_local std::string warnings;
+
+}  // namespace
+}  // namespace solard
+
+// The library calls these functions for its messages (its logging.h, XGRAMMAR_LOG_CUSTOMIZE).
+namespace xgrammar {
+
+[[noreturn]] void LogFatalImpl(const std::string&, int, const std::string& message) {
+    throw std::runtime_error(message);
+}
+
+void LogMessageImpl(const std::string&, int, int level, const std::string& message) {
+    constexpr int warning = 2;
+    if (level < warning) return;
+    if (!solard::warnings.empty()) solard::warnings += "; ";
+    solard::warnings += message;
+}
+
+}  // namespace xgrammar
 
 namespace solard {
 namespace {
@@ -70,6 +101,47 @@ class Compiled final : public Grammar {
     xgrammar::CompiledGrammar grammar_;
 };
 
+double cpu_seconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+// Follows the grammar on some random ways. What is slow here would slow every step of the engine down, and a
+// way that takes for ever would stop it. The limits are ten times what the masks of usual schemas take, and
+// more.
+std::optional<std::string> why_too_slow(const xgrammar::CompiledGrammar& compiled,
+                                        const GrammarVocabulary& vocabulary) {
+    constexpr int num_ways = 8;
+    constexpr int max_tokens = 256;
+    constexpr double slowest_token = 0.02;
+    constexpr double slowest_mean = 300e-6;
+    const auto vocab_size = static_cast<std::int32_t>(vocabulary.texts.size());
+    std::vector<std::uint32_t> mask(mask_words(vocab_size));
+    std::mt19937 random(1);
+    double total = 0;
+    int num_steps = 0;
+    for (int way = 0; way < num_ways; ++way) {
+        State state(compiled);
+        for (int step = 0; step < max_tokens && !state.has_ended(); ++step) {
+            const double begin = cpu_seconds();
+            state.fill_mask(mask);
+            auto token = static_cast<TokenId>(random() % vocabulary.texts.size());
+            for (std::int32_t i = 0; i < vocab_size && !is_allowed(mask, token); ++i)
+                token = (token + 1) % vocab_size;
+            const bool is_dead_end = !state.accept(token);
+            const double time = cpu_seconds() - begin;
+            total += time;
+            ++num_steps;
+            if (time > slowest_token || (num_steps > max_tokens && total > slowest_mean * num_steps))
+                return "it takes too long to find out which tokens it allows";
+            if (is_dead_end) break;
+        }
+    }
+    if (total > slowest_mean * max_tokens) return "it takes too long to find out which tokens it allows";
+    return std::nullopt;
+}
+
 }  // namespace
 
 bool can_compile_grammars() {
@@ -78,7 +150,11 @@ bool can_compile_grammars() {
 
 result<std::string> compile_grammar(const GrammarSource& source, const GrammarVocabulary& vocabulary) {
     try {
-        return compile(source, tokenizer_info(vocabulary)).SerializeJSON();
+        warnings.clear();
+        const xgrammar::CompiledGrammar compiled = compile(source, tokenizer_info(vocabulary));
+        if (!warnings.empty()) return Error{errc::invalid_request, warnings};
+        if (auto problem = why_too_slow(compiled, vocabulary)) return Error{errc::invalid_request, *problem};
+        return compiled.SerializeJSON();
     } catch (const std::bad_alloc&) {
         throw;
     } catch (const std::exception& failure) {

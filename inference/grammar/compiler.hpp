@@ -18,7 +18,8 @@ struct GrammarSource {
         json_object,  // any JSON object; `text` is empty
         json_schema,  // `text` is a JSON Schema
         regex,        // a regular expression, which must match the whole answer
-        ebnf,         // a grammar in GBNF whose first rule is named root
+        ebnf,  // a grammar in GBNF with a rule named root. Not for grammars of clients: the time for a mask
+               // can grow with the square of the answer's length.
     };
     Kind kind = Kind::json_object;
     std::string text;

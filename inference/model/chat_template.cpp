@@ -132,7 +132,7 @@ json::value messages_json(std::span<const ChatMessage> messages) {
 
 ChatTemplate ChatTemplate::solar() {
     static const auto parts = std::make_shared<const Parts>(
-        Parts{jinja::Template::parse(*builtin_template("solar")).value(), std::nullopt, {}});
+        Parts{jinja::Template::parse(builtin_template("solar").value_or("")).value(), std::nullopt, {}});
     return ChatTemplate(parts);
 }
 
@@ -213,7 +213,8 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
 
 result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, PromptEnd end,
                                         const TemplateInputs& inputs, std::size_t max_steps) const {
-    if (!parts_->main)
+    const auto& used = !inputs.tools.empty() && parts_->tool_use ? parts_->tool_use : parts_->main;
+    if (!used)
         return Error{
             errc::invalid_request,
             "This model has no chat template, so it serves text completions only; to serve chats, start "
@@ -236,9 +237,7 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
     variables.push_back({"tools", &tools, Trust::untrusted});
     variables.push_back({"documents", &documents, Trust::untrusted});
     variables.push_back({"add_generation_prompt", &asks, Trust::untrusted});
-    const jinja::Template& used =
-        !inputs.tools.empty() && parts_->tool_use ? *parts_->tool_use : *parts_->main;
-    auto prompt = used.render(variables, std::time(nullptr), max_steps);
+    auto prompt = used->render(variables, std::time(nullptr), max_steps);
     if (!prompt || end != PromptEnd::continued_message || messages.empty()) return prompt;
     return cut_after(*prompt, messages.back().content);
 }

@@ -20,17 +20,15 @@ class Faults {
     }
 
     void add(const Error& error) {
-        if (all_) {
-            all_->message += "\n" + error.message;
-        } else {
-            all_ = error;
-        }
+        if (!any()) all_.code = error.code;
+        all_.message += (any() ? "\n" : "") + error.message;
     }
 
-    const std::optional<Error>& all() const { return all_; }
+    bool any() const { return !all_.message.empty(); }
+    const Error& all() const { return all_; }
 
   private:
-    std::optional<Error> all_;
+    Error all_{errc::bad_model, ""};
 };
 
 }  // namespace
@@ -45,13 +43,14 @@ result<Checkpoint> open_checkpoint(const std::filesystem::path& folder,
     std::optional<Tokenizer> tokenizer;
     if (config && weights) tensors = faults.value_of(resolve_tensors(*weights, *config));
     if (config) tokenizer = faults.value_of(Tokenizer::load(folder, config->vocab_size));
-    if (tokenizer && tokenizer->bos() && *tokenizer->bos() != config->bos_token_id) {
+    const std::optional<TokenId> bos = tokenizer ? tokenizer->bos() : std::nullopt;
+    if (config && bos && *bos != config->bos_token_id) {
         faults.add(bad_model(folder / "config.json",
                              "bos_token_id is " + std::to_string(config->bos_token_id) + ", expected " +
-                                 std::to_string(*tokenizer->bos()) + ", which tokenizer.model has"));
+                                 std::to_string(*bos) + ", which tokenizer.model has"));
     }
     auto chat_template = faults.value_of(ChatTemplate::load(folder, template_override));
-    if (faults.all()) return *faults.all();
+    if (faults.any() || !config || !weights || !tensors || !tokenizer || !chat_template) return faults.all();
 
     const bool tied = tensors->lm_head == tensors->embedding;
     const bool is_untied = config->tie_word_embeddings && !tied;

@@ -10,7 +10,7 @@
 namespace solard::jinja {
 
 const MarkedText* ExpressionParser::make_text(std::string text) {
-    return &tree_.texts.emplace_back(MarkedText(std::move(text), Trust::trusted));
+    return &tree_.texts.emplace_back(std::move(text), Trust::trusted);
 }
 
 Expr ExpressionParser::parse_expression() {
@@ -268,7 +268,7 @@ Expr ExpressionParser::parse_subscript(Expr object) {
     if (!is_symbol(":") && !is_symbol("]")) slice.stop = parse_expression();
     if (skip_symbol(":") && !is_symbol("]")) slice.step = parse_expression();
     expect_symbol("]");
-    return make(std::move(slice), offset);
+    return make(slice, offset);
 }
 
 CallArguments ExpressionParser::parse_arguments() {

@@ -47,7 +47,7 @@ Value range(Runtime& runtime, const Arguments& arguments) {
     for (std::int64_t i = start; step > 0 ? i < stop : i > stop;) {
         if (std::ssize(numbers) == max_range)
             fail_limit("a range would have more than " + std::to_string(max_range) + " numbers");
-        numbers.push_back(i);
+        numbers.emplace_back(i);
         if (__builtin_add_overflow(i, step, &i)) break;
     }
     return runtime.list(std::move(numbers), List::Kind::range);

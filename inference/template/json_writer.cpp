@@ -145,7 +145,7 @@ class JsonWriter {
             if (const auto* text = as_text(key)) {
                 write_text(*text);
             } else {
-                add("\"" + *scalar_text(key) + "\"");
+                add("\"" + scalar_text(key).value_or("") + "\"");
             }
             out_.append(style_.key_separator);
             write(value);

@@ -41,7 +41,7 @@ def write(out, name, change):
     out.write("});\n")
     out.write(f"constexpr auto {name}_several = std::to_array<CaseSeveral>({{\n")
     for code, changed in several:
-        text = "".join(f"\\x{byte:02X}" for byte in changed.encode())
+        text = changed if changed.isascii() else "".join(f"\\x{byte:02X}" for byte in changed.encode())
         out.write(f'    {{0x{code:X}, "{text}"}},\n')
     out.write("});\n")
 

@@ -232,7 +232,7 @@ class Parser : ExpressionParser {
         target.name = expect_any_name();
         check_assignable(target.name);
         if (with_member && skip_symbol("."))
-            target.member = &tree_.texts.emplace_back(MarkedText(expect_any_name(), Trust::trusted));
+            target.member = &tree_.texts.emplace_back(expect_any_name(), Trust::trusted);
         return target;
     }
 

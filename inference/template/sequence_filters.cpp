@@ -162,6 +162,7 @@ std::vector<Value> sort_by(Runtime& runtime, const std::vector<Value>& items, co
                           : compare_order(runtime, keys[a], keys[b]) < 0;
     });
     std::vector<Value> sorted;
+    sorted.reserve(order.size());
     for (const std::size_t i : order) sorted.push_back(items[i]);
     return sorted;
 }

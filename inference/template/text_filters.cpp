@@ -165,7 +165,7 @@ Value round_filter(Runtime& runtime, const Value& input, const Arguments& argume
         const double rounded = std::nearbyint(*number * scale) / scale;
         return as<double>(input) != nullptr ? Value(rounded) : truncate(rounded);
     }
-    if (as<double>(input) == nullptr) return *as_integer(input);
+    if (const auto integer = as_integer(input)) return *integer;
     std::array<char, 400> buffer;
     const auto fixed = std::to_chars(buffer.data(), buffer.data() + buffer.size(), *number,
                                      std::chars_format::fixed, static_cast<int>(precision));

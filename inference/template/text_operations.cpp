@@ -53,6 +53,7 @@ std::vector<Range> split_at_space(std::string_view text) {
 Value list_of_parts(Runtime& runtime, const MarkedText& text, const std::vector<Range>& ranges) {
     std::vector<Value> parts;
     runtime.charge_memory(ranges.size() * sizeof(Value));
+    parts.reserve(ranges.size());
     for (const Range& range : ranges)
         parts.push_back(runtime.text(text.part(range.begin, range.end - range.begin)));
     return runtime.list(std::move(parts));

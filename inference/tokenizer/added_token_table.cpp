@@ -183,6 +183,7 @@ std::optional<TokenId> AddedTokenTable::named(const std::string& key) const {
 
 std::vector<AddedToken> AddedTokenTable::take() {
     std::vector<AddedToken> tokens;
+    tokens.reserve(tokens_.size());
     for (auto& [content, token] : tokens_) tokens.push_back(std::move(token));
     tokens_.clear();
     return tokens;

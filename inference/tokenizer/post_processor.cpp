@@ -11,7 +11,7 @@ std::vector<TokenId> ids_of(ObjectReader& reader, const std::string& name) {
     auto tokens = reader.object("special_tokens");
     auto token = tokens ? tokens->object(name) : std::nullopt;
     const auto* list = token ? token->array("ids") : nullptr;
-    if (list == nullptr) {
+    if (!token || list == nullptr) {
         reader.refuse("special_tokens", "an object that has the ids of \"" + name + "\"");
         return ids;
     }

@@ -42,7 +42,7 @@ class Grammars {
     void add_text(Kind kind, std::string_view field, const json::value* value) {
         if (value == nullptr || value->is_null()) return;
         if (!value->is_string()) return fields_.fail(wrong_field(path_of(field), "a string", value));
-        if (value->get_string().empty()) return;  // llama.cpp's page sends an empty grammar
+        if (value->get_string().empty()) return;
         add(kind, value->get_string(), field);
     }
     // `value` is a schema, or a text that holds one.
@@ -155,7 +155,6 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
         nested.add_schema("json", inner_value("json"));
         nested.add_text(Kind::regex, "regex", inner_value("regex"));
         nested.add_choice("choice", inner_value("choice"));
-        nested.add_text(Kind::ebnf, "grammar", inner_value("grammar"));
         if (inner.boolean("json_object").value_or(false)) nested.add(Kind::json_object, "", "json_object");
         check_other_fields(inner, kind, unknown, "structured_outputs.");
         if (inner.error()) fields.fail(*inner.error());
@@ -165,9 +164,7 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
     grammars.add_schema("guided_json", value_of("guided_json"));
     grammars.add_text(Kind::regex, "guided_regex", value_of("guided_regex"));
     grammars.add_choice("guided_choice", value_of("guided_choice"));
-    grammars.add_text(Kind::ebnf, "guided_grammar", value_of("guided_grammar"));
     grammars.add_schema("json_schema", value_of("json_schema"));
-    grammars.add_text(Kind::ebnf, "grammar", value_of("grammar"));
     return grammars.take();
 }
 

@@ -32,12 +32,13 @@ asio::awaitable<result<HttpResponse>> tokenize(GenerationService& generation, Ht
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->model); !served) co_return served.error();
+    const bool wants_strings = request->return_token_strs;
     auto encoding = encode(generation, source, *std::move(request));
     auto token_ids = co_await std::move(encoding);
     if (!token_ids) co_return token_ids.error();
     const bool is_short = token_ids->size() <= max_inline_tokens;
     auto work = [token_ids = *std::move(token_ids), context_length = generation.model.context_length,
-                 strings = request->return_token_strs, &tokenizer = generation.tokenizer] {
+                 strings = wants_strings, &tokenizer = generation.tokenizer] {
         return tokenize_json(token_ids, context_length, strings, tokenizer);
     };
     auto rendering = generation.worker.offload(source, is_short, std::move(work));

@@ -97,7 +97,7 @@ result<ServedModel> describe_model(const AppConfig& config, ModelConfig model_co
             .count();
     model.examples = read_examples(folder);
     model.config = std::move(model_config);
-    model.chat_template = chat_template;
+    model.chat_template = std::move(chat_template);
     return model;
 }
 

@@ -38,9 +38,7 @@ SERVED = {
     "echo": BOOLEAN,
     "frequency_penalty": number(-2, 2, 0, 0.5),
     # The values restrict nothing, because the reference model knows no grammars.
-    "grammar": ([""], [1, [], {}]),
     "guided_choice": ([None], ["x", [], [1], {}]),
-    "guided_grammar": ([""], [1, [], {}]),
     "guided_json": ([None], [1, [], "{", {"not": {}}]),
     "guided_regex": ([""], [1, [], {}]),
     "ignore_eos": BOOLEAN,

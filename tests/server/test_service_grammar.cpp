@@ -36,10 +36,9 @@ json::value answer_to(RunningService& service, const std::string& path, const st
 // Returns the value of a counter in /metrics.
 double counter(RunningService& service, const std::string& name) {
     const std::string text = ask(service, get_request("/metrics")).body;
-    const std::string line = "\nsolard_" + name + " ";
-    const auto at = text.find(line);
+    const auto at = text.find("\nsolard_" + name + "{");
     BOOST_REQUIRE_MESSAGE(at != std::string::npos, name);
-    return std::stod(text.substr(at + line.size()));
+    return std::stod(text.substr(text.find("} ", at) + 2));
 }
 
 std::string chat(const std::string& fields) {
@@ -86,7 +85,10 @@ BOOST_AUTO_TEST_CASE(answer_that_is_cut_is_a_valid_beginning) {
         service, "/v1/chat/completions",
         R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":5,"guided_json":)" + schema + "}");
     BOOST_TEST(answer.at("choices").at(0).at("finish_reason") == "length");
-    BOOST_TEST(answer.at("choices").at(0).at("message").at("content").as_string().starts_with(R"({"size)"));
+    const auto& text = answer.at("choices").at(0).at("message").at("content").as_string();
+    const std::string_view beginning = R"({"size": ")";
+    BOOST_TEST(!text.empty());
+    BOOST_TEST((text.starts_with(beginning) || beginning.starts_with(text)), text);
 }
 
 BOOST_AUTO_TEST_CASE(grammar_that_cannot_be_used_is_a_400_and_harms_nobody) {

@@ -77,9 +77,7 @@ BOOST_AUTO_TEST_CASE(every_name_of_a_grammar_is_read_on_every_route) {
         check(kind, R"("guided_regex":"a+")", Kind::regex, "a+", "guided_regex");
         check(kind, R"("guided_choice":["a","b\"\\\n"])", Kind::ebnf, "root ::= \"a\" | \"b\\\"\\\\\\x0a\"",
               "guided_choice");
-        check(kind, R"("guided_grammar":"root ::= \"a\"")", Kind::ebnf, R"(root ::= "a")", "guided_grammar");
         check(kind, R"("json_schema":)" + schema, Kind::json_schema, schema, "json_schema");
-        check(kind, R"("grammar":"root ::= \"a\"")", Kind::ebnf, R"(root ::= "a")", "grammar");
     }
     check("responses", R"("text":{"format":{"type":"json_object"},"verbosity":"medium"})", Kind::json_object,
           "", "text.format");
@@ -119,7 +117,10 @@ BOOST_AUTO_TEST_CASE(wrong_values_are_refused_by_name) {
         check_refused(kind, R"("guided_regex":1)", "guided_regex", "a string");
         check_refused(kind, R"("structured_outputs":{"structural_tag":"x"})",
                       "structured_outputs.structural_tag", "not supported");
-        check_refused(kind, R"("guided_regex":"a","grammar":"root ::= \"a\"")", "grammar", "guided_regex");
+        check_refused(kind, R"("guided_regex":"a","json_schema":{})", "json_schema", "guided_regex");
+        check_refused(kind, R"("grammar":"root ::= \"a\"")", "grammar", "not supported");
+        check_refused(kind, R"("structured_outputs":{"grammar":"root ::= \"a\""})",
+                      "structured_outputs.grammar", "not supported");
         check_refused(kind, R"("structured_outputs":{"regex":"a","choice":["b"]})",
                       "structured_outputs.choice", "structured_outputs.regex");
     }
