@@ -61,7 +61,7 @@ void check_family(const GoldenFamily& family) {
     for (const auto& conversation : golden().conversations) {
         const auto prompt = chat_template->render(messages_in(conversation));
         require_accepted(prompt);
-        const auto ids = tokenizer->encode_chat(*prompt);
+        const auto ids = tokenizer->encode_chat(*prompt, false);
         require_accepted(ids);
         prompts.push_back(*ids);
     }
@@ -69,12 +69,17 @@ void check_family(const GoldenFamily& family) {
     BOOST_TEST(num_tokens(expected) >= 50U);
     CpuBackend backend = make_backend(model, family.dtype());
     const auto answers = check_answers(backend, *tokenizer, prompts, expected);
+    std::size_t num_texts = 0;
     for (std::size_t i = 0; i < answers.size(); ++i) {
         const auto text = boost::json::value_to<std::string>(family.facts.at("texts").at(i));
+        // In transformers, one byte that is not UTF-8 also spoils the characters next to it.
+        if (expected[i].empty() || text.find("\ufffd") != std::string::npos) continue;
+        ++num_texts;
         // transformers strips the first space of a decoded text. In an answer, this space is the model's.
         BOOST_TEST((answers[i].text == text || answers[i].text == " " + text),
                    "answer " << i << " is \"" << answers[i].text << "\", expected \"" << text << '"');
     }
+    BOOST_TEST(num_texts >= 1U);
 }
 
 }  // namespace
