@@ -144,7 +144,7 @@ prepare_xgrammar() {
     if command -v apt-get >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         install_packages python3 python3-venv
     fi
-    rm -rf "$work"
+    rm -rf "$work" build/xgrammar
     mkdir -p "$work/xgrammar"
     if ! python3 -m venv "$work/venv" ||
         ! "$work/venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary xgrammar --require-hashes \
@@ -154,7 +154,6 @@ prepare_xgrammar() {
         return 1
     fi
     cp "$list" "$work/xgrammar/requirements.txt"
-    rm -rf build/xgrammar
     mv "$work/xgrammar" build/xgrammar
     rm -rf "$work"
 }

@@ -64,6 +64,7 @@ void EngineCore::report(const Scheduler::Advance& advance, StepEvents& events) {
     }
     event.text_size = static_cast<std::uint32_t>(events.text.size()) - event.text_begin;
     event.num_logprobs = static_cast<std::uint32_t>(events.logprobs.size()) - event.logprobs_begin;
+    event.error = sequence.error;
     event.matched_stop = sequence.matched_stop;
     event.matched_stop_token = sequence.matched_stop_token;
     events.events.push_back(event);

@@ -17,8 +17,9 @@
 namespace solard {
 namespace {
 
-// What the library warned about while this thread compiled a grammar: what it does not follow.
-thread_local std::string warnings;
+// Where the warnings of the library are kept while this thread compiles a grammar, or null. It warns about
+// what it does not follow.
+thread_local std::string* warnings = nullptr;
 
 }  // namespace
 }  // namespace solard
@@ -32,9 +33,9 @@ namespace xgrammar {
 
 void LogMessageImpl(const std::string&, int, int level, const std::string& message) {
     constexpr int warning = 2;
-    if (level < warning) return;
-    if (!solard::warnings.empty()) solard::warnings += "; ";
-    solard::warnings += message;
+    if (level < warning || solard::warnings == nullptr) return;
+    if (!solard::warnings->empty()) *solard::warnings += "; ";
+    *solard::warnings += message;
 }
 
 }  // namespace xgrammar
@@ -126,19 +127,17 @@ std::optional<std::string> why_too_slow(const xgrammar::CompiledGrammar& compile
         for (int step = 0; step < max_tokens && !state.has_ended(); ++step) {
             const double begin = cpu_seconds();
             state.fill_mask(mask);
-            auto token = static_cast<TokenId>(random() % vocabulary.texts.size());
-            for (std::int32_t i = 0; i < vocab_size && !is_allowed(mask, token); ++i)
-                token = (token + 1) % vocab_size;
-            const bool is_dead_end = !state.accept(token);
             const double time = cpu_seconds() - begin;
             total += time;
             ++num_steps;
             if (time > slowest_token || (num_steps > max_tokens && total > slowest_mean * num_steps))
                 return "it takes too long to find out which tokens it allows";
-            if (is_dead_end) break;
+            auto token = static_cast<TokenId>(random() % vocabulary.texts.size());
+            for (std::int32_t i = 0; i < vocab_size && !is_allowed(mask, token); ++i)
+                token = (token + 1) % vocab_size;
+            if (!state.accept(token)) break;  // a dead end
         }
     }
-    if (total > slowest_mean * max_tokens) return "it takes too long to find out which tokens it allows";
     return std::nullopt;
 }
 
@@ -150,14 +149,18 @@ bool can_compile_grammars() {
 
 result<std::string> compile_grammar(const GrammarSource& source, const GrammarVocabulary& vocabulary) {
     try {
-        warnings.clear();
+        std::string messages;
+        warnings = &messages;
         const xgrammar::CompiledGrammar compiled = compile(source, tokenizer_info(vocabulary));
-        if (!warnings.empty()) return Error{errc::invalid_request, warnings};
+        warnings = nullptr;
+        if (!messages.empty()) return Error{errc::invalid_request, messages};
         if (auto problem = why_too_slow(compiled, vocabulary)) return Error{errc::invalid_request, *problem};
         return compiled.SerializeJSON();
     } catch (const std::bad_alloc&) {
+        warnings = nullptr;
         throw;
     } catch (const std::exception& failure) {
+        warnings = nullptr;
         return Error{errc::invalid_request, failure.what()};
     }
 }

@@ -17,9 +17,9 @@ struct GrammarSource {
     enum class Kind : std::uint8_t {
         json_object,  // any JSON object; `text` is empty
         json_schema,  // `text` is a JSON Schema
-        regex,        // a regular expression, which must match the whole answer
-        ebnf,  // a grammar in GBNF with a rule named root. Not for grammars of clients: the time for a mask
-               // can grow with the square of the answer's length.
+        // Not for clients: the time for a mask is not bounded.
+        regex,  // a regular expression, which must match the whole answer
+        ebnf,   // a grammar in GBNF with a rule named root
     };
     Kind kind = Kind::json_object;
     std::string text;
@@ -29,7 +29,7 @@ struct GrammarSource {
 // Returns false if the program was built without XGrammar. Then compile_grammar() fails always.
 bool can_compile_grammars();
 
-// Compiles a grammar, and returns it in a form that load_grammar() reads. The time and the memory that this
+// Compiles a grammar, and returns it in a form that GrammarLoader reads. The time and the memory that this
 // takes are not bounded, and a hostile source can make both very large: call this only in a process that can
 // be killed. Errors: invalid_request if the source is wrong or cannot be followed exactly.
 result<std::string> compile_grammar(const GrammarSource& source, const GrammarVocabulary& vocabulary);

@@ -11,6 +11,8 @@
 namespace solard {
 
 // How far one answer has come in its grammar. Each sequence has its own; only the engine thread uses it.
+// Members may throw an exception if the library finds a fault in itself; then only roll_back() and the
+// destructor may be called.
 class GrammarState {
   public:
     virtual ~GrammarState() = default;

@@ -20,12 +20,13 @@ constexpr std::size_t max_depth = 32;
 constexpr std::size_t max_schemas = 2000;   // the schema and all schemas in it
 constexpr std::size_t max_branches = 64;    // of anyOf or oneOf
 constexpr std::size_t max_values = 1000;    // of enum
-constexpr std::int64_t max_bound = 10'000;  // of a number of items, properties or characters
+constexpr std::size_t max_required = 1000;  // names
+constexpr std::int64_t max_bound = 10'000;  // of a number of items
 
 // What a keyword's value is.
 enum class Kind : std::uint8_t {
     annotation,  // says nothing about the value
-    bound,       // a number of items, properties or characters
+    bound,       // a number of items
     text,
     number,
     type,
@@ -44,10 +45,12 @@ struct Keyword {
     Kind kind;
 };
 
+// Of the keywords that are not here, the library enforces some, but not exactly: an answer could break the
+// schema, or even be no JSON.
 constexpr auto keywords = std::to_array<Keyword>({
     {"$comment", Kind::annotation},
     {"$defs", Kind::definitions},
-    {"$id", Kind::annotation},
+    {"$id", Kind::text},
     {"$ref", Kind::text},
     {"$schema", Kind::annotation},
     {"additionalProperties", Kind::schema},
@@ -68,20 +71,13 @@ constexpr auto keywords = std::to_array<Keyword>({
     {"format", Kind::text},
     {"items", Kind::schema},
     {"maxItems", Kind::bound},
-    {"maxLength", Kind::bound},
-    {"maxProperties", Kind::bound},
     {"maximum", Kind::number},
     {"minItems", Kind::bound},
-    {"minLength", Kind::bound},
-    {"minProperties", Kind::bound},
     {"minimum", Kind::number},
     {"multipleOf", Kind::number},
     {"oneOf", Kind::branches},
-    {"pattern", Kind::text},
-    {"patternProperties", Kind::schemas},
     {"prefixItems", Kind::prefix},
     {"properties", Kind::schemas},
-    {"propertyNames", Kind::schema},
     {"readOnly", Kind::annotation},
     {"required", Kind::names},
     {"title", Kind::annotation},
@@ -188,9 +184,28 @@ bool are_disjoint(const json::value& a, const json::value& b) {
     });
 }
 
+// Returns true if the name is the same in JSON, without any escape.
+bool is_plain(std::string_view name) {
+    return std::ranges::none_of(
+        name, [](char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20; });
+}
+
+// The type of the values that a keyword restricts, or nothing if it restricts values of any type.
+std::string_view type_of_keyword(std::string_view name) {
+    for (const std::string_view of_objects : {"additionalProperties", "properties", "required"})
+        if (name == of_objects) return "object";
+    for (const std::string_view of_lists : {"items", "maxItems", "minItems", "prefixItems"})
+        if (name == of_lists) return "array";
+    for (const std::string_view of_integers :
+         {"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"})
+        if (name == of_integers) return "integer";
+    return name == "format" ? "string" : "";
+}
+
 class Checker {
   public:
     std::optional<std::string> check(const json::value& schema) {
+        root_ = &schema;
         check_schema(schema, "#", 1);
         return std::move(problem_);
     }
@@ -236,9 +251,12 @@ class Checker {
                     fail_value(keyword.name, place, "a whole number up to " + std::to_string(max_bound));
                 return;
             case Kind::text:
-                if (!value.is_string()) fail_value(keyword.name, place, "a string");
-                if (keyword.name == "$ref" && value.is_string() && !value.get_string().starts_with("#"))
-                    fail_value(keyword.name, place, "a reference into the same schema, such as #/$defs/name");
+                if (!value.is_string()) return fail_value(keyword.name, place, "a string");
+                if (keyword.name == "$ref" && !is_reference(value.get_string()))
+                    fail_value(keyword.name, place,
+                               "# or a reference to an existing #/$defs/name or #/definitions/name");
+                if (keyword.name == "$id" && place != "#")
+                    fail("\"$id\" at " + place + " is supported only for the whole schema");
                 return;
             case Kind::number:
                 if (!value.is_number()) fail_value(keyword.name, place, "a number");
@@ -246,8 +264,10 @@ class Checker {
             case Kind::type:
                 return check_type(value, place);
             case Kind::names:
-                if (!value.is_array() || !std::ranges::all_of(value.get_array(), &json::value::is_string))
-                    fail_value(keyword.name, place, "a list of strings");
+                if (!value.is_array() || value.get_array().size() > max_required ||
+                    !std::ranges::all_of(value.get_array(), &json::value::is_string))
+                    fail_value(keyword.name, place,
+                               "a list of at most " + std::to_string(max_required) + " strings");
                 return;
             case Kind::values:
                 if (!value.is_array() || value.get_array().empty() || value.get_array().size() > max_values)
@@ -263,6 +283,9 @@ class Checker {
             case Kind::schemas:
             case Kind::definitions:
                 if (!value.is_object()) return fail_value(keyword.name, place, "an object of schemas");
+                if (std::ranges::any_of(value.get_object(),
+                                        [](const auto& member) { return !is_plain(member.key()); }))
+                    return fail("a name in " + inner + " has a quote, a backslash or a control character");
                 for (const auto& member : value.get_object())
                     check_schema(member.value(), inner + "/" + std::string(member.key().substr(0, 64)),
                                  depth + 1);
@@ -271,6 +294,21 @@ class Checker {
             case Kind::prefix:
                 return check_branches(keyword, value, place, depth);
         }
+    }
+
+    // Returns true for a reference to the whole schema or to one of its definitions, which are checked
+    // themselves.
+    bool is_reference(std::string_view text) const {
+        if (text == "#") return true;
+        for (const std::string_view list : {"$defs", "definitions"}) {
+            const std::string prefix = "#/" + std::string(list) + "/";
+            if (!text.starts_with(prefix) || text.find_first_of("~%") != std::string_view::npos) continue;
+            const json::value* const definitions =
+                root_->is_object() ? root_->get_object().if_contains(list) : nullptr;
+            return definitions != nullptr && definitions->is_object() &&
+                   definitions->get_object().contains(text.substr(prefix.size()));
+        }
+        return false;
     }
 
     void check_type(const json::value& value, const std::string& place) {
@@ -318,6 +356,13 @@ class Checker {
             }
         }
         check_values(schema, place);
+        check_types_of_keywords(schema, place);
+        if (problem_) return;
+        const json::value* const additional = schema.if_contains("additionalProperties");
+        const bool may_have_others = additional != nullptr && *additional != false;
+        if (may_have_others && schema.contains("properties"))
+            return fail("\"additionalProperties\" beside \"properties\" at " + place +
+                        " is supported only if it is false");
         const json::value* const required = schema.if_contains("required");
         if (required == nullptr) return;
         const json::value* const properties = schema.if_contains("properties");
@@ -325,6 +370,17 @@ class Checker {
             if (properties == nullptr || !properties->get_object().contains(name.get_string()))
                 return fail("\"required\" at " + place + " names " + quoted(name.get_string()) +
                             ", which \"properties\" does not have");
+        }
+    }
+
+    // The library ignores a keyword beside another type than its own.
+    void check_types_of_keywords(const json::object& schema, const std::string& place) {
+        const auto types = types_of(schema);
+        for (const auto& member : schema) {
+            const std::string_view type = type_of_keyword(member.key());
+            if (!type.empty() && (types.size() != 1 || types.front() != type))
+                return fail(quoted(member.key()) + " at " + place +
+                            " is supported only with \"type\": " + quoted(type));
         }
     }
 
@@ -341,14 +397,53 @@ class Checker {
             for (const json::value& value : values->get_array()) check(value);
     }
 
+    const json::value* root_ = nullptr;
     std::optional<std::string> problem_;
     std::size_t num_schemas_ = 0;
 };
+
+// Says in words of the library what a schema leaves open, and leaves out what says nothing about the value:
+// the library takes a list without `items` for an empty list, unless the schema has exactly this one keyword.
+void complete(json::value& schema) {
+    if (schema.is_array())
+        for (json::value& item : schema.get_array()) complete(item);
+    if (!schema.is_object()) return;
+    json::object& object = schema.get_object();
+    for (auto member = object.begin(); member != object.end();) {
+        const Keyword* const keyword = find_keyword(member->key());
+        if (keyword == nullptr || keyword->kind == Kind::annotation || member->key() == "$id") {
+            member = object.erase(member);
+            continue;
+        }
+        if (keyword->kind == Kind::schemas || keyword->kind == Kind::definitions) {
+            for (auto& inner : member->value().get_object()) complete(inner.value());
+        } else if (keyword->kind == Kind::schema || keyword->kind == Kind::branches ||
+                   keyword->kind == Kind::prefix) {
+            complete(member->value());
+        }
+        ++member;
+    }
+    const auto has_type = [&](std::string_view type) {
+        const json::value* const value = object.if_contains("type");
+        return value != nullptr && value->is_string() && value->get_string() == type;
+    };
+    if (has_type("array") && !object.contains("items") && !object.contains("prefixItems"))
+        object["items"] = json::object();
+    if (has_type("array") && object.contains("prefixItems") && !object.contains("items"))
+        object["items"] = false;
+    if (has_type("object") && !object.contains("properties") && !object.contains("additionalProperties"))
+        object["additionalProperties"] = json::object();
+}
 
 }  // namespace
 
 std::optional<std::string> why_not_supported(const json::value& schema) {
     return Checker().check(schema);
+}
+
+std::string schema_of_library(json::value schema) {
+    complete(schema);
+    return json::serialize(schema);
 }
 
 }  // namespace solard

@@ -1,7 +1,7 @@
 #include "inference/scheduling/sequence.hpp"
 
 #include <algorithm>
-#include <stdexcept>
+#include <exception>
 #include <utility>
 
 #include "inference/backend.hpp"
@@ -30,17 +30,25 @@ Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const Toke
     if (!request.ignore_eos) end_tokens_.assign(eos_token_ids.begin(), eos_token_ids.end());
     num_eos_tokens_ = end_tokens_.size();
     end_tokens_.insert(end_tokens_.end(), request.stop_token_ids.begin(), request.stop_token_ids.end());
+    if (grammar && request.ignore_eos) {
+        always_banned_.assign(eos_token_ids.begin(), eos_token_ids.end());
+        early_banned_ = end_tokens_;
+        early_banned_.insert(early_banned_.end(), eos_token_ids.begin(), eos_token_ids.end());
+    }
 }
 
 std::span<const TokenId> Sequence::banned_tokens(std::int32_t num_generated) const {
-    if (num_generated >= request.min_tokens) return {};
-    return end_tokens_;
+    if (num_generated >= request.min_tokens) return always_banned_;
+    return early_banned_.empty() ? end_tokens_ : early_banned_;
 }
 
 FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
     const TokenId token = token_ids[count_of(num_accepted_tokens++)];
-    if (grammar && !grammar->accept(token))
-        throw std::logic_error("a token was chosen that the grammar does not allow");
+    if (grammar && !accepted_by_grammar(token)) {
+        flush_text(out);
+        error = errc::grammar_dead_end;
+        return FinishReason::error;
+    }
     const bool grammar_has_ended = grammar && grammar->has_ended();
     if (grammar_has_ended || (num_generated_tokens() > request.min_tokens && is_end(token))) {
         flush_text(out);
@@ -57,6 +65,15 @@ FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
     if (num_generated_tokens() < request.max_tokens) return FinishReason::none;
     flush_text(out);
     return FinishReason::length;
+}
+
+// The mask has allowed the token. A fault of the library, which decides both, must end this sequence only.
+bool Sequence::accepted_by_grammar(TokenId token) {
+    try {
+        return grammar->accept(token);
+    } catch (const std::exception&) {
+        return false;
+    }
 }
 
 bool Sequence::is_end(TokenId token) {

@@ -87,7 +87,7 @@ struct Sequence {
         return num_scheduled_tokens > 0 && num_computed_tokens + num_scheduled_tokens >= num_tokens();
     }
     // Returns the tokens that must not be chosen next if `num_generated` tokens have been generated, because
-    // they would end the answer before min_tokens.
+    // they would end the answer before min_tokens, or in spite of ignore_eos.
     std::span<const TokenId> banned_tokens(std::int32_t num_generated) const;
 
     // Applies the stop rules to the first token of token_ids that is not accepted yet. `bytes` is the text of
@@ -95,15 +95,20 @@ struct Sequence {
     // length. Appends to `out` the text that may be sent now. When the answer ends, this includes the text
     // that was held back, except what a stop string cuts off. An end token adds no text. As long as the
     // answer has fewer than min_tokens tokens, only the grammar and the length can end it, and its text is
-    // not searched for stop strings. Throws std::logic_error if the grammar does not allow the token.
+    // not searched for stop strings. If the grammar does not allow the token,
+    // sets `error` and returns FinishReason::error.
     FinishReason accept_token(std::string_view bytes, std::string& out);
 
   private:
+    bool accepted_by_grammar(TokenId token);
     bool is_end(TokenId token);
     void flush_text(std::string& out);
 
     std::vector<TokenId> end_tokens_;  // end-of-sequence tokens (unless ignored), then stop_token_ids
-    std::size_t num_eos_tokens_ = 0;   // number of end-of-sequence tokens at the front of end_tokens_
+    // With ignore_eos, an answer with a grammar ends only where nothing else is allowed.
+    std::vector<TokenId> always_banned_;
+    std::vector<TokenId> early_banned_;  // before min_tokens; empty: end_tokens_
+    std::size_t num_eos_tokens_ = 0;     // number of end-of-sequence tokens at the front of end_tokens_
     Detokenizer detokenizer_;
     StopMatcher stop_matcher_;
     std::string characters_;  // text between detokenizer and stop matcher; kept to reuse its memory

@@ -1,6 +1,7 @@
 #include "inference/scheduling/step_masks.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include "inference/sizes.hpp"
 #include "inference/token_mask.hpp"
@@ -21,20 +22,26 @@ void fill_rows(Sequence& sequence, std::size_t words, std::span<std::uint32_t> m
     GrammarState& grammar = *sequence.grammar;
     sequence.dead_end = -1;
     std::int32_t num_accepted = 0;
-    while (!grammar.has_ended()) {
-        const auto mask = masks.subspan(count_of(num_accepted) * words, words);
-        grammar.fill_mask(mask);
-        if (is_empty(mask)) {
-            sequence.dead_end = num_accepted;
-            std::ranges::fill(mask, all_tokens);
-            break;
+    try {
+        while (!grammar.has_ended()) {
+            const auto mask = masks.subspan(count_of(num_accepted) * words, words);
+            grammar.fill_mask(mask);
+            if (is_empty(mask)) {
+                sequence.dead_end = num_accepted;
+                std::ranges::fill(mask, all_tokens);
+                break;
+            }
+            if (num_accepted == sequence.num_draft_tokens) break;
+            const TokenId draft = sequence.token_ids[count_of(sequence.num_tokens() + num_accepted)];
+            if (!is_allowed(mask, draft) || !grammar.accept(draft)) break;
+            ++num_accepted;
         }
-        if (num_accepted == sequence.num_draft_tokens) break;
-        const TokenId draft = sequence.token_ids[count_of(sequence.num_tokens() + num_accepted)];
-        if (!grammar.accept(draft)) break;
-        ++num_accepted;
+        grammar.roll_back(num_accepted);
+    } catch (const std::exception&) {
+        // A fault of the library must end this request only.
+        sequence.dead_end = 0;
+        std::ranges::fill(masks, all_tokens);
     }
-    grammar.roll_back(num_accepted);
 }
 
 }  // namespace

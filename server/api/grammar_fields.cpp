@@ -19,7 +19,7 @@ namespace {
 namespace json = boost::json;
 using Kind = GrammarSource::Kind;
 
-constexpr std::size_t max_grammar_bytes = 64 << 10;  // of a schema, a grammar or a regular expression
+constexpr std::size_t max_grammar_bytes = 64 << 10;  // of a schema, or of all texts together
 constexpr std::size_t max_choices_of_text = 1000;
 
 // Collects what a request asks for, and refuses a second restriction.
@@ -32,36 +32,30 @@ class Grammars {
             return fields_.fail(Error{
                 errc::unsupported_parameter,
                 path_of(field) + " needs XGrammar, with which this server was not built.", path_of(field)});
-        if (text.size() > max_grammar_bytes)
-            return fields_.fail(wrong(field, "at most " + std::to_string(max_grammar_bytes) + " bytes long"));
+        if (!check_size(text, field)) return;
         if (found_)
             return fields_.fail(
                 wrong(field, "absent, because " + found_->field + " restricts the answer already"));
         found_ = AnswerGrammar{{kind, std::string(text)}, path_of(field), {}};
     }
-    void add_text(Kind kind, std::string_view field, const json::value* value) {
-        if (value == nullptr || value->is_null()) return;
-        if (!value->is_string()) return fields_.fail(wrong_field(path_of(field), "a string", value));
-        if (value->get_string().empty()) return;
-        add(kind, value->get_string(), field);
-    }
     // `value` is a schema, or a text that holds one.
     void add_schema(std::string_view field, const json::value* value) {
         if (value == nullptr || value->is_null()) return;
-        json::value parsed;
+        json::value schema = *value;
         if (value->is_string()) {
-            auto text = parse_json(value->get_string());
-            if (!text) return fields_.fail(wrong(field, "a JSON Schema, but it is not JSON"));
-            parsed = *std::move(text);
-            value = &parsed;
+            if (!check_size(value->get_string(), field)) return;
+            auto parsed = parse_json(value->get_string());
+            if (!parsed) return fields_.fail(wrong(field, "a JSON Schema, but it is not JSON"));
+            schema = *std::move(parsed);
         }
-        if (!value->is_object()) return fields_.fail(wrong_field(path_of(field), "a JSON Schema", value));
-        if (const auto problem = why_not_supported(*value))
+        if (!schema.is_object()) return fields_.fail(wrong_field(path_of(field), "a JSON Schema", value));
+        if (!check_size(json::serialize(schema), field)) return;
+        if (const auto problem = why_not_supported(schema))
             return fields_.fail(
                 Error{errc::invalid_value,
                       path_of(field) + " has a schema that cannot be enforced: " + shown(*problem) + ".",
                       path_of(field)});
-        add(Kind::json_schema, json::serialize(*value), field);
+        add(Kind::json_schema, schema_of_library(std::move(schema)), field);
     }
     void add_choice(std::string_view field, const json::value* value) {
         if (value == nullptr || value->is_null()) return;
@@ -80,6 +74,11 @@ class Grammars {
     std::optional<AnswerGrammar> take() { return std::move(found_); }
 
   private:
+    bool check_size(std::string_view text, std::string_view field) {
+        if (text.size() <= max_grammar_bytes) return true;
+        fields_.fail(wrong(field, "at most " + std::to_string(max_grammar_bytes) + " bytes long"));
+        return false;
+    }
     std::string path_of(std::string_view field) const { return prefix_ + std::string(field); }
     Error wrong(std::string_view field, const std::string& expectation) const {
         return {errc::invalid_value, path_of(field) + " must be " + expectation + ".", path_of(field)};
@@ -106,7 +105,7 @@ class Grammars {
     std::optional<AnswerGrammar> found_;
 };
 
-// Reads the type of a format and the rest of it. `schema_of` returns the object that has the schema.
+// Reads the type of a format and the rest of it. If `nested` is true, the schema is in a member of its own.
 void add_format(Grammars& grammars, FieldReader& format, std::string_view field, bool nested) {
     const auto type = format.string("type");
     if (!type) return format.error() ? void() : format.fail("type", "text, json_object or json_schema");
@@ -153,7 +152,6 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
             return outputs->if_contains(name);
         };
         nested.add_schema("json", inner_value("json"));
-        nested.add_text(Kind::regex, "regex", inner_value("regex"));
         nested.add_choice("choice", inner_value("choice"));
         if (inner.boolean("json_object").value_or(false)) nested.add(Kind::json_object, "", "json_object");
         check_other_fields(inner, kind, unknown, "structured_outputs.");
@@ -162,7 +160,6 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
             grammars.add(found->source.kind, found->source.text, "structured_outputs");
     }
     grammars.add_schema("guided_json", value_of("guided_json"));
-    grammars.add_text(Kind::regex, "guided_regex", value_of("guided_regex"));
     grammars.add_choice("guided_choice", value_of("guided_choice"));
     grammars.add_schema("json_schema", value_of("json_schema"));
     return grammars.take();

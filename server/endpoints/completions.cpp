@@ -66,7 +66,7 @@ asio::awaitable<result<std::vector<std::string>>> texts_of(GenerationService& ge
 // that it was written with. The text does not contain BOS, if it was added, and the space that the tokenizer
 // adds.
 void place_tokens(ShownPrompt& shown, std::span<const TokenId> token_ids, const Tokenizer& tokenizer,
-                  bool is_text) {
+                  bool is_text, bool may_name_tokens) {
     const TokenTexts texts{tokenizer, shown.skip_special_tokens};
     const auto word =
         std::ranges::find_if_not(token_ids, [&](TokenId token) { return tokenizer.bytes_of(token).empty(); });
@@ -75,7 +75,7 @@ void place_tokens(ShownPrompt& shown, std::span<const TokenId> token_ids, const 
     const std::string_view first = texts.bytes_of(token_ids.front());
     std::size_t num_leading = count_characters(leading);
     shown.first_token = token_ids.front();
-    if (shown.text.starts_with(leading)) {
+    if (leading.empty() || (may_name_tokens && shown.text.starts_with(leading))) {
         shown.first_token_characters = count_characters(first);
     } else {
         num_leading -= count_characters(first);
@@ -106,7 +106,8 @@ asio::awaitable<result<std::vector<ShownPrompt>>> shown_prompts(
         if (request.generation.return_token_ids) shown[i].token_ids = prompts[i];
         if (request.echo && !prompts[i].empty()) {  // admit() refuses an empty prompt
             shown[i].skip_special_tokens = !is_text && request.generation.sampling.skip_special_tokens;
-            place_tokens(shown[i], prompts[i], generation.tokenizer, is_text);
+            place_tokens(shown[i], prompts[i], generation.tokenizer, is_text,
+                         !is_text || request.encoding.parse_special);
         }
     }
     co_return shown;

@@ -31,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int vocabulary_descriptor = 3;
 constexpr int first_free_descriptor = 5;  // after those that spawn() overwrites
-constexpr std::size_t max_compiled_bytes = 64 << 20;
+constexpr std::size_t max_compiled_bytes = 16 << 20;
 // The parent ends a child long before that. This limit holds if the parent is stopped.
 constexpr rlim_t max_cpu_seconds = 60;
 constexpr char succeeded = '+';  // the first byte of the child's answer
@@ -73,7 +73,8 @@ class Child {
     pid_t pid_;
 };
 
-// Starts the program with `socket` as stdin and stdout, and with no other descriptor but the vocabulary.
+// Starts the program with `socket` as stdin and stdout. It inherits no other descriptor but stderr and the
+// vocabulary.
 std::optional<pid_t> spawn(int socket, int vocabulary, const CompileLimits& limits) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;

@@ -82,6 +82,7 @@ result<GrammarService::Compiled> GrammarService::compile_now(const GrammarSource
 }
 
 void GrammarService::keep(const std::string& key, const Compiled& compiled) {
+    if (bytes_of(key, *compiled) > max_cache_bytes_) return;
     const std::lock_guard lock(mutex_);
     cache_.emplace_front(key, compiled);
     places_[key] = cache_.begin();

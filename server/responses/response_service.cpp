@@ -254,10 +254,10 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     auto preparing = prepare(generation_, source, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
-    if (!request.generate) request.generation.grammar.reset();
     auto compiling = grammar_of(generation_, source, request.generation);
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
+    if (!request.generate) *grammar = nullptr;
     // A copy of the request may have come while the prompt was encoded. The code below does not suspend, so
     // no other copy can come before the response is stored.
     if (auto repeated = find_repeated(request, caller)) co_return to_follow(std::move(repeated));

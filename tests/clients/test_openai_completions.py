@@ -78,9 +78,10 @@ def test_echo_puts_the_prompt_first(client, server):
 def test_logprobs_have_tokens_alternatives_and_offsets(client, server):
     answer = client.completions.create(model=server.model, prompt=PROMPT.format("France"), logprobs=3, **GREEDY)
     logprobs = answer.choices[0].logprobs
-    assert "".join(logprobs.tokens) == answer.choices[0].text
-    assert all(text[offset:].startswith(token) for token, offset, text in zip(
-        logprobs.tokens, logprobs.text_offset, [answer.choices[0].text] * len(logprobs.tokens)))  # fmt: skip
+    text = answer.choices[0].text
+    assert "".join(logprobs.tokens) == text + "</s>"  # the end token has a name, and is not in the text
+    assert all(text[offset:].startswith(token) for token, offset in zip(logprobs.tokens[:-1], logprobs.text_offset))
+    assert logprobs.text_offset[-1] == len(text)
     for token, logprob, top in zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs):
         assert top[token] == logprob == max(top.values())
         assert len(top) == 3

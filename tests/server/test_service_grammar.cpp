@@ -93,18 +93,20 @@ BOOST_AUTO_TEST_CASE(answer_that_is_cut_is_a_valid_beginning) {
 
 BOOST_AUTO_TEST_CASE(grammar_that_cannot_be_used_is_a_400_and_harms_nobody) {
     RunningService service;
-    const auto refused = ask(service, post("/v1/chat/completions", chat(R"("guided_regex":"(a")")));
+    const auto refused = ask(
+        service,
+        post("/v1/chat/completions", chat(R"("guided_json":{"type":"integer","minimum":5,"maximum":3})")));
     BOOST_TEST(refused.status == 400);
     const auto error = json::parse(refused.body).at("error");
-    BOOST_TEST(error.at("param") == "guided_regex");
+    BOOST_TEST(error.at("param") == "guided_json");
     BOOST_TEST(error.at("code") == "invalid_value");
-    answer_to(service, "/v1/chat/completions", chat(R"("guided_regex":"a")"));
+    answer_to(service, "/v1/chat/completions", chat(R"("guided_choice":["a"])"));
 }
 
 BOOST_AUTO_TEST_CASE(compiled_grammars_are_kept) {
     RunningService service;
     for (int i = 0; i < 3; ++i)
-        answer_to(service, "/v1/chat/completions", chat(R"("guided_regex":"[ab]{3}")"));
+        answer_to(service, "/v1/chat/completions", chat(R"("guided_choice":["a", "b"])"));
     BOOST_TEST(counter(service, "grammars_compiled_total") == 1);
     BOOST_TEST(counter(service, "grammar_cache_hits_total") == 2);
     BOOST_TEST(counter(service, "grammar_compile_seconds_total") > 0);
@@ -113,7 +115,7 @@ BOOST_AUTO_TEST_CASE(compiled_grammars_are_kept) {
 BOOST_AUTO_TEST_CASE(cache_of_size_0_keeps_nothing) {
     RunningService service({"--grammar-cache-size", "0"});
     for (int i = 0; i < 2; ++i)
-        answer_to(service, "/v1/chat/completions", chat(R"("guided_regex":"[ab]{3}")"));
+        answer_to(service, "/v1/chat/completions", chat(R"("guided_choice":["a", "b"])"));
     BOOST_TEST(counter(service, "grammars_compiled_total") == 2);
 }
 

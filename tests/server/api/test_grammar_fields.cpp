@@ -50,7 +50,8 @@ void check_refused(const std::string& kind, const std::string& fields, const std
     BOOST_TEST(generation.error().message.find(part) != std::string::npos, generation.error().message);
 }
 
-const std::string schema = R"({"type":"object"})";
+const std::string sent = R"({"type":"object"})";
+const std::string schema = R"({"type":"object","additionalProperties":{}})";  // what the library gets
 
 }  // namespace
 
@@ -60,28 +61,26 @@ BOOST_AUTO_TEST_SUITE(grammar_fields,
 BOOST_AUTO_TEST_CASE(every_name_of_a_grammar_is_read_on_every_route) {
     for (const std::string& kind : kinds) {
         check(kind, R"("response_format":{"type":"json_object"})", Kind::json_object, "", "response_format");
-        check(kind, R"("response_format":{"type":"json_object","schema":)" + schema + "}", Kind::json_schema,
+        check(kind, R"("response_format":{"type":"json_object","schema":)" + sent + "}", Kind::json_schema,
               schema, "response_format");
         check(kind,
               R"("response_format":{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":)" +
-                  schema + "}}",
+                  sent + "}}",
               Kind::json_schema, schema, "response_format");
-        check(kind, R"("structured_outputs":{"json":)" + schema + "}", Kind::json_schema, schema,
+        check(kind, R"("structured_outputs":{"json":)" + sent + "}", Kind::json_schema, schema,
               "structured_outputs");
         check(kind, R"("structured_outputs":{"json":"{\"type\": \"object\"}"})", Kind::json_schema, schema,
               "structured_outputs");
         check(kind, R"("structured_outputs":{"json_object":true})", Kind::json_object, "",
               "structured_outputs");
-        check(kind, R"("structured_outputs":{"regex":"a+"})", Kind::regex, "a+", "structured_outputs");
-        check(kind, R"("guided_json":)" + schema, Kind::json_schema, schema, "guided_json");
-        check(kind, R"("guided_regex":"a+")", Kind::regex, "a+", "guided_regex");
+        check(kind, R"("guided_json":)" + sent, Kind::json_schema, schema, "guided_json");
         check(kind, R"("guided_choice":["a","b\"\\\n"])", Kind::ebnf, "root ::= \"a\" | \"b\\\"\\\\\\x0a\"",
               "guided_choice");
-        check(kind, R"("json_schema":)" + schema, Kind::json_schema, schema, "json_schema");
+        check(kind, R"("json_schema":)" + sent, Kind::json_schema, schema, "json_schema");
     }
     check("responses", R"("text":{"format":{"type":"json_object"},"verbosity":"medium"})", Kind::json_object,
           "", "text.format");
-    check("responses", R"("text":{"format":{"type":"json_schema","name":"a","schema":)" + schema + "}}",
+    check("responses", R"("text":{"format":{"type":"json_schema","name":"a","schema":)" + sent + "}}",
           Kind::json_schema, schema, "text.format");
 }
 
@@ -114,26 +113,29 @@ BOOST_AUTO_TEST_CASE(wrong_values_are_refused_by_name) {
         check_refused(kind, R"("guided_json":3)", "guided_json", "a JSON Schema");
         check_refused(kind, R"("guided_choice":[])", "guided_choice", "1 to 1000 strings");
         check_refused(kind, R"("guided_choice":[1])", "guided_choice", "strings");
-        check_refused(kind, R"("guided_regex":1)", "guided_regex", "a string");
+        check_refused(kind, R"("guided_regex":"a+")", "guided_regex", "not supported");
         check_refused(kind, R"("structured_outputs":{"structural_tag":"x"})",
                       "structured_outputs.structural_tag", "not supported");
-        check_refused(kind, R"("guided_regex":"a","json_schema":{})", "json_schema", "guided_regex");
+        check_refused(kind, R"("guided_choice":["a"],"json_schema":{})", "json_schema", "guided_choice");
         check_refused(kind, R"("grammar":"root ::= \"a\"")", "grammar", "not supported");
         check_refused(kind, R"("structured_outputs":{"grammar":"root ::= \"a\""})",
                       "structured_outputs.grammar", "not supported");
-        check_refused(kind, R"("structured_outputs":{"regex":"a","choice":["b"]})",
-                      "structured_outputs.choice", "structured_outputs.regex");
+        check_refused(kind, R"("structured_outputs":{"json":{},"choice":["b"]})", "structured_outputs.choice",
+                      "structured_outputs.json");
     }
     check_refused("responses", R"("text":{"format":{"type":"xml"}})", "text.format.type", "json_schema");
     check_refused("responses", R"("text":{"verbosity":"high"})", "text.verbosity", "text.verbosity");
-    check_refused("responses", R"("guided_regex":"a","text":{"format":{"type":"json_object"}})", "text",
-                  "guided_regex");
+    check_refused("responses", R"("guided_choice":["a"],"text":{"format":{"type":"json_object"}})", "text",
+                  "guided_choice");
 }
 
-BOOST_AUTO_TEST_CASE(size_of_a_grammar_is_limited) {
-    const auto regex = [](std::size_t size) { return R"("guided_regex":")" + std::string(size, 'a') + '"'; };
-    check("chat", regex(64 << 10), Kind::regex, std::string(64 << 10, 'a'), "guided_regex");
-    check_refused("chat", regex((64 << 10) + 1), "guided_regex", "at most 65536 bytes");
+BOOST_AUTO_TEST_CASE(size_of_a_schema_is_limited) {
+    const auto with_title = [](std::size_t size) {
+        const std::string rest = R"({"type":"object","title":""})";
+        return R"("guided_json":{"type":"object","title":")" + std::string(size - rest.size(), 'a') + "\"}";
+    };
+    check("chat", with_title(64 << 10), Kind::json_schema, schema, "guided_json");
+    check_refused("chat", with_title((64 << 10) + 1), "guided_json", "at most 65536 bytes");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
