@@ -99,11 +99,12 @@ std::optional<std::string> string_member(const json::value& value, std::string_v
 
 constexpr std::string_view space = " \t\n\v\f\r";
 
-// Cuts the prompt after the content of the last message, which must not be white space only. As in
+// Cuts the prompt after the content of the last message, unless that is white space only. As in
 // transformers, the content is looked for without the white space at its ends, which a template may remove.
 // The template's own text, such as the end of a turn, is passed over.
 result<MarkedText> cut_after(const MarkedText& prompt, std::string_view content) {
-    const std::size_t first = std::min(content.find_first_not_of(space), content.size());
+    const std::size_t first = content.find_first_not_of(space);
+    if (first == std::string_view::npos) return prompt;
     const std::string_view no_lead = content.substr(first);
     const std::string_view trimmed = no_lead.substr(0, no_lead.find_last_not_of(space) + 1);
     std::size_t begin = prompt.bytes().rfind(trimmed);
@@ -221,9 +222,11 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
             "the server with --chat-template."};
     if (end == PromptEnd::continued_message && !messages.empty() &&
         messages.back().content.find_first_not_of(space) == std::string::npos) {
-        // An empty answer that is continued is an answer that begins.
-        messages = messages.first(messages.size() - 1);
-        end = PromptEnd::assistant_turn;
+        // An empty answer that is continued is an answer that begins. But some templates ask for an answer
+        // only after a message.
+        auto prompt =
+            render(messages.first(messages.size() - 1), PromptEnd::assistant_turn, inputs, max_steps);
+        if (!prompt || prompt->size() > 0) return prompt;
     }
     const json::value message_list = messages_json(messages);
     const json::value tools = inputs.tools.empty() ? json::value() : json::value(inputs.tools);

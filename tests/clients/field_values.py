@@ -40,7 +40,6 @@ SERVED = {
     # The values restrict nothing, because the reference model knows no grammars.
     "guided_choice": ([None], ["x", [], [1], {}]),
     "guided_json": ([None], [1, [], "{", {"not": {}}]),
-    "guided_regex": ([""], [1, [], {}]),
     "ignore_eos": BOOLEAN,
     "include": (
         [[], ["message.output_text.logprobs"], ["reasoning.encrypted_content", "message.output_text.logprobs"]],
@@ -83,7 +82,7 @@ SERVED = {
     "stream_options": ([{}], ["x", 1, []]),
     "stream_options.continuous_usage_stats": BOOLEAN,
     "stream_options.include_usage": BOOLEAN,
-    "structured_outputs": ([{}, {"json": None, "regex": ""}], ["x", 1, []]),
+    "structured_outputs": ([{}, {"json": None}], ["x", 1, []]),
     "temperature": number(0, 2, 1, 0.2, 0.7, 1e-300),
     "text": ([{}, {"format": {"type": "text"}}], ["x", 1, []]),
     "text.format": ([{"type": "text"}], ["x", 1, []]),

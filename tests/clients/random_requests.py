@@ -143,10 +143,17 @@ class Builder:
         name, key = line.name.split(".")
         if name == "stream_options" and line_of(case.kind, name).handling == "served":
             return self.add_stream_options(case)
+        if line.handling == "served":
+            allowed, refused = SERVED[line.name]
+            if self.wants_refusal():
+                case.refuse(line.name)
+                allowed = refused
+            case.body[name] = {key: self.random.choice(allowed)}
+            return None
         value, refused = self.judged(line, case.kind)
         case.body[name] = {key: value}
         is_neutral = any(same(case.body[name], one) for one in line_of(case.kind, name).neutral)
-        if refused is not None and line_of(case.kind, name).handling == "neutral" and not is_neutral:
+        if refused is not None and line_of(case.kind, name).handling in ("neutral", "served") and not is_neutral:
             case.refuse(f"{name}.{key}{refused}", "unsupported_parameter")
         return None
 

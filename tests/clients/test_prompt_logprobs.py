@@ -87,7 +87,7 @@ def test_greedy_tokens_have_rank_1(server):
         assert sum(map(math.exp, numbers)) < 1.0001
     assert [entry[str(token)]["rank"] for token, entry in zip(tokens, entries[len(begin) :])] == [1] * len(tokens)
     text = "".join(entry[str(token)]["decoded_token"] for token, entry in zip(tokens, entries[len(begin) :]))
-    assert text == ANSWER
+    assert text == ANSWER + "</s>"
 
 
 def test_both_forms_have_the_same_numbers(server):

@@ -71,6 +71,43 @@ BOOST_AUTO_TEST_CASE(combinations_that_the_library_would_ignore_are_refused) {
     check_refused(R"({"type":"integer","const":1.5})", "does not have the type beside it");
     check_refused(R"({"type":"object","properties":{"a":{}},"required":["a","b"]})",
                   "names \"b\", which \"properties\" does not have");
+    for (const char* keyword :
+         {R"("maxItems":2)", R"("properties":{})", R"("minimum":3)", R"("format":"date")"}) {
+        const std::string name = std::string(keyword).substr(0, std::string(keyword).find(':'));
+        check_refused("{" + std::string(keyword) + "}", name + " at # is supported only with \"type\"");
+        check_refused(R"({"type":["boolean","null"],)" + std::string(keyword) + "}",
+                      name + " at # is supported only with");
+    }
+    check_refused(R"({"type":"number","minimum":3})",
+                  R"("minimum" at # is supported only with "type": "integer")");
+    check_refused(R"({"type":"object","properties":{"a":{}},"additionalProperties":{}})",
+                  "supported only if it is false");
+    check_refused(R"({"type":"object","properties":{"a\"":{}}})",
+                  "a quote, a backslash or a control character");
+}
+
+// Only definitions are checked, so a reference may lead nowhere else.
+BOOST_AUTO_TEST_CASE(references_lead_to_definitions) {
+    check_supported(R"({"$defs":{"a b":{}},"$ref":"#/$defs/a b"})");
+    check_supported(R"({"type":"array","items":{"$ref":"#"}})");
+    for (const char* reference : {"#/$defs/b", "#/default", "#/$defs/a~1b", "#a", "other.json"})
+        check_refused(R"({"$defs":{"a":{}},"default":{"not":{}},"type":"array","items":{"$ref":")" +
+                          std::string(reference) + "\"}}",
+                      "\"$ref\" at #/items");
+    check_refused(R"({"type":"array","items":{"$id":"x"}})", "supported only for the whole schema");
+}
+
+BOOST_AUTO_TEST_CASE(library_gets_what_a_schema_leaves_open) {
+    const auto completed = [](std::string_view schema) { return schema_of_library(json::parse(schema)); };
+    BOOST_TEST(completed(R"({"type":"array","maxItems":3})") ==
+               R"({"type":"array","maxItems":3,"items":{}})");
+    BOOST_TEST(completed(R"({"type":"object","title":"x"})") ==
+               R"({"type":"object","additionalProperties":{}})");
+    BOOST_TEST(completed(R"({"anyOf":[{"type":"object","example":{}}],"default":{}})") ==
+               R"({"anyOf":[{"type":"object","additionalProperties":{}}]})");
+    // Names of properties are no keywords, and constants are no schemas.
+    BOOST_TEST(completed(R"({"type":"object","properties":{"title":{"const":{"type":"array"}}}})") ==
+               R"({"type":"object","properties":{"title":{"const":{"type":"array"}}}})");
 }
 
 BOOST_AUTO_TEST_CASE(one_of_needs_schemas_that_exclude_each_other) {

@@ -129,6 +129,9 @@ BOOST_AUTO_TEST_CASE(continued_message_is_not_looked_for_in_the_text_of_the_temp
         BOOST_TEST(text_of(chatml, messages, PromptEnd::continued_message) ==
                    "<|im_start|>user\nend<|im_end|>\n<|im_start|>assistant\n" + content);
     }
+    // SOLAR's template asks for an answer only after a message.
+    BOOST_TEST(text_of(ChatTemplate::solar(), {{Role::assistant, ""}}, PromptEnd::continued_message) ==
+               "### Assistant:\n");
     for (const std::string content : {"", " \n"}) {
         const std::vector<ChatMessage> messages{{Role::user, "Hi"}, {Role::assistant, content}};
         BOOST_TEST(text_of(chatml, messages, PromptEnd::continued_message) ==
