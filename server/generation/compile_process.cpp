@@ -17,6 +17,7 @@
 #include <charconv>
 #include <csignal>
 #include <iostream>
+#include <new>
 #include <optional>
 #include <span>
 #include <system_error>
@@ -248,8 +249,13 @@ int run_compile_child(std::string_view memory_limit) {
         return exit_code(errc::bad_command_line);
     }
     limit_process(memory);
-    const std::string answer = compile_for_parent();
-    write_all(STDOUT_FILENO, answer);
+    try {
+        const std::string answer = compile_for_parent();
+        write_all(STDOUT_FILENO, answer);
+    } catch (const std::bad_alloc&) {
+        return exit_code(
+            errc::runtime_failure);  // without an answer, the parent knows that a limit was reached
+    }
     return 0;
 }
 
