@@ -111,7 +111,7 @@ double cpu_seconds() {
 // Follows the grammar on some random ways. What is slow here would slow every step of the engine down, and a
 // way that takes for ever would stop it. The limits are ten times what the masks of usual schemas take, and
 // more.
-std::optional<std::string> why_too_slow(const xgrammar::CompiledGrammar& compiled,
+std::optional<std::string> why_unusable(const xgrammar::CompiledGrammar& compiled,
                                         const GrammarVocabulary& vocabulary) {
     constexpr int num_ways = 8;
     constexpr int max_tokens = 256;
@@ -135,7 +135,9 @@ std::optional<std::string> why_too_slow(const xgrammar::CompiledGrammar& compile
             auto token = static_cast<TokenId>(random() % vocabulary.texts.size());
             for (std::int32_t i = 0; i < vocab_size && !is_allowed(mask, token); ++i)
                 token = (token + 1) % vocab_size;
-            if (!state.accept(token)) break;  // a dead end
+            if (state.accept(token)) continue;
+            if (step == 0) return "it allows no text at all";
+            break;  // a dead end
         }
     }
     return std::nullopt;
@@ -154,7 +156,7 @@ result<std::string> compile_grammar(const GrammarSource& source, const GrammarVo
         const xgrammar::CompiledGrammar compiled = compile(source, tokenizer_info(vocabulary));
         warnings = nullptr;
         if (!messages.empty()) return Error{errc::invalid_request, messages};
-        if (auto problem = why_too_slow(compiled, vocabulary)) return Error{errc::invalid_request, *problem};
+        if (auto problem = why_unusable(compiled, vocabulary)) return Error{errc::invalid_request, *problem};
         return compiled.SerializeJSON();
     } catch (const std::bad_alloc&) {
         warnings = nullptr;

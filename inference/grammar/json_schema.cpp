@@ -423,6 +423,12 @@ void complete(json::value& schema) {
         }
         ++member;
     }
+    // Its schemas exclude each other, as the checker has found in more cases than the library does.
+    if (const auto one_of = object.find("oneOf"); one_of != object.end()) {
+        json::value branches = std::move(one_of->value());
+        object.erase(one_of);
+        object["anyOf"] = std::move(branches);
+    }
     const auto has_type = [&](std::string_view type) {
         const json::value* const value = object.if_contains("type");
         return value != nullptr && value->is_string() && value->get_string() == type;

@@ -99,6 +99,32 @@ BOOST_AUTO_TEST_CASE(schema_is_followed) {
         check_not_allowed(*grammar, text);
 }
 
+BOOST_AUTO_TEST_CASE(lists_in_lists_have_their_depth_and_length) {
+    for (const std::string most : {"2", "3", "100", "10000"}) {
+        const auto grammar = compiled(
+            Kind::json_schema,
+            R"({"type":"array","items":{"type":"array","items":{"type":"array","items":{"type":"integer"},
+                "maxItems":)" +
+                most + R"(},"maxItems":)" + most + R"(},"maxItems":)" + most + "}");
+        BOOST_TEST_CONTEXT(most) {
+            check_text(*grammar, "[[[1, 2], []], []]", true);
+            check_not_allowed(*grammar, "[[1");
+            check_not_allowed(*grammar, "[1");
+            if (most == "2") check_not_allowed(*grammar, "[[[1, 2, 3");
+            if (most == "2") check_not_allowed(*grammar, "[[], [], [");
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(schema_that_no_value_satisfies_is_refused) {
+    const auto bytes = compile_grammar(
+        {Kind::json_schema,
+         R"({"$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"}]}},"$ref":"#/$defs/a"})"},
+        vocabulary());
+    BOOST_REQUIRE(bytes.has_error());
+    BOOST_TEST(bytes.error().message == "it allows no text at all");
+}
+
 BOOST_AUTO_TEST_CASE(regular_expression_matches_the_whole_answer) {
     const auto grammar = compiled(Kind::regex, "[a-c]{2,3}-(x|yz)");
     check_text(*grammar, "ab-x", true);
