@@ -361,7 +361,7 @@ class Checker {
         const json::value* const additional = schema.if_contains("additionalProperties");
         const bool may_have_others = additional != nullptr && *additional != false;
         if (may_have_others && schema.contains("properties"))
-            return fail("\"additionalProperties\" beside \"properties\" at " + place +
+            return fail(R"("additionalProperties" beside "properties" at )" + place +
                         " is supported only if it is false");
         const json::value* const required = schema.if_contains("required");
         if (required == nullptr) return;

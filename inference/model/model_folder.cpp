@@ -235,7 +235,7 @@ fs::path hub_cache_folder() {
 }
 
 result<fs::path> find_model_folder(const std::string& name, const fs::path& hub_cache) {
-    const fs::path path = name;
+    fs::path path = name;
     if (is_folder(path)) {
         if (is_there(path / "config.json")) return path;
         if (is_folder(path / "snapshots")) return main_snapshot(path);

@@ -11,7 +11,8 @@ namespace solard {
 
 // Returns the folder in which the Hugging Face libraries keep downloaded models: $HF_HUB_CACHE, else
 // $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else $HOME/.cache/huggingface/hub. A variable that is
-// empty counts as not set, and ~ at the beginning of a value means $HOME. Returns an empty path if none of them is set.
+// empty counts as not set, and ~ at the beginning of a value means $HOME. Returns an empty path if none of
+// them is set.
 std::filesystem::path hub_cache_folder();
 
 // Returns the folder of the model that `name` means, which is one of these:

@@ -142,7 +142,7 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
         FieldReader inner(*format, "response_format.");
         add_format(grammars, inner, "response_format", true);
         check_other_fields(inner, kind, unknown, "response_format.");
-        if (inner.error()) fields.fail(*inner.error());
+        if (const auto& problem = inner.error()) fields.fail(*problem);
     }
     if (const auto* const outputs = fields.object("structured_outputs")) {
         FieldReader inner(*outputs, "structured_outputs.");
@@ -155,7 +155,7 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
         nested.add_choice("choice", inner_value("choice"));
         if (inner.boolean("json_object").value_or(false)) nested.add(Kind::json_object, "", "json_object");
         check_other_fields(inner, kind, unknown, "structured_outputs.");
-        if (inner.error()) fields.fail(*inner.error());
+        if (const auto& problem = inner.error()) fields.fail(*problem);
         if (const auto found = nested.take())
             grammars.add(found->source.kind, found->source.text, "structured_outputs");
     }
@@ -171,7 +171,7 @@ std::optional<AnswerGrammar> parse_text_format(FieldReader& text, UnknownFields 
         FieldReader inner(*format, "text.format.");
         add_format(grammars, inner, "format", false);
         check_other_fields(inner, BodyKind::responses, unknown, "text.format.");
-        if (inner.error()) text.fail(*inner.error());
+        if (const auto& problem = inner.error()) text.fail(*problem);
         auto found = grammars.take();
         if (found) found->format = json::serialize(*format);
         return found;

@@ -173,7 +173,7 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
         FieldReader inner(*text, "text.");
         auto format = parse_text_format(inner, unknown);
         check_other_fields(inner, BodyKind::responses, unknown, "text.");
-        if (inner.error()) fields.fail(*inner.error());
+        if (const auto& problem = inner.error()) fields.fail(*problem);
         if (format && request.generation.grammar)
             fields.fail("text", "without a format, because " + request.generation.grammar->field +
                                     " restricts the answer already");

@@ -57,8 +57,8 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     auto compiling = grammar_of(generation, source, context.fields);
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
-    auto admitted = admit(generation, context.fields, exchange.request().caller, std::move(prompts),
-                          *std::move(grammar), "messages");
+    auto admitted = admit(generation, context.fields, exchange.request().caller, std::move(prompts), *grammar,
+                          "messages");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<ChatAnswerWriter>(std::move(context)), *std::move(admitted)};
     co_return pending;

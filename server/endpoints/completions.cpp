@@ -136,8 +136,8 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
     auto compiling = grammar_of(generation, source, context.fields);
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
-    auto admitted = admit(generation, context.fields, exchange.request().caller, *std::move(prompts),
-                          *std::move(grammar), "prompt");
+    auto admitted =
+        admit(generation, context.fields, exchange.request().caller, *std::move(prompts), *grammar, "prompt");
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<CompletionAnswerWriter>(std::move(context), request->echo),
                           *std::move(admitted)};

@@ -218,8 +218,8 @@ asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationSer
 }
 
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
-                         std::vector<std::vector<TokenId>> prompts, std::shared_ptr<const Grammar> grammar,
-                         std::string_view field) {
+                         std::vector<std::vector<TokenId>> prompts,
+                         const std::shared_ptr<const Grammar>& grammar, std::string_view field) {
     const ModelConfig& model = generation.model.config;
     const GenerationConfig& defaults = model.generation;
     SamplingContext context{.vocab_size = model.vocab_size,

@@ -60,8 +60,8 @@ boost::asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(Genera
 // the field of the request which had the prompts. Errors: those of EngineClient::submit(),
 // context_length_exceeded, invalid_value with the name of the field, rate_limit_exceeded.
 result<Generation> admit(GenerationService& generation, const GenerationFields& fields, const Caller& caller,
-                         std::vector<std::vector<TokenId>> prompts, std::shared_ptr<const Grammar> grammar,
-                         std::string_view field);
+                         std::vector<std::vector<TokenId>> prompts,
+                         const std::shared_ptr<const Grammar>& grammar, std::string_view field);
 
 // Returns how many choices of one request can run together, which is the largest allowed `n`.
 std::int32_t max_choices_together(const GenerationService& generation);

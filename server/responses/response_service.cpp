@@ -266,7 +266,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     if (!request.generate) fields.max_tokens = 1;
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(prepared->token_ids));
-    auto generation = admit(generation_, fields, caller, std::move(prompts), *std::move(grammar), "input");
+    auto generation = admit(generation_, fields, caller, std::move(prompts), *grammar, "input");
     if (!generation) co_return generation.error();
     if (charge != nullptr) charge->resize(0);  // because the record is charged below
     auto record = std::make_shared<ResponseRecord>();
