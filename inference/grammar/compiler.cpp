@@ -59,8 +59,6 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
                                               std::nullopt, false);
         case GrammarSource::Kind::json_schema:
             return compiler.CompileJSONSchema(source.text, any_whitespace);
-        case GrammarSource::Kind::regex:
-            return compiler.CompileRegex(source.text);
         case GrammarSource::Kind::ebnf:
             return compiler.CompileGrammar(source.text);
     }

@@ -17,9 +17,9 @@ struct GrammarSource {
     enum class Kind : std::uint8_t {
         json_object,  // any JSON object; `text` is empty
         json_schema,  // `text` is a JSON Schema
-        // Not for clients: the time for a mask is not bounded.
-        regex,  // a regular expression, which must match the whole answer
-        ebnf,   // a grammar in GBNF with a rule named root
+        // A grammar in GBNF with a rule named root. Only the server writes such grammars: those of clients
+        // could make the time for a mask grow without bound.
+        ebnf,
     };
     Kind kind = Kind::json_object;
     std::string text;

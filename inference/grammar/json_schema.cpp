@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "inference/grammar/json_schema_keywords.hpp"
+
 namespace solard {
 namespace {
 
@@ -23,80 +25,12 @@ constexpr std::size_t max_values = 1000;    // of enum
 constexpr std::size_t max_required = 1000;  // names
 constexpr std::int64_t max_bound = 10'000;  // of a number of items
 
-// What a keyword's value is.
-enum class Kind : std::uint8_t {
-    annotation,  // says nothing about the value
-    bound,       // a number of items
-    text,
-    number,
-    type,
-    names,    // of properties
-    values,   // of enum
-    any,      // of const
-    schema,   // a schema, which may also be true or false
-    schemas,  // an object of schemas
-    definitions,
-    branches,  // a list of schemas
-    prefix,    // the same, for the first items of a list
-};
-
-struct Keyword {
-    std::string_view name;
-    Kind kind;
-};
-
-// Of the keywords that are not here, the library enforces some, but not exactly: an answer could break the
-// schema, or even be no JSON.
-constexpr auto keywords = std::to_array<Keyword>({
-    {"$comment", Kind::annotation},
-    {"$defs", Kind::definitions},
-    {"$id", Kind::text},
-    {"$ref", Kind::text},
-    {"$schema", Kind::annotation},
-    {"additionalProperties", Kind::schema},
-    {"allOf", Kind::branches},
-    {"anyOf", Kind::branches},
-    {"const", Kind::any},
-    {"contentEncoding", Kind::annotation},
-    {"contentMediaType", Kind::annotation},
-    {"default", Kind::annotation},
-    {"definitions", Kind::definitions},
-    {"deprecated", Kind::annotation},
-    {"description", Kind::annotation},
-    {"enum", Kind::values},
-    {"example", Kind::annotation},
-    {"examples", Kind::annotation},
-    {"exclusiveMaximum", Kind::number},
-    {"exclusiveMinimum", Kind::number},
-    {"format", Kind::text},
-    {"items", Kind::schema},
-    {"maxItems", Kind::bound},
-    {"maximum", Kind::number},
-    {"minItems", Kind::bound},
-    {"minimum", Kind::number},
-    {"multipleOf", Kind::number},
-    {"oneOf", Kind::branches},
-    {"prefixItems", Kind::prefix},
-    {"properties", Kind::schemas},
-    {"readOnly", Kind::annotation},
-    {"required", Kind::names},
-    {"title", Kind::annotation},
-    {"type", Kind::type},
-    {"writeOnly", Kind::annotation},
-});
-static_assert(std::ranges::is_sorted(keywords, {}, &Keyword::name));
-
 constexpr auto type_names =
     std::to_array<std::string_view>({"array", "boolean", "integer", "null", "number", "object", "string"});
 
 // These keywords replace the rest of a schema in the library, so nothing else may restrict the value.
 constexpr auto replacing =
     std::to_array<std::string_view>({"$ref", "allOf", "anyOf", "oneOf", "const", "enum"});
-
-const Keyword* find_keyword(std::string_view name) {
-    const auto found = std::ranges::lower_bound(keywords, name, {}, &Keyword::name);
-    return found != keywords.end() && found->name == name ? &*found : nullptr;
-}
 
 std::string quoted(std::string_view name) {
     constexpr std::size_t max_shown = 64;
@@ -230,7 +164,7 @@ class Checker {
         if (!schema.is_object()) return fail("the schema at " + place + " must be an object");
         const json::object& object = schema.get_object();
         for (const auto& member : object) {
-            const Keyword* const keyword = find_keyword(member.key());
+            const SchemaKeyword* const keyword = find_keyword(member.key());
             if (keyword == nullptr)
                 return fail("the keyword " + quoted(member.key()) + " at " + place + " is not supported");
             check_value(*keyword, member.value(), place, depth);
@@ -239,18 +173,18 @@ class Checker {
         check_combination(object, place);
     }
 
-    void check_value(const Keyword& keyword, const json::value& value, const std::string& place,
+    void check_value(const SchemaKeyword& keyword, const json::value& value, const std::string& place,
                      std::size_t depth) {
         const std::string inner = place + "/" + std::string(keyword.name);
         switch (keyword.kind) {
-            case Kind::annotation:
-            case Kind::any:
+            case KeywordKind::annotation:
+            case KeywordKind::any:
                 return;
-            case Kind::bound:
+            case KeywordKind::bound:
                 if (!value.is_int64() || value.get_int64() < 0 || value.get_int64() > max_bound)
                     fail_value(keyword.name, place, "a whole number up to " + std::to_string(max_bound));
                 return;
-            case Kind::text:
+            case KeywordKind::text:
                 if (!value.is_string()) return fail_value(keyword.name, place, "a string");
                 if (keyword.name == "$ref" && !is_reference(value.get_string()))
                     fail_value(keyword.name, place,
@@ -258,30 +192,30 @@ class Checker {
                 if (keyword.name == "$id" && place != "#")
                     fail("\"$id\" at " + place + " is supported only for the whole schema");
                 return;
-            case Kind::number:
+            case KeywordKind::number:
                 if (!value.is_number()) fail_value(keyword.name, place, "a number");
                 return;
-            case Kind::type:
+            case KeywordKind::type:
                 return check_type(value, place);
-            case Kind::names:
+            case KeywordKind::names:
                 if (!value.is_array() || value.get_array().size() > max_required ||
                     !std::ranges::all_of(value.get_array(), &json::value::is_string))
                     fail_value(keyword.name, place,
                                "a list of at most " + std::to_string(max_required) + " strings");
                 return;
-            case Kind::values:
+            case KeywordKind::values:
                 if (!value.is_array() || value.get_array().empty() || value.get_array().size() > max_values)
                     fail_value(keyword.name, place,
                                "a list of 1 to " + std::to_string(max_values) + " values");
                 return;
-            case Kind::schema:
+            case KeywordKind::schema:
                 // `true` says nothing. These two keywords can also forbid what the schema does not describe.
                 if (value.is_bool() &&
                     (value.get_bool() || keyword.name == "additionalProperties" || keyword.name == "items"))
                     return;
                 return check_schema(value, inner, depth + 1);
-            case Kind::schemas:
-            case Kind::definitions:
+            case KeywordKind::schemas:
+            case KeywordKind::definitions:
                 if (!value.is_object()) return fail_value(keyword.name, place, "an object of schemas");
                 if (std::ranges::any_of(value.get_object(),
                                         [](const auto& member) { return !is_plain(member.key()); }))
@@ -290,8 +224,8 @@ class Checker {
                     check_schema(member.value(), inner + "/" + std::string(member.key().substr(0, 64)),
                                  depth + 1);
                 return;
-            case Kind::branches:
-            case Kind::prefix:
+            case KeywordKind::branches:
+            case KeywordKind::prefix:
                 return check_branches(keyword, value, place, depth);
         }
     }
@@ -322,7 +256,7 @@ class Checker {
             fail_value("type", place, "the name of a JSON type, or a list of them");
     }
 
-    void check_branches(const Keyword& keyword, const json::value& value, const std::string& place,
+    void check_branches(const SchemaKeyword& keyword, const json::value& value, const std::string& place,
                         std::size_t depth) {
         if (!value.is_array() || value.get_array().empty() || value.get_array().size() > max_branches)
             return fail_value(keyword.name, place,
@@ -348,8 +282,10 @@ class Checker {
         for (const std::string_view name : replacing) {
             if (!schema.contains(name)) continue;
             for (const auto& member : schema) {
-                const Kind kind = find_keyword(member.key())->kind;
-                if (member.key() == name || kind == Kind::annotation || kind == Kind::definitions) continue;
+                const KeywordKind kind = find_keyword(member.key())->kind;
+                if (member.key() == name || kind == KeywordKind::annotation ||
+                    kind == KeywordKind::definitions)
+                    continue;
                 if (member.key() == "type" && (name == "const" || name == "enum")) continue;
                 return fail(quoted(member.key()) + " beside " + quoted(name) + " at " + place +
                             " is not supported");
@@ -402,54 +338,10 @@ class Checker {
     std::size_t num_schemas_ = 0;
 };
 
-// Says in words of the library what a schema leaves open, and leaves out what says nothing about the value:
-// the library takes a list without `items` for an empty list, unless the schema has exactly this one keyword.
-void complete(json::value& schema) {
-    if (schema.is_array())
-        for (json::value& item : schema.get_array()) complete(item);
-    if (!schema.is_object()) return;
-    json::object& object = schema.get_object();
-    for (auto member = object.begin(); member != object.end();) {
-        const Keyword* const keyword = find_keyword(member->key());
-        if (keyword == nullptr || keyword->kind == Kind::annotation || member->key() == "$id") {
-            member = object.erase(member);
-            continue;
-        }
-        if (keyword->kind == Kind::schemas || keyword->kind == Kind::definitions) {
-            for (auto& inner : member->value().get_object()) complete(inner.value());
-        } else if (keyword->kind == Kind::schema || keyword->kind == Kind::branches ||
-                   keyword->kind == Kind::prefix) {
-            complete(member->value());
-        }
-        ++member;
-    }
-    // Its schemas exclude each other, as the checker has found in more cases than the library does.
-    if (const auto one_of = object.find("oneOf"); one_of != object.end()) {
-        json::value branches = std::move(one_of->value());
-        object.erase(one_of);
-        object["anyOf"] = std::move(branches);
-    }
-    const auto has_type = [&](std::string_view type) {
-        const json::value* const value = object.if_contains("type");
-        return value != nullptr && value->is_string() && value->get_string() == type;
-    };
-    if (has_type("array") && !object.contains("items") && !object.contains("prefixItems"))
-        object["items"] = json::object();
-    if (has_type("array") && object.contains("prefixItems") && !object.contains("items"))
-        object["items"] = false;
-    if (has_type("object") && !object.contains("properties") && !object.contains("additionalProperties"))
-        object["additionalProperties"] = json::object();
-}
-
 }  // namespace
 
 std::optional<std::string> why_not_supported(const json::value& schema) {
     return Checker().check(schema);
-}
-
-std::string schema_of_library(json::value schema) {
-    complete(schema);
-    return json::serialize(schema);
 }
 
 }  // namespace solard

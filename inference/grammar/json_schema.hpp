@@ -13,7 +13,4 @@ namespace solard {
 // limited. What passes can still turn out to be too much work for the compiler.
 std::optional<std::string> why_not_supported(const boost::json::value& schema);
 
-// Returns a schema that XGrammar takes for what `schema` says. why_not_supported() must have found nothing.
-std::string schema_of_library(boost::json::value schema);
-
 }  // namespace solard

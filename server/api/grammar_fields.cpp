@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "inference/grammar/json_schema.hpp"
+#include "inference/grammar/library_schema.hpp"
 #include "inference/text/json_text.hpp"
 #include "server/api/json.hpp"
 #include "server/config/shown.hpp"

@@ -180,7 +180,7 @@ result<GrammarVocabulary> inherited_vocabulary() {
         return Error{errc::server_error, "there is no vocabulary"};
     const auto size = static_cast<std::size_t>(status.st_size);
     void* const bytes = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, vocabulary_descriptor, 0);
-    if (bytes == MAP_FAILED) return Error{errc::server_error, "the vocabulary cannot be read"};
+    if (bytes == MAP_FAILED) throw std::bad_alloc();
     auto vocabulary = unpacked({static_cast<const char*>(bytes), size});
     ::munmap(bytes, size);
     if (!vocabulary) return to_server_error(vocabulary.error());

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "inference/grammar/json_schema.hpp"
+#include "inference/grammar/library_schema.hpp"
 
 using namespace solard;
 
