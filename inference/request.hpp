@@ -13,6 +13,7 @@
 #include "inference/grammar/grammar.hpp"
 #include "inference/sampling_params.hpp"
 #include "inference/sampling_row.hpp"
+#include "inference/text/stop_matcher.hpp"
 #include "inference/token_id.hpp"
 
 namespace solard {
@@ -40,6 +41,7 @@ struct Request {
     SamplingParams sampling;        // the scheduler sets `choice` for each sequence
     std::vector<LogitBias> logit_bias;
     std::vector<std::string> stop;        // no string may be empty
+    UnsearchedParts unsearched;           // parts of the answer in which no stop string counts
     std::vector<TokenId> stop_token_ids;  // tokens that end the answer, like end-of-sequence tokens
     std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;

@@ -2,6 +2,8 @@
 
 #include <xgrammar/xgrammar.h>
 
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <cstdlib>
 #include <ctime>
 #include <exception>
@@ -12,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "inference/sizes.hpp"
 #include "inference/token_mask.hpp"
 
 namespace solard {
@@ -48,11 +51,38 @@ xgrammar::TokenizerInfo tokenizer_info(const GrammarVocabulary& vocabulary) {
             std::vector<std::int32_t>(vocabulary.end_tokens.begin(), vocabulary.end_tokens.end())};
 }
 
+// One form of white space only, so that much of an answer follows from its schema. A model that is free to
+// choose may also go on with white space for ever.
+constexpr bool any_whitespace = false;
+
+// Replaces the schemas in a structural tag by grammars, because the library would allow any white space.
+void replace_schemas(boost::json::value& format) {
+    if (auto* const list = format.if_array())
+        for (boost::json::value& item : *list) replace_schemas(item);
+    auto* const object = format.if_object();
+    if (object == nullptr) return;
+    const auto* const type = object->if_contains("type");
+    if (type == nullptr || *type != "json_schema") {
+        for (auto& member : *object) replace_schemas(member.value());
+        return;
+    }
+    const std::string schema = boost::json::serialize(object->at("json_schema"));
+    format = {{"type", "grammar"},
+              {"grammar", xgrammar::Grammar::FromJSONSchema(schema, any_whitespace).ToString()}};
+}
+
+// Returns the texts which begin the parts of a structural tag, in which most of its work is.
+std::vector<std::string> triggers_of(const GrammarSource& source) {
+    std::vector<std::string> triggers;
+    if (source.kind != GrammarSource::Kind::structural_tag) return triggers;
+    const boost::json::value tag = boost::json::parse(source.text);
+    if (const auto* const list = tag.at("format").as_object().if_contains("triggers"))
+        for (const boost::json::value& trigger : list->as_array()) triggers.emplace_back(trigger.as_string());
+    return triggers;
+}
+
 xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::TokenizerInfo& info) {
     xgrammar::GrammarCompiler compiler(info, 1, false);
-    // One form of white space only, so that much of an answer follows from its schema. A model that is free
-    // to choose may also go on with white space for ever.
-    constexpr bool any_whitespace = false;
     switch (source.kind) {
         case GrammarSource::Kind::json_object:
             return compiler.CompileJSONSchema(R"({"type":"object"})", any_whitespace, std::nullopt,
@@ -61,6 +91,11 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
             return compiler.CompileJSONSchema(source.text, any_whitespace);
         case GrammarSource::Kind::ebnf:
             return compiler.CompileGrammar(source.text);
+        case GrammarSource::Kind::structural_tag: {
+            boost::json::value tag = boost::json::parse(source.text);
+            replace_schemas(tag);
+            return compiler.CompileStructuralTag(boost::json::serialize(tag));
+        }
     }
     std::abort();
 }
@@ -69,6 +104,7 @@ class State final : public GrammarState {
   public:
     explicit State(const xgrammar::CompiledGrammar& grammar) : matcher_(grammar) {}
 
+    bool accept(const std::string& text) { return matcher_.AcceptString(text); }
     bool accept(TokenId token) override { return matcher_.AcceptToken(token); }
     void roll_back(std::int32_t count) override { matcher_.Rollback(count); }
     void fill_mask(std::span<std::uint32_t> mask) override {
@@ -110,6 +146,7 @@ double cpu_seconds() {
 // way that takes for ever would stop it. The limits are ten times what the masks of usual schemas take, and
 // more.
 std::optional<std::string> why_unusable(const xgrammar::CompiledGrammar& compiled,
+                                        const std::vector<std::string>& triggers,
                                         const GrammarVocabulary& vocabulary) {
     constexpr int num_ways = 8;
     constexpr int max_tokens = 256;
@@ -122,6 +159,7 @@ std::optional<std::string> why_unusable(const xgrammar::CompiledGrammar& compile
     int num_steps = 0;
     for (int way = 0; way < num_ways; ++way) {
         State state(compiled);
+        if (!triggers.empty() && way % 2 == 1) state.accept(triggers[count_of(way) % triggers.size()]);
         for (int step = 0; step < max_tokens && !state.has_ended(); ++step) {
             const double begin = cpu_seconds();
             state.fill_mask(mask);
@@ -154,7 +192,8 @@ result<std::string> compile_grammar(const GrammarSource& source, const GrammarVo
         const xgrammar::CompiledGrammar compiled = compile(source, tokenizer_info(vocabulary));
         warnings = nullptr;
         if (!messages.empty()) return Error{errc::invalid_request, messages};
-        if (auto problem = why_unusable(compiled, vocabulary)) return Error{errc::invalid_request, *problem};
+        if (auto problem = why_unusable(compiled, triggers_of(source), vocabulary))
+            return Error{errc::invalid_request, *problem};
         return compiled.SerializeJSON();
     } catch (const std::bad_alloc&) {
         warnings = nullptr;

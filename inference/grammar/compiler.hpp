@@ -20,6 +20,9 @@ struct GrammarSource {
         // A grammar in GBNF with a rule named root. Only the server writes such grammars: those of clients
         // could make the time for a mask grow without bound.
         ebnf,
+        // A structural tag of XGrammar: text with parts that follow grammars of their own. Only the server
+        // writes such tags. Schemas in it are followed with the same white space as those of json_schema.
+        structural_tag,
     };
     Kind kind = Kind::json_object;
     std::string text;

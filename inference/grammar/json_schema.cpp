@@ -294,11 +294,6 @@ class Checker {
         check_values(schema, place);
         check_types_of_keywords(schema, place);
         if (problem_) return;
-        const json::value* const additional = schema.if_contains("additionalProperties");
-        const bool may_have_others = additional != nullptr && *additional != false;
-        if (may_have_others && schema.contains("properties"))
-            return fail(R"("additionalProperties" beside "properties" at )" + place +
-                        " is supported only if it is false");
         const json::value* const required = schema.if_contains("required");
         if (required == nullptr) return;
         const json::value* const properties = schema.if_contains("properties");

@@ -48,8 +48,19 @@ void complete(json::value& schema) {
         object["items"] = json::object();
     if (has_type("array") && object.contains("prefixItems") && !object.contains("items"))
         object["items"] = false;
-    if (has_type("object") && !object.contains("properties") && !object.contains("additionalProperties"))
+    if (!has_type("object")) return;
+    // An answer has no other properties than those which the schema names, if it names some. The library does
+    // not follow exactly which others may stand beside them.
+    const json::value* const properties = object.if_contains("properties");
+    const bool names_some = properties != nullptr && !properties->get_object().empty();
+    const json::value* const additional = object.if_contains("additionalProperties");
+    if (names_some) {
+        object["additionalProperties"] = false;
+    } else if (properties == nullptr && additional == nullptr) {
         object["additionalProperties"] = json::object();
+    } else if (properties != nullptr && additional != nullptr && *additional != false) {
+        object.erase("properties");
+    }
 }
 
 }  // namespace

@@ -41,11 +41,13 @@ class Reader {
 }  // namespace
 
 GrammarVocabulary grammar_vocabulary(const Tokenizer& tokenizer, std::int32_t vocab_size,
-                                     std::span<const TokenId> end_tokens) {
+                                     std::span<const TokenId> end_tokens, std::string_view shown) {
     GrammarVocabulary vocabulary;
     vocabulary.texts.reserve(count_of(vocab_size));
-    for (TokenId token = 0; token < vocab_size; ++token)
-        vocabulary.texts.emplace_back(tokenizer.bytes_of(token));
+    for (TokenId token = 0; token < vocab_size; ++token) {
+        const bool is_shown = !shown.empty() && tokenizer.bytes_of(token, false) == shown;
+        vocabulary.texts.emplace_back(tokenizer.bytes_of(token, !is_shown));
+    }
     vocabulary.end_tokens.assign(end_tokens.begin(), end_tokens.end());
     return vocabulary;
 }

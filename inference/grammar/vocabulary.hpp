@@ -20,9 +20,10 @@ struct GrammarVocabulary {
     std::vector<TokenId> end_tokens;  // the end-of-sequence tokens: they end a whole answer
 };
 
-// Returns the vocabulary of a model with these end-of-sequence tokens.
+// Returns the vocabulary of a model with these end-of-sequence tokens. If `shown` is the text of a special
+// token, this token has its text in the vocabulary.
 GrammarVocabulary grammar_vocabulary(const Tokenizer& tokenizer, std::int32_t vocab_size,
-                                     std::span<const TokenId> end_tokens);
+                                     std::span<const TokenId> end_tokens, std::string_view shown = {});
 
 // The vocabulary as bytes, for another process of the same program.
 std::string packed(const GrammarVocabulary& vocabulary);

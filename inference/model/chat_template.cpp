@@ -10,14 +10,25 @@
 #include "inference/model/builtin_templates.hpp"
 #include "inference/model/json_file.hpp"
 #include "inference/model/model_file.hpp"
+#include "inference/model/tool_prompt.hpp"
 #include "inference/template/template.hpp"
+#include "inference/text/json_text.hpp"
 
 namespace solard {
 
+namespace {
+
+struct Source {
+    jinja::Template parsed;
+    ToolForm tool_form;
+};
+
+}  // namespace
+
 struct ChatTemplate::Parts {
-    std::optional<jinja::Template> main;
-    std::optional<jinja::Template> tool_use;  // for conversations with tools
-    boost::json::object special_tokens;       // by the names of their variables
+    std::optional<Source> main;
+    std::optional<Source> tool_use;      // for conversations with tools
+    boost::json::object special_tokens;  // by the names of their variables
 };
 
 namespace {
@@ -37,6 +48,8 @@ std::string_view name_of(Role role) {
             return "system";
         case Role::user:
             return "user";
+        case Role::tool:
+            return "tool";
         case Role::assistant:
             break;
     }
@@ -72,14 +85,13 @@ json::object read_special_tokens(const json::object& config) {
 }
 
 // `place` names the template within the file, in messages; it may be empty.
-result<jinja::Template> parse(std::string_view source, const std::filesystem::path& file,
-                              std::string_view place) {
+result<Source> parse(std::string_view source, const std::filesystem::path& file, std::string_view place) {
     auto parsed = jinja::Template::parse(source);
-    if (parsed) return parsed;
+    if (parsed) return Source{*std::move(parsed), tool_form_of(source)};
     return bad_model(file, std::string(place) + parsed.error().message + std::string(advice));
 }
 
-result<jinja::Template> read_template(const std::filesystem::path& file) {
+result<Source> read_template(const std::filesystem::path& file) {
     const auto source = read_model_file(file, jinja::Limits{}.source_bytes);
     if (!source) return source.error();
     return parse(*source, file, {});
@@ -118,27 +130,66 @@ result<MarkedText> cut_after(const MarkedText& prompt, std::string_view content)
     return prompt.part(0, begin + (rest.starts_with(no_lead) ? no_lead.size() : trimmed.size()));
 }
 
-json::value messages_json(std::span<const ChatMessage> messages) {
+// Returns the id of a call in the form that the template wants. Ids of other servers may have another form.
+std::string fitting_id(const std::string& id, const ToolForm& form) {
+    const auto is_plain = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
+    if (form.id_length == 0 || (id.size() == form.id_length && std::ranges::all_of(id, is_plain))) return id;
+    // FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv
+    std::uint64_t hash = 14695981039346656037U;
+    for (const char c : id) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    std::string fitting;
+    for (; fitting.size() < form.id_length; hash >>= 4U) fitting += "0123456789abcdef"[hash & 15U];
+    return fitting;
+}
+
+// Templates want the arguments as an object. Arguments that are no JSON stay text.
+json::array calls_json(std::span<const ToolCall> calls, const ToolForm& form) {
+    json::array list;
+    for (const ToolCall& call : calls) {
+        JsonText arguments = parse_json_text(call.arguments);
+        json::value value =
+            arguments.problem.empty() ? std::move(arguments.value) : json::value(call.arguments);
+        list.push_back({{"id", fitting_id(call.id, form)},
+                        {"type", "function"},
+                        {"function", {{"name", call.name}, {"arguments", std::move(value)}}}});
+    }
+    return list;
+}
+
+json::value messages_json(std::span<const ChatMessage> messages, const ToolForm& form) {
     json::array list;
     list.reserve(messages.size());
     for (const ChatMessage& message : messages) {
         json::object item{{"role", name_of(message.role)}, {"content", message.content}};
         if (message.name) item["name"] = *message.name;
+        if (!message.calls.empty()) item["tool_calls"] = calls_json(message.calls, form);
+        if (message.role == Role::tool) item["tool_call_id"] = fitting_id(message.call_id, form);
         list.push_back(std::move(item));
     }
     return list;
+}
+
+bool has_part_of_tool(const ChatMessage& message) {
+    return message.role == Role::tool || !message.calls.empty();
 }
 
 }  // namespace
 
 ChatTemplate ChatTemplate::solar() {
     static const auto parts = std::make_shared<const Parts>(
-        Parts{jinja::Template::parse(builtin_template("solar").value_or("")).value(), std::nullopt, {}});
+        Parts{parse(builtin_template("solar").value_or(""), {}, {}).value(), std::nullopt, {}});
     return ChatTemplate(parts);
 }
 
 bool ChatTemplate::exists() const {
     return parts_->main.has_value();
+}
+
+ToolForm ChatTemplate::tool_form() const {
+    const auto& used = parts_->tool_use ? parts_->tool_use : parts_->main;
+    return used ? used->tool_form : tool_form_of({});
 }
 
 bool ChatTemplate::is_reserved(std::string_view name) {
@@ -165,7 +216,7 @@ result<ChatTemplate> ChatTemplate::load(const std::filesystem::path& folder,
             return Error{errc::bad_configuration,
                          "--chat-template " + quoted_name(*override_name) +
                              " is no file and none of the built-in templates: " + builtin_template_names()};
-        auto parsed = source ? jinja::Template::parse(*source) : read_template(*override_name);
+        auto parsed = source ? parse(*source, *override_name, {}) : read_template(*override_name);
         if (!parsed) return parsed.error();
         parts->main = *std::move(parsed);
         return ChatTemplate(std::move(parts));
@@ -220,6 +271,12 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
             errc::invalid_request,
             "This model has no chat template, so it serves text completions only; to serve chats, start "
             "the server with --chat-template."};
+    if (!used->tool_form.in_template &&
+        (!inputs.tools.empty() || std::ranges::any_of(messages, has_part_of_tool))) {
+        TemplateInputs rest = inputs;
+        rest.tools.clear();
+        return render(with_tools_as_text(messages, inputs.tools), end, rest, max_steps);
+    }
     if (end == PromptEnd::continued_message && !messages.empty() &&
         messages.back().content.find_first_not_of(space) == std::string::npos) {
         // An empty answer that is continued is an answer that begins. But some templates ask for an answer
@@ -228,7 +285,7 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
             render(messages.first(messages.size() - 1), PromptEnd::assistant_turn, inputs, max_steps);
         if (!prompt || prompt->size() > 0) return prompt;
     }
-    const json::value message_list = messages_json(messages);
+    const json::value message_list = messages_json(messages, used->tool_form);
     const json::value tools = inputs.tools.empty() ? json::value() : json::value(inputs.tools);
     const json::value documents = inputs.documents.empty() ? json::value() : json::value(inputs.documents);
     const json::value asks = end == PromptEnd::assistant_turn;
@@ -240,7 +297,7 @@ result<MarkedText> ChatTemplate::render(std::span<const ChatMessage> messages, P
     variables.push_back({"tools", &tools, Trust::untrusted});
     variables.push_back({"documents", &documents, Trust::untrusted});
     variables.push_back({"add_generation_prompt", &asks, Trust::untrusted});
-    auto prompt = used->render(variables, std::time(nullptr), max_steps);
+    auto prompt = used->parsed.render(variables, std::time(nullptr), max_steps);
     if (!prompt || end != PromptEnd::continued_message || messages.empty()) return prompt;
     return cut_after(*prompt, messages.back().content);
 }

@@ -13,17 +13,11 @@
 #include <string_view>
 
 #include "inference/error.hpp"
+#include "inference/model/chat_message.hpp"
+#include "inference/model/tool_form.hpp"
 #include "inference/text/marked_text.hpp"
 
 namespace solard {
-
-enum class Role { system, user, assistant };
-
-struct ChatMessage {
-    Role role = Role::user;
-    std::string content;
-    std::optional<std::string> name = std::nullopt;  // of the author
-};
 
 // How a prompt ends.
 enum class PromptEnd {
@@ -34,7 +28,7 @@ enum class PromptEnd {
 
 // What a template can read of a request besides the messages.
 struct TemplateInputs {
-    boost::json::array tools;      // empty: the template sees none
+    boost::json::array tools;      // in OpenAI's form for chats; empty: there are none
     boost::json::array documents;  // empty: the template sees none
     boost::json::object kwargs;    // further variables by their names
 };
@@ -59,10 +53,14 @@ class ChatTemplate {
     // Returns false if the folder has no template.
     bool exists() const;
 
-    // Returns the prompt of a conversation. Only characters of the template and of the folder's configuration
-    // are trusted. Takes at most 50 ms, and fails after `max_steps` steps of the interpreter, of which 8 take
-    // at most a microsecond. Errors: invalid_request, with a sentence that says why: no template, a refusal
-    // of the template, a limit, or what the template cannot do with this conversation.
+    // Returns how an answer must write the calls of `tools`.
+    ToolForm tool_form() const;
+
+    // Returns the prompt of a conversation. If the template knows no tools, they become text of the messages.
+    // Only characters of the template and of the folder's configuration are trusted. Takes at most 50 ms, and
+    // fails after `max_steps` steps of the interpreter, of which 8 take at most a microsecond. Errors:
+    // invalid_request, with a sentence that says why: no template, a refusal of the template, a limit, or
+    // what the template cannot do with this conversation.
     result<MarkedText> render(std::span<const ChatMessage> messages,
                               PromptEnd end = PromptEnd::assistant_turn, const TemplateInputs& inputs = {},
                               std::size_t max_steps = SIZE_MAX) const;

@@ -21,7 +21,7 @@ Sequence::Sequence(Request r, std::uint64_t arrival_number, std::span<const Toke
       grammar(r.grammar ? r.grammar->begin() : nullptr),
       arrival(arrival_number),
       request(std::move(r)),
-      stop_matcher_(std::move(request.stop)) {
+      stop_matcher_(std::move(request.stop), std::move(request.unsearched)) {
     const auto blocks = count_of(blocks_for(max_kv_tokens()));
     token_ids.reserve(token_ids.size() + count_of(request.max_tokens));
     block_table.reserve(blocks);
@@ -57,7 +57,7 @@ FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
     characters_.clear();
     detokenizer_.append(bytes, characters_);
     if (num_generated_tokens() < request.min_tokens) {
-        out += characters_;
+        stop_matcher_.pass(characters_, out);
     } else if (stop_matcher_.append(characters_, out)) {
         if (const auto matched = stop_matcher_.matched()) matched_stop = static_cast<std::int32_t>(*matched);
         return FinishReason::stop;

@@ -16,13 +16,44 @@ std::size_t StopMatcher::Pattern::extended(std::size_t length, char c) const {
     return text[length] == c ? length + 1 : 0;
 }
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) {
+bool StopMatcher::Pattern::completed_by(char c) {
+    if (text.empty()) return false;
+    if (matched == text.size()) matched = borders[matched];
+    matched = extended(matched, c);
+    return matched == text.size();
+}
+
+StopMatcher::StopMatcher(std::vector<std::string> stops, UnsearchedParts unsearched)
+    : begin_(std::move(unsearched.begin)), end_(std::move(unsearched.end)) {
     for (std::string& stop : stops) patterns_.emplace_back(std::move(stop));
+}
+
+// Returns false if the character belongs to a part that is not searched.
+bool StopMatcher::is_searched(char c) {
+    if (!in_unsearched_) {
+        in_unsearched_ = begin_.completed_by(c);
+        return true;
+    }
+    if (end_.completed_by(c)) {
+        in_unsearched_ = false;
+        begin_.matched = 0;
+        end_.matched = 0;
+    }
+    return false;
+}
+
+void StopMatcher::pass(std::string_view text, std::string& out) {
+    for (const char c : text) is_searched(c);
+    out += text;
 }
 
 bool StopMatcher::append(std::string_view text, std::string& out) {
     for (const char c : text) {
         held_ += c;
+        if (!is_searched(c)) {
+            for (Pattern& pattern : patterns_) pattern.matched = 0;
+            continue;
+        }
         std::size_t longest_match = 0;
         for (std::size_t i = 0; i < patterns_.size(); ++i) {
             Pattern& pattern = patterns_[i];

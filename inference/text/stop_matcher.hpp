@@ -9,16 +9,26 @@
 
 namespace solard {
 
+// Parts of a text in which no stop string is looked for: from the end of a `begin` to the end of the next
+// `end`, or to the end of the text if `end` is empty. If `begin` is empty, there is no such part.
+struct UnsearchedParts {
+    std::string begin;
+    std::string end;
+};
+
 // Every sequence must have a matcher of its own. A matcher must be used by one thread at a time.
 class StopMatcher {
   public:
-    explicit StopMatcher(std::vector<std::string> stops = {});  // no stop string may be empty
+    explicit StopMatcher(std::vector<std::string> stops = {},  // no stop string may be empty
+                         UnsearchedParts unsearched = {});
 
     // Feeds `text` and appends to `out` the text that can no longer belong to a stop string. Returns true if
     // `text` completes a stop string. In this case `out` ends before that stop string, and append() must not
     // be called again. The match that is complete first wins; if several matches end at the same byte, the
     // longest match wins. Therefore the result does not depend on how the text was split.
     bool append(std::string_view text, std::string& out);
+    // Does the same with a text in which no stop string counts. Must not be called after append().
+    void pass(std::string_view text, std::string& out);
     // Ends a text without a match: appends to `out` the text that was held back.
     void flush(std::string& out);
     // Returns the index of the stop string that matched, or nullopt if no stop string matched.
@@ -31,6 +41,8 @@ class StopMatcher {
         // Returns the length of the longest prefix of the stop string with which the fed text ends after `c`
         // is fed. `length` is the same number before `c` is fed, and must be less than text.size().
         std::size_t extended(std::size_t length, char c) const;
+        // Feeds a character. Returns true if the fed text ends with the pattern. Patterns may be empty here.
+        bool completed_by(char c);
 
         std::string text;
         std::vector<std::size_t> borders;  // [length]: size of the longest proper prefix of text[0, length)
@@ -38,7 +50,12 @@ class StopMatcher {
         std::size_t matched = 0;  // length of the longest prefix of `text` with which the fed text ends
     };
 
+    bool is_searched(char c);
+
     std::vector<Pattern> patterns_;
+    Pattern begin_;  // of a part that is not searched
+    Pattern end_;
+    bool in_unsearched_ = false;
     std::string held_;  // the longest end of the fed text that is the beginning of a stop string
     std::optional<std::size_t> matched_;
 };

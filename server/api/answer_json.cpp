@@ -1,5 +1,7 @@
 #include "server/api/answer_json.hpp"
 
+#include <algorithm>
+
 #include "server/api/json.hpp"
 
 namespace solard::server {
@@ -29,8 +31,14 @@ void append_usage(std::string& out, const Usage& usage) {
     out += "}}";
 }
 
-void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops) {
-    out.append(R"("finish_reason":")").append(name_of(delta.finish)).append(R"(","stop_reason":)");
+std::string_view chat_finish_reason(const LogDelta& delta) {
+    const bool has_calls = std::ranges::any_of(delta.items, &AnswerItem::is_call);
+    return has_calls && delta.finish == FinishReason::stop ? "tool_calls" : name_of(delta.finish);
+}
+
+void append_finish(std::string& out, std::string_view reason, const LogDelta& delta,
+                   std::span<const std::string> stops) {
+    out.append(R"("finish_reason":")").append(reason).append(R"(","stop_reason":)");
     if (delta.stop.index >= 0) {
         append_json_string(out, stops[static_cast<std::size_t>(delta.stop.index)]);
     } else if (delta.stop.token >= 0) {

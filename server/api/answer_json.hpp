@@ -83,9 +83,12 @@ void append_echoed_text(Out& out, const std::string& echoed, const std::string_v
 }
 // Appends `{"prompt_tokens":..}`.
 void append_usage(std::string& out, const Usage& usage);
+// Returns the reason for chats, in which calls of tools are a reason of their own.
+std::string_view chat_finish_reason(const LogDelta& delta);
 // Appends `"finish_reason":..,"stop_reason":..`. `stop_reason` is vLLM's name for the stop string or stop
 // token which ended the output.
-void append_finish(std::string& out, const LogDelta& delta, std::span<const std::string> stops);
+void append_finish(std::string& out, std::string_view reason, const LogDelta& delta,
+                   std::span<const std::string> stops);
 // Appends `[1,2,3]`. `TokenIds` is a vector or a span.
 template <class Out, class TokenIds>
 void append_token_ids(Out& out, const TokenIds& token_ids) {

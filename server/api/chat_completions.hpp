@@ -3,6 +3,7 @@
 
 #include <boost/json/object.hpp>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,14 +26,9 @@ struct ChatRequest {
 // field whose value is null counts as absent. An unsupported field which would change the meaning of the
 // answer is refused. `unknown` says whether fields that the parser does not know are ignored or refused.
 result<ChatRequest> parse_chat_request(std::string_view body, UnknownFields unknown);
-// Parses the body of a request that only renders its prompt. It may have `tools`.
-result<ChatRequest> parse_render_request(std::string_view body, UnknownFields unknown);
-
 // Reads `messages`, `add_generation_prompt`, `continue_final_message`, `chat_template_kwargs`, `documents`
 // and `add_special_tokens`. A problem is recorded in `fields`.
 ChatPrompt parse_chat_prompt(const boost::json::object& body, FieldReader& fields);
-// Reads `tools` for a prompt that is only rendered. With `tool_choice: "none"` they have no effect.
-boost::json::array parse_rendered_tools(const boost::json::object& body, FieldReader& fields);
 
 // Writes OpenAI's chat.completion and chat.completion.chunk.
 //
@@ -49,7 +45,11 @@ class ChatAnswerWriter final : public AnswerWriter {
 
   private:
     const std::string& echoed() const;
+    void append_message(Document& out, const LogDelta& choice) const;
+    void begin_delta(std::string& out, std::uint32_t output);
     void text_chunk(std::string& out, const LogDelta& delta, const Usage& usage);
+    enum class CallPart : std::uint8_t { beginning, arguments };
+    void call_chunk(std::string& out, const LogDelta& delta, CallPart part, const Usage& usage);
     void finish_chunk(std::string& out, const LogDelta& delta, const Usage& usage) const;
     void begin_chunk(std::string& out) const;
     template <class Out>
@@ -58,6 +58,7 @@ class ChatAnswerWriter final : public AnswerWriter {
 
     std::string prefix_;             // the beginning of every chunk, up to and including `"model":..`
     std::uint32_t num_started_ = 0;  // the first chunk of every choice with a smaller index was written
+    std::map<std::uint32_t, std::size_t> num_calls_;  // by output: how many calls have begun
 };
 
 }  // namespace solard::server

@@ -134,7 +134,7 @@ void CompletionAnswerWriter::append_choice(Out& out, const LogDelta& delta, cons
     if (delta.finish == FinishReason::none) {
         tail_of(out) += R"("finish_reason":null)";
     } else {
-        append_finish(tail_of(out), delta, context_.fields.sampling.stop);
+        append_finish(tail_of(out), name_of(delta.finish), delta, context_.fields.sampling.stop);
     }
     tail_of(out) += '}';
 }

@@ -59,12 +59,17 @@ inline std::string& tail_of(Document& out) {
 inline void append_characters(std::string& out, std::string_view text) {
     append_json_characters(out, text);
 }
+// Appends a text of `size` bytes, which `get_text` returns whenever a part of it is rendered.
+template <class Function>
+void append_sliced(Document& out, std::size_t size, Function get_text) {
+    constexpr std::size_t slice = 4096;  // bytes
+    out.add((size + slice - 1) / slice, false, [get_text](std::string& piece, std::size_t i) {
+        append_json_characters(piece, std::string_view(get_text()).substr(i * slice, slice));
+    });
+}
 template <class Text>  // std::string or std::string_view
 void append_characters(Document& out, const Text& text) {
-    constexpr std::size_t slice = 4096;  // bytes
-    out.add((text.size() + slice - 1) / slice, false, [&text](std::string& piece, std::size_t i) {
-        append_json_characters(piece, std::string_view(text).substr(i * slice, slice));
-    });
+    append_sliced(out, text.size(), [&text]() -> const Text& { return text; });
 }
 
 // Appends a JSON list. `append_item(out, i)` appends item i.

@@ -14,6 +14,7 @@
 #include "server/api/grammar_fields.hpp"
 #include "server/api/peer_fields.hpp"
 #include "server/api/sampling_fields.hpp"
+#include "server/api/tool_fields.hpp"
 #include "server/config/error.hpp"
 
 namespace solard::server {
@@ -25,6 +26,7 @@ struct GenerationFields {
     std::optional<std::int32_t> max_tokens;
     SamplingFields sampling;
     std::optional<AnswerGrammar> grammar;  // what the answer's text may be; absent: any text
+    std::optional<Tools> tools;            // what the answer may call; absent: nothing
     bool stream = false;
     bool include_usage = false;     // true: a separate chunk at the end has the usage
     bool continuous_usage = false;  // true: every chunk has the usage so far

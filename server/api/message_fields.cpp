@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <initializer_list>
 #include <string_view>
 
@@ -28,18 +29,22 @@ const json::string* string_member(const json::object* object, std::string_view n
     return value != nullptr ? value->if_string() : nullptr;
 }
 
-// In both functions below, `value` is nullptr if the field is missing, and `path` names the field in errors.
-
-result<Role> parse_role(const json::value* value, const std::string& path) {
+// `value` is nullptr if the field is missing, and `path` names the field in errors.
+result<Role> parse_role(const json::value* value, BodyKind kind, const std::string& path) {
     const auto* text = value != nullptr ? value->if_string() : nullptr;
     const std::string_view name = text != nullptr ? std::string_view(*text) : "";
     if (name == "user") return Role::user;
     if (name == "assistant") return Role::assistant;
     if (name == "system" || name == "developer") return Role::system;
-    return wrong_field(path, "one of system, developer, user, assistant", value);
+    const bool is_chat = kind == BodyKind::chat;  // the results of Responses are items, not messages
+    if (is_chat && (name == "tool" || name == "function")) return Role::tool;
+    return wrong_field(path,
+                       is_chat ? "one of system, developer, user, assistant, tool"
+                               : "one of system, developer, user, assistant",
+                       value);
 }
 
-// Refuses members of a message or of a part which would change the prompt, such as `tool_calls`. `known` are
+// Refuses members of a message or of a part which would change the prompt, such as `audio`. `known` are
 // the members which are read elsewhere, and `place` is the object's place in peer_fields.tsv.
 result<void> check_members(const json::object& object, BodyKind kind, const std::string& path,
                            std::initializer_list<std::string_view> known, std::string_view place) {
@@ -50,6 +55,35 @@ result<void> check_members(const json::object& object, BodyKind kind, const std:
     if (const auto& problem = fields.error()) return *problem;
     return {};
 }
+
+// Reads a call as chats write it: {"id":.., "type":.., TYPE: {"name":.., ..}}.
+result<ToolCall> parse_call(const json::value& value, const std::string& path) {
+    const json::object* const object = value.if_object();
+    const json::string* const type = string_member(object, "type");
+    const bool is_custom = type != nullptr && *type == "custom";
+    const std::string kind = is_custom ? "custom" : "function";
+    const json::value* const members = object != nullptr ? object->if_contains(kind) : nullptr;
+    if (members == nullptr || !members->is_object())
+        return wrong_field(path + "." + kind, "an object with the name and the arguments of a call", members);
+    const json::string* const id = string_member(object, "id");
+    return parse_call_members(members->get_object(), is_custom, id != nullptr ? std::string_view(*id) : "",
+                              path + "." + kind + ".");
+}
+
+result<std::vector<ToolCall>> parse_calls(const json::object& message, const std::string& path) {
+    std::vector<ToolCall> calls;
+    const json::value* const list = message.if_contains("tool_calls");
+    if (list == nullptr || list->is_null()) return calls;
+    if (!list->is_array()) return wrong_field(path, "a list of calls", list);
+    for (const json::value& item : list->get_array()) {
+        auto call = parse_call(item, path + "[" + std::to_string(calls.size()) + "]");
+        if (!call) return call.error();
+        calls.push_back(*std::move(call));
+    }
+    return calls;
+}
+
+}  // namespace
 
 result<std::string> parse_content(const json::value* value, BodyKind kind, const std::string& path) {
     constexpr std::string_view expectation =
@@ -80,31 +114,58 @@ result<std::string> parse_content(const json::value* value, BodyKind kind, const
     return text;
 }
 
-}  // namespace
+result<ToolCall> parse_call_members(const json::object& members, bool is_custom, std::string_view id,
+                                    const std::string& prefix) {
+    const std::string_view content = is_custom ? "input" : "arguments";
+    for (const std::string_view name : {std::string_view("name"), content}) {
+        if (string_member(&members, name) == nullptr)
+            return wrong_field(prefix + std::string(name), "a string", members.if_contains(name));
+    }
+    ToolCall call{std::string(id), std::string(members.at("name").get_string()),
+                  std::string(members.at(content).get_string())};
+    if (is_custom) call.arguments = custom_arguments(call.arguments);
+    if (call.arguments.find_first_not_of(" \t\r\n") == std::string::npos) call.arguments = "{}";
+    return call;
+}
+
+std::string custom_arguments(std::string_view input) {
+    return json::serialize(json::object{{"input", input}});
+}
 
 result<ChatMessage> parse_message(const json::value& value, BodyKind kind, const std::string& path) {
     if (!value.is_object()) return wrong_field(path, "an object", &value);
     const json::object& object = value.get_object();
-    if (auto ok = check_members(
-            object, kind, path,
-            {"type", "role", "content", "refusal", kind == BodyKind::chat ? "name" : "role"}, "");
-        !ok)
-        return ok.error();
-    const auto role = parse_role(object.if_contains("role"), path + ".role");
+    const bool is_chat = kind == BodyKind::chat;
+    const auto checked =
+        is_chat
+            ? check_members(object, kind, path,
+                            {"type", "role", "content", "refusal", "name", "tool_calls", "tool_call_id"}, "")
+            : check_members(object, kind, path, {"type", "role", "content", "refusal"}, "");
+    if (!checked) return checked.error();
+    const auto role = parse_role(object.if_contains("role"), kind, path + ".role");
     if (!role) return role.error();
+    auto calls = is_chat ? parse_calls(object, path + ".tool_calls") : std::vector<ToolCall>();
+    if (!calls) return calls.error();
+    if (!calls->empty() && *role != Role::assistant)
+        return wrong_field(path + ".tool_calls", "absent unless the role is assistant",
+                           object.if_contains("tool_calls"));
     const auto* content = object.if_contains("content");
     const bool has_content = content != nullptr && !content->is_null();
     if (!has_content && *role == Role::assistant) {
         const auto* refusal = string_member(&object, "refusal");
-        return ChatMessage{*role, refusal != nullptr ? std::string(*refusal) : std::string()};
+        ChatMessage message{*role, refusal != nullptr ? std::string(*refusal) : std::string()};
+        message.calls = *std::move(calls);
+        return message;
     }
     auto text = parse_content(content, kind, path + ".content");
     if (!text) return text.error();
     ChatMessage message{*role, *std::move(text)};
-    const auto* name = kind == BodyKind::chat ? object.if_contains("name") : nullptr;
-    if (name == nullptr || name->is_null()) return message;
-    if (!name->is_string()) return wrong_field(path + ".name", "a string", name);
-    message.name = std::string(name->get_string());
+    message.calls = *std::move(calls);
+    if (!is_chat) return message;
+    FieldReader fields(object, path + ".");
+    message.call_id = fields.string("tool_call_id").value_or("");
+    message.name = fields.string("name");
+    if (const auto& problem = fields.error()) return *problem;
     return message;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "inference/model/chat_template.hpp"
@@ -24,12 +25,22 @@ struct ChatPrompt {
     bool add_special_tokens = true;  // BOS and the like come first, even if the template does not begin so
 };
 
-// Reads `role` and `content`, for chat also `name`, and checks all other members of the message and of its
-// parts. A content is a string, or a list whose strings and text parts become one text with a line break
-// between them. An assistant's message may have `refusal` instead of a content, or neither. `kind` is chat or
-// responses, and `path` names the message in errors. Errors: invalid_value; unsupported_parameter;
-// unsupported_input for a part that is not text.
+// Reads `role` and `content`, for chat also `name`, `tool_calls` and `tool_call_id`, and checks all other
+// members of the message and of its parts. A content is a string, or a list whose strings and text parts
+// become one text with a line break between them. An assistant's message may have `refusal` instead of a
+// content, or neither. `kind` is chat or responses, and `path` names the message in errors. Errors:
+// invalid_value; unsupported_parameter; unsupported_input for a part that is not text.
 result<ChatMessage> parse_message(const boost::json::value& value, BodyKind kind, const std::string& path);
+
+// Reads the content of a message or of a result: a string, or a list of parts. `value` is nullptr if the
+// field is missing, and `path` names the field in errors. Errors: those of parse_message().
+result<std::string> parse_content(const boost::json::value* value, BodyKind kind, const std::string& path);
+// Reads the name and the arguments of a call from their object; those of a custom tool are `input`.
+// `prefix` stands in front of their names in errors. Errors: invalid_value.
+result<ToolCall> parse_call_members(const boost::json::object& members, bool is_custom, std::string_view id,
+                                    const std::string& prefix);
+// Returns the arguments of a call of a custom tool, as the model writes them.
+std::string custom_arguments(std::string_view input);
 
 // Reads the two fields of vLLM which decide how the prompt ends: `add_generation_prompt` and
 // `continue_final_message`. An answer cannot both begin a new message and continue the last one, and it can

@@ -4,6 +4,17 @@
 #include "server/api/logprobs.hpp"
 
 namespace solard::server {
+namespace {
+
+// Returns the type of the events about the content of an item. `step` is "delta" or "done".
+std::string event_type(const AnswerItem& item, std::string_view step) {
+    std::string type = item.kind == AnswerItem::Kind::message         ? "response.output_text."
+                       : item.kind == AnswerItem::Kind::function_call ? "response.function_call_arguments."
+                                                                      : "response.custom_tool_call_input.";
+    return type.append(step);
+}
+
+}  // namespace
 
 template <class Out>
 void ResponseEvents::lifecycle(std::int64_t number, std::string_view type, const ResponseState& state,
@@ -16,40 +27,76 @@ void ResponseEvents::lifecycle(std::int64_t number, std::string_view type, const
 }
 
 template <class Out>
-void ResponseEvents::item(std::int64_t number, std::string_view type, const ResponseState* state, Out& out) {
+void ResponseEvents::item(std::int64_t number, std::string_view type, const ResponseState& state,
+                          std::size_t index, Shown shown, Out& out) {
     open(number, type, tail_of(out));
-    tail_of(out) += R"(,"output_index":0,"item":)";
-    append_output_item(out, facts_, state, tokenizer_, view_);
+    tail_of(out) += R"(,"output_index":)";
+    append_json_number(tail_of(out), static_cast<std::int64_t>(index));
+    tail_of(out) += R"(,"item":)";
+    append_output_item(out, facts_, state, index, shown, tokenizer_, view_);
+    close(tail_of(out));
+    seen_ = number;
+}
+
+// Appends the beginning of an event about the content of the current item.
+void ResponseEvents::open_content(std::int64_t number, std::string_view type, const ResponseState& state,
+                                  std::string& out) const {
+    open(number, type, out);
+    out += R"(,"item_id":)";
+    append_json_string(out, item_id(facts_, state, current_item()));
+    out += R"(,"output_index":)";
+    append_json_number(out, item_);
+    if (!is_call(state)) out += R"(,"content_index":0)";
+}
+
+template <class Out>
+void ResponseEvents::part(std::int64_t number, std::string_view type, const ResponseState& state,
+                          std::size_t index, Shown shown, Out& out) {
+    open_content(number, type, state, tail_of(out));
+    tail_of(out) += R"(,"part":)";
+    append_output_part(out, facts_, state, index, shown, tokenizer_, view_);
     close(tail_of(out));
     seen_ = number;
 }
 
 template <class Out>
-void ResponseEvents::part(std::int64_t number, std::string_view type, const std::string_view& text,
-                          const TokenLogprobs& logprobs, Out& out) {
-    open(number, type, tail_of(out));
-    tail_of(out) += R"(,"item_id":)";
-    append_json_string(tail_of(out), facts_.item_id);
-    tail_of(out) += R"(,"output_index":0,"content_index":0,"part":)";
-    append_output_part(out, facts_, text, logprobs, tokenizer_);
+void ResponseEvents::content_done(std::int64_t number, const ResponseState& state, Out& out) {
+    const AnswerItem& done = state.item(current_item());
+    open_content(number, event_type(done, "done"), state, tail_of(out));
+    tail_of(out).append(",\"").append(done.is_call() ? content_name(done) : "text").append(R"(":")");
+    append_content(out, state, current_item());
+    tail_of(out) += '"';
+    if (done.kind == AnswerItem::Kind::function_call) {
+        tail_of(out) += R"(,"name":)";
+        append_json_string(tail_of(out), done.name);
+    }
+    if (!done.is_call()) {
+        tail_of(out) += R"(,"logprobs":)";
+        const SamplingFields& sampling = facts_.request.generation.sampling;
+        append_logprob_list(out, TokenTexts{tokenizer_, sampling.skip_special_tokens},
+                            logprobs_of(facts_, state, view_), sampling.num_logprobs);
+    }
     close(tail_of(out));
     seen_ = number;
 }
 
+// Appends one of the three events which end the current item. A call has no part.
 template <class Out>
-void ResponseEvents::text(std::int64_t number, std::string_view type, std::string_view name,
-                          const std::string_view& text, const TokenLogprobs& logprobs, Out& out) {
-    open(number, type, tail_of(out));
-    tail_of(out) += R"(,"item_id":)";
-    append_json_string(tail_of(out), facts_.item_id);
-    tail_of(out).append(R"(,"output_index":0,"content_index":0,")").append(name).append(R"(":")");
-    append_characters(out, text);
-    tail_of(out) += R"(","logprobs":)";
-    const SamplingFields& sampling = facts_.request.generation.sampling;
-    append_logprob_list(out, TokenTexts{tokenizer_, sampling.skip_special_tokens}, logprobs,
-                        sampling.num_logprobs);
-    close(tail_of(out));
-    seen_ = number;
+void ResponseEvents::last_event(int stage, std::int64_t number, const ResponseState& state, Out& out) {
+    if (stage == 0) {
+        content_done(number, state, out);
+    } else if (stage == 1) {
+        part(number, "response.content_part.done", state, current_item(), Shown::now, out);
+    } else {
+        item(number, "response.output_item.done", state, current_item(), Shown::now, out);
+    }
+}
+
+std::size_t ResponseEvents::first_entry() const {
+    if (seen_ < first_delta) return 0;
+    const std::int64_t place = seen_ - first_delta;
+    const bool saw_entry = !facts_.may_call || place % stride(facts_) >= delta_stage;
+    return static_cast<std::size_t>(place / stride(facts_) + (saw_entry ? 1 : 0));
 }
 
 bool ResponseEvents::begin(const ResponseState& state, std::string& out) {
@@ -62,36 +109,71 @@ bool ResponseEvents::begin(const ResponseState& state, std::string& out) {
         lifecycle(1, "response.queued", begun, out);
     } else if (state.started && is_new(2)) {
         lifecycle(2, "response.in_progress", begun, out);
-    } else if (state.has_output && is_new(3)) {
-        item(3, "response.output_item.added", nullptr, out);
-    } else if (state.has_output && is_new(4)) {
-        part(4, "response.content_part.added", std::string_view(), no_logprobs, out);
+    } else if (!facts_.may_call && state.has_output && is_new(4)) {
+        if (is_new(3)) {
+            item(3, "response.output_item.added", begun, 0, Shown::begun, out);
+        } else {
+            part(4, "response.content_part.added", begun, 0, Shown::begun, out);
+        }
     } else {
         return false;
     }
     return true;
 }
 
-bool ResponseEvents::delta(const LogDelta& delta, std::size_t num_entries, std::size_t num_merged,
-                           std::string& out) {
-    const auto last = first_delta - 1 + static_cast<std::int64_t>(num_entries);
-    if (!is_new(last) || (delta.text.empty() && delta.logprobs.empty())) return false;
-    text(last, "response.output_text.delta", "delta", delta.text, delta.logprobs, out);
+bool ResponseEvents::change_item(const ResponseState& state, std::size_t entry, std::ptrdiff_t next_item,
+                                 std::string& out) {
+    if (!facts_.may_call || next_item == item_) return false;
+    for (int stage = item_ < 0 ? num_last_events : 0; stage < num_last_events; ++stage) {
+        const std::int64_t number = number_of(entry, stage);
+        if (!is_new(number) || (stage == 1 && is_call(state))) continue;
+        last_event(stage, number, state, out);
+        return true;
+    }
+    const auto index = static_cast<std::size_t>(next_item);
+    if (const auto number = number_of(entry, num_last_events); is_new(number)) {
+        item(number, "response.output_item.added", state, index, Shown::begun, out);
+        return true;
+    }
+    item_ = next_item;
+    const std::int64_t number = number_of(entry, num_last_events + 1);
+    if (is_call(state) || !is_new(number)) return false;
+    part(number, "response.content_part.added", state, index, Shown::begun, out);
+    return true;
+}
+
+bool ResponseEvents::delta(const ResponseState& state, const LogDelta& delta, std::size_t num_entries,
+                           std::size_t num_merged, std::string& out) {
+    const std::int64_t number = number_of(num_entries - 1, facts_.may_call ? delta_stage : 0);
+    const bool has_logprobs = !delta.logprobs.empty() && item_ >= 0 && !is_call(state);
+    if (!is_new(number) || (delta.text.empty() && !has_logprobs)) return false;
+    open_content(number, event_type(state.item(current_item()), "delta"), state, out);
+    out += R"(,"delta":")";
+    append_json_characters(out, delta.text);
+    out += '"';
+    if (!is_call(state)) {
+        out += R"(,"logprobs":)";
+        const SamplingFields& sampling = facts_.request.generation.sampling;
+        append_logprob_list(out, TokenTexts{tokenizer_, sampling.skip_special_tokens}, delta.logprobs,
+                            sampling.num_logprobs);
+    }
+    close(out);
+    seen_ = number;
     view_.deltas_merged += num_merged - 1;
     return true;
 }
 
 bool ResponseEvents::end(const ResponseState& state, std::size_t num_entries, Document& out) {
-    const auto next = first_delta + static_cast<std::int64_t>(num_entries);
-    const bool has_text = state.has_output && state.status != ResponseStatus::failed;
-    for (int stage = has_text ? 0 : 3; stage < 4; ++stage) {
-        if (!is_new(next + stage)) continue;
-        out = end_event(stage, next + stage, state);
+    const bool has_item = state.has_output && state.status != ResponseStatus::failed && item_ >= 0;
+    for (int stage = has_item ? 0 : num_last_events; stage <= num_last_events; ++stage) {
+        const std::int64_t number = number_of(num_entries, stage);
+        if (!is_new(number) || (stage == 1 && is_call(state))) continue;
+        out = end_event(stage, number, state);
         if (!view_.omit_logprobs && !state.logprobs.empty() && !fits(out)) {
             view_.omit_logprobs = true;
-            out = end_event(stage, next + stage, state);
+            out = end_event(stage, number, state);
         }
-        ended_ = stage == 3;
+        ended_ = stage == num_last_events;
         return true;
     }
     return false;
@@ -99,22 +181,16 @@ bool ResponseEvents::end(const ResponseState& state, std::size_t num_entries, Do
 
 Document ResponseEvents::end_event(int stage, std::int64_t number, const ResponseState& state) {
     Document event;
-    const TokenLogprobs& logprobs = view_.omit_logprobs ? no_logprobs : state.logprobs;
-    if (stage == 0) {
-        text(number, "response.output_text.done", "text", state.text, logprobs, event);
-    } else if (stage == 1) {
-        part(number, "response.content_part.done", state.text, logprobs, event);
-    } else if (stage == 2) {
-        item(number, "response.output_item.done", &state, event);
-    } else {
-        const bool cut =
-            state.status == ResponseStatus::incomplete || state.status == ResponseStatus::cancelled;
-        lifecycle(number,
-                  state.status == ResponseStatus::failed ? "response.failed"
-                  : cut                                  ? "response.incomplete"
-                                                         : "response.completed",
-                  state, event);
+    if (stage < num_last_events) {
+        last_event(stage, number, state, event);
+        return event;
     }
+    const bool cut = state.status == ResponseStatus::incomplete || state.status == ResponseStatus::cancelled;
+    lifecycle(number,
+              state.status == ResponseStatus::failed ? "response.failed"
+              : cut                                  ? "response.incomplete"
+                                                     : "response.completed",
+              state, event);
     return event;
 }
 

@@ -68,7 +68,8 @@ void append_request(std::string& out, const ResponseFacts& facts) {
         out += "null";
     }
     out.append(R"(,"metadata":)").append(boost::json::serialize(request.metadata));
-    out += R"(,"parallel_tool_calls":true,"previous_response_id":)";
+    out.append(R"(,"parallel_tool_calls":)").append(request.shown_tools.parallel ? "true" : "false");
+    out += R"(,"previous_response_id":)";
     append_optional_string(out, request.previous_response_id);
     out += R"(,"reasoning":{"effort":null,"summary":null},"store":)";
     out += request.store ? "true" : "false";
@@ -77,7 +78,8 @@ void append_request(std::string& out, const ResponseFacts& facts) {
     const auto& grammar = request.generation.grammar;
     out += R"(,"text":{"format":)";
     out += grammar && !grammar->format.empty() ? std::string_view(grammar->format) : R"({"type":"text"})";
-    out += R"(},"tool_choice":"auto","tools":[],"top_logprobs":)";
+    out.append(R"(},"tool_choice":)").append(request.shown_tools.choice);
+    out.append(R"(,"tools":)").append(request.shown_tools.tools).append(R"(,"top_logprobs":)");
     append_json_number(out, std::int64_t{std::max(request.generation.sampling.num_logprobs, 0)});
     out += R"(,"top_p":)";
     append_json_number(out, facts.top_p);
@@ -175,40 +177,92 @@ std::string_view name_of(ResponseStatus status) {
     return "";
 }
 
+std::string item_id(const ResponseFacts& facts, const ResponseState& state, std::size_t index) {
+    const AnswerItem& item = state.item(index);
+    if (item.is_call())
+        return (item.kind == AnswerItem::Kind::custom_call ? "ctc_" : "fc_") +
+               item.id.substr(item.id.find('_') + 1);
+    return index == 0 ? facts.item_id : facts.item_id + "_" + std::to_string(index);
+}
+
+const TokenLogprobs& logprobs_of(const ResponseFacts& facts, const ResponseState& state,
+                                 const ResponseView& view) {
+    return facts.may_call || view.omit_logprobs ? no_logprobs : state.logprobs;
+}
+
+void append_content(std::string& out, const ResponseState& state, std::size_t index) {
+    append_json_characters(out, state.content_of(index));
+}
+
+void append_content(Document& out, const ResponseState& state, std::size_t index) {
+    append_sliced(out, state.content_of(index).size(), [&state, index] { return state.content_of(index); });
+}
+
 template <class Out>
-void append_output_part(Out& out, const ResponseFacts& facts, const std::string_view& text,
-                        const TokenLogprobs& logprobs, const Tokenizer& tokenizer) {
+void append_output_part(Out& out, const ResponseFacts& facts, const ResponseState& state, std::size_t index,
+                        Shown shown, const Tokenizer& tokenizer, const ResponseView& view) {
     tail_of(out) += R"({"type":"output_text","text":")";
-    append_characters(out, text);
+    if (shown == Shown::now) append_content(out, state, index);
     tail_of(out) += R"(","annotations":[],"logprobs":)";
     const SamplingFields& sampling = facts.request.generation.sampling;
-    append_logprob_list(out, TokenTexts{tokenizer, sampling.skip_special_tokens}, logprobs,
+    append_logprob_list(out, TokenTexts{tokenizer, sampling.skip_special_tokens},
+                        shown == Shown::now ? logprobs_of(facts, state, view) : no_logprobs,
                         sampling.num_logprobs);
     tail_of(out) += '}';
 }
 
+namespace {
+
+// Appends `"id":..,"type":..,"status":..`.
+void append_item_head(std::string& out, const ResponseFacts& facts, const ResponseState& state,
+                      std::size_t index, Shown shown) {
+    const AnswerItem& item = state.item(index);
+    const bool is_cut = state.status != ResponseStatus::completed &&
+                        state.status != ResponseStatus::in_progress && index + 1 >= state.items.size();
+    const bool is_whole = item.is_call() ? item.is_complete : !is_cut;
+    out += R"("id":)";
+    append_json_string(out, item_id(facts, state, index));
+    out.append(R"(,"type":")");
+    out += item.kind == AnswerItem::Kind::message         ? R"(message","role":"assistant)"
+           : item.kind == AnswerItem::Kind::function_call ? "function_call"
+                                                          : "custom_tool_call";
+    out.append(R"(","status":")");
+    out += shown == Shown::begun ? "in_progress" : is_whole ? "completed" : "incomplete";
+    out += '"';
+}
+
+}  // namespace
+
 template <class Out>
-void append_output_item(Out& out, const ResponseFacts& facts, const ResponseState* state,
-                        const Tokenizer& tokenizer, const ResponseView& view) {
-    tail_of(out) += R"({"id":)";
-    append_json_string(tail_of(out), facts.item_id);
-    tail_of(out) += R"(,"type":"message","role":"assistant","status":")";
-    if (state == nullptr) {
-        tail_of(out) += R"(in_progress","content":[]})";
+void append_output_item(Out& out, const ResponseFacts& facts, const ResponseState& state, std::size_t index,
+                        Shown shown, const Tokenizer& tokenizer, const ResponseView& view) {
+    tail_of(out) += '{';
+    append_item_head(tail_of(out), facts, state, index, shown);
+    const AnswerItem& item = state.item(index);
+    if (!item.is_call()) {
+        tail_of(out) += R"(,"content":[)";
+        if (shown == Shown::now) append_output_part(out, facts, state, index, shown, tokenizer, view);
+        tail_of(out) += "]}";
         return;
     }
-    tail_of(out) += state->status == ResponseStatus::completed ? "completed" : "incomplete";
-    tail_of(out) += R"(","content":[)";
-    append_output_part(out, facts, state->text, view.omit_logprobs ? no_logprobs : state->logprobs,
-                       tokenizer);
-    tail_of(out) += "]}";
+    tail_of(out) += R"(,"call_id":)";
+    append_json_string(tail_of(out), item.id);
+    tail_of(out) += R"(,"name":)";
+    append_json_string(tail_of(out), item.name);
+    tail_of(out).append(",\"").append(content_name(item)).append(R"(":")");
+    if (shown == Shown::now) append_content(out, state, index);
+    tail_of(out) += R"("})";
 }
 
 template <class Out>
 void append_response(Out& out, const ResponseFacts& facts, const ResponseState& state,
                      const Tokenizer& tokenizer, const ResponseView& view) {
     append_beginning(tail_of(out), facts, state);
-    if (state.is_terminal() && state.has_output) append_output_item(out, facts, &state, tokenizer, view);
+    const bool has_items = state.is_terminal() && state.has_output;
+    for (std::size_t i = 0; has_items && i < state.num_items(facts.may_call); ++i) {
+        if (i > 0) tail_of(out) += ',';
+        append_output_item(out, facts, state, i, Shown::now, tokenizer, view);
+    }
     append_end(tail_of(out), facts, state, view);
 }
 
@@ -216,14 +270,14 @@ template void append_response(std::string&, const ResponseFacts&, const Response
                               const ResponseView&);
 template void append_response(Document&, const ResponseFacts&, const ResponseState&, const Tokenizer&,
                               const ResponseView&);
-template void append_output_item(std::string&, const ResponseFacts&, const ResponseState*, const Tokenizer&,
-                                 const ResponseView&);
-template void append_output_item(Document&, const ResponseFacts&, const ResponseState*, const Tokenizer&,
-                                 const ResponseView&);
-template void append_output_part(std::string&, const ResponseFacts&, const std::string_view&,
-                                 const TokenLogprobs&, const Tokenizer&);
-template void append_output_part(Document&, const ResponseFacts&, const std::string_view&,
-                                 const TokenLogprobs&, const Tokenizer&);
+template void append_output_item(std::string&, const ResponseFacts&, const ResponseState&, std::size_t, Shown,
+                                 const Tokenizer&, const ResponseView&);
+template void append_output_item(Document&, const ResponseFacts&, const ResponseState&, std::size_t, Shown,
+                                 const Tokenizer&, const ResponseView&);
+template void append_output_part(std::string&, const ResponseFacts&, const ResponseState&, std::size_t, Shown,
+                                 const Tokenizer&, const ResponseView&);
+template void append_output_part(Document&, const ResponseFacts&, const ResponseState&, std::size_t, Shown,
+                                 const Tokenizer&, const ResponseView&);
 
 std::string deleted_response_json(std::string_view id) {
     std::string out = R"({"id":)";

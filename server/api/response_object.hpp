@@ -20,13 +20,14 @@ namespace solard::server {
 // The properties of a response that are known when it is created and never change.
 struct ResponseFacts {
     std::string id;       // "resp_..."
-    std::string item_id;  // "msg_...", the id of the only output item
+    std::string item_id;  // "msg_...", the id of the output item; of the first one if there are calls
     std::string model;
     std::int64_t created_at = 0;  // Unix seconds
     // The values with which the response is generated. If the request does not set a value, the server
     // chooses it.
     double temperature = 1;
     double top_p = 1;
+    bool may_call = false;  // true: the output may have calls of tools
     std::uint64_t seed = 0;
     ResponseRequest request;
 };
@@ -50,12 +51,22 @@ struct ResponseState {
     bool started = false;  // true: the computation of the prompt has begun
     bool has_output = false;
     std::string_view text;
+    std::span<const AnswerItem> items;  // as in LogDelta; empty unless the output may have calls
     std::span<const TokenLogprob> logprobs;
     Usage usage;
     StopMatch stop;
     ResponseTimings timings;
     const Error* failure = nullptr;  // set if `status` is failed
     std::int64_t completed_at = 0;   // Unix seconds; set if the state is terminal
+    // The items of the output. An output without calls is one message.
+    std::size_t num_items(bool may_call) const { return may_call ? items.size() : 1; }
+    const AnswerItem& item(std::size_t index) const {
+        static const AnswerItem message;
+        return items.empty() ? message : items[index];
+    }
+    std::string_view content_of(std::size_t index) const {
+        return items.empty() ? text : text.substr(items[index].begin, items[index].end - items[index].begin);
+    }
     bool is_terminal() const {
         return status != ResponseStatus::queued && status != ResponseStatus::in_progress;
     }
@@ -75,15 +86,25 @@ template <class Out>
 void append_response(Out& out, const ResponseFacts& facts, const ResponseState& state,
                      const Tokenizer& tokenizer, const ResponseView& view = {});
 
-// Appends the only output item. If `state` is nullptr, appends the item as it is at its beginning, without
-// text.
+// Whether an item or a part is shown as it is at its beginning, without content, or as it is now.
+enum class Shown : std::uint8_t { begun, now };
+
+// Returns the id of the output item with this index.
+std::string item_id(const ResponseFacts& facts, const ResponseState& state, std::size_t index);
+// Appends the content of an item: the characters of a JSON string.
+void append_content(std::string& out, const ResponseState& state, std::size_t index);
+void append_content(Document& out, const ResponseState& state, std::size_t index);
+// Appends an output item.
 template <class Out>
-void append_output_item(Out& out, const ResponseFacts& facts, const ResponseState* state,
-                        const Tokenizer& tokenizer, const ResponseView& view = {});
-// Appends the only part of the output item.
+void append_output_item(Out& out, const ResponseFacts& facts, const ResponseState& state, std::size_t index,
+                        Shown shown, const Tokenizer& tokenizer, const ResponseView& view = {});
+// Appends the only part of a message.
 template <class Out>
-void append_output_part(Out& out, const ResponseFacts& facts, const std::string_view& text,
-                        const TokenLogprobs& logprobs, const Tokenizer& tokenizer);
+void append_output_part(Out& out, const ResponseFacts& facts, const ResponseState& state, std::size_t index,
+                        Shown shown, const Tokenizer& tokenizer, const ResponseView& view = {});
+// Returns the log probabilities of a message. If the output may have calls, only the deltas have them.
+const TokenLogprobs& logprobs_of(const ResponseFacts& facts, const ResponseState& state,
+                                 const ResponseView& view);
 
 // Returns {"object":"response.deleted",..}.
 std::string deleted_response_json(std::string_view id);

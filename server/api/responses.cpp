@@ -39,15 +39,55 @@ bool says(const json::value& value, std::string_view text) {
     return value.is_string() && std::string_view(value.get_string()) == text;
 }
 
-// Reads a message item. Its type may be missing, because the Agents SDK leaves it out.
-result<ChatMessage> parse_item(const json::value& value, const std::string& path) {
+std::string_view text_or_empty(const json::object& object, std::string_view name) {
+    const auto* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : "";
+}
+
+// Appends a call to the assistant's message at the end of the conversation, which may have to begin first.
+result<void> append_call(const json::object& item, bool is_custom, const std::string& path,
+                         std::vector<ChatMessage>& messages) {
+    auto call = parse_call_members(item, is_custom, text_or_empty(item, "call_id"), path + ".");
+    if (!call) return call.error();
+    if (messages.empty() || messages.back().role != Role::assistant)
+        messages.push_back({Role::assistant, ""});
+    messages.back().calls.push_back(*std::move(call));
+    return {};
+}
+
+result<void> append_call_output(const json::object& item, const std::string& path,
+                                std::vector<ChatMessage>& messages) {
+    auto output = parse_content(item.if_contains("output"), BodyKind::responses, path + ".output");
+    if (!output) return output.error();
+    messages.push_back({Role::tool, *std::move(output)});
+    messages.back().call_id = text_or_empty(item, "call_id");
+    return {};
+}
+
+// Reads an item and appends it to the conversation. The type of a message may be missing, because the Agents
+// SDK leaves it out.
+result<void> append_item(const json::value& value, const std::string& path,
+                         std::vector<ChatMessage>& messages) {
     const auto* object = value.if_object();
     if (object == nullptr) return wrong_field(path, "an object", &value);
     const auto* type = object->if_contains("type");
-    if (type != nullptr && !type->is_null() && !says(*type, "message"))
+    const std::string_view name =
+        type == nullptr || type->is_null() ? "message" : text_or_empty(*object, "type");
+    if (name == "reasoning") return {};  // of another server: the model has none
+    if (name == "function_call" || name == "custom_tool_call")
+        return append_call(*object, name == "custom_tool_call", path, messages);
+    if (name == "function_call_output" || name == "custom_tool_call_output")
+        return append_call_output(*object, path, messages);
+    if (name != "message")
         return Error{errc::unsupported_input,
-                     path + " must be a message; this server supports no other items.", path + ".type"};
-    return parse_message(value, BodyKind::responses, path);
+                     path +
+                         " must be a message, a call of a function or custom tool, or the output of such "
+                         "a call; this server supports no other items.",
+                     path + ".type"};
+    auto message = parse_message(value, BodyKind::responses, path);
+    if (!message) return message.error();
+    messages.push_back(*std::move(message));
+    return {};
 }
 
 result<std::vector<ChatMessage>> parse_input(const json::object& body) {
@@ -65,10 +105,10 @@ result<std::vector<ChatMessage>> parse_input(const json::object& body) {
         return wrong_field("input", "a string or a list of 1 to " + std::to_string(max_messages) + " items",
                            input);
     for (std::size_t i = 0; i < items->size(); ++i) {
-        auto message = parse_item((*items)[i], "input[" + std::to_string(i) + "]");
-        if (!message) return message.error();
-        messages.push_back(*std::move(message));
+        const auto appended = append_item((*items)[i], "input[" + std::to_string(i) + "]", messages);
+        if (!appended) return appended.error();
     }
+    if (messages.empty() && !may_be_empty) return wrong_field("input", "a list with a message", nullptr);
     return messages;
 }
 
@@ -179,6 +219,9 @@ result<ResponseRequest> parse_response_request(const json::object& object, Field
                                     " restricts the answer already");
         if (format) request.generation.grammar = std::move(format);
     }
+    ToolFields tools = parse_tool_fields(fields, BodyKind::responses);
+    request.generation.tools = std::move(tools.tools);
+    request.shown_tools = std::move(tools.shown);
     parse_extension(fields, request);
     check_other_fields(fields, BodyKind::responses, unknown);
     if (const auto& problem = fields.error()) return *problem;

@@ -30,6 +30,7 @@ struct ResponseRequest {
     double max_delta_hz = 0;      // maximum number of deltas per second; 0: no limit
     std::string idempotency_key;  // empty: no key
     // Fields which the response object repeats unchanged.
+    ShownTools shown_tools;
     boost::json::object metadata;
     std::optional<std::string> user;
 };

@@ -26,11 +26,12 @@ result<TokenizeRequest> parse_tokenize_request(std::string_view body, UnknownFie
     if (auto text = fields.string("prompt")) {
         request.prompt = *std::move(text);
         for (const auto name : {"messages", "add_generation_prompt", "continue_final_message",
-                                "chat_template_kwargs", "documents", "tools"})
+                                "chat_template_kwargs", "documents", "tools", "tool_choice"})
             fields.ignore(name);
     } else if (object->contains("messages")) {
         ChatPrompt prompt = parse_chat_prompt(*object, fields);
-        prompt.inputs.tools = parse_rendered_tools(*object, fields);
+        if (auto tools = parse_tool_fields(fields, BodyKind::tokenize).tools)
+            prompt.inputs.tools = std::move(tools->described);
         request.prompt = std::move(prompt);
     } else {
         fields.fail("prompt", "a string unless messages is sent");

@@ -26,7 +26,8 @@ constexpr std::size_t max_read_outputs = 8;
 
 bool has_same_size(const LogDelta& a, const LogDelta& b) {
     return a.text.size() == b.text.size() && a.logprobs.size() == b.logprobs.size() &&
-           a.token_ids.size() == b.token_ids.size() && a.prompt_logprobs.size() == b.prompt_logprobs.size();
+           a.token_ids.size() == b.token_ids.size() && a.items.size() == b.items.size() &&
+           a.prompt_logprobs.size() == b.prompt_logprobs.size();
 }
 
 Usage usage_of(const Generation& generation) {

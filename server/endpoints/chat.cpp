@@ -20,10 +20,9 @@ struct PreparedChat {
     RenderedChat rendered;
 };
 
-// `parse` is parse_chat_request or parse_render_request.
 asio::awaitable<result<PreparedChat>> prepare_chat(GenerationService& generation, HttpExchange& exchange,
-                                                   JobSource source, decltype(&parse_chat_request) parse) {
-    auto parsing = parse_body(generation, source, exchange.take_body(), parse);
+                                                   JobSource source) {
+    auto parsing = parse_body(generation, source, exchange.take_body(), parse_chat_request);
     auto request = co_await std::move(parsing);
     if (!request) co_return request.error();
     if (auto served = check_model(generation, request->generation.model); !served) co_return served.error();
@@ -43,7 +42,7 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     // The charge ends when the request was admitted or refused.
     const auto charge = exchange.take_body_charge();
     const JobSource source{exchange.request().caller.owner, charge.get()};
-    auto preparing = prepare_chat(generation, exchange, source, &parse_chat_request);
+    auto preparing = prepare_chat(generation, exchange, source);
     auto chat = co_await std::move(preparing);
     if (!chat) co_return chat.error();
     AnswerContext context{make_identity("chatcmpl-", generation.model.names.front()), std::move(chat->fields),
@@ -67,7 +66,7 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
 asio::awaitable<result<HttpResponse>> render_only(GenerationService& generation, HttpExchange& exchange) {
     const auto charge = exchange.take_body_charge();
     const JobSource source{exchange.request().caller.owner, charge.get()};
-    auto preparing = prepare_chat(generation, exchange, source, &parse_render_request);
+    auto preparing = prepare_chat(generation, exchange, source);
     auto chat = co_await std::move(preparing);
     if (!chat) co_return chat.error();
     const bool is_short = chat->rendered.token_ids.size() <= max_inline_tokens;

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "inference/grammar/library_schema.hpp"
 #include "server/config/random_bits.hpp"
 #include "server/config/shown.hpp"
 
@@ -100,8 +101,10 @@ std::size_t text_bytes(const boost::json::value& value) {
 
 std::size_t message_bytes(std::span<const ChatMessage> messages) {
     std::size_t num_bytes = 0;
-    for (const ChatMessage& message : messages)
+    for (const ChatMessage& message : messages) {
         num_bytes += message.content.size() + message.name.value_or("").size();
+        for (const ToolCall& call : message.calls) num_bytes += call.name.size() + call.arguments.size();
+    }
     return num_bytes;
 }
 
@@ -135,6 +138,40 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
     auto token_ids = tokenizer.encode_chat(*text, prompt.add_special_tokens);
     if (!token_ids) return about_field(token_ids.error(), field);
     return RenderedChat{text->bytes(), *std::move(token_ids)};
+}
+
+// Returns the grammar of an answer. The request has tools, a grammar for the text, or both.
+result<GrammarSource> wanted_grammar(const ToolForm& form, const GenerationFields& fields) {
+    if (!fields.tools) return fields.grammar->source;
+    std::string text_schema;
+    if (fields.grammar) {
+        using Kind = GrammarSource::Kind;
+        const GrammarSource& text = fields.grammar->source;
+        // The beginnings of a text and of a call must differ.
+        if (form.trigger.starts_with('{') ||
+            (text.kind != Kind::json_schema && text.kind != Kind::json_object))
+            return Error{errc::invalid_value,
+                         fields.grammar->field + " must be absent if there are tools to call.",
+                         fields.grammar->field};
+        text_schema = text.kind == Kind::json_schema ? text.text : schema_of_library({{"type", "object"}});
+    }
+    return grammar_of_calls(*fields.tools, form, text_schema);
+}
+
+// Returns how the calls are found in the answer.
+CallRules call_rules(const ToolForm& form, const Tools& tools) {
+    CallRules rules{form};
+    for (const Tool& tool : tools.callable)
+        if (tool.is_custom) rules.custom_tools.push_back(tool.name);
+    return rules;
+}
+
+// Adds to a request what the calls of tools need.
+void allow_calls(const GenerationService& generation, Request& request) {
+    const ToolForm& form = generation.tool_form;
+    // A call that may not be followed by anything ends with the answer.
+    request.unsearched = {std::string(form.trigger), std::string(form.several ? form.tail : "")};
+    if (generation.shows_tool_trigger) request.skip_special_tokens = false;
 }
 
 }  // namespace
@@ -212,8 +249,11 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
 asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationService& generation,
                                                                    JobSource source,
                                                                    const GenerationFields& fields) {
-    if (!fields.grammar) co_return std::shared_ptr<const Grammar>();
-    auto compiling = generation.grammars.compile(source, fields.grammar->source, fields.grammar->field);
+    if (!fields.grammar && !fields.tools) co_return std::shared_ptr<const Grammar>();
+    std::string field = fields.tools ? "tools" : fields.grammar->field;
+    auto wanted = wanted_grammar(generation.tool_form, fields);
+    if (!wanted) co_return wanted.error();
+    auto compiling = generation.grammars.compile(source, *std::move(wanted), std::move(field));
     co_return co_await std::move(compiling);
 }
 
@@ -248,6 +288,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         request->prompt = std::move(prompt);
         request->num_prompt_logprobs = fields.num_prompt_logprobs;
         request->grammar = grammar;
+        if (fields.tools) allow_calls(generation, *request);
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;
@@ -256,8 +297,10 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     if (auto fits = check_prompt_logprobs(generation, fields, requests); !fits) return fits.error();
     auto place = generation.gate.take_place(caller, now);
     if (!place) return place.error();
-    auto submitted =
-        generation.engine.submit(std::move(requests), caller, *std::move(place), fields.return_token_ids);
+    std::optional<CallRules> calls;
+    if (fields.tools) calls = call_rules(generation.tool_form, *fields.tools);
+    auto submitted = generation.engine.submit(std::move(requests), caller, *std::move(place),
+                                              fields.return_token_ids, std::move(calls));
     if (submitted) submitted->log().charge_to(generation.waiting_memory, memory_owner(caller));
     return submitted;
 }

@@ -128,7 +128,8 @@ result<void> EngineClient::check_size(std::span<const Request> requests, const D
 }
 
 result<Generation> EngineClient::submit(std::vector<Request> requests, const Caller& caller,
-                                        Quota::Place place, bool keep_token_ids) {
+                                        Quota::Place place, bool keep_token_ids,
+                                        std::optional<CallRules> calls) {
     if (auto ready = check_ready(); !ready) return ready.error();
     Demand demand = demand_of(requests);
     if (auto possible = check_size(requests, demand); !possible) return possible.error();
@@ -139,7 +140,8 @@ result<Generation> EngineClient::submit(std::vector<Request> requests, const Cal
     const std::uint32_t num_choices = requests.front().num_choices;
     const RequestId first_id = next_id_;
     const auto num_prompts = static_cast<std::uint32_t>(requests.size());
-    auto log = std::make_shared<GenerationLog>(num_prompts * num_choices, keep_token_ids, num_prompts);
+    auto log = std::make_shared<GenerationLog>(num_prompts * num_choices, keep_token_ids, num_prompts,
+                                               std::move(calls));
     ++num_generations_;
     Generation generation(*this, first_id, requests, std::move(place), log);
     log->set_times({.accepted = now});

@@ -104,10 +104,11 @@ class EngineClient {
     // Admits all requests or none, without waiting. If the requests take the places of other generations
     // (QueueShares), those generations end with server_overloaded. All requests must have the same number of
     // choices `n`; output `i` of the log is choice `i % n` of request `i / n`. Sets the principal of each
-    // request. Errors: those of check_ready(), server_overloaded, rate_limit_exceeded (this principal has
-    // reached its part of a limit), invalid_value (the requests can never fit).
+    // request. `calls` is set if the outputs may call tools. Errors: those of check_ready(),
+    // server_overloaded, rate_limit_exceeded (this principal has reached its part of a limit), invalid_value
+    // (the requests can never fit).
     result<Generation> submit(std::vector<Request> requests, const Caller& caller, Quota::Place place,
-                              bool keep_token_ids = false);
+                              bool keep_token_ids = false, std::optional<CallRules> calls = std::nullopt);
     // Must be called when a connection has ended.
     void connection_closed(const Peer& peer);
 

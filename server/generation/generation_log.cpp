@@ -1,7 +1,9 @@
 #include "server/generation/generation_log.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "server/config/random_bits.hpp"
 #include "server/observe/heap_bytes.hpp"
 
 namespace solard::server {
@@ -14,10 +16,20 @@ namespace {
 // prompt in parts.
 constexpr std::size_t max_entry_bytes = 8 << 10;
 
+std::string new_call_id(const ToolForm& form) {
+    return form.id_length > 0 ? random_hex(form.id_length) : "call_" + random_hex(24);
+}
+
 }  // namespace
 
-GenerationLog::GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids, std::uint32_t num_prompts)
-    : outputs_(num_outputs), prompt_logprobs_(num_prompts), keeps_token_ids_(keeps_token_ids) {
+GenerationLog::GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids, std::uint32_t num_prompts,
+                             std::optional<CallRules> calls)
+    : calls_(std::move(calls)),
+      outputs_(num_outputs),
+      prompt_logprobs_(num_prompts),
+      keeps_token_ids_(keeps_token_ids) {
+    if (calls_)
+        for (Output& output : outputs_) output.splitter.emplace(*calls_);
     recount();
 }
 
@@ -33,12 +45,15 @@ void GenerationLog::append(const LogDelta& delta) {
     const std::size_t bytes_before = bytes_of(target) + heap_bytes(entries_);
     // All allocations come first. If one of them throws, the log has not become terminal, so the caller can
     // still call fail().
-    target.text += delta.text;
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
         target.token_ids.insert(target.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
-    entries_.push_back({delta.output, delta.num_tokens, delta.finish, end_of(delta.output)});
-    ++num_entries_;
+    if (calls_) {
+        append_pieces(target, delta);
+    } else {
+        target.text += delta.text;
+        append_entry(delta, delta.num_tokens, delta.finish);
+    }
     target.num_tokens += delta.num_tokens;
     target.finish = delta.finish;
     target.stop = delta.stop;
@@ -47,6 +62,42 @@ void GenerationLog::append(const LogDelta& delta) {
     wake_readers();
     bytes_ += bytes_of(target) + heap_bytes(entries_) - bytes_before;
     charge();
+}
+
+void GenerationLog::append_entry(const LogDelta& delta, std::uint32_t num_tokens, FinishReason finish) {
+    const auto num_items = static_cast<std::ptrdiff_t>(outputs_[delta.output].items.size());
+    entries_.push_back({delta.output, num_tokens, finish, end_of(delta.output), num_items - 1});
+    ++num_entries_;
+}
+
+// Each piece has an entry. The tokens belong to the first of them.
+void GenerationLog::append_pieces(Output& target, const LogDelta& delta) {
+    pieces_.clear();
+    target.splitter->append(delta.text, delta.finish != FinishReason::none, pieces_);
+    std::uint32_t num_tokens = delta.num_tokens;
+    for (const CallPiece& piece : pieces_) {
+        append_piece(target, piece, *calls_);
+        const bool is_last = &piece == &pieces_.back();
+        append_entry(delta, std::exchange(num_tokens, 0), is_last ? delta.finish : FinishReason::none);
+    }
+    if (pieces_.empty()) append_entry(delta, num_tokens, delta.finish);
+}
+
+void GenerationLog::append_piece(Output& target, const CallPiece& piece, const CallRules& calls) {
+    const std::size_t place = target.text.size();
+    auto& items = target.items;
+    if (piece.kind == CallPiece::Kind::call) {
+        const bool is_custom = std::ranges::find(calls.custom_tools, piece.text) != calls.custom_tools.end();
+        items.push_back({is_custom ? AnswerItem::Kind::custom_call : AnswerItem::Kind::function_call,
+                         piece.text, new_call_id(calls.form), place, place});
+        return;
+    }
+    if (piece.kind == CallPiece::Kind::text && (items.empty() || items.back().is_call()))
+        items.push_back({.begin = place, .end = place});
+    items.back().is_complete = piece.kind == CallPiece::Kind::call_end;
+    if (piece.kind == CallPiece::Kind::call_end) return;
+    target.text += piece.text;
+    items.back().end = target.text.size();
 }
 
 void GenerationLog::append_prompt_logprobs(std::uint32_t prompt, std::span<const RankedLogprob> entries,
@@ -62,8 +113,7 @@ void GenerationLog::append_prompt_logprobs(std::uint32_t prompt, std::span<const
         entries = entries.subspan(part.size());
         target.insert(target.end(), part.begin(), part.end());
         for (std::uint32_t i = prompt * num_choices; i < (prompt + 1) * num_choices; ++i) {
-            entries_.push_back({i, 0, FinishReason::none, end_of(i)});
-            ++num_entries_;
+            append_entry({.output = i}, 0, FinishReason::none);
         }
     }
     wake_readers();
@@ -100,6 +150,7 @@ void GenerationLog::drop() {
     const bool was_terminal = terminal();
     for (Output& output : outputs_) {
         release(output.text);
+        release(output.items);
         release(output.logprobs);
         release(output.token_ids);
     }
@@ -126,7 +177,10 @@ void GenerationLog::shrink_to_fit() {
 }
 
 std::size_t GenerationLog::bytes_of(const Output& output) {
-    return heap_bytes(output.text) + heap_bytes(output.logprobs) + heap_bytes(output.token_ids);
+    std::size_t bytes = heap_bytes(output.text) + heap_bytes(output.logprobs) + heap_bytes(output.token_ids) +
+                        heap_bytes(output.items);
+    for (const AnswerItem& item : output.items) bytes += heap_bytes(item.name) + heap_bytes(item.id);
+    return bytes;
 }
 
 void GenerationLog::recount() {
@@ -157,6 +211,7 @@ LogDelta GenerationLog::read_whole(std::uint32_t output) const {
             .num_tokens = whole.num_tokens,
             .finish = whole.finish,
             .stop = whole.stop,
+            .items = whole.items,
             .logprobs = whole.logprobs,
             .token_ids = whole.token_ids,
             .prompt_logprobs = prompt_logprobs_[prompt_of(output)]};
@@ -184,6 +239,11 @@ LogReader::LogReader(GenerationLog& log, Wakeup& wakeup, std::size_t first)
 
 LogReader::~LogReader() {
     std::erase(log_.readers_, this);
+}
+
+std::ptrdiff_t LogReader::last_item() const {
+    const std::size_t end = std::min(next_entry_, log_.entries_.size());
+    return end > 0 ? log_.entries_[end - 1].item : -1;
 }
 
 bool LogReader::ready() const {
@@ -219,10 +279,14 @@ const std::vector<LogDelta>& LogReader::read(std::size_t max_bytes, std::size_t 
                      prompt_logprobs * sizeof(RankedLogprob);
         if (num_bytes > max_bytes && !deltas_.empty()) break;
         auto it = std::ranges::lower_bound(deltas_, entry.output, {}, &LogDelta::output);
-        if (it == deltas_.end() || it->output != entry.output) {
+        const bool is_known = it != deltas_.end() && it->output == entry.output;
+        if (is_known && it->item != entry.item) break;
+        if (!is_known) {
             if (deltas_.size() == max_outputs) break;
             it = deltas_.insert(it, {.output = entry.output});
             const auto& output = log_.outputs_[entry.output];
+            it->items = output.items;
+            it->item = entry.item;
             it->text = std::string_view(output.text).substr(place.text, 0);
             it->logprobs = std::span(output.logprobs).subspan(place.logprobs, 0);
             it->token_ids = std::span(output.token_ids).subspan(place.token_ids, 0);

@@ -15,6 +15,7 @@
 #include "inference/request.hpp"
 #include "server/api/log_delta.hpp"
 #include "server/config/error.hpp"
+#include "server/generation/call_splitter.hpp"
 #include "server/observe/request_times.hpp"
 #include "server/observe/waiting_memory.hpp"
 #include "server/observe/wakeup.hpp"
@@ -33,9 +34,10 @@ struct Progress {
 // drop().
 class GenerationLog {
   public:
-    // Output `i` answers prompt `i / n`, where `n` is the number of outputs of each prompt.
+    // Output `i` answers prompt `i / n`, where `n` is the number of outputs of each prompt. `calls` is set if
+    // the outputs may call tools.
     explicit GenerationLog(std::uint32_t num_outputs, bool keeps_token_ids = false,
-                           std::uint32_t num_prompts = 1);
+                           std::uint32_t num_prompts = 1, std::optional<CallRules> calls = std::nullopt);
     GenerationLog(const GenerationLog&) = delete;
     GenerationLog& operator=(const GenerationLog&) = delete;
 
@@ -108,9 +110,12 @@ class GenerationLog {
         std::uint32_t num_tokens;
         FinishReason finish;
         Offsets end;
+        std::ptrdiff_t item;  // as in LogDelta
     };
     struct Output {
-        std::string text;
+        std::string text;               // the content of all items, one after the other
+        std::vector<AnswerItem> items;  // empty if there are no calls_
+        std::optional<CallSplitter> splitter;
         std::vector<TokenLogprob> logprobs;  // as in LogDelta; empty if the request asks for none
         std::vector<TokenId> token_ids;      // empty if keeps_token_ids_ is false
         std::uint32_t num_tokens = 0;
@@ -120,6 +125,9 @@ class GenerationLog {
     void set_and_wake(bool& flag) {
         if (!std::exchange(flag, true)) wake_readers();
     }
+    void append_entry(const LogDelta& delta, std::uint32_t num_tokens, FinishReason finish);
+    void append_pieces(Output& target, const LogDelta& delta);
+    static void append_piece(Output& target, const CallPiece& piece, const CallRules& calls);
     Offsets end_of(std::uint32_t output) const;
     std::size_t prompt_of(std::uint32_t output) const {
         return output / (outputs_.size() / prompt_logprobs_.size());
@@ -130,7 +138,9 @@ class GenerationLog {
     void recount();
     void charge();
 
-    std::vector<Entry> entries_;  // empty after drop()
+    const std::optional<CallRules> calls_;
+    std::vector<CallPiece> pieces_;  // kept to reuse its memory
+    std::vector<Entry> entries_;     // empty after drop()
     std::size_t num_entries_ = 0;
     std::vector<Output> outputs_;
     std::vector<std::vector<RankedLogprob>> prompt_logprobs_;  // [prompt], as in LogDelta
@@ -176,9 +186,14 @@ class LogReader {
     std::size_t num_unread() const {
         return log_.entries_.size() - std::min(next_entry_, log_.entries_.size());
     }
+    // Return the item, as in LogDelta, of the first unread entry, which must exist, and of the entry before
+    // it, or -1 if there is none.
+    std::ptrdiff_t next_item() const { return log_.entries_[next_entry_].item; }
+    std::ptrdiff_t last_item() const;
     // Reads as many of the next entries as fit in `max_bytes` and belong to at most `max_outputs` outputs,
     // but at least one entry. Merges the entries of each output into one delta, and returns these deltas,
-    // ordered by output. The result is valid until the next call.
+    // ordered by output. A delta ends where the next item of its output begins. The result is valid until the
+    // next call.
     const std::vector<LogDelta>& read(std::size_t max_bytes = SIZE_MAX, std::size_t max_outputs = SIZE_MAX);
 
   private:

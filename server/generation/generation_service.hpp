@@ -43,6 +43,8 @@ struct GenerationService {
     const ServedModel model;
     const Tokenizer tokenizer;
     const HashKey hash_key;  // of the prefix cache
+    const ToolForm tool_form;
+    const bool shows_tool_trigger;  // true: tool_form.trigger is a special token, which calls must show
     WorkerThread worker;
     GrammarService grammars;
     EngineClient engine;

@@ -21,12 +21,13 @@ std::uint64_t bytes_of(const std::string& key, const Grammar& grammar) {
 }  // namespace
 
 GrammarService::GrammarService(const AppConfig& config, const Tokenizer& tokenizer, std::int32_t vocab_size,
-                               std::vector<TokenId> end_tokens)
+                               std::vector<TokenId> end_tokens, std::string_view shown)
     : limits_{.time = config.grammar_timeout, .memory = static_cast<std::uint64_t>(config.grammar_memory)},
       max_cache_bytes_(static_cast<std::uint64_t>(config.grammar_cache_size)),
       tokenizer_(tokenizer),
       vocab_size_(vocab_size),
-      end_tokens_(std::move(end_tokens)) {}
+      end_tokens_(std::move(end_tokens)),
+      shown_(shown) {}
 
 GrammarCounts GrammarService::counts() const {
     const std::lock_guard lock(mutex_);
@@ -64,8 +65,8 @@ result<GrammarService::Compiled> GrammarService::compile_now(const GrammarSource
                                                              const std::string& key) {
     if (auto found = find(key)) return found;  // another request had the same grammar
     if (!prepared_)
-        prepared_ =
-            std::make_unique<const Prepared>(grammar_vocabulary(tokenizer_, vocab_size_, end_tokens_));
+        prepared_ = std::make_unique<const Prepared>(
+            grammar_vocabulary(tokenizer_, vocab_size_, end_tokens_, shown_));
     const auto begin = std::chrono::steady_clock::now();
     const auto serialized = compile_in_child(source, prepared_->shared, limits_);
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;

@@ -23,9 +23,10 @@ namespace solard::server {
 // I/O thread only, except where a member says otherwise.
 class GrammarService {
   public:
-    // `tokenizer` must outlive the service. Nothing is prepared before the first grammar.
+    // `tokenizer` must outlive the service. `shown` may be the text of a special token which grammars can
+    // ask for. Nothing is prepared before the first grammar.
     GrammarService(const AppConfig& config, const Tokenizer& tokenizer, std::int32_t vocab_size,
-                   std::vector<TokenId> end_tokens);
+                   std::vector<TokenId> end_tokens, std::string_view shown);
     GrammarService(const GrammarService&) = delete;
     GrammarService& operator=(const GrammarService&) = delete;
 
@@ -56,6 +57,7 @@ class GrammarService {
     const Tokenizer& tokenizer_;
     std::int32_t vocab_size_;
     std::vector<TokenId> end_tokens_;
+    std::string shown_;
 
     // The worker thread, too, uses what follows: under the mutex, except prepared_, which is its own.
     std::unique_ptr<const Prepared> prepared_;

@@ -19,17 +19,21 @@ ResponseCursor::ResponseCursor(ResponsePtr record, const Tokenizer& tokenizer, W
       max_bytes_(form.server_sent ? max_piece_bytes : SIZE_MAX),
       events_(record_->facts, tokenizer, std::move(form), starting_after),
       reader_(*record_->log, wakeup, events_.first_entry()),
-      spacing_(spacing_of(record_->facts.request.max_delta_hz)) {}
+      spacing_(spacing_of(record_->facts.request.max_delta_hz)) {
+    events_.set_item(reader_.last_item());
+}
 
 bool ResponseCursor::next(Clock::time_point now, std::string& out) {
     if (!event_.empty()) return continue_event(out);
     state_ = record_->state();
     if (events_.begin(state_, out)) return true;
     while (reader_.num_unread() > 0 && (now >= next_delta_ || state_.is_terminal())) {
+        if (state_.has_output && events_.change_item(state_, reader_.position(), reader_.next_item(), out))
+            return true;
         const std::size_t before = reader_.position();
         const LogDelta delta = reader_.read(max_delta_bytes).front();
         if (!state_.has_output) continue;
-        if (!events_.delta(delta, reader_.position(), reader_.position() - before, out)) continue;
+        if (!events_.delta(state_, delta, reader_.position(), reader_.position() - before, out)) continue;
         next_delta_ = now + spacing_;
         return true;
     }

@@ -31,10 +31,18 @@ std::size_t heap_bytes_of(const std::optional<std::string>& text) {
     return text ? heap_bytes(*text) : 0;
 }
 
+std::size_t heap_bytes_of(const std::vector<ToolCall>& calls) {
+    std::size_t bytes = heap_bytes(calls);
+    for (const ToolCall& call : calls)
+        bytes += heap_bytes(call.id) + heap_bytes(call.name) + heap_bytes(call.arguments);
+    return bytes;
+}
+
 std::size_t heap_bytes_of(const std::vector<ChatMessage>& messages) {
     std::size_t bytes = heap_bytes(messages);
     for (const ChatMessage& message : messages)
-        bytes += heap_bytes(message.content) + heap_bytes_of(message.name);
+        bytes += heap_bytes(message.content) + heap_bytes_of(message.name) + heap_bytes(message.call_id) +
+                 heap_bytes_of(message.calls);
     return bytes;
 }
 
@@ -83,6 +91,7 @@ ResponseState ResponseRecord::state() const {
     state.started = log->started();
     state.has_output = facts.request.generate && output.num_tokens > 0;
     state.text = output.text;
+    state.items = output.items;
     state.logprobs = output.logprobs;
     state.stop = output.stop;
     state.usage = {prompt_tokens, state.has_output ? log->num_tokens() : 0, log->cached_tokens()};
@@ -107,6 +116,7 @@ std::size_t heap_bytes(const ResponseRequest& request) {
            heap_bytes_of(request.previous_response_id) + heap_bytes_of(request.generation.sampling) +
            heap_bytes(request.generation.model) + heap_bytes(request.generation.cache_salt) +
            heap_bytes_of(request.generation.grammar) + heap_bytes(request.idempotency_key) +
+           heap_bytes(request.shown_tools.tools) + heap_bytes(request.shown_tools.choice) +
            heap_bytes_of(request.metadata) + heap_bytes_of(request.template_kwargs) +
            heap_bytes_of(request.user);
 }
@@ -121,6 +131,7 @@ std::size_t record_bytes(const ResponseRecord& record) {
 void release_engine_fields(ResponseRequest& request) {
     release(request.input);
     release(request.template_kwargs);
+    request.generation.tools.reset();
     release(request.generation.model);
     release(request.generation.cache_salt);
     if (auto& grammar = request.generation.grammar) release(grammar->source.text);

@@ -51,6 +51,23 @@ void cancel_unless_followed(const ResponsePtr& record, const asio::any_io_execut
           });
 }
 
+// Returns the message which a response has given.
+ChatMessage message_of(const ResponseState& state) {
+    ChatMessage message{Role::assistant, ""};
+    for (std::size_t i = 0; i < state.num_items(!state.items.empty()); ++i) {
+        const AnswerItem& item = state.item(i);
+        const std::string content(state.content_of(i));
+        if (item.kind == AnswerItem::Kind::message) {
+            message.content += content;
+        } else if (item.is_complete) {
+            message.calls.push_back(
+                {item.id, item.name,
+                 item.kind == AnswerItem::Kind::custom_call ? custom_arguments(content) : content});
+        }
+    }
+    return message;
+}
+
 // Returns the conversation which the request continues: the messages of the parent's prompt and the parent's
 // output.
 result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& request,
@@ -64,11 +81,13 @@ result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& r
     std::vector<ChatMessage> messages = parent->conversation;
     const ResponseState state = parent->state();
     if (!state.has_output) return messages;
+    ChatMessage message = message_of(state);
     if (parent->facts.request.end != PromptEnd::assistant_turn && !messages.empty() &&
         messages.back().role == Role::assistant) {
-        messages.back().content += state.text;  // the response continued this message
+        messages.back().content += message.content;  // the response continued this message
+        messages.back().calls = std::move(message.calls);
     } else {
-        messages.push_back({Role::assistant, std::string(state.text)});
+        messages.push_back(std::move(message));
     }
     return messages;
 }
@@ -88,6 +107,7 @@ asio::awaitable<result<std::vector<TokenId>>> encode(GenerationService& generati
     prompt.messages.insert(prompt.messages.end(), conversation.begin(), conversation.end());
     prompt.end = request.end;
     prompt.inputs.kwargs = request.template_kwargs;
+    if (request.generation.tools) prompt.inputs.tools = request.generation.tools->described;
     auto rendering = render_chat(generation, source, std::move(prompt), "input");
     auto rendered = co_await std::move(rendering);
     if (!rendered) co_return rendered.error();
@@ -163,7 +183,7 @@ asio::awaitable<result<Prepared>> prepare(GenerationService& generation, JobSour
     co_return prepared;
 }
 
-ResponseFacts make_facts(const ServedModel& model, ResponseRequest request) {
+ResponseFacts make_facts(const ServedModel& model, ResponseRequest request, bool may_call) {
     const auto identity = make_identity("resp_", model.names.front());
     const auto& sampling = request.generation.sampling;
     const auto& defaults = model.config.generation;
@@ -174,6 +194,7 @@ ResponseFacts make_facts(const ServedModel& model, ResponseRequest request) {
             .created_at = identity.created,
             .temperature = sampling.temperature.value_or(defaults.temperature),
             .top_p = sampling.top_p.value_or(defaults.top_p),
+            .may_call = may_call,
             .request = std::move(request)};
 }
 
@@ -272,7 +293,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     auto record = std::make_shared<ResponseRecord>();
     record->owner = owner_of(caller);
     record->memory_owner = memory_owner(caller);
-    record->facts = make_facts(generation_.model, std::move(request));
+    record->facts = make_facts(generation_.model, std::move(request), fields.tools.has_value());
     record->facts.seed = generation->seed();
     record->conversation = std::move(prepared->conversation);
     record->conversation.shrink_to_fit();

@@ -172,7 +172,7 @@ result<void> WsConversation::act(const ClientMessage& message, const AttachMessa
     const auto record = responses_.find(attach.response_id, caller_);
     if (!record) return record.error();
     const GenerationLog& log = *(*record)->log;
-    const auto newest = ResponseEvents::newest_number(log.num_entries(), log.terminal());
+    const auto newest = ResponseEvents::newest_number((*record)->facts, log.num_entries(), log.terminal());
     if (attach.starting_after >= newest && log.terminal())
         return default_error(errc::response_already_completed, "starting_after");
     if (attach.starting_after > newest)

@@ -61,6 +61,7 @@ SERVED = {
     "model": (["solard-demo", ""], [1, ["x"], {}]),
     "n": whole(1, 8, 2, 3),
     "n_predict": CAP,
+    "parallel_tool_calls": BOOLEAN,
     "parse_special": BOOLEAN,
     "presence_penalty": number(-2, 2, 0, 0.5),
     "previous_response_id": ([None], [1, ["x"]]),
@@ -86,7 +87,9 @@ SERVED = {
     "temperature": number(0, 2, 1, 0.2, 0.7, 1e-300),
     "text": ([{}, {"format": {"type": "text"}}], ["x", 1, []]),
     "text.format": ([{"type": "text"}], ["x", 1, []]),
-    "tools": ([[], [{"type": "function", "function": {"name": "f"}}]], [{}, "x", ["x"], [1]]),
+    # Requests with tools are in test_tools.py: the reference model has none.
+    "tool_choice": (["none", "auto"], ["some", 1, [], {}, "required"]),
+    "tools": ([[]], [{}, "x", 1, True]),
     "top_k": whole(-1, 2**31 - 1, 0, 1, 2, 3, 5, VOCABULARY),
     "top_logprobs": whole(0, 20, 3),
     "top_p": number(0, 1, 0.05, 0.3, 0.5, 0.9),

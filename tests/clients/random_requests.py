@@ -371,8 +371,6 @@ class Builder:
     def apply_rules(self, case):
         kind, body, value = case.kind, case.body, case.value
         wrong = {param for _, _, param in case.errors}
-        if value("tool_choice") == "none":
-            case.errors.discard((400, "unsupported_parameter", "tools"))
         if value("function_call") == "none":
             case.errors.discard((400, "unsupported_parameter", "functions"))
         n = value("n", 1) if "n" not in wrong and kind != "tokenize" else 1
@@ -404,6 +402,6 @@ class Builder:
                 case.refuse("continue_final_message")
         if kind == "tokenize" and isinstance(body.get("prompt"), str):
             # vLLM reads these fields of a conversation only if there is one.
-            of_messages = ("add_generation_prompt", "continue_final_message", "chat_template_kwargs", "documents", "tools")
+            of_messages = ("add_generation_prompt", "continue_final_message", "chat_template_kwargs", "documents", "tools", "tool_choice")
             for name in of_messages:
                 case.errors.discard((400, "invalid_value", name))

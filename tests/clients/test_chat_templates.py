@@ -54,6 +54,7 @@ def render(server, **fields):
 def test_request_reaches_the_template(start_server, endless_model, tmp_path):
     template = tmp_path / "template.jinja"
     template.write_text(
+        "{# It writes calls between <tool_call> and </tool_call>. #}"
         "{{ bos_token }}{{ messages[0].name }}|{{ tools | default([], true) | length }}|{{ documents[0].text if documents }}|{{ thinking }}"
         "{% if messages[0].content == 'no' %}{{ raise_exception('not this') }}{% endif %}"
         "{% if messages[0].content == 'loop' %}"
@@ -70,9 +71,6 @@ def test_request_reaches_the_template(start_server, endless_model, tmp_path):
         assert status == 200, body
         assert body["prompt"] == "<s></s>|1|D|True"
         assert body["token_ids"].count(1) == 1 and 2 not in body["token_ids"]
-        # Without generation, tools are accepted; an answer that would need them is refused.
-        status, body = post(server, "/v1/chat/completions", messages=[{"role": "user", "content": "Hi"}], tools=[TOOL])
-        assert status == 400 and body["error"]["param"] == "tools"
         for name in ("messages", "bos_token", "range"):
             status, body = render(server, chat_template_kwargs={name: 1})
             assert status == 400 and body["error"]["param"] == f"chat_template_kwargs.{name}"

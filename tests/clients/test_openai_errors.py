@@ -11,7 +11,6 @@ openai = client_library("openai")
 
 HI = [{"role": "user", "content": "Hi"}]
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}]
-TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
 
 
 def client_of(server, **options):
@@ -48,7 +47,7 @@ def check_asked_once(error):
     ("fields", "exception", "status", "code", "param"),
     [
         ({"temperature": 3}, openai.BadRequestError, 400, "invalid_value", "temperature"),
-        ({"tools": [TOOL]}, openai.BadRequestError, 400, "unsupported_parameter", "tools"),
+        ({"tools": [{"type": "web_search"}]}, openai.BadRequestError, 400, "unsupported_parameter", "tools[0].type"),
         ({"messages": IMAGE}, openai.BadRequestError, 400, "unsupported_input", "messages[0].content"),
         ({"extra_headers": {"Host": "a.example"}}, openai.PermissionDeniedError, 403, "host_not_allowed", None),
         ({"model": "other"}, openai.NotFoundError, 404, "model_not_found", "model"),

@@ -235,7 +235,7 @@ def test_response_belongs_to_its_api_key(start_server, tmp_path):
 @pytest.mark.parametrize(
     "fields, code, param",
     [
-        ({"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "unsupported_parameter", "tools"),
+        ({"tools": [{"type": "web_search"}]}, "unsupported_parameter", "tools[0].type"),
         ({"text": {"format": {"type": "grammar"}}}, "invalid_value", "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "name": "x", "schema": {"not": {}}}}}, "invalid_value", "text.format"),
         ({"background": True}, "unsupported_parameter", "background"),
@@ -243,7 +243,7 @@ def test_response_belongs_to_its_api_key(start_server, tmp_path):
         ({"reasoning": {"effort": "high"}}, "unsupported_parameter", "reasoning.effort"),
         ({"include": ["no.such.part"]}, "invalid_value", "include"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "unsupported_input", None),
-        ({"input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]}, "unsupported_input", None),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "unsupported_input", None),
         ({"input": []}, "invalid_value", "input"),
         ({"max_output_tokens": 0}, "invalid_value", "max_output_tokens"),
         ({"top_logprobs": 21}, "invalid_value", "top_logprobs"),

@@ -99,6 +99,21 @@ BOOST_AUTO_TEST_CASE(schema_is_followed) {
         check_not_allowed(*grammar, text);
 }
 
+BOOST_AUTO_TEST_CASE(structural_tag_begins_at_its_trigger_and_has_the_white_space_of_other_schemas) {
+    const auto grammar = compiled(Kind::structural_tag, R"({"type":"structural_tag","format":{
+        "type":"triggered_tags","triggers":["<call>"],"stop_after_first":true,"tags":[{"type":"tag",
+        "begin":"<call>f ","end":"</call>","content":{"type":"json_schema","json_schema":{"type":"object",
+        "properties":{"a":{"type":"integer"},"b":{"enum":["x","\n"]}},"required":["a","b"],
+        "additionalProperties":false}}}]}})");
+    check_text(*grammar, "Any <text> at all", true);
+    check_text(*grammar, "", true);
+    check_text(*grammar, R"(So: <call>f {"a": 1, "b": "x"}</call>)", true);
+    check_text(*grammar, R"(<call>f {"a": 1, "b": "\n")", false);
+    for (const char* text : {"<call>g", "<call> f", R"(<call>f {"b")", R"(<call>f {"a":1)",
+                             R"(<call>f { "a")", R"(<call>f {"a": 1, "b": "x"}</call>.)"})
+        check_not_allowed(*grammar, text);
+}
+
 BOOST_AUTO_TEST_CASE(lists_in_lists_have_their_depth_and_length) {
     for (const std::string most : {"2", "3", "100", "10000"}) {
         const auto grammar = compiled(

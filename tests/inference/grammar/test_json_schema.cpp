@@ -81,8 +81,6 @@ BOOST_AUTO_TEST_CASE(combinations_that_the_library_would_ignore_are_refused) {
     }
     check_refused(R"({"type":"number","minimum":3})",
                   R"("minimum" at # is supported only with "type": "integer")");
-    check_refused(R"({"type":"object","properties":{"a":{}},"additionalProperties":{}})",
-                  "supported only if it is false");
     check_refused(R"({"type":"object","properties":{"a\"":{}}})",
                   "a quote, a backslash or a control character");
 }
@@ -107,8 +105,16 @@ BOOST_AUTO_TEST_CASE(library_gets_what_a_schema_leaves_open) {
     BOOST_TEST(completed(R"({"anyOf":[{"type":"object","example":{}}],"default":{}})") ==
                R"({"anyOf":[{"type":"object","additionalProperties":{}}]})");
     // Names of properties are no keywords, and constants are no schemas.
-    BOOST_TEST(completed(R"({"type":"object","properties":{"title":{"const":{"type":"array"}}}})") ==
-               R"({"type":"object","properties":{"title":{"const":{"type":"array"}}}})");
+    BOOST_TEST(
+        completed(R"({"type":"object","properties":{"title":{"const":{"type":"array"}}}})") ==
+        R"({"type":"object","properties":{"title":{"const":{"type":"array"}}},"additionalProperties":false})");
+    // Other properties than the named ones are never written.
+    BOOST_TEST(
+        completed(R"({"type":"object","properties":{"a":{}},"additionalProperties":{"type":"null"}})") ==
+        R"({"type":"object","properties":{"a":{}},"additionalProperties":false})");
+    BOOST_TEST(completed(R"({"type":"object","properties":{},"additionalProperties":{"type":"null"}})") ==
+               R"({"type":"object","additionalProperties":{"type":"null"}})");
+    BOOST_TEST(completed(R"({"type":"object","properties":{}})") == R"({"type":"object","properties":{}})");
 }
 
 BOOST_AUTO_TEST_CASE(one_of_needs_schemas_that_exclude_each_other) {

@@ -95,9 +95,10 @@ BOOST_AUTO_TEST_CASE(folder_template_file_wins_over_the_configuration) {
 }
 
 BOOST_AUTO_TEST_CASE(list_of_templates_has_one_for_tools) {
-    const json::array list{json::object{{"name", "tool_use"}, {"template", "{{ tools | length }} tools"}},
-                           json::object{{"name", "default"}, {"template", "no tools"}},
-                           json::object{{"name", "rag"}, {"template", "{% not parsed"}}};
+    const json::array list{
+        json::object{{"name", "tool_use"}, {"template", "{# <tool_call> #}{{ tools | length }} tools"}},
+        json::object{{"name", "default"}, {"template", "no tools"}},
+        json::object{{"name", "rag"}, {"template", "{% not parsed"}}};
     BOOST_TEST(text_of(check(list)) == "no tools");
     TemplateInputs inputs;
     inputs.tools = {json::object{{"type", "function"}}};
@@ -110,7 +111,8 @@ BOOST_AUTO_TEST_CASE(template_for_tools_may_be_a_file_beside_the_template) {
     const ModelFolder folder;
     folder.write_text("chat_template.jinja", "no tools");
     std::filesystem::create_directory(folder.path() / "additional_chat_templates");
-    folder.write_text("additional_chat_templates/tool_use.jinja", "{{ tools | length }} tools");
+    folder.write_text("additional_chat_templates/tool_use.jinja",
+                      "{# <tool_call> #}{{ tools | length }} tools");
     folder.write_text("additional_chat_templates/rag.jinja", "{% not parsed");
     const auto loaded = ChatTemplate::load(folder.path(), std::nullopt);
     BOOST_TEST(text_of(loaded) == "no tools");

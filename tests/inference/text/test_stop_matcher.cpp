@@ -140,6 +140,36 @@ BOOST_AUTO_TEST_CASE(random_texts_agree_with_the_reference) {
     }
 }
 
+// Without unsearched parts, the text would end at its first stop string.
+BOOST_AUTO_TEST_CASE(no_stop_string_counts_in_unsearched_parts) {
+    const std::string text = "a [[ stop [[ ]] b [ stop";
+    for (std::uint32_t cuts : {0U, 0xFFFFFFFFU, 0x5555U, 0x33333U}) {
+        StopMatcher matcher({"stop", "]] b [ s"}, {"[[", "]]"});
+        std::string out;
+        std::size_t begin = 0;
+        for (std::size_t end = 1; end <= text.size(); ++end) {
+            if (end < text.size() && ((cuts >> (end - 1)) & 1) == 0) continue;
+            BOOST_TEST(matcher.append(text.substr(begin, end - begin), out) == (end == text.size()));
+            begin = end;
+        }
+        BOOST_TEST(out == "a [[ stop [[ ]] b [ ");
+        BOOST_TEST(*matcher.matched() == 0U);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(unsearched_part_without_an_end_is_the_rest) {
+    StopMatcher matcher({"x"}, {"<", ""});
+    std::string out;
+    BOOST_TEST(!matcher.append("a <x>x", out));
+    BOOST_TEST(out == "a <x>x");
+    StopMatcher other({"x"}, {"<", ">"});
+    out.clear();
+    other.pass("x <", out);
+    BOOST_TEST(!other.append("x>", out));
+    BOOST_TEST(other.append("x", out));
+    BOOST_TEST(out == "x <x>");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -79,8 +79,9 @@ json::object body_with(const Line& line, const json::value& value) {
     if (line.kind == "completions") body = {{"prompt", "Hi"}};
     if (line.kind == "responses") body = {{"input", json::array{message}}};
     if (line.kind == "tokenize") body = {{"prompt", "Hi"}};
-    const std::set<std::string> of_messages{"messages",  "add_generation_prompt", "continue_final_message",
-                                            "documents", "chat_template_kwargs",  "tools"};
+    const std::set<std::string> of_messages{"messages",   "add_generation_prompt", "continue_final_message",
+                                            "documents",  "chat_template_kwargs",  "tools",
+                                            "tool_choice"};
     if (line.kind == "tokenize" && of_messages.contains(line.name))
         body = {{"messages", json::array{message}}};
     if (line.kind == "detokenize") body = {{"tokens", json::array{1}}};

@@ -4,6 +4,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
+#include <iterator>
+#include <utility>
 
 #include "server/responses/response_cursor.hpp"
 #include "tests/support/demo_tokenizer.hpp"
@@ -75,9 +77,140 @@ std::string text_of(const std::vector<Event>& events) {
     return text;
 }
 
+// Follows events as a client does, and checks that they fit together.
+class Follower {
+  public:
+    void follow(const Event& event) {
+        if (event.type == "response.output_item.added") {
+            BOOST_TEST(index_of(event) == contents_.size());
+            contents_.emplace_back();
+            is_open_ = true;
+        } else if (event.type.ends_with(".delta")) {
+            BOOST_TEST(is_open_);
+            contents_.at(index_of(event)) += event.body.at("delta").as_string();
+        } else if (event.type.ends_with(".done") && event.type != "response.output_item.done") {
+            for (const char* name : {"text", "arguments", "input"})
+                if (const auto* content = event.body.if_contains(name))
+                    BOOST_TEST(content->as_string() == contents_.at(index_of(event)));
+        } else if (event.type == "response.output_item.done") {
+            BOOST_TEST(index_of(event) + 1 == contents_.size());
+            BOOST_TEST(std::exchange(is_open_, false));
+        }
+    }
+    const std::vector<std::string>& contents() const { return contents_; }
+    bool is_open() const { return is_open_; }
+
+  private:
+    static std::size_t index_of(const Event& event) {
+        return static_cast<std::size_t>(event.body.at("output_index").as_int64());
+    }
+    std::vector<std::string> contents_;
+    bool is_open_ = false;
+};
+
+// Returns a response whose output may call the tools f and, with a text, note.
+void allow_calls(Response& response) {
+    response.record->facts.may_call = true;
+    response.record->log = std::make_shared<GenerationLog>(1, false, 1, CallRules{hermes_form, {"note"}});
+    response.record->log->set_started();
+}
+
+const std::vector<std::string> pieces_with_calls{
+    "",
+    "I call",
+    " f:\n<",
+    "tool_call>\n{\"name\": \"f\", \"arg",
+    "uments\": {\"a\"",
+    ": 1}}\n</tool_call>\n<tool_",
+    "call>\n{\"name\": \"note\", \"arguments\": {\"input\": \"x\\ny\"}}\n</tool_",
+    "call> So",
+    "."};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(response_events)
+
+BOOST_AUTO_TEST_CASE(calls_are_items_with_events_of_their_own) {
+    Response response;
+    allow_calls(response);
+    auto reader = response.cursor();
+    std::vector<Event> live;
+    const auto read_more = [&] {
+        std::ranges::move(Response::parse(Response::drain(reader)), std::back_inserter(live));
+    };
+    for (const auto& piece : pieces_with_calls) {
+        response.record->log->append({.text = piece, .num_tokens = 1});
+        read_more();
+    }
+    response.record->log->append({.num_tokens = 1, .finish = FinishReason::stop});
+    read_more();
+    std::vector<std::string> types;
+    for (const auto& event : live)
+        if (!event.type.ends_with(".delta")) types.push_back(event.type.substr(9));
+    const std::vector<std::string> expected{"created",
+                                            "in_progress",
+                                            "output_item.added",
+                                            "content_part.added",
+                                            "output_text.done",
+                                            "content_part.done",
+                                            "output_item.done",
+                                            "output_item.added",
+                                            "function_call_arguments.done",
+                                            "output_item.done",
+                                            "output_item.added",
+                                            "custom_tool_call_input.done",
+                                            "output_item.done",
+                                            "output_item.added",
+                                            "content_part.added",
+                                            "output_text.done",
+                                            "content_part.done",
+                                            "output_item.done",
+                                            "completed"};
+    BOOST_TEST(types == expected, boost::test_tools::per_element());
+    const auto& output = live.back().body.at("response").at("output").as_array();
+    BOOST_REQUIRE(output.size() == 4U);
+    BOOST_TEST(output[0].at("content").at(0).at("text") == "I call f:");
+    BOOST_TEST(output[1].at("type") == "function_call");
+    BOOST_TEST(output[1].at("name") == "f");
+    BOOST_TEST(output[1].at("arguments") == R"({"a": 1})");
+    BOOST_TEST(output[1].at("status") == "completed");
+    BOOST_TEST(output[2].at("type") == "custom_tool_call");
+    BOOST_TEST(output[2].at("input") == "x\ny");
+    BOOST_TEST(output[3].at("content").at(0).at("text") == " So.");
+    for (std::size_t i = 0; i < 4; ++i)
+        for (std::size_t j = 0; j < i; ++j) BOOST_TEST(output[i].at("id") != output[j].at("id"));
+    for (std::size_t i = 1; i < live.size(); ++i) BOOST_TEST(live[i].number > live[i - 1].number);
+
+    // A client that stops anywhere can go on from there.
+    for (std::size_t stop = 0; stop <= live.size(); ++stop) {
+        Follower follower;
+        for (std::size_t i = 0; i < stop; ++i) follower.follow(live[i]);
+        const auto rest = response.read(stop == 0 ? -1 : live[stop - 1].number);
+        for (const auto& event : rest) follower.follow(event);
+        BOOST_TEST_CONTEXT("after " << stop) {
+            BOOST_TEST(
+                follower.contents() == (std::vector<std::string>{"I call f:", R"({"a": 1})", "x\ny", " So."}),
+                boost::test_tools::per_element());
+            BOOST_TEST(!follower.is_open());
+            BOOST_TEST((stop == live.size() || rest.back().type == "response.completed"));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(call_that_is_cut_is_incomplete) {
+    Response response;
+    allow_calls(response);
+    for (std::size_t i = 0; i < 5; ++i)
+        response.record->log->append({.text = pieces_with_calls[i], .num_tokens = 1});
+    response.record->log->append({.num_tokens = 1, .finish = FinishReason::length});
+    const auto events = response.read();
+    BOOST_TEST(events.back().type == "response.incomplete");
+    const auto& output = events.back().body.at("response").at("output").as_array();
+    BOOST_REQUIRE(output.size() == 2U);
+    BOOST_TEST(output[0].at("status") == "completed");
+    BOOST_TEST(output[1].at("status") == "incomplete");
+    BOOST_TEST(output[1].at("arguments") == R"({"a")");
+}
 
 BOOST_AUTO_TEST_CASE(each_stage_is_sent_once_when_it_is_reached) {
     Response response;

@@ -1,0 +1,130 @@
+#include "server/generation/call_splitter.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <ostream>
+#include <random>
+
+namespace solard::server {
+
+using Kind = CallPiece::Kind;
+using Pieces = std::vector<CallPiece>;
+
+static std::ostream& operator<<(std::ostream& out, const CallPiece& piece) {
+    return out << static_cast<int>(piece.kind) << " " << piece.text;
+}
+
+namespace {
+
+const CallRules generic{hermes_form, {"note"}};
+
+// Joins neighbouring parts of one message or of the arguments of one call.
+Pieces joined(const Pieces& pieces) {
+    Pieces out;
+    for (const CallPiece& piece : pieces) {
+        const bool continues = piece.kind == Kind::text || piece.kind == Kind::arguments;
+        if (continues && !out.empty() && out.back().kind == piece.kind) {
+            out.back().text += piece.text;
+        } else {
+            out.push_back(piece);
+        }
+    }
+    return out;
+}
+
+// Feeds the text in parts. Bit i of `cuts` asks for a cut after byte i.
+Pieces split(const CallRules& rules, std::string_view text, std::uint64_t cuts) {
+    CallSplitter splitter(rules);
+    Pieces pieces;
+    std::size_t begin = 0;
+    for (std::size_t end = 1; end <= text.size(); ++end) {
+        if (end < text.size() && ((cuts >> (end % 64)) & 1) == 0) continue;
+        splitter.append(text.substr(begin, end - begin), end == text.size(), pieces);
+        begin = end;
+    }
+    if (text.empty()) splitter.append("", true, pieces);
+    return joined(pieces);
+}
+
+// The pieces must be the same however the text is cut.
+void check(const CallRules& rules, std::string_view text, const Pieces& expected) {
+    std::mt19937_64 random(1);
+    for (int i = 0; i < 200; ++i) {
+        const std::uint64_t cuts = i == 0 ? 0 : i == 1 ? ~std::uint64_t{0} : random() & random();
+        const Pieces pieces = split(rules, text, cuts);
+        BOOST_TEST_CONTEXT(text << " with cuts " << cuts)
+        BOOST_REQUIRE_EQUAL_COLLECTIONS(pieces.begin(), pieces.end(), expected.begin(), expected.end());
+    }
+}
+
+std::string call(const std::string& name, const std::string& arguments) {
+    return "<tool_call>\n{\"name\": \"" + name + "\", \"arguments\": " + arguments + "}\n</tool_call>";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(call_splitter)
+
+BOOST_AUTO_TEST_CASE(text_without_calls_is_one_message) {
+    for (const std::string text :
+         {"Hello", " two\n lines \n", "a <tool_ b", "<<tool_call", "1 < 2 <tool_cal", "한국 <", "  \n"})
+        check(generic, text, {{Kind::text, text}});
+    check(generic, "", {});
+}
+
+BOOST_AUTO_TEST_CASE(call_has_its_name_and_its_arguments) {
+    const std::string nested = R"({"a": {"b": [1, "}"]}, "c": "\"}{\\", "한": "<tool_call>"})";
+    check(generic, call("f", nested), {{Kind::call, "f"}, {Kind::arguments, nested}, {Kind::call_end, ""}});
+    check(generic, call("f", "{}"), {{Kind::call, "f"}, {Kind::arguments, "{}"}, {Kind::call_end, ""}});
+}
+
+BOOST_AUTO_TEST_CASE(white_space_beside_calls_is_no_message) {
+    check(generic, "So: \n" + call("f", "{}") + "\n" + call("g", "{}") + "\n\nDone. \n",
+          {{Kind::text, "So:"},
+           {Kind::call, "f"},
+           {Kind::arguments, "{}"},
+           {Kind::call_end, ""},
+           {Kind::call, "g"},
+           {Kind::arguments, "{}"},
+           {Kind::call_end, ""},
+           {Kind::text, "\n\nDone. \n"}});
+}
+
+BOOST_AUTO_TEST_CASE(long_white_space_is_not_held_back) {
+    CallSplitter splitter(generic);
+    Pieces pieces;
+    splitter.append(std::string(1000, ' '), false, pieces);
+    BOOST_REQUIRE(pieces.size() == 1U);
+    BOOST_TEST(pieces[0].text.size() > 700U);
+}
+
+BOOST_AUTO_TEST_CASE(answer_that_is_cut_shows_what_is_known) {
+    const std::string whole = call("get", R"({"a": "x"})");
+    check(generic, whole.substr(0, whole.find("get") + 3), {});
+    check(generic, whole.substr(0, whole.find("{\"a")), {{Kind::call, "get"}});
+    check(generic, whole.substr(0, whole.find("x\"")),
+          {{Kind::call, "get"}, {Kind::arguments, "{\"a\": \""}});
+    check(generic, whole.substr(0, whole.size() - 3),
+          {{Kind::call, "get"}, {Kind::arguments, R"({"a": "x"})"}, {Kind::call_end, ""}});
+}
+
+BOOST_AUTO_TEST_CASE(custom_tool_gets_its_text) {
+    check(generic, call("note", R"({"input": "a \"b\"\n한"})"),
+          {{Kind::call, "note"}, {Kind::arguments, "a \"b\"\n한"}, {Kind::call_end, ""}});
+    const std::string whole = call("note", R"({"input": "abc"})");
+    check(generic, whole.substr(0, whole.find("bc")), {{Kind::call, "note"}});
+}
+
+BOOST_AUTO_TEST_CASE(forms_of_other_models_are_found) {
+    const CallRules llama{tool_form_of("tools Environment: ipython \"parameters\": ")};
+    check(llama, R"({"name": "f", "parameters": {"x": 1}})",
+          {{Kind::call, "f"}, {Kind::arguments, R"({"x": 1})"}, {Kind::call_end, ""}});
+    check(llama, R"({"nam)", {{Kind::text, R"({"nam)"}});
+    const CallRules mistral{tool_form_of("tools [TOOL_CALLS] [")};
+    check(mistral, R"([TOOL_CALLS] [{"name": "f", "arguments": {"x": [1]}}])",
+          {{Kind::call, "f"}, {Kind::arguments, R"({"x": [1]})"}, {Kind::call_end, ""}});
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace solard::server
