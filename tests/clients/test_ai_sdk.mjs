@@ -4,18 +4,24 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateText, streamText } from "ai";
+import { APICallError, generateObject, generateText, jsonSchema, streamText, tool } from "ai";
 
 const model = process.env.SOLARD_MODEL;
 const providers = {
     openai: (baseURL) => createOpenAI({ baseURL, apiKey: "none" }),
-    compatible: (baseURL) => createOpenAICompatible({ name: "solard", baseURL, includeUsage: true }),
+    compatible: (baseURL) => createOpenAICompatible({ name: "solard", baseURL, includeUsage: true, supportsStructuredOutputs: true }),
 };
 const chat = {
     openai: (provider, id) => provider.chat(id),
     compatible: (provider, id) => provider(id),
 };
 const prompt = "What is the capital of France?";
+const citySchema = {
+    type: "object",
+    properties: { city: { enum: ["Paris"] } },
+    required: ["city"],
+    additionalProperties: false,
+};
 const settings = { temperature: 0, maxOutputTokens: 64, maxRetries: 0 };
 
 for (const [name, provider] of Object.entries(providers)) {
@@ -40,6 +46,23 @@ for (const [name, provider] of Object.entries(providers)) {
         assert.equal(text, "The capital of France is Paris.");
         assert.equal(await finishReason, "stop");
         assert.ok((await usage).outputTokens > 0);
+    });
+
+    test(`${name}: a tool is called, also in a stream`, async () => {
+        const tools = { look_up: tool({ description: "Looks up.", inputSchema: jsonSchema(citySchema) }) };
+        const asked = { model: served, prompt, ...settings, tools, toolChoice: { type: "tool", toolName: "look_up" } };
+        const { toolCalls, finishReason } = await generateText(asked);
+        assert.deepEqual(toolCalls[0].input, { city: "Paris" });
+        assert.equal(toolCalls[0].toolName, "look_up");
+        const parts = [];
+        for await (const part of streamText(asked).fullStream) parts.push(part);
+        assert.deepEqual(parts.find((part) => part.type === "tool-call").input, { city: "Paris" });
+        assert.ok(["tool-calls", "length"].includes(finishReason));
+    });
+
+    test(`${name}: generateObject returns an object of the schema`, async () => {
+        const { object } = await generateObject({ model: served, prompt, ...settings, schema: jsonSchema(citySchema) });
+        assert.deepEqual(object, { city: "Paris" });
     });
 
     test(`${name}: an error has status and message`, async () => {

@@ -126,10 +126,16 @@ def test_full_server_is_reported(endless_model, start_server):
         server.wait_until_idle()
 
 
-def test_tools_are_refused_and_not_ignored(client):
-    tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.", "parameters": {}}}
-    with pytest.raises(Exception, match="tools is not supported"):
-        client.bind_tools([tool]).invoke(FRANCE)
+def test_tool_is_called(client):
+    parameters = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
+    tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.", "parameters": parameters}}
+    bound = client.bind_tools([tool], tool_choice="look_up", parallel_tool_calls=False)
+    whole, streamed = bound.invoke(FRANCE), None
+    for chunk in bound.stream(FRANCE):
+        streamed = chunk if streamed is None else streamed + chunk
+    for message in (whole, streamed):
+        (call,) = message.tool_calls
+        assert (call["name"], call["args"]) == ("look_up", {"city": "Paris"})
 
 
 def test_structured_output(client):

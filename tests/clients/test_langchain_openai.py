@@ -121,9 +121,21 @@ def test_full_server_raises_the_openai_packages_internal_server_error(endless_mo
         server.wait_until_idle()
 
 
-def test_tools_are_refused_and_not_ignored(chat):
-    with pytest.raises(openai.BadRequestError, match="tools is not supported"):
-        chat.bind_tools([{"name": "look_up", "description": "Looks up.", "parameters": {}}]).invoke(FRANCE)
+def test_tool_is_called(chat):
+    parameters = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
+    tool = {"name": "look_up", "description": "Looks up.", "parameters": parameters}
+    bound = chat.bind_tools([tool], tool_choice="look_up", parallel_tool_calls=False)
+    whole, streamed = bound.invoke(FRANCE), None
+    for chunk in bound.stream(FRANCE):
+        streamed = chunk if streamed is None else streamed + chunk
+    for message in (whole, streamed):
+        (call,) = message.tool_calls
+        assert (call["name"], call["args"]) == ("look_up", {"city": "Paris"})
+
+
+def test_structured_output_by_a_tool(chat):
+    schema = {"title": "City", "type": "object", "properties": {"name": {"enum": ["Paris"]}}, "required": ["name"]}
+    assert chat.with_structured_output(schema, method="function_calling").invoke(FRANCE) == {"name": "Paris"}
 
 
 def test_structured_output(chat):
@@ -131,5 +143,3 @@ def test_structured_output(chat):
     schema = {"title": "City", "description": "A city.", "type": "object", "properties": {"name": {"enum": cities}}, "required": ["name"]}
     answer = chat.with_structured_output(schema, method="json_schema").invoke(FRANCE)
     assert set(answer) == {"name"} and answer["name"] in cities
-    with pytest.raises(openai.BadRequestError, match="not supported"):
-        chat.with_structured_output(schema, method="function_calling").invoke(FRANCE)

@@ -11,7 +11,8 @@ litellm = client_library("litellm")
 FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
 PROMPT = "### User:\nWhat is the capital of France?\n\n### Assistant:\n"
 ANSWER = "The capital of France is Paris."
-TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
+PARAMETERS = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
+TOOL = {"type": "function", "function": {"name": "look_up", "parameters": PARAMETERS}}
 
 # LiteLLM's own classes for answers cause warnings.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -86,7 +87,7 @@ def test_extra_fields_are_passed_on(options):
     ("exception", "status", "fields"),
     [
         (litellm.BadRequestError, 400, {"temperature": 3}),
-        (litellm.BadRequestError, 400, {"tools": [TOOL]}),
+        (litellm.BadRequestError, 400, {"tools": [{"type": "web_search"}]}),
         (litellm.BadRequestError, 400, {"response_format": {"type": "xml"}}),
         (litellm.ContextWindowExceededError, 400, {"messages": [{"role": "user", "content": "hello " * 6000}]}),
         (litellm.APIError, 403, {"extra_headers": {"Host": "a.example"}}),  # LiteLLM has no better class for 403
@@ -99,6 +100,17 @@ def test_errors_have_their_class_and_status(options, exception, status, fields):
     with pytest.raises(exception) as caught:
         litellm.completion(**{"messages": FRANCE} | options | fields)
     assert caught.value.status_code == status
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_tool_is_called(options, stream):
+    fields = {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False, "stream": stream}
+    answer = litellm.completion(messages=FRANCE, **options | fields)
+    if stream:
+        answer = litellm.stream_chunk_builder(list(answer))
+    (call,) = answer.choices[0].message.tool_calls
+    assert (call.function.name, call.function.arguments) == ("look_up", '{"city": "Paris"}')
+    assert answer.choices[0].finish_reason == "tool_calls"
 
 
 def test_refused_stream_raises_before_its_first_chunk(options):

@@ -1,13 +1,16 @@
 """OpenAI's Agents SDK for Python with the real server, over chat completions and over Responses."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
 from support import client_library
 
 agents = client_library("agents")
+handoff_filters = client_library("agents.extensions.handoff_filters")
 openai = client_library("openai")
+pydantic = client_library("pydantic")
 
 FRANCE = "What is the capital of France?"
 ANSWER = "The capital of France is Paris."
@@ -52,11 +55,51 @@ def test_errors_have_the_servers_message(agent):
         asyncio.run(agents.Runner.run(wrong, FRANCE))
 
 
-def test_tools_are_refused_and_not_ignored(agent):
-    @agents.function_tool
-    def look_up(city: str) -> str:
-        """Looks up a city."""
-        return city
+def forced(agent, **changes):
+    """Returns the agent with settings that make it call a tool."""
+    settings = agents.ModelSettings(temperature=0, max_tokens=200, tool_choice="required", parallel_tool_calls=False)
+    return agent.clone(model_settings=settings, **changes)
 
-    with pytest.raises(openai.BadRequestError, match="tools is not supported by this server"):
-        asyncio.run(agents.Runner.run(agent.clone(tools=[look_up]), FRANCE))
+
+@agents.function_tool
+def look_up(city: Literal["Paris"]) -> str:
+    """Looks up a city."""
+    return f"{city} is large."
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_tool_is_called(agent, stream):
+    asking = forced(agent, tools=[look_up], tool_use_behavior="stop_on_first_tool")
+
+    async def run():
+        if not stream:
+            return await agents.Runner.run(asking, FRANCE)
+        result = agents.Runner.run_streamed(asking, FRANCE)
+        async for _ in result.stream_events():
+            pass
+        return result
+
+    assert asyncio.run(run()).final_output == "Paris is large."
+
+
+def test_answer_follows_the_result_of_a_tool(agent):
+    result = asyncio.run(agents.Runner.run(forced(agent, tools=[look_up]), FRANCE))
+    assert any(item.type == "tool_call_output_item" for item in result.new_items)
+    assert result.final_output
+
+
+def test_handoff(agent):
+    guide = agent.clone(name="guide")
+    handoff = agents.handoff(guide, input_filter=handoff_filters.remove_all_tools)
+    result = asyncio.run(agents.Runner.run(forced(agent, handoffs=[handoff]), FRANCE))
+    assert result.last_agent.name == "guide"
+    assert result.final_output == ANSWER
+
+
+def test_typed_output_beside_tools(agent):
+    class City(pydantic.BaseModel):
+        name: Literal["Paris", "Rome"]
+
+    asking = agent.clone(tools=[look_up], output_type=City)
+    result = asyncio.run(agents.Runner.run(asking, FRANCE, max_turns=3))
+    assert result.final_output.name in ("Paris", "Rome")

@@ -42,7 +42,7 @@ CLOSED = {
     "truncation", "type",
 }  # fmt: skip
 UNCERTAIN_VALUES = {"phase"}  # the phases that are reported depend on time
-KEYED_BY_DATA = re.compile(r"(^completion( chunk)? choices\[\]\.logprobs\.top_logprobs\[\]|prompt_logprobs\[\]|metadata)$")
+KEYED_BY_DATA = re.compile(r"(^completion( chunk)? choices\[\]\.logprobs\.top_logprobs\[\]|prompt_logprobs\[\]|metadata|tools\[\])$")
 
 
 class Names:
@@ -243,6 +243,7 @@ def collect_answers(names, server):
     http.ask("OPTIONS", chat, headers={"Origin": ORIGIN})
     http.ask("GET", "/v1/models", label="models", headers={"Origin": ORIGIN})
     collect_responses(http)
+    collect_calls(http)
     collect_refusals(http)
     document = http.session.get(server.root_url + "/openapi.json", timeout=DEADLINE).json()
     collect_document(names, document)
@@ -264,11 +265,25 @@ def collect_responses(http):
     http.ask("GET", f"{route}/{whole['id']}")
 
 
+def collect_calls(http):
+    parameters = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
+    functions = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    custom = [{"type": "custom", "custom": {"name": "c"}}]
+    for tools in (functions, custom):
+        asked = {"messages": MESSAGES, "max_tokens": 60, "temperature": 0, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
+        http.ask("POST", "/v1/chat/completions", asked, "chat")
+        http.ask("POST", "/v1/chat/completions", asked | {"stream": True}, "chat chunk")
+        beside = [{"type": tool["type"], **tool[tool["type"]]} for tool in tools]
+        asked = {"input": FRANCE, "max_output_tokens": 60, "temperature": 0, "tools": beside, "tool_choice": "required", "parallel_tool_calls": False}
+        http.ask("POST", "/v1/responses", asked, "response")
+        http.ask("POST", "/v1/responses", asked | {"stream": True}, "response stream")
+
+
 def collect_refusals(http):
     chat = "/v1/chat/completions"
     http.ask("POST", chat, "{")
     http.ask("POST", chat, {"messages": 1})
-    http.ask("POST", chat, {"messages": MESSAGES, "tools": [1]})
+    http.ask("POST", chat, {"messages": MESSAGES, "tools": [{"type": "web_search"}]})
     http.ask("POST", chat, {"messages": MESSAGES, "model": "none"})
     http.ask("POST", chat, {"messages": [{"role": "user", "content": "a " * 30_000}]})
     http.ask("POST", "/v1/responses", {"input": "a", "previous_response_id": "resp_none"})

@@ -1,11 +1,13 @@
 """pydantic-ai with the real server, over chat completions and over Responses."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
 from support import client_library
 
+pydantic = client_library("pydantic")
 pydantic_ai = client_library("pydantic_ai")
 exceptions = client_library("pydantic_ai.exceptions")
 models = client_library("pydantic_ai.models.openai")
@@ -43,7 +45,28 @@ def test_errors_have_the_servers_message(agent):
     assert caught.value.status_code == 400
 
 
-def test_tools_are_refused_and_not_ignored(agent):
-    agent.tool_plain(lambda city: city, name="look_up")
-    with pytest.raises(exceptions.ModelHTTPError, match="tools is not supported by this server"):
-        agent.run_sync(FRANCE)
+class City(pydantic.BaseModel):
+    """A city."""
+
+    name: Literal["Paris"]
+
+
+@pytest.mark.parametrize("kind", [pydantic_ai.ToolOutput, pydantic_ai.NativeOutput], ids=["tool", "schema"])
+def test_typed_output(agent, kind):
+    settings = {"parallel_tool_calls": False, "max_tokens": 200}
+    assert agent.run_sync(FRANCE, output_type=kind(City), model_settings=settings).output == City(name="Paris")
+
+
+def test_tool_is_called(agent):
+    asked = []
+
+    @agent.tool_plain
+    def look_up(city: Literal["Paris"]) -> str:
+        """Looks up a city."""
+        asked.append(city)
+        return f"{city} is large."
+
+    settings = {"parallel_tool_calls": False, "max_tokens": 200, "extra_body": {"tool_choice": "required"}}
+    with pytest.raises(exceptions.UsageLimitExceeded):
+        agent.run_sync(FRANCE, model_settings=settings, usage_limits=pydantic_ai.UsageLimits(request_limit=2))
+    assert asked == ["Paris", "Paris"]

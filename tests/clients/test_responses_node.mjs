@@ -45,7 +45,7 @@ for (const [version, OpenAI] of Object.entries(packages)) {
 
     test(`openai ${version}: an error names its field`, async () => {
         const wrong = openai.responses.create({ ...request, tools: [{ type: "web_search" }] });
-        await assert.rejects(wrong, (error) => error.code === "unsupported_parameter" && error.param === "tools");
+        await assert.rejects(wrong, (error) => error.code === "unsupported_parameter" && error.param === "tools[0].type");
     });
 }
 
