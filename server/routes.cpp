@@ -63,6 +63,8 @@ constexpr std::array table{
     Route{"POST", "/v1/chat/completions", &call<handle_chat_completions>},
     Route{"POST", "/v1/chat/completions/render", &call<handle_render>},
     Route{"POST", "/v1/completions", &call<handle_completions>},
+    Route{"POST", "/v1/messages", &call<handle_messages>},
+    Route{"POST", "/v1/messages/count_tokens", &call<handle_count_tokens>},
     Route{"POST", "/v1/responses", &call<handle_create_response>},
     Route{"GET", "/v1/responses", &refuse_plain_request, Access::api_key, Transport::websocket},
     Route{"POST", "/v1/responses/input_tokens", &call<handle_input_tokens>},

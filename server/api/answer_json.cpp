@@ -2,9 +2,14 @@
 
 #include <algorithm>
 
+#include "server/api/error.hpp"
 #include "server/api/json.hpp"
 
 namespace solard::server {
+
+void AnswerWriter::append_error(std::string& out, const Error& error) const {
+    out.append("data: ").append(error_body(error)).append("\n\n");
+}
 
 std::string_view name_of(FinishReason reason) {
     return reason == FinishReason::length ? "length" : "stop";

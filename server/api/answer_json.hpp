@@ -60,6 +60,10 @@ class AnswerWriter {
     virtual void append_chunks(std::string& out, const LogDelta& delta, const Usage& usage) = 0;
     // If the request wants usage, appends the last chunk, which has usage but no choices.
     virtual void append_usage_chunk(std::string& out, const Usage& usage) const = 0;
+    // Appends what comes after the last chunk of a stream.
+    virtual void append_end(std::string& out) const { out += "data: [DONE]\n\n"; }
+    // Appends the error that ends a stream early. Nothing comes after it.
+    virtual void append_error(std::string& out, const Error& error) const;
     // Returns the body of a whole answer. All `outputs` must have finished. The returned document reads
     // `outputs` and this writer when it is rendered, so both must outlive the document.
     virtual Document whole(std::span<const LogDelta> outputs, const Usage& usage) const = 0;

@@ -35,6 +35,13 @@ Usage usage_of(const Generation& generation) {
     return {generation.prompt_tokens(), log.num_tokens(), log.cached_tokens()};
 }
 
+asio::awaitable<void> fail(SseWriter& sse, const AnswerWriter& writer, Error error) {
+    std::string event;
+    writer.append_error(event, error);
+    auto failing = sse.fail(std::move(error), std::move(event));
+    co_await std::move(failing);
+}
+
 // Writes the events of the answer until the answer ends or an error occurs.
 asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, AnswerWriter& writer,
                                     const Generation& generation, GenerationService& service) {
@@ -55,14 +62,16 @@ asio::awaitable<void> stream_events(SseWriter& sse, HttpExchange& exchange, Answ
         if (reader.num_unread() == 0) {
             if (auto failure = log.failure()) {
                 if (!exchange.header_sent()) co_await wait_for_slot(service, exchange, failure->code);
-                co_return co_await sse.fail(*std::move(failure));
+                auto failing = fail(sse, writer, *std::move(failure));
+                co_return co_await std::move(failing);
             }
             if (log.terminal()) break;
         }
         co_await sse.flush();
     }
     writer.append_usage_chunk(sse.buffer(), usage_of(generation));
-    co_await sse.done();
+    writer.append_end(sse.buffer());
+    co_await sse.end();
 }
 
 asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer,
@@ -78,7 +87,8 @@ asio::awaitable<void> stream_answer(HttpExchange& exchange, AnswerWriter& writer
     if (!out_of_memory) co_return;
     sse.buffer().clear();  // the last event in the buffer may be incomplete
     Error error{errc::server_error, {}};
-    co_await sse.fail(std::move(error));
+    auto failing = fail(sse, writer, std::move(error));
+    co_await std::move(failing);
 }
 
 asio::awaitable<void> whole_answer(HttpExchange& exchange, AnswerWriter& writer, const Generation& generation,

@@ -18,6 +18,10 @@ boost::asio::awaitable<void> handle_chat_completions(GenerationService& generati
 boost::asio::awaitable<void> handle_render(GenerationService& generation, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_completions(GenerationService& generation, HttpExchange& exchange);
 
+// Defined in messages.cpp.
+boost::asio::awaitable<void> handle_messages(GenerationService& generation, HttpExchange& exchange);
+boost::asio::awaitable<void> handle_count_tokens(GenerationService& generation, HttpExchange& exchange);
+
 // Defined in responses.cpp.
 boost::asio::awaitable<void> handle_create_response(ResponseService& responses, HttpExchange& exchange);
 boost::asio::awaitable<void> handle_get_response(ResponseService& responses, HttpExchange& exchange);

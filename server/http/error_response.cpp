@@ -15,7 +15,7 @@ HttpResponse error_response(const Error& error) {
     HttpResponse response;
     response.status = info.status;
     response.body = error_body(error);
-    response.error = error.code;
+    response.error = error;
     if (info.retry_after) add_retry_time(response, retry_time(error));
     if (info.status < 500 && info.status != 429) response.fields.emplace_back("x-should-retry", "false");
     if (info.status == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer");

@@ -49,7 +49,7 @@ struct HttpResponse {
     std::string_view content_type = "application/json";
     std::string body = {};
     HttpFields fields = {};
-    std::optional<errc> error = {};  // the error that the body reports, for the metrics
+    std::optional<Error> error = {};  // the error that the body reports
 };
 
 // I/O thread only. An exchange lives as long as its handler runs. The handler must call either respond() or

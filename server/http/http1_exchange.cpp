@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "server/api/anthropic_messages.hpp"
 #include "server/config/random_bits.hpp"
 #include "server/http/error_response.hpp"
 
@@ -78,6 +79,8 @@ void Http1Exchange::charge(std::size_t bytes) {
 
 asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     if (!answer_charge_.resize(response.body.capacity())) response = error_response(no_waiting_memory());
+    if (response.error && is_messages_path(request_.path))
+        response.body = messages_error_body(*response.error, id_);
     http::response<http::empty_body> message(http::int_to_status(response.status), version_);
     fill_header(message, response.content_type);
     message.keep_alive(keep_alive_);
@@ -88,7 +91,7 @@ asio::awaitable<void> Http1Exchange::respond(HttpResponse response) {
     const std::array<asio::const_buffer, 2> bytes{asio::buffer(header), asio::buffer(response.body)};
     auto writing = asio::async_write(stream_, bytes, use_awaitable);
     state_.metrics.http_answer(response.status);
-    if (response.error) state_.metrics.error(*response.error);
+    if (response.error) state_.metrics.error(response.error->code);
     // From here on, nothing can fail for lack of memory. If this function fails earlier, the caller can still
     // send another answer.
     header_sent_ = true;

@@ -1,6 +1,5 @@
 #include "server/http/sse_writer.hpp"
 
-#include "server/api/error.hpp"
 #include "server/http/error_response.hpp"
 
 namespace solard::server {
@@ -22,19 +21,14 @@ asio::awaitable<void> SseWriter::idle() {
     co_await flush();
 }
 
-asio::awaitable<void> SseWriter::fail(Error error) {
+asio::awaitable<void> SseWriter::fail(Error error, std::string event) {
     if (!exchange_.header_sent()) {
         auto response = error_response(error);
         co_await exchange_.respond(std::move(response));
         co_return;
     }
     exchange_.note_error(error.code);
-    buffer_.append("data: ").append(error_body(error)).append("\n\n");
-    co_await end();
-}
-
-asio::awaitable<void> SseWriter::done() {
-    buffer_ += "data: [DONE]\n\n";
+    buffer_ += event;
     co_await end();
 }
 

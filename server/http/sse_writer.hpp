@@ -25,11 +25,9 @@ class SseWriter {
     boost::asio::awaitable<void> flush();
     // Sends the buffered events, followed by idle_bytes.
     boost::asio::awaitable<void> idle();
-    // Sends the buffered events and the error object as the last event, without [DONE], and ends the body. If
-    // nothing has been sent yet, sends only an error answer.
-    boost::asio::awaitable<void> fail(Error error);
-    // Sends the buffered events and [DONE], and ends the body.
-    boost::asio::awaitable<void> done();
+    // Sends the buffered events and `event`, which reports the error, and ends the body. If nothing has been
+    // sent yet, sends only an error answer.
+    boost::asio::awaitable<void> fail(Error error, std::string event);
     // Sends the buffered events and ends the body.
     boost::asio::awaitable<void> end();
 

@@ -244,6 +244,7 @@ def collect_answers(names, server):
     http.ask("GET", "/v1/models", label="models", headers={"Origin": ORIGIN})
     collect_responses(http)
     collect_calls(http)
+    collect_messages(http)
     collect_refusals(http)
     document = http.session.get(server.root_url + "/openapi.json", timeout=DEADLINE).json()
     collect_document(names, document)
@@ -277,6 +278,17 @@ def collect_calls(http):
         asked = {"input": FRANCE, "max_output_tokens": 60, "temperature": 0, "tools": beside, "tool_choice": "required", "parallel_tool_calls": False}
         http.ask("POST", "/v1/responses", asked, "response")
         http.ask("POST", "/v1/responses", asked | {"stream": True}, "response stream")
+
+
+def collect_messages(http):
+    tool = {"name": "f", "input_schema": {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}}
+    serial = {"type": "any", "disable_parallel_tool_use": True}
+    asked = {"messages": MESSAGES, "max_tokens": 60, "temperature": 0}
+    for fields in ({}, {"tools": [tool], "tool_choice": serial}, {"max_tokens": 2}, {"stop_sequences": ["is"]}):
+        http.ask("POST", "/v1/messages", asked | fields, "messages")
+        http.ask("POST", "/v1/messages", asked | fields | {"stream": True}, "messages event")
+    http.ask("POST", "/v1/messages/count_tokens", {"messages": MESSAGES}, "count_tokens")
+    http.ask("POST", "/v1/messages", {"messages": MESSAGES}, "messages")
 
 
 def collect_refusals(http):
