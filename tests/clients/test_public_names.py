@@ -42,7 +42,7 @@ CLOSED = {
     "truncation", "type",
 }  # fmt: skip
 UNCERTAIN_VALUES = {"phase"}  # the phases that are reported depend on time
-KEYED_BY_DATA = re.compile(r"(^completion( chunk)? choices\[\]\.logprobs\.top_logprobs\[\]|prompt_logprobs\[\]|metadata|tools\[\])$")
+KEYED_BY_DATA = re.compile(r"(^completion( chunk)? choices\[\]\.logprobs\.top_logprobs\[\]|prompt_logprobs\[\]|metadata|tools\[\]|content\[\]\.input)$")
 
 
 class Names:
