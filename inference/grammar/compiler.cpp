@@ -102,11 +102,32 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
 
 class State final : public GrammarState {
   public:
-    explicit State(const xgrammar::CompiledGrammar& grammar) : matcher_(grammar) {}
+    // Without a tokenizer, no token is forced.
+    explicit State(const xgrammar::CompiledGrammar& grammar, const Tokenizer* tokenizer = nullptr)
+        : matcher_(grammar), tokenizer_(tokenizer) {}
 
     bool accept(const std::string& text) { return matcher_.AcceptString(text); }
-    bool accept(TokenId token) override { return matcher_.AcceptToken(token); }
-    void roll_back(std::int32_t count) override { matcher_.Rollback(count); }
+    bool accept(TokenId token) override {
+        const bool is_accepted = matcher_.AcceptToken(token);
+        if (is_accepted) ++num_accepted_;
+        return is_accepted;
+    }
+    void roll_back(std::int32_t count) override {
+        matcher_.Rollback(count);
+        num_accepted_ -= count_of(count);
+        while (!forced_.empty() && forced_.back().begin > num_accepted_) forced_.pop_back();
+    }
+    // A run of forced tokens is found once, at its beginning, so that the tokens are the same wherever the
+    // answer was taken back in between.
+    std::optional<TokenId> forced_token() override {
+        if (tokenizer_ == nullptr) return std::nullopt;
+        if (forced_.empty() || num_accepted_ >= forced_.back().begin + forced_.back().tokens.size()) {
+            std::vector<TokenId> tokens = find_forced();
+            if (tokens.empty()) return std::nullopt;
+            forced_.push_back({num_accepted_, std::move(tokens)});
+        }
+        return forced_.back().tokens[num_accepted_ - forced_.back().begin];
+    }
     void fill_mask(std::span<std::uint32_t> mask) override {
         auto size = static_cast<std::int64_t>(mask.size());
         DLTensor tensor{.data = mask.data(),
@@ -121,19 +142,47 @@ class State final : public GrammarState {
     bool has_ended() const override { return matcher_.IsTerminated(); }
 
   private:
+    struct ForcedRun {
+        std::size_t begin;  // number of accepted tokens before the run
+        std::vector<TokenId> tokens;
+    };
+
+    std::vector<TokenId> find_forced() {
+        const std::string text = matcher_.FindJumpForwardString();
+        constexpr std::size_t shortest = 2;  // bytes; one token at least is not forced
+        if (text.size() < shortest) return {};
+        auto tokens = tokenizer_->encode_continuation(text);
+        if (!tokens || tokens->empty()) return {};
+        tokens->pop_back();
+        std::string_view rest = text;
+        for (const TokenId token : *tokens) {
+            const std::string_view bytes = tokenizer_->bytes_of(token);
+            if (bytes.empty() || !rest.starts_with(bytes)) return {};
+            rest.remove_prefix(bytes.size());
+        }
+        return *std::move(tokens);
+    }
+
     xgrammar::GrammarMatcher matcher_;
+    const Tokenizer* tokenizer_;
+    std::size_t num_accepted_ = 0;
+    std::vector<ForcedRun> forced_;  // in the order of the answer
 };
 
 class Compiled final : public Grammar {
   public:
-    explicit Compiled(xgrammar::CompiledGrammar grammar) : grammar_(std::move(grammar)) {}
+    Compiled(xgrammar::CompiledGrammar grammar, const Tokenizer& tokenizer)
+        : grammar_(std::move(grammar)), tokenizer_(tokenizer) {}
 
-    std::unique_ptr<GrammarState> begin() const override { return std::make_unique<State>(grammar_); }
+    std::unique_ptr<GrammarState> begin() const override {
+        return std::make_unique<State>(grammar_, &tokenizer_);
+    }
     std::int32_t vocab_size() const override { return grammar_.GetTokenizerInfo().GetVocabSize(); }
     std::size_t num_bytes() const override { return grammar_.MemorySizeBytes(); }
 
   private:
     xgrammar::CompiledGrammar grammar_;
+    const Tokenizer& tokenizer_;
 };
 
 double cpu_seconds() {
@@ -206,17 +255,19 @@ result<std::string> compile_grammar(const GrammarSource& source, const GrammarVo
 
 struct GrammarLoader::Impl {
     xgrammar::TokenizerInfo info;
+    const Tokenizer& tokenizer;
 };
 
-GrammarLoader::GrammarLoader(const GrammarVocabulary& vocabulary)
-    : impl_(std::make_unique<const Impl>(tokenizer_info(vocabulary))) {}
+GrammarLoader::GrammarLoader(const GrammarVocabulary& vocabulary, const Tokenizer& tokenizer)
+    : impl_(new const Impl{tokenizer_info(vocabulary), tokenizer}) {}
 
 GrammarLoader::~GrammarLoader() = default;
 
 result<std::shared_ptr<const Grammar>> GrammarLoader::load(const std::string& compiled) const {
     auto loaded = xgrammar::CompiledGrammar::DeserializeJSON(compiled, impl_->info);
     if (auto* grammar = std::get_if<xgrammar::CompiledGrammar>(&loaded))
-        return std::shared_ptr<const Grammar>(std::make_shared<const Compiled>(std::move(*grammar)));
+        return std::shared_ptr<const Grammar>(
+            std::make_shared<const Compiled>(std::move(*grammar), impl_->tokenizer));
     const auto& failure = std::get<xgrammar::SerializationError>(loaded);
     return Error{errc::backend_failed,
                  std::visit([](const auto& error) { return std::string(error.what()); }, failure)};

@@ -40,7 +40,8 @@ result<std::string> compile_grammar(const GrammarSource& source, const GrammarVo
 // Reads compiled grammars. Any thread may use it.
 class GrammarLoader {
   public:
-    explicit GrammarLoader(const GrammarVocabulary& vocabulary);
+    // `tokenizer` must outlive the loader and its grammars.
+    GrammarLoader(const GrammarVocabulary& vocabulary, const Tokenizer& tokenizer);
     ~GrammarLoader();
     GrammarLoader(const GrammarLoader&) = delete;
     GrammarLoader& operator=(const GrammarLoader&) = delete;

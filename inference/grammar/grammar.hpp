@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "inference/token_id.hpp"
@@ -28,6 +29,11 @@ class GrammarState {
     // token is in the set where the answer may end. Must not be called after an end-of-sequence token was
     // accepted.
     virtual void fill_mask(std::span<std::uint32_t> mask) = 0;
+    // If the next characters of the answer are certain, returns the token with which they must begin: that of
+    // the encoding of these characters. The last token of this encoding is not forced, because the tokenizer
+    // may join its characters with those that follow. Must not be called after an end-of-sequence token was
+    // accepted.
+    virtual std::optional<TokenId> forced_token() = 0;
     // Returns true if an end-of-sequence token was accepted.
     virtual bool has_ended() const = 0;
 };

@@ -13,7 +13,7 @@ result<std::string> compile_grammar(const GrammarSource&, const GrammarVocabular
 
 struct GrammarLoader::Impl {};
 
-GrammarLoader::GrammarLoader(const GrammarVocabulary&) {}
+GrammarLoader::GrammarLoader(const GrammarVocabulary&, const Tokenizer&) {}
 
 GrammarLoader::~GrammarLoader() = default;
 

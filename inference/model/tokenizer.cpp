@@ -226,6 +226,13 @@ result<std::vector<TokenId>> Tokenizer::encode_chat(const MarkedText& text, bool
     return ids;
 }
 
+result<std::vector<TokenId>> Tokenizer::encode_continuation(std::string_view text) const {
+    std::vector<TokenId> ids;
+    const std::vector<TextPiece> pieces{{text, -1, false}};
+    if (auto encoded = encoder_->encode(pieces, ids); !encoded) return encoded.error();
+    return ids;
+}
+
 result<void> Tokenizer::append_tokens(const MarkedText& text, std::vector<TokenId>& ids) const {
     const AddedTokens::Pieces pieces = added_.split(text);
     for (const TextPiece& piece : pieces.list) {

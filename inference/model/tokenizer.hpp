@@ -47,6 +47,10 @@ class Tokenizer {
     // std::bad_alloc if memory is short.
     result<std::vector<TokenId>> encode_chat(const MarkedText& text, bool add_special_tokens = true) const;
 
+    // Returns the tokens of a text that continues another one, so that nothing is put before it. Added tokens
+    // are not recognised. Errors: as encode().
+    result<std::vector<TokenId>> encode_continuation(std::string_view text) const;
+
     // Returns the bytes that `token` adds to a text that has already begun: a space for U+2581, one raw byte
     // for a byte piece, and nothing for ids without a text. For a special token, returns its text if
     // `skip_special_tokens` is false, and nothing otherwise. The view is valid as long as this object lives.

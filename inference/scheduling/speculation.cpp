@@ -1,6 +1,7 @@
 #include "inference/scheduling/speculation.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "inference/scheduling/prompt_lookup.hpp"
@@ -10,6 +11,25 @@ namespace solard {
 namespace {
 
 constexpr std::int32_t max_drafts = 8;  // of one sequence in one step
+
+// Appends the tokens with which the grammar says that the answer must go on. Returns their number.
+std::int32_t append_forced_tokens(Sequence& sequence, std::int32_t max_tokens) {
+    if (!sequence.grammar) return 0;
+    GrammarState& grammar = *sequence.grammar;
+    std::int32_t count = 0;
+    try {
+        while (count < max_tokens && !grammar.has_ended()) {
+            const auto token = grammar.forced_token();
+            if (!token || !grammar.accept(*token)) break;
+            sequence.token_ids.push_back(*token);
+            ++count;
+        }
+    } catch (const std::exception&) {
+        // A fault of the library. The next mask meets it too, and ends the request.
+    }
+    grammar.roll_back(count);
+    return count;
+}
 
 }  // namespace
 
@@ -24,7 +44,7 @@ void Speculation::schedule_drafts() {
     if (num_rows >= max_step_rows_ || !std::ranges::all_of(state_.running, decodes)) return;
     std::int32_t rows_left = std::min(max_step_rows_, state_.max_running) - num_rows;
     for (const auto& sequence : state_.running) {
-        append_draft(*sequence, std::min({rows_left, state_.tokens_left, sequence->draft_limit}));
+        append_draft(*sequence, std::min(rows_left, state_.tokens_left));
         rows_left -= sequence->num_draft_tokens;
     }
 }
@@ -35,14 +55,19 @@ void Speculation::append_draft(Sequence& sequence, std::int32_t max_tokens) {
     const std::int32_t generated = sequence.num_tokens() - sequence.num_prompt_tokens;
     max_tokens =
         std::min({max_tokens, sequence.request.max_tokens - generated - 1, tables_.capacity_for(sequence)});
+    max_tokens = std::min(max_tokens, max_drafts);
     if (max_tokens <= 0) return;
-    const auto draft = find_draft(sequence.token_ids, count_of(max_tokens));
-    // `draft` points into token_ids, whose memory is reserved: push_back() does not move it.
-    for (const TokenId token : draft) sequence.token_ids.push_back(token);
-    sequence.num_draft_tokens = static_cast<std::int32_t>(draft.size());
+    sequence.num_draft_tokens = append_forced_tokens(sequence, max_tokens);
+    if (sequence.num_draft_tokens == 0) {
+        const auto draft =
+            find_draft(sequence.token_ids, count_of(std::min(max_tokens, sequence.draft_limit)));
+        // `draft` points into token_ids, whose memory is reserved: push_back() does not move it.
+        for (const TokenId token : draft) sequence.token_ids.push_back(token);
+        sequence.num_draft_tokens = static_cast<std::int32_t>(draft.size());
+    }
     sequence.num_scheduled_tokens += sequence.num_draft_tokens;
     state_.tokens_left -= sequence.num_draft_tokens;
-    num_drafted_ += draft.size();
+    num_drafted_ += count_of(sequence.num_draft_tokens);
     tables_.grow(sequence);
 }
 

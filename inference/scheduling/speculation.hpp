@@ -1,4 +1,5 @@
-// Speculative decoding: drafts by prompt lookup, verified by the next step.
+// Speculative decoding: drafts by prompt lookup, or what the grammar of an answer prescribes, verified by the
+// next step.
 #pragma once
 
 #include <cstdint>

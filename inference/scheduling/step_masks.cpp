@@ -15,6 +15,11 @@ bool is_empty(std::span<const std::uint32_t> mask) {
     return std::ranges::all_of(mask, [](std::uint32_t word) { return word == 0; });
 }
 
+void allow_only(std::span<std::uint32_t> mask, TokenId token) {
+    std::ranges::fill(mask, 0);
+    mask[count_of(token) / mask_word_bits] = std::uint32_t{1} << (count_of(token) % mask_word_bits);
+}
+
 // Writes the masks of a sequence's rows, [1 + num_draft_tokens, words], all of which have every token before
 // the call. Rows keep that if their results are not used: the draft before them is refused, or it ends the
 // answer.
@@ -31,6 +36,8 @@ void fill_rows(Sequence& sequence, std::size_t words, std::span<std::uint32_t> m
                 std::ranges::fill(mask, all_tokens);
                 break;
             }
+            if (const auto forced = grammar.forced_token(); forced && is_allowed(mask, *forced))
+                allow_only(mask, *forced);
             if (num_accepted == sequence.num_draft_tokens) break;
             const TokenId draft = sequence.token_ids[count_of(sequence.num_tokens() + num_accepted)];
             if (!is_allowed(mask, draft) || !grammar.accept(draft)) break;

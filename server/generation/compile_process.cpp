@@ -58,17 +58,29 @@ class Descriptor {
     int number_;
 };
 
-// A child process that is ended and waited for by the destructor.
+// A child process, which the destructor ends.
 class Child {
   public:
     explicit Child(pid_t pid) : pid_(pid) {}
     ~Child() {
-        ::kill(pid_, SIGKILL);
-        while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-        }
+        if (pid_ > 0) end();
     }
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
+
+    // Ends the process, waits for it and returns how much time of a processor it has used. Must be called at
+    // most once.
+    std::chrono::microseconds end() {
+        rusage usage{};
+        ::kill(pid_, SIGKILL);
+        while (::wait4(pid_, nullptr, 0, &usage) < 0 && errno == EINTR) {
+        }
+        pid_ = -1;
+        const auto time_of = [](const timeval& time) {
+            return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+        };
+        return time_of(usage.ru_utime) + time_of(usage.ru_stime);
+    }
 
   private:
     pid_t pid_;
@@ -214,6 +226,13 @@ SharedVocabulary::~SharedVocabulary() {
     ::close(descriptor_);
 }
 
+Error late_error(std::chrono::microseconds used, const CompileLimits& limits) {
+    if (used < limits.time / 2)
+        return {errc::server_overloaded,
+                "The machine is too busy to compile the grammar in time (--grammar-timeout); retry later."};
+    return {errc::invalid_value, "The grammar takes too long to compile (--grammar-timeout); simplify it."};
+}
+
 result<std::string> compile_in_child(const GrammarSource& source, const SharedVocabulary& vocabulary,
                                      const CompileLimits& limits) {
     const auto deadline = Clock::now() + limits.time;
@@ -226,11 +245,9 @@ result<std::string> compile_in_child(const GrammarSource& source, const SharedVo
     child_end.reset();
     if (!pid)
         return Error{errc::server_error, "The grammar could not be compiled: no process could be started."};
-    const Child child(*pid);
+    Child child(*pid);
     const auto answer = exchange(parent_end.get(), static_cast<char>(source.kind) + source.text, deadline);
-    if (!answer)
-        return Error{errc::invalid_value,
-                     "The grammar takes too long to compile (--grammar-timeout); simplify it."};
+    if (!answer) return late_error(child.end(), limits);
     if (answer->empty())
         return Error{
             errc::invalid_value,

@@ -38,9 +38,13 @@ class SharedVocabulary {
 
 // Returns what compile_grammar() returns in a child process. Blocks the calling thread until the process has
 // ended. Errors: invalid_value if the grammar is wrong, cannot be followed exactly, or needs more than the
-// limits; server_error if there is no child process.
+// limits; server_overloaded if the time has passed but the process hardly ran; server_error if there is no
+// child process.
 result<std::string> compile_in_child(const GrammarSource& source, const SharedVocabulary& vocabulary,
                                      const CompileLimits& limits);
+
+// Returns the error for a process that has used this much time of a processor when its time was over.
+Error late_error(std::chrono::microseconds used, const CompileLimits& limits);
 
 // What the child process does: reads a grammar from stdin and the vocabulary from descriptor 3, and writes
 // the result to stdout. Returns its exit code. `memory_limit` is a number of bytes.

@@ -66,7 +66,7 @@ result<GrammarService::Compiled> GrammarService::compile_now(const GrammarSource
     if (auto found = find(key)) return found;  // another request had the same grammar
     if (!prepared_)
         prepared_ = std::make_unique<const Prepared>(
-            grammar_vocabulary(tokenizer_, vocab_size_, end_tokens_, shown_));
+            grammar_vocabulary(tokenizer_, vocab_size_, end_tokens_, shown_), tokenizer_);
     const auto begin = std::chrono::steady_clock::now();
     const auto serialized = compile_in_child(source, prepared_->shared, limits_);
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;

@@ -43,7 +43,8 @@ class GrammarService {
     using Compiled = std::shared_ptr<const Grammar>;
     // What is made of the vocabulary before the first grammar.
     struct Prepared {
-        explicit Prepared(const GrammarVocabulary& vocabulary) : shared(vocabulary), loader(vocabulary) {}
+        Prepared(const GrammarVocabulary& vocabulary, const Tokenizer& tokenizer)
+            : shared(vocabulary), loader(vocabulary, tokenizer) {}
         SharedVocabulary shared;
         GrammarLoader loader;
     };

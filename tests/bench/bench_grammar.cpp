@@ -56,6 +56,7 @@ void measure(const char* name, const GrammarSource& source, const GrammarVocabul
     const double load_time = microseconds_since(begin);
     std::vector<double> masks;
     std::vector<double> accepts;
+    std::vector<double> forced;
     std::vector<std::uint32_t> mask(mask_words(num_tokens));
     std::mt19937 random(2);
     for (int walk = 0; walk < num_walks; ++walk) {
@@ -64,6 +65,9 @@ void measure(const char* name, const GrammarSource& source, const GrammarVocabul
             begin = std::chrono::steady_clock::now();
             state->fill_mask(mask);
             masks.push_back(microseconds_since(begin));
+            begin = std::chrono::steady_clock::now();
+            state->forced_token();
+            forced.push_back(microseconds_since(begin));
             TokenId token = static_cast<TokenId>(random() % num_tokens);
             for (int i = 0; i < num_tokens && !is_allowed(mask, token); ++i) token = (token + 1) % num_tokens;
             begin = std::chrono::steady_clock::now();
@@ -73,19 +77,21 @@ void measure(const char* name, const GrammarSource& source, const GrammarVocabul
     }
     std::ranges::sort(masks);
     std::ranges::sort(accepts);
+    std::ranges::sort(forced);
     std::printf(
         "%-12s compile %8.1f ms, %5.0f KiB, load %6.1f ms; mask median %6.1f us, 99%% %8.1f, most %8.1f; "
-        "accept median %5.1f, most %8.1f us\n",
+        "forced median %5.1f, most %8.1f; accept median %5.1f, most %8.1f us\n",
         name, compile_time / 1e3, static_cast<double>(compiled->size()) / 1024, load_time / 1e3,
-        masks[masks.size() / 2], masks[masks.size() * 99 / 100], masks.back(), accepts[accepts.size() / 2],
-        accepts.back());
+        masks[masks.size() / 2], masks[masks.size() * 99 / 100], masks.back(), forced[forced.size() / 2],
+        forced.back(), accepts[accepts.size() / 2], accepts.back());
 }
 
 }  // namespace
 
 int main() {
     const GrammarVocabulary vocabulary = large_vocabulary();
-    const GrammarLoader loader(vocabulary);
+    const auto tokenizer = Tokenizer::load(SOLARD_SOURCE_DIR "/config/demo-model", 1 << 20).value();
+    const GrammarLoader loader(vocabulary, tokenizer);
     measure("json object", {Kind::json_object, ""}, vocabulary, loader);
     measure("schema",
             {Kind::json_schema,

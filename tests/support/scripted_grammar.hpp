@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -18,9 +19,10 @@ class ScriptedGrammar final : public Grammar {
     // Returns the tokens that may follow the answer so far.
     using Rule = std::function<std::vector<TokenId>(std::span<const TokenId> answer)>;
 
-    // `end_token` ends an answer where the rule allows it.
-    ScriptedGrammar(std::int32_t vocab_size, TokenId end_token, Rule rule)
-        : vocab_size_(vocab_size), end_token_(end_token), rule_(std::move(rule)) {}
+    // `end_token` ends an answer where the rule allows it. If `forces` is true, the grammar says so where the
+    // rule allows one token only.
+    ScriptedGrammar(std::int32_t vocab_size, TokenId end_token, Rule rule, bool forces = false)
+        : vocab_size_(vocab_size), end_token_(end_token), rule_(std::move(rule)), forces_(forces) {}
 
     std::unique_ptr<GrammarState> begin() const override { return std::make_unique<State>(*this); }
     std::int32_t vocab_size() const override { return vocab_size_; }
@@ -47,6 +49,12 @@ class ScriptedGrammar final : public Grammar {
                 mask[index / mask_word_bits] |= std::uint32_t{1} << (index % mask_word_bits);
             }
         }
+        std::optional<TokenId> forced_token() override {
+            const std::vector<TokenId> allowed = grammar_.rule_(answer_);
+            if (!grammar_.forces_ || allowed.size() != 1 || allowed.front() == grammar_.end_token_)
+                return std::nullopt;
+            return allowed.front();
+        }
         bool has_ended() const override { return !answer_.empty() && answer_.back() == grammar_.end_token_; }
 
       private:
@@ -57,6 +65,7 @@ class ScriptedGrammar final : public Grammar {
     std::int32_t vocab_size_;
     TokenId end_token_;
     Rule rule_;
+    bool forces_;
 };
 
 }  // namespace solard

@@ -134,6 +134,37 @@ BOOST_AUTO_TEST_CASE(drafts_change_no_answer_and_save_steps) {
     BOOST_TEST(drafted->engine.snapshot().accepted_draft_tokens > 20U);
 }
 
+BOOST_AUTO_TEST_CASE(certain_tokens_are_drafts_and_change_no_answer) {
+    // Free places between words that are certain, so that prompt lookup finds nothing.
+    const ScriptedGrammar::Rule rule = [](Answered answer) -> Tokens {
+        const auto place = static_cast<TokenId>(answer.size());
+        if (place == 60) return {end_token};
+        if (place % 12 == 11) return {200 + place, 300 + place, 400 + place};
+        return {100 + 7 * place};
+    };
+    const auto run_with = [&](std::int32_t max_speculative_step_rows) {
+        auto run = std::make_unique<Run>(scheduling(max_speculative_step_rows));
+        for (RequestId id = 1; id <= 2; ++id) {
+            Request asked = request(id, rule, 100);
+            asked.grammar = std::make_shared<ScriptedGrammar>(vocab_size, end_token, rule, true);
+            run->engine.submit(std::move(asked));
+        }
+        run->engine.run();
+        return run;
+    };
+    const auto plain = run_with(0);
+    const auto drafted = run_with(32);
+    for (const RequestId id : {1U, 2U}) {
+        BOOST_TEST(follows(rule, drafted->answer(id).tokens));
+        BOOST_TEST(drafted->answer(id).tokens == plain->answer(id).tokens, boost::test_tools::per_element());
+        BOOST_TEST(drafted->answer(id).tokens.size() == 61U);
+    }
+    BOOST_TEST(plain->engine.num_steps == 61U);
+    BOOST_TEST(drafted->engine.num_steps <= 20U);
+    const EngineSnapshot end = drafted->engine.snapshot();
+    BOOST_TEST(end.accepted_draft_tokens == end.draft_tokens);
+}
+
 BOOST_AUTO_TEST_CASE(each_choice_follows_the_grammar_on_its_own_way) {
     Run run(scheduling(8));
     Request several = request(1, choices(20));

@@ -24,7 +24,7 @@ const GrammarVocabulary& vocabulary() {
 }
 
 std::shared_ptr<const Grammar> compiled(Kind kind, const std::string& text) {
-    static const GrammarLoader loader(vocabulary());
+    static const GrammarLoader loader(vocabulary(), demo_tokenizer());
     const auto bytes = compile_grammar({kind, text}, vocabulary());
     require_accepted(bytes);
     auto loaded = loader.load(*bytes);
@@ -112,6 +112,41 @@ BOOST_AUTO_TEST_CASE(structural_tag_begins_at_its_trigger_and_has_the_white_spac
     for (const char* text : {"<call>g", "<call> f", R"(<call>f {"b")", R"(<call>f {"a":1)",
                              R"(<call>f { "a")", R"(<call>f {"a": 1, "b": "x"}</call>.)"})
         check_not_allowed(*grammar, text);
+}
+
+BOOST_AUTO_TEST_CASE(certain_text_is_forced_in_the_tokens_of_its_encoding) {
+    const auto grammar = compiled(Kind::json_schema, R"({"type":"object","additionalProperties":false,
+        "properties":{"capital_of":{"const":"France is Paris"},"size":{"type":"string"}},
+        "required":["capital_of","size"]})");
+    const std::string certain = R"({"capital_of": "France is Paris", "size": ")";
+    const auto state = grammar->begin();
+    const auto force = [&] {
+        std::vector<TokenId> tokens;
+        while (const auto token = state->forced_token()) {
+            BOOST_TEST(is_allowed(mask_of(*state), *token));
+            BOOST_REQUIRE(state->accept(*token));
+            tokens.push_back(*token);
+        }
+        return tokens;
+    };
+    const auto tokens = force();
+    std::string text;
+    for (const TokenId token : tokens) text += vocabulary().texts[count_of(token)];
+    BOOST_TEST(certain.starts_with(text));
+    BOOST_TEST(text.size() + 4 >= certain.size(), text);
+    auto expected = demo_tokenizer().encode_continuation(certain).value();
+    expected.pop_back();
+    BOOST_TEST(tokens == expected, boost::test_tools::per_element());
+    // Wherever the answer is taken back, it goes on in the same way.
+    for (std::size_t back = 1; back <= tokens.size(); ++back) {
+        state->roll_back(static_cast<std::int32_t>(back));
+        BOOST_TEST(
+            force() == std::vector<TokenId>(tokens.end() - static_cast<std::ptrdiff_t>(back), tokens.end()),
+            boost::test_tools::per_element());
+    }
+    // Within a text that may be anything, nothing is certain.
+    BOOST_REQUIRE(take(*state, certain.substr(text.size()) + "ab"));
+    BOOST_TEST(!state->forced_token().has_value());
 }
 
 BOOST_AUTO_TEST_CASE(lists_in_lists_have_their_depth_and_length) {
@@ -211,7 +246,7 @@ BOOST_AUTO_TEST_CASE(what_another_vocabulary_compiled_is_not_loaded) {
     other.texts.resize(1000);
     const auto bytes = compile_grammar({Kind::ebnf, "root ::= [a]*"}, other);
     require_accepted(bytes);
-    const GrammarLoader loader(vocabulary());
+    const GrammarLoader loader(vocabulary(), demo_tokenizer());
     BOOST_TEST(loader.load(*bytes).has_error());
     BOOST_TEST(loader.load("{}").has_error());
     BOOST_TEST(loader.load("").has_error());

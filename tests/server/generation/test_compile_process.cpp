@@ -79,6 +79,12 @@ BOOST_AUTO_TEST_CASE(work_beyond_the_deadline_is_ended_and_leaves_nothing_behind
     BOOST_TEST(num_children() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(process_that_hardly_ran_is_the_fault_of_the_machine) {
+    const CompileLimits limits{.time = seconds(1), .memory = one_gib};
+    BOOST_TEST((late_error(std::chrono::milliseconds(499), limits).code == errc::server_overloaded));
+    BOOST_TEST((late_error(std::chrono::milliseconds(500), limits).code == errc::invalid_value));
+}
+
 // Sanitizers need more address space than any limit allows, so their builds set none.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 BOOST_AUTO_TEST_CASE(child_without_enough_memory_is_a_grammar_that_needs_too_much) {
