@@ -40,8 +40,8 @@ struct Request {
     std::uint32_t num_choices = 1;  // [1, max_choices]; the choices share the prompt's KV
     SamplingParams sampling;        // the scheduler sets `choice` for each sequence
     std::vector<LogitBias> logit_bias;
-    std::vector<std::string> stop;        // no string may be empty
-    UnsearchedParts unsearched;           // parts of the answer in which no stop string counts
+    std::vector<std::string> stop;  // no string may be empty
+    UnsearchedParts unsearched;     // parts of the answer in which no stop string and no stop token counts
     std::vector<TokenId> stop_token_ids;  // tokens that end the answer, like end-of-sequence tokens
     std::int32_t min_tokens = 0;          // until an answer has this many tokens, only max_tokens can end it
     bool ignore_eos = false;

@@ -17,7 +17,7 @@ if(SOLARD_HAS_GRAMMARS)
     ${xgrammar}/cpp/converter_ext/*.cc)
   add_library(solard_xgrammar STATIC ${xgrammar_sources})
   target_include_directories(solard_xgrammar SYSTEM PUBLIC ${xgrammar}/include ${xgrammar}/3rdparty/dlpack/include
-    PRIVATE ${xgrammar}/3rdparty/picojson)
+    ${xgrammar}/3rdparty/picojson ${xgrammar}/cpp)
   target_compile_options(solard_xgrammar PRIVATE -w)
   # With XGRAMMAR_LOG_CUSTOMIZE, inference/grammar/compiler.cpp gets the library's messages instead of stderr.
   target_compile_definitions(solard_xgrammar PRIVATE XGRAMMAR_ENABLE_CPPTRACE=0 XGRAMMAR_LOG_CUSTOMIZE=1)

@@ -11,9 +11,9 @@
 #include <optional>
 #include <random>
 #include <stdexcept>
-#include <variant>
 #include <vector>
 
+#include "inference/grammar/compact_form.hpp"
 #include "inference/sizes.hpp"
 #include "inference/token_mask.hpp"
 
@@ -152,15 +152,15 @@ class State final : public GrammarState {
         constexpr std::size_t shortest = 2;  // bytes; one token at least is not forced
         if (text.size() < shortest) return {};
         auto tokens = tokenizer_->encode_continuation(text);
-        if (!tokens || tokens->empty()) return {};
-        tokens->pop_back();
+        if (tokens.empty()) return {};
+        tokens.pop_back();
         std::string_view rest = text;
-        for (const TokenId token : *tokens) {
+        for (const TokenId token : tokens) {
             const std::string_view bytes = tokenizer_->bytes_of(token);
             if (bytes.empty() || !rest.starts_with(bytes)) return {};
             rest.remove_prefix(bytes.size());
         }
-        return *std::move(tokens);
+        return tokens;
     }
 
     xgrammar::GrammarMatcher matcher_;
@@ -243,7 +243,7 @@ result<std::string> compile_grammar(const GrammarSource& source, const GrammarVo
         if (!messages.empty()) return Error{errc::invalid_request, messages};
         if (auto problem = why_unusable(compiled, triggers_of(source), vocabulary))
             return Error{errc::invalid_request, *problem};
-        return compiled.SerializeJSON();
+        return compact_form(compiled);
     } catch (const std::bad_alloc&) {
         warnings = nullptr;
         throw;
@@ -264,13 +264,10 @@ GrammarLoader::GrammarLoader(const GrammarVocabulary& vocabulary, const Tokenize
 GrammarLoader::~GrammarLoader() = default;
 
 result<std::shared_ptr<const Grammar>> GrammarLoader::load(const std::string& compiled) const {
-    auto loaded = xgrammar::CompiledGrammar::DeserializeJSON(compiled, impl_->info);
-    if (auto* grammar = std::get_if<xgrammar::CompiledGrammar>(&loaded))
-        return std::shared_ptr<const Grammar>(
-            std::make_shared<const Compiled>(std::move(*grammar), impl_->tokenizer));
-    const auto& failure = std::get<xgrammar::SerializationError>(loaded);
-    return Error{errc::backend_failed,
-                 std::visit([](const auto& error) { return std::string(error.what()); }, failure)};
+    auto grammar = from_compact_form(compiled, impl_->info);
+    if (!grammar) return grammar.error();
+    return std::shared_ptr<const Grammar>(
+        std::make_shared<const Compiled>(*std::move(grammar), impl_->tokenizer));
 }
 
 }  // namespace solard

@@ -226,11 +226,21 @@ result<std::vector<TokenId>> Tokenizer::encode_chat(const MarkedText& text, bool
     return ids;
 }
 
-result<std::vector<TokenId>> Tokenizer::encode_continuation(std::string_view text) const {
-    std::vector<TokenId> ids;
-    const std::vector<TextPiece> pieces{{text, -1, false}};
-    if (auto encoded = encoder_->encode(pieces, ids); !encoded) return encoded.error();
-    return ids;
+// A tokenizer may put a space before every text, so the text is encoded behind another one that has tokens of
+// its own: a line break or, because line breaks are joined, a letter.
+std::vector<TokenId> Tokenizer::encode_continuation(std::string_view text) const {
+    for (const std::string before : {"\n", "a"}) {
+        const std::string whole = before + std::string(text);
+        const std::vector<TextPiece> pieces{{whole, -1, true}};
+        std::vector<TokenId> ids;
+        if (!encoder_->encode(pieces, ids)) return {};
+        std::string seen;
+        for (auto token = ids.begin(); token != ids.end() && seen.size() <= before.size(); ++token) {
+            seen += bytes_of(*token);
+            if (seen == before || seen == " " + before) return {std::next(token), ids.end()};
+        }
+    }
+    return {};
 }
 
 result<void> Tokenizer::append_tokens(const MarkedText& text, std::vector<TokenId>& ids) const {

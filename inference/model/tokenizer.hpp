@@ -47,9 +47,9 @@ class Tokenizer {
     // std::bad_alloc if memory is short.
     result<std::vector<TokenId>> encode_chat(const MarkedText& text, bool add_special_tokens = true) const;
 
-    // Returns the tokens of a text that continues another one, so that nothing is put before it. Added tokens
-    // are not recognised. Errors: as encode().
-    result<std::vector<TokenId>> encode_continuation(std::string_view text) const;
+    // Returns the tokens of a text that continues another one, so that nothing is put before it, or an empty
+    // list if its tokens depend on what stands before it. Added tokens are not recognised.
+    std::vector<TokenId> encode_continuation(std::string_view text) const;
 
     // Returns the bytes that `token` adds to a text that has already begun: a space for U+2581, one raw byte
     // for a byte piece, and nothing for ids without a text. For a special token, returns its text if

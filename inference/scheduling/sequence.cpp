@@ -79,7 +79,9 @@ bool Sequence::accepted_by_grammar(TokenId token) {
 bool Sequence::is_end(TokenId token) {
     const auto found = std::ranges::find(end_tokens_, token);
     if (found == end_tokens_.end()) return false;
-    if (std::cmp_greater_equal(found - end_tokens_.begin(), num_eos_tokens_)) matched_stop_token = token;
+    if (std::cmp_less(found - end_tokens_.begin(), num_eos_tokens_)) return true;
+    if (stop_matcher_.is_unsearched()) return false;
+    matched_stop_token = token;
     return true;
 }
 

@@ -29,6 +29,8 @@ class StopMatcher {
     bool append(std::string_view text, std::string& out);
     // Does the same with a text in which no stop string counts. Must not be called after append().
     void pass(std::string_view text, std::string& out);
+    // Returns true if the next character belongs to a part that is not searched.
+    bool is_unsearched() const { return in_unsearched_; }
     // Ends a text without a match: appends to `out` the text that was held back.
     void flush(std::string& out);
     // Returns the index of the stop string that matched, or nullopt if no stop string matched.

@@ -86,6 +86,10 @@ class MessageReader {
         if (input == nullptr || !input->is_object()) return wrong_field(path + ".input", "an object", input);
         if (text_or_empty(block, "name").empty())
             return wrong_field(path + ".name", "a string", block.if_contains("name"));
+        if (is_open_ && messages_.back().calls.size() == max_calls)
+            return wrong_field(path + ".type",
+                               "another type after " + std::to_string(max_calls) + " calls in one message",
+                               nullptr);
         if (role_ != Role::assistant)
             return wrong_field(path + ".type", "another type unless the role is assistant", nullptr);
         current().calls.push_back({std::string(text_or_empty(block, "id")),
@@ -129,6 +133,12 @@ result<std::vector<ChatMessage>> parse_conversation(const json::object& body) {
     for (std::size_t i = 0; i < array->size(); ++i) {
         auto ok = reader.read((*array)[i], "messages[" + std::to_string(i) + "]");
         if (!ok) return ok.error();
+        if (messages.size() > max_messages)
+            return wrong_field(
+                "messages",
+                "shorter: with the system text and each result of a tool, they are more than " +
+                    std::to_string(max_messages) + " messages",
+                nullptr);
     }
     if (messages.empty()) return wrong_field("messages", "a list with some content", nullptr);
     return messages;

@@ -74,7 +74,8 @@ result<std::vector<ToolCall>> parse_calls(const json::object& message, const std
     std::vector<ToolCall> calls;
     const json::value* const list = message.if_contains("tool_calls");
     if (list == nullptr || list->is_null()) return calls;
-    if (!list->is_array()) return wrong_field(path, "a list of calls", list);
+    if (!list->is_array() || list->get_array().size() > max_calls)
+        return wrong_field(path, "a list of at most " + std::to_string(max_calls) + " calls", list);
     for (const json::value& item : list->get_array()) {
         auto call = parse_call(item, path + "[" + std::to_string(calls.size()) + "]");
         if (!call) return call.error();

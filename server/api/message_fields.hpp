@@ -16,6 +16,7 @@
 namespace solard::server {
 
 inline constexpr std::size_t max_messages = 1024;
+inline constexpr std::size_t max_calls = 128;  // in one message of a history
 
 // A conversation, and everything else of a request which the chat template can read.
 struct ChatPrompt {

@@ -86,7 +86,12 @@ result<void> append_item(const json::value& value, const std::string& path,
                      path + ".type"};
     auto message = parse_message(value, BodyKind::responses, path);
     if (!message) return message.error();
-    messages.push_back(*std::move(message));
+    // A message that the assistant wrote after calls belongs to the same turn.
+    if (message->role == Role::assistant && !messages.empty() && !messages.back().calls.empty()) {
+        messages.back().content += message->content;
+    } else {
+        messages.push_back(*std::move(message));
+    }
     return {};
 }
 

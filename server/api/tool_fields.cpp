@@ -135,17 +135,37 @@ class ToolReader {
             fail(place, "a JSON Schema", parameters);
             return nullptr;
         }
-        json::object schema = parameters->get_object();
-        if (!schema.contains("type")) schema["type"] = "object";
-        json::value whole = std::move(schema);
-        if (!says(&whole.at("type"), "object")) {
+        json::value whole = without_reference(parameters->get_object());
+        json::object& schema = whole.get_object();
+        if (!schema.contains("type") && !schema.contains("anyOf") && !schema.contains("$ref"))
+            schema["type"] = "object";
+        if (!says(schema.if_contains("type"), "object")) {
             fields_.fail(
-                {errc::invalid_value, place + " must be a JSON Schema with the type object.", place});
+                {errc::invalid_value, place + R"( must be a JSON Schema with "type": "object".)", place});
         } else if (const auto problem = why_not_supported(whole)) {
             fields_.fail({errc::invalid_value,
                           place + " has a schema that cannot be enforced: " + shown(*problem) + ".", place});
         }
         return whole;
+    }
+
+    // Returns the schema with the definition to which it refers as a whole, if it does. Generators write such
+    // schemas for types that contain themselves.
+    static json::object without_reference(const json::object& schema) {
+        const auto* const reference = schema.if_contains("$ref");
+        if (reference == nullptr || !reference->is_string()) return schema;
+        for (const std::string list : {"$defs", "definitions"}) {
+            const std::string prefix = "#/" + list + "/";
+            const std::string_view text(reference->get_string());
+            const auto* const definitions = schema.if_contains(list);
+            if (!text.starts_with(prefix) || definitions == nullptr || !definitions->is_object()) continue;
+            const auto* const target = definitions->get_object().if_contains(text.substr(prefix.size()));
+            if (target == nullptr || !target->is_object()) continue;
+            json::object whole = target->get_object();
+            whole[list] = *definitions;
+            return whole;
+        }
+        return schema;
     }
 
     void wrong_choice(const json::value* choice) {
@@ -166,6 +186,7 @@ class ToolReader {
             const std::string_view mode = text_or_empty(*members, "mode");
             if (mode != "auto" && mode != "required") return wrong_choice(nullptr);
             tools_.must_call = mode == "required";
+            if (list->get_array().empty()) return wrong_choice(nullptr);
             for (const json::value& item : list->get_array()) {
                 if (!item.is_object() || !add_name(item.get_object(), names)) return wrong_choice(nullptr);
             }
@@ -217,6 +238,8 @@ ToolFields parse_tool_fields(FieldReader& fields, BodyKind kind) {
     out.shown.parallel = fields.boolean("parallel_tool_calls").value_or(true);
     if (list != nullptr) out.shown.tools = json::serialize(*list);
     if (choice != nullptr && !choice->is_null()) out.shown.choice = json::serialize(*choice);
+    if (out.shown.tools.size() > max_shown_tools)
+        fields.fail("tools", "at most " + std::to_string(max_shown_tools) + " bytes long");
     const bool has_tools = list != nullptr && !list->empty();
     if (!has_tools) {
         if (choice != nullptr && !choice->is_null() && !says(choice, "auto") && !says(choice, "none"))

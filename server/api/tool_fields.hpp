@@ -20,6 +20,7 @@ namespace solard::server {
 inline constexpr std::size_t max_tools = 128;
 inline constexpr std::size_t max_tool_name = 128;          // bytes
 inline constexpr std::size_t max_tool_schemas = 64 << 10;  // bytes of all tools' schemas together
+inline constexpr std::size_t max_shown_tools = 256 << 10;  // bytes of `tools` as JSON, descriptions included
 
 struct Tool {
     std::string name;

@@ -53,7 +53,7 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     context.prompts.push_back(std::move(shown));
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(chat->rendered.token_ids));
-    auto compiling = grammar_of(generation, source, context.fields);
+    auto compiling = grammar_of(generation, source, context.fields, prompts.front().size(), "messages");
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
     auto admitted = admit(generation, context.fields, exchange.request().caller, std::move(prompts), *grammar,

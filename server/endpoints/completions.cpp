@@ -133,7 +133,8 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
     auto shown = co_await std::move(showing);
     if (!shown) co_return shown.error();
     context.prompts = *std::move(shown);
-    auto compiling = grammar_of(generation, source, context.fields);
+    const auto longest = std::ranges::max_element(*prompts, {}, &std::vector<TokenId>::size);
+    auto compiling = grammar_of(generation, source, context.fields, longest->size(), "prompt");
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
     auto admitted =

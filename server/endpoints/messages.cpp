@@ -45,7 +45,7 @@ asio::awaitable<result<PendingAnswer>> begin(GenerationService& generation, Http
                           generation.tokenizer};
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(prepared->token_ids));
-    auto compiling = grammar_of(generation, source, context.fields);
+    auto compiling = grammar_of(generation, source, context.fields, prompts.front().size(), "messages");
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
     auto admitted = admit(generation, context.fields, exchange.request().caller, std::move(prompts), *grammar,

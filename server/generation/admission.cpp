@@ -16,7 +16,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t max_inline_encode_bytes = 2 << 10;  // at most one millisecond of the event loop
-constexpr std::size_t max_inline_steps = 16'000;          // of a chat template; at most two milliseconds
+constexpr std::size_t message_work = 16;          // a message or a call is as much work as so many bytes
+constexpr std::size_t max_inline_steps = 16'000;  // of a chat template; at most two milliseconds
 
 std::string maximum_context(const ServedModel& model) {
     return "This model's maximum context length is " + std::to_string(model.context_length) + " tokens";
@@ -99,12 +100,21 @@ std::size_t text_bytes(const boost::json::value& value) {
     return num_bytes;
 }
 
+// Returns how much work the messages are, in bytes of text.
 std::size_t message_bytes(std::span<const ChatMessage> messages) {
     std::size_t num_bytes = 0;
     for (const ChatMessage& message : messages) {
-        num_bytes += message.content.size() + message.name.value_or("").size();
-        for (const ToolCall& call : message.calls) num_bytes += call.name.size() + call.arguments.size();
+        num_bytes +=
+            message_work + message.content.size() + message.name.value_or("").size() + message.call_id.size();
+        for (const ToolCall& call : message.calls)
+            num_bytes += message_work + call.id.size() + call.name.size() + call.arguments.size();
     }
+    return num_bytes;
+}
+
+std::size_t content_bytes(std::span<const ChatMessage> messages) {
+    std::size_t num_bytes = 0;
+    for (const ChatMessage& message : messages) num_bytes += message.content.size();
     return num_bytes;
 }
 
@@ -129,7 +139,7 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
     const auto text = model.chat_template.render(prompt.messages, prompt.end, prompt.inputs, max_steps);
     if (!text) {
         // A conversation that is too long for the context can reach a limit of the template first.
-        const auto fits = check_text_size(model, tokenizer, message_bytes(prompt.messages), field);
+        const auto fits = check_text_size(model, tokenizer, content_bytes(prompt.messages), field);
         if (!fits) return fits.error();
         return about_field(text.error(), field);
     }
@@ -144,7 +154,7 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
 result<GrammarSource> wanted_grammar(const ToolForm& form, const GenerationFields& fields) {
     if (!fields.tools) return fields.grammar->source;
     std::string text_schema;
-    if (fields.grammar) {
+    if (fields.grammar && !fields.tools->must_call) {
         using Kind = GrammarSource::Kind;
         const GrammarSource& text = fields.grammar->source;
         // The beginnings of a text and of a call must differ.
@@ -159,8 +169,10 @@ result<GrammarSource> wanted_grammar(const ToolForm& form, const GenerationField
 }
 
 // Returns how the calls are found in the answer.
-CallRules call_rules(const ToolForm& form, const Tools& tools) {
+CallRules call_rules(const ToolForm& form, const Tools& tools, bool text_has_schema) {
     CallRules rules{form};
+    rules.must_call = tools.must_call;
+    rules.calls_come_first = text_has_schema;
     for (const Tool& tool : tools.callable)
         if (tool.is_custom) rules.custom_tools.push_back(tool.name);
     return rules;
@@ -248,8 +260,13 @@ asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation,
 
 asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationService& generation,
                                                                    JobSource source,
-                                                                   const GenerationFields& fields) {
+                                                                   const GenerationFields& fields,
+                                                                   std::size_t prompt_tokens,
+                                                                   std::string_view prompt_field) {
     if (!fields.grammar && !fields.tools) co_return std::shared_ptr<const Grammar>();
+    // A prompt that will be refused must not cost a compilation.
+    const auto max_tokens = choose_max_tokens(generation, prompt_tokens, fields, prompt_field);
+    if (!max_tokens) co_return max_tokens.error();
     std::string field = fields.tools ? "tools" : fields.grammar->field;
     auto wanted = wanted_grammar(generation.tool_form, fields);
     if (!wanted) co_return wanted.error();
@@ -298,7 +315,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     auto place = generation.gate.take_place(caller, now);
     if (!place) return place.error();
     std::optional<CallRules> calls;
-    if (fields.tools) calls = call_rules(generation.tool_form, *fields.tools);
+    if (fields.tools) calls = call_rules(generation.tool_form, *fields.tools, fields.grammar.has_value());
     auto submitted = generation.engine.submit(std::move(requests), caller, *std::move(place),
                                               fields.return_token_ids, std::move(calls));
     if (submitted) submitted->log().charge_to(generation.waiting_memory, memory_owner(caller));

@@ -50,11 +50,14 @@ struct RenderedChat {
 boost::asio::awaitable<result<RenderedChat>> render_chat(GenerationService& generation, JobSource source,
                                                          ChatPrompt prompt, std::string_view field);
 
-// Returns the compiled grammar of the answers, or null if the request has none. Has the errors of
-// GrammarService::compile().
+// Returns the compiled grammar of the answers, or null if the request has none. `prompt_tokens` is the size
+// of the longest prompt, and `prompt_field` is the field of the request which has it. Has the errors of
+// GrammarService::compile(), and context_length_exceeded.
 boost::asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationService& generation,
                                                                           JobSource source,
-                                                                          const GenerationFields& fields);
+                                                                          const GenerationFields& fields,
+                                                                          std::size_t prompt_tokens,
+                                                                          std::string_view prompt_field);
 
 // Submits the prompts to the engine. Must be called before the status line of the answer is sent. `field` is
 // the field of the request which had the prompts. Errors: those of EngineClient::submit(),

@@ -1,7 +1,9 @@
 #include "server/generation/call_splitter.hpp"
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include "server/api/json.hpp"
 
 namespace solard::server {
 namespace {
@@ -28,9 +30,8 @@ void append_piece(CallPiece::Kind kind, std::string_view text, std::vector<CallP
 
 // Returns the text in the arguments of a custom tool, {"input": TEXT}.
 std::string input_of(std::string_view arguments) {
-    boost::json::error_code ec;
-    const auto value = boost::json::parse(arguments, ec);
-    const auto* const object = value.if_object();
+    const auto value = parse_json(arguments);
+    const auto* const object = value ? value->if_object() : nullptr;
     const auto* const input = object != nullptr ? object->if_contains("input") : nullptr;
     return input != nullptr && input->is_string() ? std::string(input->get_string()) : std::string();
 }
@@ -43,6 +44,9 @@ void CallSplitter::append(std::string_view text, bool is_last, std::vector<CallP
             case State::text:
                 append_text(c, out);
                 break;
+            case State::plain:
+                append_piece(CallPiece::Kind::text, std::string_view(&c, 1), out);
+                break;
             case State::name:
                 append_name(c, out);
                 break;
@@ -54,7 +58,13 @@ void CallSplitter::append(std::string_view text, bool is_last, std::vector<CallP
                 break;
         }
     }
-    if (is_last && state_ == State::text) release_text(held_.size(), out);
+    if (is_last && state_ == State::text) end_text(out);
+}
+
+void CallSplitter::end_text(std::vector<CallPiece>& out) {
+    const bool is_space = held_.find_first_not_of(white_space) == std::string::npos;
+    if (rules_->must_call || (is_after_call_ && is_space)) held_.clear();
+    release_text(held_.size(), out);
 }
 
 // Holds back white space at the end of the text and what may be the beginning of a trigger.
@@ -67,6 +77,13 @@ void CallSplitter::append_text(char c, std::vector<CallPiece>& out) {
         release_text(held_.size(), out);
         held_ = trigger;
         state_ = State::name;
+        return;
+    }
+    if (rules_->must_call) return;
+    if (rules_->calls_come_first && !has_calls_) {
+        if (trigger.starts_with(held_)) return;
+        release_text(held_.size(), out);
+        state_ = State::plain;
         return;
     }
     const std::string_view before =
@@ -84,6 +101,8 @@ void CallSplitter::append_name(char c, std::vector<CallPiece>& out) {
     append_piece(CallPiece::Kind::call, name, out);
     is_custom_ = std::ranges::find(rules_->custom_tools, name) != rules_->custom_tools.end();
     held_.clear();
+    has_calls_ = true;
+    is_after_call_ = true;
     state_ = State::arguments;
 }
 
@@ -115,6 +134,7 @@ void CallSplitter::end_arguments(std::vector<CallPiece>& out) {
 
 void CallSplitter::release_text(std::size_t size, std::vector<CallPiece>& out) {
     append_piece(CallPiece::Kind::text, std::string_view(held_).substr(0, size), out);
+    if (size > 0) is_after_call_ = false;
     held_.erase(0, size);
 }
 

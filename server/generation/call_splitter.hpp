@@ -15,6 +15,8 @@ namespace solard::server {
 struct CallRules {
     ToolForm form;
     std::vector<std::string> custom_tools = {};  // the names of the tools whose argument is one text
+    bool must_call = false;         // true: the answer has no text, so what is no whole call is left out
+    bool calls_come_first = false;  // true: an answer that does not begin with a call has none
 };
 
 // A piece of an answer.
@@ -39,9 +41,12 @@ class CallSplitter {
     // Feeds a part of the answer and appends the pieces that are known now. A text that may be the beginning
     // of a call is held back. `is_last`: the answer ends here.
     void append(std::string_view text, bool is_last, std::vector<CallPiece>& out);
+    const std::string& held() const { return held_; }
 
   private:
-    enum class State : std::uint8_t { text, name, arguments, tail };
+    // plain: the rest is text, whatever it says.
+    enum class State : std::uint8_t { text, plain, name, arguments, tail };
+    void end_text(std::vector<CallPiece>& out);
     void append_text(char c, std::vector<CallPiece>& out);
     void append_name(char c, std::vector<CallPiece>& out);
     void append_arguments(char c, std::vector<CallPiece>& out);
@@ -56,6 +61,8 @@ class CallSplitter {
     bool in_string_ = false;
     bool escaped_ = false;
     bool is_custom_ = false;
+    bool has_calls_ = false;
+    bool is_after_call_ = false;  // no text has come since the last call
 };
 
 }  // namespace solard::server

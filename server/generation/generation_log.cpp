@@ -168,6 +168,7 @@ void GenerationLog::shrink_to_fit() {
         output.text.shrink_to_fit();
         output.logprobs.shrink_to_fit();
         output.token_ids.shrink_to_fit();
+        output.items.shrink_to_fit();
     }
     for (auto& logprobs : prompt_logprobs_) logprobs.shrink_to_fit();
     entries_.shrink_to_fit();
@@ -178,7 +179,8 @@ void GenerationLog::shrink_to_fit() {
 
 std::size_t GenerationLog::bytes_of(const Output& output) {
     std::size_t bytes = heap_bytes(output.text) + heap_bytes(output.logprobs) + heap_bytes(output.token_ids) +
-                        heap_bytes(output.items);
+                        heap_bytes(output.items) +
+                        (output.splitter ? heap_bytes(output.splitter->held()) : 0);
     for (const AnswerItem& item : output.items) bytes += heap_bytes(item.name) + heap_bytes(item.id);
     return bytes;
 }

@@ -85,7 +85,8 @@ result<std::vector<ChatMessage>> inherited_conversation(const ResponseRequest& r
     if (parent->facts.request.end != PromptEnd::assistant_turn && !messages.empty() &&
         messages.back().role == Role::assistant) {
         messages.back().content += message.content;  // the response continued this message
-        messages.back().calls = std::move(message.calls);
+        auto& calls = messages.back().calls;
+        calls.insert(calls.end(), message.calls.begin(), message.calls.end());
     } else {
         messages.push_back(std::move(message));
     }
@@ -136,9 +137,12 @@ bool is_other_error(const result<std::vector<TokenId>>& token_ids) {
 asio::awaitable<result<Prepared>> prepare_truncated(GenerationService& generation, JobSource source,
                                                     const ResponseRequest& request,
                                                     std::span<const ChatMessage> conversation) {
+    // The results of calls stay together with the message that made the calls.
+    std::size_t last = conversation.size() - 1;
+    while (last > 0 && conversation[last].role == Role::tool) --last;
     std::vector<std::size_t> cuts;  // the numbers of messages that may be left out
     for (std::size_t i = 0; i < conversation.size(); ++i) {
-        if (i == 0 || i + 1 == conversation.size() || conversation[i].role == Role::user) cuts.push_back(i);
+        if (i == 0 || i == last || (i < last && conversation[i].role == Role::user)) cuts.push_back(i);
     }
     std::size_t low = 0;  // the index of the cut is in [low, high]
     std::size_t high = cuts.size() - 1;
@@ -275,7 +279,7 @@ asio::awaitable<result<ResponsePtr>> ResponseService::create(ResponseRequest req
     auto preparing = prepare(generation_, source, request, parent.get());
     auto prepared = co_await std::move(preparing);
     if (!prepared) co_return prepared.error();
-    auto compiling = grammar_of(generation_, source, request.generation);
+    auto compiling = grammar_of(generation_, source, request.generation, prepared->token_ids.size(), "input");
     auto grammar = co_await std::move(compiling);
     if (!grammar) co_return grammar.error();
     if (!request.generate) *grammar = nullptr;

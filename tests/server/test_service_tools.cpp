@@ -16,24 +16,32 @@ namespace json = boost::json;
 
 // What the model answers. The prompt ends where its first token is chosen.
 struct Script {
-    std::vector<TokenId> answer;
+    std::string answer;
     std::size_t prompt_size = 0;
 
     void set(std::string_view text) {
-        answer.clear();
+        answer = text;
         prompt_size = 0;
-        while (!text.empty()) {
-            TokenId longest = -1;
-            for (TokenId token = 0; token < demo_tokenizer().vocab_size(); ++token) {
-                const auto bytes = demo_tokenizer().bytes_of(token);
-                if (!bytes.empty() && text.starts_with(bytes) &&
-                    (longest < 0 || bytes.size() > demo_tokenizer().bytes_of(longest).size()))
-                    longest = token;
-            }
-            answer.push_back(longest);
-            text.remove_prefix(demo_tokenizer().bytes_of(longest).size());
+    }
+    // Returns the longest token with which the answer goes on, or the end where it is complete or was left.
+    TokenId next(std::span<const TokenId> context) {
+        if (prompt_size == 0) prompt_size = context.size();
+        const std::string given = text_of(context.subspan(prompt_size));
+        if (!answer.starts_with(given) || given.size() == answer.size()) return 2;
+        const std::string_view rest = std::string_view(answer).substr(given.size());
+        TokenId longest = 2;
+        for (TokenId token = 3; token < demo_tokenizer().vocab_size(); ++token) {
+            const auto bytes = demo_tokenizer().bytes_of(token);
+            if (!bytes.empty() && rest.starts_with(bytes) &&
+                bytes.size() > demo_tokenizer().bytes_of(longest).size())
+                longest = token;
         }
-        answer.push_back(2);
+        return longest;
+    }
+    static std::string text_of(std::span<const TokenId> tokens) {
+        std::string text;
+        for (const TokenId token : tokens) text += demo_tokenizer().bytes_of(token);
+        return text;
     }
 };
 
@@ -41,16 +49,14 @@ struct Script {
 // another one.
 struct Server {
     std::shared_ptr<Script> script = std::make_shared<Script>();
-    RunningService service{
-        {"--speculation", "off"},
-        {.capacity =
-             {.num_blocks = 256, .max_tokens_per_step = 512, .max_seqs_per_step = 64, .max_model_len = 2048},
-         .script = [script = script](std::span<const TokenId> context) {
-             if (script->prompt_size == 0) script->prompt_size = context.size();
-             const std::size_t place = context.size() - script->prompt_size;
-             const bool is_over = place >= script->answer.size();
-             return std::optional(SampledToken{.token = is_over ? 2 : script->answer[place]});
-         }}};
+    RunningService service{{"--speculation", "off"},
+                           {.capacity = {.num_blocks = 256,
+                                         .max_tokens_per_step = 512,
+                                         .max_seqs_per_step = 64,
+                                         .max_model_len = 2048},
+                            .script = [script = script](std::span<const TokenId> context) {
+                                return std::optional(SampledToken{.token = script->next(context)});
+                            }}};
 
     HttpAnswer post(const std::string& path, const std::string& body) {
         Connection connection(service.port());
@@ -115,7 +121,7 @@ BOOST_AUTO_TEST_CASE(calls_follow_the_choice_and_the_schema) {
         const auto choice = server.chat(fields + R"(,"return_token_ids":true)", answer);
         for (const auto& token : choice.at("token_ids").as_array())
             given.push_back(static_cast<TokenId>(token.as_int64()));
-        BOOST_TEST((given == server.script->answer) == is_allowed,
+        BOOST_TEST((Script::text_of(given) == answer) == is_allowed,
                    fields << (is_allowed ? " forbids " : " allows ") << answer);
     };
     const auto allows = [&](const std::string& fields, std::string_view answer) {
@@ -161,6 +167,52 @@ BOOST_AUTO_TEST_CASE(stop_strings_do_not_cut_calls) {
     BOOST_TEST(text.at("message").at("content") == "a ");
 }
 
+BOOST_AUTO_TEST_CASE(markers_in_a_json_text_are_text) {
+    Server server;
+    const std::string marked =
+        R"({"a": "<tool_call>01234567890order)" + std::string(R"(", "b": {"size": "huge"}})");
+    const std::string schema =
+        R"({"type":"object","properties":{"a":{"type":"string"},"b":{"type":"object","properties":{"size":{"type":"string"}}}},"required":["a","b"]})";
+    const auto choice = server.chat(
+        tools + R"(,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":)" + schema +
+            "}}",
+        marked);
+    BOOST_TEST(choice.at("message").at("content").as_string() == marked);
+    BOOST_TEST(choice.at("finish_reason") == "stop");
+    BOOST_TEST(!choice.at("message").as_object().contains("tool_calls"));
+}
+
+BOOST_AUTO_TEST_CASE(stop_tokens_do_not_cut_calls) {
+    Server server;
+    std::string stops;
+    for (TokenId token = 0; token < demo_tokenizer().vocab_size(); ++token) {
+        const auto bytes = demo_tokenizer().bytes_of(token);
+        if (bytes == "l" || bytes == "large" || bytes == "la" || bytes == "3")
+            stops += (stops.empty() ? "" : ",") + std::to_string(token);
+    }
+    BOOST_REQUIRE(!stops.empty());
+    const auto choice = server.chat(tools + R"(,"stop_token_ids":[)" + stops + "]", order);
+    BOOST_TEST(choice.at("finish_reason") == "tool_calls");
+    BOOST_TEST(choice.at("message").at("tool_calls").at(0).at("function").at("arguments") ==
+               R"({"size": "large", "count": 3})");
+}
+
+BOOST_AUTO_TEST_CASE(prompt_without_room_costs_no_compilation) {
+    Server server;
+    const auto refused =
+        server.post("/v1/chat/completions", R"({"messages":[{"role":"user","content":")" +
+                                                std::string(9000, 'x') + R"("}],)" + tools + "}");
+    BOOST_TEST(refused.status == 400);
+    Connection connection(server.service.port());
+    connection.send(get_request("/metrics"));
+    BOOST_TEST(connection.read_answer().body.find("solard_grammars_compiled_total{") != std::string::npos);
+    Connection other(server.service.port());
+    other.send(get_request("/metrics"));
+    const std::string metrics = other.read_answer().body;
+    const auto at = metrics.find("\nsolard_grammars_compiled_total{");
+    BOOST_TEST(metrics.substr(metrics.find("} ", at) + 2, 2) == "0\n");
+}
+
 BOOST_AUTO_TEST_CASE(call_that_a_limit_cuts_ends_with_length) {
     Server server;
     const auto choice =
@@ -171,6 +223,8 @@ BOOST_AUTO_TEST_CASE(call_that_a_limit_cuts_ends_with_length) {
             .at("choices")
             .at(0);
     BOOST_TEST(choice.at("finish_reason") == "length");
+    const auto& call = choice.at("message").at("tool_calls").at(0).at("custom");
+    BOOST_TEST(call.at("input") == "");
 }
 
 BOOST_AUTO_TEST_CASE(responses_have_calls_as_items_and_continue_with_their_outputs) {

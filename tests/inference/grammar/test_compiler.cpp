@@ -9,6 +9,7 @@
 #include "tests/support/demo_tokenizer.hpp"
 
 using namespace solard;
+using namespace std::string_literals;
 
 namespace {
 
@@ -114,6 +115,51 @@ BOOST_AUTO_TEST_CASE(structural_tag_begins_at_its_trigger_and_has_the_white_spac
         check_not_allowed(*grammar, text);
 }
 
+// The tags of `count` tools with six properties each.
+std::string many_tags(int count) {
+    std::string tags;
+    for (int i = 0; i < count; ++i) {
+        const std::string name = "tool_" + std::to_string(i);
+        std::string properties;
+        std::string required;
+        for (const std::string suffix : {"path", "size", "kind", "text", "list", "flag"}) {
+            const std::string property = "\"" + suffix + "_" + std::to_string(i) + "\"";
+            properties += (properties.empty() ? "" : ",") + property +
+                          (suffix == "list" ? R"(:{"type":"array","items":{"type":"integer"}})"
+                                            : R"(:{"type":"string"})");
+            required += (required.empty() ? "" : ",") + property;
+        }
+        tags +=
+            (i > 0 ? "," : "") +
+            (R"({"type":"tag","begin":"<call>)" + name + R"( ","end":"</call>","content":)") +
+            R"({"type":"json_schema","json_schema":{"type":"object","additionalProperties":false,"properties":{)" +
+            properties + R"(},"required":[)" + required + "]}}}";
+    }
+    return R"({"type":"structural_tag","format":{"type":"triggered_tags","triggers":["<call>"],"tags":[)" +
+           tags + "]}}";
+}
+
+BOOST_AUTO_TEST_CASE(size_of_a_grammar_grows_with_its_tools_and_not_with_their_square) {
+    const auto bytes_of = [](int count) {
+        const auto bytes = compile_grammar({Kind::structural_tag, many_tags(count)}, vocabulary());
+        require_accepted(bytes);
+        return *bytes;
+    };
+    const std::string few = bytes_of(16);
+    const std::string many = bytes_of(128);
+    BOOST_TEST(many.size() < 10 * few.size(), few.size() << " and " << many.size() << " bytes");
+    const GrammarLoader loader(vocabulary(), demo_tokenizer());
+    const auto grammar = loader.load(many).value();
+    check_text(*grammar,
+               R"(So <call>tool_127 {"path_127": "a", "size_127": "", "kind_127": "b", "text_127": "c", )"
+               R"("list_127": [1, 2], "flag_127": "d"}</call>)",
+               true);
+    check_not_allowed(*grammar, R"(<call>tool_127 {"path_126")");
+    for (const std::string& damaged : {std::string(), many.substr(0, many.size() / 2), many.substr(10),
+                                       "[]" + many.substr(many.find('\n')), "null\n{}"s})
+        check_refused(loader.load(damaged), {""}, errc::backend_failed);
+}
+
 BOOST_AUTO_TEST_CASE(certain_text_is_forced_in_the_tokens_of_its_encoding) {
     const auto grammar = compiled(Kind::json_schema, R"({"type":"object","additionalProperties":false,
         "properties":{"capital_of":{"const":"France is Paris"},"size":{"type":"string"}},
@@ -134,7 +180,7 @@ BOOST_AUTO_TEST_CASE(certain_text_is_forced_in_the_tokens_of_its_encoding) {
     for (const TokenId token : tokens) text += vocabulary().texts[count_of(token)];
     BOOST_TEST(certain.starts_with(text));
     BOOST_TEST(text.size() + 4 >= certain.size(), text);
-    auto expected = demo_tokenizer().encode_continuation(certain).value();
+    auto expected = demo_tokenizer().encode_continuation(certain);
     expected.pop_back();
     BOOST_TEST(tokens == expected, boost::test_tools::per_element());
     // Wherever the answer is taken back, it goes on in the same way.

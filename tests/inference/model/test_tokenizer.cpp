@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "tests/support/check_refused.hpp"
+#include "tests/support/demo_tokenizer.hpp"
 #include "tests/support/model_folder.hpp"
 
 namespace solard {
@@ -273,6 +274,17 @@ BOOST_AUTO_TEST_CASE(normalization_tables_are_refused) {
     check_refused(load_bytes(TinyModel().serialized() + bytes_field(3, table)), {"normalization table"});
     check_refused(load_bytes(TinyModel().serialized() + bytes_field(5, table)), {"normalization table"});
     require_accepted(load_bytes(TinyModel().serialized() + bytes_field(3, bytes_field(2, ""))));
+}
+
+BOOST_AUTO_TEST_CASE(continuation_has_the_tokens_of_the_text_alone) {
+    const Tokenizer& tokenizer = demo_tokenizer();
+    for (const std::string text :
+         {"{\"name\": \"", " capital", "capital", "\n{\"a\": ", "  two", "한국", "x", "\n", "a"}) {
+        std::string bytes;
+        for (const TokenId token : tokenizer.encode_continuation(text)) bytes += tokenizer.bytes_of(token);
+        BOOST_TEST(bytes == text);
+    }
+    BOOST_TEST(tokenizer.encode_continuation("").empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -133,6 +133,26 @@ BOOST_AUTO_TEST_CASE(fields_have_their_meaning) {
                    .has_value());
 }
 
+BOOST_AUTO_TEST_CASE(blocks_count_as_messages_and_calls) {
+    const auto results = [](std::size_t count) {
+        std::string blocks;
+        for (std::size_t i = 0; i < count; ++i)
+            blocks += (i > 0 ? "," : "") + std::string(R"({"type":"tool_result"})");
+        return parse("", R"([{"role":"user","content":[)" + blocks + "]}]");
+    };
+    BOOST_TEST(results(max_messages).has_value());
+    check_refused(results(max_messages + 1), "messages");
+    const auto calls = [](std::size_t count) {
+        std::string blocks;
+        for (std::size_t i = 0; i < count; ++i)
+            blocks +=
+                (i > 0 ? "," : "") + std::string(R"({"type":"tool_use","id":"t","name":"f","input":{}})");
+        return parse("", R"([{"role":"assistant","content":[)" + blocks + "]}]");
+    };
+    BOOST_TEST(calls(max_calls).has_value());
+    check_refused(calls(max_calls + 1), "messages[0].content[" + std::to_string(max_calls) + "].type");
+}
+
 BOOST_AUTO_TEST_CASE(problems_name_their_field) {
     check_refused(
         parse_messages_request(R"({"messages":[{"role":"user","content":"a"}]})", UnknownFields::refused),

@@ -76,6 +76,16 @@ BOOST_AUTO_TEST_CASE(responses_write_the_members_beside_the_type) {
     BOOST_TEST(tools.described.size() == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(schema_may_be_a_reference_to_one_of_its_definitions) {
+    const Tools tools = accepted(function(
+        R"("name":"f","parameters":{"$ref":"#/$defs/T","$defs":{"T":{"type":"object","properties":{"next":{"anyOf":[{"$ref":"#/$defs/T"},{"type":"null"}]}}}}})"));
+    BOOST_TEST(json::parse(tools.callable[0].schema).at("type") == "object");
+    check_refused(function(R"("name":"f","parameters":{"$ref":"#/$defs/T","$defs":{"T":{"type":"array"}}})"),
+                  "tools[0].function.parameters", "\"type\": \"object\"");
+    check_refused(function(R"("name":"f","parameters":{"anyOf":[{"type":"object"}]})"),
+                  "tools[0].function.parameters", "\"type\": \"object\"");
+}
+
 BOOST_AUTO_TEST_CASE(choice_says_which_tools_may_be_called) {
     const auto names = [](const std::string& choice) {
         std::string text;
@@ -121,7 +131,7 @@ BOOST_AUTO_TEST_CASE(problems_name_the_tool) {
     check_refused(function(R"("name":"")"), "tools[0].function.name", "letters");
     check_refused(function(R"("name":"f","parameters":"x")"), "tools[0].function.parameters", "JSON Schema");
     check_refused(function(R"("name":"f","parameters":{"type":"array"})"), "tools[0].function.parameters",
-                  "type object");
+                  "\"type\": \"object\"");
     check_refused(function(R"("name":"f","parameters":{"properties":{"a":{"not":{}}}})"),
                   "tools[0].function.parameters", "\"not\"");
     check_refused(
@@ -136,7 +146,8 @@ BOOST_AUTO_TEST_CASE(problems_name_the_tool) {
           R"({"type":"function","function":{"name":"c"}})", R"({"type":"web_search"})",
           R"({"type":"allowed_tools"})",
           R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[1]}})",
-          R"({"type":"allowed_tools","allowed_tools":{"mode":"x","tools":[]}})"})
+          R"({"type":"allowed_tools","allowed_tools":{"mode":"x","tools":[]}})",
+          R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}})"})
         check_refused(two + R"(,"tool_choice":)" + choice, "tool_choice", "one of the tools");
     check_refused(R"("tool_choice":"required")", "tool_choice", "no tools");
     check_refused(two + R"(,"parallel_tool_calls":1)", "parallel_tool_calls", "true");
@@ -162,6 +173,12 @@ BOOST_AUTO_TEST_CASE(limits_of_tools_are_exact) {
     const std::size_t rest = accepted(sized(0)).callable[0].schema.size() + 1;
     accepted(sized(max_tool_schemas - rest));
     check_refused(sized(max_tool_schemas - rest + 1), "tools", "65536");
+    const auto shown = [](std::size_t size) {
+        return R"("tool_choice":"none","tools":[{"x":")" + std::string(size, 'x') + "\"}]";
+    };
+    constexpr std::size_t frame = 10;
+    BOOST_TEST(!parse(shown(max_shown_tools - frame)).error.has_value());
+    check_refused(shown(max_shown_tools - frame + 1), "tools", "262144");
 }
 
 BOOST_AUTO_TEST_CASE(grammar_has_one_tag_for_each_tool_that_may_be_called) {

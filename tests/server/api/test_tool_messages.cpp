@@ -75,6 +75,27 @@ BOOST_AUTO_TEST_CASE(chat_history_has_calls_and_results) {
     BOOST_TEST(empty.value().prompt.messages[1].calls[0].arguments == "{}");
 }
 
+BOOST_AUTO_TEST_CASE(message_after_calls_belongs_to_their_turn) {
+    const auto request = response(R"(
+        {"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},
+        {"type":"message","role":"assistant","content":[{"type":"output_text","text":"So."}]},
+        {"type":"function_call_output","call_id":"c1","output":"one"})");
+    const auto& messages = request.value().input;
+    BOOST_REQUIRE(messages.size() == 3U);
+    BOOST_TEST(messages[1].content == "So.");
+    BOOST_TEST(messages[1].calls.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(number_of_calls_in_a_message_is_limited) {
+    const auto with = [](std::size_t count) {
+        std::string calls;
+        for (std::size_t i = 0; i < count; ++i) calls += (i > 0 ? "," : "") + call;
+        return chat(R"({"role":"assistant","tool_calls":[)" + calls + "]}");
+    };
+    BOOST_TEST(with(max_calls).has_value());
+    check_refused(with(max_calls + 1), "messages[1].tool_calls");
+}
+
 BOOST_AUTO_TEST_CASE(wrong_calls_in_a_chat_are_named) {
     const std::string path = "messages[1].tool_calls";
     check_refused(chat(R"({"role":"assistant","tool_calls":{}})"), path);

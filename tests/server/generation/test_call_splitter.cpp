@@ -90,6 +90,36 @@ BOOST_AUTO_TEST_CASE(white_space_beside_calls_is_no_message) {
            {Kind::text, "\n\nDone. \n"}});
 }
 
+BOOST_AUTO_TEST_CASE(white_space_at_the_end_after_a_call_is_no_message) {
+    const Pieces only_call{{Kind::call, "f"}, {Kind::arguments, "{}"}, {Kind::call_end, ""}};
+    for (const std::string end : {"", "\n", " \n\n", "\n"}) check(generic, call("f", "{}") + end, only_call);
+}
+
+BOOST_AUTO_TEST_CASE(answer_that_consists_of_calls_has_no_text) {
+    CallRules rules = generic;
+    rules.must_call = true;
+    const std::string whole = call("f", "{}") + "\n" + call("f", "{}");
+    for (std::size_t size = 0; size < 11; ++size) check(rules, whole.substr(0, size), {});
+    check(rules, whole.substr(0, whole.size() / 2 + 8),
+          {{Kind::call, "f"}, {Kind::arguments, "{}"}, {Kind::call_end, ""}});
+}
+
+BOOST_AUTO_TEST_CASE(text_with_a_schema_has_no_calls_within) {
+    CallRules rules = generic;
+    rules.calls_come_first = true;
+    const std::string text = "{\"a\": \"" + call("f", "{}") + "\"} ";
+    check(rules, text, {{Kind::text, text}});
+    check(rules, "<tool_", {{Kind::text, "<tool_"}});
+    check(rules, "<tool_x" + call("f", "{}"), {{Kind::text, "<tool_x" + call("f", "{}")}});
+    check(rules, call("f", "{}") + "\n" + call("g", "{}"),
+          {{Kind::call, "f"},
+           {Kind::arguments, "{}"},
+           {Kind::call_end, ""},
+           {Kind::call, "g"},
+           {Kind::arguments, "{}"},
+           {Kind::call_end, ""}});
+}
+
 BOOST_AUTO_TEST_CASE(long_white_space_is_not_held_back) {
     CallSplitter splitter(generic);
     Pieces pieces;
@@ -111,6 +141,12 @@ BOOST_AUTO_TEST_CASE(answer_that_is_cut_shows_what_is_known) {
 BOOST_AUTO_TEST_CASE(custom_tool_gets_its_text) {
     check(generic, call("note", R"({"input": "a \"b\"\n한"})"),
           {{Kind::call, "note"}, {Kind::arguments, "a \"b\"\n한"}, {Kind::call_end, ""}});
+    check(generic, call("note", R"({"input": "a\ud800b"})"),
+          {{Kind::call, "note"},
+           {Kind::arguments,
+            "a\xEF\xBF\xBD"
+            "b"},
+           {Kind::call_end, ""}});
     const std::string whole = call("note", R"({"input": "abc"})");
     check(generic, whole.substr(0, whole.find("bc")), {{Kind::call, "note"}});
 }
