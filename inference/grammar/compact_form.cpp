@@ -64,7 +64,7 @@ std::string compact_form(xgrammar::CompiledGrammar compiled) {
 
 result<xgrammar::CompiledGrammar> from_compact_form(const std::string& bytes,
                                                     const xgrammar::TokenizerInfo& info) {
-    const Error damaged{errc::backend_failed, "the compiled grammar is damaged"};
+    Error damaged{errc::backend_failed, "the compiled grammar is damaged"};
     const std::size_t end = bytes.find('\n');
     if (end == std::string::npos) return damaged;
     json::error_code ec;

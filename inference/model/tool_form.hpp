@@ -22,7 +22,7 @@ struct ToolForm {
 // The form of Hermes. It is also the form for models whose template knows no tools.
 inline constexpr ToolForm hermes_form{.trigger = "<tool_call>",
                                       .head = "<tool_call>\n{\"name\": \"",
-                                      .middle = "\", \"arguments\": ",
+                                      .middle = R"(", "arguments": )",
                                       .tail = "}\n</tool_call>",
                                       .separator = "\n",
                                       .several = true,

@@ -16,6 +16,7 @@ constexpr std::int32_t max_drafts = 8;  // of one sequence in one step
 std::int32_t append_forced_tokens(Sequence& sequence, std::int32_t max_tokens) {
     if (!sequence.grammar) return 0;
     GrammarState& grammar = *sequence.grammar;
+    const std::size_t known = sequence.token_ids.size();
     std::int32_t count = 0;
     try {
         while (count < max_tokens && !grammar.has_ended()) {
@@ -26,6 +27,9 @@ std::int32_t append_forced_tokens(Sequence& sequence, std::int32_t max_tokens) {
         }
     } catch (const std::exception&) {
         // A fault of the library. The next mask meets it too, and ends the request.
+        sequence.token_ids.resize(known);
+        grammar.roll_back(count);
+        return 0;
     }
     grammar.roll_back(count);
     return count;

@@ -69,7 +69,7 @@ void append_sliced(Document& out, std::size_t size, Function get_text) {
 }
 template <class Text>  // std::string or std::string_view
 void append_characters(Document& out, const Text& text) {
-    append_sliced(out, text.size(), [&text]() -> const Text& { return text; });
+    append_sliced(out, text.size(), [&text] { return std::string_view(text); });
 }
 
 // Appends a JSON list. `append_item(out, i)` appends item i.
