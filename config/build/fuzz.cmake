@@ -9,3 +9,5 @@ set(CMAKE_CXX_FLAGS
   CACHE STRING "")
 set(SOLARD_WEB OFF CACHE BOOL "")
 set(SOLARD_CUDA OFF CACHE STRING "")
+# XGrammar does not compile with clang, and no target needs it.
+set(SOLARD_GRAMMARS OFF CACHE STRING "")

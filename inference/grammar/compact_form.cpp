@@ -1,5 +1,10 @@
 #include "inference/grammar/compact_form.hpp"
 
+#include <compiled_grammar_impl.h>
+#include <fsm.h>
+#include <grammar_impl.h>
+
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -8,10 +13,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "compiled_grammar_impl.h"
-#include "fsm.h"
-#include "grammar_impl.h"
 
 namespace solard {
 namespace {
