@@ -187,8 +187,9 @@ std::optional<Tools> parse_tools(const json::object& body, FieldReader& fields) 
     if (!converted) return fields.fail(converted.error()), std::nullopt;
     FieldReader inner(*converted);
     auto tools = parse_tool_fields(inner, BodyKind::responses).tools;
-    if (!inner.error()) return tools;
-    Error problem = *inner.error();
+    const std::optional<Error>& found = inner.error();
+    if (!found) return tools;
+    Error problem = *found;
     constexpr std::string_view parameters = ".parameters";
     if (problem.param.ends_with(parameters)) {
         const std::string place = problem.param.substr(0, problem.param.size() - parameters.size());
