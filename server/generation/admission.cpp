@@ -152,7 +152,7 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
 
 // Returns the grammar of an answer. The request has tools, a grammar for the text, or both.
 result<GrammarSource> wanted_grammar(const ToolForm& form, const GenerationFields& fields) {
-    if (!fields.tools) return fields.grammar->source;
+    if (!fields.tools) return fields.grammar.value().source;
     std::string text_schema;
     if (fields.grammar && !fields.tools->must_call) {
         using Kind = GrammarSource::Kind;
@@ -267,7 +267,7 @@ asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationSer
     // A prompt that will be refused must not cost a compilation.
     const auto max_tokens = choose_max_tokens(generation, prompt_tokens, fields, prompt_field);
     if (!max_tokens) co_return max_tokens.error();
-    std::string field = fields.tools ? "tools" : fields.grammar->field;
+    std::string field = fields.tools ? "tools" : fields.grammar.value().field;
     auto wanted = wanted_grammar(generation.tool_form, fields);
     if (!wanted) co_return wanted.error();
     auto compiling = generation.grammars.compile(source, *std::move(wanted), std::move(field));

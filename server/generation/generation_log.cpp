@@ -48,8 +48,8 @@ void GenerationLog::append(const LogDelta& delta) {
     target.logprobs.insert(target.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
     if (keeps_token_ids_)
         target.token_ids.insert(target.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
-    if (calls_) {
-        append_pieces(target, delta);
+    if (calls_ && target.splitter) {
+        append_pieces(target, *target.splitter, *calls_, delta);
     } else {
         target.text += delta.text;
         append_entry(delta, delta.num_tokens, delta.finish);
@@ -71,12 +71,13 @@ void GenerationLog::append_entry(const LogDelta& delta, std::uint32_t num_tokens
 }
 
 // Each piece has an entry. The tokens belong to the first of them.
-void GenerationLog::append_pieces(Output& target, const LogDelta& delta) {
+void GenerationLog::append_pieces(Output& target, CallSplitter& splitter, const CallRules& calls,
+                                  const LogDelta& delta) {
     pieces_.clear();
-    target.splitter->append(delta.text, delta.finish != FinishReason::none, pieces_);
+    splitter.append(delta.text, delta.finish != FinishReason::none, pieces_);
     std::uint32_t num_tokens = delta.num_tokens;
     for (const CallPiece& piece : pieces_) {
-        append_piece(target, piece, *calls_);
+        append_piece(target, piece, calls);
         const bool is_last = &piece == &pieces_.back();
         append_entry(delta, std::exchange(num_tokens, 0), is_last ? delta.finish : FinishReason::none);
     }

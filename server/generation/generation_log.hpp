@@ -126,7 +126,7 @@ class GenerationLog {
         if (!std::exchange(flag, true)) wake_readers();
     }
     void append_entry(const LogDelta& delta, std::uint32_t num_tokens, FinishReason finish);
-    void append_pieces(Output& target, const LogDelta& delta);
+    void append_pieces(Output& target, CallSplitter& splitter, const CallRules& calls, const LogDelta& delta);
     static void append_piece(Output& target, const CallPiece& piece, const CallRules& calls);
     Offsets end_of(std::uint32_t output) const;
     std::size_t prompt_of(std::uint32_t output) const {
