@@ -21,7 +21,7 @@ namespace json = boost::json;
 using RuleAutomaton = xgrammar::CompactFSMWithStartEndWithSize;
 
 // An automaton with one state, which takes the place of the shared one.
-RuleAutomaton placeholder() {
+RuleAutomaton one_state_automaton() {
     const xgrammar::CompactFSM one_state = xgrammar::FSM(1).ToCompact();
     return RuleAutomaton(xgrammar::CompactFSMWithStartEnd(one_state, 0, {0}), 0, 1);
 }
@@ -58,7 +58,7 @@ std::string compact_form(xgrammar::CompiledGrammar compiled) {
     for (auto& rule : grammar.per_rule_fsms) {
         const bool is_shared = rule && rule->GetFsm().GetFsm().ImplPtr() == grammar.complete_fsm.ImplPtr();
         places.push_back(is_shared ? json::value(place_of(*rule)) : json::value());
-        if (is_shared) rule = placeholder();
+        if (is_shared) rule = one_state_automaton();
     }
     return json::serialize(places) + "\n" + compiled.SerializeJSON();
 }

@@ -53,11 +53,9 @@ asio::awaitable<result<PendingAnswer>> begin_chat(GenerationService& generation,
     context.prompts.push_back(std::move(shown));
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(chat->rendered.token_ids));
-    auto compiling = grammar_of(generation, source, context.fields, prompts.front().size(), "messages");
-    auto grammar = co_await std::move(compiling);
-    if (!grammar) co_return grammar.error();
-    auto admitted = admit(generation, context.fields, exchange.request().caller, std::move(prompts), *grammar,
-                          "messages");
+    auto admitting = compile_and_admit(generation, source, context.fields, exchange.request().caller,
+                                       std::move(prompts), "messages");
+    auto admitted = co_await std::move(admitting);
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<ChatAnswerWriter>(std::move(context)), *std::move(admitted)};
     co_return pending;

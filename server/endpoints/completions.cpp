@@ -133,12 +133,9 @@ asio::awaitable<result<PendingAnswer>> begin_completion(GenerationService& gener
     auto shown = co_await std::move(showing);
     if (!shown) co_return shown.error();
     context.prompts = *std::move(shown);
-    const auto longest = std::ranges::max_element(*prompts, {}, &std::vector<TokenId>::size);
-    auto compiling = grammar_of(generation, source, context.fields, longest->size(), "prompt");
-    auto grammar = co_await std::move(compiling);
-    if (!grammar) co_return grammar.error();
-    auto admitted =
-        admit(generation, context.fields, exchange.request().caller, *std::move(prompts), *grammar, "prompt");
+    auto admitting = compile_and_admit(generation, source, context.fields, exchange.request().caller,
+                                       *std::move(prompts), "prompt");
+    auto admitted = co_await std::move(admitting);
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<CompletionAnswerWriter>(std::move(context), request->echo),
                           *std::move(admitted)};

@@ -1,6 +1,7 @@
 // POST /v1/messages and POST /v1/messages/count_tokens, in Anthropic's form.
 #include <utility>
 
+#include "server/api/anthropic_answer.hpp"
 #include "server/api/anthropic_messages.hpp"
 #include "server/endpoints/answer.hpp"
 #include "server/endpoints/handlers.hpp"
@@ -45,11 +46,9 @@ asio::awaitable<result<PendingAnswer>> begin(GenerationService& generation, Http
                           generation.tokenizer};
     std::vector<std::vector<TokenId>> prompts;
     prompts.push_back(std::move(prepared->token_ids));
-    auto compiling = grammar_of(generation, source, context.fields, prompts.front().size(), "messages");
-    auto grammar = co_await std::move(compiling);
-    if (!grammar) co_return grammar.error();
-    auto admitted = admit(generation, context.fields, exchange.request().caller, std::move(prompts), *grammar,
-                          "messages");
+    auto admitting = compile_and_admit(generation, source, context.fields, exchange.request().caller,
+                                       std::move(prompts), "messages");
+    auto admitted = co_await std::move(admitting);
     if (!admitted) co_return admitted.error();
     PendingAnswer pending{std::make_unique<MessagesAnswerWriter>(std::move(context)), *std::move(admitted)};
     co_return pending;

@@ -322,6 +322,17 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     return submitted;
 }
 
+asio::awaitable<result<Generation>> compile_and_admit(GenerationService& generation, JobSource source,
+                                                      const GenerationFields& fields, Caller caller,
+                                                      std::vector<std::vector<TokenId>> prompts,
+                                                      std::string_view field) {
+    const auto longest = std::ranges::max_element(prompts, {}, &std::vector<TokenId>::size);
+    auto compiling = grammar_of(generation, source, fields, longest->size(), field);
+    auto grammar = co_await std::move(compiling);
+    if (!grammar) co_return grammar.error();
+    co_return admit(generation, fields, caller, std::move(prompts), *grammar, field);
+}
+
 std::int32_t max_choices_together(const GenerationService& generation) {
     const auto max_of_request = static_cast<std::int32_t>(max_choices);
     const auto& info = generation.engine.info();  // absent while the server is starting

@@ -66,6 +66,12 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
                          std::vector<std::vector<TokenId>> prompts,
                          const std::shared_ptr<const Grammar>& grammar, std::string_view field);
 
+// Does what grammar_of() and admit() do, one after the other. `prompts` must not be empty.
+boost::asio::awaitable<result<Generation>> compile_and_admit(GenerationService& generation, JobSource source,
+                                                             const GenerationFields& fields, Caller caller,
+                                                             std::vector<std::vector<TokenId>> prompts,
+                                                             std::string_view field);
+
 // Returns how many choices of one request can run together, which is the largest allowed `n`.
 std::int32_t max_choices_together(const GenerationService& generation);
 

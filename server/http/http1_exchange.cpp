@@ -13,7 +13,7 @@
 #include <string>
 #include <utility>
 
-#include "server/api/anthropic_messages.hpp"
+#include "server/api/anthropic_answer.hpp"
 #include "server/config/random_bits.hpp"
 #include "server/http/error_response.hpp"
 

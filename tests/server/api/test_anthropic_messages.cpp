@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "server/api/anthropic_answer.hpp"
 #include "server/api/anthropic_messages.hpp"
 #include "server/generation/generation_log.hpp"
 #include "tests/support/demo_tokenizer.hpp"
