@@ -24,14 +24,16 @@ bool StopMatcher::Pattern::completed_by(char c) {
 }
 
 StopMatcher::StopMatcher(std::vector<std::string> stops, UnsearchedParts unsearched)
-    : begin_(std::move(unsearched.begin)), end_(std::move(unsearched.end)) {
+    : begin_(std::move(unsearched.begin)), end_(std::move(unsearched.end)), at_start_(unsearched.at_start) {
     for (std::string& stop : stops) patterns_.emplace_back(std::move(stop));
 }
 
 // Returns false if the character belongs to a part that is not searched.
 bool StopMatcher::is_searched(char c) {
     if (!in_unsearched_) {
+        if (at_start_ && !begin_.text.empty() && begin_.text[begin_.matched] != c) begin_ = Pattern({});
         in_unsearched_ = begin_.completed_by(c);
+        at_start_ = at_start_ && !in_unsearched_;
         return true;
     }
     if (end_.completed_by(c)) {

@@ -14,6 +14,7 @@ namespace solard {
 struct UnsearchedParts {
     std::string begin;
     std::string end;
+    bool at_start = false;  // true: unless the text begins with `begin`, it has no such part
 };
 
 // Every sequence must have a matcher of its own. A matcher must be used by one thread at a time.
@@ -58,6 +59,7 @@ class StopMatcher {
     Pattern begin_;  // of a part that is not searched
     Pattern end_;
     bool in_unsearched_ = false;
+    bool at_start_;     // the first part can only be here
     std::string held_;  // the longest end of the fed text that is the beginning of a stop string
     std::optional<std::size_t> matched_;
 };

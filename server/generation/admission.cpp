@@ -179,10 +179,11 @@ CallRules call_rules(const ToolForm& form, const Tools& tools, bool text_has_sch
 }
 
 // Adds to a request what the calls of tools need.
-void allow_calls(const GenerationService& generation, Request& request) {
+void allow_calls(const GenerationService& generation, bool text_has_schema, Request& request) {
     const ToolForm& form = generation.tool_form;
     // A call that may not be followed by anything ends with the answer.
-    request.unsearched = {std::string(form.trigger), std::string(form.several ? form.tail : "")};
+    request.unsearched = {std::string(form.trigger), std::string(form.several ? form.tail : ""),
+                          text_has_schema};
     if (generation.shows_tool_trigger) request.skip_special_tokens = false;
 }
 
@@ -305,7 +306,7 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
         request->prompt = std::move(prompt);
         request->num_prompt_logprobs = fields.num_prompt_logprobs;
         request->grammar = grammar;
-        if (fields.tools) allow_calls(generation, *request);
+        if (fields.tools) allow_calls(generation, fields.grammar.has_value(), *request);
         request->cache_salt = cache_salt(generation, caller, fields.cache_salt);
         request->queue_deadline = now + generation.config.queue_timeout;
         request->request_deadline = now + generation.config.request_timeout;

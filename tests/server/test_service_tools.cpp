@@ -180,6 +180,12 @@ BOOST_AUTO_TEST_CASE(markers_in_a_json_text_are_text) {
     BOOST_TEST(choice.at("message").at("content").as_string() == marked);
     BOOST_TEST(choice.at("finish_reason") == "stop");
     BOOST_TEST(!choice.at("message").as_object().contains("tool_calls"));
+    const auto stopped = server.chat(
+        tools +
+            R"(,"stop":"huge","response_format":{"type":"json_schema","json_schema":{"name":"x","schema":)" +
+            schema + "}}",
+        marked);
+    BOOST_TEST(stopped.at("stop_reason") == "huge");
 }
 
 BOOST_AUTO_TEST_CASE(stop_tokens_do_not_cut_calls) {

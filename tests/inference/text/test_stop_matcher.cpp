@@ -157,6 +157,19 @@ BOOST_AUTO_TEST_CASE(no_stop_string_counts_in_unsearched_parts) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(unsearched_part_may_have_to_be_at_the_start) {
+    for (const std::string text : {"a <<x", "<a <<x"}) {
+        StopMatcher matcher({"x"}, {"<<", ">", true});
+        std::string out;
+        BOOST_TEST(matcher.append(text, out), text);
+    }
+    StopMatcher matcher({"x"}, {"<<", ">", true});
+    std::string out;
+    BOOST_TEST(!matcher.append("<<x> <<x>", out));
+    BOOST_TEST(matcher.append("x", out));
+    BOOST_TEST(out == "<<x> <<x>");
+}
+
 BOOST_AUTO_TEST_CASE(unsearched_part_without_an_end_is_the_rest) {
     StopMatcher matcher({"x"}, {"<", ""});
     std::string out;
