@@ -14,6 +14,9 @@
 #include <vector>
 
 #include "inference/grammar/compact_form.hpp"
+#include "inference/grammar/regex.hpp"
+#include "inference/grammar/schema_grammar.hpp"
+#include "inference/grammar/text_automaton.hpp"
 #include "inference/sizes.hpp"
 #include "inference/token_mask.hpp"
 
@@ -51,11 +54,7 @@ xgrammar::TokenizerInfo tokenizer_info(const GrammarVocabulary& vocabulary) {
             std::vector<std::int32_t>(vocabulary.end_tokens.begin(), vocabulary.end_tokens.end())};
 }
 
-// One form of white space only, so that much of an answer follows from its schema. A model that is free to
-// choose may also go on with white space for ever.
-constexpr bool any_whitespace = false;
-
-// Replaces the schemas in a structural tag by grammars, because the library would allow any white space.
+// Replaces the schemas in a structural tag by grammars.
 void replace_schemas(boost::json::value& format) {
     if (auto* const list = format.if_array())
         for (boost::json::value& item : *list) replace_schemas(item);
@@ -66,9 +65,7 @@ void replace_schemas(boost::json::value& format) {
         for (auto& member : *object) replace_schemas(member.value());
         return;
     }
-    const std::string schema = boost::json::serialize(object->at("json_schema"));
-    format = {{"type", "grammar"},
-              {"grammar", xgrammar::Grammar::FromJSONSchema(schema, any_whitespace).ToString()}};
+    format = {{"type", "grammar"}, {"grammar", schema_grammar(object->at("json_schema")).ToString()}};
 }
 
 // Returns the texts which begin the parts of a structural tag, in which most of its work is.
@@ -85,12 +82,20 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
     xgrammar::GrammarCompiler compiler(info, 1, false);
     switch (source.kind) {
         case GrammarSource::Kind::json_object:
-            return compiler.CompileJSONSchema(R"({"type":"object"})", any_whitespace, std::nullopt,
-                                              std::nullopt, false);
+            return compiler.CompileGrammar(schema_grammar({{"type", "object"}}));
         case GrammarSource::Kind::json_schema:
-            return compiler.CompileJSONSchema(source.text, any_whitespace);
-        case GrammarSource::Kind::ebnf:
+            return compiler.CompileGrammar(schema_grammar(boost::json::parse(source.text)));
+        case GrammarSource::Kind::gbnf:
             return compiler.CompileGrammar(source.text);
+        case GrammarSource::Kind::lark:
+            return compiler.CompileLark(source.text);
+        case GrammarSource::Kind::regex: {
+            const auto regex = parse_regex(source.text, RegexScope::whole_text);
+            if (!regex) throw std::runtime_error(regex.error().message);
+            const auto automaton = make_automaton(*regex, {});
+            if (!automaton) throw std::runtime_error(automaton.error().message);
+            return compiler.CompileGrammar(automaton_grammar(*automaton));
+        }
         case GrammarSource::Kind::structural_tag: {
             boost::json::value tag = boost::json::parse(source.text);
             replace_schemas(tag);
@@ -100,6 +105,17 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
     std::abort();
 }
 
+double cpu_seconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+// What a mask may take. Usual schemas take a tenth of that and less.
+constexpr double slowest_mask = 0.02;
+constexpr double slowest_mean = 300e-6;
+constexpr auto too_slow = "it takes too long to find out which tokens it allows";
+
 class State final : public GrammarState {
   public:
     // Without a tokenizer, no token is forced.
@@ -108,6 +124,7 @@ class State final : public GrammarState {
 
     bool accept(const std::string& text) { return matcher_.AcceptString(text); }
     bool accept(TokenId token) override {
+        const Stopwatch stopwatch(seconds_);
         const bool is_accepted = matcher_.AcceptToken(token);
         if (is_accepted) ++num_accepted_;
         return is_accepted;
@@ -128,7 +145,37 @@ class State final : public GrammarState {
         }
         return forced_.back().tokens[num_accepted_ - forced_.back().begin];
     }
+    // An answer can make a grammar slow which was fast on random ways.
     void fill_mask(std::span<std::uint32_t> mask) override {
+        find_mask(mask);
+        ++num_masks_;
+        constexpr double patience = 2;
+        if (seconds_ > slowest_mask + patience * slowest_mean * static_cast<double>(num_masks_))
+            throw std::runtime_error(too_slow);
+    }
+    bool has_ended() const override { return matcher_.IsTerminated(); }
+
+  private:
+    struct ForcedRun {
+        std::size_t begin;  // number of accepted tokens before the run
+        std::vector<TokenId> tokens;
+    };
+
+    // Adds the processor time of its life.
+    class Stopwatch {
+      public:
+        explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(cpu_seconds()) {}
+        ~Stopwatch() { seconds_ += cpu_seconds() - begin_; }
+        Stopwatch(const Stopwatch&) = delete;
+        Stopwatch& operator=(const Stopwatch&) = delete;
+
+      private:
+        double& seconds_;
+        double begin_;
+    };
+
+    void find_mask(std::span<std::uint32_t> mask) {
+        const Stopwatch stopwatch(seconds_);
         auto size = static_cast<std::int64_t>(mask.size());
         DLTensor tensor{.data = mask.data(),
                         .device = {.device_type = kDLCPU, .device_id = 0},
@@ -139,15 +186,9 @@ class State final : public GrammarState {
                         .byte_offset = 0};
         matcher_.FillNextTokenBitmask(&tensor);
     }
-    bool has_ended() const override { return matcher_.IsTerminated(); }
-
-  private:
-    struct ForcedRun {
-        std::size_t begin;  // number of accepted tokens before the run
-        std::vector<TokenId> tokens;
-    };
 
     std::vector<TokenId> find_forced() {
+        const Stopwatch stopwatch(seconds_);
         const std::string text = matcher_.FindJumpForwardString();
         constexpr std::size_t shortest = 2;  // bytes; one token at least is not forced
         if (text.size() < shortest) return {};
@@ -166,6 +207,8 @@ class State final : public GrammarState {
     xgrammar::GrammarMatcher matcher_;
     const Tokenizer* tokenizer_;
     std::size_t num_accepted_ = 0;
+    std::size_t num_masks_ = 0;
+    double seconds_ = 0;             // of processor time for masks and accepted tokens
     std::vector<ForcedRun> forced_;  // in the order of the answer
 };
 
@@ -185,22 +228,13 @@ class Compiled final : public Grammar {
     const Tokenizer& tokenizer_;
 };
 
-double cpu_seconds() {
-    timespec time{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
 // Follows the grammar on some random ways. What is slow here would slow every step of the engine down, and a
-// way that takes for ever would stop it. The limits are ten times what the masks of usual schemas take, and
-// more.
+// way that takes for ever would stop it.
 std::optional<std::string> why_unusable(const xgrammar::CompiledGrammar& compiled,
                                         const std::vector<std::string>& triggers,
                                         const GrammarVocabulary& vocabulary) {
     constexpr int num_ways = 8;
     constexpr int max_tokens = 256;
-    constexpr double slowest_token = 0.02;
-    constexpr double slowest_mean = 300e-6;
     const auto vocab_size = static_cast<std::int32_t>(vocabulary.texts.size());
     std::vector<std::uint32_t> mask(mask_words(vocab_size));
     std::mt19937 random(1);
@@ -215,8 +249,8 @@ std::optional<std::string> why_unusable(const xgrammar::CompiledGrammar& compile
             const double time = cpu_seconds() - begin;
             total += time;
             ++num_steps;
-            if (time > slowest_token || (num_steps > max_tokens && total > slowest_mean * num_steps))
-                return "it takes too long to find out which tokens it allows";
+            if (time > slowest_mask || (num_steps > max_tokens && total > slowest_mean * num_steps))
+                return too_slow;
             auto token = static_cast<TokenId>(random() % vocabulary.texts.size());
             for (std::int32_t i = 0; i < vocab_size && !is_allowed(mask, token); ++i)
                 token = (token + 1) % vocab_size;

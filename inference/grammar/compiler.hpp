@@ -17,9 +17,9 @@ struct GrammarSource {
     enum class Kind : std::uint8_t {
         json_object,  // any JSON object; `text` is empty
         json_schema,  // `text` is a JSON Schema
-        // A grammar in GBNF with a rule named root. Only the server writes such grammars: those of clients
-        // could make the time for a mask grow without bound.
-        ebnf,
+        regex,        // the whole answer matches this expression, see parse_regex()
+        gbnf,         // a grammar in the notation of llama.cpp, with a rule named root
+        lark,         // a grammar in the notation of Lark, with a rule named start
         // A structural tag of XGrammar: text with parts that follow grammars of their own. Only the server
         // writes such tags. Schemas in it are followed with the same white space as those of json_schema.
         structural_tag,

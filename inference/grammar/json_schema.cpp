@@ -7,11 +7,12 @@
 #include <boost/json/serialize.hpp>
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <vector>
 
 #include "inference/grammar/json_schema_keywords.hpp"
+#include "inference/grammar/regex.hpp"
+#include "inference/grammar/schema_numbers.hpp"
 
 namespace solard {
 namespace {
@@ -23,7 +24,7 @@ constexpr std::size_t max_schemas = 2000;   // the schema and all schemas in it
 constexpr std::size_t max_branches = 64;    // of anyOf or oneOf
 constexpr std::size_t max_values = 1000;    // of enum
 constexpr std::size_t max_required = 1000;  // names
-constexpr std::int64_t max_bound = 10'000;  // of a number of items
+constexpr std::int64_t max_bound = 10'000;  // of a number of items or characters
 
 constexpr auto type_names =
     std::to_array<std::string_view>({"array", "boolean", "integer", "null", "number", "object", "string"});
@@ -56,20 +57,6 @@ bool has_type(const json::value& value, std::string_view type) {
             break;
     }
     return type == "number" || type == "integer";
-}
-
-// Returns the types that a schema names; empty if it names none.
-std::vector<std::string_view> types_of(const json::object& schema) {
-    std::vector<std::string_view> types;
-    const json::value* value = schema.if_contains("type");
-    if (value == nullptr) return types;
-    if (value->is_string()) types.emplace_back(value->get_string());
-    if (value->is_array()) {
-        for (const json::value& type : value->get_array()) {
-            if (type.is_string()) types.emplace_back(type.get_string());
-        }
-    }
-    return types;
 }
 
 bool may_overlap(std::string_view a, std::string_view b) {
@@ -122,18 +109,6 @@ bool are_disjoint(const json::value& a, const json::value& b) {
 bool is_plain(std::string_view name) {
     return std::ranges::none_of(
         name, [](char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20; });
-}
-
-// The type of the values that a keyword restricts, or nothing if it restricts values of any type.
-std::string_view type_of_keyword(std::string_view name) {
-    for (const std::string_view of_objects : {"additionalProperties", "properties", "required"})
-        if (name == of_objects) return "object";
-    for (const std::string_view of_lists : {"items", "maxItems", "minItems", "prefixItems"})
-        if (name == of_lists) return "array";
-    for (const std::string_view of_integers :
-         {"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"})
-        if (name == of_integers) return "integer";
-    return name == "format" ? "string" : "";
 }
 
 class Checker {
@@ -195,6 +170,8 @@ class Checker {
             case KeywordKind::number:
                 if (!value.is_number()) fail_value(keyword.name, place, "a number");
                 return;
+            case KeywordKind::pattern:
+                return check_pattern(value, place);
             case KeywordKind::type:
                 return check_type(value, place);
             case KeywordKind::names:
@@ -245,6 +222,12 @@ class Checker {
         return false;
     }
 
+    void check_pattern(const json::value& value, const std::string& place) {
+        if (!value.is_string()) return fail_value("pattern", place, "a string");
+        const auto regex = parse_regex(value.get_string(), RegexScope::part_of_text);
+        if (!regex) fail("in the \"pattern\" at " + place + ", " + regex.error().message);
+    }
+
     void check_type(const json::value& value, const std::string& place) {
         const auto is_type = [](const json::value& type) {
             return type.is_string() &&
@@ -292,27 +275,36 @@ class Checker {
             }
         }
         check_values(schema, place);
-        check_types_of_keywords(schema, place);
-        if (problem_) return;
+        if (auto problem = why_numbers_not_supported(schema, place)) fail(*std::move(problem));
+        check_sizes(schema, place);
         const json::value* const required = schema.if_contains("required");
-        if (required == nullptr) return;
+        const json::value* const others = schema.if_contains("additionalProperties");
+        if (required == nullptr || others == nullptr || *others != false) return;
         const json::value* const properties = schema.if_contains("properties");
         for (const json::value& name : required->get_array()) {
             if (properties == nullptr || !properties->get_object().contains(name.get_string()))
                 return fail("\"required\" at " + place + " names " + quoted(name.get_string()) +
-                            ", which \"properties\" does not have");
+                            ", which the object may not have");
         }
     }
 
-    // The library ignores a keyword beside another type than its own.
-    void check_types_of_keywords(const json::object& schema, const std::string& place) {
-        const auto types = types_of(schema);
-        for (const auto& member : schema) {
-            const std::string_view type = type_of_keyword(member.key());
-            if (!type.empty() && (types.size() != 1 || types.front() != type))
-                return fail(quoted(member.key()) + " at " + place +
-                            " is supported only with \"type\": " + quoted(type));
-        }
+    void check_sizes(const json::object& schema, const std::string& place) {
+        const auto prefix = [&] {
+            const json::value* const first = schema.if_contains("prefixItems");
+            return first == nullptr ? std::size_t{0} : first->get_array().size();
+        }();
+        const auto max_items = number_of(schema, "maxItems");
+        const auto min_items = number_of(schema, "minItems");
+        if (number_of(schema, "minLength").value_or(0) > number_of(schema, "maxLength").value_or(max_bound))
+            return fail("\"minLength\" at " + place + " is greater than \"maxLength\"");
+        if (min_items.value_or(0) > max_items.value_or(max_bound))
+            return fail("\"minItems\" at " + place + " is greater than \"maxItems\"");
+        if (max_items && *max_items < static_cast<double>(prefix))
+            return fail("\"maxItems\" at " + place + " is less than the number of \"prefixItems\"");
+        const json::value* const items = schema.if_contains("items");
+        const bool has_others = items == nullptr ? prefix == 0 : *items != false;
+        if (!has_others && min_items.value_or(0) > static_cast<double>(prefix))
+            return fail("\"minItems\" at " + place + " is greater than the number of possible items");
     }
 
     // The values of `const` and `enum` must have the type beside them, which the library does not check.
@@ -333,7 +325,34 @@ class Checker {
     std::size_t num_schemas_ = 0;
 };
 
+// Of the schema, or of each schema of a list.
+void remove_annotations(json::value& schema) {
+    if (schema.is_array())
+        for (json::value& item : schema.get_array()) remove_annotations(item);
+    if (!schema.is_object()) return;
+    json::object& object = schema.get_object();
+    for (auto member = object.begin(); member != object.end();) {
+        const SchemaKeyword& keyword = *find_keyword(member->key());
+        if (keyword.kind == KeywordKind::annotation || keyword.name == "$id") {
+            member = object.stable_erase(member);
+            continue;
+        }
+        if (keyword.kind == KeywordKind::schemas || keyword.kind == KeywordKind::definitions) {
+            for (auto& inner : member->value().get_object()) remove_annotations(inner.value());
+        } else if (keyword.kind == KeywordKind::schema || keyword.kind == KeywordKind::branches ||
+                   keyword.kind == KeywordKind::prefix) {
+            remove_annotations(member->value());
+        }
+        ++member;
+    }
+}
+
 }  // namespace
+
+std::string without_annotations(json::value schema) {
+    remove_annotations(schema);
+    return json::serialize(schema);
+}
 
 std::optional<std::string> why_not_supported(const json::value& schema) {
     return Checker().check(schema);

@@ -13,4 +13,8 @@ namespace solard {
 // limited. What passes can still turn out to be too much work for the compiler.
 std::optional<std::string> why_not_supported(const boost::json::value& schema);
 
+// Returns the schema as JSON, without the keywords that say nothing about the value. `schema` must be one to
+// which why_not_supported() has no objection.
+std::string without_annotations(boost::json::value schema);
+
 }  // namespace solard

@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "inference/grammar/grammar_text.hpp"
 #include "inference/grammar/json_schema.hpp"
-#include "inference/grammar/library_schema.hpp"
+#include "inference/grammar/regex.hpp"
 #include "inference/text/json_text.hpp"
 #include "server/api/json.hpp"
 #include "server/config/shown.hpp"
@@ -52,11 +53,8 @@ class Grammars {
         if (!schema.is_object()) return fields_.fail(wrong_field(path_of(field), "a JSON Schema", value));
         if (!check_size(json::serialize(schema), field)) return;
         if (const auto problem = why_not_supported(schema))
-            return fields_.fail(
-                Error{errc::invalid_value,
-                      path_of(field) + " has a schema that cannot be enforced: " + shown(*problem) + ".",
-                      path_of(field)});
-        add(Kind::json_schema, schema_of_library(std::move(schema)), field);
+            return refuse(field, "a schema that cannot be enforced", *problem);
+        add(Kind::json_schema, without_annotations(std::move(schema)), field);
     }
     void add_choice(std::string_view field, const json::value* value) {
         if (value == nullptr || value->is_null()) return;
@@ -70,11 +68,43 @@ class Grammars {
             if (&text != list->begin()) grammar += " | ";
             append_literal(grammar, text.get_string());
         }
-        add(Kind::ebnf, grammar, field);
+        add(Kind::gbnf, grammar, field);
+    }
+    void add_regex(std::string_view field, const json::value* value) {
+        const auto text = text_of(field, value);
+        if (!text) return;
+        if (const auto regex = parse_regex(*text, RegexScope::whole_text); !regex)
+            return refuse(field, "a regular expression that cannot be followed", regex.error().message);
+        add(Kind::regex, *text, field);
+    }
+    // A grammar in the notation of llama.cpp, or, if `may_be_lark` is true, in that of Lark.
+    void add_grammar(std::string_view field, const json::value* value, bool may_be_lark) {
+        const auto text = text_of(field, value);
+        if (!text) return;
+        const bool is_lark = may_be_lark && text->find("::=") == std::string_view::npos;
+        if (const auto problem = is_lark ? why_lark_not_supported(*text) : why_gbnf_not_supported(*text))
+            return refuse(field, "a grammar that cannot be followed", *problem);
+        add(is_lark ? Kind::lark : Kind::gbnf, *text, field);
     }
     std::optional<AnswerGrammar> take() { return std::move(found_); }
 
   private:
+    // Returns the text of the field, or nothing if it says nothing or is wrong.
+    std::optional<std::string_view> text_of(std::string_view field, const json::value* value) {
+        if (value == nullptr || value->is_null()) return std::nullopt;
+        if (!value->is_string()) {
+            fields_.fail(wrong_field(path_of(field), "a string", value));
+            return std::nullopt;
+        }
+        const std::string_view text = value->get_string();
+        if (text.empty() || !check_size(text, field)) return std::nullopt;
+        return text;
+    }
+    void refuse(std::string_view field, std::string_view what, std::string_view problem) {
+        fields_.fail(Error{errc::invalid_value,
+                           path_of(field) + " has " + std::string(what) + ": " + shown(problem) + ".",
+                           path_of(field)});
+    }
     bool check_size(std::string_view text, std::string_view field) {
         if (text.size() <= max_grammar_bytes) return true;
         fields_.fail(wrong(field, "at most " + std::to_string(max_grammar_bytes) + " bytes long"));
@@ -154,6 +184,8 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
         };
         nested.add_schema("json", inner_value("json"));
         nested.add_choice("choice", inner_value("choice"));
+        nested.add_regex("regex", inner_value("regex"));
+        nested.add_grammar("grammar", inner_value("grammar"), true);
         if (inner.boolean("json_object").value_or(false)) nested.add(Kind::json_object, "", "json_object");
         check_other_fields(inner, kind, unknown, "structured_outputs.");
         if (const auto& problem = inner.error()) fields.fail(*problem);
@@ -162,7 +194,10 @@ std::optional<AnswerGrammar> parse_grammar_fields(FieldReader& fields, BodyKind 
     }
     grammars.add_schema("guided_json", value_of("guided_json"));
     grammars.add_choice("guided_choice", value_of("guided_choice"));
+    grammars.add_regex("guided_regex", value_of("guided_regex"));
+    grammars.add_grammar("guided_grammar", value_of("guided_grammar"), true);
     grammars.add_schema("json_schema", value_of("json_schema"));
+    grammars.add_grammar("grammar", value_of("grammar"), false);
     return grammars.take();
 }
 

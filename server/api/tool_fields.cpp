@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "inference/grammar/json_schema.hpp"
-#include "inference/grammar/library_schema.hpp"
+#include "inference/grammar/regex.hpp"
 #include "server/config/shown.hpp"
 
 namespace solard::server {
@@ -91,7 +91,7 @@ class ToolReader {
             described["description"] = text;
         described["parameters"] = schema;
         tools_.described.push_back({{"type", "function"}, {"function", std::move(described)}});
-        Tool tool{std::string(name), is_custom, schema_of_library(std::move(schema))};
+        Tool tool{std::string(name), is_custom, without_annotations(std::move(schema))};
         num_bytes_ += tool.name.size() + tool.schema.size();
         if (num_bytes_ > max_tool_schemas)
             return fields_.fail("tools", "shorter: their schemas may have at most " +
@@ -109,21 +109,42 @@ class ToolReader {
                       path + ".type"});
     }
 
+    // The text of a custom tool is the only argument of a call.
     json::value custom_schema(const json::object& members, const std::string& path) {
+        json::object input{{"type", "string"}};
         const auto* const format = members.if_contains("format");
-        if (format != nullptr && !format->is_null()) {
-            const auto* const object = format->if_object();
-            if (object == nullptr || !says(object->if_contains("type"), "text")) {
-                fields_.fail({errc::unsupported_parameter,
-                              path + ".format must have the type text: the grammars of clients are not "
-                                     "supported by this server.",
-                              path + ".format"});
-            }
-        }
+        if (format != nullptr && !format->is_null()) read_custom_format(*format, path + ".format", input);
         return {{"type", "object"},
-                {"properties", {{"input", {{"type", "string"}}}}},
+                {"properties", {{"input", std::move(input)}}},
                 {"required", json::array{"input"}},
                 {"additionalProperties", false}};
+    }
+
+    void read_custom_format(const json::value& format, const std::string& path, json::object& input) {
+        const auto* const object = format.if_object();
+        if (object != nullptr && says(object->if_contains("type"), "text")) return;
+        const bool is_grammar = object != nullptr && says(object->if_contains("type"), "grammar");
+        if (!is_grammar)
+            return fail(path + ".type", "text or grammar", object ? object->if_contains("type") : &format);
+        // Chat Completions have an object in between.
+        const auto* const nested = object->if_contains("grammar");
+        const json::object& grammar =
+            nested != nullptr && nested->is_object() ? nested->get_object() : *object;
+        if (!says(grammar.if_contains("syntax"), "regex"))
+            return fields_.fail({errc::unsupported_parameter,
+                                 path +
+                                     ".syntax must be regex: this server cannot hold the text of a tool to "
+                                     "another kind of grammar.",
+                                 path + ".syntax"});
+        std::string_view definition = text_or_empty(grammar, "definition");
+        if (const auto regex = parse_regex(definition, RegexScope::whole_text); !regex)
+            return fields_.fail(
+                {errc::invalid_value,
+                 path + ".definition cannot be followed: " + shown(regex.error().message) + ".",
+                 path + ".definition"});
+        if (definition.starts_with('^')) definition.remove_prefix(1);
+        if (definition.ends_with('$') && !definition.ends_with("\\$")) definition.remove_suffix(1);
+        input["pattern"] = "^(?:" + std::string(definition) + ")$";
     }
 
     json::value function_schema(const json::object& members, const std::string& path) {

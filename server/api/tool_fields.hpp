@@ -26,7 +26,7 @@ struct Tool {
     std::string name;
     // True: the arguments are one text, which the model writes as {"input": TEXT}.
     bool is_custom = false;
-    std::string schema;  // of the arguments, as schema_of_library() makes it
+    std::string schema;  // of the arguments: JSON without annotations
 };
 
 // The tools which an answer may call.

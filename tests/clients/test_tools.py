@@ -139,8 +139,8 @@ def test_prewarmed_socket_answers_with_a_call(client, server):
     "tool, param",
     [
         ({"type": "web_search"}, "tools[0].type"),
-        ({"type": "custom", "name": "c", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /a/"}}, "tools[0].format"),
-        ({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"pattern": "^a"}}}}, "tools[0].parameters"),
+        ({"type": "custom", "name": "c", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /a/"}}, "tools[0].format.syntax"),
+        ({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"pattern": "(?=a)"}}}}, "tools[0].parameters"),
     ],
     ids=["hosted", "grammar", "schema"],
 )

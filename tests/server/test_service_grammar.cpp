@@ -93,9 +93,9 @@ BOOST_AUTO_TEST_CASE(answer_that_is_cut_is_a_valid_beginning) {
 
 BOOST_AUTO_TEST_CASE(grammar_that_cannot_be_used_is_a_400_and_harms_nobody) {
     RunningService service;
-    const auto refused = ask(
-        service,
-        post("/v1/chat/completions", chat(R"("guided_json":{"type":"integer","minimum":5,"maximum":3})")));
+    const auto refused =
+        ask(service, post("/v1/chat/completions",
+                          chat(R"("guided_json":{"type":"string","pattern":"^a$","minLength":2})")));
     BOOST_TEST(refused.status == 400);
     const auto error = json::parse(refused.body).at("error");
     BOOST_TEST(error.at("param") == "guided_json");

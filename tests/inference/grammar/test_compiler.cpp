@@ -223,9 +223,91 @@ BOOST_AUTO_TEST_CASE(schema_that_no_value_satisfies_is_refused) {
 
 BOOST_AUTO_TEST_CASE(gbnf_grammar_is_followed) {
     const auto grammar =
-        compiled(Kind::ebnf, "root ::= greeting \" \" [A-Z] [a-z]*\ngreeting ::= \"Hello\" | \"Hi\"");
+        compiled(Kind::gbnf, "root ::= greeting \" \" [A-Z] [a-z]*\ngreeting ::= \"Hello\" | \"Hi\"");
     check_text(*grammar, "Hi Bob", true);
     check_not_allowed(*grammar, "Hey");
+}
+
+BOOST_AUTO_TEST_CASE(lark_grammar_is_followed) {
+    const auto grammar = compiled(Kind::lark, "start: \"+\" /(.*)/ LF\n%import common.LF");
+    check_text(*grammar, "+ a line\n", true);
+    check_text(*grammar, "+ a line", false);
+    check_not_allowed(*grammar, "- a");
+}
+
+BOOST_AUTO_TEST_CASE(regular_expression_describes_the_whole_answer) {
+    const auto grammar = compiled(Kind::regex, "[A-Z][a-z]+(, \"[^\"\\n]*\")?|\\d{3}");
+    check_text(*grammar, "Ann", true);
+    check_text(*grammar, "Ann, \"값\\\"", true);
+    check_text(*grammar, "123", true);
+    check_text(*grammar, "12", false);
+    for (const char* text : {"ann", " Ann", "1234", "Ann, \"\n", "A1"}) check_not_allowed(*grammar, text);
+}
+
+BOOST_AUTO_TEST_CASE(strings_follow_their_pattern_as_json) {
+    const auto grammar = compiled(Kind::json_schema, R"({"type":"object","properties":{
+        "a":{"type":"string","pattern":"^[\"\\\\\\n\\x01b]+$","maxLength":4}},"required":["a"]})");
+    check_text(*grammar, R"({"a": "b\"\\\n"})", true);
+    check_text(*grammar, R"({"a": "\u0001"})", true);
+    for (const char* text :
+         {R"({"a": ""})", R"({"a": "bbbbb)", "{\"a\": \"\n", R"({"a": "\t)", R"({"a": "c)"})
+        check_not_allowed(*grammar, text);
+}
+
+BOOST_AUTO_TEST_CASE(strings_have_their_length_in_characters) {
+    const auto bounded = compiled(Kind::json_schema, R"({"type":"string","minLength":2,"maxLength":3})");
+    for (const char* text : {R"("ab")", R"("한국말")"}) check_text(*bounded, text, true);
+    for (const char* text : {R"("a")", R"("abcd)", "\"a\t", "\"\x01", R"("a\n)"})
+        check_not_allowed(*bounded, text);
+    const auto at_least = compiled(Kind::json_schema, R"({"type":"string","minLength":2})");
+    for (const char* text : {R"("ab")", R"("a\n")", R"("ab\u00e9 and more")"})
+        check_text(*at_least, text, true);
+    for (const char* text : {R"("a")", R"("\u00e9)"}) check_not_allowed(*at_least, text);
+    const auto longer = compiled(Kind::json_schema, R"({"type":"string","minLength":300,"maxLength":301})");
+    check_text(*longer, '"' + std::string(301, 'x') + '"', true);
+    check_not_allowed(*longer, '"' + std::string(299, 'x') + '"');
+    check_not_allowed(*longer, '"' + std::string(302, 'x'));
+}
+
+BOOST_AUTO_TEST_CASE(numbers_stay_in_their_range) {
+    const auto grammar =
+        compiled(Kind::json_schema, R"({"type":"number","minimum":0,"exclusiveMaximum":1.5})");
+    for (const char* text : {"0", "0.25", "1", "1.49"}) check_text(*grammar, text, true);
+    for (const char* text : {"-0.1", "1.5", "2", "1e3"}) check_not_allowed(*grammar, text);
+    const auto whole =
+        compiled(Kind::json_schema, R"({"type":"integer","minimum":1.5,"exclusiveMaximum":4})");
+    for (const char* text : {"2", "3"}) check_text(*whole, text, true);
+    for (const char* text : {"1,", "4", "0"}) check_not_allowed(*whole, text);
+}
+
+BOOST_AUTO_TEST_CASE(objects_have_what_the_schema_leaves_open) {
+    const auto list = compiled(Kind::json_schema, R"({"type":"array","maxItems":2})");
+    check_text(*list, R"([1, {"a": null}])", true);
+    const auto others = compiled(
+        Kind::json_schema, R"({"type":"object","properties":{},"additionalProperties":{"type":"null"}})");
+    check_text(*others, R"({"any": null})", true);
+    check_not_allowed(*others, R"({"any": 1)");
+    const auto none = compiled(Kind::json_schema, R"({"type":"object","properties":{}})");
+    check_text(*none, "{}", true);
+    check_not_allowed(*none, R"({"a)");
+    const auto required =
+        compiled(Kind::json_schema, R"({"properties":{"a":{"type":"null"}},"required":["b"]})");
+    check_text(*required, R"({"a": null, "b": [2]})", true);
+    check_text(*required, R"({"b": 1})", true);
+    check_not_allowed(*required, R"({"a": null})");
+    const auto branches =
+        compiled(Kind::json_schema, R"({"type":["string","integer"],"maxLength":1,"minimum":5})");
+    for (const char* text : {R"("a")", "5"}) check_text(*branches, text, true);
+    for (const char* text : {R"("ab)", "-1"}) check_not_allowed(*branches, text);
+}
+
+// The grammar is fast wherever the random ways of the compiler lead, and slow after an "a".
+BOOST_AUTO_TEST_CASE(grammar_that_becomes_slow_ends_the_answer) {
+    const auto grammar = compiled(Kind::gbnf,
+                                  "root ::= [^a] [^\\n]* | \"a\" slow\nslow ::= \"\" | \"a\" slow slow slow "
+                                  "| slow2\nslow2 ::= \"a\" slow");
+    const auto state = grammar->begin();
+    BOOST_CHECK_THROW(take(*state, std::string(20'000, 'a')), std::exception);
 }
 
 BOOST_AUTO_TEST_CASE(accepted_tokens_can_be_taken_back) {
@@ -253,7 +335,7 @@ BOOST_AUTO_TEST_CASE(accepted_tokens_can_be_taken_back) {
 }
 
 BOOST_AUTO_TEST_CASE(token_that_is_not_allowed_changes_nothing) {
-    const auto state = compiled(Kind::ebnf, "root ::= \"ab\"")->begin();
+    const auto state = compiled(Kind::gbnf, "root ::= \"ab\"")->begin();
     const auto before = mask_of(*state);
     BOOST_TEST(!state->accept(end_token));
     BOOST_TEST(!state->accept(300));
@@ -268,7 +350,7 @@ BOOST_AUTO_TEST_CASE(token_that_is_not_allowed_changes_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(special_tokens_are_never_allowed) {
-    const auto state = compiled(Kind::ebnf, "root ::= [^\\x01]*")->begin();
+    const auto state = compiled(Kind::gbnf, "root ::= [^\\x01]*")->begin();
     const auto mask = mask_of(*state);
     BOOST_TEST(!is_allowed(mask, 0));
     BOOST_TEST(!is_allowed(mask, 1));
@@ -276,11 +358,17 @@ BOOST_AUTO_TEST_CASE(special_tokens_are_never_allowed) {
 }
 
 BOOST_AUTO_TEST_CASE(wrong_grammars_are_refused) {
-    for (const auto& [kind, text] : {std::pair(Kind::ebnf, "root ::= (\"a\""),
-                                     {Kind::ebnf, "start ::= \"a\""},
-                                     {Kind::ebnf, "root ::= missing"},
-                                     {Kind::json_schema, "{"},
-                                     {Kind::json_schema, R"({"$ref":"#/$defs/missing"})"}}) {
+    for (const auto& [kind, text] :
+         {std::pair(Kind::gbnf, "root ::= (\"a\""),
+          {Kind::gbnf, "start ::= \"a\""},
+          {Kind::gbnf, "root ::= missing"},
+          {Kind::lark, "start: missing"},
+          {Kind::regex, "(a"},
+          {Kind::regex, "[^\\s\\S]"},
+          {Kind::regex, "a{1001}"},
+          {Kind::json_schema, R"({"type":"string","pattern":"^a$","minLength":2})"},
+          {Kind::json_schema, "{"},
+          {Kind::json_schema, R"({"$ref":"#/$defs/missing"})"}}) {
         const auto bytes = compile_grammar({kind, text}, vocabulary());
         BOOST_TEST(bytes.has_error(), text << " is accepted");
         if (bytes.has_error()) BOOST_TEST(!bytes.error().message.empty());
@@ -290,7 +378,7 @@ BOOST_AUTO_TEST_CASE(wrong_grammars_are_refused) {
 BOOST_AUTO_TEST_CASE(what_another_vocabulary_compiled_is_not_loaded) {
     GrammarVocabulary other = vocabulary();
     other.texts.resize(1000);
-    const auto bytes = compile_grammar({Kind::ebnf, "root ::= [a]*"}, other);
+    const auto bytes = compile_grammar({Kind::gbnf, "root ::= [a]*"}, other);
     require_accepted(bytes);
     const GrammarLoader loader(vocabulary(), demo_tokenizer());
     BOOST_TEST(loader.load(*bytes).has_error());

@@ -51,7 +51,7 @@ void check_refused(const std::string& kind, const std::string& fields, const std
 }
 
 const std::string sent = R"({"type":"object"})";
-const std::string schema = R"({"type":"object","additionalProperties":{}})";  // what the library gets
+const std::string schema = R"({"type":"object"})";  // what the library gets
 
 }  // namespace
 
@@ -74,8 +74,15 @@ BOOST_AUTO_TEST_CASE(every_name_of_a_grammar_is_read_on_every_route) {
         check(kind, R"("structured_outputs":{"json_object":true})", Kind::json_object, "",
               "structured_outputs");
         check(kind, R"("guided_json":)" + sent, Kind::json_schema, schema, "guided_json");
-        check(kind, R"("guided_choice":["a","b\"\\\n"])", Kind::ebnf, "root ::= \"a\" | \"b\\\"\\\\\\x0a\"",
+        check(kind, R"("guided_choice":["a","b\"\\\n"])", Kind::gbnf, "root ::= \"a\" | \"b\\\"\\\\\\x0a\"",
               "guided_choice");
+        check(kind, R"("guided_regex":"a+")", Kind::regex, "a+", "guided_regex");
+        check(kind, R"("structured_outputs":{"regex":"a+"})", Kind::regex, "a+", "structured_outputs");
+        check(kind, R"("grammar":"root ::= \"a\"")", Kind::gbnf, "root ::= \"a\"", "grammar");
+        check(kind, R"("guided_grammar":"root ::= \"a\"")", Kind::gbnf, "root ::= \"a\"", "guided_grammar");
+        check(kind, R"("guided_grammar":"start: \"a\"")", Kind::lark, "start: \"a\"", "guided_grammar");
+        check(kind, R"("structured_outputs":{"grammar":"start: \"a\""})", Kind::lark, "start: \"a\"",
+              "structured_outputs");
         check(kind, R"("json_schema":)" + sent, Kind::json_schema, schema, "json_schema");
     }
     check("responses", R"("text":{"format":{"type":"json_object"},"verbosity":"medium"})", Kind::json_object,
@@ -113,13 +120,16 @@ BOOST_AUTO_TEST_CASE(wrong_values_are_refused_by_name) {
         check_refused(kind, R"("guided_json":3)", "guided_json", "a JSON Schema");
         check_refused(kind, R"("guided_choice":[])", "guided_choice", "1 to 1000 strings");
         check_refused(kind, R"("guided_choice":[1])", "guided_choice", "strings");
-        check_refused(kind, R"("guided_regex":"a+")", "guided_regex", "not supported");
+        check_refused(kind, R"x("guided_regex":"(?=a)")x", "guided_regex",
+                      "guided_regex has a regular expression that cannot be followed: a lookahead");
+        check_refused(kind, R"("guided_regex":3)", "guided_regex", "a string");
         check_refused(kind, R"("structured_outputs":{"structural_tag":"x"})",
                       "structured_outputs.structural_tag", "not supported");
         check_refused(kind, R"("guided_choice":["a"],"json_schema":{})", "json_schema", "guided_choice");
-        check_refused(kind, R"("grammar":"root ::= \"a\"")", "grammar", "not supported");
-        check_refused(kind, R"("structured_outputs":{"grammar":"root ::= \"a\""})",
-                      "structured_outputs.grammar", "not supported");
+        check_refused(kind, R"x("grammar":"root ::= Regex(\"a\")")x", "grammar",
+                      "line 1: Regex() is not supported");
+        check_refused(kind, R"("structured_outputs":{"grammar":"%json {}"})", "structured_outputs.grammar",
+                      "line 1: %json is not supported");
         check_refused(kind, R"("structured_outputs":{"json":{},"choice":["b"]})", "structured_outputs.choice",
                       "structured_outputs.json");
     }

@@ -137,10 +137,18 @@ BOOST_AUTO_TEST_CASE(problems_name_the_tool) {
     check_refused(
         R"("tools":[{"type":"function","function":{"name":"a"}},{"type":"function","function":{"name":"a"}}])",
         "tools[1].function.name", "another tool");
-    check_refused(R"("tools":[{"type":"custom","custom":{"name":"c","format":{"type":"grammar"}}}])",
-                  "tools[0].custom.format", "text");
-    check_refused(R"("tools":[{"type":"custom","name":"c","format":{"type":"grammar"}}])", "tools[0].format",
-                  "text", BodyKind::responses);
+    const auto with_format = [](const std::string& format) {
+        return R"("tools":[{"type":"custom","custom":{"name":"c","format":)" + format + "}}]";
+    };
+    check_refused(with_format(R"({"type":"grammar"})"), "tools[0].custom.format.syntax", "regex");
+    check_refused(with_format(R"({"type":"json"})"), "tools[0].custom.format.type", "text or grammar");
+    check_refused(
+        with_format(R"({"type":"grammar","grammar":{"syntax":"lark","definition":"start: \"a\""}})"),
+        "tools[0].custom.format.syntax", "regex");
+    check_refused(with_format(R"({"type":"grammar","grammar":{"syntax":"regex","definition":"(a"}})"),
+                  "tools[0].custom.format.definition", "the group at character 1 does not end");
+    check_refused(R"("tools":[{"type":"custom","name":"c","format":{"type":"grammar"}}])",
+                  "tools[0].format.syntax", "regex", BodyKind::responses);
     for (const char* choice :
          {R"("some")", "1", "{}", R"({"type":"function"})", R"({"type":"function","function":{"name":"b"}})",
           R"({"type":"function","function":{"name":"c"}})", R"({"type":"web_search"})",
