@@ -61,7 +61,7 @@ install_clients() {
 install_clients build/venv tests/clients/requirements.txt
 if [ -n "$long" ]; then
     install_clients build/venv-long tests/clients/requirements-long.txt
-    install_clients build/venv-llama-index tests/clients/requirements-llama-index.txt
+    install_clients build/venv-older-openai tests/clients/requirements-older-openai.txt
     install_clients build/venv-transformers-4 tests/tokenizers/requirements-4.txt
     install_clients build/venv-transformers-5 tests/tokenizers/requirements-5.txt
 fi

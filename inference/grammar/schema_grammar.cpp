@@ -237,6 +237,7 @@ int class_of(GrammarBuilder& builder, const CharacterSet& characters) {
 int add_rules(GrammarBuilder& builder, const TextAutomaton& automaton, const std::string& name, bool in_json,
               int end) {
     std::vector<int> rules;
+    rules.reserve(automaton.states.size());
     for (std::size_t i = 0; i < automaton.states.size(); ++i)
         rules.push_back(builder.AddEmptyRuleWithHint(name + "_state"));
     for (std::size_t i = 0; i < automaton.states.size(); ++i) {
@@ -272,7 +273,7 @@ class SchemaConverter final : public xgrammar::JSONSchemaConverter {
 
   private:
     std::int32_t GenerateString(const xgrammar::StringSpec& spec, const std::string& name) override {
-        if (spec.pattern) return pattern(spec, name);
+        if (spec.pattern) return matching(*spec.pattern, {spec.min_length, spec.max_length}, name);
         if (spec.min_length == 0 && spec.max_length == -1)
             return JSONSchemaConverter::GenerateString(spec, name);
         if (spec.max_length == -1 && spec.min_length <= max_written_out) return long_enough(spec.min_length);
@@ -305,10 +306,10 @@ class SchemaConverter final : public xgrammar::JSONSchemaConverter {
         return Sequence(parts);
     }
 
-    int pattern(const xgrammar::StringSpec& spec, const std::string& name) {
-        const auto regex = parse_regex(*spec.pattern, RegexScope::part_of_text);
+    int matching(const std::string& pattern, TextLength length, const std::string& name) {
+        const auto regex = parse_regex(pattern, RegexScope::part_of_text);
         if (!regex) throw std::runtime_error(regex.error().message);
-        const auto automaton = make_automaton(*regex, {spec.min_length, spec.max_length});
+        const auto automaton = make_automaton(*regex, length);
         if (!automaton)
             throw std::runtime_error("the pattern cannot be followed: " + automaton.error().message);
         const int first_rule = builder_.NumRules();

@@ -37,7 +37,7 @@ double highest_of(const json::object& schema, bool is_whole) {
 std::optional<std::string> why_divisor_not_supported(double divisor, bool is_whole, double low, double high,
                                                      const std::string& place) {
     constexpr std::string_view keyword = "multipleOf";
-    if (!is_whole) return about(keyword, place, "is supported only with \"type\": \"integer\"");
+    if (!is_whole) return about(keyword, place, R"(is supported only with "type": "integer")");
     constexpr double largest = 1000;
     if (!(divisor >= 1 && divisor <= largest) || divisor != std::floor(divisor))
         return about(keyword, place, "must be a whole number up to 1000");

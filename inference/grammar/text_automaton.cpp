@@ -91,7 +91,7 @@ class Determinizer {
     // Returns the state of these nodes and all nodes that are reached from them without a character.
     std::size_t state_of(std::vector<std::size_t> nodes, int length) {
         std::vector<bool> is_seen(nodes_.size());
-        for (std::size_t i = 0; i < nodes.size(); ++i) is_seen[nodes[i]] = true;
+        for (const std::size_t node : nodes) is_seen[node] = true;
         for (std::size_t i = 0; i < nodes.size(); ++i) {
             const Node& node = nodes_[nodes[i]];
             if (!node.characters.empty()) continue;

@@ -1,4 +1,4 @@
-"""OpenAI's Agents SDK for Python with the real server, over chat completions and over Responses."""
+"""OpenAI's Agents SDK for Python with the real server, over chat completions and over Responses (HTTP and WebSocket)."""
 
 import asyncio
 from typing import Literal
@@ -8,6 +8,7 @@ import pytest
 from support import client_library
 
 agents = client_library("agents")
+responses = client_library("agents.models.openai_responses")
 handoff_filters = client_library("agents.extensions.handoff_filters")
 openai = client_library("openai")
 pydantic = client_library("pydantic")
@@ -18,7 +19,10 @@ ANSWER = "The capital of France is Paris."
 agents.set_tracing_disabled(True)  # traces would go to OpenAI
 
 
-@pytest.fixture(params=[agents.OpenAIChatCompletionsModel, agents.OpenAIResponsesModel], ids=["chat", "responses"])
+MODELS = [agents.OpenAIChatCompletionsModel, agents.OpenAIResponsesModel, responses.OpenAIResponsesWSModel]
+
+
+@pytest.fixture(params=MODELS, ids=["chat", "responses", "websocket"])
 def agent(request, server):
     client = openai.AsyncOpenAI(base_url=server.base_url, api_key="none", max_retries=0)
     model = request.param(model=server.model, openai_client=client)
@@ -51,7 +55,8 @@ def test_stream(agent):
 
 def test_errors_have_the_servers_message(agent):
     wrong = agent.clone(model_settings=agents.ModelSettings(temperature=3))
-    with pytest.raises(openai.BadRequestError, match="temperature must be a number from 0 to 2"):
+    errors = (openai.BadRequestError, responses.ResponsesWebSocketError)
+    with pytest.raises(errors, match="temperature must be a number from 0 to 2"):
         asyncio.run(agents.Runner.run(wrong, FRANCE))
 
 
