@@ -23,7 +23,7 @@ enum class errc {
     queue_timeout,
     deadline_exceeded,
     numerical_error,     // the model produced a value that is not finite
-    grammar_dead_end,    // the grammar of the answer allowed no token
+    grammar_dead_end,    // the grammar of the answer allowed no token, or became too slow
     engine_unavailable,  // the engine stopped
 };
 

@@ -2,6 +2,8 @@
 
 #include <xgrammar/xgrammar.h>
 
+#include <algorithm>
+#include <bit>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
@@ -120,16 +122,23 @@ class State final : public GrammarState {
   public:
     // Without a tokenizer, no token is forced.
     explicit State(const xgrammar::CompiledGrammar& grammar, const Tokenizer* tokenizer = nullptr)
-        : matcher_(grammar), tokenizer_(tokenizer) {}
+        : matcher_(grammar), vocab_size_(grammar.GetTokenizerInfo().GetVocabSize()), tokenizer_(tokenizer) {}
 
-    bool accept(const std::string& text) { return matcher_.AcceptString(text); }
+    bool accept(const std::string& text) {
+        has_mask_ = false;
+        return matcher_.AcceptString(text);
+    }
     bool accept(TokenId token) override {
         const Stopwatch stopwatch(seconds_);
         const bool is_accepted = matcher_.AcceptToken(token);
-        if (is_accepted) ++num_accepted_;
-        return is_accepted;
+        if (!is_accepted) return false;
+        ++num_accepted_;
+        has_mask_ = false;
+        return true;
     }
     void roll_back(std::int32_t count) override {
+        if (count == 0) return;
+        has_mask_ = false;
         matcher_.Rollback(count);
         num_accepted_ -= count_of(count);
         while (!forced_.empty() && forced_.back().begin > num_accepted_) forced_.pop_back();
@@ -145,13 +154,9 @@ class State final : public GrammarState {
         }
         return forced_.back().tokens[num_accepted_ - forced_.back().begin];
     }
-    // An answer can make a grammar slow which was fast on random ways.
     void fill_mask(std::span<std::uint32_t> mask) override {
-        find_mask(mask);
-        ++num_masks_;
-        constexpr double patience = 2;
-        if (seconds_ > slowest_mask + patience * slowest_mean * static_cast<double>(num_masks_))
-            throw std::runtime_error(too_slow);
+        find_mask(mask.size());
+        std::ranges::copy(mask_, mask.begin());
     }
     bool has_ended() const override { return matcher_.IsTerminated(); }
 
@@ -174,22 +179,65 @@ class State final : public GrammarState {
         double begin_;
     };
 
-    void find_mask(std::span<std::uint32_t> mask) {
-        const Stopwatch stopwatch(seconds_);
-        auto size = static_cast<std::int64_t>(mask.size());
-        DLTensor tensor{.data = mask.data(),
-                        .device = {.device_type = kDLCPU, .device_id = 0},
-                        .ndim = 1,
-                        .dtype = xgrammar::GetBitmaskDLType(),
-                        .shape = &size,
-                        .strides = nullptr,
-                        .byte_offset = 0};
-        matcher_.FillNextTokenBitmask(&tensor);
+    // Computes mask_ if it is not that of the current position. An answer can make a grammar slow which was
+    // fast on random ways.
+    void find_mask(std::size_t num_words) {
+        if (has_mask_) return;
+        mask_.resize(num_words);
+        {
+            const Stopwatch stopwatch(seconds_);
+            auto size = static_cast<std::int64_t>(num_words);
+            DLTensor tensor{.data = mask_.data(),
+                            .device = {.device_type = kDLCPU, .device_id = 0},
+                            .ndim = 1,
+                            .dtype = xgrammar::GetBitmaskDLType(),
+                            .shape = &size,
+                            .strides = nullptr,
+                            .byte_offset = 0};
+            matcher_.FillNextTokenBitmask(&tensor);
+        }
+        has_mask_ = true;
+        ++num_masks_;
+        constexpr double patience = 2;
+        if (seconds_ > slowest_mask + patience * slowest_mean * static_cast<double>(num_masks_))
+            throw std::runtime_error(too_slow);
+    }
+
+    // Returns the byte with which all tokens of mask_ begin, if there is one.
+    std::optional<char> certain_byte() const {
+        std::optional<char> byte;
+        for (std::size_t word = 0; word < mask_.size(); ++word) {
+            for (std::uint32_t bits = mask_[word]; bits != 0; bits &= bits - 1) {
+                const auto token =
+                    static_cast<TokenId>(word * mask_word_bits + count_of(std::countr_zero(bits)));
+                const std::string_view text = tokenizer_->bytes_of(token);
+                if (text.empty() || (byte && *byte != text.front())) return std::nullopt;
+                byte = text.front();
+            }
+        }
+        return byte;
+    }
+
+    // The library can tell the certain text too, but without a limit.
+    std::string find_certain_text() {
+        constexpr std::size_t longest = 256;
+        std::string text;
+        while (text.size() < longest) {
+            find_mask(mask_words(vocab_size_));
+            const auto byte = certain_byte();
+            if (!byte || !matcher_.AcceptString(std::string(1, *byte))) break;
+            has_mask_ = false;
+            text += *byte;
+        }
+        if (!text.empty()) {
+            matcher_.Rollback(static_cast<int>(text.size()));
+            has_mask_ = false;
+        }
+        return text;
     }
 
     std::vector<TokenId> find_forced() {
-        const Stopwatch stopwatch(seconds_);
-        const std::string text = matcher_.FindJumpForwardString();
+        const std::string text = find_certain_text();
         constexpr std::size_t shortest = 2;  // bytes; one token at least is not forced
         if (text.size() < shortest) return {};
         auto tokens = tokenizer_->encode_continuation(text);
@@ -205,8 +253,11 @@ class State final : public GrammarState {
     }
 
     xgrammar::GrammarMatcher matcher_;
+    std::int32_t vocab_size_;
     const Tokenizer* tokenizer_;
     std::size_t num_accepted_ = 0;
+    std::vector<std::uint32_t> mask_;
+    bool has_mask_ = false;  // mask_ is that of the current position
     std::size_t num_masks_ = 0;
     double seconds_ = 0;             // of processor time for masks and accepted tokens
     std::vector<ForcedRun> forced_;  // in the order of the answer

@@ -69,7 +69,7 @@ std::int32_t max_running(const SchedulerOptions& options);
 // - queue_timeout: the request waited beyond its queue deadline.
 // - deadline_exceeded: the request was not finished by its request deadline.
 // - numerical_error: the logits were not finite.
-// - grammar_dead_end: the grammar of the answer allowed no token.
+// - grammar_dead_end: the grammar of the answer allowed no token, or became too slow.
 class Scheduler {
   public:
     explicit Scheduler(const SchedulerOptions& options);

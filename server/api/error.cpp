@@ -80,7 +80,7 @@ constexpr std::array rows{
     ErrorInfo{errc::numerical_error, 500, server, "numerical_error", false,
               "The model computed a value which is not finite. Tell the operator of the server."},
     ErrorInfo{
-        errc::grammar_dead_end, 500, server, "grammar_dead_end", false,
+        errc::grammar_dead_end, 400, invalid, "grammar_dead_end", false,
         "The grammar of the request allows no further token of this model, or takes too long to follow."},
     ErrorInfo{errc::server_overloaded, 503, server, "server_overloaded", true,
               "The server is too busy to finish the request. Retry later."},

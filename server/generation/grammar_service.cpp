@@ -1,5 +1,7 @@
 #include "server/generation/grammar_service.hpp"
 
+#include <malloc.h>
+
 #include <chrono>
 #include <string_view>
 
@@ -77,6 +79,10 @@ result<GrammarService::Compiled> GrammarService::compile_now(const GrammarSource
     }
     if (!serialized) return serialized.error();
     const auto compiled = prepared_->loader.load(*serialized);
+    // Reading takes many small blocks, up to ten times the bytes, which the C library would keep for this
+    // thread.
+    constexpr std::size_t large = 1 << 20;
+    if (serialized->size() > large) ::malloc_trim(0);
     if (!compiled) return to_server_error(compiled.error());
     keep(key, *compiled);
     return *compiled;

@@ -18,6 +18,7 @@ import tempfile
 import admission_rows  # noqa: F401  (the import of each module *_rows adds its rows to the table)
 import answer_rows  # noqa: F401
 import connection_rows  # noqa: F401
+import grammar_rows  # noqa: F401
 import held_rows  # noqa: F401
 import log_rows  # noqa: F401
 import memory_rows  # noqa: F401
@@ -31,7 +32,7 @@ from server import DidNotStart, Server
 
 ROW_LIMIT = 60  # seconds
 PROBE_P99_LIMIT = 50  # milliseconds
-TITLES = {"held": "Held before, and to stay so", "templates": "Chat templates"}
+TITLES = {"held": "Held before, and to stay so", "templates": "Chat templates", "grammars": "Schemas and grammars"}
 
 
 class Attack:

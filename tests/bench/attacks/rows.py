@@ -14,8 +14,8 @@ ROWS = []
 class Row:
     """One line of the table. `run(attack)` returns what was measured, as text, and whether it keeps the promise."""
 
-    # The heading under which the row is printed: "1" to "7" or "templates" for a kind of attack each, or "held" for attacks which older
-    # versions withstood too.
+    # The heading under which the row is printed: "1" to "7", "templates" or "grammars" for a kind of attack each, or "held" for
+    # attacks which older versions withstood too.
     item: str
     name: str
     what: str

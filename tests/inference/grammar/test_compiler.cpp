@@ -301,6 +301,24 @@ BOOST_AUTO_TEST_CASE(objects_have_what_the_schema_leaves_open) {
     for (const char* text : {R"("ab)", "-1"}) check_not_allowed(*branches, text);
 }
 
+// No text that ends satisfies these, and the certain text has no end, or nearly none.
+BOOST_AUTO_TEST_CASE(certain_text_without_end_is_found_piece_by_piece) {
+    for (const auto& [kind, source] :
+         {std::pair(Kind::json_schema,
+                    R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})"),
+          {Kind::gbnf, "root ::= ((\"a\"{9000}){9000}){9000}"}}) {
+        const auto state = compiled(kind, source)->begin();
+        int num_forced = 0;
+        while (num_forced < 300) {
+            const auto token = state->forced_token();
+            BOOST_REQUIRE(token || take(*state, source[0] == '{' ? "{" : "a"));
+            if (!token) continue;
+            BOOST_REQUIRE(state->accept(*token));
+            ++num_forced;
+        }
+    }
+}
+
 // The grammar is fast wherever the random ways of the compiler lead, and slow after an "a".
 BOOST_AUTO_TEST_CASE(grammar_that_becomes_slow_ends_the_answer) {
     const auto grammar = compiled(Kind::gbnf,
