@@ -17,17 +17,17 @@ class SchemaMaker:
         self.random = random.Random(seed)
 
     def make(self):
-        """Returns (schema, name of the keyword for which it must be refused, or none)."""
+        """Returns (schema, name of a keyword in it that must be refused, or none)."""
         self.definitions = {}
-        self.has_refused = None
+        refused = None
         schema = self.schema(0)
         if self.definitions:
             schema = {**schema, "$defs": self.definitions} if "$ref" not in schema else {"anyOf": [schema], "$defs": self.definitions}
         if self.random.random() < 0.05:
             keyword, value = self.random.choice(REFUSED)
             schema[keyword] = value
-            self.has_refused = keyword
-        return schema, self.has_refused
+            refused = keyword
+        return schema, refused
 
     def maybe(self, probability):
         return self.random.random() < probability
