@@ -179,6 +179,8 @@ PromptEnd parse_prompt_end(FieldReader& fields, std::span<const ChatMessage> mes
         fields.fail(continues, "false or absent if add_generation_prompt is true");
     } else if (!messages.empty() && messages.back().role != Role::assistant) {
         fields.fail(continues, "false or absent unless the role of the last message is assistant");
+    } else if (!messages.empty() && !messages.back().calls.empty()) {
+        fields.fail(continues, "false or absent if the last message has calls of tools");
     }
     return PromptEnd::continued_message;
 }

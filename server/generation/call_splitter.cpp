@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/value.hpp>
+#include <charconv>
 
 #include "server/api/json.hpp"
 
@@ -28,12 +29,34 @@ void append_piece(CallPiece::Kind kind, std::string_view text, std::vector<CallP
     }
 }
 
-// Returns the text in the arguments of a custom tool, {"input": TEXT}.
-std::string input_of(std::string_view arguments) {
-    const auto value = parse_json(arguments);
-    const auto* const object = value ? value->if_object() : nullptr;
-    const auto* const input = object != nullptr ? object->if_contains("input") : nullptr;
-    return input != nullptr && input->is_string() ? std::string(input->get_string()) : std::string();
+// Returns true if the four hexadecimal digits are those of a surrogate between `first` and `last`.
+bool is_surrogate(std::string_view digits, unsigned first, unsigned last) {
+    unsigned code = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+    return first <= code && code <= last;
+}
+
+// Returns the size of the first byte, or of the escapes of the first character, in the text of a JSON string;
+// 0 if more of the text must be known.
+std::size_t unit_size(std::string_view text) {
+    constexpr std::size_t escape = 6;  // a backslash, a u and four digits
+    if (text.empty()) return 0;
+    if (text.front() != '\\') return 1;
+    if (text.size() < 2) return 0;
+    if (text[1] != 'u') return 2;
+    if (text.size() < escape) return 0;
+    if (!is_surrogate(text.substr(2, 4), 0xd800, 0xdbff)) return escape;
+    const std::string_view second = text.substr(escape);
+    if (!second.starts_with(std::string_view("\\u").substr(0, second.size()))) return escape;
+    if (second.size() < escape) return 0;
+    return is_surrogate(second.substr(2), 0xdc00, 0xdfff) ? 2 * escape : escape;
+}
+
+// Returns what a unit stands for.
+std::string decoded(std::string_view unit) {
+    if (unit.front() != '\\') return std::string(unit);
+    const auto value = parse_json('"' + std::string(unit) + '"');
+    return value && value->is_string() ? std::string(value->get_string()) : "\uFFFD";
 }
 
 }  // namespace
@@ -106,27 +129,40 @@ void CallSplitter::append_name(char c, std::vector<CallPiece>& out) {
     state_ = State::arguments;
 }
 
-// The arguments are one JSON object.
+// The arguments are one JSON object; those of a custom tool are {"input": TEXT}.
 void CallSplitter::append_arguments(char c, std::vector<CallPiece>& out) {
-    if (is_custom_) {
-        held_ += c;
-    } else {
-        append_piece(CallPiece::Kind::arguments, std::string_view(&c, 1), out);
-    }
+    const bool is_in_string = in_string_;
     if (in_string_) {
         in_string_ = escaped_ || c != '"';
         escaped_ = !escaped_ && c == '\\';
-        return;
+    } else {
+        in_string_ = c == '"';
+        if (c == '{' || c == '[') ++depth_;
+        if (c == '}' || c == ']') --depth_;
     }
-    in_string_ = c == '"';
-    if (c == '{' || c == '[') ++depth_;
-    if (c == '}' || c == ']') --depth_;
-    if (depth_ == 0 && c == '}') end_arguments(out);
+    if (!is_custom_) {
+        append_piece(CallPiece::Kind::arguments, std::string_view(&c, 1), out);
+    } else if (is_in_string && !in_string_) {
+        has_input_name_ = true;
+        // Half of a surrogate pair may be left.
+        if (!held_.empty()) append_piece(CallPiece::Kind::arguments, decoded(held_), out);
+        held_.clear();
+    } else if (is_in_string && has_input_name_) {
+        append_input(c, out);
+    }
+    if (depth_ == 0 && c == '}' && !is_in_string) end_arguments(out);
+}
+
+void CallSplitter::append_input(char c, std::vector<CallPiece>& out) {
+    held_ += c;
+    while (const std::size_t size = unit_size(held_)) {
+        append_piece(CallPiece::Kind::arguments, decoded(std::string_view(held_).substr(0, size)), out);
+        held_.erase(0, size);
+    }
 }
 
 void CallSplitter::end_arguments(std::vector<CallPiece>& out) {
-    if (is_custom_) append_piece(CallPiece::Kind::arguments, input_of(held_), out);
-    held_.clear();
+    has_input_name_ = false;
     append_piece(CallPiece::Kind::call_end, {}, out);
     tail_left_ = rules_->form.tail.size();
     state_ = tail_left_ > 0 ? State::tail : State::text;

@@ -50,6 +50,7 @@ class CallSplitter {
     void append_text(char c, std::vector<CallPiece>& out);
     void append_name(char c, std::vector<CallPiece>& out);
     void append_arguments(char c, std::vector<CallPiece>& out);
+    void append_input(char c, std::vector<CallPiece>& out);
     void release_text(std::size_t size, std::vector<CallPiece>& out);
     void end_arguments(std::vector<CallPiece>& out);
 
@@ -61,6 +62,7 @@ class CallSplitter {
     bool in_string_ = false;
     bool escaped_ = false;
     bool is_custom_ = false;
+    bool has_input_name_ = false;  // the name in the arguments of a custom tool has come
     bool has_calls_ = false;
     bool is_after_call_ = false;  // no text has come since the last call
 };

@@ -553,6 +553,34 @@ BOOST_AUTO_TEST_CASE(logits_that_are_not_finite_end_only_their_own_request) {
     BOOST_TEST(good.read_answer().status == 200);
 }
 
+BOOST_AUTO_TEST_CASE(error_within_a_stream_of_messages_is_its_last_event) {
+    FakeOptions options;
+    options.script = [](std::span<const TokenId> context) -> std::optional<SampledToken> {
+        if (context.size() < 60) return std::nullopt;
+        return SampledToken{.token = -1, .finite = false};
+    };
+    RunningService service({}, options);
+    Connection connection(service.port());
+    service.control().close_gate();
+    connection.send(post_request(
+        "/v1/messages", R"({"messages":[{"role":"user","content":"a"}],"max_tokens":100,"stream":true})"));
+    for (int step = 0; step < 10; ++step) service.control().pass_one();
+    connection.read_until("event: content_block_delta");
+    service.control().open_gate();
+    const auto answer = connection.read_answer();
+    BOOST_TEST(answer.status == 200);
+    BOOST_TEST(answer.complete);
+    BOOST_TEST(answer.body.starts_with("event: message_start\n"), answer.body);
+    BOOST_TEST(answer.body.find("event: content_block_delta\n") != std::string::npos, answer.body);
+    const std::size_t last = answer.body.rfind("event: ");
+    const std::string expected = "event: error\ndata: ";
+    BOOST_REQUIRE(answer.body.substr(last).starts_with(expected));
+    const auto event = boost::json::parse(answer.body.substr(last + expected.size()));
+    BOOST_TEST(event.at("type") == "error");
+    BOOST_TEST(event.at("error").at("type") == "api_error");
+    BOOST_TEST(event.at("error").at("message").as_string().find("not finite") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(failure_of_one_choice_fails_the_answer_and_frees_all_blocks) {
     auto failures = std::make_shared<int>(0);
     FakeOptions options;

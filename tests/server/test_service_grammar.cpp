@@ -21,14 +21,8 @@ HttpAnswer ask(RunningService& service, const std::string& request) {
     return connection.read_answer();
 }
 
-std::string post(const std::string& path, const std::string& body) {
-    return "POST " + path +
-           " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
 json::value answer_to(RunningService& service, const std::string& path, const std::string& body) {
-    const auto answer = ask(service, post(path, body));
+    const auto answer = ask(service, post_request(path, body));
     BOOST_REQUIRE_MESSAGE(answer.status == 200, answer.body);
     return json::parse(answer.body);
 }
@@ -94,8 +88,8 @@ BOOST_AUTO_TEST_CASE(answer_that_is_cut_is_a_valid_beginning) {
 BOOST_AUTO_TEST_CASE(grammar_that_cannot_be_used_is_a_400_and_harms_nobody) {
     RunningService service;
     const auto refused =
-        ask(service, post("/v1/chat/completions",
-                          chat(R"("guided_json":{"type":"string","pattern":"^a$","minLength":2})")));
+        ask(service, post_request("/v1/chat/completions",
+                                  chat(R"("guided_json":{"type":"string","pattern":"^a$","minLength":2})")));
     BOOST_TEST(refused.status == 400);
     const auto error = json::parse(refused.body).at("error");
     BOOST_TEST(error.at("param") == "guided_json");

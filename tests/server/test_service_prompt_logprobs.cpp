@@ -20,15 +20,9 @@ namespace {
 
 namespace json = boost::json;
 
-std::string post(const std::string& path, const std::string& body) {
-    return "POST " + path +
-           " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
 HttpAnswer complete(RunningService& service, const std::string& body) {
     Connection connection(service.port());
-    connection.send(post("/v1/completions", body));
+    connection.send(post_request("/v1/completions", body));
     return connection.read_answer();
 }
 
@@ -176,8 +170,8 @@ BOOST_AUTO_TEST_CASE(stream_sends_the_parts_of_a_long_prompt_as_they_are_compute
     service.control().close_gate();
     Connection connection(service.port());
     connection.send(
-        post("/v1/completions",
-             R"({"echo":true,"logprobs":1,"stream":true,"max_tokens":1,"prompt":")" + words + "\"}"));
+        post_request("/v1/completions",
+                     R"({"echo":true,"logprobs":1,"stream":true,"max_tokens":1,"prompt":")" + words + "\"}"));
     service.control().pass_one();
     const auto first = connection.read_until("text_offset");
     BOOST_TEST(first.find(words) != std::string::npos);
@@ -377,7 +371,7 @@ BOOST_AUTO_TEST_CASE(large_scored_answer_is_sent_in_pieces) {
         R"("echo":true,"logprobs":20,"n":4,"max_tokens":1,"ignore_eos":true,"prompt":)" + as_list(prompt);
     for (const char* stream : {"", R"(,"stream":true)"}) {
         Connection connection(service.port());
-        connection.send(post("/v1/completions", "{" + fields + stream + "}"));
+        connection.send(post_request("/v1/completions", "{" + fields + stream + "}"));
         const std::string head = connection.read_until("\r\n\r\n");
         BOOST_TEST(head.find("Transfer-Encoding: chunked") != std::string::npos);
         connection.read_bytes(head.find("\r\n\r\n") + 4);

@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(call_that_a_limit_cuts_ends_with_length) {
             .at(0);
     BOOST_TEST(choice.at("finish_reason") == "length");
     const auto& call = choice.at("message").at("tool_calls").at(0).at("custom");
-    BOOST_TEST(call.at("input") == "");
+    BOOST_TEST(call.at("input").as_string().starts_with("xxxx"), call);
 }
 
 BOOST_AUTO_TEST_CASE(responses_have_calls_as_items_and_continue_with_their_outputs) {

@@ -238,9 +238,14 @@ std::string chat_request(std::string_view user_text, std::string_view fields) {
                        R"("}],"temperature":0,"seed":0)";
     if (!fields.empty()) body.append(",").append(fields);
     body += '}';
-    return "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-           "Content-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + body;
+    return post_request("/v1/chat/completions", body);
+}
+
+std::string post_request(std::string_view path, std::string_view body) {
+    std::string request = "POST ";
+    request.append(path).append(" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
+    request.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n").append(body);
+    return request;
 }
 
 std::string get_request(std::string_view path) {

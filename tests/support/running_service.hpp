@@ -114,5 +114,6 @@ void wait_for_free_blocks(std::uint16_t port);
 // Returns a POST of a chat request, for example chat_request("hi", R"("stream":true)").
 std::string chat_request(std::string_view user_text, std::string_view fields = "");
 std::string get_request(std::string_view path);
+std::string post_request(std::string_view path, std::string_view body);
 
 }  // namespace solard::server

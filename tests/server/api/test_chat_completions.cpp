@@ -218,6 +218,10 @@ BOOST_AUTO_TEST_CASE(answer_is_a_new_message_or_continues_the_last_one) {
     refused(chat("user", R"("continue_final_message":true)"), errc::invalid_value, name);
     refused(chat("assistant", R"("continue_final_message":true,"add_generation_prompt":true)"),
             errc::invalid_value, name);
+    refused(R"({"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"so","tool_calls":[
+               {"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}],
+               "continue_final_message":true})",
+            errc::invalid_value, name);
 }
 
 BOOST_AUTO_TEST_CASE(echoed_text_begins_each_choice_once) {

@@ -147,8 +147,36 @@ BOOST_AUTO_TEST_CASE(custom_tool_gets_its_text) {
             "a\xEF\xBF\xBD"
             "b"},
            {Kind::call_end, ""}});
-    const std::string whole = call("note", R"({"input": "abc"})");
-    check(generic, whole.substr(0, whole.find("bc")), {{Kind::call, "note"}});
+    const std::string replaced = "\xEF\xBF\xBD";
+    for (const auto& [raw, text] :
+         {std::pair<std::string, std::string>{R"(\ud83d\ude00\u0041\t\/)", "😀A\t/"},
+          {R"(\ud83d)", replaced},
+          {R"(\ud83dx)", replaced + "x"},
+          {R"(\ud83d\n)", replaced + "\n"},
+          {R"(\ud83d\ud83d\ude00)", replaced + "😀"},
+          {R"(\ude00\ud83d\u0041)", replaced + replaced + "A"},
+          {R"(\\u0041})", "\\u0041}"},
+          {"", ""}}) {
+        Pieces expected{{Kind::call, "note"}};
+        if (!text.empty()) expected.push_back({Kind::arguments, text});
+        expected.push_back({Kind::call_end, ""});
+        check(generic, call("note", R"({"input": ")" + raw + R"("})"), expected);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(text_of_a_custom_tool_comes_as_it_is_written) {
+    const std::string whole = call("note", R"({"input": "ab\n\u00e9c"})");
+    const auto until = [&](std::string_view part, std::string_view text) {
+        Pieces expected{{Kind::call, "note"}};
+        if (!text.empty()) expected.push_back({Kind::arguments, std::string(text)});
+        check(generic, whole.substr(0, whole.find(part)), expected);
+    };
+    until("input", "");
+    until("ab", "");
+    until("b", "a");
+    until("n\\u", "ab");
+    until("e9", "ab\n");
+    until("c\"", "ab\né");
 }
 
 BOOST_AUTO_TEST_CASE(forms_of_other_models_are_found) {
