@@ -59,12 +59,12 @@ FinishReason Sequence::accept_token(std::string_view bytes, std::string& out) {
     if (num_generated_tokens() < request.min_tokens) {
         stop_matcher_.pass(characters_, out);
     } else if (stop_matcher_.append(characters_, out)) {
-        if (const auto matched = stop_matcher_.matched()) matched_stop = static_cast<std::int32_t>(*matched);
+        note_matched_stop();
         return FinishReason::stop;
     }
     if (num_generated_tokens() < request.max_tokens) return FinishReason::none;
     flush_text(out);
-    return FinishReason::length;
+    return matched_stop >= 0 ? FinishReason::stop : FinishReason::length;
 }
 
 // The mask has allowed the token. A fault of the library, which decides both, must end this sequence only.
@@ -89,6 +89,11 @@ void Sequence::flush_text(std::string& out) {
     characters_.clear();
     detokenizer_.flush(characters_);
     if (!stop_matcher_.append(characters_, out)) stop_matcher_.flush(out);
+    note_matched_stop();
+}
+
+void Sequence::note_matched_stop() {
+    if (const auto matched = stop_matcher_.matched()) matched_stop = static_cast<std::int32_t>(*matched);
 }
 
 }  // namespace solard

@@ -56,7 +56,7 @@ struct Sequence {
     bool prefilling = false;     // the sequence runs, and has chosen no token since its admission
     FinishReason finish = FinishReason::none;
     errc error = errc::backend_failed;  // meaningful when finish == error
-    std::int32_t matched_stop = -1;
+    std::int32_t matched_stop = -1;     // index of the stop string that ended the text
     TokenId matched_stop_token = -1;
     // How far the answer has come in its grammar, or null if it has none. Covers the accepted tokens.
     std::unique_ptr<GrammarState> grammar;
@@ -103,6 +103,7 @@ struct Sequence {
     bool accepted_by_grammar(TokenId token);
     bool is_end(TokenId token);
     void flush_text(std::string& out);
+    void note_matched_stop();
 
     std::vector<TokenId> end_tokens_;  // end-of-sequence tokens (unless ignored), then stop_token_ids
     // With ignore_eos, an answer with a grammar ends only where nothing else is allowed.

@@ -52,33 +52,44 @@ void StopMatcher::pass(std::string_view text, std::string& out) {
 bool StopMatcher::append(std::string_view text, std::string& out) {
     for (const char c : text) {
         held_ += c;
-        if (!is_searched(c)) {
+        const bool searched = is_searched(c);
+        if (found_) ++found_->age;
+        if (!searched || in_unsearched_) {
+            // What overlaps the beginning of the part does not count.
             for (Pattern& pattern : patterns_) pattern.matched = 0;
+            found_.reset();
             continue;
         }
-        std::size_t longest_match = 0;
+        std::optional<Match> match;
         for (std::size_t i = 0; i < patterns_.size(); ++i) {
             Pattern& pattern = patterns_[i];
+            // A complete pattern goes on here only while it is not known whether it counts.
+            if (pattern.matched == pattern.text.size()) pattern.matched = pattern.borders[pattern.matched];
             pattern.matched = pattern.extended(pattern.matched, c);
-            if (pattern.matched == pattern.text.size() && pattern.matched > longest_match) {
-                longest_match = pattern.matched;
-                matched_ = i;
-            }
+            if (pattern.matched == pattern.text.size() && (!match || pattern.matched > match->size))
+                match = Match{i, pattern.matched};
         }
-        if (matched_) {
-            out.append(held_, 0, held_.size() - longest_match);
-            held_.clear();
+        if (!found_) found_ = match;
+        if (found_ && begin_.matched <= found_->age) {
+            release_until_match(out);
             return true;
         }
     }
-    std::size_t keep = 0;
+    std::size_t keep = found_ ? found_->size + found_->age : 0;
     for (const Pattern& pattern : patterns_) keep = std::max(keep, pattern.matched);
     out.append(held_, 0, held_.size() - keep);
     held_.erase(0, held_.size() - keep);
     return false;
 }
 
+void StopMatcher::release_until_match(std::string& out) {
+    out.append(held_, 0, held_.size() - found_->age - found_->size);
+    held_.clear();
+    matched_ = found_->index;
+}
+
 void StopMatcher::flush(std::string& out) {
+    if (found_) return release_until_match(out);
     out += held_;
     held_.clear();
 }

@@ -9,8 +9,9 @@
 
 namespace solard {
 
-// Parts of a text in which no stop string is looked for: from the end of a `begin` to the end of the next
-// `end`, or to the end of the text if `end` is empty. If `begin` is empty, there is no such part.
+// Parts of a text in which no stop string is looked for: from a `begin` to the end of the next `end`, or to
+// the end of the text if `end` is empty. A stop string that overlaps a `begin` does not count. If `begin` is
+// empty, there is no such part.
 struct UnsearchedParts {
     std::string begin;
     std::string end;
@@ -32,7 +33,7 @@ class StopMatcher {
     void pass(std::string_view text, std::string& out);
     // Returns true if the next character belongs to a part that is not searched.
     bool is_unsearched() const { return in_unsearched_; }
-    // Ends a text without a match: appends to `out` the text that was held back.
+    // Ends a text: appends to `out` the text that was held back, as far as it comes before a stop string.
     void flush(std::string& out);
     // Returns the index of the stop string that matched, or nullopt if no stop string matched.
     std::optional<std::size_t> matched() const { return matched_; }
@@ -53,7 +54,14 @@ class StopMatcher {
         std::size_t matched = 0;  // length of the longest prefix of `text` with which the fed text ends
     };
 
+    struct Match {
+        std::size_t index;    // into patterns_
+        std::size_t size;     // in bytes
+        std::size_t age = 0;  // bytes since its end
+    };
+
     bool is_searched(char c);
+    void release_until_match(std::string& out);
 
     std::vector<Pattern> patterns_;
     Pattern begin_;  // of a part that is not searched
@@ -61,6 +69,8 @@ class StopMatcher {
     bool in_unsearched_ = false;
     bool at_start_;     // the first part can only be here
     std::string held_;  // the longest end of the fed text that is the beginning of a stop string
+    // The first match, while it may overlap the beginning of a part that is not searched.
+    std::optional<Match> found_;
     std::optional<std::size_t> matched_;
 };
 

@@ -56,6 +56,31 @@ void check_split(const Strings& stops, const std::string& text, std::uint32_t cu
     BOOST_REQUIRE_EQUAL(out, text);
 }
 
+// Returns the outcome at the end of a whole text with parts that are not searched.
+Outcome whole_reference(const Strings& stops, const UnsearchedParts& parts, const std::string& text) {
+    std::vector<bool> is_unsearched(text.size());
+    for (std::size_t begin = 0; (begin = text.find(parts.begin, begin)) != std::string::npos;) {
+        const std::size_t close = text.find(parts.end, begin + parts.begin.size());
+        const std::size_t end = close == std::string::npos ? text.size() : close + parts.end.size();
+        for (; begin < end; ++begin) is_unsearched[begin] = true;
+    }
+    for (std::size_t end = 1; end <= text.size(); ++end) {
+        Outcome outcome;
+        std::size_t longest = 0;
+        for (std::size_t i = 0; i < stops.size(); ++i) {
+            const std::size_t size = stops[i].size();
+            if (size <= longest || !std::string_view(text).substr(0, end).ends_with(stops[i])) continue;
+            bool counts = true;
+            for (std::size_t at = end - size; at < end; ++at) counts = counts && !is_unsearched[at];
+            if (!counts) continue;
+            longest = size;
+            outcome = {text.substr(0, end - size), i};
+        }
+        if (outcome.matched) return outcome;
+    }
+    return {text, std::nullopt};
+}
+
 void check_every_split(const Strings& stops, const std::string& text) {
     for (std::uint32_t cuts = 0; cuts < (1U << (text.size() - 1)); ++cuts) check_split(stops, text, cuts);
 }
@@ -154,6 +179,52 @@ BOOST_AUTO_TEST_CASE(no_stop_string_counts_in_unsearched_parts) {
         }
         BOOST_TEST(out == "a [[ stop [[ ]] b [ ");
         BOOST_TEST(*matcher.matched() == 0U);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(stop_string_that_overlaps_the_beginning_of_a_part_does_not_count) {
+    const auto outcome = [](const Strings& stops, std::string_view text) {
+        StopMatcher matcher(stops, {"<call>", "</call>"});
+        std::string out;
+        if (!matcher.append(text, out)) matcher.flush(out);
+        return out + (matcher.matched() ? " stop" : "");
+    };
+    for (const char* stop : {">", "call", "<", "<call>", "a <", "l>", "call>x"}) {
+        BOOST_TEST(outcome({stop}, "a <call>x</call>") == "a <call>x</call>", stop);
+    }
+    BOOST_TEST(outcome({"call"}, "a <calm call") == "a <calm  stop");
+    BOOST_TEST(outcome({"cal"}, "a <calm") == "a < stop");
+    BOOST_TEST(outcome({"cal"}, "a <cal") == "a < stop");
+    BOOST_TEST(outcome({">"}, "a <call>x</call> >") == "a <call>x</call>  stop");
+}
+
+BOOST_AUTO_TEST_CASE(random_texts_with_unsearched_parts_agree_with_the_reference) {
+    std::mt19937 random(20261130);  // NOLINT(bugprone-random-generator-seed): the same texts each time
+    const auto random_text = [&](std::size_t max_size) {
+        std::string text(1 + random() % max_size, '\0');
+        for (char& c : text) c = static_cast<char>('a' + random() % 3);
+        return text;
+    };
+    for (int round = 0; round < 20'000; ++round) {
+        Strings stops(1 + random() % 3);
+        for (std::string& stop : stops) stop = random_text(4);
+        const UnsearchedParts parts{random_text(4), random_text(3)};
+        const std::string text = random_text(24);
+        const Outcome expected = whole_reference(stops, parts, text);
+        for (const std::uint32_t cuts : {0U, ~0U, static_cast<std::uint32_t>(random())}) {
+            StopMatcher matcher(stops, parts);
+            std::string out;
+            std::size_t begin = 0;
+            bool stopped = false;
+            for (std::size_t end = 1; end <= text.size() && !stopped; ++end) {
+                if (end < text.size() && ((cuts >> (end - 1)) & 1) == 0) continue;
+                stopped = matcher.append(std::string_view(text).substr(begin, end - begin), out);
+                begin = end;
+            }
+            if (!stopped) matcher.flush(out);
+            BOOST_REQUIRE_EQUAL(out, expected.released);
+            BOOST_REQUIRE(matcher.matched() == expected.matched);
+        }
     }
 }
 
