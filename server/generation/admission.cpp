@@ -320,7 +320,9 @@ result<Generation> admit(GenerationService& generation, const GenerationFields& 
     if (fields.tools) calls = call_rules(generation.tool_form, *fields.tools, fields.grammar.has_value());
     auto submitted = generation.engine.submit(std::move(requests), caller, *std::move(place),
                                               fields.return_token_ids, std::move(calls));
-    if (submitted) submitted->log().charge_to(generation.waiting_memory, memory_owner(caller));
+    if (!submitted) return submitted;
+    submitted->log().charge_to(generation.waiting_memory, memory_owner(caller));
+    if (grammar) submitted->log().charge_grammar(grammar->num_bytes());
     return submitted;
 }
 

@@ -127,6 +127,7 @@ void GenerationLog::fail(Error error) {
     failure_ = std::move(error);
     set_end_time();
     wake_readers();
+    charge();
 }
 
 void GenerationLog::charge_to(WaitingMemory& memory, std::uint64_t owner) {
@@ -139,8 +140,17 @@ void GenerationLog::charge_also(std::size_t bytes) {
     charge();
 }
 
+void GenerationLog::charge_grammar(std::size_t bytes) {
+    grammar_bytes_ = bytes;
+    charge();
+}
+
+std::size_t GenerationLog::charged_bytes() const {
+    return bytes_ + charged_also_ + (terminal() ? 0 : grammar_bytes_);
+}
+
 void GenerationLog::charge() {
-    if (account_ && !account_->resize(bytes_ + charged_also_)) drop();
+    if (account_ && !account_->resize(charged_bytes())) drop();
 }
 
 void GenerationLog::drop() {
@@ -158,8 +168,8 @@ void GenerationLog::drop() {
     for (auto& logprobs : prompt_logprobs_) release(logprobs);
     release(entries_);
     recount();
-    if (account_) account_->resize(std::min(bytes_ + charged_also_, account_->bytes()));
     failure_ = std::move(error);
+    if (account_) account_->resize(std::min(charged_bytes(), account_->bytes()));
     if (!was_terminal) set_end_time();
     wake_readers();
 }

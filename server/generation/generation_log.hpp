@@ -57,6 +57,8 @@ class GenerationLog {
     void charge_to(WaitingMemory& memory, std::uint64_t owner);
     // Also charges `bytes`: the memory of the object that owns the log.
     void charge_also(std::size_t bytes);
+    // Also charges the bytes of the answer's grammar, until the answer ends.
+    void charge_grammar(std::size_t bytes);
     void end_charge() { account_.reset(); }
     // Frees the output and fails with server_overloaded, even if the log is terminal already.
     void drop();
@@ -136,6 +138,7 @@ class GenerationLog {
     void wake_readers();
     static std::size_t bytes_of(const Output& output);
     void recount();
+    std::size_t charged_bytes() const;
     void charge();
 
     const std::optional<CallRules> calls_;
@@ -157,6 +160,7 @@ class GenerationLog {
     std::vector<LogReader*> readers_;
     std::size_t bytes_ = 0;
     std::size_t charged_also_ = 0;
+    std::size_t grammar_bytes_ = 0;
     std::optional<WaitingAccount> account_;
 };
 

@@ -313,6 +313,26 @@ BOOST_AUTO_TEST_CASE(log_is_charged_as_it_grows_and_dropped_if_there_is_no_room)
     BOOST_TEST(memory.bytes() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(grammar_is_charged_until_the_answer_ends) {
+    WaitingMemory memory(100'000);
+    GenerationLog log(2);
+    log.charge_to(memory, 1);
+    log.charge_grammar(50'000);
+    log.charge_also(5'000);
+    log.append({.text = "text", .num_tokens = 1});
+    BOOST_TEST(memory.bytes() == log.bytes() + 55'000);
+    log.append({.output = 0, .finish = FinishReason::stop});
+    BOOST_TEST(memory.bytes() == log.bytes() + 55'000);
+    log.append({.output = 1, .finish = FinishReason::stop});
+    BOOST_TEST(memory.bytes() == log.bytes() + 5'000);
+
+    GenerationLog other(1);
+    other.charge_to(memory, 2);
+    other.charge_grammar(100'001);
+    BOOST_TEST((other.failure()->code == errc::server_overloaded));
+    BOOST_TEST(memory.bytes() < log.bytes() + 10'000);
+}
+
 BOOST_AUTO_TEST_CASE(log_is_dropped_if_another_owner_needs_its_bytes_even_after_its_end) {
     WaitingMemory memory(100'000);
     GenerationLog log(1);
