@@ -70,11 +70,17 @@ void replace_schemas(boost::json::value& format) {
     format = {{"type", "grammar"}, {"grammar", schema_grammar(object->at("json_schema")).ToString()}};
 }
 
+// A tag adds levels to the schemas in it.
+boost::json::value parse_deep(std::string_view text) {
+    constexpr std::size_t max_depth = 100;
+    return boost::json::parse(text, {}, {.max_depth = max_depth});
+}
+
 // Returns the texts which begin the parts of a structural tag, in which most of its work is.
 std::vector<std::string> triggers_of(const GrammarSource& source) {
     std::vector<std::string> triggers;
     if (source.kind != GrammarSource::Kind::structural_tag) return triggers;
-    const boost::json::value tag = boost::json::parse(source.text);
+    const boost::json::value tag = parse_deep(source.text);
     if (const auto* const list = tag.at("format").as_object().if_contains("triggers"))
         for (const boost::json::value& trigger : list->as_array()) triggers.emplace_back(trigger.as_string());
     return triggers;
@@ -86,7 +92,7 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
         case GrammarSource::Kind::json_object:
             return compiler.CompileGrammar(schema_grammar({{"type", "object"}}));
         case GrammarSource::Kind::json_schema:
-            return compiler.CompileGrammar(schema_grammar(boost::json::parse(source.text)));
+            return compiler.CompileGrammar(schema_grammar(parse_deep(source.text)));
         case GrammarSource::Kind::gbnf:
             return compiler.CompileGrammar(source.text);
         case GrammarSource::Kind::lark:
@@ -99,7 +105,7 @@ xgrammar::CompiledGrammar compile(const GrammarSource& source, const xgrammar::T
             return compiler.CompileGrammar(automaton_grammar(*automaton));
         }
         case GrammarSource::Kind::structural_tag: {
-            boost::json::value tag = boost::json::parse(source.text);
+            boost::json::value tag = parse_deep(source.text);
             replace_schemas(tag);
             return compiler.CompileStructuralTag(boost::json::serialize(tag));
         }
@@ -113,9 +119,12 @@ double cpu_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-// What a mask may take. Usual schemas take a tenth of that and less.
+// What a mask may take, in seconds. Usual schemas take a tenth of that and less.
 constexpr double slowest_mask = 0.02;
 constexpr double slowest_mean = 300e-6;
+// While an answer is written, each token earns some time for its mask, and some of it can be saved.
+constexpr double earned_time = 2 * slowest_mean;
+constexpr double most_saved_time = 5 * slowest_mask;
 constexpr auto too_slow = "it takes too long to find out which tokens it allows";
 
 class State final : public GrammarState {
@@ -129,11 +138,12 @@ class State final : public GrammarState {
         return matcher_.AcceptString(text);
     }
     bool accept(TokenId token) override {
-        const Stopwatch stopwatch(seconds_);
+        const Stopwatch stopwatch(time_left_);
         const bool is_accepted = matcher_.AcceptToken(token);
         if (!is_accepted) return false;
         ++num_accepted_;
         has_mask_ = false;
+        if (time_left_ >= 0) time_left_ = std::min(time_left_ + earned_time, most_saved_time);
         return true;
     }
     void roll_back(std::int32_t count) override {
@@ -166,26 +176,27 @@ class State final : public GrammarState {
         std::vector<TokenId> tokens;
     };
 
-    // Adds the processor time of its life.
+    // Takes the processor time of its life away.
     class Stopwatch {
       public:
-        explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(cpu_seconds()) {}
-        ~Stopwatch() { seconds_ += cpu_seconds() - begin_; }
+        explicit Stopwatch(double& time_left) : time_left_(time_left), begin_(cpu_seconds()) {}
+        ~Stopwatch() { time_left_ -= cpu_seconds() - begin_; }
         Stopwatch(const Stopwatch&) = delete;
         Stopwatch& operator=(const Stopwatch&) = delete;
 
       private:
-        double& seconds_;
+        double& time_left_;
         double begin_;
     };
 
     // Computes mask_ if it is not that of the current position. An answer can make a grammar slow which was
-    // fast on random ways.
+    // fast on random ways; then this throws, now and at every later call.
     void find_mask(std::size_t num_words) {
+        if (time_left_ < 0) throw std::runtime_error(too_slow);
         if (has_mask_) return;
         mask_.resize(num_words);
         {
-            const Stopwatch stopwatch(seconds_);
+            const Stopwatch stopwatch(time_left_);
             auto size = static_cast<std::int64_t>(num_words);
             DLTensor tensor{.data = mask_.data(),
                             .device = {.device_type = kDLCPU, .device_id = 0},
@@ -197,10 +208,7 @@ class State final : public GrammarState {
             matcher_.FillNextTokenBitmask(&tensor);
         }
         has_mask_ = true;
-        ++num_masks_;
-        constexpr double patience = 2;
-        if (seconds_ > slowest_mask + patience * slowest_mean * static_cast<double>(num_masks_))
-            throw std::runtime_error(too_slow);
+        if (time_left_ < 0) throw std::runtime_error(too_slow);
     }
 
     // Returns the byte with which all tokens of mask_ begin, if there is one.
@@ -222,17 +230,24 @@ class State final : public GrammarState {
     std::string find_certain_text() {
         constexpr std::size_t longest = 256;
         std::string text;
-        while (text.size() < longest) {
-            find_mask(mask_words(vocab_size_));
-            const auto byte = certain_byte();
-            if (!byte || !matcher_.AcceptString(std::string(1, *byte))) break;
-            has_mask_ = false;
-            text += *byte;
-        }
-        if (!text.empty()) {
+        const auto take_back = [&] {
+            if (text.empty()) return;
             matcher_.Rollback(static_cast<int>(text.size()));
             has_mask_ = false;
+        };
+        try {
+            while (text.size() < longest) {
+                find_mask(mask_words(vocab_size_));
+                const auto byte = certain_byte();
+                if (!byte || !matcher_.AcceptString(std::string(1, *byte))) break;
+                has_mask_ = false;
+                text += *byte;
+            }
+        } catch (...) {
+            take_back();
+            throw;
         }
+        take_back();
         return text;
     }
 
@@ -257,10 +272,9 @@ class State final : public GrammarState {
     const Tokenizer* tokenizer_;
     std::size_t num_accepted_ = 0;
     std::vector<std::uint32_t> mask_;
-    bool has_mask_ = false;  // mask_ is that of the current position
-    std::size_t num_masks_ = 0;
-    double seconds_ = 0;             // of processor time for masks and accepted tokens
-    std::vector<ForcedRun> forced_;  // in the order of the answer
+    bool has_mask_ = false;            // mask_ is that of the current position
+    double time_left_ = slowest_mask;  // of the processor; below 0: the grammar has become too slow
+    std::vector<ForcedRun> forced_;    // in the order of the answer
 };
 
 class Compiled final : public Grammar {

@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,7 @@ constexpr std::int64_t max_bound = 10'000;  // of a number of items or character
 constexpr auto type_names =
     std::to_array<std::string_view>({"array", "boolean", "integer", "null", "number", "object", "string"});
 
-// These keywords replace the rest of a schema in the library, so nothing else may restrict the value.
+// Beside one of these keywords, nothing else may restrict the value.
 constexpr auto replacing =
     std::to_array<std::string_view>({"$ref", "allOf", "anyOf", "oneOf", "const", "enum"});
 
@@ -63,45 +64,60 @@ bool may_overlap(std::string_view a, std::string_view b) {
     return a == b || (a == "number" && b == "integer") || (a == "integer" && b == "number");
 }
 
-// Returns the constant that the schema requires of the property, or null if it requires none.
-const json::value* required_constant(const json::object& schema, std::string_view property) {
-    const json::value* const required = schema.if_contains("required");
-    const json::value* const properties = schema.if_contains("properties");
-    if (required == nullptr || !required->is_array() || properties == nullptr || !properties->is_object())
-        return nullptr;
-    if (std::ranges::find(required->get_array(), json::value(property)) == required->get_array().end())
-        return nullptr;
-    const json::value* const inner = properties->get_object().if_contains(property);
-    if (inner == nullptr || !inner->is_object()) return nullptr;
-    if (const json::value* const constant = inner->get_object().if_contains("const")) return constant;
-    const json::value* const values = inner->get_object().if_contains("enum");
+// Returns the constant that a property has, or null if the schema leaves the property open.
+const json::value* constant_of(const json::value& property) {
+    if (!property.is_object()) return nullptr;
+    if (const auto* const constant = property.get_object().if_contains("const")) return constant;
+    const json::value* const values = property.get_object().if_contains("enum");
     if (values == nullptr || !values->is_array() || values->get_array().size() != 1) return nullptr;
     return &values->get_array().front();
 }
 
-// Returns true if no value can satisfy both schemas, as far as this is easy to see.
-bool are_disjoint(const json::value& a, const json::value& b) {
-    if (!a.is_object() || !b.is_object()) return false;
-    const json::object& first = a.get_object();
-    const json::object& second = b.get_object();
-    const auto types = types_of(first);
-    const auto other_types = types_of(second);
+// Returns false if the values differ. 1 and 1.0 are the same number.
+bool may_be_equal(const json::value& a, const json::value& b) {
+    if (a.is_number() && b.is_number()) return a.to_number<double>() == b.to_number<double>();
+    if (a.is_array() || a.is_object()) return a.kind() == b.kind();
+    return a == b;
+}
+
+// What is easy to see of a branch of oneOf.
+struct Branch {
+    explicit Branch(const json::value& schema) {
+        if (!schema.is_object()) return;
+        const json::object& object = schema.get_object();
+        if (object.contains("type")) types = types_of(object);
+        constant = object.if_contains("const");
+        if (constant != nullptr && types.empty())
+            for (const std::string_view type : type_names)
+                if (has_type(*constant, type)) types.push_back(type);
+        const json::value* const required = object.if_contains("required");
+        const json::value* const properties = object.if_contains("properties");
+        if (types != std::vector<std::string_view>{"object"} || required == nullptr || properties == nullptr)
+            return;
+        for (const json::value& name : required->get_array()) {
+            const auto* const property = properties->get_object().if_contains(name.get_string());
+            if (property == nullptr) continue;
+            if (const auto* const value = constant_of(*property)) constants.emplace(name.get_string(), value);
+        }
+    }
+
+    std::vector<std::string_view> types;  // the only possible ones; empty: it is not easy to see
+    const json::value* constant = nullptr;
+    std::map<std::string_view, const json::value*> constants;  // of required properties of an object
+};
+
+// Returns true if it is easy to see that no value satisfies both schemas.
+bool are_disjoint(const Branch& a, const Branch& b) {
     const bool types_meet =
-        types.empty() || other_types.empty() || std::ranges::any_of(types, [&](std::string_view type) {
-            return std::ranges::any_of(other_types,
+        a.types.empty() || b.types.empty() || std::ranges::any_of(a.types, [&](std::string_view type) {
+            return std::ranges::any_of(b.types,
                                        [&](std::string_view other) { return may_overlap(type, other); });
         });
     if (!types_meet) return true;
-    if (const auto* const one = first.if_contains("const")) {
-        const auto* const other = second.if_contains("const");
-        return other != nullptr && *one != *other;
-    }
-    const json::value* const properties = first.if_contains("properties");
-    if (properties == nullptr || !properties->is_object()) return false;
-    return std::ranges::any_of(properties->get_object(), [&](const auto& property) {
-        const auto* const one = required_constant(first, property.key());
-        const auto* const other = required_constant(second, property.key());
-        return one != nullptr && other != nullptr && *one != *other;
+    if (a.constant != nullptr && b.constant != nullptr) return !may_be_equal(*a.constant, *b.constant);
+    return std::ranges::any_of(a.constants, [&](const auto& constant) {
+        const auto other = b.constants.find(constant.first);
+        return other != b.constants.end() && !may_be_equal(*constant.second, *other->second);
     });
 }
 
@@ -213,7 +229,10 @@ class Checker {
         if (text == "#") return true;
         for (const std::string_view list : {"$defs", "definitions"}) {
             const std::string prefix = "#/" + std::string(list) + "/";
-            if (!text.starts_with(prefix) || text.find_first_of("~%") != std::string_view::npos) continue;
+            // The rest is a name, in which a JSON pointer would write these characters in another way.
+            if (!text.starts_with(prefix) ||
+                text.find_first_of("~%/", prefix.size()) != std::string_view::npos)
+                continue;
             const json::value* const definitions =
                 root_->is_object() ? root_->get_object().if_contains(list) : nullptr;
             return definitions != nullptr && definitions->is_object() &&
@@ -233,10 +252,11 @@ class Checker {
             return type.is_string() &&
                    std::ranges::find(type_names, std::string_view(type.get_string())) != type_names.end();
         };
-        const bool is_list =
-            value.is_array() && !value.get_array().empty() && std::ranges::all_of(value.get_array(), is_type);
+        const bool is_list = value.is_array() && !value.get_array().empty() &&
+                             value.get_array().size() <= type_names.size() &&
+                             std::ranges::all_of(value.get_array(), is_type);
         if (!is_list && !is_type(value))
-            fail_value("type", place, "the name of a JSON type, or a list of them");
+            fail_value("type", place, "the name of a JSON type, or a list of different ones");
     }
 
     void check_branches(const SchemaKeyword& keyword, const json::value& value, const std::string& place,
@@ -251,9 +271,10 @@ class Checker {
             check_schema(branches[i], place + "/" + std::string(keyword.name) + "/" + std::to_string(i),
                          depth + 1);
         if (keyword.name != "oneOf" || problem_) return;
-        for (std::size_t i = 0; i < branches.size(); ++i) {
-            for (std::size_t j = i + 1; j < branches.size(); ++j) {
-                if (are_disjoint(branches[i], branches[j])) continue;
+        const std::vector<Branch> parts(branches.begin(), branches.end());
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            for (std::size_t j = i + 1; j < parts.size(); ++j) {
+                if (are_disjoint(parts[i], parts[j])) continue;
                 return fail("\"oneOf\" at " + place +
                             " is supported only if its schemas exclude each other by " +
                             "their types or by a required property with different constants; use anyOf");
@@ -307,7 +328,7 @@ class Checker {
             return fail("\"minItems\" at " + place + " is greater than the number of possible items");
     }
 
-    // The values of `const` and `enum` must have the type beside them, which the library does not check.
+    // The values of `const` and `enum` must have the type beside them.
     void check_values(const json::object& schema, const std::string& place) {
         const auto types = types_of(schema);
         if (types.empty()) return;

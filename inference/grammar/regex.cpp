@@ -23,6 +23,8 @@ const CharacterSet word_characters{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'
 const CharacterSet spaces{{'\t', '\r'},     {' ', ' '},       {0xa0, 0xa0},
                           {0x1680, 0x1680}, {0x2000, 0x200a}, {0x2028, 0x2029},
                           {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}};
+// What one of them counts as a space.
+const CharacterSet possible_spaces = unite(spaces, {{0x1c, 0x1f}, {0x85, 0x85}, {0xfeff, 0xfeff}});
 const CharacterSet line_ends{{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
 
 Regex any_text() {
@@ -49,6 +51,14 @@ bool is_digit(char32_t c) {
 
 bool is_letter(char32_t c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Returns true if an odd number of backslashes stands before the last character.
+bool ends_with_escape(std::string_view text) {
+    text.remove_suffix(1);
+    const std::size_t last = text.find_last_not_of('\\');
+    const std::size_t num_backslashes = text.size() - (last == std::string_view::npos ? 0 : last + 1);
+    return num_backslashes % 2 == 1;
 }
 
 class Parser {
@@ -126,7 +136,13 @@ class Parser {
             return part;
         }
         take('?');  // which way is tried first makes no difference
-        if (at('*') || at('+') || at('?')) fail("a second repetition");
+        const std::size_t next = position_;
+        int other_min = 0;
+        int other_max = 0;
+        if (at('*') || at('+') || at('?') || parse_counts(other_min, other_max)) {
+            position_ = next;
+            fail("a second repetition");
+        }
         if (max != Regex::unlimited && min > max) {
             position_ = begin;
             fail("the repetition", "has its smaller number last");
@@ -175,9 +191,13 @@ class Parser {
             ++position_;
             return of(parse_escape(false));
         }
+        const std::size_t begin = position_;
+        int min = 0;
+        int max = 0;
         if (c == '^' || c == '$') {
             fail("the anchor");
-        } else if (c == '*' || c == '+' || c == '?') {
+        } else if (c == '*' || c == '+' || c == '?' || parse_counts(min, max)) {
+            position_ = begin;
             fail("the repetition", "repeats nothing");
         } else {
             ++position_;
@@ -217,14 +237,14 @@ class Parser {
                 fail("the class", "does not end");
                 break;
             }
-            const CharacterSet item = parse_class_item();
+            const CharacterSet item = parse_class_item(is_negated);
             const bool is_range = at('-') && position_ + 1 < text_.size() && text_[position_ + 1] != ']';
             if (!is_range || problem_) {
                 set.insert(set.end(), item.begin(), item.end());
                 continue;
             }
             ++position_;
-            const CharacterSet end = parse_class_item();
+            const CharacterSet end = parse_class_item(is_negated);
             if (problem_) break;
             if (!is_single(item) || !is_single(end) || item.front().first > end.front().first) {
                 position_ = begin;
@@ -236,17 +256,17 @@ class Parser {
         return is_negated ? complement(set) : unite(set, {});
     }
 
-    CharacterSet parse_class_item() {
+    CharacterSet parse_class_item(bool is_negated) {
         const char32_t c = text_[position_++];
-        return c == '\\' ? parse_escape(true) : CharacterSet{{c, c}};
+        return c == '\\' ? parse_escape(true, is_negated) : CharacterSet{{c, c}};
     }
 
     static bool is_single(const CharacterSet& set) {
         return set.size() == 1 && set.front().first == set.front().last;
     }
 
-    // Reads what follows a backslash.
-    CharacterSet parse_escape(bool in_class) {
+    // Reads what follows a backslash. `is_negated`: the class around it is negated.
+    CharacterSet parse_escape(bool in_class, bool is_negated = false) {
         if (at_end()) {
             fail("the backslash", "has nothing to escape");
             return {};
@@ -266,9 +286,9 @@ class Parser {
             case 'W':
                 return ++position_, complement(word_characters);
             case 's':
-                return ++position_, spaces;
+                return ++position_, is_negated ? possible_spaces : spaces;
             case 'S':
-                return ++position_, complement(spaces);
+                return ++position_, complement(is_negated ? spaces : possible_spaces);
             case 'n':
                 return single('\n');
             case 'r':
@@ -356,6 +376,35 @@ CharacterSet complement(const CharacterSet& set) {
     }
     if (next <= last_character) result.push_back({next, last_character});
     return result;
+}
+
+std::string as_pattern(std::string_view regex) {
+    std::string pattern = "^(?:";
+    std::string alternative;
+    bool is_escaped = false;
+    bool in_class = false;
+    int depth = 0;
+    const auto end_alternative = [&] {
+        std::string_view rest = alternative;
+        if (rest.starts_with('^')) rest.remove_prefix(1);
+        // The last character is an anchor unless it is escaped.
+        if (rest.ends_with('$') && !ends_with_escape(rest)) rest.remove_suffix(1);
+        pattern += rest;
+        alternative.clear();
+    };
+    for (const char c : regex) {
+        if (c == '|' && !is_escaped && !in_class && depth == 0) {
+            end_alternative();
+            pattern += '|';
+            continue;
+        }
+        alternative += c;
+        if (!is_escaped && !in_class) depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+        if (!is_escaped) in_class = in_class ? c != ']' : c == '[';
+        is_escaped = !is_escaped && c == '\\';
+    }
+    end_alternative();
+    return pattern + ")$";
 }
 
 result<Regex> parse_regex(std::string_view text, RegexScope scope) {

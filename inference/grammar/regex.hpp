@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,5 +49,10 @@ enum class RegexScope : std::uint8_t {
 // the expression, or of one of its outermost alternatives. \d and \w are ASCII, as in ECMAScript. Errors:
 // invalid_request, with what is wrong as a clause such as "a lookahead at character 3 is not supported".
 result<Regex> parse_regex(std::string_view text, RegexScope scope);
+
+// Returns the expression whose matches are the texts that match `regex` from beginning to end, also where it
+// is enough that a part of the text matches. `regex` must be one that parse_regex() accepts; what is returned
+// may have one level of groups too many.
+std::string as_pattern(std::string_view regex);
 
 }  // namespace solard

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "inference/grammar/json_schema_keywords.hpp"
+#include "inference/grammar/schema_numbers.hpp"
 
 namespace solard {
 namespace {
@@ -32,12 +33,20 @@ using xgrammar::SchemaSpecPtr;
 // The library writes a repetition of up to this many parts out in full.
 constexpr int max_written_out = 128;
 
-// Returns the value as the library writes it.
+// Returns the value as the library writes it; it would change large integers.
 std::string library_text(const json::value& value) {
-    picojson::value parsed;
-    if (const std::string problem = picojson::parse(parsed, json::serialize(value)); !problem.empty())
-        throw std::runtime_error(problem);
-    return parsed.serialize();
+    if (value.is_double()) return picojson::value(value.get_double()).serialize();
+    std::string text;
+    if (const auto* const list = value.if_array()) {
+        for (const json::value& item : *list) text += (text.empty() ? "" : ",") + library_text(item);
+        return '[' + text + ']';
+    }
+    if (const auto* const object = value.if_object()) {
+        for (const auto& [name, member] : *object)
+            text += (text.empty() ? "" : ",") + json::serialize(name) + ':' + library_text(member);
+        return '{' + text + '}';
+    }
+    return json::serialize(value);
 }
 
 const json::value* find(const json::object& schema, std::string_view keyword) {
@@ -72,9 +81,12 @@ class SchemaTranslator {
         }
         const auto types = types_of(object);
         if (types.empty()) return any();
-        if (types.size() == 1) return of_type(object, types.front());
         xgrammar::TypeArraySpec spec;
-        for (const std::string_view type : types) spec.type_schemas.push_back(of_type(object, type));
+        for (const std::string_view type : types)
+            if (auto of_this_type = of_type(object, type))
+                spec.type_schemas.push_back(std::move(of_this_type));
+        if (spec.type_schemas.empty()) throw std::runtime_error("no number is within the bounds");
+        if (spec.type_schemas.size() == 1) return spec.type_schemas.front();
         return SchemaSpec::Make(std::move(spec));
     }
 
@@ -106,6 +118,7 @@ class SchemaTranslator {
             schema, [&](const auto& member) { return restricts(*find_keyword(member.key()), type); });
     }
 
+    // Returns null if no number of this type is within the bounds.
     SchemaSpecPtr of_type(const json::object& schema, std::string_view type) {
         if (type == "boolean") return plain<xgrammar::BooleanSpec>(type);
         if (type == "null") return plain<xgrammar::NullSpec>(type);
@@ -157,34 +170,30 @@ class SchemaTranslator {
         return spec;
     }
 
-    static std::optional<double> bound(const json::object& schema, std::string_view keyword) {
-        const auto* value = find(schema, keyword);
-        return value == nullptr ? std::nullopt : std::optional(value->to_number<double>());
-    }
-
     static SchemaSpecPtr integer(const json::object& schema) {
+        const NumberRange range = range_of(schema, true);
+        if (range.is_empty()) return nullptr;
         xgrammar::IntegerSpec spec;
-        const auto whole = [&](std::string_view keyword, auto round) -> std::optional<std::int64_t> {
-            const auto* value = find(schema, keyword);
-            if (value == nullptr) return std::nullopt;
-            if (value->is_int64()) return value->get_int64();
-            return static_cast<std::int64_t>(round(value->to_number<double>()));
-        };
-        const auto up = [](double value) { return std::ceil(value); };
-        const auto down = [](double value) { return std::floor(value); };
-        spec.minimum = whole("minimum", up);
-        spec.maximum = whole("maximum", down);
-        spec.exclusive_minimum = whole("exclusiveMinimum", down);
-        spec.exclusive_maximum = whole("exclusiveMaximum", up);
-        if (const auto* divisor = find(schema, "multipleOf"))
-            spec.multiple_of = divisor->to_number<std::int64_t>();
+        if (std::isfinite(range.low)) spec.minimum = static_cast<std::int64_t>(range.low);
+        if (std::isfinite(range.high)) spec.maximum = static_cast<std::int64_t>(range.high);
+        if (const auto divisor = number_of(schema, "multipleOf"))
+            spec.multiple_of = static_cast<std::int64_t>(*divisor);
         return SchemaSpec::Make(spec);
     }
 
     static SchemaSpecPtr number(const json::object& schema) {
-        return SchemaSpec::Make(xgrammar::NumberSpec{bound(schema, "minimum"), bound(schema, "maximum"),
-                                                     bound(schema, "exclusiveMinimum"),
-                                                     bound(schema, "exclusiveMaximum")});
+        const NumberRange range = range_of(schema, false);
+        xgrammar::NumberSpec spec;
+        if (std::isfinite(range.low))
+            (range.excludes_low ? spec.exclusive_minimum : spec.minimum) = range.low;
+        if (std::isfinite(range.high))
+            (range.excludes_high ? spec.exclusive_maximum : spec.maximum) = range.high;
+        // With six decimals, a range without its ends can be empty.
+        constexpr double smallest = 1.5e-6;
+        if (range.is_empty() ||
+            (range.excludes_low && range.excludes_high && range.high - range.low < smallest))
+            return nullptr;
+        return SchemaSpec::Make(spec);
     }
 
     static SchemaSpecPtr string(const json::object& schema) {
@@ -225,11 +234,11 @@ bool contains(const CharacterSet& set, char32_t c) {
         set, [&](const CharacterRange& range) { return range.first <= c && c <= range.last; });
 }
 
-int class_of(GrammarBuilder& builder, const CharacterSet& characters) {
+int class_of(GrammarBuilder& builder, const CharacterSet& characters, bool is_negated = false) {
     std::vector<GrammarBuilder::CharacterClassElement> elements;
     for (const CharacterRange& range : characters)
         elements.push_back({static_cast<std::int32_t>(range.first), static_cast<std::int32_t>(range.last)});
-    return builder.AddCharacterClass(elements);
+    return builder.AddCharacterClass(elements, is_negated);
 }
 
 // Adds a rule for each state and returns that of the first one. `end` is what follows the text, and part of
@@ -278,16 +287,21 @@ class SchemaConverter final : public xgrammar::JSONSchemaConverter {
             return JSONSchemaConverter::GenerateString(spec, name);
         if (spec.max_length == -1 && spec.min_length <= max_written_out) return long_enough(spec.min_length);
         // Without escapes, the library counts the characters instead of writing them out.
-        const int character = builder_.AddCharacterClass({{0, 0x1f}, {'"', '"'}, {'\\', '\\'}}, true);
+        const int character = plain_character();
         return Sequence({ByteString("\""),
                          Repeat(name + "_characters", character, spec.min_length, spec.max_length),
                          ByteString("\"")});
     }
 
+    // The library counts only the characters of a negated class. It takes surrogates for characters.
+    int plain_character() {
+        static const CharacterSet excluded = unite(escaped_characters, {{0xd800, 0xdfff}});
+        return class_of(builder_, excluded, true);
+    }
+
     // A number of characters, and then any string.
     int long_enough(int min_length) {
         if (character_rule_ == -1) {
-            const int plain = builder_.AddCharacterClass({{0, 0x1f}, {'"', '"'}, {'\\', '\\'}}, true);
             // A pair of \u escapes could be one character.
             const int escape = builder_.AddCharacterClass({{'"', '"'},
                                                            {'\\', '\\'},
@@ -297,8 +311,8 @@ class SchemaConverter final : public xgrammar::JSONSchemaConverter {
                                                            {'n', 'n'},
                                                            {'r', 'r'},
                                                            {'t', 't'}});
-            character_rule_ =
-                builder_.AddRuleWithHint("character", Choice({plain, Sequence({ByteString("\\"), escape})}));
+            character_rule_ = builder_.AddRuleWithHint(
+                "character", Choice({plain_character(), Sequence({ByteString("\\"), escape})}));
         }
         std::vector<int> parts{ByteString("\"")};
         parts.insert(parts.end(), static_cast<std::size_t>(min_length), RuleRef(character_rule_));

@@ -52,10 +52,15 @@ class NodeBuilder {
         } else {
             for (int i = regex.min; i < regex.max; ++i) {
                 const std::size_t once_more = add(part, begin);
+                if (once_more == begin) break;  // the part has no characters
                 begin = add_node({{}, {once_more, end}});
             }
         }
-        for (int i = 0; i < regex.min; ++i) begin = add(part, begin);
+        for (int i = 0; i < regex.min; ++i) {
+            const std::size_t once_more = add(part, begin);
+            if (once_more == begin) break;
+            begin = once_more;
+        }
         return begin;
     }
     std::size_t add_node(Node node) {
@@ -200,8 +205,7 @@ result<TextAutomaton> make_automaton(const Regex& regex, TextLength length) {
         if (!remove_dead_ends(automaton)) return Error{errc::invalid_request, "it matches no text"};
         return automaton;
     } catch (const TooLarge&) {
-        return Error{errc::invalid_request,
-                     "it needs an automaton of more than " + std::to_string(max_states) + " states"};
+        return Error{errc::invalid_request, "its automaton is too large"};
     }
 }
 

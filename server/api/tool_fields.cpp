@@ -136,15 +136,18 @@ class ToolReader {
                                      ".syntax must be regex: this server cannot hold the text of a tool to "
                                      "another kind of grammar.",
                                  path + ".syntax"});
-        std::string_view definition = text_or_empty(grammar, "definition");
-        if (const auto regex = parse_regex(definition, RegexScope::whole_text); !regex)
+        const auto* const definition = grammar.if_contains("definition");
+        if (definition == nullptr || !definition->is_string())
+            return fail(path + ".definition", "a regular expression", definition);
+        auto regex = parse_regex(definition->get_string(), RegexScope::whole_text);
+        const std::string pattern = as_pattern(definition->get_string());
+        if (regex) regex = parse_regex(pattern, RegexScope::part_of_text);
+        if (!regex)
             return fields_.fail(
                 {errc::invalid_value,
                  path + ".definition cannot be followed: " + shown(regex.error().message) + ".",
                  path + ".definition"});
-        if (definition.starts_with('^')) definition.remove_prefix(1);
-        if (definition.ends_with('$') && !definition.ends_with("\\$")) definition.remove_suffix(1);
-        input["pattern"] = "^(?:" + std::string(definition) + ")$";
+        input["pattern"] = pattern;
     }
 
     json::value function_schema(const json::object& members, const std::string& path) {

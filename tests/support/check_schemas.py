@@ -21,6 +21,11 @@ from schema_maker import SchemaMaker
 PACKAGE = "jsonschema==4.26.0"
 DRAFTS = ("draft7", "draft2020-12")
 NUM_MADE = 500
+# At least so many schemas with each of these keywords must be served, and so many answers must be checked.
+KEYWORDS = ("pattern", "minLength", "maxLength", "format", "minimum", "exclusiveMaximum", "multipleOf", "enum", "const", "items",
+            "prefixItems", "minItems", "properties", "required", "additionalProperties", "anyOf", "oneOf", "$ref")  # fmt: skip
+MIN_SERVED = 3
+MIN_ANSWERS = 3000
 
 
 def made_schemas():
@@ -80,7 +85,8 @@ def main():
     cases = list(suite(pathlib.Path(sys.argv[2])) if len(sys.argv) > 2 else made_schemas())
     orders = [{"schema": schema, "texts": [text for text, _ in texts]} for _, schema, texts, _ in cases]
     lines = "".join(json.dumps(order) + "\n" for order in orders)
-    process = subprocess.run([program], input=lines, stdout=subprocess.PIPE, text=True, check=False)
+    # As in the server's answers, U+FFFD takes the place of bytes that are not UTF-8.
+    process = subprocess.run([program], input=lines, stdout=subprocess.PIPE, encoding="utf-8", errors="replace", check=False)
     results = [json.loads(line) for line in process.stdout.split("\n") if line]
     counts = collections.Counter()
     num_failed = 0
@@ -92,6 +98,14 @@ def main():
         for problem in problems_of(schema, found, texts, refused):
             num_failed += 1
             print(f"{name}: {json.dumps(schema, ensure_ascii=False)[:400]}\n    {problem[:300]}")
+    for keyword in KEYWORDS:
+        served = sum(f'"{keyword}"' in json.dumps(case[1]) and "answers" in found for case, found in zip(cases, results, strict=False))
+        if served < MIN_SERVED:
+            num_failed += 1
+            print(f"only {served} schemas with {keyword} are served")
+    if counts["answers"] < MIN_ANSWERS:
+        num_failed += 1
+        print("there are too few answers")
     if len(results) < len(orders):
         num_failed += 1
         print(f"the program died with status {process.returncode} at {json.dumps(orders[len(results)])[:1000]}")

@@ -2,8 +2,7 @@
 //
 // Reads lines of JSON from stdin: {"schema": ..., "texts": [...]}. Writes a line for each of them:
 // {"refused": "why"}, or {"answers": [...], "allowed": [...]}: answers that ended, and for each of the texts
-// whether it is an allowed answer. The program dies when a schema is too much work, as the compiler's process
-// in the server does.
+// whether it is an allowed answer. Nothing limits the work, so the schemas must not be hostile.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>

@@ -3,7 +3,7 @@
 import random
 
 NAMES = ["name", "age", "city", "tags", "next", "값", "a b", "x-1", "größe"]
-VALUES = ["", "a", 'say "hi"', "서울", "line\nbreak", "back\\slash", 0, -3, 2.5, 1e6, True, False, None, [1, "b"], {"k": [None]}]
+VALUES = [18446744073709551615, 12345678901234567890, "", "a", 'say "hi"', "서울", "line\nbreak", "back\\slash", 0, -3, 2.5, 1e6, True, False, None, [1, "b"], {"k": [None]}]
 FORMATS = ["date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "hostname", "uri", "duration", "unknown-format"]
 PARTS = ["[a-z]", "\\d", "\\w", ".", "x", "\\.", "[^a-f]", "\\s", "é", "[가-힣]", "\\u00e9", "[\\w.-]", '"', "\\\\", "\\n", "\\/", "[^\\s\\S]|y"]
 COUNTS = ["", "", "*", "+", "?", "{2}", "{1,3}", "{2,}", "*?"]
@@ -45,9 +45,9 @@ class SchemaMaker:
         return {"type": self.random.choice(["boolean", "null", "string", "integer", "number", "object", "array"])}
 
     def several(self, depth):
-        schema = {"type": self.random.sample(["boolean", "null", "string", "integer"], 2)}
+        schema = {"type": self.random.sample(["boolean", "null", "string", "integer", "number"], 2)}
         if self.maybe(0.5):
-            schema |= self.random.choice([{"maxLength": 3}, {"minimum": 5}, {"pattern": "^[ab]+$"}])
+            schema |= self.random.choice([{"maxLength": 3}, {"minimum": 5}, {"pattern": "^[ab]+$"}, {"minimum": 1.2, "maximum": 1.8}])
         return schema
 
     def enum(self, depth):
@@ -96,13 +96,13 @@ class SchemaMaker:
         return schema
 
     def integer(self, depth):
-        schema = self.bounds({"type": "integer"}, [-100, -7, -1, 0, 1.5, 3, 10, 99, 1000, 123456])
+        schema = self.bounds({"type": "integer"}, [-100, -7, -1, 0, 1.2, 1.8, 3, 10, 99, 1000, 123456])
         if self.maybe(0.15):
             schema["multipleOf"] = self.random.choice([2, 3, 10])
         return schema
 
     def number(self, depth):
-        return self.bounds({"type": "number"}, [-1000, -2.5, -0.75, 0, 0.001, 0.5, 1, 1.25, 10, 99.99, 1e6])
+        return self.bounds({"type": "number"}, [-1000, -2.5, -0.75, 0, 1e-7, 0.000001, 0.001, 0.5, 1, 1.25, 10, 99.99, 1e6, 999999999999, 1e12])
 
     def list(self, depth):
         schema = {"type": "array"}
@@ -134,7 +134,10 @@ class SchemaMaker:
         return {"anyOf": [self.schema(depth + 1) for _ in range(self.random.randint(1, 3))]}
 
     def one_of(self, depth):
-        return {"oneOf": [{"type": "string"}, self.integer(depth), {"type": "null"}][: self.random.randint(1, 3)]}
+        branches = [{"type": "string"}, self.integer(depth), {"type": "null"}, {"minLength": 3}, {"const": 1}, {"const": 1.0}, {"const": 2}]
+        branches += [{"required": ["k"]}, {"type": ["object", "null"]}]
+        branches += [{"type": "object", "properties": {"k": {"const": value}}, "required": ["k"]} for value in (1, 1.0, "a")]
+        return {"oneOf": self.random.sample(branches[:3] if self.maybe(0.5) else branches, self.random.randint(1, 3))}
 
     def reference(self, depth):
         name = self.random.choice(["Node", "Item"])

@@ -322,10 +322,26 @@ BOOST_AUTO_TEST_CASE(certain_text_without_end_is_found_piece_by_piece) {
 // The grammar is fast wherever the random ways of the compiler lead, and slow after an "a".
 BOOST_AUTO_TEST_CASE(grammar_that_becomes_slow_ends_the_answer) {
     const auto grammar = compiled(Kind::gbnf,
-                                  "root ::= [^a] [^\\n]* | \"a\" slow\nslow ::= \"\" | \"a\" slow slow slow "
-                                  "| slow2\nslow2 ::= \"a\" slow");
-    const auto state = grammar->begin();
-    BOOST_CHECK_THROW(take(*state, std::string(20'000, 'a')), std::exception);
+                                  "root ::= [^a] [^\\n]* | \"a\" slow\n"
+                                  "slow ::= \"\" | \"a\" slow slow slow | slow2\nslow2 ::= \"a\" slow");
+    for (const bool asks_for_certain_text : {false, true}) {
+        const auto state = grammar->begin();
+        int num_tokens = 0;
+        const auto go_on = [&] {
+            for (; num_tokens < 20'000; ++num_tokens) {
+                if (asks_for_certain_text) state->forced_token();
+                if (!take(*state, "a")) break;
+            }
+        };
+        BOOST_CHECK_EXCEPTION(go_on(), std::runtime_error, [](const auto& problem) {
+            return std::string(problem.what()).find("too long") != std::string::npos;
+        });
+        BOOST_TEST(num_tokens < 20'000);
+        // It stays so, whoever asks, and whatever is taken back.
+        state->roll_back(num_tokens > 0 ? 1 : 0);
+        BOOST_CHECK_THROW(state->forced_token(), std::runtime_error);
+        BOOST_CHECK_THROW(mask_of(*state), std::runtime_error);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(accepted_tokens_can_be_taken_back) {

@@ -24,6 +24,12 @@ BOOST_AUTO_TEST_CASE(what_is_not_supported_is_named_with_its_line) {
          {"TagDispatch", "Token", "ExcludeToken", "TokenTagDispatch", "Regex", "Substring"})
         check(why_gbnf_not_supported("root ::= a\na ::= " + name + "(\"a\")"),
               "line 2: " + name + "() is not supported");
+    check(why_gbnf_not_supported("root ::= Token # \"\n ( 5)"), "line 1: Token() is not supported");
+    check(why_gbnf_not_supported("# a\rroot ::= Token(1)"), "line 1: Token() is not supported");
+    check(why_gbnf_not_supported("root[max_tokens=3] ::= \"a\""),
+          "line 1: attributes of a rule are not supported");
+    check(why_gbnf_not_supported("root [lazy]\n::= \"a\""), "line 1: attributes of a rule are not supported");
+    BOOST_TEST(!why_gbnf_not_supported("root ::= a[x] # [y] ::=\na ::= \"b\"").has_value());
     check(why_gbnf_not_supported("root ::= \"a\" (= \"b\")"), "line 1: a lookahead is not supported");
     check(why_gbnf_not_supported("root ::= [a]{1,10001}"), "line 1: a number is above 10000");
     check(why_gbnf_not_supported("root ::= [a]{99999999999999999999999}"), "line 1: a number is above 10000");
@@ -40,6 +46,14 @@ BOOST_AUTO_TEST_CASE(what_is_not_supported_is_named_with_its_line) {
     for (const std::string name : {"%json", "%regex", "%declare", "%override", "%extend", "%llguidance"})
         check(why_lark_not_supported("start: a\na: " + name + " {}"),
               "line 2: " + name + " is not supported");
+    check(why_lark_not_supported("# \"\nstart: %json {}\n# \""), "line 2: %json is not supported");
+    check(why_lark_not_supported("start[lazy, stop=\"x\"] : \"a\""),
+          "line 1: attributes of a rule are not supported");
+    check(why_lark_not_supported("start: <|im_end|>"), "line 1: the sign < is not supported");
+    check(why_lark_not_supported("start: @grammar"), "line 1: the sign @ is not supported");
+    check(why_lark_not_supported("start: \"a\" ~ 1..10001"), "line 1: a number is above 10000");
+    BOOST_TEST(!why_lark_not_supported("# 5\" wide\nstart: [\"a\" ~ 1..10000] \":\" x\nx: \"<@\" -> name")
+                    .has_value());
     check(why_lark_not_supported("%import other.LF"), "line 1: %import is not supported");
 }
 

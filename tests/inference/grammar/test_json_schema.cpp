@@ -82,7 +82,8 @@ BOOST_AUTO_TEST_CASE(combinations_that_cannot_be_enforced_are_refused) {
 BOOST_AUTO_TEST_CASE(references_lead_to_definitions) {
     check_supported(R"({"$defs":{"a b":{}},"$ref":"#/$defs/a b"})");
     check_supported(R"({"type":"array","items":{"$ref":"#"}})");
-    for (const char* reference : {"#/$defs/b", "#/default", "#/$defs/a~1b", "#a", "other.json"})
+    for (const char* reference :
+         {"#/$defs/b", "#/default", "#/$defs/a~1b", "#/$defs/a/b", "#a", "other.json"})
         check_refused(R"({"$defs":{"a":{}},"default":{"not":{}},"type":"array","items":{"$ref":")" +
                           std::string(reference) + "\"}}",
                       "\"$ref\" at #/items");
@@ -112,6 +113,20 @@ BOOST_AUTO_TEST_CASE(one_of_needs_schemas_that_exclude_each_other) {
                   "\"oneOf\" at #");
 }
 
+// A keyword says nothing about values of other types, so only what a schema names excludes other types.
+BOOST_AUTO_TEST_CASE(one_of_does_not_exclude_by_what_schemas_leave_open) {
+    for (const char* branches :
+         {R"({"type":"string"},{"properties":{"k":{"type":"integer"}},"required":["k"]})",
+          R"({"type":"integer"},{"minLength":3})", R"({"const":1},{"const":1.0})",
+          R"({"const":[1]},{"const":[1.0]})",
+          R"({"type":["object","null"],"properties":{"k":{"const":1}},"required":["k"]},
+             {"type":["object","null"],"properties":{"k":{"const":2}},"required":["k"]})",
+          R"({"type":"object","properties":{"k":{"const":1}},"required":["k"]},
+             {"type":"object","properties":{"k":{"const":1.0}},"required":["k"]})"})
+        check_refused(R"({"oneOf":[)" + std::string(branches) + "]}", "\"oneOf\" at #");
+    check_supported(R"({"oneOf":[{"const":1},{"const":2},{"type":"string"}]})");
+}
+
 BOOST_AUTO_TEST_CASE(values_of_keywords_have_types_and_limits) {
     check_refused(R"({"type":"text"})", "\"type\" at #");
     check_refused(R"({"type":[]})", "\"type\" at #");
@@ -134,6 +149,15 @@ BOOST_AUTO_TEST_CASE(values_of_keywords_have_types_and_limits) {
     check_refused(R"({"type":"integer","multipleOf":1001})", "a whole number up to 1000");
     check_refused(R"({"type":"integer","multipleOf":0})", "a whole number up to 1000");
     check_refused(R"({"type":"number","multipleOf":2})", "supported only with \"type\": \"integer\"");
+    check_supported(R"({"type":"number","minimum":5,"exclusiveMinimum":3,"maximum":5})");
+    check_refused(R"({"type":"number","minimum":3,"exclusiveMinimum":5,"maximum":5})", "no number is within");
+    check_supported(R"({"type":"string","minimum":5,"maximum":4})");
+    check_supported(R"({"type":"number","exclusiveMaximum":1e9,"minimum":0.000001})");
+    check_refused(R"({"type":"number","exclusiveMaximum":1.1e9})",
+                  "\"exclusiveMaximum\" at # must be at most 1e9");
+    check_refused(R"({"type":"number","minimum":1.1e-7})", "\"minimum\" at # must have at most six decimals");
+    check_refused(R"({"type":["string","string","string","string","string","string","string","string"]})",
+                  "\"type\" at #");
     check_refused(R"({"type":"number","minimum":1.1e15})", "\"minimum\" at # must be at most 1e15");
     check_refused(R"({"type":"string","minLength":3,"maxLength":2})", "\"minLength\" at # is greater");
     check_refused(R"({"type":"string","maxLength":10001})",

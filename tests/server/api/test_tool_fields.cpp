@@ -147,6 +147,8 @@ BOOST_AUTO_TEST_CASE(problems_name_the_tool) {
         "tools[0].custom.format.syntax", "regex");
     check_refused(with_format(R"({"type":"grammar","grammar":{"syntax":"regex","definition":"(a"}})"),
                   "tools[0].custom.format.definition", "the group at character 1 does not end");
+    check_refused(with_format(R"({"type":"grammar","grammar":{"syntax":"regex"}})"),
+                  "tools[0].custom.format.definition", "a regular expression");
     check_refused(R"("tools":[{"type":"custom","name":"c","format":{"type":"grammar"}}])",
                   "tools[0].format.syntax", "regex", BodyKind::responses);
     for (const char* choice :
