@@ -38,8 +38,11 @@ SERVED = {
     "echo": BOOLEAN,
     "frequency_penalty": number(-2, 2, 0, 0.5),
     # The values restrict nothing, because the reference model knows no grammars.
+    "grammar": ([None, ""], [1, [], "root ::= (", 'root ::= Token(1)']),
     "guided_choice": ([None], ["x", [], [1], {}]),
+    "guided_grammar": ([None, ""], [1, [], "root ::= (", "start: %json {}"]),
     "guided_json": ([None], [1, [], "{", {"not": {}}]),
+    "guided_regex": ([None, ""], [1, [], "(", "a(?=b)"]),
     "ignore_eos": BOOLEAN,
     "include": (
         [[], ["message.output_text.logprobs"], ["reasoning.encrypted_content", "message.output_text.logprobs"]],
@@ -84,6 +87,8 @@ SERVED = {
     "stream_options.continuous_usage_stats": BOOLEAN,
     "stream_options.include_usage": BOOLEAN,
     "structured_outputs": ([{}, {"json": None}], ["x", 1, []]),
+    "structured_outputs.grammar": ([None, ""], [1, [], "root ::= (", "start: %json {}"]),
+    "structured_outputs.regex": ([None, ""], [1, [], "(", "a(?=b)"]),
     "temperature": number(0, 2, 1, 0.2, 0.7, 1e-300),
     "text": ([{}, {"format": {"type": "text"}}], ["x", 1, []]),
     "text.format": ([{"type": "text"}], ["x", 1, []]),
