@@ -24,7 +24,7 @@ TEXTS = ["Hi", "What is the capital of France?", "7 * 8", "안녕하세요! 👋
 IDS = [[1], [1, 29, 500], [5.0, 6], encode("7 * 8")]
 MANY = ["x"] * 16
 
-# Biases that leave little but three tokens, so that an answer repeats them.
+# Biases that leave little but three tokens, those of the bytes 2 to 4, so that an answer repeats them.
 THREE_TOKENS = {"5": 100, "6": 97, "7": 94.5}
 
 # For each served field the values that are allowed and values that are refused with `invalid_value`.
@@ -77,10 +77,10 @@ SERVED = {
     "seed": ([-1, 0, 7, 42.0, -(2**63), 2**64 - 1, 2**53 + 1], [-(2**63) - 1, 2**64, 1.5, "1", True, [1]]),
     "skip_special_tokens": BOOLEAN,
     "stop": (
-        [[], "x", "is", [" the", "."], "도", MANY, "x" * 256],
+        [[], "x", "is", [" the", "."], "도", MANY, "x" * 256, "\x02", ["x", "\x02\x02"], ["\x03", "\x02\x04"]],
         ["", [""], [1], 1, [*MANY, "x"], "x" * 257, "솔" * 86, {"a": 1}],
     ),
-    "stop_token_ids": ([[], [VOCABULARY - 1], [2], [29, 300.0], [1] * 64], [[-1], [1.5], 5, [1] * 65, [None], "x"]),
+    "stop_token_ids": ([[], [VOCABULARY - 1], [2], [29, 300.0], [1] * 64, [6, 5], [7, 6.0]], [[-1], [1.5], 5, [1] * 65, [None], "x"]),
     "store": BOOLEAN,
     "stream": BOOLEAN,
     "stream_options": ([{}], ["x", 1, []]),
@@ -103,8 +103,12 @@ SERVED = {
 }
 COMPLETION_LOGPROBS = ([0, 3, 20.0, False], [21, -1, 1.5, "1", True, [1]])
 OUTSIDE_OF_VOCABULARY = {"stop_token_ids": [[VOCABULARY]], "logit_bias": [{str(VOCABULARY): 1}]}
-# Fields that change which of the likely tokens is chosen.
-SHAPING = {"frequency_penalty", "logit_bias", "min_p", "presence_penalty", "repetition_penalty", "seed", "top_k", "top_p"}
+# Fields that change which of the likely tokens is chosen, or which of them ends the answer.
+SHAPING = {"frequency_penalty", "logit_bias", "min_p", "presence_penalty", "repetition_penalty", "seed", "stop", "stop_token_ids",
+           "top_k", "top_p"}  # fmt: skip
+NEEDS_FEW_TOKENS = {  # these change little unless tokens are repeated
+    "frequency_penalty", "presence_penalty", "stop", "stop_token_ids",
+}
 # Fields that only the WebSocket has, fields that are written with the conversation, and ignored fields with a limit.
 OF_SOCKETS = {"stream_id", "type"}
 WITHOUT_EFFECT_ON_SOCKETS = {"background", "stream"}  # as server/ws/PROTOCOL.md says

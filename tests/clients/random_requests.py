@@ -12,6 +12,7 @@ from field_values import (
     COMPLETION_LOGPROBS,
     IDS,
     LABELS,
+    NEEDS_FEW_TOKENS,
     OF_CONVERSATIONS,
     OF_SOCKETS,
     OUTSIDE_OF_VOCABULARY,
@@ -101,7 +102,7 @@ class Builder:
         self.add_main(case, line)
         if line.name in SHAPING and case.path in GENERATING:
             case.body["temperature"] = self.random.choice([1.5, 2])  # the field changes little among few likely tokens
-            if line.name in ("frequency_penalty", "presence_penalty"):
+            if line.name in NEEDS_FEW_TOKENS:
                 case.body["logit_bias"] = THREE_TOKENS
         fillers = sorted(fillers - set(case.body))
         for name in self.random.sample(fillers, min(len(fillers), self.random.randint(0, 6))):
