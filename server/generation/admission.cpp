@@ -151,22 +151,22 @@ result<RenderedChat> render_and_encode(const ServedModel& model, const Tokenizer
     return RenderedChat{text->bytes(), *std::move(token_ids)};
 }
 
-// Returns the grammar of an answer. The request has tools, a grammar for the text, or both.
-result<GrammarSource> wanted_grammar(const ToolForm& form, const GenerationFields& fields) {
-    if (!fields.tools) return fields.grammar.value().source;
+// Returns the grammar of an answer that may call tools. `text_grammar` is what its text must follow.
+result<GrammarSource> grammar_with_calls(const ToolForm& form, const Tools& tools,
+                                         const std::optional<AnswerGrammar>& text_grammar) {
     std::string text_schema;
-    if (fields.grammar && !fields.tools->must_call) {
+    if (text_grammar && !tools.must_call) {
         using Kind = GrammarSource::Kind;
-        const GrammarSource& text = fields.grammar->source;
+        const GrammarSource& text = text_grammar->source;
         // The beginnings of a text and of a call must differ.
         if (form.trigger.starts_with('{') ||
             (text.kind != Kind::json_schema && text.kind != Kind::json_object))
             return Error{errc::invalid_value,
-                         fields.grammar->field + " must be absent if there are tools to call.",
-                         fields.grammar->field};
+                         text_grammar->field + " must be absent if there are tools to call.",
+                         text_grammar->field};
         text_schema = text.kind == Kind::json_schema ? text.text : std::string(R"({"type":"object"})");
     }
-    return grammar_of_calls(*fields.tools, form, text_schema);
+    return grammar_of_calls(tools, form, text_schema);
 }
 
 // Returns how the calls are found in the answer.
@@ -265,12 +265,20 @@ asio::awaitable<result<std::shared_ptr<const Grammar>>> grammar_of(GenerationSer
                                                                    const GenerationFields& fields,
                                                                    std::size_t prompt_tokens,
                                                                    std::string_view prompt_field) {
-    if (!fields.grammar && !fields.tools) co_return std::shared_ptr<const Grammar>();
+    std::string field;
+    result<GrammarSource> wanted{GrammarSource()};
+    if (fields.tools) {
+        field = "tools";
+        wanted = grammar_with_calls(generation.tool_form, *fields.tools, fields.grammar);
+    } else if (fields.grammar) {
+        field = fields.grammar->field;
+        wanted = fields.grammar->source;
+    } else {
+        co_return std::shared_ptr<const Grammar>();
+    }
     // A prompt that will be refused must not cost a compilation.
     const auto max_tokens = choose_max_tokens(generation, prompt_tokens, fields, prompt_field);
     if (!max_tokens) co_return max_tokens.error();
-    std::string field = fields.tools ? "tools" : fields.grammar.value().field;
-    auto wanted = wanted_grammar(generation.tool_form, fields);
     if (!wanted) co_return wanted.error();
     auto compiling = generation.grammars.compile(source, *std::move(wanted), std::move(field));
     co_return co_await std::move(compiling);
