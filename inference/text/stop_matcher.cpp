@@ -71,7 +71,7 @@ bool StopMatcher::append(std::string_view text, std::string& out) {
         }
         if (!found_) found_ = match;
         if (found_ && begin_.matched <= found_->age) {
-            release_until_match(out);
+            end_at(*found_, out);
             return true;
         }
     }
@@ -82,14 +82,14 @@ bool StopMatcher::append(std::string_view text, std::string& out) {
     return false;
 }
 
-void StopMatcher::release_until_match(std::string& out) {
-    out.append(held_, 0, held_.size() - found_->age - found_->size);
+void StopMatcher::end_at(const Match& match, std::string& out) {
+    out.append(held_, 0, held_.size() - match.age - match.size);
     held_.clear();
-    matched_ = found_->index;
+    matched_ = match.index;
 }
 
 void StopMatcher::flush(std::string& out) {
-    if (found_) return release_until_match(out);
+    if (found_) return end_at(*found_, out);
     out += held_;
     held_.clear();
 }

@@ -61,7 +61,7 @@ class StopMatcher {
     };
 
     bool is_searched(char c);
-    void release_until_match(std::string& out);
+    void end_at(const Match& match, std::string& out);
 
     std::vector<Pattern> patterns_;
     Pattern begin_;  // of a part that is not searched
